@@ -1,0 +1,51 @@
+//! From an outcome to a verdict.
+//!
+//! A classifier knows providers and says *what happened*; it never says what to do about it. That is
+//! the policy's business, which knows budgets and knows no provider. Keeping the two apart is what
+//! lets a user replace either.
+//!
+//! A classifier is a tower service, so everything tower offers for services works on it:
+//! [`service_fn`](tower::service_fn) makes one from a closure, `map_response` corrects the verdict of
+//! another, a timeout bounds one that asks somebody else.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use tower::ServiceExt;
+//! use tower_key_rotation::classify::{Classify, Fault, Reason, Scope, Verdict};
+//! use tower_key_rotation::Provider;
+//!
+//! // In this deployment a forbidden model means that the key is revoked.
+//! let strict = Provider::openai().classifier().map_response(|verdict| match verdict {
+//!     Verdict::Fault(fault) if fault.reason() == Reason::Forbidden => {
+//!         Verdict::Fault(Fault::new(Reason::InvalidKey, Scope::Key))
+//!     }
+//!     other => other,
+//! });
+//!
+//! fn accepts(_: impl Classify) {}
+//! accepts(strict);
+//! ```
+
+mod outcome;
+mod verdict;
+
+use std::convert::Infallible;
+
+use tower_service::Service;
+
+pub use self::outcome::{Outcome, Transport};
+pub use self::verdict::{Fault, Reason, Rejection, Scope, Verdict};
+
+/// A service from [`Outcome`] to [`Verdict`]; implemented for every service of that shape.
+///
+/// A classifier can't fail: what it can't tell, it says as a verdict. The futures of the built-in
+/// classifiers are [`std::future::Ready`].
+pub trait Classify:
+    Service<Outcome, Response = Verdict, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<T> Classify for T where
+    T: Service<Outcome, Response = Verdict, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}

@@ -1,0 +1,134 @@
+//! Time as one number.
+//!
+//! Cooldowns live in atomic words, travel between processes and are compared with wall-clock hints
+//! such as `Retry-After: Wed, 21 Oct 2026 07:28:00 GMT`. All three want the same thing: milliseconds
+//! since the Unix epoch in a `u64`. The running clock is tokio's, so that tests can pause it; the
+//! wall clock is read once in the life of the process, to anchor tokio's clock to the epoch, and a
+//! step of the wall clock after that moves no cooldown.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// A point in time: milliseconds since the Unix epoch.
+///
+/// All arithmetic saturates; no header, however absurd, makes it panic.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+struct Anchor {
+    instant: Instant,
+    unix_ms: u64,
+}
+
+static ANCHOR: OnceLock<Anchor> = OnceLock::new();
+
+// === impl Timestamp ===
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+
+    /// Later than every other timestamp: the end of what never ends by itself.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// Now, by tokio's clock.
+    ///
+    /// Costs one clock read; take it once per attempt and pass it down.
+    pub fn now() -> Self {
+        Self::from(Instant::now())
+    }
+
+    /// From milliseconds since the Unix epoch.
+    pub const fn from_unix_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_unix_ms(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to `self`, zero if `self` is not later.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// `self` and `wait` more, rounded up to the millisecond: never early.
+    pub fn saturating_add(self, wait: Duration) -> Self {
+        let ms = wait.as_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX)))
+    }
+}
+
+impl From<Instant> for Timestamp {
+    fn from(instant: Instant) -> Self {
+        let anchor = ANCHOR.get_or_init(Anchor::here);
+        let unix_ms = match instant.checked_duration_since(anchor.instant) {
+            Some(after) => anchor.unix_ms.saturating_add(whole_ms(after)),
+            None => {
+                let before = anchor.instant.saturating_duration_since(instant);
+                anchor.unix_ms.saturating_sub(whole_ms(before))
+            }
+        };
+        Self(unix_ms)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).map_or(0, whole_ms))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NEVER => f.write_str("Timestamp(never)"),
+            Self(ms) => write!(f, "Timestamp({ms} ms)"),
+        }
+    }
+}
+
+// === impl Anchor ===
+
+impl Anchor {
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock")]
+    fn here() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self { instant: Instant::now(), unix_ms: wall.map_or(0, whole_ms) }
+    }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_never_rounded_down() {
+        let start = Timestamp::from_unix_ms(1_000);
+        let wait = Duration::from_micros(1_500);
+        assert_eq!(start.saturating_add(wait).as_unix_ms(), 1_002);
+    }
+
+    #[test]
+    fn arithmetic_saturates() {
+        assert_eq!(Timestamp::EPOCH.saturating_add(Duration::MAX), Timestamp::NEVER);
+        assert_eq!(Timestamp::EPOCH.saturating_since(Timestamp::NEVER), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn follows_the_paused_clock() {
+        let before = Timestamp::now();
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(Timestamp::now().saturating_since(before), Duration::from_secs(90));
+    }
+}
