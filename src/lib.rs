@@ -4,6 +4,12 @@
 pub mod body;
 pub mod classify;
 pub mod clock;
+mod event;
+pub mod key;
+pub mod pool;
 pub mod provider;
+mod sync;
 
+pub use self::key::ApiKey;
+pub use self::pool::KeyPool;
 pub use self::provider::Provider;

@@ -5,6 +5,7 @@
 //! this module compares a provider's name.
 
 mod auth;
+mod model;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use tower_service::Service;
 pub use self::auth::{
     API_KEY, AuthScheme, CREDENTIAL_HEADERS, InvalidOrigin, Origin, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY,
 };
+pub use self::model::ModelId;
 use crate::classify::{Outcome, Verdict};
 
 /// One LLM API. Cheap to clone.
@@ -55,6 +57,11 @@ impl Provider {
     /// How a key is stamped.
     pub fn auth(&self) -> &AuthScheme {
         &self.0.auth
+    }
+
+    /// Prefixes of variables.
+    pub fn env_prefixes(&self) -> &[&'static str] {
+        &["OPENAI"]
     }
 
     /// Whether a key may be sent to `uri`.

@@ -1,0 +1,270 @@
+//! Keys from environment variables.
+//!
+//! Three ways of naming them are in use, and one deployment may mix them; all are looked for at once.
+//! For a provider with the prefix `OPENAI`:
+//!
+//! | variable | holds |
+//! |---|---|
+//! | `OPENAI_API_KEY`, `OPENAI_API_KEY_1`, `OPENAI_API_KEY_2`, … | one key each; gaps are allowed |
+//! | `OPENAI_API_KEYS` | keys with commas between |
+//! | `PROVIDER_OPENAI_API_KEY` | one key |
+//! | `PROVIDER_OPENAI_BACKUP_KEYS` | backup keys with commas between |
+//! | `PROVIDER_OPENAI_MODEL` | the name of a model, see [`Discovery::model`] |
+//!
+//! A key is named by the variable it comes from, so that an operator who reads `OPENAI_API_KEY_2` in a
+//! log knows which one to replace; the third item of a list is `OPENAI_API_KEYS#3`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use super::{ApiKey, InvalidSecret, KeyId, Secret, Tier};
+use crate::provider::Provider;
+
+/// What the environment holds for one provider: keys, and a report of what was found where.
+///
+/// ```
+/// use tower_key_rotation::Provider;
+/// use tower_key_rotation::key::Discovery;
+///
+/// let vars = [("OPENAI_API_KEY", "sk-one"), ("OPENAI_API_KEY_7", "sk-two"), ("PATH", "/bin")];
+/// let found = Discovery::in_vars(&Provider::openai(), vars);
+/// assert_eq!(found.keys().len(), 2);
+/// assert_eq!(found.to_string(), "OPENAI_API_KEY: 1 key\nOPENAI_API_KEY_7: 1 key\n");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    keys: Vec<ApiKey>,
+    findings: Vec<Finding>,
+    model: Option<String>,
+    looked_at: Vec<String>,
+}
+
+/// One variable, and what it held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The variable's name.
+    pub variable: String,
+    /// What it held.
+    pub found: Found,
+}
+
+/// What a variable held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Found {
+    /// So many new keys.
+    Keys(usize),
+    /// A key that was found before, under the name given.
+    Duplicate(KeyId),
+    /// Nothing, or nothing but blanks and commas.
+    Empty,
+    /// A text that can't be a key; the others of the list are used.
+    Invalid(InvalidSecret),
+    /// The name of a model.
+    Model,
+}
+
+// === impl Discovery ===
+
+impl Discovery {
+    /// Looks into the environment of the process.
+    pub fn in_process(provider: &Provider) -> Self {
+        let vars = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+        Self::in_vars(provider, vars)
+    }
+
+    /// Looks into a map of variables.
+    pub fn in_vars<N, V>(provider: &Provider, vars: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        Self::with_prefixes(provider.env_prefixes(), vars)
+    }
+
+    /// Looks into a map of variables for names of one's own: `["OPENAI"]` finds `OPENAI_API_KEY`.
+    pub fn with_prefixes<P, N, V>(
+        prefixes: impl IntoIterator<Item = P>,
+        vars: impl IntoIterator<Item = (N, V)>,
+    ) -> Self
+    where
+        P: AsRef<str>,
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut search = Search { vars, names: HashMap::new(), found: Self::default() };
+        for prefix in prefixes {
+            search.prefix(prefix.as_ref());
+        }
+        search.found
+    }
+
+    /// The keys, in the order of their variables; of the same secret the first.
+    pub fn keys(&self) -> &[ApiKey] {
+        &self.keys
+    }
+
+    /// The model named by `PROVIDER_<NAME>_MODEL`, for the caller to use.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// What was found where.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Says what was found where.
+    pub(crate) fn report(&self, provider: &str) {
+        for Finding { variable, found } in &self.findings {
+            match found {
+                Found::Invalid(error) => {
+                    tracing::warn!(target: "tower_key_rotation", provider, variable, %error, "not a key");
+                }
+                _ => tracing::debug!(target: "tower_key_rotation", provider, variable, ?found, "discovered"),
+            }
+        }
+    }
+
+    /// The names that were looked for; `*` stands for a number.
+    pub fn looked_at(&self) -> &[String] {
+        &self.looked_at
+    }
+}
+
+impl fmt::Display for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.findings.is_empty() {
+            return writeln!(f, "nothing found in {}", self.looked_at.join(", "));
+        }
+        self.findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))
+    }
+}
+
+impl IntoIterator for Discovery {
+    type Item = ApiKey;
+    type IntoIter = std::vec::IntoIter<ApiKey>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.keys.into_iter()
+    }
+}
+
+// === impl Finding ===
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable, found } = self;
+        match found {
+            Found::Keys(1) => write!(f, "{variable}: 1 key"),
+            Found::Keys(count) => write!(f, "{variable}: {count} keys"),
+            Found::Duplicate(first) => write!(f, "{variable}: the same key as {first}"),
+            Found::Empty => write!(f, "{variable}: empty"),
+            Found::Invalid(error) => write!(f, "{variable}: {error}"),
+            Found::Model => write!(f, "{variable}: a model"),
+        }
+    }
+}
+
+// === searching ===
+
+struct Search {
+    vars: BTreeMap<String, String>,
+    /// Who had a secret first, by a fingerprint of it.
+    names: HashMap<KeyId, KeyId>,
+    found: Discovery,
+}
+
+impl Search {
+    fn prefix(&mut self, prefix: &str) {
+        let plain = format!("{prefix}_API_KEY");
+        self.single(&plain);
+        self.numbered(&format!("{plain}_"));
+        self.list(&format!("{plain}S"), Tier::Primary);
+        self.single(&format!("PROVIDER_{plain}"));
+        self.list(&format!("PROVIDER_{prefix}_BACKUP_KEYS"), Tier::Backup);
+        self.model(&format!("PROVIDER_{prefix}_MODEL"));
+    }
+
+    fn single(&mut self, variable: &str) {
+        self.found.looked_at.push(variable.to_owned());
+        if let Some(value) = self.vars.remove(variable) {
+            let found = self.add(variable, value.trim(), Tier::Primary);
+            self.report(variable, found);
+        }
+    }
+
+    fn numbered(&mut self, stem: &str) {
+        self.found.looked_at.push(format!("{stem}*"));
+        let mut numbered: Vec<(u64, String)> = self
+            .vars
+            .range(stem.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(stem))
+            .filter_map(|(name, _)| Some((number(&name[stem.len()..])?, name.clone())))
+            .collect();
+        numbered.sort_unstable();
+        for (_, variable) in numbered {
+            let value = self.vars.remove(&variable).unwrap_or_default();
+            let found = self.add(&variable, value.trim(), Tier::Primary);
+            self.report(&variable, found);
+        }
+    }
+
+    fn list(&mut self, variable: &str, tier: Tier) {
+        self.found.looked_at.push(variable.to_owned());
+        let Some(value) = self.vars.remove(variable) else { return };
+        let items: Vec<_> = value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+        let mut added = 0;
+        for (index, item) in items.iter().enumerate() {
+            match self.add(&format!("{variable}#{}", index + 1), item, tier) {
+                Found::Keys(count) => added += count,
+                other => self.report(&format!("{variable}#{}", index + 1), other),
+            }
+        }
+        if added > 0 {
+            self.report(variable, Found::Keys(added));
+        } else if items.is_empty() {
+            self.report(variable, Found::Empty);
+        }
+    }
+
+    fn model(&mut self, variable: &str) {
+        self.found.looked_at.push(variable.to_owned());
+        let Some(value) = self.vars.remove(variable) else { return };
+        let model = value.trim();
+        if model.is_empty() {
+            return self.report(variable, Found::Empty);
+        }
+        self.found.model.get_or_insert_with(|| model.to_owned());
+        self.report(variable, Found::Model);
+    }
+
+    fn add(&mut self, name: &str, text: &str, tier: Tier) -> Found {
+        let secret = match Secret::new(text) {
+            Ok(secret) => secret,
+            Err(InvalidSecret::Empty) => return Found::Empty,
+            Err(error) => return Found::Invalid(error),
+        };
+        let name = KeyId::from(name);
+        let fingerprint = secret.fingerprint("");
+        if let Some(first) = self.names.get(&fingerprint) {
+            return Found::Duplicate(first.clone());
+        }
+        self.names.insert(fingerprint, name.clone());
+        self.found.keys.push(ApiKey::from(secret).id(name).tier(tier));
+        Found::Keys(1)
+    }
+
+    fn report(&mut self, variable: &str, found: Found) {
+        self.found.findings.push(Finding { variable: variable.to_owned(), found });
+    }
+}
+
+fn number(digits: &str) -> Option<u64> {
+    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok())?
+}

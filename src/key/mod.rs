@@ -1,0 +1,141 @@
+//! What a key is and where keys come from.
+//!
+//! A key is one secret of one provider, with a name that may be shown and an account that the provider
+//! counts its limits for. The secret and the name are different types, and nothing leads from the name
+//! back to the secret: what is logged, counted or published is the name.
+//!
+//! ```
+//! use tower_key_rotation::key::ApiKey;
+//!
+//! let key = ApiKey::new("sk-team-a-secret")?.id("team-a").account("org-1");
+//! assert_eq!(key.label(), Some("team-a"));
+//! assert!(!format!("{key:?}").contains("secret\""));
+//! # Ok::<(), tower_key_rotation::key::InvalidSecret>(())
+//! ```
+
+mod env;
+mod id;
+mod secret;
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+pub use self::env::{Discovery, Finding, Found};
+pub use self::id::{AccountId, KeyId};
+pub use self::secret::{InvalidSecret, Secret};
+
+/// One key: its secret, and how the pool is to use it.
+#[derive(Clone)]
+pub struct ApiKey {
+    secret: Secret,
+    label: Option<KeyId>,
+    account: Option<AccountId>,
+    tier: Tier,
+    weight: NonZeroU32,
+}
+
+/// Whether a key is used in the first place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Tier {
+    /// Used as long as one of its kind is usable.
+    #[default]
+    Primary,
+    /// Used only while no primary key is usable.
+    Backup,
+}
+
+// === impl ApiKey ===
+
+impl ApiKey {
+    /// A primary key of weight one, named by the fingerprint of its secret, an account of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSecret`] if the text can't be a key.
+    pub fn new(secret: impl Into<String>) -> Result<Self, InvalidSecret> {
+        Ok(Self::from(Secret::new(secret)?))
+    }
+
+    /// The name to show for this key, in place of a fingerprint. Never put a part of the secret here.
+    #[must_use]
+    pub fn id(mut self, label: impl Into<KeyId>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The account whose limits this key shares: organisation, project, workspace.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<AccountId>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// Whether the key is used in the first place. Default: [`Tier::Primary`].
+    #[must_use]
+    pub const fn tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// Used only while no primary key is usable.
+    #[must_use]
+    pub const fn backup(self) -> Self {
+        self.tier(Tier::Backup)
+    }
+
+    /// How many times as often as a key of weight one this key is chosen. Default: 1.
+    ///
+    /// Heeded by [`Selection::RoundRobin`](crate::pool::Selection::RoundRobin) and
+    /// [`Selection::Random`](crate::pool::Selection::Random).
+    #[must_use]
+    pub const fn weight(mut self, weight: NonZeroU32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// The operator's name for the key, if one was given.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_ref().map(KeyId::as_str)
+    }
+
+    pub(crate) const fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub(crate) const fn declared_id(&self) -> Option<&KeyId> {
+        self.label.as_ref()
+    }
+
+    pub(crate) const fn declared_account(&self) -> Option<&AccountId> {
+        self.account.as_ref()
+    }
+
+    pub(crate) const fn declared_tier(&self) -> Tier {
+        self.tier
+    }
+
+    pub(crate) const fn declared_weight(&self) -> NonZeroU32 {
+        self.weight
+    }
+}
+
+impl From<Secret> for ApiKey {
+    fn from(secret: Secret) -> Self {
+        Self { secret, label: None, account: None, tier: Tier::Primary, weight: NonZeroU32::MIN }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { secret, label, account, tier, weight } = self;
+        f.debug_struct("ApiKey")
+            .field("secret", secret)
+            .field("label", label)
+            .field("account", account)
+            .field("tier", tier)
+            .field("weight", weight)
+            .finish()
+    }
+}

@@ -1,0 +1,147 @@
+//! The text that must never be seen.
+//!
+//! Redaction is promised, memory hygiene is not: the text is wiped when the last clone goes, but the
+//! header value rendered from it, and the buffers of the HTTP client, are ordinary memory.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::digest::Key;
+use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+
+use super::KeyId;
+use crate::provider::AuthScheme;
+
+/// The text of a key. Redacted in every format, wiped on drop, not serializable.
+#[derive(Clone)]
+pub struct Secret(Arc<SecretString>);
+
+/// A text that can't be a key. Says where it is wrong and never what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidSecret {
+    /// Nothing, or nothing but blanks.
+    #[error("the key is empty: unset the variable or give it a value")]
+    Empty,
+    /// A character that no key contains or no header may carry.
+    #[error(
+        "the key has a blank, a quotation mark, a control or a non-ASCII character at position \
+         {position}: look for something that was copied along"
+    )]
+    Character {
+        /// Counted in bytes, from zero.
+        position: usize,
+    },
+}
+
+// === impl Secret ===
+
+impl Secret {
+    /// Takes the text of a key.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSecret`] if it is empty, or has a quotation mark or a character outside visible ASCII.
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidSecret> {
+        let text = SecretString::from(text.into());
+        let bytes = text.expose_secret().as_bytes();
+        if bytes.trim_ascii().is_empty() {
+            return Err(InvalidSecret::Empty);
+        }
+        match bytes.iter().position(|byte| !is_key_character(*byte)) {
+            Some(position) => Err(InvalidSecret::Character { position }),
+            None => Ok(Self(Arc::new(text))),
+        }
+    }
+
+    /// The header value that carries this key, marked sensitive.
+    pub(crate) fn render(&self, scheme: &AuthScheme) -> Result<HeaderValue, InvalidSecret> {
+        let text = [scheme.prefix(), self.expose()].concat();
+        let mut value = HeaderValue::try_from(text).map_err(|_| InvalidSecret::Character { position: 0 })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// A name for the key: the same in every process, and no way back.
+    ///
+    /// Keyed with its purpose, and different for one secret under two providers.
+    pub(crate) fn fingerprint(&self, provider: &str) -> KeyId {
+        let mut purpose = Key::<Hmac<Sha256>>::default();
+        for (byte, given) in purpose.iter_mut().zip(b"tower-key-rotation/key-id/1") {
+            *byte = *given;
+        }
+        let mut mac = Hmac::<Sha256>::new(&purpose);
+        mac.update(provider.as_bytes());
+        mac.update(b"\0");
+        mac.update(self.expose().as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let hex: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        KeyId::from(format!("key-{hex}"))
+    }
+
+    /// The text itself: for comparing, and for scrubbing it out of what a provider echoes.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+const fn is_key_character(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'')
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redacted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_header_may_carry_is_refused_without_being_shown() {
+        for (text, error) in [
+            ("", InvalidSecret::Empty),
+            (" \t\n", InvalidSecret::Empty),
+            ("sk-marker\n", InvalidSecret::Character { position: 9 }),
+            ("\"sk-marker\"", InvalidSecret::Character { position: 0 }),
+            ("sk marker", InvalidSecret::Character { position: 2 }),
+            ("\u{feff}sk-marker", InvalidSecret::Character { position: 0 }),
+            ("sk-\u{7f}marker", InvalidSecret::Character { position: 3 }),
+            ("sk-\r\nx-injected: marker", InvalidSecret::Character { position: 3 }),
+        ] {
+            let got = Secret::new(text).unwrap_err();
+            assert_eq!(got, error, "{text:?}");
+            assert!(!format!("{got} {got:?}").contains("marker"));
+        }
+    }
+
+    #[test]
+    fn the_header_value_is_rendered_for_the_scheme_and_sensitive() {
+        let secret = Secret::new("sk-marker").unwrap();
+        let value = secret.render(&AuthScheme::Bearer).unwrap();
+        assert_eq!(value, "Bearer sk-marker");
+        assert!(value.is_sensitive());
+        assert_eq!(secret.render(&AuthScheme::Query("key")).unwrap(), "sk-marker");
+    }
+
+    #[test]
+    fn a_fingerprint_is_stable_and_shows_nothing() {
+        let secret = Secret::new("sk-marker").unwrap();
+        let again = Secret::new("sk-marker").unwrap();
+        assert_eq!(secret.fingerprint("openai"), again.fingerprint("openai"));
+        assert_ne!(secret.fingerprint("openai"), secret.fingerprint("groq"));
+        assert_ne!(secret.fingerprint("openai"), Secret::new("sk-other").unwrap().fingerprint("openai"));
+        assert!(!secret.fingerprint("openai").as_str().contains("marker"));
+    }
+}

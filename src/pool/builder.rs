@@ -1,0 +1,221 @@
+//! Putting a pool together.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::key_set::{Key, KeySet};
+use super::slot::Slot;
+use super::stats::Stats;
+use super::suspicion::Suspicion;
+use super::{Cooldowns, KeyPool, Selection, Shared};
+use crate::key::{AccountId, ApiKey, Discovery, InvalidSecret, KeyId};
+use crate::provider::Provider;
+
+/// Builds a [`KeyPool`]; made by [`KeyPool::builder`].
+#[must_use = "call `build`"]
+pub struct KeyPoolBuilder {
+    provider: Provider,
+    keys: Vec<ApiKey>,
+    looked_at: Vec<String>,
+    selection: Selection,
+    cooldowns: Cooldowns,
+    max_models: usize,
+}
+
+/// A pool that can't be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two keys have one name.
+    #[error("two keys are named {0}: give each a name of its own")]
+    DuplicateId(KeyId),
+    /// Two keys are one.
+    #[error("the keys {first} and {second} have the same secret: remove one")]
+    DuplicateSecret {
+        /// The name of the one.
+        first: KeyId,
+        /// The name of the other.
+        second: KeyId,
+    },
+    /// A key that no header can carry.
+    #[error("key {key}: {source}")]
+    InvalidSecret {
+        /// The name of the key.
+        key: KeyId,
+        /// What is wrong with it.
+        source: InvalidSecret,
+    },
+    /// Nothing to rotate.
+    #[error("no key for {provider}{}", LookedAt(.looked_at))]
+    NoKeys {
+        /// The name of the provider.
+        provider: String,
+        /// The variables that were looked for, `*` for a number; empty if none was.
+        looked_at: Vec<String>,
+    },
+}
+
+struct LookedAt<'a>(&'a [String]);
+
+// === impl KeyPoolBuilder ===
+
+impl KeyPoolBuilder {
+    /// As many models are remembered, each with a state per key and account. Default: 256.
+    pub const MAX_MODELS: usize = 256;
+
+    pub(super) fn new(provider: Provider) -> Self {
+        Self {
+            provider,
+            keys: Vec::new(),
+            looked_at: Vec::new(),
+            selection: Selection::default(),
+            cooldowns: Cooldowns::default(),
+            max_models: Self::MAX_MODELS,
+        }
+    }
+
+    /// Adds a key.
+    pub fn key(mut self, key: ApiKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Adds keys, in their order.
+    pub fn keys(mut self, keys: impl IntoIterator<Item = ApiKey>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Adds the keys that the environment of the process holds for the provider. What was found where is
+    /// said in a `tracing` event; a variable that holds no valid key is passed over with a warning.
+    pub fn keys_from_env(self) -> Self {
+        let found = Discovery::in_process(&self.provider);
+        self.keys_from(found)
+    }
+
+    /// Adds keys that were discovered.
+    pub fn keys_from(mut self, found: Discovery) -> Self {
+        found.report(self.provider.name());
+        self.looked_at.extend_from_slice(found.looked_at());
+        self.keys(found)
+    }
+
+    /// Which of the usable keys is next. Default: [`Selection::RoundRobin`].
+    pub const fn selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// How long a key is benched for what. Default: [`Cooldowns::default`].
+    pub const fn cooldowns(mut self, cooldowns: Cooldowns) -> Self {
+        self.cooldowns = cooldowns;
+        self
+    }
+
+    /// How many models are remembered at once; the one at fault the longest ago is forgotten first.
+    /// Default: [`MAX_MODELS`](Self::MAX_MODELS).
+    pub const fn max_models(mut self, models: usize) -> Self {
+        self.max_models = if models == 0 { 1 } else { models };
+        self
+    }
+
+    /// Builds the pool. Starts no task.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`], which names keys by their ids.
+    pub fn build(self) -> Result<KeyPool, BuildError> {
+        let Self { provider, keys, looked_at, selection, cooldowns, max_models } = self;
+        if keys.is_empty() {
+            return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
+        }
+        let set = key_set(&provider, keys, max_models)?;
+        Ok(KeyPool(Arc::new(Shared {
+            provider,
+            selection,
+            cooldowns,
+            set: ArcSwap::from_pointee(set),
+            suspicion: Suspicion::default(),
+        })))
+    }
+}
+
+fn key_set(provider: &Provider, keys: Vec<ApiKey>, max_models: usize) -> Result<KeySet, BuildError> {
+    let mut secrets = HashMap::new();
+    let mut ids = HashMap::new();
+    let mut numbers: HashMap<AccountId, usize> = HashMap::new();
+    let mut accounts = Vec::new();
+    let mut built = Vec::with_capacity(keys.len());
+    for key in keys {
+        let fingerprint = key.secret().fingerprint(provider.name());
+        let id = key.declared_id().cloned().unwrap_or_else(|| fingerprint.clone());
+        if let Some(first) = secrets.insert(fingerprint, id.clone()) {
+            return Err(BuildError::DuplicateSecret { first, second: id });
+        }
+        if ids.insert(id.clone(), ()).is_some() {
+            return Err(BuildError::DuplicateId(id));
+        }
+        let account = number(key.declared_account(), &mut numbers, &mut accounts);
+        built.push(build_key(provider, &key, id, account)?);
+    }
+    Ok(KeySet::new(built, accounts, max_models))
+}
+
+/// The number of an account: the one its name has, or the next.
+fn number(
+    declared: Option<&AccountId>,
+    numbers: &mut HashMap<AccountId, usize>,
+    accounts: &mut Vec<Option<AccountId>>,
+) -> usize {
+    let next = accounts.len();
+    if let Some(id) = declared {
+        match numbers.entry(id.clone()) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(new) => new.insert(next),
+        };
+    }
+    accounts.push(declared.cloned());
+    next
+}
+
+fn build_key(provider: &Provider, key: &ApiKey, id: KeyId, account: usize) -> Result<Key, BuildError> {
+    let header = key.secret().render(provider.auth());
+    Ok(Key {
+        header: header.map_err(|source| BuildError::InvalidSecret { key: id.clone(), source })?,
+        secret: key.secret().clone(),
+        account,
+        tier: key.declared_tier(),
+        weight: key.declared_weight(),
+        disabled: false.into(),
+        slot: Slot::default(),
+        stats: Stats::default(),
+        id,
+    })
+}
+
+impl fmt::Debug for KeyPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, keys, looked_at, selection, cooldowns, max_models } = self;
+        f.debug_struct("KeyPoolBuilder")
+            .field("provider", provider)
+            .field("keys", keys)
+            .field("looked_at", looked_at)
+            .field("selection", selection)
+            .field("cooldowns", cooldowns)
+            .field("max_models", max_models)
+            .finish()
+    }
+}
+
+impl fmt::Display for LookedAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(": add one with `key`, or `keys_from_env`");
+        }
+        write!(f, ": set one of {}", self.0.join(", "))
+    }
+}

@@ -1,0 +1,189 @@
+//! The keys of a pool and what is known about each: an immutable list of mutable slots.
+//!
+//! The list is a snapshot that can be swapped as a whole; a lease keeps the one it came from. Keys are
+//! numbered, accounts are numbered, and a key without a declared account is an account of its own.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use http::HeaderValue;
+
+use super::lane::{Group, Lane, group, only};
+use super::models::{ModelLane, ModelLanes};
+use super::select::Rank;
+use super::slot::{FOREVER, Slot, State};
+use super::stats::Stats;
+use crate::key::{AccountId, KeyId, Secret, Tier};
+use crate::sync::{AtomicBool, Ordering};
+
+pub(crate) struct KeySet {
+    pub(super) keys: Box<[Key]>,
+    pub(super) accounts: Box<[Account]>,
+    /// What is closed for every model.
+    pub(super) lane: Lane,
+    pub(super) models: ModelLanes,
+    /// By tier, primaries first.
+    pub(super) ranks: [Rank; 2],
+}
+
+pub(super) struct Key {
+    pub(super) id: KeyId,
+    pub(super) secret: Secret,
+    pub(super) header: HeaderValue,
+    pub(super) account: usize,
+    pub(super) tier: Tier,
+    pub(super) weight: NonZeroU32,
+    /// An operator said so; nothing but an operator undoes it.
+    pub(super) disabled: AtomicBool,
+    pub(super) slot: Slot,
+    pub(super) stats: Stats,
+}
+
+pub(super) struct Account {
+    /// `None`: nobody declared one, it is the key's own.
+    pub(super) id: Option<AccountId>,
+    pub(super) slot: Slot,
+    /// The keys that share it.
+    pub(super) members: Box<[Group]>,
+}
+
+/// The four things a lease needs leave of, in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Key = 0,
+    Account = 1,
+    KeyModel = 2,
+    AccountModel = 3,
+}
+
+/// What stands between a key and a request: the slots of the four levels.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) set: &'a KeySet,
+    pub(super) model: Option<&'a ModelLane>,
+    pub(super) key: usize,
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    /// Sets the bits of what has become usable.
+    pub(super) fn wake(&self, model: Option<&ModelLane>, now: u64) {
+        self.lane.wake(now, |key| {
+            let place = self.place(None, key).filter(|place| !place.key().is_disabled())?;
+            deadline(place, [Level::Key, Level::Account])
+        });
+        if let Some(lane) = model {
+            lane.bits.wake(now, |key| {
+                deadline(self.place(Some(lane), key)?, [Level::KeyModel, Level::AccountModel])
+            });
+        }
+    }
+
+    fn place<'a>(&'a self, model: Option<&'a ModelLane>, key: usize) -> Option<Place<'a>> {
+        (key < self.keys.len()).then_some(Place { set: self, model, key })
+    }
+}
+
+/// When both slots are open: zero if they are, `None` if that is not a matter of time.
+fn deadline(place: Place<'_>, levels: [Level; 2]) -> Option<u64> {
+    let mut latest = 0;
+    for level in levels {
+        match place.state(level) {
+            State { cause: None, .. } => {}
+            State { probing: true, .. } | State { until: FOREVER, .. } => return None,
+            State { until, .. } => latest = latest.max(until),
+        }
+    }
+    Some(latest)
+}
+
+// === impl Key ===
+
+impl Key {
+    pub(super) fn is_disabled(&self) -> bool {
+        self.disabled.load(Ordering::Acquire)
+    }
+}
+
+// === impl Level ===
+
+impl Level {
+    pub(super) const ALL: [Self; 4] = [Self::Key, Self::Account, Self::KeyModel, Self::AccountModel];
+
+    pub(super) const fn is_model(self) -> bool {
+        matches!(self, Self::KeyModel | Self::AccountModel)
+    }
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    pub(super) fn key(self) -> &'a Key {
+        &self.set.keys[self.key]
+    }
+
+    /// The slot of a level; `None` where no model has ever been a matter.
+    pub(super) fn slot(self, level: Level) -> Option<&'a Slot> {
+        let account = self.key().account;
+        match level {
+            Level::Key => Some(&self.key().slot),
+            Level::Account => Some(&self.set.accounts[account].slot),
+            Level::KeyModel => self.model.map(|model| &model.keys[self.key]),
+            Level::AccountModel => self.model.map(|model| &model.accounts[account]),
+        }
+    }
+
+    pub(super) fn state(self, level: Level) -> State {
+        self.slot(level).map_or_else(State::default, Slot::state)
+    }
+
+    /// Brings the lane in line with the slot of a level.
+    pub(super) fn follow(self, level: Level, now: u64) {
+        let Some(slot) = self.slot(level) else { return };
+        let members = &*self.set.accounts[self.key().account].members;
+        match (level, self.model) {
+            (Level::Key, _) if self.key().is_disabled() => self.set.lane.close(&only(self.key), None),
+            (Level::Key, _) => self.set.lane.follow(slot, &only(self.key), now),
+            (Level::Account, _) => self.set.lane.follow(slot, members, now),
+            (Level::KeyModel, Some(model)) => model.bits.follow(slot, &only(self.key), now),
+            (Level::AccountModel, Some(model)) => model.bits.follow(slot, members, now),
+            (Level::KeyModel | Level::AccountModel, None) => {}
+        }
+    }
+}
+
+// === building ===
+
+impl KeySet {
+    /// `accounts` are numbered as the keys say; `models` is how many model lanes there may be.
+    pub(super) fn new(keys: Vec<Key>, accounts: Vec<Option<AccountId>>, models: usize) -> Self {
+        let mut members = vec![Vec::new(); accounts.len()];
+        for (index, key) in keys.iter().enumerate() {
+            members[key.account].push(index);
+        }
+        let accounts = accounts.into_iter().zip(members).map(|(id, members)| Account {
+            id,
+            slot: Slot::default(),
+            members: group(members),
+        });
+        Self {
+            accounts: accounts.collect(),
+            lane: Lane::new(keys.len()),
+            models: ModelLanes::new(models),
+            ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
+            keys: keys.into(),
+        }
+    }
+}
+
+fn rank(keys: &[Key], tier: Tier) -> Rank {
+    let members = keys.iter().enumerate().filter(|(_, key)| key.tier == tier);
+    Rank::new(&members.map(|(index, key)| (index, key.weight.get())).collect::<Vec<_>>())
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+    }
+}

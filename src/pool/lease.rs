@@ -1,0 +1,259 @@
+//! The right to use one key for one attempt.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+
+use super::key_set::{KeySet, Level, Place};
+use super::models::ModelLane;
+use super::slot::{Benched, Cause, FOREVER, Pass};
+use super::suspicion::Suspicion;
+use super::{KeyPool, Passes, StampError, hand_back};
+use crate::classify::{Fault, Reason, Scope};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::key::{AccountId, KeyId};
+use crate::provider::ModelId;
+
+/// The right to use one key for one attempt.
+///
+/// Say what became of it with [`succeed`](Self::succeed) or [`fault`](Self::fault). Dropping it says that
+/// nobody knows: no key is blamed, and a probe is handed on to the next.
+#[must_use = "a lease that is dropped at once uses no key"]
+pub struct Lease {
+    pool: KeyPool,
+    set: Arc<KeySet>,
+    lane: Option<Arc<ModelLane>>,
+    key: usize,
+    passes: Passes,
+    began: Timestamp,
+}
+
+/// A bench that was imposed, for taking it back: see [`undo`](Self::undo).
+#[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
+pub struct Penalty {
+    set: Arc<KeySet>,
+    lane: Option<Arc<ModelLane>>,
+    key: usize,
+    level: Level,
+    benched: Benched,
+    at: Timestamp,
+}
+
+// === impl Lease ===
+
+impl Lease {
+    pub(super) fn new(
+        pool: KeyPool,
+        set: Arc<KeySet>,
+        lane: Option<Arc<ModelLane>>,
+        (key, passes): (usize, Passes),
+        now: Timestamp,
+    ) -> Self {
+        set.keys[key].stats.called(now.as_unix_ms());
+        Self { pool, set, lane, key, passes, began: now }
+    }
+
+    /// The name of the key.
+    pub fn key_id(&self) -> &KeyId {
+        &self.place().key().id
+    }
+
+    /// The account of the key, if one was declared.
+    pub fn account(&self) -> Option<&AccountId> {
+        self.set.accounts[self.place().key().account].id.as_ref()
+    }
+
+    /// Whether this attempt finds out if something has recovered.
+    pub fn is_probe(&self) -> bool {
+        self.passes.iter().any(|pass| pass.probe)
+    }
+
+    /// Stamps the key onto a request to `uri`, all other credentials removed.
+    ///
+    /// # Errors
+    ///
+    /// If the provider does not own the origin of `uri`, or the URL can't take the key. The request must
+    /// not be sent then.
+    pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
+        let provider = self.pool.provider();
+        if !provider.allows(uri) {
+            return Err(StampError::foreign(provider, uri));
+        }
+        let auth = provider.auth();
+        auth.strip(uri, headers).map_err(StampError::url)?;
+        auth.stamp(uri, headers, &self.place().key().header).map_err(StampError::url)
+    }
+
+    /// The attempt succeeded.
+    pub fn succeed(self) {
+        self.succeed_at(Timestamp::now());
+    }
+
+    pub(crate) fn succeed_at(mut self, now: Timestamp) {
+        self.place().key().stats.succeeded();
+        for level in Level::ALL {
+            let pass = self.take(level);
+            if pass.probe {
+                self.recover(level, pass, now);
+            }
+        }
+    }
+
+    /// The attempt failed. Benches what the fault concerns, for as long as it says or as the pool's
+    /// [`Cooldowns`](super::Cooldowns) do; a fault of the provider benches no key.
+    ///
+    /// `model` is what the attempt was about, for faults that concern one model; where it is unknown they
+    /// concern all.
+    pub fn fault(self, fault: &Fault, model: Option<&ModelId>) -> Option<Penalty> {
+        self.fault_at(fault, model, Timestamp::now())
+    }
+
+    pub(crate) fn fault_at(
+        mut self,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        now: Timestamp,
+    ) -> Option<Penalty> {
+        let level = self.level(fault.scope(), model, now)?;
+        let pass = self.take(level);
+        let cause = Cause::of(fault);
+        let place = self.place();
+        let until = |strikes| self.pool.0.cooldowns.until(cause, fault.wait(), strikes, now);
+        let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
+        place.follow(level, now.as_unix_ms());
+        place.key().stats.failed();
+        self.prove_valid(cause, now);
+        let penalty = Penalty {
+            set: Arc::clone(&self.set),
+            lane: self.lane.clone(),
+            key: self.key,
+            level,
+            benched,
+            at: now,
+        };
+        self.announce(fault, model, &penalty);
+        Some(penalty)
+    }
+
+    /// The text that must not be seen in an answer.
+    pub(crate) fn secret(&self) -> &str {
+        self.place().key().secret.expose()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { set: &self.set, model: self.lane.as_deref(), key: self.key }
+    }
+
+    /// The level that a scope means for this key; creates the model's lane if need be.
+    fn level(&mut self, scope: Scope, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
+        let level = match scope {
+            Scope::Key => Level::Key,
+            Scope::Account => Level::Account,
+            Scope::KeyModel => model.map_or(Level::Key, |_| Level::KeyModel),
+            Scope::AccountModel => model.map_or(Level::Account, |_| Level::AccountModel),
+            Scope::None | Scope::Provider | Scope::ProviderModel => return None,
+        };
+        if let (Level::KeyModel | Level::AccountModel, Some(model)) = (level, model) {
+            let (keys, accounts) = (self.set.keys.len(), self.set.accounts.len());
+            self.lane = Some(self.set.models.at_fault(model, keys, accounts, now.as_unix_ms()));
+        }
+        Some(level)
+    }
+
+    fn take(&mut self, level: Level) -> Pass {
+        let pass = &mut self.passes[level as usize];
+        std::mem::replace(pass, Pass { probe: false, ..*pass })
+    }
+
+    /// A provider that counts a key's requests has accepted the key.
+    fn prove_valid(&mut self, cause: Cause, now: Timestamp) {
+        for level in [Level::Key, Level::Account] {
+            let suspect = self.place().state(level).cause == Some(Cause::Invalid);
+            if cause != Cause::Invalid && suspect && self.passes[level as usize].probe {
+                let pass = self.take(level);
+                self.recover(level, pass, now);
+            }
+        }
+    }
+
+    fn recover(&self, level: Level, pass: Pass, now: Timestamp) {
+        let place = self.place();
+        let invalid = place.state(level).cause == Some(Cause::Invalid);
+        let recovered = place.slot(level).is_some_and(|slot| slot.recover(pass, now.as_unix_ms()));
+        place.follow(level, now.as_unix_ms());
+        if !recovered {
+            return;
+        }
+        if invalid {
+            Suspicion::lift(&self.set, now.as_unix_ms());
+        }
+        let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
+        self.pool.emit(&Event::Recovered { key: self.key_id(), model });
+    }
+
+    fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
+        let key = self.key_id();
+        self.pool.emit(&match fault.reason() {
+            Reason::InvalidKey => Event::InvalidKey { key, fault },
+            _ => Event::CooledDown { key, model, fault, wait: penalty.wait() },
+        });
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.is_probe() {
+            hand_back(self.place(), self.passes, self.began.as_unix_ms());
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, set: _, lane: _, key: _, passes: _, began } = self;
+        f.debug_struct("Lease")
+            .field("provider", &pool.provider().name())
+            .field("key", self.key_id())
+            .field("probe", &self.is_probe())
+            .field("began", began)
+            .finish()
+    }
+}
+
+// === impl Penalty ===
+
+impl Penalty {
+    /// Takes the bench back, unless something has happened to the key since.
+    pub fn undo(self) {
+        self.undo_at(Timestamp::now());
+    }
+
+    pub(crate) fn undo_at(self, now: Timestamp) {
+        let place = Place { set: &self.set, model: self.lane.as_deref(), key: self.key };
+        if let Some(slot) = place.slot(self.level) {
+            slot.undo(self.benched, now.as_unix_ms());
+            place.follow(self.level, now.as_unix_ms());
+        }
+    }
+
+    /// How long the bench lasts; `None`: until the key is replaced or reset.
+    pub fn wait(&self) -> Option<Duration> {
+        let until = self.benched.after.until;
+        (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(self.at))
+    }
+}
+
+impl fmt::Debug for Penalty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { set, lane: _, key, level, benched: _, at } = self;
+        f.debug_struct("Penalty")
+            .field("key", &set.keys[*key].id)
+            .field("level", level)
+            .field("wait", &self.wait())
+            .field("at", at)
+            .finish()
+    }
+}

@@ -1,0 +1,76 @@
+//! What an operator can do to keys.
+
+use super::KeyPool;
+use super::key_set::{KeySet, Level, Place};
+use crate::clock::Timestamp;
+use crate::key::KeyId;
+use crate::sync::Ordering;
+
+/// No key of the pool has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no key is named {0}: see the ids in the pool's snapshot")]
+pub struct UnknownKey(KeyId);
+
+impl KeyPool {
+    /// Frees a key, its account, and both for every model, whatever they were benched for. Reports of
+    /// attempts that began before are void. A key that is [disabled](Self::disable) stays so.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownKey`] if no key has this name.
+    pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
+        let set = self.0.set.load();
+        reset(&set, find(&set, key)?, Timestamp::now().as_unix_ms());
+        Ok(())
+    }
+
+    /// Frees every key.
+    pub fn reset_all(&self) {
+        let set = self.0.set.load();
+        let now = Timestamp::now().as_unix_ms();
+        (0..set.keys.len()).for_each(|key| reset(&set, key, now));
+    }
+
+    /// Takes a key out of use until it is [enabled](Self::enable); what it is doing goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownKey`] if no key has this name.
+    pub fn disable(&self, key: &KeyId) -> Result<(), UnknownKey> {
+        self.set_disabled(key, true)
+    }
+
+    /// Takes a key into use again, in the state it was in.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownKey`] if no key has this name.
+    pub fn enable(&self, key: &KeyId) -> Result<(), UnknownKey> {
+        self.set_disabled(key, false)
+    }
+
+    fn set_disabled(&self, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {
+        let set = self.0.set.load();
+        let place = Place { set: &set, model: None, key: find(&set, key)? };
+        place.key().disabled.store(disabled, Ordering::Release);
+        place.follow(Level::Key, Timestamp::now().as_unix_ms());
+        Ok(())
+    }
+}
+
+fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
+    set.keys.iter().position(|key| key.id == *id).ok_or_else(|| UnknownKey(id.clone()))
+}
+
+fn reset(set: &KeySet, key: usize, now: u64) {
+    let models = set.models.all();
+    let lanes = std::iter::once(None).chain(models.iter().map(|lane| Some(&**lane)));
+    for place in lanes.map(|model| Place { set, model, key }) {
+        for level in Level::ALL {
+            if let Some(slot) = place.slot(level) {
+                slot.reset(now);
+                place.follow(level, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The state of a pool at one moment, for status pages and checkpoints.
+//!
+//! Free of secrets by type: nothing here can hold one.
+
+use serde::{Deserialize, Serialize};
+
+use super::KeyPool;
+use super::key_set::{KeySet, Level, Place};
+use super::models::ModelLane;
+use super::slot::{Cause, FOREVER, State};
+use crate::clock::Timestamp;
+use crate::key::{AccountId, KeyId, Tier};
+use crate::provider::ModelId;
+
+/// A pool at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PoolSnapshot {
+    /// The provider's name.
+    pub provider: String,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The keys, in the order of the pool.
+    pub keys: Vec<KeySnapshot>,
+}
+
+/// A key at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KeySnapshot {
+    /// The key's name.
+    pub id: KeyId,
+    /// The account, if one was declared.
+    pub account: Option<AccountId>,
+    /// Primary or backup.
+    pub tier: Tier,
+    /// What is true of the key whatever the model, its account's state included.
+    pub state: KeyState,
+    /// When that began; `None` if it has never been otherwise.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself; `None` if it does not, or need not.
+    pub until: Option<Timestamp>,
+    /// When an attempt last used the key.
+    pub last_used: Option<Timestamp>,
+    /// Attempts that used it.
+    pub calls: u64,
+    /// Attempts that succeeded.
+    pub successes: u64,
+    /// Faults that concerned the key or its account.
+    pub faults: u64,
+    /// Such faults since the last success.
+    pub consecutive_faults: u64,
+    /// Models for which it is not available.
+    pub models: Vec<ModelSnapshot>,
+}
+
+/// A key for one model at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelSnapshot {
+    /// The model.
+    pub model: ModelId,
+    /// What is true of the key for it.
+    pub state: KeyState,
+    /// When that began.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself; `None` if it does not.
+    pub until: Option<Timestamp>,
+}
+
+/// What is true of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeyState {
+    /// May be used, if only for a probe.
+    Available,
+    /// An operator took it out of use.
+    Disabled,
+    /// The provider does not let it do this.
+    Forbidden,
+    /// Unknown, revoked, expired, or its account is closed.
+    Invalid,
+    /// A single attempt is out to see whether it has recovered.
+    Probing,
+    /// Its allowance or balance is used up.
+    QuotaExceeded,
+    /// It was used too fast.
+    RateLimited,
+}
+
+// === impl KeyPool ===
+
+impl KeyPool {
+    /// The state of the pool now.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        let set = self.0.set.load();
+        let now = Timestamp::now();
+        let lanes = set.models.all();
+        let keys = (0..set.keys.len()).map(|key| key_snapshot(&set, &lanes, key, now));
+        PoolSnapshot { provider: self.provider().name().to_owned(), at: now, keys: keys.collect() }
+    }
+}
+
+fn key_snapshot(
+    set: &KeySet,
+    lanes: &[std::sync::Arc<ModelLane>],
+    key: usize,
+    now: Timestamp,
+) -> KeySnapshot {
+    let place = Place { set, model: None, key };
+    let entry = place.key();
+    let counts = entry.stats.counts();
+    let found = found(place, [Level::Key, Level::Account], now);
+    let models = lanes.iter().filter_map(|lane| {
+        let place = Place { set, model: Some(lane), key };
+        let found = self::found(place, [Level::KeyModel, Level::AccountModel], now);
+        let Found { state, since, until } = found;
+        (state != KeyState::Available).then(|| ModelSnapshot {
+            model: lane.model.clone(),
+            state,
+            since,
+            until,
+        })
+    });
+    KeySnapshot {
+        id: entry.id.clone(),
+        account: set.accounts[entry.account].id.clone(),
+        tier: entry.tier,
+        state: if entry.is_disabled() { KeyState::Disabled } else { found.state },
+        since: found.since,
+        until: found.until,
+        last_used: timestamp(counts.last_used),
+        calls: counts.calls,
+        successes: counts.successes,
+        faults: counts.faults,
+        consecutive_faults: counts.consecutive_faults,
+        models: models.collect(),
+    }
+}
+
+struct Found {
+    state: KeyState,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+/// The state of whichever level is out for longer.
+fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
+    let closed = |level: &Level| place.state(*level).is_closed(now.as_unix_ms());
+    let level = levels.into_iter().filter(closed).max_by_key(|level| place.state(*level).until);
+    let since = timestamp(level.and_then(|level| place.slot(level)).map_or(0, |slot| slot.since()));
+    let Some(state) = level.map(|level| place.state(level)) else {
+        let latest = levels.into_iter().filter_map(|level| Some(place.slot(level)?.since())).max();
+        return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };
+    };
+    let until = Some(state.until).filter(|until| *until > now.as_unix_ms() && *until < FOREVER);
+    Found { state: KeyState::of(state, now), since, until: until.map(Timestamp::from_unix_ms) }
+}
+
+fn timestamp(ms: u64) -> Option<Timestamp> {
+    (ms > 0).then(|| Timestamp::from_unix_ms(ms))
+}
+
+// === impl KeyState ===
+
+impl KeyState {
+    /// The name in snapshots.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Disabled => "disabled",
+            Self::Forbidden => "forbidden",
+            Self::Invalid => "invalid",
+            Self::Probing => "probing",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+
+    const fn of(state: State, now: Timestamp) -> Self {
+        if state.probing && state.until <= now.as_unix_ms() {
+            return Self::Probing;
+        }
+        match state.cause {
+            None => Self::Available,
+            Some(Cause::RateLimited) => Self::RateLimited,
+            Some(Cause::QuotaExceeded) => Self::QuotaExceeded,
+            Some(Cause::Invalid) => Self::Invalid,
+            Some(Cause::Forbidden) => Self::Forbidden,
+        }
+    }
+}
+
+impl std::fmt::Display for KeyState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,38 @@
+//! Why a key was not put onto a request.
+
+use http::Uri;
+
+use crate::provider::Provider;
+
+/// A key was not put onto a request, which must not be sent. Names the host at most, no path or query.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StampError {
+    message: String,
+    #[source]
+    source: Option<http::Error>,
+}
+
+impl StampError {
+    pub(super) fn foreign(provider: &Provider, uri: &Uri) -> Self {
+        let name = provider.name();
+        let message = match (uri.scheme_str(), uri.host()) {
+            (Some(scheme), Some(host)) => {
+                let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+                format!(
+                    "{scheme}://{host}{port} is not an origin of {name}, so no key goes there: correct the URL, \
+                     or allow the origin with `Provider::allow_origin`"
+                )
+            }
+            _ => format!(
+                "the request's URI names no host, so it can't be told whether keys of {name} may go there: give \
+                 it an absolute URI before it reaches the rotation layer"
+            ),
+        };
+        Self { message, source: None }
+    }
+
+    pub(super) fn url(source: http::Error) -> Self {
+        Self { message: "the URL can't be rewritten: send one that is shorter".into(), source: Some(source) }
+    }
+}

@@ -1,0 +1,55 @@
+//! Counters of a key, for people; no decision looks at them.
+
+use crate::sync::{AtomicU64, Ordering};
+
+#[derive(Default)]
+pub(super) struct Stats {
+    calls: AtomicU64,
+    successes: AtomicU64,
+    /// Faults that concerned the key or its account.
+    faults: AtomicU64,
+    /// Such faults since the last success.
+    consecutive_faults: AtomicU64,
+    /// Milliseconds since the Unix epoch; zero: never.
+    last_used: AtomicU64,
+}
+
+/// The counters of a key at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) calls: u64,
+    pub(super) successes: u64,
+    pub(super) faults: u64,
+    pub(super) consecutive_faults: u64,
+    pub(super) last_used: u64,
+}
+
+impl Stats {
+    pub(super) fn called(&self, now: u64) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.last_used.fetch_max(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.successes.fetch_add(1, Ordering::Relaxed);
+        if self.consecutive_faults.load(Ordering::Relaxed) != 0 {
+            self.consecutive_faults.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn failed(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+        self.consecutive_faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            calls: read(&self.calls),
+            successes: read(&self.successes),
+            faults: read(&self.faults),
+            consecutive_faults: read(&self.consecutive_faults),
+            last_used: read(&self.last_used),
+        }
+    }
+}
