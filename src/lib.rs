@@ -4,12 +4,16 @@
 pub mod body;
 pub mod classify;
 pub mod clock;
+mod error;
 mod event;
 pub mod key;
 pub mod pool;
 pub mod provider;
+pub mod rotate;
 mod sync;
 
+pub use self::error::{AllKeysFailed, Error, GaveUp};
 pub use self::key::ApiKey;
 pub use self::pool::KeyPool;
 pub use self::provider::Provider;
+pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};

@@ -1,3 +1,9 @@
 //! Bodies: what is sent again, what is looked at, what is passed on.
 
+mod replay;
+mod response;
 pub mod sse;
+mod tee;
+
+pub use self::replay::ReplayBody;
+pub use self::response::ResponseBody;

@@ -20,3 +20,21 @@ impl Event {
         &self.data
     }
 }
+
+/// temp
+#[derive(Debug, Default)]
+pub struct Decoder;
+impl Decoder {
+    /// temp
+    pub fn new() -> Self {
+        Self
+    }
+    /// temp
+    pub fn push(&mut self, _: Bytes) {}
+    /// temp
+    pub fn finish(&mut self) {}
+    /// temp
+    pub fn next_event(&mut self) -> Option<Event> {
+        None
+    }
+}

@@ -185,7 +185,7 @@ impl KeyPool {
         self.exhausted(&set, lane.as_deref(), now)
     }
 
-    fn emit(&self, event: &Event<'_>) {
+    pub(crate) fn emit(&self, event: &Event<'_>) {
         event::emit(self.0.provider.name(), event);
     }
 }

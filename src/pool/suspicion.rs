@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
+use super::Passes;
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::slot::{Cause, Pass};
-use super::{Passes, admit};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -39,7 +39,7 @@ impl Suspicion {
         let first = fastrand::usize(..set.keys.len());
         let keys = (first..set.keys.len()).chain(0..first);
         keys.filter(|key| !set.keys[*key].is_disabled())
-            .find_map(|key| Some((key, admit_invalid(Place { set, model, key }, now.as_unix_ms())?)))
+            .find_map(|key| Some((key, admit_invalid(Place { set, model, key })?)))
     }
 
     /// When the next probe is due, in milliseconds since the Unix epoch, if there is reason to suspect.
@@ -78,7 +78,7 @@ fn invalid_at(place: Place<'_>) -> Option<Level> {
     [Level::Key, Level::Account].into_iter().find(invalid)
 }
 
-fn admit_invalid(place: Place<'_>, now: u64) -> Option<Passes> {
+fn admit_invalid(place: Place<'_>) -> Option<Passes> {
     let level = invalid_at(place)?;
     let pass: Pass = place.slot(level)?.admit_early()?;
     let mut passes = Passes::default();

@@ -64,6 +64,19 @@ impl Provider {
         &["OPENAI"]
     }
 
+    /// temp
+    pub fn model_in_path(&self, _: &Uri) -> Option<ModelId> {
+        None
+    }
+    /// temp
+    pub fn model_in_body(&self, _: Option<&http::HeaderValue>, _: &[bytes::Bytes]) -> Option<ModelId> {
+        None
+    }
+    /// temp
+    pub fn errors_in_ok_bodies(&self) -> bool {
+        false
+    }
+
     /// Whether a key may be sent to `uri`.
     pub fn allows(&self, uri: &Uri) -> bool {
         self.0.origins.iter().any(|origin| origin.contains(uri))

@@ -1,0 +1,192 @@
+//! A request body that can be sent again.
+//!
+//! Rotation needs the body once per attempt, and must not pay for that when the first attempt succeeds. A
+//! body that comes as one piece is that piece: every clone shares it. Any other body is *teed*: frames are
+//! recorded as the first attempt pulls them, a later attempt starts with the record and then goes on
+//! pulling. HTTP/1 and HTTP/2 connections may go on sending a body whose response has already been judged,
+//! so two clones may be polled at once; each has its own cursor, and what one pulls the other finds.
+//!
+//! Recording stops at a cap, and when the last other clone is gone. Past that point only one clone can go
+//! on, the one that pulled first, so that no attempt ever sends a body with a hole.
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use tower::BoxError;
+
+use super::tee::{Cursor, Source, Tee};
+
+/// A request body that can be sent again: what the layers of this crate send inwards.
+///
+/// # Clone
+///
+/// A clone starts at the beginning, wherever the original is.
+#[derive(Clone)]
+pub struct ReplayBody(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    Whole(Whole),
+    Teed(Cursor),
+}
+
+struct Whole {
+    all: Bytes,
+    sent: bool,
+}
+
+// === impl ReplayBody ===
+
+impl ReplayBody {
+    /// How much of a streaming body is recorded: 2 MiB.
+    pub const CAP: usize = 2 * 1024 * 1024;
+
+    /// An empty body.
+    pub const fn empty() -> Self {
+        Self(Inner::Whole(Whole { all: Bytes::new(), sent: false }))
+    }
+
+    /// Makes a body replayable; of a streaming one, the first `cap` bytes. Never waits. A [`ReplayBody`] is
+    /// kept as it is, not wrapped again.
+    pub async fn new<B>(body: B, cap: usize) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let body = match downcast::<Self, B>(body) {
+            Ok(replay) => return replay,
+            Err(body) => body,
+        };
+        let body = match downcast::<Full<Bytes>, B>(body) {
+            Ok(full) => {
+                return full
+                    .collect()
+                    .await
+                    .map_or_else(|never| match never {}, |all| Self::from(all.to_bytes()));
+            }
+            Err(body) => body,
+        };
+        let mut source: Source = Box::pin(body.map_frame(into_bytes).map_err(Into::into));
+        match poll_fn(|cx| Poll::Ready(source.as_mut().poll_frame(cx))).await {
+            Poll::Ready(None) => Self::empty(),
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() && source.is_end_stream() => {
+                Self::from(frame.into_data().unwrap_or_default())
+            }
+            first => Self(Inner::Teed(Tee::start(source, first, cap))),
+        }
+    }
+
+    /// Whether a clone would get the whole body.
+    pub fn is_replayable(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(_) => true,
+            Inner::Teed(cursor) => cursor.is_replayable(),
+        }
+    }
+
+    /// Takes the error that the body failed with, if it did.
+    pub(crate) fn take_error(&self) -> Option<BoxError> {
+        match &self.0 {
+            Inner::Whole(_) => None,
+            Inner::Teed(cursor) => cursor.take_error(),
+        }
+    }
+
+    /// What is there of the body, from its beginning.
+    pub(crate) fn recorded(&self) -> Vec<Bytes> {
+        match &self.0 {
+            Inner::Whole(whole) => vec![whole.all.clone()],
+            Inner::Teed(cursor) => cursor.recorded(),
+        }
+    }
+}
+
+fn into_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
+    frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
+}
+
+fn downcast<T: 'static, B: 'static>(body: B) -> Result<T, B> {
+    let mut body = Some(body);
+    let wanted = (&mut body as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take);
+    match (wanted, body) {
+        (Some(wanted), _) => Ok(wanted),
+        (None, Some(body)) => Err(body),
+        (None, None) => unreachable!("the body is taken only as what was wanted"),
+    }
+}
+
+impl From<Bytes> for ReplayBody {
+    fn from(all: Bytes) -> Self {
+        Self(Inner::Whole(Whole { all, sent: false }))
+    }
+}
+
+impl Default for ReplayBody {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl Body for ReplayBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Inner::Whole(whole) => Poll::Ready(whole.take().map(|data| Ok(Frame::data(data)))),
+            Inner::Teed(cursor) => cursor.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(whole) => whole.rest() == 0,
+            Inner::Teed(cursor) => cursor.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(whole) => SizeHint::with_exact(whole.rest() as u64),
+            Inner::Teed(cursor) => cursor.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for ReplayBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayBody")
+            .field("size_hint", &self.size_hint())
+            .field("replayable", &self.is_replayable())
+            .finish()
+    }
+}
+
+// === impl Whole ===
+
+impl Whole {
+    fn take(&mut self) -> Option<Bytes> {
+        let rest = self.rest() > 0;
+        self.sent = true;
+        rest.then(|| self.all.clone())
+    }
+
+    const fn rest(&self) -> usize {
+        if self.sent { 0 } else { self.all.len() }
+    }
+}
+
+impl Clone for Whole {
+    fn clone(&self) -> Self {
+        Self { all: self.all.clone(), sent: false }
+    }
+}

@@ -1,0 +1,288 @@
+//! A source of frames, a record of what it gave, and any number of cursors.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use tower::BoxError;
+
+use super::response::longer;
+
+pub(super) type Source = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
+pub(super) type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+/// A clone of a teed body: where it is in the record.
+pub(super) struct Cursor {
+    tee: Arc<Tee>,
+    /// Distinguishes the cursors of one tee.
+    id: u64,
+    /// The number of the next frame.
+    at: usize,
+    trailers_sent: bool,
+}
+
+pub(super) struct Tee {
+    state: Mutex<State>,
+    /// Who waits for the source. Apart from the state, since a source may wake while it is polled.
+    waiting: Mutex<Vec<(u64, Waker)>>,
+    /// The id of the next cursor.
+    next_id: AtomicU64,
+    /// How many cursors there are: the last one needs no record.
+    cursors: AtomicU64,
+}
+
+struct State {
+    /// `None`: it has ended.
+    source: Option<Source>,
+    /// The frames from number `base` on.
+    record: Vec<Bytes>,
+    base: usize,
+    recorded: usize,
+    cap: usize,
+    mode: Mode,
+    trailers: Option<HeaderMap>,
+    failure: Failure,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Every frame is kept, every cursor may read.
+    Recording,
+    /// Frames pass; the first cursor that comes may read.
+    Open,
+    /// Frames pass; this cursor may read.
+    Claimed(u64),
+}
+
+enum Failure {
+    None,
+    /// The source's error, for whoever asks first.
+    New(BoxError),
+    Told,
+}
+
+/// Why a clone of the request body gives no more frames.
+#[derive(Debug, thiserror::Error)]
+enum Unavailable {
+    #[error("the request body failed")]
+    Failed,
+    #[error("the request body is longer than what is recorded for another attempt")]
+    NotRecorded,
+}
+
+// === impl Cursor ===
+
+impl Cursor {
+    pub(super) fn poll_frame(&mut self, cx: &Context<'_>) -> Polled {
+        let mut state = self.tee.state();
+        if state.mode == Mode::Recording && self.tee.cursors.load(Ordering::Acquire) == 1 {
+            state.mode = Mode::Claimed(self.id);
+        }
+        if !state.admits(self.id) {
+            return Poll::Ready(Some(Err(Unavailable::NotRecorded.into())));
+        }
+        if let Some(data) = state.recorded_at(self.at) {
+            self.at += 1;
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        self.tee.wait(self.id, cx.waker());
+        // The source keeps one waker, and the task that polled last may never poll again: so it is given a
+        // waker of the tee's own, which wakes everyone who waits.
+        let waker = Waker::from(Arc::clone(&self.tee));
+        let Poll::Ready(pulled) = state.pull(&mut Context::from_waker(&waker)) else {
+            return Poll::Pending;
+        };
+        let frame = match pulled {
+            Some(data) => {
+                state.enter(&data, self.id);
+                self.at += 1;
+                Some(Ok(Frame::data(data)))
+            }
+            None => state.end(&mut self.trailers_sent),
+        };
+        drop(state);
+        self.tee.waiting().retain(|(id, _)| *id != self.id);
+        waker.wake();
+        Poll::Ready(frame)
+    }
+
+    pub(super) fn is_replayable(&self) -> bool {
+        let state = self.tee.state();
+        matches!(state.failure, Failure::None) && !matches!(state.mode, Mode::Claimed(_))
+    }
+
+    pub(super) fn take_error(&self) -> Option<BoxError> {
+        let mut state = self.tee.state();
+        match std::mem::replace(&mut state.failure, Failure::Told) {
+            Failure::New(error) => Some(error),
+            other => {
+                state.failure = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn recorded(&self) -> Vec<Bytes> {
+        let state = self.tee.state();
+        if state.base == 0 { state.record.clone() } else { Vec::new() }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        let state = self.tee.state();
+        let untold = state.trailers.is_some() && !self.trailers_sent;
+        let source_ended = state.source.as_ref().is_none_or(|source| source.is_end_stream());
+        self.at == state.base + state.record.len()
+            && source_ended
+            && !untold
+            && matches!(state.failure, Failure::None)
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let state = self.tee.state();
+        let read = self.at.saturating_sub(state.base);
+        let known: usize = state.record.iter().skip(read).map(Bytes::len).sum();
+        let source =
+            state.source.as_ref().map_or_else(|| SizeHint::with_exact(0), |source| source.size_hint());
+        longer(&source, known)
+    }
+}
+
+impl Clone for Cursor {
+    fn clone(&self) -> Self {
+        let id = self.tee.next_id.fetch_add(1, Ordering::Relaxed);
+        self.tee.cursors.fetch_add(1, Ordering::AcqRel);
+        Self { tee: Arc::clone(&self.tee), id, at: 0, trailers_sent: false }
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.tee.cursors.fetch_sub(1, Ordering::AcqRel);
+        self.tee.waiting().retain(|(id, _)| *id != self.id);
+    }
+}
+
+// === impl Tee ===
+
+impl Tee {
+    /// Begins with what the first poll of the source gave.
+    pub(super) fn start(source: Source, first: Polled, cap: usize) -> Cursor {
+        let least = usize::try_from(source.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut state = State {
+            source: Some(source),
+            record: Vec::new(),
+            base: 0,
+            recorded: 0,
+            cap,
+            mode: if least > cap { Mode::Open } else { Mode::Recording },
+            trailers: None,
+            failure: Failure::None,
+        };
+        if let Poll::Ready(first) = first
+            && let Some(data) = state.take_in(first)
+        {
+            state.recorded = data.len();
+            state.record.push(data);
+        }
+        let tee = Self {
+            state: Mutex::new(state),
+            waiting: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            cursors: AtomicU64::new(1),
+        };
+        Cursor { tee: Arc::new(tee), id: 0, at: 0, trailers_sent: false }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, id: u64, waker: &Waker) {
+        let mut waiting = self.waiting();
+        match waiting.iter_mut().find(|(waiter, _)| *waiter == id) {
+            Some((_, present)) => present.clone_from(waker),
+            None => waiting.push((id, waker.clone())),
+        }
+    }
+}
+
+impl Wake for Tee {
+    fn wake(self: Arc<Self>) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Whether this cursor may read; the first that comes may claim what nobody has.
+    fn admits(&mut self, id: u64) -> bool {
+        match self.mode {
+            Mode::Recording => true,
+            Mode::Claimed(by) => by == id,
+            Mode::Open => {
+                self.mode = Mode::Claimed(id);
+                true
+            }
+        }
+    }
+
+    fn recorded_at(&mut self, at: usize) -> Option<Bytes> {
+        let data = self.record.get(at.checked_sub(self.base)?).cloned();
+        if data.is_none() && self.mode != Mode::Recording {
+            self.base += self.record.len();
+            self.record = Vec::new();
+        }
+        data
+    }
+
+    /// Pulls a frame; what it brought is data, or the end.
+    fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some(source) = &mut self.source else { return Poll::Ready(None) };
+        source.as_mut().poll_frame(cx).map(|pulled| self.take_in(pulled))
+    }
+
+    fn take_in(&mut self, pulled: Option<Result<Frame<Bytes>, BoxError>>) -> Option<Bytes> {
+        match pulled.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => return Some(data),
+            Some(Ok(Err(other))) => self.trailers = other.into_trailers().ok(),
+            Some(Err(error)) => self.failure = Failure::New(error),
+            None => {}
+        }
+        self.source = None;
+        None
+    }
+
+    /// Records what this cursor pulled, or lets it pass once the record is full.
+    fn enter(&mut self, data: &Bytes, by: u64) {
+        if self.mode == Mode::Recording && self.recorded.saturating_add(data.len()) > self.cap {
+            self.mode = Mode::Claimed(by);
+            self.base += self.record.len();
+            self.record = Vec::new();
+        }
+        if self.mode == Mode::Recording {
+            self.recorded += data.len();
+            self.record.push(data.clone());
+        } else {
+            self.base += 1;
+        }
+    }
+
+    fn end(&self, trailers_sent: &mut bool) -> Option<Result<Frame<Bytes>, BoxError>> {
+        if !matches!(self.failure, Failure::None) {
+            return Some(Err(Unavailable::Failed.into()));
+        }
+        let trailers = self.trailers.as_ref().filter(|_| !*trailers_sent)?;
+        *trailers_sent = true;
+        Some(Ok(Frame::trailers(trailers.clone())))
+    }
+}

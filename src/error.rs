@@ -1,0 +1,193 @@
+//! What can go wrong, and what to do about it.
+//!
+//! No error contains a secret: keys are named by their ids, and an error of the client whose text or debug
+//! output contains the key that was sent is replaced by one that says so.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::combinators::UnsyncBoxBody;
+use sync_wrapper::SyncWrapper;
+use tower::BoxError;
+
+use crate::classify::Reason;
+use crate::pool::StampError;
+use crate::provider::{ModelId, Provider};
+use crate::rotate::Attempt;
+
+/// An error of a layer of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No key could serve the request.
+    #[error(transparent)]
+    AllKeysFailed(Box<AllKeysFailed>),
+    /// The request's own body failed while it was sent. No key is to blame.
+    #[error("the request body failed")]
+    Body(#[source] BoxError),
+    /// The key was not put onto the request, and the request not sent.
+    #[error(transparent)]
+    Stamp(#[from] StampError),
+    /// The wrapped service failed to become ready.
+    #[error("the client is not ready")]
+    Service(#[source] BoxError),
+}
+
+/// No key of one provider could serve the request.
+///
+/// Has every attempt, the last answer, and the true time after which it is worth trying again.
+#[derive(thiserror::Error)]
+pub struct AllKeysFailed {
+    pub(crate) provider: Provider,
+    pub(crate) model: Option<ModelId>,
+    pub(crate) gave_up: GaveUp,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) last_response: Option<LastResponse>,
+    #[source]
+    pub(crate) source: Option<BoxError>,
+}
+
+/// The last answer, to be delivered if it comes to that.
+pub(crate) struct LastResponse(pub(crate) SyncWrapper<Response<UnsyncBoxBody<Bytes, BoxError>>>);
+
+/// Why no more was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GaveUp {
+    /// As many attempts as one request may have were made.
+    AttemptLimit,
+    /// The caller's deadline has passed.
+    Deadline,
+    /// No other key is usable.
+    Exhausted,
+    /// The request's body can't be sent again.
+    NotReplayable,
+    /// The provider failed, whichever key is used, and a retry was not allowed or failed too.
+    ProviderFault,
+}
+
+// === impl AllKeysFailed ===
+
+impl AllKeysFailed {
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        self.provider.name()
+    }
+
+    /// The model, where it was looked for.
+    pub const fn model(&self) -> Option<&ModelId> {
+        self.model.as_ref()
+    }
+
+    /// Why no more was tried.
+    pub const fn gave_up(&self) -> GaveUp {
+        self.gave_up
+    }
+
+    /// Every attempt, in their order; none if no key was usable in the first place.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// The true time until it is worth trying again; `None` if that is not a matter of time, or unknown.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Why the last attempt failed.
+    pub fn last_reason(&self) -> Option<Reason> {
+        Some(self.attempts.last()?.fault.reason())
+    }
+
+    /// The last answer of the provider, if there was one; its body is whole, with the key taken out of it
+    /// should the provider have echoed it.
+    pub fn into_last_response(self) -> Option<Response<UnsyncBoxBody<Bytes, BoxError>>> {
+        self.last_response.map(|response| response.0.into_inner())
+    }
+}
+
+impl fmt::Display for AllKeysFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no key of {} could serve the request: {}", self.provider(), self.gave_up)?;
+        if let Some(model) = &self.model {
+            write!(f, "; model {model}")?;
+        }
+        for (index, attempt) in self.attempts.iter().enumerate() {
+            write!(f, "; attempt {}: {attempt}", index + 1)?;
+        }
+        match self.retry_after {
+            Some(wait) => write!(f, "; try again in {wait:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for AllKeysFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, model, gave_up, attempts, retry_after, last_response, source } = self;
+        f.debug_struct("AllKeysFailed")
+            .field("provider", &provider.name())
+            .field("model", model)
+            .field("gave_up", gave_up)
+            .field("attempts", attempts)
+            .field("retry_after", retry_after)
+            .field("has_last_response", &last_response.is_some())
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl From<AllKeysFailed> for Error {
+    fn from(failed: AllKeysFailed) -> Self {
+        Self::AllKeysFailed(Box::new(failed))
+    }
+}
+
+// === impl GaveUp ===
+
+impl GaveUp {
+    /// The name in machine-readable answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AttemptLimit => "attempt_limit",
+            Self::Deadline => "deadline",
+            Self::Exhausted => "exhausted",
+            Self::NotReplayable => "not_replayable",
+            Self::ProviderFault => "provider_fault",
+        }
+    }
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AttemptLimit => "the limit of attempts was reached",
+            Self::Deadline => "the deadline has passed",
+            Self::Exhausted => "no other key is usable",
+            Self::NotReplayable => "the body is too long to be sent again; raise the replay cap",
+            Self::ProviderFault => "the provider is at fault, another key can't help",
+        })
+    }
+}
+
+// === redaction ===
+
+/// In place of an error whose text contained a key.
+#[derive(Debug, thiserror::Error)]
+#[error("the client failed; its error is withheld because it contained the key")]
+struct Withheld;
+
+/// The error, unless any part of its chain shows the secret.
+pub(crate) fn redact(error: BoxError, secret: &str) -> BoxError {
+    let mut next: Option<&dyn std::error::Error> = Some(&*error);
+    while let Some(part) = next {
+        if format!("{part} {part:?}").contains(secret) {
+            return Withheld.into();
+        }
+        next = part.source();
+    }
+    error
+}

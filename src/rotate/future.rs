@@ -1,0 +1,36 @@
+//! The future of a response.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Response;
+
+use crate::body::ResponseBody;
+use crate::error::Error;
+
+/// The future of a response. Dropping it at any point releases everything and blames no key.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<B>(Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, Error>> + Send>>);
+
+impl<B> ResponseFuture<B> {
+    pub(super) fn new(
+        future: impl Future<Output = Result<Response<ResponseBody<B>>, Error>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+impl<B> Future for ResponseFuture<B> {
+    type Output = Result<Response<ResponseBody<B>>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<B> fmt::Debug for ResponseFuture<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}

@@ -1,0 +1,253 @@
+//! Looking just far enough into an answer.
+//!
+//! A plain success is not read at all. A refusal is read up to a cap, since its body says whom it concerns.
+//! An event stream is read event by event until the classifier has seen one that means something: many
+//! providers send preambles and keep-alives first, and then an error under status 200. Whatever is read is
+//! handed on byte for byte.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::response::Parts;
+use http::{HeaderMap, Response};
+use http_body::{Body, Frame};
+use memchr::memmem;
+use tokio::time::{Instant, timeout_at};
+use tower::{BoxError, ServiceExt};
+
+use crate::body::ResponseBody;
+use crate::body::sse::Decoder;
+use crate::classify::{Classify, Outcome, Verdict};
+use crate::clock::Timestamp;
+
+/// How far to look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) error_body: usize,
+    pub(super) peek_bytes: usize,
+    pub(super) peek_events: usize,
+    pub(super) peek_time: Duration,
+}
+
+/// A body that is being looked at, and what was taken of it.
+struct Look<B> {
+    body: Pin<Box<B>>,
+    seen: VecDeque<Result<Frame<Bytes>, BoxError>>,
+    bytes: usize,
+    until: Instant,
+}
+
+/// What looking brought: data, the end, or nothing more in time.
+enum Seen {
+    Data(Bytes),
+    End,
+    Late,
+}
+
+/// Whom to ask about an answer, and how.
+pub(super) struct Inspector<'a, C> {
+    pub(super) classifier: &'a C,
+    pub(super) limits: Limits,
+    /// The provider puts errors into the bodies of successes.
+    pub(super) look_into_success: bool,
+    /// What must not be seen in a refusal.
+    pub(super) secret: &'a str,
+}
+
+impl<C: Classify> Inspector<'_, C> {
+    /// Asks the classifier about an answer; gives the answer back, whole.
+    pub(super) async fn inspect<B>(&self, response: Response<B>) -> (Verdict, Response<ResponseBody<B>>)
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let (head, body) = response.into_parts();
+        let success = head.status.is_success();
+        let streamed = success && is_event_stream(&head.headers);
+        let look = is_readable(&head.headers) && (!success || streamed || self.look_into_success);
+        let head = Arc::new(head);
+        let (verdict, body) = if look {
+            let mut look = Look::new(body, self.limits);
+            let verdict = match (success, streamed) {
+                (true, true) => self.events(&head, &mut look).await,
+                (true, false) => self.success(&head, &mut look).await,
+                (false, _) => self.refusal(&head, &mut look).await,
+            };
+            (verdict, ResponseBody::begun(look.seen, look.body))
+        } else {
+            (self.ask_about(&head, Bytes::new()).await, ResponseBody::untouched(body))
+        };
+        (verdict, Response::from_parts(reclaim(head), body))
+    }
+
+    /// Reads up to the cap, or as much as comes in time.
+    async fn refusal<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        while look.bytes < self.limits.error_body && matches!(look.next().await, Seen::Data(_)) {}
+        look.scrub(self.secret);
+        self.ask_about(head, look.gather()).await
+    }
+
+    /// Reads until something other than the blanks that keep a connection alive has come.
+    async fn success<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        while let Seen::Data(data) = look.next().await {
+            if !data.trim_ascii().is_empty() || look.bytes >= self.limits.error_body {
+                break;
+            }
+        }
+        self.ask_about(head, look.gather()).await
+    }
+
+    /// Shows the classifier one event after the other until it decides, or a cap commits to the stream.
+    async fn events<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let mut decoder = Decoder::new();
+        let mut shown = 0;
+        loop {
+            let seen = look.next().await;
+            let ended = matches!(seen, Seen::End);
+            match seen {
+                Seen::Data(data) => decoder.push(data),
+                Seen::End => decoder.finish(),
+                Seen::Late => return Verdict::Success,
+            }
+            while let Some(event) = decoder.next_event() {
+                shown += 1;
+                let outcome = Outcome::streaming(Arc::clone(head), Some(event), Timestamp::now());
+                match ask(self.classifier, outcome).await {
+                    Verdict::Inspect if shown < self.limits.peek_events => {}
+                    Verdict::Inspect => return Verdict::Success,
+                    decided => return decided,
+                }
+            }
+            if ended {
+                let outcome = Outcome::streaming(Arc::clone(head), None, Timestamp::now());
+                return ask(self.classifier, outcome).await;
+            }
+            if look.bytes >= self.limits.peek_bytes {
+                return Verdict::Success;
+            }
+        }
+    }
+
+    async fn ask_about(&self, head: &Arc<Parts>, body: Bytes) -> Verdict {
+        ask(self.classifier, Outcome::answer(Arc::clone(head), body, Timestamp::now())).await
+    }
+}
+
+/// Asks the classifier, which can't fail.
+pub(super) async fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> Verdict {
+    match classifier.clone().oneshot(outcome).await {
+        Ok(verdict) => verdict,
+        Err(never) => match never {},
+    }
+}
+
+/// The head again; a copy if the classifier kept the outcome.
+fn reclaim(head: Arc<Parts>) -> Parts {
+    Arc::try_unwrap(head).unwrap_or_else(|head| {
+        let (mut copy, ()) = Response::new(()).into_parts();
+        copy.status = head.status;
+        copy.version = head.version;
+        copy.headers.clone_from(&head.headers);
+        copy.extensions.clone_from(&head.extensions);
+        copy
+    })
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let essence =
+        headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
+    essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// A compressed body is not looked into: put a decompression layer inside for that.
+fn is_readable(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
+}
+
+// === impl Look ===
+
+impl<B> Look<B>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
+    fn new(body: B, limits: Limits) -> Self {
+        Self {
+            body: Box::pin(body),
+            seen: VecDeque::new(),
+            bytes: 0,
+            until: Instant::now() + limits.peek_time,
+        }
+    }
+
+    /// The next data; an error of the body ends it, and is handed on in its place.
+    async fn next(&mut self) -> Seen {
+        loop {
+            let frame = timeout_at(self.until, poll_fn(|cx| self.body.as_mut().poll_frame(cx))).await;
+            match frame {
+                Err(_) => return Seen::Late,
+                Ok(None) => return Seen::End,
+                Ok(Some(Err(error))) => {
+                    self.seen.push_back(Err(error.into()));
+                    return Seen::End;
+                }
+                Ok(Some(Ok(frame))) => {
+                    let data = frame.data_ref().cloned();
+                    self.seen.push_back(Ok(frame));
+                    if let Some(data) = data {
+                        self.bytes += data.len();
+                        return Seen::Data(data);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the key out of what was seen, should the provider have echoed it; the length stays.
+    fn scrub(&mut self, secret: &str) {
+        let all = self.gather();
+        if memmem::find(&all, secret.as_bytes()).is_none() {
+            return;
+        }
+        let mut scrubbed = all.to_vec();
+        for at in memmem::find_iter(&all, secret.as_bytes()) {
+            scrubbed[at..at + secret.len()].fill(b'*');
+        }
+        self.seen.retain(|frame| frame.as_ref().map_or(true, |frame| !frame.is_data()));
+        self.seen.push_front(Ok(Frame::data(scrubbed.into())));
+    }
+
+    /// What was seen in one piece.
+    fn gather(&mut self) -> Bytes {
+        let data = |frame: &Result<Frame<Bytes>, BoxError>| frame.as_ref().ok()?.data_ref().cloned();
+        let mut pieces = self.seen.iter().filter_map(data);
+        match (pieces.next(), pieces.next()) {
+            (None, _) => Bytes::new(),
+            (Some(only), None) => only,
+            (Some(first), Some(second)) => {
+                let mut all = BytesMut::with_capacity(self.bytes);
+                all.extend_from_slice(&first);
+                all.extend_from_slice(&second);
+                pieces.for_each(|piece| all.extend_from_slice(&piece));
+                all.freeze()
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a request has been through, and what comes next.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::Body;
+use sync_wrapper::SyncWrapper;
+use tokio::time::Instant;
+use tower::BoxError;
+
+use super::attempt::Tried;
+use super::layer::Config;
+use super::ledger::{Attempt, Served};
+use super::policy::{Action, Progress};
+use super::request::Template;
+use crate::body::ResponseBody;
+use crate::classify::{Fault, Reason, Verdict};
+use crate::clock::Timestamp;
+use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
+use crate::event::Event;
+use crate::key::KeyId;
+use crate::pool::{Lease, Penalty};
+
+/// What a request has been through.
+pub(super) struct Journey<'a, B> {
+    pub(super) request: Template,
+    config: &'a Config,
+    tried: Vec<KeyId>,
+    attempts: Vec<Attempt>,
+    retries: usize,
+    /// The next attempt repeats one that failed for the provider's fault.
+    retrying: bool,
+    /// The first key that was not allowed to, and its penalty.
+    refused: Option<(Option<StatusCode>, Penalty)>,
+    last: Option<Result<Response<ResponseBody<B>>, BoxError>>,
+}
+
+/// What comes next.
+pub(super) enum Next<B> {
+    Deliver(Response<ResponseBody<B>>),
+    Rotate,
+    Retry(Duration),
+    GiveUp(GaveUp),
+}
+
+// === impl Journey ===
+
+impl<'a, B> Journey<'a, B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn begin(config: &'a Config, request: Template) -> Self {
+        config.policy.begin();
+        Self {
+            request,
+            config,
+            tried: Vec::new(),
+            attempts: Vec::new(),
+            retries: 0,
+            retrying: false,
+            refused: None,
+            last: None,
+        }
+    }
+
+    /// A key that this request has not tried; for a retry, rather the same one than none.
+    pub(super) fn next_key(&mut self) -> Option<Lease> {
+        let pool = &self.config.pool;
+        if pool.knows_models() {
+            self.request.model(pool.provider());
+        }
+        let (model, now) = (self.request.known_model(), Timestamp::now());
+        let untried = pool.acquire_untried(model, &self.tried, now);
+        let again = || self.retrying.then(|| pool.acquire_untried(model, &[], now).ok())?;
+        untried.ok().or_else(again)
+    }
+
+    /// Books what an attempt brought, and says what comes next.
+    pub(super) fn settle(&mut self, lease: Lease, tried: Tried<B>, began: Instant) -> Result<Next<B>, Error> {
+        let Tried { verdict, answer } = tried;
+        let status = answer.as_ref().ok().map(Response::status);
+        if answer.is_err()
+            && let Some(error) = self.request.take_body_error()
+        {
+            return Err(Error::Body(error));
+        }
+        let action = self.config.policy.decide(&verdict, self.progress(&verdict, status));
+        let fault = match (action, &verdict) {
+            (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) => fault.clone(),
+            _ => return Ok(self.deliver(lease, verdict, answer, action)),
+        };
+        self.record(lease, &fault, status, began);
+        self.last = Some(answer);
+        self.retrying = matches!(action, Action::Retry(_));
+        Ok(match action {
+            Action::Retry(wait) => {
+                self.retries += 1;
+                self.announce(&fault, Some(wait));
+                Next::Retry(wait)
+            }
+            Action::GiveUp(why) => Next::GiveUp(why),
+            Action::Rotate | Action::Deliver | Action::Absolve => {
+                self.announce(&fault, None);
+                Next::Rotate
+            }
+        })
+    }
+
+    /// No more is tried.
+    pub(super) fn failed(self, gave_up: GaveUp) -> Error {
+        let pool = &self.config.pool;
+        let model = self.request.known_model().cloned();
+        let hint = || self.attempts.last().and_then(|attempt| attempt.fault.wait());
+        let retry_after = match gave_up {
+            GaveUp::ProviderFault => hint(),
+            _ => pool.earliest(model.as_ref(), Timestamp::now()).retry_after(),
+        };
+        if gave_up == GaveUp::Exhausted {
+            let attempts = self.attempts.len();
+            pool.emit(&Event::Exhausted { model: model.as_ref(), attempts, retry_after });
+        }
+        let (last_response, source) = match self.last {
+            Some(Ok(response)) => (Some(response.map(ResponseBody::erase)), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        Error::from(AllKeysFailed {
+            provider: pool.provider().clone(),
+            model,
+            gave_up,
+            attempts: self.attempts,
+            retry_after: retry_after.filter(|wait| !wait.is_zero()),
+            last_response: last_response.map(|response| LastResponse(SyncWrapper::new(response))),
+            source,
+        })
+    }
+
+    fn progress(&self, verdict: &Verdict, status: Option<StatusCode>) -> Progress {
+        let alike = |(before, _): &(_, _)| *before == status;
+        Progress {
+            attempts: self.attempts.len() + 1,
+            retries: self.retries,
+            refused_alike: self.refused.as_ref().is_some_and(alike),
+            replayable: self.request.is_replayable(),
+            idempotent: verdict.fault().is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        lease: Lease,
+        verdict: Verdict,
+        answer: Result<Response<ResponseBody<B>>, BoxError>,
+        action: Action,
+    ) -> Next<B> {
+        let now = Timestamp::now();
+        let key = lease.key_id().clone();
+        if verdict == Verdict::Success {
+            lease.succeed_at(now);
+        }
+        if let Some((_, penalty)) = self.refused.take_if(|_| action == Action::Absolve) {
+            penalty.undo_at(now);
+        }
+        match answer {
+            Ok(mut response) => {
+                let provider = self.config.pool.provider().clone();
+                let model = self.request.known_model().cloned();
+                let attempts = std::mem::take(&mut self.attempts);
+                response.extensions_mut().insert(Served::new(provider, key, model, verdict, attempts));
+                Next::Deliver(response)
+            }
+            Err(error) => {
+                self.last = Some(Err(error));
+                Next::GiveUp(GaveUp::ProviderFault)
+            }
+        }
+    }
+
+    fn record(&mut self, lease: Lease, fault: &Fault, status: Option<StatusCode>, began: Instant) {
+        let now = Instant::now();
+        let key = lease.key_id().clone();
+        let model = self.request.model(self.config.pool.provider());
+        let penalty = lease.fault_at(fault, model, Timestamp::from(now));
+        self.attempts.push(Attempt {
+            key: key.clone(),
+            status,
+            fault: fault.clone(),
+            benched: penalty.as_ref().and_then(Penalty::wait),
+            duration: now.saturating_duration_since(began),
+        });
+        self.tried.push(key);
+        if fault.reason() == Reason::Forbidden && self.refused.is_none() {
+            self.refused = penalty.map(|penalty| (status, penalty));
+        }
+    }
+
+    fn announce(&self, fault: &Fault, wait: Option<Duration>) {
+        let Some(Attempt { key, .. }) = self.attempts.last() else { return };
+        let model = self.request.known_model();
+        let event = Event::Rotated { key, model, reason: fault.reason(), scope: fault.scope(), wait };
+        self.config.pool.emit(&event);
+    }
+}

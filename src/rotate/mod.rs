@@ -1,0 +1,75 @@
+//! Rotating keys inside one request.
+//!
+//! [`KeyRotationLayer`] wraps a client service. For each request it takes a key from a
+//! [`KeyPool`](crate::KeyPool), stamps it, sends the request, looks just far enough into the answer for the
+//! [classifier](crate::classify) to say what happened, settles the key, and then delivers the answer or
+//! goes round again with a fresh key. The whole of it is one `async fn`, `drive`.
+//!
+//! What happens on which verdict:
+//!
+//! | verdict | this request | the key |
+//! |---|---|---|
+//! | success | delivered | freed, if this was its probe |
+//! | the caller's own fault | delivered byte for byte | nothing |
+//! | rate limited, quota exceeded, invalid, forbidden | the next key, at once | benched |
+//! | forbidden, on a second key alike | delivered | both benches undone: the request is to blame |
+//! | overloaded, server error, unreachable, truncated | one retry after a back-off, if the retry budget allows and nothing can run twice | nothing |
+//! | timeout, blocked | given up: another key can't help | nothing |
+//!
+//! # Readiness
+//!
+//! The first attempt uses the instance that was polled ready; each later one drives a clone to readiness.
+//!
+//! # Example
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_key_rotation::body::ReplayBody;
+//! use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let pool = KeyPool::builder(Provider::openai())
+//!     .key(ApiKey::new("sk-one")?.id("one"))
+//!     .key(ApiKey::new("sk-two")?.id("two"))
+//!     .build()?;
+//!
+//! // Any client will do; this one refuses the first key.
+//! let client = service_fn(|request: Request<ReplayBody>| async move {
+//!     let first = request.headers()["authorization"] == "Bearer sk-one";
+//!     let status = if first { 429 } else { 200 };
+//!     Ok::<_, BoxError>(Response::builder().status(status).body(Full::<Bytes>::default())?)
+//! });
+//! let service = ServiceBuilder::new().layer(KeyRotationLayer::new(pool)).service(client);
+//!
+//! let request = Request::post("https://api.openai.com/v1/chat/completions")
+//!     .body(Full::from(r#"{"model":"gpt-4o","messages":[]}"#))?;
+//! let response = service.oneshot(request).await?;
+//! assert_eq!(response.status(), 200);
+//! let served = response.extensions().get::<Served>().expect("every answer has one");
+//! assert_eq!(served.key_id().as_str(), "two");
+//! # Ok(())
+//! # }
+//! ```
+
+mod attempt;
+mod deadline;
+mod drive;
+mod future;
+mod inspect;
+mod journey;
+mod layer;
+mod ledger;
+mod policy;
+mod request;
+mod service;
+mod transport;
+
+pub use self::deadline::Deadline;
+pub use self::future::ResponseFuture;
+pub use self::layer::KeyRotationLayer;
+pub use self::ledger::{Attempt, Served};
+pub use self::service::KeyRotation;

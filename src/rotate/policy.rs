@@ -1,0 +1,115 @@
+//! What to do about a verdict.
+//!
+//! The policy knows budgets and no provider. It is a pure function of the verdict and of what the request
+//! has been through, but for one thing: the retry budget, shared by all requests of the layer, which keeps
+//! retries from becoming a storm when a provider is down.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower::retry::budget::{Budget, TpsBudget};
+
+use crate::classify::{Fault, Reason, Scope, Verdict};
+use crate::error::GaveUp;
+
+/// What may be tried for a request.
+#[derive(Clone)]
+pub(super) struct Policy {
+    pub(super) max_attempts: usize,
+    pub(super) max_retries: usize,
+    pub(super) backoff: (Duration, Duration),
+    pub(super) budget: Arc<TpsBudget>,
+    pub(super) resend: bool,
+}
+
+/// What a request has been through, and what can be done for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// Attempts so far, the one that is judged included.
+    pub(super) attempts: usize,
+    /// Of these, repeats after a fault of the provider.
+    pub(super) retries: usize,
+    /// A key before this one was refused alike.
+    pub(super) refused_alike: bool,
+    /// The body can be sent again.
+    pub(super) replayable: bool,
+    /// Running the request twice does no harm.
+    pub(super) idempotent: bool,
+}
+
+/// What to do about a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Hand the answer over.
+    Deliver,
+    /// Hand the answer over, and take back what it was held against keys.
+    Absolve,
+    /// Another key, at once.
+    Rotate,
+    /// Another key if there is one, after a while.
+    Retry(Duration),
+    /// Stop.
+    GiveUp(GaveUp),
+}
+
+// === impl Policy ===
+
+impl Policy {
+    /// A request has come, and adds its share to the retry budget.
+    pub(super) fn begin(&self) {
+        self.budget.deposit();
+    }
+
+    pub(super) fn decide(&self, verdict: &Verdict, progress: Progress) -> Action {
+        match verdict {
+            Verdict::Success | Verdict::Rejected(_) | Verdict::Inspect => Action::Deliver,
+            Verdict::Fault(fault) if fault.scope() == Scope::None => Action::Deliver,
+            Verdict::Fault(fault) if fault.scope().is_provider() => self.provider_fault(fault, progress),
+            Verdict::Fault(fault) => self.key_fault(fault, progress),
+        }
+    }
+
+    fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {
+        if fault.reason() == Reason::Forbidden && progress.refused_alike {
+            return Action::Absolve;
+        }
+        if !progress.replayable {
+            return Action::GiveUp(GaveUp::NotReplayable);
+        }
+        if progress.attempts >= self.max_attempts {
+            return Action::GiveUp(GaveUp::AttemptLimit);
+        }
+        Action::Rotate
+    }
+
+    fn provider_fault(&self, fault: &Fault, progress: Progress) -> Action {
+        let (_, longest) = self.backoff;
+        let hopeless = matches!(fault.reason(), Reason::Blocked | Reason::Timeout);
+        let may_resend = !fault.is_ambiguous() || progress.idempotent || self.resend;
+        let soon = fault.wait().is_none_or(|wait| wait <= longest);
+        let left = progress.retries < self.max_retries && progress.attempts < self.max_attempts;
+        if hopeless || !may_resend || !soon || !left || !progress.replayable || !self.budget.withdraw() {
+            return Action::GiveUp(GaveUp::ProviderFault);
+        }
+        Action::Retry(self.jittered().max(fault.wait().unwrap_or_default()))
+    }
+
+    fn jittered(&self) -> Duration {
+        let (shortest, longest) = self.backoff;
+        shortest + longest.saturating_sub(shortest).mul_f64(fastrand::f64())
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max_attempts, max_retries, backoff, budget, resend } = self;
+        f.debug_struct("Policy")
+            .field("max_attempts", max_attempts)
+            .field("max_retries", max_retries)
+            .field("backoff", backoff)
+            .field("budget", budget)
+            .field("resend", resend)
+            .finish()
+    }
+}

@@ -1,0 +1,81 @@
+//! The request between attempts: what is sent again, and what is known of it.
+
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Extensions, Method, Request};
+use http_body::Body;
+use tokio::time::Instant;
+use tower::BoxError;
+
+use super::Deadline;
+use crate::body::ReplayBody;
+use crate::pool::{Lease, StampError};
+use crate::provider::{ModelId, Provider};
+
+/// A request that can be made as often as there are keys.
+pub(super) struct Template {
+    parts: Parts,
+    body: ReplayBody,
+    model: Option<ModelId>,
+}
+
+/// The header by which a caller says that running a request twice does no harm.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+impl Template {
+    /// Takes a request apart; of a streaming body, up to `cap` bytes can be sent again.
+    pub(super) async fn new<B>(request: Request<B>, cap: usize) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let model = parts.extensions.get::<ModelId>().cloned();
+        Self { body: ReplayBody::new(body, cap).await, parts, model }
+    }
+
+    /// The request with a key on it.
+    pub(super) fn stamp(&self, lease: &Lease) -> Result<Request<ReplayBody>, StampError> {
+        let mut parts = self.parts.clone();
+        lease.stamp(&mut parts.uri, &mut parts.headers)?;
+        Ok(Request::from_parts(parts, self.body.clone()))
+    }
+
+    /// The model that the request names: in an extension, in the path, or in what is there of the body.
+    pub(super) fn model(&mut self, provider: &Provider) -> Option<&ModelId> {
+        if self.model.is_none() {
+            let content_type = self.parts.headers.get(CONTENT_TYPE);
+            let in_path = provider.model_in_path(&self.parts.uri);
+            self.model = in_path.or_else(|| provider.model_in_body(content_type, &self.body.recorded()));
+        }
+        self.model.as_ref()
+    }
+
+    /// The model, if it is known by now.
+    pub(super) fn known_model(&self) -> Option<&ModelId> {
+        self.model.as_ref()
+    }
+
+    /// Whether running it twice does no harm: by its method, or because its caller says so.
+    pub(super) fn is_idempotent(&self) -> bool {
+        let safe = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        safe || self.parts.headers.contains_key(IDEMPOTENCY_KEY)
+    }
+
+    pub(super) fn is_replayable(&self) -> bool {
+        self.body.is_replayable()
+    }
+
+    /// Takes the error that the request's own body failed with, if it did.
+    pub(super) fn take_body_error(&self) -> Option<BoxError> {
+        self.body.take_error()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        deadline(&self.parts.extensions)
+    }
+}
+
+fn deadline(extensions: &Extensions) -> Option<Instant> {
+    extensions.get::<Deadline>().map(|deadline| deadline.instant())
+}

@@ -1,0 +1,80 @@
+//! The service.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower::BoxError;
+use tower_service::Service;
+
+use super::drive::drive;
+use super::future::ResponseFuture;
+use super::layer::Config;
+use crate::body::{ReplayBody, ResponseBody};
+use crate::classify::Classify;
+use crate::error::Error;
+use crate::provider::ProviderClassifier;
+
+/// A client service whose requests are served with whichever key of a pool can serve them.
+///
+/// See the [module docs](super). It takes requests with any body, which is why `ready` needs to be told
+/// which one is meant; `oneshot` does not.
+#[derive(Clone, Debug)]
+pub struct KeyRotation<S, C = ProviderClassifier> {
+    inner: S,
+    classifier: C,
+    config: Arc<Config>,
+}
+
+// === impl KeyRotation ===
+
+impl<S, C> KeyRotation<S, C> {
+    pub(super) const fn new(inner: S, classifier: C, config: Arc<Config>) -> Self {
+        Self { inner, classifier, config }
+    }
+
+    /// The wrapped service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, C, ReqBody, ResBody> Service<Request<ReqBody>> for KeyRotation<S, C>
+where
+    S: Service<Request<ReplayBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    C: Classify,
+    ReqBody: Body + Send + 'static,
+    ReqBody::Data: Send,
+    ReqBody::Error: Into<BoxError>,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = Error;
+    type Future = ResponseFuture<ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx).map_err(|error| Error::Service(error.into()))
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // The instance that was polled ready is the one to call; the clone left behind is not ready yet.
+        let clone = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, clone);
+        ResponseFuture::new(drive(ready, self.classifier.clone(), Arc::clone(&self.config), request))
+    }
+}
