@@ -10,6 +10,8 @@ pub mod key;
 pub mod pool;
 pub mod provider;
 pub mod rotate;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod sync;
 
 pub use self::error::{AllKeysFailed, Error, GaveUp};

@@ -1,0 +1,90 @@
+//! A token bucket that says how long to wait, instead of only yes or no.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Absorbs what floating point loses between a wait that was stated and the refill it brings.
+const SLACK: f64 = 1e-6;
+
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    burst: f64,
+    per_second: f64,
+    /// Between zero and `burst`, as of `filled_at`.
+    level: f64,
+    filled_at: Instant,
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    pub(super) fn new(burst: u32, amount: u32, period: Duration, now: Instant) -> Self {
+        let burst = f64::from(burst.max(1));
+        let per_second = f64::from(amount) / period.as_secs_f64().max(1e-9);
+        Self { burst, per_second, level: burst, filled_at: now }
+    }
+
+    pub(super) fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled_at);
+        self.level = (self.level + passed.as_secs_f64() * self.per_second).min(self.burst);
+        self.filled_at = now;
+    }
+
+    /// How long until `amount` is there, as of the last refill; `None` if it never fits.
+    pub(super) fn wait_for(&self, amount: f64) -> Option<Duration> {
+        if amount > self.burst {
+            return None;
+        }
+        if self.level + SLACK >= amount {
+            return Some(Duration::ZERO);
+        }
+        self.time_for(amount - self.level)
+    }
+
+    pub(super) fn take(&mut self, amount: f64) {
+        self.level = (self.level - amount).max(0.0);
+    }
+
+    pub(super) fn remaining(&self) -> u64 {
+        (self.level + SLACK) as u64
+    }
+
+    pub(super) fn burst(&self) -> u64 {
+        self.burst as u64
+    }
+
+    pub(super) fn until_full(&self) -> Duration {
+        self.time_for(self.burst - self.level).unwrap_or(Duration::MAX)
+    }
+
+    fn time_for(&self, amount: f64) -> Option<Duration> {
+        Duration::try_from_secs_f64(amount / self.per_second).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stated_wait_is_enough() {
+        let mut bucket = Bucket::new(1, 3, Duration::from_secs(60), Instant::now());
+        bucket.take(1.0);
+        let wait = bucket.wait_for(1.0).unwrap();
+        assert_eq!(wait.as_millis(), 20_000);
+
+        tokio::time::advance(wait).await;
+        bucket.refill(Instant::now());
+        assert_eq!(bucket.wait_for(1.0), Some(Duration::ZERO));
+        assert_eq!(bucket.wait_for(2.0), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_rate_it_never_fills() {
+        let mut bucket = Bucket::new(1, 0, Duration::from_secs(60), Instant::now());
+        bucket.take(1.0);
+        assert_eq!(bucket.wait_for(1.0), None);
+        assert_eq!(bucket.until_full(), Duration::MAX);
+    }
+}

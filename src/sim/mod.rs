@@ -1,0 +1,105 @@
+//! A provider in a box.
+//!
+//! Rotation can only be trusted if it was tried against something that behaves like the real thing:
+//! answers with the right headers, counts limits where the provider counts them, breaks in the ways
+//! providers break. A [`Simulator`] is one such provider, with keys whose limits, money and moods are
+//! set by the test. It is a tower service over `http` types, and with [`serve`](Simulator::serve) the
+//! same provider over HTTP/1 and HTTP/2 on a loopback port.
+//!
+//! It is written from what providers send, not from what the rest of this crate reads, and shares no
+//! code with it but the clock: a simulator that borrowed the classifier's tables would agree with
+//! its mistakes.
+//!
+//! A call goes through fixed stations, and the first that objects answers: the provider's [`Script`],
+//! the key (unknown, revoked), the key's own script, the request's form, the models the key may use,
+//! the account's credit, the key's [`Limits`] and then the account's. What a script yields is a
+//! [`Fault`]: some replace the answer, some spoil one that was otherwise earned. Refused calls cost
+//! nothing.
+//!
+//! Nothing is random but the latency, which is seeded. Time is tokio's, and a "minute" may last as
+//! long as the test likes: every wait in headers and bodies is stated in real time, so a caller that
+//! obeys it is served. (Whole-second headers are rounded up, as the providers do.)
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use http::{Request, StatusCode};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::ServiceExt;
+//! use tower_key_rotation::sim::{Fault, Limits, Script, SimKey, Simulator};
+//!
+//! # async fn ask(sim: &Simulator, secret: &str) -> http::Response<tower_key_rotation::sim::SimBody> {
+//! #     let request = Request::post("/v1/chat/completions")
+//! #         .header("authorization", format!("Bearer {secret}"))
+//! #         .body(Full::from(r#"{"model":"gpt-4o","messages":[]}"#)).unwrap();
+//! #     sim.clone().oneshot(request).await.unwrap()
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let sim = Simulator::openai()
+//!     .key(SimKey::new("first", "sk-1").limits(Limits::new().requests_per_minute(1)))
+//!     .key(SimKey::new("second", "sk-2").script(Script::new().then(Fault::status(503))))
+//!     .build();
+//!
+//! assert_eq!(ask(&sim, "sk-1").await.status(), StatusCode::OK);
+//! let refused = ask(&sim, "sk-1").await;
+//! assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+//! assert_eq!(refused.headers()["retry-after"], "60");
+//!
+//! assert_eq!(ask(&sim, "sk-2").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+//! assert_eq!(ask(&sim, "sk-2").await.status(), StatusCode::OK);
+//!
+//! sim.key("second").revoke();
+//! let refused = ask(&sim, "sk-2").await;
+//! let body = refused.into_body().collect().await.unwrap().to_bytes();
+//! assert!(body.windows(15).any(|it| it == b"invalid_api_key"));
+//!
+//! assert_eq!(sim.calls(), 5);
+//! assert_eq!(sim.key("first").calls_with(StatusCode::TOO_MANY_REQUESTS), 1);
+//! assert!(sim.log().iter().all(|call| !call.foreign_credentials));
+//! # }
+//! ```
+
+mod account;
+mod anthropic;
+mod body;
+mod bucket;
+mod builder;
+mod chat;
+mod edge;
+mod error;
+mod fault;
+mod form;
+mod gemini;
+mod handle;
+mod key;
+mod limits;
+mod log;
+mod meter;
+mod openai;
+mod plan;
+mod refusal;
+mod reply;
+mod request;
+mod responses;
+mod route;
+mod scene;
+mod script;
+mod server;
+mod service;
+mod shape;
+mod state;
+
+pub use self::account::SimAccount;
+pub use self::body::SimBody;
+pub use self::builder::{Dialect, SimBuilder};
+pub use self::error::SimError;
+pub use self::fault::Fault;
+pub use self::handle::{AccountHandle, KeyHandle};
+pub use self::key::{Latency, SimKey};
+pub use self::limits::Limits;
+pub use self::log::{Call, LOG_CAPACITY, Tally};
+pub use self::refusal::{Dimension, Refusal};
+pub use self::script::Script;
+pub use self::server::SimServer;
+pub use self::service::{SimFuture, Simulator};

@@ -1,0 +1,161 @@
+//! What will become of a call: decided at once, carried out in its own time.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::edge;
+use super::error::SimError;
+use super::fault::Fault;
+use super::meter::Standing;
+use super::refusal::Refusal;
+use super::reply::{Reply, answer, refuse};
+use super::request::Asked;
+use super::scene::Scene;
+use super::shape::Shaped;
+use super::state::State;
+use crate::clock::Timestamp;
+
+pub(super) struct Plan {
+    pub(super) delay: Duration,
+    pub(super) end: End,
+}
+
+pub(super) enum End {
+    Respond(Shaped),
+    Fail(SimError),
+    Silence,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Draws from scripts and limits. Beside the plan, the label of the key and what went wrong.
+    pub(super) fn draw(
+        state: &mut State,
+        asked: &Asked,
+        too_large: bool,
+    ) -> (Self, Option<String>, Option<Fault>) {
+        let now = Instant::now();
+        state.serial += 1;
+        let label = asked.secret.as_deref().and_then(|secret| state.label_of(secret));
+        let fault = first_fault(state, asked, label.as_deref(), too_large, now);
+        let spoils = fault.as_ref().is_none_or(Fault::spoils);
+        let refused = if spoils { admit(state, asked, label.as_deref(), now).err() } else { None };
+        let fault = refused.map(Fault::Refuse).or(fault);
+
+        let (organization, standing) = standing(state, asked, label.as_deref(), now);
+        let scene = Scene {
+            asked,
+            organization: &organization,
+            standing,
+            serial: state.serial,
+            now: Timestamp::from(now),
+            words: state.words,
+        };
+        (Self::stage(&scene, fault.as_ref(), state.event_gap), label, fault)
+    }
+
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        match &self.end {
+            End::Respond(shaped) => Some(shaped.status),
+            End::Fail(_) | End::Silence => None,
+        }
+    }
+
+    fn stage(scene: &Scene<'_>, fault: Option<&Fault>, gap: Duration) -> Self {
+        let delay = match fault {
+            Some(Fault::SlowHead(time)) => *time,
+            _ => Duration::ZERO,
+        };
+        let reply = match fault {
+            Some(Fault::Reset) => return Self { delay, end: End::Fail(SimError::reset()) },
+            Some(Fault::Refused) => return Self { delay, end: End::Fail(SimError::refused()) },
+            Some(Fault::Silent) => return Self { delay, end: End::Silence },
+            Some(fault) if !fault.spoils() => replacement(scene, fault),
+            _ => answer(scene),
+        };
+        Self { delay, end: End::Respond(Shaped::new(scene, reply, fault, gap)) }
+    }
+}
+
+/// What scripts, the key and the request's own form object to, in the order of the stations.
+fn first_fault(
+    state: &mut State,
+    asked: &Asked,
+    label: Option<&str>,
+    too_large: bool,
+    now: Instant,
+) -> Option<Fault> {
+    let provider = state.script.draw(now);
+    if provider.as_ref().is_some_and(|fault| !fault.spoils()) {
+        return provider;
+    }
+    let missing = if asked.secret.is_some() { Refusal::InvalidKey } else { Refusal::MissingKey };
+    let Some(key) = label.and_then(|label| state.key(label)) else {
+        return Some(missing.into());
+    };
+    if key.settings.revoked {
+        return Some(Refusal::InvalidKey.into());
+    }
+    let own = key.settings.script.draw(now);
+    if own.as_ref().is_some_and(|fault| !fault.spoils()) {
+        return own;
+    }
+    if too_large {
+        return Some(Refusal::TooLarge.into());
+    }
+    asked.problem().map(Fault::Refuse).or(provider).or(own)
+}
+
+/// Takes what the call costs from the key and its account, or from neither.
+fn admit(state: &mut State, asked: &Asked, label: Option<&str>, now: Instant) -> Result<(), Refusal> {
+    let State { keys, accounts, words, .. } = state;
+    let key = keys.iter_mut().find(|key| Some(key.settings.label.as_str()) == label);
+    let Some(key) = key else { return Ok(()) };
+    let Some(account) = accounts.get_mut(&key.settings.account) else { return Ok(()) };
+
+    let model = asked.model();
+    let tokens = asked.prompt_tokens + *words as u64;
+    if key.settings.forbidden.contains(model) {
+        return Err(Refusal::ModelForbidden);
+    }
+    if account.is_broke() {
+        return Err(Refusal::OutOfCredit);
+    }
+    key.meter.check(model, tokens, now)?;
+    account.meter.check(model, tokens, now)?;
+    key.meter.charge(model, tokens, now);
+    account.meter.charge(model, tokens, now);
+    account.pay(tokens);
+    Ok(())
+}
+
+/// The account's name and what headers may say of its limits and the key's.
+fn standing(state: &mut State, asked: &Asked, label: Option<&str>, now: Instant) -> (String, Standing) {
+    let State { keys, accounts, .. } = state;
+    let key = keys.iter_mut().find(|key| Some(key.settings.label.as_str()) == label);
+    let Some(key) = key else { return ("sim".to_owned(), Standing::default()) };
+    let own = key.meter.standing(asked.model(), now);
+    let shared = accounts.get_mut(&key.settings.account);
+    let shared = shared.map(|account| account.meter.standing(asked.model(), now)).unwrap_or_default();
+    (key.settings.account.clone(), shared.tighter(own))
+}
+
+fn replacement(scene: &Scene<'_>, fault: &Fault) -> Reply {
+    match fault {
+        Fault::Refuse(refusal) => refuse(scene, refusal),
+        Fault::Status { status, retry_after } => match Refusal::of_status(status.as_u16(), *retry_after) {
+            Some(refusal) => Reply { status: *status, ..refuse(scene, &refusal) },
+            None => edge::page(*status),
+        },
+        Fault::Raw { status, headers, body } => Reply::whole(*status, headers.clone(), body.clone()),
+        Fault::Gateway(status) => edge::page(*status),
+        Fault::Huge(status, bytes) => edge::huge(*status, *bytes),
+        Fault::Redirect(origin) => edge::redirect(origin, &scene.asked.path),
+        Fault::Empty(status) => edge::empty(*status),
+        // The rest never reaches this place: it ends without a head, or spoils an answer.
+        _ => edge::empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}

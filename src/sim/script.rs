@@ -1,0 +1,194 @@
+//! When faults happen.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fault::Fault;
+
+/// What happens to the next calls, in order; after the last step all is well.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::sim::{Fault, Script};
+///
+/// let script = Script::new()
+///     .then(Fault::rate_limited(Duration::from_secs(2)))
+///     .then_ok(3)
+///     .then_forever(Fault::overloaded());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    steps: VecDeque<Step>,
+    /// Takes over when the steps are used up.
+    flapping: Option<Flapping>,
+    cycled: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    fault: Option<Fault>,
+    /// As written; a cycled step starts again with it.
+    times: Times,
+    done: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Times {
+    Calls(u64),
+    Forever,
+}
+
+#[derive(Clone, Debug)]
+struct Flapping {
+    fault: Fault,
+    up: Duration,
+    down: Duration,
+    since: Option<Instant>,
+}
+
+// === impl Script ===
+
+impl Script {
+    /// Nothing happens.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `fault` for every call.
+    pub fn always(fault: Fault) -> Self {
+        Self::new().then_forever(fault)
+    }
+
+    /// All well for `up`, then `fault` for `down`, and again, starting when the script is installed.
+    pub fn flapping(fault: Fault, up: Duration, down: Duration) -> Self {
+        Self::new().then_flapping(fault, up, down)
+    }
+
+    /// Then `fault` for one call.
+    pub fn then(self, fault: Fault) -> Self {
+        self.then_times(1, fault)
+    }
+
+    /// Then `fault` for `calls` calls.
+    pub fn then_times(self, calls: u64, fault: Fault) -> Self {
+        self.step(Some(fault), Times::Calls(calls))
+    }
+
+    /// Then `calls` calls without a fault.
+    pub fn then_ok(self, calls: u64) -> Self {
+        self.step(None, Times::Calls(calls))
+    }
+
+    /// Then `fault` for every further call.
+    pub fn then_forever(self, fault: Fault) -> Self {
+        self.step(Some(fault), Times::Forever)
+    }
+
+    /// Then [`flapping`](Self::flapping); its periods are counted from the installation.
+    pub fn then_flapping(mut self, fault: Fault, up: Duration, down: Duration) -> Self {
+        self.flapping = Some(Flapping { fault, up, down, since: None });
+        self
+    }
+
+    /// Starts again from the first step after the last one.
+    pub fn cycled(mut self) -> Self {
+        self.cycled = true;
+        self
+    }
+
+    fn step(mut self, fault: Option<Fault>, times: Times) -> Self {
+        self.steps.push_back(Step { fault, times, done: 0 });
+        self
+    }
+
+    pub(super) fn start(mut self, now: Instant) -> Self {
+        if let Some(flapping) = &mut self.flapping {
+            flapping.since = Some(now);
+        }
+        self
+    }
+
+    pub(super) fn draw(&mut self, now: Instant) -> Option<Fault> {
+        for _ in 0..=self.steps.len() {
+            let Some(step) = self.steps.front_mut() else { break };
+            if step.due() {
+                step.done += 1;
+                return step.fault.clone();
+            }
+            self.advance();
+        }
+        self.flapping.as_ref()?.draw(now)
+    }
+
+    fn advance(&mut self) {
+        let Some(mut step) = self.steps.pop_front() else { return };
+        if self.cycled {
+            step.done = 0;
+            self.steps.push_back(step);
+        }
+    }
+}
+
+impl From<Fault> for Script {
+    fn from(fault: Fault) -> Self {
+        Self::always(fault)
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    fn due(&self) -> bool {
+        match self.times {
+            Times::Forever => true,
+            Times::Calls(calls) => self.done < calls,
+        }
+    }
+}
+
+// === impl Flapping ===
+
+impl Flapping {
+    fn draw(&self, now: Instant) -> Option<Fault> {
+        let passed = now.saturating_duration_since(self.since?).as_nanos();
+        let period = (self.up + self.down).as_nanos().max(1);
+        (passed % period >= self.up.as_nanos()).then(|| self.fault.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(script: &mut Script, calls: usize) -> Vec<bool> {
+        (0..calls).map(|_| script.draw(Instant::now()).is_some()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn steps_come_in_order_and_end() {
+        let mut script = Script::new().then_times(2, Fault::Reset).then_ok(1).then(Fault::Silent);
+        assert_eq!(drawn(&mut script, 6), [true, true, false, true, false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cycle_repeats() {
+        let mut script = Script::new().then(Fault::Reset).then_ok(2).cycled();
+        assert_eq!(drawn(&mut script, 7), [true, false, false, true, false, false, true]);
+        let mut empty = Script::new().then_ok(0).cycled();
+        assert_eq!(drawn(&mut empty, 2), [false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn flapping_follows_the_clock() {
+        let second = Duration::from_secs(1);
+        let mut script = Script::flapping(Fault::Reset, second * 2, second).start(Instant::now());
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            seen.extend(drawn(&mut script, 1));
+            tokio::time::advance(second).await;
+        }
+        assert_eq!(seen, [false, false, true, false, false, true]);
+    }
+}

@@ -1,0 +1,148 @@
+//! From a reply to a response, through the fault that spoils it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+
+use super::body::{SimBody, Step};
+use super::fault::Fault;
+use super::reply::{Content, Event, Part, Reply, error_event, refuse};
+use super::scene::Scene;
+use super::state::Open;
+
+/// Bodies leave in frames of at most this size.
+const FRAME: usize = 64 * 1024;
+
+/// A response, but for the guard that its body holds.
+pub(super) struct Shaped {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    steps: Vec<Step>,
+    exact: bool,
+}
+
+// === impl Shaped ===
+
+impl Shaped {
+    /// `gap` is the time between two events of a stream.
+    pub(super) fn new(scene: &Scene<'_>, reply: Reply, fault: Option<&Fault>, gap: Duration) -> Self {
+        let Reply { status, mut headers, content } = reply;
+        let at = UNIX_EPOCH + Duration::from_millis(scene.now.as_unix_ms());
+        if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(at)) {
+            headers.insert(DATE, date);
+        }
+        match content {
+            Content::Whole(body) => Self::whole(scene, status, headers, body, fault),
+            Content::Stream(events) => {
+                let steps = spoiled(scene, events, fault, gap);
+                Self { status, headers, steps, exact: false }
+            }
+        }
+    }
+
+    pub(super) fn into_response(self, open: Open) -> Response<SimBody> {
+        let mut response = Response::new(SimBody::new(self.steps, self.exact, open));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+
+    fn whole(
+        scene: &Scene<'_>,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: Bytes,
+        fault: Option<&Fault>,
+    ) -> Self {
+        let body = match fault {
+            Some(Fault::ErrorEvent { refusal, .. }) => match refuse(scene, refusal).content {
+                Content::Whole(error) => error,
+                Content::Stream(_) => body,
+            },
+            Some(Fault::Malformed { .. }) => half(&body),
+            _ => body,
+        };
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let (steps, exact) = match fault {
+            Some(Fault::Cut { reset: true, .. }) => (ended(half(&body), Some(Step::Reset)), false),
+            Some(Fault::Cut { reset: false, .. }) => (ended(half(&body), None), false),
+            Some(Fault::Stall { .. }) => (ended(half(&body), Some(Step::Hang)), false),
+            Some(Fault::SlowContent(time)) => {
+                (std::iter::once(Step::Wait(*time)).chain(frames(body)).collect(), true)
+            }
+            _ => (ended(body, None), true),
+        };
+        Self { status, headers, steps, exact }
+    }
+}
+
+fn half(body: &Bytes) -> Bytes {
+    body.slice(..body.len() / 2)
+}
+
+fn ended(body: Bytes, end: Option<Step>) -> Vec<Step> {
+    frames(body).chain(end).collect()
+}
+
+fn frames(mut body: Bytes) -> impl Iterator<Item = Step> {
+    std::iter::from_fn(move || {
+        let next = body.split_to(body.len().min(FRAME));
+        (!next.is_empty()).then_some(Step::Data(next))
+    })
+}
+
+/// The steps of a stream.
+fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&Fault>, gap: Duration) -> Vec<Step> {
+    let mut steps = Vec::with_capacity(events.len() + 1);
+    let at = fault.and_then(|fault| place(&events, fault));
+    for (index, event) in events.into_iter().enumerate() {
+        if at == Some(index) && !spoil(scene, fault, &event, &mut steps) {
+            return steps;
+        }
+        if matches!(steps.last(), Some(Step::Data(_))) && !gap.is_zero() {
+            steps.push(Step::Wait(gap));
+        }
+        let dropped = event.part == Part::Terminator && fault == Some(&Fault::NoTerminator);
+        if !dropped {
+            steps.push(Step::Data(event.bytes));
+        }
+    }
+    steps
+}
+
+/// The event before which the fault strikes: that after `after` content events, or the one that
+/// follows the last content.
+fn place(events: &[Event], fault: &Fault) -> Option<usize> {
+    let after = match fault {
+        Fault::SlowContent(_) => 0,
+        Fault::Stall { after }
+        | Fault::Cut { after, .. }
+        | Fault::Malformed { after }
+        | Fault::ErrorEvent { after, .. } => *after,
+        _ => return None,
+    };
+    let content = |part| part == Part::Content;
+    let nth = events.iter().enumerate().filter(|(_, event)| content(event.part)).nth(after);
+    let closing = || events.iter().position(|event| matches!(event.part, Part::Closing | Part::Terminator));
+    nth.map(|(index, _)| index).or_else(closing)
+}
+
+/// Does what the fault does at its place; false if nothing comes after it.
+fn spoil(scene: &Scene<'_>, fault: Option<&Fault>, event: &Event, steps: &mut Vec<Step>) -> bool {
+    match fault {
+        Some(Fault::SlowContent(time)) => steps.push(Step::Wait(*time)),
+        Some(Fault::Stall { .. }) => steps.push(Step::Hang),
+        Some(Fault::Cut { reset: true, .. }) => steps.push(Step::Reset),
+        Some(Fault::Malformed { .. }) => {
+            let broken = event.bytes.slice(..event.bytes.len() / 2);
+            steps.push(Step::Data([&broken[..], b"\n\n"].concat().into()));
+        }
+        Some(Fault::ErrorEvent { refusal, .. }) => {
+            steps.push(Step::Data(error_event(scene, refusal).bytes));
+        }
+        _ => {}
+    }
+    matches!(fault, Some(Fault::SlowContent(_) | Fault::Malformed { .. }))
+}
