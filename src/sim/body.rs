@@ -31,6 +31,8 @@ pub struct SimBody {
 pub(super) enum Step {
     Data(Bytes),
     Wait(Duration),
+    /// Lets the transport send what it has, which a failing body would make it throw away.
+    Flush,
     Hang,
     Reset,
 }
@@ -63,6 +65,10 @@ impl SimBody {
                     return Poll::Ready(Some(Ok(bytes)));
                 }
                 Some(Step::Wait(time)) => self.sleep = Some(Box::pin(tokio::time::sleep(time))),
+                Some(Step::Flush) => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Some(Step::Reset) => {
                     self.steps.clear();
                     return Poll::Ready(Some(Err(SimError::reset())));
@@ -116,7 +122,7 @@ impl Step {
     fn len(&self) -> u64 {
         match self {
             Self::Data(bytes) => bytes.len() as u64,
-            Self::Wait(_) | Self::Hang | Self::Reset => 0,
+            Self::Wait(_) | Self::Flush | Self::Hang | Self::Reset => 0,
         }
     }
 }

@@ -56,9 +56,11 @@ pub(super) fn error(scene: &Scene<'_>, refusal: &Refusal) -> (StatusCode, Value)
     (StatusCode::from_u16(code).unwrap_or_default(), json!({"error": error}))
 }
 
-pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal) -> Bytes {
+/// `first` if no element of the stream came before it.
+pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal, first: bool) -> Bytes {
     let (_, value) = error(scene, refusal);
     match scene.asked.route.framing {
+        Framing::Array if first => format!("[{value}\n]").into(),
         Framing::Array => format!(",\r\n{value}\n]").into(),
         Framing::Sse | Framing::Whole => data(&value),
     }
@@ -82,23 +84,34 @@ fn filtered(scene: &Scene<'_>) -> Reply {
 }
 
 fn words(scene: &Scene<'_>, refusal: &Refusal) -> (u16, &'static str, String) {
-    const INVALID: &str = "INVALID_ARGUMENT";
-    let compatible = scene.asked.route.voice == Voice::GeminiCompat;
     let model = scene.model();
-    let (code, status, message) = match refusal {
+    match refusal {
         Refusal::RateLimited { dimension, retry_after } => {
-            return (429, "RESOURCE_EXHAUSTED", limit_message(scene, *dimension, *retry_after));
+            (429, "RESOURCE_EXHAUSTED", limit_message(scene, *dimension, *retry_after))
         }
-        Refusal::BadRequest(reason) => return (400, INVALID, reason.clone().into_owned()),
+        Refusal::BadRequest(reason) => (400, "INVALID_ARGUMENT", reason.clone().into_owned()),
         Refusal::ModelNotFound => {
             let message = format!("models/{model} is not found for API version v1beta, or is not supported.");
-            return (404, "NOT_FOUND", message);
+            (404, "NOT_FOUND", message)
         }
         Refusal::Deactivated => {
             let secret = scene.asked.secret.as_deref().unwrap_or("");
             let message = format!("Permission denied: Consumer 'api_key:{secret}' has been suspended.");
-            return (403, "PERMISSION_DENIED", message);
+            (403, "PERMISSION_DENIED", message)
         }
+        Refusal::InvalidKey if scene.asked.route.voice == Voice::GeminiCompat => {
+            (400, "INVALID_ARGUMENT", "Please pass a valid API key".to_owned())
+        }
+        _ => {
+            let (code, status, message) = fixed_words(refusal);
+            (code, status, message.to_owned())
+        }
+    }
+}
+
+fn fixed_words(refusal: &Refusal) -> (u16, &'static str, &'static str) {
+    const INVALID: &str = "INVALID_ARGUMENT";
+    match refusal {
         Refusal::OutOfCredit => (
             429,
             "RESOURCE_EXHAUSTED",
@@ -111,7 +124,6 @@ fn words(scene: &Scene<'_>, refusal: &Refusal) -> (u16, &'static str, String) {
             "Method doesn't allow unregistered callers (callers without established identity). Please use \
              API Key or other form of API consumer identity to call this API.",
         ),
-        Refusal::InvalidKey if compatible => (400, INVALID, "Please pass a valid API key"),
         Refusal::InvalidKey => (400, INVALID, "API key not valid. Please pass a valid API key."),
         Refusal::ModelForbidden => (403, "PERMISSION_DENIED", "The caller does not have permission"),
         Refusal::RegionBlocked => {
@@ -133,9 +145,8 @@ fn words(scene: &Scene<'_>, refusal: &Refusal) -> (u16, &'static str, String) {
         ),
         Refusal::ContentFilter => (400, INVALID, "The prompt was blocked."),
         Refusal::TooLarge => (400, INVALID, "Request payload size exceeds the limit: 20971520 bytes."),
-        Refusal::NotFound => (404, "NOT_FOUND", "Requested entity was not found."),
-    };
-    (code, status, message.to_owned())
+        _ => (404, "NOT_FOUND", "Requested entity was not found."),
+    }
 }
 
 fn limit_message(scene: &Scene<'_>, dimension: Dimension, retry_after: Option<Duration>) -> String {

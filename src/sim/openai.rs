@@ -11,6 +11,8 @@ use super::reply::Reply;
 use super::route::Endpoint;
 use super::scene::{GoDuration, Scene, put, whole_seconds};
 
+const INVALID: &str = "invalid_request_error";
+
 /// Status, `type`, `code`, message.
 struct Words(u16, &'static str, Option<&'static str>, String);
 
@@ -41,6 +43,8 @@ pub(super) fn error(scene: &Scene<'_>, refusal: &Refusal) -> (StatusCode, Value)
         Refusal::RateLimited { dimension, retry_after } => limit_words(scene, *dimension, *retry_after),
         Refusal::LargerThanLimit => too_large_for_limit(scene),
         Refusal::MissingKey | Refusal::InvalidKey | Refusal::Deactivated => key_words(scene, refusal),
+        Refusal::ModelForbidden | Refusal::ModelNotFound => model_words(scene, refusal),
+        Refusal::Overloaded { .. } | Refusal::ServerError | Refusal::Timeout => server_words(refusal),
         _ => other_words(scene, refusal),
     };
     let param = match refusal {
@@ -141,70 +145,71 @@ fn key_words(scene: &Scene<'_>, refusal: &Refusal) -> Words {
             ),
         ),
     };
-    Words(401, "invalid_request_error", code, message)
+    Words(401, INVALID, code, message)
+}
+
+fn model_words(scene: &Scene<'_>, refusal: &Refusal) -> Words {
+    let model = scene.model();
+    let (status, message) = match refusal {
+        Refusal::ModelForbidden => {
+            (403, format!("Project `proj_sim` does not have access to model `{model}`"))
+        }
+        _ => (404, format!("The model `{model}` does not exist or you do not have access to it.")),
+    };
+    Words(status, INVALID, Some("model_not_found"), message)
+}
+
+fn server_words(refusal: &Refusal) -> Words {
+    const HELP: &str = "You can retry your request, or contact us through our help center at \
+                        help.openai.com if the error persists.";
+    let (status, message) = match refusal {
+        Refusal::Overloaded { .. } => {
+            (503, format!("That model is currently overloaded with other requests. {HELP}"))
+        }
+        Refusal::Timeout => (504, "The request timed out.".to_owned()),
+        _ => (500, format!("The server had an error processing your request. Sorry about that! {HELP}")),
+    };
+    Words(status, "server_error", None, message)
 }
 
 fn other_words(scene: &Scene<'_>, refusal: &Refusal) -> Words {
-    const INVALID: &str = "invalid_request_error";
-    const HELP: &str = "You can retry your request, or contact us through our help center at \
-                        help.openai.com if the error persists.";
-    let model = scene.model();
     let (status, kind, code, message) = match refusal {
+        Refusal::BadRequest(reason) => return Words(400, INVALID, None, reason.clone().into_owned()),
         Refusal::OutOfCredit => (
             429,
             "insufficient_quota",
             Some("insufficient_quota"),
             "You exceeded your current quota, please check your plan and billing details. For more \
              information on this error, read the docs: \
-             https://platform.openai.com/docs/guides/error-codes/api-errors."
-                .into(),
-        ),
-        Refusal::ModelForbidden => {
-            (403, INVALID, Some("model_not_found"), format!("Project `proj_sim` does not have access to model `{model}`"))
-        }
-        Refusal::ModelNotFound => (
-            404,
-            INVALID,
-            Some("model_not_found"),
-            format!("The model `{model}` does not exist or you do not have access to it."),
+             https://platform.openai.com/docs/guides/error-codes/api-errors.",
         ),
         Refusal::RegionBlocked => (
             403,
             "request_forbidden",
             Some("unsupported_country_region_territory"),
-            "Country, region, or territory not supported".into(),
+            "Country, region, or territory not supported",
         ),
-        Refusal::Overloaded { .. } => {
-            (503, "server_error", None, format!("That model is currently overloaded with other requests. {HELP}"))
-        }
-        Refusal::ServerError => (
-            500,
-            "server_error",
-            None,
-            format!("The server had an error processing your request. Sorry about that! {HELP}"),
-        ),
-        Refusal::Timeout => (504, "server_error", None, "The request timed out.".into()),
         Refusal::ContextLength => (
             400,
             INVALID,
             Some("context_length_exceeded"),
             "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 \
-             tokens. Please reduce the length of the messages."
-                .into(),
+             tokens. Please reduce the length of the messages.",
         ),
         Refusal::ContentFilter => (
             400,
             INVALID,
             Some("invalid_prompt"),
             "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try \
-             again with a different prompt."
-                .into(),
+             again with a different prompt.",
         ),
-        Refusal::TooLarge => (413, INVALID, None, "Request body is too large.".into()),
-        Refusal::BadRequest(reason) => (400, INVALID, None, reason.clone().into_owned()),
-        _ => (404, INVALID, None, format!("Invalid URL ({} {})", scene.asked.method, scene.asked.path)),
+        Refusal::TooLarge => (413, INVALID, None, "Request body is too large."),
+        _ => {
+            let message = format!("Invalid URL ({} {})", scene.asked.method, scene.asked.path);
+            return Words(404, INVALID, None, message);
+        }
     };
-    Words(status, kind, code, message)
+    Words(status, kind, code, message.to_owned())
 }
 
 /// The secret as OpenAI repeats it: the first eight and the last four characters.

@@ -85,14 +85,14 @@ pub(super) fn refuse(scene: &Scene<'_>, refusal: &Refusal) -> Reply {
     }
 }
 
-/// An error as an event of a stream that began well.
-pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal) -> Event {
+/// An error as an event of a stream that began well, or as its `first`.
+pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal, first: bool) -> Event {
     let bytes = match (scene.asked.route.voice, scene.asked.route.endpoint) {
         (Voice::OpenAi, Endpoint::Responses) => responses::error_event(scene, refusal),
         (Voice::OpenAi, _) => data(&openai::error(scene, refusal).1),
         (Voice::Anthropic, _) => named("error", &anthropic::error(scene, refusal).1),
         (Voice::AnthropicCompat, _) => data(&anthropic::compatible_error(scene, refusal).1),
-        (Voice::Gemini, _) => gemini::error_event(scene, refusal),
+        (Voice::Gemini, _) => gemini::error_event(scene, refusal, first),
         (Voice::GeminiCompat, _) => data(&gemini::error(scene, refusal).1),
     };
     Event { bytes, part: Part::Closing }

@@ -66,13 +66,13 @@ impl Shaped {
         };
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let (steps, exact) = match fault {
-            Some(Fault::Cut { reset: true, .. }) => (ended(half(&body), Some(Step::Reset)), false),
-            Some(Fault::Cut { reset: false, .. }) => (ended(half(&body), None), false),
-            Some(Fault::Stall { .. }) => (ended(half(&body), Some(Step::Hang)), false),
+            Some(Fault::Cut { reset: true, .. }) => (ended(half(&body), &[Step::Flush, Step::Reset]), false),
+            Some(Fault::Cut { reset: false, .. }) => (ended(half(&body), &[Step::Flush]), false),
+            Some(Fault::Stall { .. }) => (ended(half(&body), &[Step::Hang]), false),
             Some(Fault::SlowContent(time)) => {
                 (std::iter::once(Step::Wait(*time)).chain(frames(body)).collect(), true)
             }
-            _ => (ended(body, None), true),
+            _ => (ended(body, &[]), true),
         };
         Self { status, headers, steps, exact }
     }
@@ -82,8 +82,8 @@ fn half(body: &Bytes) -> Bytes {
     body.slice(..body.len() / 2)
 }
 
-fn ended(body: Bytes, end: Option<Step>) -> Vec<Step> {
-    frames(body).chain(end).collect()
+fn ended(body: Bytes, end: &[Step]) -> Vec<Step> {
+    frames(body).chain(end.iter().cloned()).collect()
 }
 
 fn frames(mut body: Bytes) -> impl Iterator<Item = Step> {
@@ -134,13 +134,13 @@ fn spoil(scene: &Scene<'_>, fault: Option<&Fault>, event: &Event, steps: &mut Ve
     match fault {
         Some(Fault::SlowContent(time)) => steps.push(Step::Wait(*time)),
         Some(Fault::Stall { .. }) => steps.push(Step::Hang),
-        Some(Fault::Cut { reset: true, .. }) => steps.push(Step::Reset),
+        Some(Fault::Cut { reset: true, .. }) => steps.extend([Step::Flush, Step::Reset]),
         Some(Fault::Malformed { .. }) => {
             let broken = event.bytes.slice(..event.bytes.len() / 2);
             steps.push(Step::Data([&broken[..], b"\n\n"].concat().into()));
         }
         Some(Fault::ErrorEvent { refusal, .. }) => {
-            steps.push(Step::Data(error_event(scene, refusal).bytes));
+            steps.push(Step::Data(error_event(scene, refusal, steps.is_empty()).bytes));
         }
         _ => {}
     }
