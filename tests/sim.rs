@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body::Body as _;
-use http_body_util::{BodyExt, Full};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::Value;
 use tokio::time::{Instant, advance, timeout};
 use tower::ServiceExt;
@@ -187,6 +187,22 @@ async fn a_call_is_in_flight_until_its_body_is_gone() {
     assert_eq!(sim.key("a").tally().unanswered, 1);
     sim.reset_counts();
     assert_eq!((sim.calls(), sim.log().len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_cut_off_is_logged_as_such() {
+    let sim = openai_with(Script::new());
+    let frames = [Ok(Frame::data(Bytes::from("{"))), Err(std::io::Error::other("gone"))];
+    let request = Request::post(CHAT).header("authorization", "Bearer sk-a");
+    let request = request.body(StreamBody::new(futures_util::stream::iter(frames))).unwrap();
+    assert!(sim.clone().oneshot(request).await.unwrap_err().is_request_body());
+
+    let mut short = bearer(CHAT, "sk-a", BODY);
+    short.headers_mut().insert("content-length", "1000".parse().unwrap());
+    send(&sim, short).await.unwrap();
+    assert!(sim.log().iter().all(|call| !call.body_complete && call.key.as_deref() == Some("a")));
+    assert_eq!(sim.log()[0].status, None);
+    assert_eq!(sim.key("a").tally().unanswered, 1);
 }
 
 #[tokio::test(start_paused = true)]

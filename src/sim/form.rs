@@ -59,7 +59,7 @@ fn first_tool(value: &Value) -> Option<String> {
     named.iter().find_map(|name| name.as_str()).map(str::to_owned)
 }
 
-/// A conversation that ends with a tool's result gets words, or an agent would never come to an end.
+/// A conversation that ends with a tool's result gets words, or a caller that loops would never stop.
 fn answers_a_tool(value: &Value) -> bool {
     let last = |list: &Value| list.as_array().and_then(|list| list.last()).cloned().unwrap_or_default();
     let message = last(&value["messages"]);

@@ -21,17 +21,15 @@
 //! obeys it is served. (Whole-second headers are rounded up, as the providers do.)
 //!
 //! ```
-//! use std::time::Duration;
-//!
 //! use http::{Request, StatusCode};
-//! use http_body_util::{BodyExt, Full};
+//! use http_body_util::BodyExt;
 //! use tower::ServiceExt;
 //! use tower_key_rotation::sim::{Fault, Limits, Script, SimKey, Simulator};
 //!
 //! # async fn ask(sim: &Simulator, secret: &str) -> http::Response<tower_key_rotation::sim::SimBody> {
 //! #     let request = Request::post("/v1/chat/completions")
 //! #         .header("authorization", format!("Bearer {secret}"))
-//! #         .body(Full::from(r#"{"model":"gpt-4o","messages":[]}"#)).unwrap();
+//! #         .body(r#"{"model":"gpt-4o","messages":[]}"#.to_owned()).unwrap();
 //! #     sim.clone().oneshot(request).await.unwrap()
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
