@@ -6,9 +6,13 @@ pub mod classify;
 pub mod clock;
 mod error;
 mod event;
+pub mod guard;
 pub mod key;
 pub mod pool;
 pub mod provider;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
+pub mod respond;
 pub mod rotate;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -18,4 +22,5 @@ pub use self::error::{AllKeysFailed, Error, GaveUp};
 pub use self::key::ApiKey;
 pub use self::pool::KeyPool;
 pub use self::provider::Provider;
+pub use self::respond::RespondLayer;
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};

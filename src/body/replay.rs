@@ -82,6 +82,20 @@ impl ReplayBody {
         }
     }
 
+    /// The whole body, if it came in one piece; else the body back, at its beginning or where it is.
+    ///
+    /// For clients that treat bytes better than a stream.
+    ///
+    /// # Errors
+    ///
+    /// The body itself, if it is a stream.
+    pub fn try_into_bytes(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Inner::Whole(whole) => Ok(whole.all),
+            Inner::Teed(_) => Err(self),
+        }
+    }
+
     /// Whether a clone would get the whole body.
     pub fn is_replayable(&self) -> bool {
         match &self.0 {
