@@ -2,6 +2,7 @@
 
 mod replay;
 mod response;
+mod source;
 pub mod sse;
 mod tee;
 

@@ -15,11 +15,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::BoxError;
 
+use super::source::IntoBytes;
 use super::tee::{Cursor, Source, Tee};
 
 /// A request body that can be sent again: what the layers of this crate send inwards.
@@ -72,7 +73,7 @@ impl ReplayBody {
             }
             Err(body) => body,
         };
-        let mut source: Source = Box::pin(body.map_frame(into_bytes).map_err(Into::into));
+        let mut source: Source = Box::pin(IntoBytes { body });
         match poll_fn(|cx| Poll::Ready(source.as_mut().poll_frame(cx))).await {
             Poll::Ready(None) => Self::empty(),
             Poll::Ready(Some(Ok(frame))) if frame.is_data() && source.is_end_stream() => {
@@ -119,10 +120,6 @@ impl ReplayBody {
             Inner::Teed(cursor) => cursor.recorded(),
         }
     }
-}
-
-fn into_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
-    frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
 }
 
 fn downcast<T: 'static, B: 'static>(body: B) -> Result<T, B> {

@@ -178,7 +178,7 @@ impl Tee {
             base: 0,
             recorded: 0,
             cap,
-            mode: if least > cap { Mode::Open } else { Mode::Recording },
+            mode: Mode::Recording,
             trailers: None,
             failure: Failure::None,
         };
@@ -187,6 +187,9 @@ impl Tee {
         {
             state.recorded = data.len();
             state.record.push(data);
+        }
+        if state.recorded.saturating_add(least) > cap {
+            state.mode = Mode::Open;
         }
         let tee = Self {
             state: Mutex::new(state),

@@ -65,6 +65,14 @@ impl Provider {
     }
 
     /// temp
+    pub fn with_origin(&self, origin: Origin) -> Self {
+        Self(Arc::new(Profile {
+            name: self.0.name.clone(),
+            origins: vec![origin],
+            auth: self.0.auth.clone(),
+        }))
+    }
+    /// temp
     pub fn model_in_path(&self, _: &Uri) -> Option<ModelId> {
         None
     }
