@@ -1,5 +1,6 @@
 //! Bodies: what is sent again, what is looked at, what is passed on.
 
+pub mod meter;
 mod replay;
 mod response;
 mod source;

@@ -1,18 +1,91 @@
 //! Server-sent events, decoded as bytes pass.
+//!
+//! The decoder takes chunks as the network cut them and gives whole events, by the rules of the
+//! [WHATWG HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): lines end
+//! with LF, CR or CRLF, a byte order mark may open the stream, comments are skipped, several `data`
+//! lines are joined. One rule is ours: the standard throws an event away that the end of the stream
+//! cut off, and that is exactly the event in which a provider said why it hung up, so
+//! [`Decoder::finish`] hands it out.
+//!
+//! An event whose single `data` line lies within one chunk is a slice of that chunk; nothing is copied.
+//! What one event may take is bounded: a larger one is reported as [`Overflow`], dropped up to its end,
+//! and the events after it are decoded as if it had not been there.
 
-use bytes::Bytes;
+use std::collections::VecDeque;
+use std::{fmt, mem, str};
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr2;
+
+/// What one event may take by default, in bytes.
+pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One event of an event stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows its name and length, never its data.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    name: Option<String>,
+    name: Bytes,
     data: Bytes,
 }
 
+/// Cuts an event stream into [`Event`]s.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tower_key_rotation::body::sse::Decoder;
+///
+/// let mut decoder = Decoder::new();
+/// decoder.push(Bytes::from_static(b": keep-alive\n\ndata: {\"a\""));
+/// assert!(decoder.next_event()?.is_none());
+///
+/// decoder.push(Bytes::from_static(b":1}\r\n\r\n"));
+/// let event = decoder.next_event()?.expect("an event");
+/// assert_eq!(event.data(), br#"{"a":1}"#);
+/// # Ok::<(), tower_key_rotation::body::sse::Overflow>(())
+/// ```
+pub struct Decoder {
+    /// Chunks not looked at yet.
+    input: VecDeque<Bytes>,
+    /// The beginning of a line whose end has not come; of a line that is being discarded, its first byte.
+    line: BytesMut,
+    name: Bytes,
+    data: Data,
+    max: usize,
+    /// The last line ended with CR at the end of a chunk: an LF that follows belongs to it.
+    after_cr: bool,
+    /// No line has been read yet.
+    at_start: bool,
+    /// The current event was too large; everything up to its blank line is dropped.
+    discarding: bool,
+}
+
+enum Data {
+    None,
+    Line(Bytes),
+    Lines(BytesMut),
+}
+
+/// An event was larger than allowed. The decoder has dropped it and goes on with the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is larger than {max} bytes")]
+pub struct Overflow {
+    max: usize,
+}
+
+// === impl Event ===
+
 impl Event {
-    /// The `event:` field; empty if there was none.
+    /// An event as a decoder would give it.
+    pub fn new(name: impl Into<Bytes>, data: impl Into<Bytes>) -> Self {
+        Self { name: name.into(), data: data.into() }
+    }
+
+    /// The `event:` field; empty if there was none, or if it is not UTF-8.
     pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
+        str::from_utf8(&self.name).unwrap_or_default()
     }
 
     /// The `data:` lines, joined by a line feed.
@@ -21,20 +94,216 @@ impl Event {
     }
 }
 
-/// temp
-#[derive(Debug, Default)]
-pub struct Decoder;
-impl Decoder {
-    /// temp
-    pub fn new() -> Self {
-        Self
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name: _, data } = self;
+        f.debug_struct("Event").field("name", &self.name()).field("bytes", &data.len()).finish()
     }
-    /// temp
-    pub fn push(&mut self, _: Bytes) {}
-    /// temp
-    pub fn finish(&mut self) {}
-    /// temp
-    pub fn next_event(&mut self) -> Option<Event> {
-        None
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    /// A decoder for one stream.
+    pub fn new() -> Self {
+        Self::with_max_event_bytes(MAX_EVENT_BYTES)
+    }
+
+    /// A decoder that refuses events of more than `max` bytes.
+    pub fn with_max_event_bytes(max: usize) -> Self {
+        Self {
+            input: VecDeque::new(),
+            line: BytesMut::new(),
+            name: Bytes::new(),
+            data: Data::None,
+            max,
+            after_cr: false,
+            at_start: true,
+            discarding: false,
+        }
+    }
+
+    /// Adds the next chunk of the stream. Cheap; the work is done by [`next_event`](Self::next_event).
+    pub fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.input.push_back(chunk);
+        }
+    }
+
+    /// The next whole event, if one has come.
+    ///
+    /// # Errors
+    ///
+    /// [`Overflow`], once, for an event that is larger than allowed.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Overflow> {
+        while let Some(line) = self.next_line()? {
+            if let Some(event) = self.take_line(line)? {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the end of the stream cut off: an event that has data and lacks its blank line.
+    ///
+    /// Call it after [`next_event`](Self::next_event) has given everything; the decoder is as new
+    /// afterwards.
+    pub fn finish(&mut self) -> Option<Event> {
+        let rest = self.line.split().freeze();
+        let cut = if rest.is_empty() || self.discarding { Ok(None) } else { self.take_line(rest) };
+        let event = cut.ok().flatten().or_else(|| self.dispatch());
+        *self = Self::with_max_event_bytes(self.max);
+        event
+    }
+
+    /// Whether the stream so far ends inside an event or a line.
+    pub fn is_inside_event(&self) -> bool {
+        !self.line.is_empty() || !self.input.is_empty() || !matches!(self.data, Data::None)
+    }
+
+    fn next_line(&mut self) -> Result<Option<Bytes>, Overflow> {
+        while let Some(chunk) = self.input.front_mut() {
+            if mem::take(&mut self.after_cr) && chunk.first() == Some(&b'\n') {
+                chunk.advance(1);
+            }
+            let Some(end) = memchr2(b'\n', b'\r', chunk) else {
+                self.keep_tail()?;
+                continue;
+            };
+            let head = chunk.split_to(end);
+            self.after_cr = chunk.first() == Some(&b'\r');
+            chunk.advance(1);
+            if chunk.is_empty() {
+                self.input.pop_front();
+            }
+            return self.complete(head).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn complete(&mut self, head: Bytes) -> Result<Bytes, Overflow> {
+        if self.line.is_empty() {
+            return Ok(head);
+        }
+        if self.discarding {
+            return Ok(self.line.split().freeze());
+        }
+        if let Err(overflow) = self.reserve(head.len()) {
+            self.line.clear();
+            return Err(overflow);
+        }
+        self.line.extend_from_slice(&head);
+        Ok(self.line.split().freeze())
+    }
+
+    fn keep_tail(&mut self) -> Result<(), Overflow> {
+        let Some(tail) = self.input.pop_front() else { return Ok(()) };
+        if !self.discarding {
+            self.reserve(tail.len())?;
+            self.line.extend_from_slice(&tail);
+        } else if self.line.is_empty() {
+            self.line.extend_from_slice(&tail[..tail.len().min(1)]);
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, more: usize) -> Result<(), Overflow> {
+        if self.line.len() + self.data.len() + more <= self.max {
+            return Ok(());
+        }
+        self.discarding = true;
+        self.data = Data::None;
+        self.line.clear();
+        // Marks the line as not empty, so that its end is not taken for the end of the event.
+        self.line.extend_from_slice(b":");
+        Err(Overflow { max: self.max })
+    }
+
+    fn take_line(&mut self, mut line: Bytes) -> Result<Option<Event>, Overflow> {
+        if mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
+            line.advance(BYTE_ORDER_MARK.len());
+        }
+        if line.is_empty() {
+            return Ok(self.dispatch());
+        }
+        if self.discarding {
+            return Ok(None);
+        }
+        let (field, value) = split_field(&line);
+        match field {
+            b"data" => self.append(line.slice_ref(value))?,
+            b"event" => self.name = line.slice_ref(value),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, value: Bytes) -> Result<(), Overflow> {
+        if self.data.len() + value.len() > self.max {
+            self.discarding = true;
+            self.data = Data::None;
+            return Err(Overflow { max: self.max });
+        }
+        self.data = match mem::replace(&mut self.data, Data::None) {
+            Data::None => Data::Line(value),
+            Data::Line(first) => Data::Lines(joined(BytesMut::from(&first[..]), &value)),
+            Data::Lines(lines) => Data::Lines(joined(lines, &value)),
+        };
+        Ok(())
+    }
+
+    fn dispatch(&mut self) -> Option<Event> {
+        let name = mem::take(&mut self.name);
+        let data = match mem::replace(&mut self.data, Data::None) {
+            Data::None => None,
+            Data::Line(line) => Some(line),
+            Data::Lines(lines) => Some(lines.freeze()),
+        };
+        let discarded = mem::take(&mut self.discarding);
+        data.filter(|_| !discarded).map(|data| Event { name, data })
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("buffered", &(self.line.len() + self.data.len()))
+            .field("max", &self.max)
+            .field("discarding", &self.discarding)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Data ===
+
+impl Data {
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Line(line) => line.len(),
+            Self::Lines(lines) => lines.len(),
+        }
+    }
+}
+
+fn joined(mut lines: BytesMut, line: &[u8]) -> BytesMut {
+    lines.extend_from_slice(b"\n");
+    lines.extend_from_slice(line);
+    lines
+}
+
+fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b':', line) {
+        Some(colon) => {
+            let value = &line[colon + 1..];
+            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+        }
+        None => (line, &line[line.len()..]),
     }
 }

@@ -26,7 +26,12 @@
 //! accepts(strict);
 //! ```
 
+pub(crate) mod answer;
+pub(crate) mod by_status;
+pub(crate) mod error_body;
+pub(crate) mod hints;
 mod outcome;
+pub(crate) mod rules;
 mod verdict;
 
 use std::convert::Infallible;

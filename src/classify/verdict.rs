@@ -28,9 +28,9 @@ pub enum Rejection {
     ContentFilter,
     /// It is longer than the model's context window.
     ContextLength,
-    /// It is malformed, or asks for something that does not exist.
+    /// It is malformed, too many bytes, or asks for something that does not exist.
     Invalid,
-    /// It is larger than the limit itself, so that no wait can help.
+    /// It asks for more than the limit of the account itself, so that no wait can help.
     TooLarge,
 }
 
@@ -99,6 +99,16 @@ impl Verdict {
         match self {
             Self::Fault(fault) => Some(fault),
             Self::Success | Self::Rejected(_) | Self::Inspect => None,
+        }
+    }
+
+    /// Whom it concerns. Of rejections only a request larger than a limit concerns anybody: the limit is
+    /// an account's, and one with a larger limit could have served it.
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Fault(fault) => fault.scope,
+            Self::Rejected(Rejection::TooLarge) => Scope::AccountModel,
+            Self::Success | Self::Rejected(_) | Self::Inspect => Scope::None,
         }
     }
 

@@ -1,52 +1,106 @@
 //! All that differs between providers.
 //!
 //! A [`Provider`] is a profile: where its keys may go, how they are stamped, where a request names its
-//! model, and how its answers are to be read. Adding a provider is adding one file here; nobody outside
-//! this module compares a provider's name.
+//! model, how its answers are to be read and what they say of quotas. Adding a provider is adding a row
+//! or a file here; nobody outside this module compares a provider's name.
+//!
+//! Three providers have functions of their own, because they need logic: [`Provider::openai`],
+//! [`Provider::anthropic`], [`Provider::gemini`]. The others are presets, data that deviates from what
+//! OpenAI made common ([`Provider::preset`]). What is in no list is [`Provider::compatible`] or built by
+//! hand ([`Provider::builder`]); its answers are read by rules that are true of everybody.
 
+mod anthropic;
 mod auth;
+mod builder;
+mod classifier;
+mod compatible;
+mod dialect;
+mod gemini;
+mod limits;
 mod model;
+mod openai;
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
-use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::Uri;
-use tower_service::Service;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Uri};
 
 pub use self::auth::{
     API_KEY, AuthScheme, CREDENTIAL_HEADERS, InvalidOrigin, Origin, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY,
 };
-pub use self::model::ModelId;
-use crate::classify::{Outcome, Verdict};
+pub use self::builder::ProviderBuilder;
+pub use self::classifier::ProviderClassifier;
+use self::dialect::Dialect;
+pub use self::limits::{Dimension, Limit, Window};
+pub use self::model::{ModelId, ModelPath};
+use crate::body::meter::Usage;
+use crate::classify::error_body::ErrorBody;
+use crate::clock::Timestamp;
 
 /// One LLM API. Cheap to clone.
 #[derive(Clone)]
 pub struct Provider(Arc<Profile>);
 
+#[derive(Clone)]
 struct Profile {
     name: Cow<'static, str>,
     origins: Vec<Origin>,
     auth: AuthScheme,
+    env_prefixes: Vec<Cow<'static, str>>,
+    model_path: ModelPath,
+    dialect: &'static Dialect,
 }
-
-/// The classifier that a [`Provider`] brings along.
-#[derive(Clone, Debug)]
-pub struct ProviderClassifier(Provider);
 
 // === impl Provider ===
 
 impl Provider {
-    /// OpenAI.
+    /// OpenAI: `https://api.openai.com/v1`, `Authorization: Bearer`.
     pub fn openai() -> Self {
-        Self(Arc::new(Profile {
-            name: Cow::Borrowed("openai"),
-            origins: Vec::new(),
-            auth: AuthScheme::Bearer,
-        }))
+        Self::from_preset(&openai::PRESET)
+    }
+
+    /// Anthropic: `https://api.anthropic.com/v1`, `x-api-key`.
+    pub fn anthropic() -> Self {
+        Self::from_preset(&anthropic::PRESET)
+    }
+
+    /// The Gemini API: `https://generativelanguage.googleapis.com`, `x-goog-api-key`.
+    ///
+    /// Its OpenAI-compatible endpoint takes the key as a bearer token instead; build a profile for it
+    /// with [`Provider::builder`] and [`ProviderBuilder::answers_like`].
+    pub fn gemini() -> Self {
+        Self::from_preset(&gemini::PRESET)
+    }
+
+    /// A provider by its name or an alias, in any case; `None` for one that is not known.
+    ///
+    /// ```
+    /// use tower_key_rotation::Provider;
+    ///
+    /// assert_eq!(Provider::preset("Kimi").map(|p| p.name().to_owned()).as_deref(), Some("moonshot"));
+    /// assert!(Provider::preset("nobody").is_none());
+    /// ```
+    pub fn preset(name: &str) -> Option<Self> {
+        compatible::find(name).map(Self::from_preset)
+    }
+
+    /// The names of all presets, without their aliases.
+    pub fn presets() -> impl Iterator<Item = &'static str> {
+        compatible::all().map(|preset| preset.name)
+    }
+
+    /// A provider that is compatible with OpenAI and otherwise unknown: bearer tokens, the model in the
+    /// body, answers read by rules that are true of everybody. It has no origin yet
+    /// ([`with_origin`](Self::with_origin)), so that no key can go anywhere.
+    pub fn compatible(name: impl Into<Cow<'static, str>>) -> Self {
+        Self::builder(name).build()
+    }
+
+    /// Starts a profile of your own.
+    pub fn builder(name: impl Into<Cow<'static, str>>) -> ProviderBuilder {
+        ProviderBuilder::new(name.into())
     }
 
     /// The provider's name, as in logs and errors.
@@ -59,30 +113,9 @@ impl Provider {
         &self.0.auth
     }
 
-    /// Prefixes of variables.
-    pub fn env_prefixes(&self) -> &[&'static str] {
-        &["OPENAI"]
-    }
-
-    /// temp
-    pub fn with_origin(&self, origin: Origin) -> Self {
-        Self(Arc::new(Profile {
-            name: self.0.name.clone(),
-            origins: vec![origin],
-            auth: self.0.auth.clone(),
-        }))
-    }
-    /// temp
-    pub fn model_in_path(&self, _: &Uri) -> Option<ModelId> {
-        None
-    }
-    /// temp
-    pub fn model_in_body(&self, _: Option<&http::HeaderValue>, _: &[bytes::Bytes]) -> Option<ModelId> {
-        None
-    }
-    /// temp
-    pub fn errors_in_ok_bodies(&self) -> bool {
-        false
+    /// Where a key may go.
+    pub fn origins(&self) -> &[Origin] {
+        &self.0.origins
     }
 
     /// Whether a key may be sent to `uri`.
@@ -90,35 +123,82 @@ impl Provider {
         self.0.origins.iter().any(|origin| origin.contains(uri))
     }
 
-    /// The provider's own classifier.
-    pub fn classifier(&self) -> ProviderClassifier {
-        ProviderClassifier(self.clone())
+    /// The same provider, whose keys may also go to `origin`.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: Origin) -> Self {
+        Arc::make_mut(&mut self.0).origins.push(origin);
+        self
     }
 
-    fn classify(&self, _outcome: &Outcome) -> Verdict {
-        Verdict::Success
+    /// The same provider at another place: its keys may go to `origin` only.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        Arc::make_mut(&mut self.0).origins = vec![origin];
+        self
+    }
+
+    /// What its environment variables begin with: `OPENAI` for `OPENAI_API_KEY`.
+    pub fn env_prefixes(&self) -> &[Cow<'static, str>] {
+        &self.0.env_prefixes
+    }
+
+    /// The provider's own classifier.
+    pub fn classifier(&self) -> ProviderClassifier {
+        ProviderClassifier::new(self.clone())
+    }
+
+    /// Whether this provider puts errors into the body of a 200 that is no event stream, so that such a
+    /// body is worth a look: OpenRouter, Azure OpenAI, AWS Bedrock, MiniMax.
+    pub fn errors_in_ok_bodies(&self) -> bool {
+        self.0.dialect.errors_in_ok_bodies
+    }
+
+    /// The model that the path of a request names, where this provider does so.
+    pub fn model_in_path(&self, uri: &Uri) -> Option<ModelId> {
+        self.0.model_path.find(uri)
+    }
+
+    /// The model that the body of a request names: the top-level member `model` of a JSON document, the
+    /// field `model` of a form. The body may be cut off after it.
+    pub fn model_in_body(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
+        model::in_body(content_type, frames)
+    }
+
+    /// What an answer says of quotas, in its headers and in `body`, the part of it that was read.
+    pub fn limits(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Vec<Limit> {
+        let mut found = limits::in_headers(self.0.dialect.windows, headers, now);
+        if !body.is_empty() {
+            limits::merge(&mut found, limits::in_body(&ErrorBody::parse(body), now));
+        }
+        found
+    }
+
+    /// The tokens that an answer says it took; `body` is a whole answer that is no event stream.
+    pub fn usage(&self, headers: &HeaderMap, body: &[u8]) -> Option<Usage> {
+        Usage::from_answer(body).or_else(|| Usage::from_headers(headers))
+    }
+
+    fn from_preset(preset: &dialect::Preset) -> Self {
+        Self(Arc::new(Profile {
+            name: Cow::Borrowed(preset.name),
+            origins: preset.origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+            auth: preset.auth.clone(),
+            env_prefixes: preset.env_prefixes.iter().copied().map(Cow::Borrowed).collect(),
+            model_path: preset.model_path,
+            dialect: preset.dialect,
+        }))
     }
 }
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Profile { name, origins, auth } = &*self.0;
-        f.debug_struct("Provider").field("name", name).field("origins", origins).field("auth", auth).finish()
-    }
-}
-
-// === impl ProviderClassifier ===
-
-impl Service<Outcome> for ProviderClassifier {
-    type Response = Verdict;
-    type Error = Infallible;
-    type Future = Ready<Result<Verdict, Infallible>>;
-
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, outcome: Outcome) -> Self::Future {
-        ready(Ok(self.0.classify(&outcome)))
+        let Profile { name, origins, auth, env_prefixes, model_path, dialect: _ } = &*self.0;
+        f.debug_struct("Provider")
+            .field("name", name)
+            .field("origins", origins)
+            .field("auth", auth)
+            .field("env_prefixes", env_prefixes)
+            .field("model_path", model_path)
+            .finish()
     }
 }

@@ -1,36 +1,282 @@
-//! Names of models.
+//! Which model a request asks for.
+//!
+//! A limit mostly concerns one model, so a pool has to know the model before it picks a key. Most
+//! requests name it in the body, some in the path. A body is read only as far as needed: the scan stops
+//! at the top-level member `model`, does not copy a body that came in several frames, and takes no
+//! `model` for it that is nested, quoted, or a value.
 
 use std::fmt;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
+use memchr::memmem;
+use percent_encoding::percent_decode_str;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// The name of a model, as the provider knows it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The name of a model as a request writes it. Cheap to clone.
+///
+/// As an extension of a request it says which model is meant, before the body is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelId(Arc<str>);
 
+/// Where the path of a request names the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelPath {
+    /// It does not.
+    None,
+    /// `/models/MODEL:METHOD`: Gemini, Vertex.
+    Google,
+    /// `/deployments/DEPLOYMENT/…`: Azure OpenAI, where a deployment is what has limits.
+    Azure,
+    /// `/model/MODEL/…`, percent-encoded: Bedrock.
+    Bedrock,
+    /// `/ai/run/@VENDOR/…`, slashes included: Cloudflare Workers AI.
+    Cloudflare,
+}
+
+// === impl ModelId ===
+
 impl ModelId {
-    /// The name as text.
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    fn new(name: &str) -> Option<Self> {
+        (!name.is_empty()).then(|| Self(Arc::from(name)))
+    }
 }
 
-impl<T: Into<Arc<str>>> From<T> for ModelId {
-    fn from(name: T) -> Self {
-        Self(name.into())
+impl From<&str> for ModelId {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+impl From<String> for ModelId {
+    fn from(name: String) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+impl AsRef<str> for ModelId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
-impl fmt::Debug for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
+// === impl ModelPath ===
+
+impl ModelPath {
+    pub(super) fn find(self, uri: &Uri) -> Option<ModelId> {
+        let path = uri.path();
+        let segment = |before: &str| path.split_once(before)?.1.split('/').next();
+        let encoded = match self {
+            Self::None => return None,
+            Self::Google => segment("/models/")?.rsplit_once(':')?.0,
+            Self::Azure => segment("/deployments/")?,
+            Self::Bedrock => segment("/model/")?,
+            Self::Cloudflare => path.split_once("/ai/run/")?.1,
+        };
+        ModelId::new(&percent_decode_str(encoded).decode_utf8().ok()?)
+    }
+}
+
+// === bodies ===
+
+pub(super) fn in_body(content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+        return match frames {
+            [frame] => in_form(frame),
+            frames => in_form(&frames.concat()),
+        };
+    }
+    let first = frames.iter().flat_map(|frame| frame.iter()).find(|byte| !byte.is_ascii_whitespace());
+    (first == Some(&b'{')).then(|| in_json(frames)).flatten()
+}
+
+fn in_json(frames: &[Bytes]) -> Option<ModelId> {
+    let mut found = None;
+    let seed = TopLevel { found: &mut found };
+    // The scan is ended by an error when the model is found, and a body that is cut off ends with one.
+    let _ended = match frames {
+        [frame] => seed.deserialize(&mut serde_json::Deserializer::from_slice(frame)).is_ok(),
+        frames => {
+            let reader = BufReader::new(Frames { frames, offset: 0 });
+            seed.deserialize(&mut serde_json::Deserializer::from_reader(reader)).is_ok()
+        }
+    };
+    found
+}
+
+/// The value of the part named `model`; the parts before it are skipped by their boundary.
+fn in_form(body: &[u8]) -> Option<ModelId> {
+    const NAME: &[u8] = b"name=\"model\"";
+    let at = memmem::find_iter(body, NAME).find(|at| is_in_part_header(body, *at))?;
+    let rest = &body[at + NAME.len()..];
+    let value = &rest[memmem::find(rest, b"\r\n\r\n")? + 4..];
+    let value = &value[..memmem::find(value, b"\r\n--")?];
+    ModelId::new(std::str::from_utf8(value).ok()?.trim())
+}
+
+fn is_in_part_header(body: &[u8], at: usize) -> bool {
+    let line = memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1);
+    body[line..at].to_ascii_lowercase().starts_with(b"content-disposition:")
+}
+
+/// Frames read one after the other.
+struct Frames<'a> {
+    frames: &'a [Bytes],
+    offset: usize,
+}
+
+impl Read for Frames<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while let [frame, rest @ ..] = self.frames {
+            let left = frame.get(self.offset..).unwrap_or_default();
+            if left.is_empty() {
+                (self.frames, self.offset) = (rest, 0);
+                continue;
+            }
+            let count = left.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&left[..count]);
+            self.offset += count;
+            return Ok(count);
+        }
+        Ok(0)
+    }
+}
+
+/// Walks the members of a document, keeping only `model`.
+struct TopLevel<'a> {
+    found: &'a mut Option<ModelId>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Member {
+    Model,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Name(String),
+    Other(IgnoredAny),
+}
+
+impl<'de> DeserializeSeed<'de> for TopLevel<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TopLevel<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a document that names a model")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(member) = members.next_key::<Member>()? {
+            match member {
+                Member::Other => drop(members.next_value::<IgnoredAny>()?),
+                Member::Model => {
+                    if let Named::Name(name) = members.next_value()? {
+                        *self.found = ModelId::new(&name);
+                        return Err(A::Error::custom("found"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(body: &str) -> Option<String> {
+        let whole = in_body(None, &[Bytes::copy_from_slice(body.as_bytes())]).map(|model| model.to_string());
+        for at in 0..body.len() {
+            let (head, tail) = body.as_bytes().split_at(at);
+            let frames = [Bytes::copy_from_slice(head), Bytes::new(), Bytes::copy_from_slice(tail)];
+            assert_eq!(in_body(None, &frames).map(|model| model.to_string()), whole, "cut at {at}");
+        }
+        whole
+    }
+
+    #[test]
+    fn only_the_top_level_member_counts() {
+        assert_eq!(model(r#"{"model":"gpt-5","messages":[]}"#).as_deref(), Some("gpt-5"));
+        assert_eq!(model(r#" {"messages":[{"model":"no"}],"model":"last"}"#).as_deref(), Some("last"));
+        assert_eq!(model(r#"{"a":"\"model\":\"no\"","b":{"model":"no"}}"#), None);
+        assert_eq!(model(r#"{"a":"model","model":null}"#), None);
+        assert_eq!(model(r#"{"\u006dodel":"esc\u0061ped"}"#).as_deref(), Some("escaped"));
+        assert_eq!(model(r#"{"model":"seen","messages":[{"rol"#).as_deref(), Some("seen"));
+        assert_eq!(model(r#"{"model":"cut o"#), None);
+        assert_eq!(model(r#"[{"model":"no"}]"#), None);
+        assert_eq!(model(r#"{"model":""}"#), None);
+        assert_eq!(model(""), None);
+    }
+
+    #[test]
+    fn the_field_of_a_form() {
+        let body = "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\
+                    name=\"model\"\r\n\r\nno\r\n--X\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n\
+                    whisper-1\r\n--X--\r\n";
+        let content_type = HeaderValue::from_static("multipart/form-data; boundary=X");
+        let (head, tail) = body.split_at(70);
+        for frames in [&[Bytes::from(body)][..], &[Bytes::from(head), Bytes::from(tail)]] {
+            assert_eq!(in_body(Some(&content_type), frames).unwrap().as_str(), "whisper-1");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        for (path, uri, expected) in [
+            (
+                ModelPath::Google,
+                "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+                Some("gemini-2.5-pro"),
+            ),
+            (ModelPath::Google, "/v1/projects/p/locations/l/publishers/google/models/m:predict", Some("m")),
+            (ModelPath::Google, "/v1beta/openai/chat/completions", None),
+            (ModelPath::Google, "/v1beta/models", None),
+            (ModelPath::Azure, "/openai/deployments/my%20gpt/chat/completions", Some("my gpt")),
+            (ModelPath::Azure, "/openai/v1/responses", None),
+            (
+                ModelPath::Bedrock,
+                "/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke",
+                Some("anthropic.claude-3-haiku-20240307-v1:0"),
+            ),
+            (
+                ModelPath::Cloudflare,
+                "/client/v4/accounts/a/ai/run/@cf/meta/llama-3",
+                Some("@cf/meta/llama-3"),
+            ),
+            (ModelPath::None, "/v1beta/models/m:generateContent", None),
+        ] {
+            let uri: Uri = uri.parse().unwrap();
+            assert_eq!(path.find(&uri).as_ref().map(ModelId::as_str), expected, "{uri}");
+        }
     }
 }

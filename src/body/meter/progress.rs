@@ -1,0 +1,203 @@
+//! How far a stream has come.
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::body::sse::Event;
+
+/// What one event means for the stream it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Nothing of the answer yet: a ping, `message_start`, a delta with only a role, an empty chunk.
+    Preamble,
+    /// A part of the answer: text, reasoning, a tool call, a finish reason.
+    Content,
+    /// The stream's terminator.
+    End,
+    /// An error inside the stream.
+    Failed,
+    /// Not what a provider sends: the data is no JSON.
+    Malformed,
+}
+
+/// Whether an answer is complete with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It goes on.
+    Open,
+    /// The answer is complete, though more events may come (usage, the terminator): a finish reason.
+    Finished,
+    /// The terminator: nothing comes after it. `[DONE]`, `message_stop`, `response.completed`.
+    Last,
+}
+
+/// Reads the meaning of one event, in whichever dialect it is written.
+pub fn progress(event: &Event) -> Progress {
+    let data = event.data().trim_ascii();
+    if data.is_empty() || event.name() == "ping" {
+        return Progress::Preamble;
+    }
+    if data == b"[DONE]" {
+        return Progress::End;
+    }
+    let Ok(value) = serde_json::from_slice::<Value>(data) else {
+        return Progress::Malformed;
+    };
+    let value = value.get(0).unwrap_or(&value);
+    if event.name() == "error" || is_failure(value) {
+        return Progress::Failed;
+    }
+    match value.get("type").or_else(|| value.get("event_type")).and_then(Value::as_str) {
+        Some(kind) => by_type(kind, value),
+        None => by_parts(value),
+    }
+}
+
+/// Whether the answer is complete with this event: cheap enough for every event of a stream.
+pub fn ending(event: &Event) -> Ending {
+    let data = event.data().trim_ascii();
+    if data == b"[DONE]" {
+        return Ending::Last;
+    }
+    let hints: [&[u8]; 3] = [b"inish", b"_stop", b"type\""];
+    if !hints.iter().any(|hint| memmem::find(data, hint).is_some()) {
+        return Ending::Open;
+    }
+    serde_json::from_slice::<Ends>(data).map_or(Ending::Open, |ends| ends.ending())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ends {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    event_type: Option<String>,
+    choices: Vec<Part>,
+    candidates: Vec<Part>,
+    delta: Option<Part>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Part {
+    finish_reason: Option<String>,
+    #[serde(rename = "finishReason")]
+    google: Option<String>,
+    stop_reason: Option<String>,
+}
+
+impl Ends {
+    fn ending(&self) -> Ending {
+        match self.kind.as_deref().or(self.event_type.as_deref()) {
+            Some(
+                "message_stop" | "message-end" | "stream-end" | "response.completed" | "response.incomplete",
+            ) => return Ending::Last,
+            _ => {}
+        }
+        let parts = self.choices.iter().chain(&self.candidates).chain(&self.delta);
+        let finished =
+            |part: &Part| part.finish_reason.is_some() || part.google.is_some() || part.stop_reason.is_some();
+        if parts.into_iter().any(finished) { Ending::Finished } else { Ending::Open }
+    }
+}
+
+fn is_failure(value: &Value) -> bool {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    let has_error =
+        |holder: Option<&Value>| holder.and_then(|holder| holder.get("error")).is_some_and(is_said);
+    let answers = ["choices", "candidates", "type", "output", "usage"];
+    has_error(Some(value))
+        || has_error(value.get("response"))
+        || has_error(value.pointer("/choices/0"))
+        || matches!(text("type"), "error" | "response.failed")
+        || text("object") == "error"
+        || (value.get("message").is_some_and(Value::is_string)
+            && answers.iter().all(|name| value.get(name).is_none()))
+}
+
+fn by_type(kind: &str, value: &Value) -> Progress {
+    match kind {
+        "ping"
+        | "message_start"
+        | "message-start"
+        | "stream-start"
+        | "content-start"
+        | "content_block_stop"
+        | "response.created"
+        | "response.queued"
+        | "response.in_progress"
+        | "response.content_part.added" => Progress::Preamble,
+        "content_block_start" => started(value.pointer("/content_block")),
+        "response.output_item.added" => started(value.pointer("/item")),
+        "message_stop" | "message-end" | "stream-end" | "response.completed" | "response.incomplete" => {
+            Progress::End
+        }
+        _ => Progress::Content,
+    }
+}
+
+/// A block that is opened is content once it says something: a tool's name does, empty text does not.
+fn started(block: Option<&Value>) -> Progress {
+    let kind = block.and_then(|block| block.get("type")).and_then(Value::as_str).unwrap_or_default();
+    match kind {
+        "text" | "thinking" | "reasoning" | "message" | "" => Progress::Preamble,
+        _ => Progress::Content,
+    }
+}
+
+fn by_parts(value: &Value) -> Progress {
+    let parts = |name: &str| value.get(name).and_then(Value::as_array);
+    let said = if let Some(choices) = parts("choices") {
+        choices.iter().any(choice_says)
+    } else if let Some(candidates) = parts("candidates") {
+        candidates.iter().any(candidate_says)
+    } else {
+        // Gemini's usage alone says nothing yet; what is unknown altogether is not held back.
+        value.get("usageMetadata").is_none() || value.pointer("/promptFeedback/blockReason").is_some()
+    };
+    if said { Progress::Content } else { Progress::Preamble }
+}
+
+fn choice_says(choice: &Value) -> bool {
+    const SPEECH: [&str; 9] = [
+        "content",
+        "reasoning_content",
+        "reasoning",
+        "reasoning_details",
+        "refusal",
+        "tool_calls",
+        "function_call",
+        "audio",
+        "images",
+    ];
+    let delta = choice.get("delta").or_else(|| choice.get("message"));
+    choice.get("finish_reason").is_some_and(is_said)
+        || choice.get("text").is_some_and(is_said)
+        || SPEECH.iter().any(|name| delta.and_then(|delta| delta.get(name)).is_some_and(is_said))
+}
+
+fn candidate_says(candidate: &Value) -> bool {
+    let parts = candidate.pointer("/content/parts").and_then(Value::as_array);
+    candidate.get("finishReason").is_some_and(is_said)
+        || parts.is_some_and(|parts| parts.iter().any(part_says))
+}
+
+fn part_says(part: &Value) -> bool {
+    part.as_object().is_some_and(|part| {
+        part.iter()
+            .any(|(name, value)| !matches!(name.as_str(), "thought" | "thoughtSignature") && is_said(value))
+    })
+}
+
+fn is_said(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    }
+}

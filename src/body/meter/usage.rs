@@ -1,0 +1,230 @@
+//! Token usage of an answer or a stream.
+
+use http::{HeaderMap, HeaderName};
+use memchr::memmem;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use crate::body::sse::Event;
+
+const BEDROCK_INPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
+const BEDROCK_OUTPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-output-token-count");
+
+/// Tokens as the provider reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer. Gemini does not count thinking here.
+    pub output_tokens: Option<u64>,
+    /// All tokens, thinking included.
+    pub total_tokens: Option<u64>,
+}
+
+/// The members of an answer or event that may hold usage, in all dialects.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Document {
+    /// Chat Completions, Responses, Messages, Converse; `null` in every chunk but the last.
+    usage: Option<Counts>,
+    /// Gemini.
+    #[serde(rename = "usageMetadata")]
+    usage_metadata: Option<GoogleCounts>,
+    /// Responses events.
+    response: Option<Lenient<Holder>>,
+    /// Anthropic's `message_start`.
+    message: Option<Lenient<Holder>>,
+    /// Cohere's `message-end`.
+    delta: Option<Lenient<Holder>>,
+    /// Groq's streams.
+    x_groq: Option<Lenient<Holder>>,
+    /// Cohere v1.
+    meta: Option<Lenient<Counts>>,
+    /// Ollama's own API.
+    prompt_eval_count: Option<Count>,
+    eval_count: Option<Count>,
+}
+
+#[derive(Deserialize)]
+struct Holder {
+    #[serde(default)]
+    usage: Option<Counts>,
+    #[serde(default)]
+    meta: Option<Counts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    input_tokens: Option<Count>,
+    output_tokens: Option<Count>,
+    prompt_tokens: Option<Count>,
+    completion_tokens: Option<Count>,
+    total_tokens: Option<Count>,
+    #[serde(rename = "inputTokens")]
+    converse_input: Option<Count>,
+    #[serde(rename = "outputTokens")]
+    converse_output: Option<Count>,
+    #[serde(rename = "totalTokens")]
+    converse_total: Option<Count>,
+    /// Cohere: what is paid for; `tokens` beside it counts its own preamble too.
+    billed_units: Option<Box<Counts>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GoogleCounts {
+    #[serde(rename = "promptTokenCount")]
+    prompt: Option<Count>,
+    #[serde(rename = "candidatesTokenCount")]
+    candidates: Option<Count>,
+    #[serde(rename = "totalTokenCount")]
+    total: Option<Count>,
+}
+
+/// A count; Cohere writes `58.0`.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(from = "f64")]
+struct Count(Option<u64>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Known(T),
+    Other(IgnoredAny),
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// From the body of an answer that is no event stream; an array of chunks, as Gemini streams
+    /// without `alt=sse`, counts as its last one.
+    pub fn from_answer(body: &[u8]) -> Option<Self> {
+        let body = body.trim_ascii_start();
+        match body.first()? {
+            b'{' => parse(body),
+            b'[' => {
+                serde_json::from_slice::<Vec<Document>>(body).ok()?.iter().rev().find_map(Document::usage)
+            }
+            _ => None,
+        }
+    }
+
+    /// From one event of a stream. Dialects report cumulatively: [`merge`](Self::merge) what comes.
+    pub fn from_event(event: &Event) -> Option<Self> {
+        memmem::find(event.data(), b"sage")?;
+        parse(event.data())
+    }
+
+    /// From the headers of AWS Bedrock, which counts there too.
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let read = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+        Self::new(read(&BEDROCK_INPUT), read(&BEDROCK_OUTPUT), None)
+    }
+
+    /// Takes over what a later event of the same stream reports; the total follows.
+    pub fn merge(&mut self, later: Self) {
+        let input = later.input_tokens.or(self.input_tokens);
+        let output = later.output_tokens.or(self.output_tokens);
+        let sum = input.zip(output).map(|(input, output)| input.saturating_add(output));
+        let total = if later.is_complete() { later.total_tokens } else { sum };
+        *self =
+            Self { input_tokens: input, output_tokens: output, total_tokens: total.or(later.total_tokens) };
+    }
+
+    const fn is_complete(&self) -> bool {
+        self.input_tokens.is_some() && self.output_tokens.is_some()
+    }
+
+    /// Fills the missing one of three: embeddings report the prompt and the total, rerankers only the
+    /// total.
+    fn new(input: Option<u64>, output: Option<u64>, total: Option<u64>) -> Option<Self> {
+        let (input, output, total) = match (input, output, total) {
+            (None, None, None) => return None,
+            (None, None, Some(total)) => (Some(total), Some(0), Some(total)),
+            (Some(input), None, Some(total)) => (Some(input), Some(total.saturating_sub(input)), Some(total)),
+            (None, Some(output), Some(total)) => {
+                (Some(total.saturating_sub(output)), Some(output), Some(total))
+            }
+            (Some(input), Some(output), None) => {
+                (Some(input), Some(output), Some(input.saturating_add(output)))
+            }
+            known => known,
+        };
+        Some(Self { input_tokens: input, output_tokens: output, total_tokens: total })
+    }
+}
+
+fn parse(document: &[u8]) -> Option<Usage> {
+    serde_json::from_slice::<Document>(document).ok()?.usage()
+}
+
+// === impl Document ===
+
+impl Document {
+    fn usage(&self) -> Option<Usage> {
+        let held = [&self.response, &self.message, &self.delta, &self.x_groq];
+        let counts = self.usage.as_ref().and_then(Counts::usage);
+        let nested = || held.into_iter().flatten().find_map(|holder| holder.known()?.usage());
+        let google = || self.usage_metadata.as_ref().and_then(GoogleCounts::usage);
+        let cohere = || self.meta.as_ref().and_then(Lenient::known).and_then(Counts::usage);
+        let ollama = || Usage::new(number(self.prompt_eval_count), number(self.eval_count), None);
+        counts.or_else(nested).or_else(google).or_else(cohere).or_else(ollama)
+    }
+}
+
+impl Holder {
+    fn usage(&self) -> Option<Usage> {
+        let usage = self.usage.as_ref().and_then(Counts::usage);
+        usage.or_else(|| self.meta.as_ref().and_then(Counts::usage))
+    }
+}
+
+impl Counts {
+    fn usage(&self) -> Option<Usage> {
+        if let Some(billed) = &self.billed_units {
+            return billed.usage();
+        }
+        let input = self.input_tokens.or(self.prompt_tokens).or(self.converse_input);
+        let output = self.output_tokens.or(self.completion_tokens).or(self.converse_output);
+        let total = self.total_tokens.or(self.converse_total);
+        Usage::new(number(input), number(output), number(total))
+    }
+}
+
+impl GoogleCounts {
+    fn usage(&self) -> Option<Usage> {
+        let Self { prompt, candidates, total } = self;
+        let (input, output, total) = (number(*prompt), number(*candidates), number(*total));
+        // A chunk that has only thought so far has no candidates, which is not an output of the rest.
+        match (input, output, total) {
+            (None, None, None) => None,
+            (input, output, total) => Some(Usage {
+                input_tokens: input,
+                output_tokens: output.or_else(|| input.map(|_| 0)),
+                total_tokens: total,
+            }),
+        }
+    }
+}
+
+impl<T> Lenient<T> {
+    const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(known) => Some(known),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl From<f64> for Count {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked right before")]
+    fn from(count: f64) -> Self {
+        Self((0.0..9e15).contains(&count).then_some(count as u64))
+    }
+}
+
+fn number(count: Option<Count>) -> Option<u64> {
+    count.and_then(|Count(count)| count)
+}

@@ -1,0 +1,112 @@
+//! A refusal as the rules see it: status, headers and error body, and the wait they name.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::error_body::ErrorBody;
+use super::{Reason, hints};
+use crate::clock::Timestamp;
+
+/// A refusal, read once.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    /// Of an error inside a 200: the status that the error claims, or that its type would have had.
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: ErrorBody,
+    pub(crate) now: Timestamp,
+    /// When the exhausted limit resets, and how far that is to be believed.
+    pub(crate) reset: Option<Reset>,
+}
+
+/// The reset of the exhausted dimension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reset {
+    /// When the next request may pass.
+    Exact(Duration),
+    /// When the bucket is full again, long after the next request may pass: better than nothing.
+    AtMost(Duration),
+}
+
+/// Where bodies keep a number of seconds.
+const SECONDS: [&str; 9] = [
+    "/error/metadata/retry_after_seconds_raw",
+    "/error/metadata/retry_after_seconds",
+    "/error/metadata/headers/Retry-After",
+    "/error/retry_after",
+    "/error/resets_in_seconds",
+    "/retry_after",
+    "/retry_after_seconds",
+    "/resets_in_seconds",
+    "/estimated_time",
+];
+
+/// Where bodies keep a point in Unix time.
+const EPOCHS: [&str; 2] = ["/error/metadata/headers/X-RateLimit-Reset", "/error/resets_at"];
+
+impl<'a> Answer<'a> {
+    pub(crate) fn new(status: StatusCode, headers: &'a HeaderMap, body: &[u8], now: Timestamp) -> Self {
+        Self { status, headers, body: ErrorBody::parse(body), now, reset: None }
+    }
+
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim)
+    }
+
+    /// The wait that is believed for a fault of this kind.
+    ///
+    /// A key that is refused for what it is gets no wait out of a sentence: "try again after 2 minutes"
+    /// there means *after you have fixed it*.
+    pub(crate) fn wait_for(&self, reason: Reason) -> Option<Duration> {
+        match reason {
+            Reason::InvalidKey | Reason::Forbidden => hints::retry_after(self.headers, self.now),
+            _ => self.wait(),
+        }
+    }
+
+    /// The wait, by the order in which its sources deserve belief: headers made for it, the reset of the
+    /// exhausted dimension, the body's fields, its sentences; a reset that is only an upper bound comes
+    /// last.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        let (exact, at_most) = match self.reset {
+            Some(Reset::Exact(reset)) => (Some(reset), None),
+            Some(Reset::AtMost(reset)) => (None, Some(reset)),
+            None => (None, None),
+        };
+        hints::retry_after(self.headers, self.now).or(exact).or_else(|| self.body_wait()).or(at_most)
+    }
+
+    /// The wait that the body names.
+    pub(crate) fn body_wait(&self) -> Option<Duration> {
+        let said = || hints::sentence(self.body.message(), self.now);
+        if let Some(delay) = self.google_delay() {
+            // RetryInfo cuts the fraction off that the sentence still has.
+            let exact = said().filter(|said| said.as_secs() == delay.as_secs());
+            return Some(exact.map_or(delay, |said| said.max(delay)));
+        }
+        let number = |pointer: &&str| self.body.at(pointer).and_then(text_of);
+        let seconds = SECONDS.iter().find_map(|at| hints::seconds(&number(at)?));
+        let epoch = || EPOCHS.iter().find_map(|at| hints::epoch(number(at)?.parse().ok()?, self.now));
+        seconds.or_else(epoch).or_else(said)
+    }
+
+    /// `RetryInfo.retryDelay`, or else Code Assist's `quotaResetDelay`.
+    fn google_delay(&self) -> Option<Duration> {
+        let details = self.body.at("/error/details")?.as_array()?;
+        let read = |pointer: &str| {
+            details.iter().find_map(|detail| hints::duration(detail.pointer(pointer)?.as_str()?))
+        };
+        read("/retryDelay").or_else(|| read("/metadata/quotaResetDelay"))
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,141 @@
+//! What is true of every provider: edges, statuses, and the vocabulary that most of them share.
+//!
+//! Three steps, from the firm to the loose. An *edge* (Cloudflare, Envoy, nginx) that answered in the
+//! provider's place is recognised by what it sends, and never blames a key: rotating keys over the same
+//! address cannot help. Then come names that mean the same wherever they occur. What is left is judged
+//! by its status; words decide nothing here, since `quota` is money at one provider and a minute at
+//! another.
+
+use super::answer::Answer;
+use super::error_body::Shape;
+use super::rules::{self, Rule, fault, reject};
+use super::{Reason, Rejection, Scope, Verdict};
+
+/// Cloudflare's codes for an address or country that is refused
+/// (<https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>).
+const REFUSED_ADDRESS: std::ops::RangeInclusive<u64> = 1000..=1099;
+
+/// Names that mean the same at every provider that uses them.
+const SHARED: &[Rule] = &[
+    reject(Rejection::ContextLength).named(&[
+        "context_length_exceeded",
+        "too_many_prompt_tokens",
+        "TOO_MANY_TOKENS",
+    ]),
+    reject(Rejection::ContentFilter).named(&[
+        "content_filter",
+        "content_policy_violation",
+        "moderation_blocked",
+        "ResponsibleAIPolicyViolation",
+        "invalid_prompt",
+        "cyber_policy",
+        "bio_policy",
+        "data_inspection_failed",
+        "DataInspectionFailed",
+    ]),
+    fault(Reason::Blocked, Scope::Provider).named(&["unsupported_country_region_territory"]),
+    fault(Reason::QuotaExceeded, Scope::Account).named(&[
+        "billing_not_active",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "enforced_spend_limit_reached",
+        "billing_error",
+        "insufficient_quota",
+        "insufficient_balance",
+        "exceeded_current_quota_error",
+    ]),
+    fault(Reason::InvalidKey, Scope::Account).named(&["account_deactivated", "organization_deactivated"]),
+    fault(Reason::InvalidKey, Scope::Key).named(&[
+        "invalid_api_key",
+        "incorrect_api_key_error",
+        "invalid_authentication_error",
+        "authentication_error",
+        "API_KEY_INVALID",
+    ]),
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&[
+        "server_is_overloaded",
+        "engine_overloaded_error",
+        "capacity_exceeded",
+        "MODEL_CAPACITY_EXHAUSTED",
+    ]),
+    fault(Reason::Overloaded, Scope::Provider).named(&["overloaded_error"]),
+    reject(Rejection::TooLarge).on(&[413]).named(&["rate_limit_exceeded"]),
+    fault(Reason::RateLimited, Scope::AccountModel).named(&["rate_limit_error"]).on(&[400, 429]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]).says(&["model", "engine"]),
+];
+
+/// Judges a refusal by what is true of every provider.
+pub(crate) fn judge(answer: &Answer<'_>) -> Verdict {
+    edge(answer).or_else(|| rules::judge(SHARED, answer)).unwrap_or_else(|| by_status(answer))
+}
+
+/// Whether somebody before the provider answered, and what that means.
+pub(crate) fn edge(answer: &Answer<'_>) -> Option<Verdict> {
+    if answer.header("cf-mitigated").is_some() {
+        return Some(answer.fault(Reason::Blocked, Scope::Provider));
+    }
+    match answer.body.shape() {
+        Shape::Json => problem_document(answer),
+        Shape::Html => Some(page(answer)),
+        Shape::Text => plain_text(answer),
+        Shape::Empty => None,
+    }
+}
+
+/// Cloudflare's own errors for API clients, a JSON problem document since 2026.
+fn problem_document(answer: &Answer<'_>) -> Option<Verdict> {
+    let at = |name: &str| answer.body.root().get(name);
+    if at("cloudflare_error")?.as_bool() != Some(true) {
+        return None;
+    }
+    let code = at("error_code").and_then(serde_json::Value::as_u64);
+    Some(if code.is_some_and(|code| REFUSED_ADDRESS.contains(&code)) {
+        answer.fault(Reason::Blocked, Scope::Provider)
+    } else {
+        by_status(answer)
+    })
+}
+
+/// A page instead of the API's JSON: judged by status, whatever it says.
+fn page(answer: &Answer<'_>) -> Verdict {
+    match answer.status.as_u16() {
+        403 | 429 | 451 => answer.fault(Reason::Blocked, Scope::Provider),
+        529 => answer.fault(Reason::Overloaded, Scope::Provider),
+        500.. => answer.fault(Reason::ServerError, Scope::Provider),
+        _ => by_status(answer),
+    }
+}
+
+/// Cloudflare's `error code: 1015`, and what Envoy and nginx say when there is nobody behind them.
+fn plain_text(answer: &Answer<'_>) -> Option<Verdict> {
+    let code =
+        answer.body.message().trim().strip_prefix("error code:").and_then(|code| code.trim().parse().ok());
+    match code {
+        Some(code) if REFUSED_ADDRESS.contains(&code) => Some(answer.fault(Reason::Blocked, Scope::Provider)),
+        _ if answer.status.is_server_error() && answer.status.as_u16() != 529 => {
+            Some(answer.fault(Reason::ServerError, Scope::Provider))
+        }
+        _ => None,
+    }
+}
+
+/// What a status means if nothing else is known.
+pub(crate) fn by_status(answer: &Answer<'_>) -> Verdict {
+    let (reason, scope) = match answer.status.as_u16() {
+        401 => (Reason::InvalidKey, Scope::Key),
+        402 => (Reason::QuotaExceeded, Scope::Account),
+        403 => (Reason::Forbidden, Scope::KeyModel),
+        429 => (Reason::RateLimited, Scope::AccountModel),
+        451 => (Reason::Blocked, Scope::Provider),
+        529 => (Reason::Overloaded, Scope::Provider),
+        503 if answer.body.shape() == Shape::Json => (Reason::Overloaded, Scope::Provider),
+        408 | 499 => (Reason::ServerError, Scope::Provider),
+        501 | 505 => return Verdict::Rejected(Rejection::Invalid),
+        500.. => (Reason::ServerError, Scope::Provider),
+        _ => return Verdict::Rejected(Rejection::Invalid),
+    };
+    answer.fault(reason, scope)
+}

@@ -1,0 +1,199 @@
+//! One view of the many shapes in which providers report an error.
+//!
+//! `error` is an object (OpenAI, Anthropic), a string (xAI, Hugging Face), inside an array (Google),
+//! missing around a flat object (Cerebras, Mistral, Cohere, Bedrock), called `detail` (Voyage), a problem
+//! document (Cloudflare), JSON inside a JSON string (OpenRouter's `metadata.raw`), preceded by blank lines
+//! or comments, or no JSON at all. The view answers two questions: which *names* does the body use (codes,
+//! types, reasons; matched exactly), and what does it *say* (matched as words, in lower case).
+//!
+//! A body that is not the provider's JSON has no names and says nothing: HTML is judged by status alone,
+//! since the words in it are the gateway's.
+
+use serde_json::Value;
+
+use crate::body::sse::Decoder;
+
+/// What kind of document a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Empty,
+    Html,
+    Json,
+    Text,
+}
+
+/// An error body, taken apart.
+#[derive(Debug)]
+pub(crate) struct ErrorBody {
+    shape: Shape,
+    root: Value,
+    names: Vec<String>,
+    message: String,
+    words: String,
+}
+
+/// The members that hold a code, a type or a reason.
+const NAME_FIELDS: [&str; 11] = [
+    "code",
+    "type",
+    "status",
+    "error_type",
+    "error_code",
+    "reason",
+    "limit_source",
+    "status_code",
+    "http_code",
+    "__type",
+    "errorCode",
+];
+
+/// The members that hold a sentence.
+const MESSAGE_FIELDS: [&str; 9] =
+    ["message", "Message", "msg", "status_msg", "error_msg", "detail", "error", "title", "raw"];
+
+/// How deep JSON in JSON strings is followed.
+const MAX_DEPTH: usize = 3;
+
+// === impl ErrorBody ===
+
+impl ErrorBody {
+    pub(crate) fn parse(body: &[u8]) -> Self {
+        let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
+        match text.first() {
+            None => Self::opaque(Shape::Empty, String::new()),
+            Some(b'<') => Self::opaque(Shape::Html, String::new()),
+            Some(b'{' | b'[' | b'"') => Self::json(text),
+            Some(b':' | b'd' | b'e') => Self::events(text).unwrap_or_else(|| Self::text(text)),
+            Some(_) => Self::text(text),
+        }
+    }
+
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The whole document, `null` if it is not JSON.
+    pub(crate) const fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// What the provider says, as it says it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether a code, type or reason is `name`.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.names.iter().any(|have| have.eq_ignore_ascii_case(name))
+    }
+
+    /// Adds a name that came in a header.
+    pub(crate) fn add_name(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    /// Whether the message contains `words`, which are in lower case.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.words.contains(words)
+    }
+
+    /// A member of the document by its JSON pointer.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
+        first_of(&self.root).pointer(pointer)
+    }
+
+    /// The status that a body claims for itself: inside a 200 the only one there is.
+    pub(crate) fn claimed_status(&self) -> Option<u16> {
+        self.names.iter().filter_map(|name| name.parse().ok()).find(|status| (400..600).contains(status))
+    }
+
+    fn opaque(shape: Shape, message: String) -> Self {
+        Self { shape, root: Value::Null, names: Vec::new(), words: message.to_ascii_lowercase(), message }
+    }
+
+    fn text(text: &[u8]) -> Self {
+        Self::opaque(Shape::Text, String::from_utf8_lossy(text).into_owned())
+    }
+
+    fn json(text: &[u8]) -> Self {
+        let root = serde_json::Deserializer::from_slice(text).into_iter::<Value>().next();
+        let Some(Ok(mut root)) = root else {
+            // Cut off: its words are still the provider's, its structure is lost.
+            return Self { shape: Shape::Json, ..Self::text(text) };
+        };
+        for _ in 0..MAX_DEPTH {
+            let Some(inner) = root.as_str().and_then(|inner| serde_json::from_str(inner).ok()) else { break };
+            root = inner;
+        }
+        if let Value::String(message) = root {
+            return Self { shape: Shape::Json, ..Self::opaque(Shape::Text, message) };
+        }
+        let mut view = Self::opaque(Shape::Json, String::new());
+        view.collect(first_of(&root), 0);
+        view.words = view.message.to_ascii_lowercase();
+        view.root = root;
+        view
+    }
+
+    fn events(text: &[u8]) -> Option<Self> {
+        let mut decoder = Decoder::new();
+        decoder.push(bytes::Bytes::copy_from_slice(text));
+        let event = decoder.next_event().ok()?.or_else(|| decoder.finish())?;
+        let data = event.data().trim_ascii();
+        data.starts_with(b"{").then(|| Self::json(data))
+    }
+
+    fn collect(&mut self, holder: &Value, depth: usize) {
+        self.names.extend(NAME_FIELDS.iter().filter_map(|field| name(holder.get(field)?)));
+        if let Some(message) = MESSAGE_FIELDS.iter().find_map(|field| holder.get(field)?.as_str()) {
+            self.say(message, depth);
+        }
+        if depth >= MAX_DEPTH {
+            return;
+        }
+        for part in
+            ["/error", "/response/error", "/choices/0/error", "/errors", "/base_resp", "/detail", "/metadata"]
+        {
+            if let Some(part) = holder.pointer(part).filter(|part| part.is_object() || part.is_array()) {
+                self.collect(first_of(part), depth + 1);
+            }
+        }
+        for detail in holder.get("details").map(listed).unwrap_or_default() {
+            self.names.extend(["reason", "error_code"].iter().filter_map(|field| name(detail.get(field)?)));
+        }
+    }
+
+    /// Keeps the first sentence as the message and looks into one that is itself JSON.
+    fn say(&mut self, message: &str, depth: usize) {
+        let inner = message.trim_start().starts_with(['{', '[']) && depth < MAX_DEPTH;
+        if let Some(inner) = inner.then(|| serde_json::from_str::<Value>(message).ok()).flatten() {
+            self.collect(first_of(&inner), depth + 1);
+            return;
+        }
+        if !self.message.is_empty() {
+            self.message.push('\n');
+        }
+        self.message.push_str(message);
+    }
+}
+
+fn name(value: &Value) -> Option<String> {
+    match value {
+        Value::String(name) if !name.is_empty() => Some(name.clone()),
+        Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    }
+}
+
+/// Google wraps errors of streaming methods into an array.
+fn first_of(value: &Value) -> &Value {
+    value.get(0).unwrap_or(value)
+}
+
+fn listed(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(list) => list,
+        one @ Value::Object(_) => std::slice::from_ref(one),
+        _ => &[],
+    }
+}

@@ -1,0 +1,96 @@
+//! Anthropic.
+//!
+//! Money arrives as `400 invalid_request_error` and only the sentence tells; a monthly cap of the tier as
+//! `429 rate_limit_error` with a code in the details. Subscription accounts have windows of hours and
+//! days in headers of their own, which hold together: the latest rejected one counts
+//! (<https://platform.claude.com/docs/en/api/errors>,
+//! <https://platform.claude.com/docs/en/api/rate-limits>).
+
+use std::time::Duration;
+
+use super::dialect::{COMMON, Dialect, Preset};
+use super::{AuthScheme, ModelPath, X_API_KEY};
+use crate::classify::answer::{Answer, Reset};
+use crate::classify::error_body::Shape;
+use crate::classify::rules::{Rule, fault};
+use crate::classify::{Reason, Scope, Verdict, hints};
+
+pub(super) static PRESET: Preset = Preset {
+    name: "anthropic",
+    aliases: &["claude"],
+    origins: &["https://api.anthropic.com"],
+    auth: AuthScheme::Header(X_API_KEY),
+    env_prefixes: &["ANTHROPIC"],
+    model_path: ModelPath::None,
+    dialect: &DIALECT,
+};
+
+static DIALECT: Dialect = Dialect { rules: RULES, judge, exact_resets: false, ..COMMON };
+
+const RULES: &[Rule] = &[
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[400, 402, 403, 429]).says(&[
+        "credit balance is too low",
+        "api usage limits",
+        "usage limits. you will regain",
+        "out of extra usage",
+        "spend limit",
+    ]),
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[429]).named(&["enforced_spend_limit_reached"]),
+    fault(Reason::InvalidKey, Scope::Account)
+        .says(&["organization has been disabled", "account has been disabled"]),
+    // The plan does not have it: shorter requests of the same key go through.
+    fault(Reason::Forbidden, Scope::AccountModel)
+        .on(&[400, 403, 429])
+        .says(&["extra usage is required", "long context beta is not yet available"]),
+    // The edge refused the address before a key was looked at.
+    fault(Reason::Blocked, Scope::Provider).on(&[403]).named(&["forbidden"]),
+    fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["request not allowed"]),
+    fault(Reason::Forbidden, Scope::Key)
+        .on(&[400, 403])
+        .says(&["scope requirement", "only authorized for use with"]),
+    fault(Reason::Forbidden, Scope::Account).on(&[403]).named(&["permission_error"]),
+    fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&[
+        "your account's rate limit",
+        "concurrent connections",
+        "concurrent requests",
+    ]),
+    // The compatible endpoint sends this beside type `invalid_request_error`.
+    fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
+    fault(Reason::Overloaded, Scope::Provider).on(&[500, 503]).says(&["overloaded"]),
+];
+
+/// A refusal without a body whose wait is longer than this is a window of the subscription, not a
+/// limit per minute.
+const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
+    if answer.status.as_u16() != 429 {
+        return None;
+    }
+    if answer.header("anthropic-ratelimit-unified-status") == Some("rejected") {
+        answer.reset = unified_reset(answer).map(Reset::Exact);
+        return Some(answer.fault(Reason::QuotaExceeded, Scope::Account));
+    }
+    let hint = hints::retry_after(answer.headers, answer.now);
+    let unexplained = answer.body.shape() == Shape::Empty;
+    (unexplained && hint.is_some_and(|hint| hint > LONGEST_RATE_LIMIT))
+        .then(|| answer.fault(Reason::QuotaExceeded, Scope::Account))
+}
+
+/// When the last of the rejected windows is over; the windows must all have room.
+fn unified_reset(answer: &Answer<'_>) -> Option<Duration> {
+    let windows = answer.headers.keys().filter_map(|name| {
+        name.as_str().strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")
+    });
+    let reset = |window: &str| {
+        let at = answer.header(&format!("anthropic-ratelimit-unified-{window}-reset"))?;
+        hints::epoch(at.parse().ok()?, answer.now)
+    };
+    let rejected = |window: &&str| {
+        answer.header(&format!("anthropic-ratelimit-unified-{window}-status")) == Some("rejected")
+    };
+    let latest = windows.filter(rejected).filter_map(reset).max();
+    latest.or_else(|| {
+        hints::epoch(answer.header("anthropic-ratelimit-unified-reset")?.parse().ok()?, answer.now)
+    })
+}

@@ -1,0 +1,175 @@
+//! The classifier of a provider: from an outcome to a verdict.
+//!
+//! A refusal goes through four steps, from the firm to the loose: who answered at all (an edge blames no
+//! key), what the numbers say (a request larger than the limit never passes), what is peculiar to the
+//! provider, what is true of everybody. An error inside a 200 takes the same way with the status that it
+//! claims or that its type would have had, and without the headers, which belong to the 200: a
+//! `retry-after` there is no cooldown.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use tower_service::Service;
+
+use super::dialect::Dialect;
+use super::{Provider, limits};
+use crate::body::meter::{Progress, progress};
+use crate::body::sse::Event;
+use crate::classify::answer::Answer;
+use crate::classify::error_body::ErrorBody;
+use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Transport, Verdict, by_status, rules};
+use crate::clock::Timestamp;
+
+/// The classifier that a [`Provider`] brings along.
+#[derive(Clone, Debug)]
+pub struct ProviderClassifier {
+    provider: Provider,
+}
+
+/// The status that goes with a name, the special before the general: an OpenAI-compatible endpoint of
+/// Anthropic sends code `rate_limit_error` and type `invalid_request_error` at once.
+const STATUS_OF: [(u16, &[&str]); 9] = [
+    (529, &["overloaded_error"]),
+    (503, &["server_is_overloaded", "UNAVAILABLE", "serviceUnavailableException", "slow_down"]),
+    (
+        429,
+        &[
+            "rate_limit_error",
+            "rate_limit_exceeded",
+            "insufficient_quota",
+            "RESOURCE_EXHAUSTED",
+            "throttlingException",
+            "too_many_requests_error",
+            "rate_limit_reached_error",
+        ],
+    ),
+    (504, &["timeout_error", "DEADLINE_EXCEEDED"]),
+    (401, &["authentication_error", "invalid_api_key", "UNAUTHENTICATED"]),
+    (402, &["billing_error"]),
+    (403, &["permission_error", "PERMISSION_DENIED"]),
+    (404, &["not_found_error", "NOT_FOUND"]),
+    (400, &["invalid_request_error", "INVALID_ARGUMENT", "validationException", "request_too_large"]),
+];
+
+// === impl ProviderClassifier ===
+
+impl ProviderClassifier {
+    pub(super) const fn new(provider: Provider) -> Self {
+        Self { provider }
+    }
+
+    fn classify(&self, outcome: &Outcome) -> Verdict {
+        let dialect = self.provider.0.dialect;
+        let (Some(status), Some(headers)) = (outcome.status(), outcome.headers()) else {
+            return by_transport(outcome.error().unwrap_or(Transport::Broken));
+        };
+        if !status.is_success() {
+            let body = outcome.event().map_or_else(|| outcome.body(), Event::data);
+            return refused(dialect, Answer::new(status, headers, body, outcome.now()));
+        }
+        if outcome.is_stream_end() {
+            return Fault::new(Reason::Truncated, Scope::Provider).into();
+        }
+        match outcome.event() {
+            Some(event) => streamed(dialect, event, outcome.now()),
+            None => served(dialect, outcome.body(), outcome.now()),
+        }
+    }
+}
+
+impl Service<Outcome> for ProviderClassifier {
+    type Response = Verdict;
+    type Error = Infallible;
+    type Future = Ready<Result<Verdict, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, outcome: Outcome) -> Self::Future {
+        ready(Ok(self.classify(&outcome)))
+    }
+}
+
+fn by_transport(transport: Transport) -> Verdict {
+    let reason = match transport {
+        Transport::Unsent | Transport::Broken => Reason::Unreachable,
+        Transport::Timeout => Reason::Timeout,
+    };
+    Fault::new(reason, Scope::Provider).may_have_run(transport != Transport::Unsent).into()
+}
+
+fn refused(dialect: &Dialect, mut answer: Answer<'_>) -> Verdict {
+    let mut found = limits::in_headers(dialect.windows, answer.headers, answer.now);
+    limits::merge(&mut found, limits::in_body(&answer.body, answer.now));
+    answer.reset = dialect.exhausted_reset(&found);
+    by_status::edge(&answer).unwrap_or_else(|| judge(dialect, answer))
+}
+
+fn judge(dialect: &Dialect, mut answer: Answer<'_>) -> Verdict {
+    by_numbers(&answer)
+        .or_else(|| (dialect.judge)(&mut answer))
+        .or_else(|| rules::judge(dialect.rules, &answer))
+        .unwrap_or_else(|| by_status::judge(&answer))
+}
+
+/// A limit that the request itself is larger than, or that is zero, never clears; a wait that stands
+/// beside it is false.
+fn by_numbers(answer: &Answer<'_>) -> Option<Verdict> {
+    if !matches!(answer.status.as_u16(), 413 | 429) {
+        return None;
+    }
+    let stated = limits::stated(answer.body.message());
+    if stated.can_never_pass() {
+        return Some(Verdict::Rejected(Rejection::TooLarge));
+    }
+    (stated.limit == Some(0)).then(|| answer.fault(Reason::Forbidden, Scope::AccountModel))
+}
+
+fn streamed(dialect: &Dialect, event: &Event, now: Timestamp) -> Verdict {
+    match progress(event) {
+        Progress::Preamble => Verdict::Inspect,
+        Progress::Content | Progress::End => Verdict::Success,
+        Progress::Failed => in_band(dialect, event.data(), now),
+        Progress::Malformed => Fault::new(Reason::Truncated, Scope::Provider).into(),
+    }
+}
+
+fn served(dialect: &Dialect, body: &[u8], now: Timestamp) -> Verdict {
+    if dialect.errors_in_ok_bodies && says_error(&ErrorBody::parse(body)) {
+        return in_band(dialect, body, now);
+    }
+    Verdict::Success
+}
+
+/// Whether the body of a 200 is an error: it has one, or it is nothing but a message.
+fn says_error(body: &ErrorBody) -> bool {
+    let is_error = |at: &str| {
+        body.at(at)
+            .is_some_and(|error| error.is_object() || error.as_str().is_some_and(|text| !text.is_empty()))
+    };
+    let status = body.at("/base_resp/status_code").and_then(Value::as_i64).unwrap_or_default();
+    let only_message = body.root().as_object().is_some_and(|members| {
+        members.len() == 1 && members.keys().all(|name| name.eq_ignore_ascii_case("message"))
+    });
+    is_error("/error") || is_error("/choices/0/error") || status != 0 || only_message
+}
+
+fn in_band(dialect: &Dialect, data: &[u8], now: Timestamp) -> Verdict {
+    let headers = HeaderMap::new();
+    let mut answer = Answer::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, data, now);
+    answer.status = status_in_band(&answer.body);
+    judge(dialect, answer)
+}
+
+fn status_in_band(body: &ErrorBody) -> StatusCode {
+    let by_name = || {
+        let named = |names: &[&str]| names.iter().any(|name| body.is_named(name));
+        STATUS_OF.iter().find(|(_, names)| named(names)).map(|(status, _)| *status)
+    };
+    let status = body.claimed_status().or_else(by_name).unwrap_or(500);
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

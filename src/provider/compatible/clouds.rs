@@ -1,0 +1,98 @@
+//! The clouds: Azure OpenAI, AWS Bedrock, Cloudflare Workers AI.
+
+use super::super::dialect::{COMMON, Dialect};
+use super::super::limits::Windows;
+use crate::classify::answer::Answer;
+use crate::classify::rules::{Rule, fault, reject};
+use crate::classify::{Reason, Rejection, Scope, Verdict};
+
+pub(super) static AZURE: Dialect = Dialect { rules: AZURE_RULES, errors_in_ok_bodies: true, ..COMMON };
+
+pub(super) static BEDROCK: Dialect =
+    Dialect { rules: BEDROCK_RULES, judge: name_the_exception, errors_in_ok_bodies: true, ..COMMON };
+
+pub(super) static CLOUDFLARE: Dialect =
+    Dialect { rules: CLOUDFLARE_RULES, windows: Windows::UNKNOWN, ..COMMON };
+
+/// Azure counts per subscription, region and deployment, so that both keys of a resource share a limit
+/// (<https://learn.microsoft.com/azure/ai-foundry/openai/quotas-limits>).
+const AZURE_RULES: &[Rule] = &[
+    fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&[
+        "virtual network",
+        "firewall",
+        "public access is disabled",
+        "private endpoint",
+    ]),
+    reject(Rejection::Invalid).named(&["DeploymentNotFound", "OperationNotSupported"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[429, 503]).named(&["NoCapacity", "no_capacity"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[429, 500, 503]).says(&[
+        "high demand",
+        "during peak load",
+        "overloaded",
+        "no capacity",
+    ]),
+    fault(Reason::QuotaExceeded, Scope::Account).named(&["insufficient_quota"]),
+    fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
+    fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).named(&["PermissionDenied"]),
+    fault(Reason::InvalidKey, Scope::Key).on(&[401]),
+];
+
+/// One exception name for many things; the name is in `x-amzn-errortype`
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>).
+const BEDROCK_RULES: &[Rule] = &[
+    fault(Reason::InvalidKey, Scope::Key).named(&[
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "ExpiredToken",
+        "InvalidSignatureException",
+        "IncompleteSignatureException",
+        "IncompleteSignature",
+        "MissingAuthenticationTokenException",
+        "MissingAuthenticationToken",
+        "InvalidClientTokenId",
+    ]),
+    fault(Reason::InvalidKey, Scope::Key).on(&[401, 403]).says(&[
+        "security token",
+        "api key is valid",
+        "invalid api key",
+        "api key has expired",
+        "bearer token",
+    ]),
+    fault(Reason::Forbidden, Scope::AccountModel).on(&[403]).says(&[
+        "model access",
+        "access to the model",
+        "marketplace",
+    ]),
+    fault(Reason::Forbidden, Scope::Key).on(&[403]),
+    fault(Reason::QuotaExceeded, Scope::AccountModel).on(&[402, 429]).says(&["per day", "daily"]),
+    fault(Reason::QuotaExceeded, Scope::AccountModel).named(&["ServiceQuotaExceededException"]),
+    fault(Reason::Overloaded, Scope::ProviderModel)
+        .named(&["ModelNotReadyException", "ServiceUnavailableException"]),
+    fault(Reason::RateLimited, Scope::AccountModel).named(&["ThrottlingException"]).on(&[400, 429, 500]),
+    fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
+    fault(Reason::ServerError, Scope::ProviderModel).on(&[408, 424, 500]),
+];
+
+/// What is in `errors` of Cloudflare's envelope
+/// (<https://developers.cloudflare.com/workers-ai/platform/errors/>).
+const CLOUDFLARE_RULES: &[Rule] = &[
+    fault(Reason::QuotaExceeded, Scope::Account).named(&["3036", "4006"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&["3040", "3007"]),
+    fault(Reason::InvalidKey, Scope::Key).named(&["10000", "9109", "10001"]),
+    reject(Rejection::Invalid).named(&["5007", "5004", "3042"]),
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[429]).says(&["daily free allocation", "neurons"]),
+];
+
+/// Puts the exception's name beside those of the body: from the header, cut at the colon, or, inside a
+/// stream, where only the payload is left, from the sentence that throttling always uses.
+fn name_the_exception(answer: &mut Answer<'_>) -> Option<Verdict> {
+    if let Some(kind) = answer.header("x-amzn-errortype") {
+        let kind = kind.split(':').next().unwrap_or_default();
+        answer.body.add_name(kind);
+    } else if ["too many requests", "too many tokens", "throttl"].iter().any(|words| answer.body.says(words))
+    {
+        answer.body.add_name("ThrottlingException");
+    }
+    None
+}

@@ -1,0 +1,65 @@
+//! Providers as data: everybody whose API is OpenAI's with deviations, and a few whose API is their own.
+//!
+//! A preset is a row in `presets.rs`; what it deviates in, a table of rules in one of the other files.
+//! Whatever a table does not say is judged by what is true of everybody. The same word means opposite
+//! things at two providers (`insufficient_quota` is money at OpenAI and a minute at DashScope), so a
+//! table never serves two of them unless they run the same software.
+
+mod asia;
+mod clouds;
+mod hosts;
+mod labs;
+mod openrouter;
+mod presets;
+
+use super::dialect::Preset;
+use super::{anthropic, gemini, openai};
+
+/// All presets.
+pub(super) fn all() -> impl Iterator<Item = &'static Preset> {
+    [&openai::PRESET, &anthropic::PRESET, &gemini::PRESET, &gemini::VERTEX]
+        .into_iter()
+        .chain(presets::PRESETS.iter())
+}
+
+/// A preset by name or alias; case and the kind of dash do not matter.
+pub(super) fn find(name: &str) -> Option<&'static Preset> {
+    let name = normal(name);
+    all().find(|preset| {
+        normal(preset.name) == name || preset.aliases.iter().any(|alias| normal(alias) == name)
+    })
+}
+
+fn normal(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::{Origin, Provider};
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_and_is_used_once() {
+        let mut seen = HashSet::new();
+        for preset in all() {
+            for name in std::iter::once(&preset.name).chain(preset.aliases) {
+                assert!(seen.insert(normal(name)) || normal(name) == normal(preset.name), "{name} twice");
+                assert_eq!(find(name).unwrap().name, preset.name, "{name}");
+            }
+        }
+        assert!(find("").is_none());
+    }
+
+    #[test]
+    fn every_origin_is_one() {
+        for preset in all() {
+            for origin in preset.origins {
+                origin.parse::<Origin>().unwrap_or_else(|_| panic!("{}: {origin}", preset.name));
+            }
+            assert!(Provider::preset(preset.name).is_some());
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! OpenRouter: one account before many providers.
+//!
+//! A refusal is either the account's (credits, the daily count of free models, a key's own cap) or one of
+//! the provider behind it, and then nobody's key is at fault. Since 2026 `metadata.limit_source` says
+//! which; before, the presence of an upstream provider's name does. The status inside the body is the
+//! error's; the one of the answer is 200 once a model has started
+//! (<https://openrouter.ai/docs/api/reference/errors>).
+
+use super::super::dialect::{COMMON, Dialect};
+use crate::classify::answer::Answer;
+use crate::classify::rules::{Rule, fault, reject};
+use crate::classify::{Reason, Rejection, Scope, Verdict};
+
+pub(super) static DIALECT: Dialect =
+    Dialect { rules: RULES, judge: upstream, errors_in_ok_bodies: true, ..COMMON };
+
+const RULES: &[Rule] = &[
+    fault(Reason::QuotaExceeded, Scope::Account).named(&["openrouter_credits", "openrouter_free_tier_daily"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&["upstream_provider_shared_pool"]),
+    fault(Reason::RateLimited, Scope::Account).named(&["openrouter_in_flight_budget"]),
+    fault(Reason::QuotaExceeded, Scope::Key)
+        .on(&[402, 403, 429])
+        .says(&["key limit exceeded", "key limit reached"]),
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[402]),
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[429]).says(&["per-day", "per day", "daily"]),
+    reject(Rejection::ContentFilter).on(&[403]).says(&["moderation", "flagged"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&["upstream"]),
+    fault(Reason::RateLimited, Scope::Account).on(&[429]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
+];
+
+/// What the provider behind it refused.
+fn upstream(answer: &mut Answer<'_>) -> Option<Verdict> {
+    let metadata =
+        answer.body.at("/error/metadata").or_else(|| answer.body.at("/choices/0/error/metadata"))?;
+    let named = metadata.get("provider_name").is_some_and(serde_json::Value::is_string);
+    if metadata.get("limit_source").is_some() || metadata.get("flagged_input").is_some() || !named {
+        return None;
+    }
+    let (reason, scope) = match answer.status.as_u16() {
+        402 | 429 | 503 | 529 => (Reason::Overloaded, Scope::ProviderModel),
+        401 | 403 | 500.. => (Reason::ServerError, Scope::ProviderModel),
+        _ => return Some(Verdict::Rejected(Rejection::Invalid)),
+    };
+    Some(answer.fault(reason, scope))
+}

@@ -1,0 +1,63 @@
+//! How the answers of one provider are read: its table of rules and what else is peculiar to it.
+
+use super::limits::{Limit, Windows};
+use super::{AuthScheme, ModelPath};
+use crate::classify::Verdict;
+use crate::classify::answer::Answer;
+use crate::classify::rules::Rule;
+
+/// A provider as data.
+#[derive(Debug)]
+pub(super) struct Preset {
+    pub(super) name: &'static str,
+    pub(super) aliases: &'static [&'static str],
+    pub(super) origins: &'static [&'static str],
+    pub(super) auth: AuthScheme,
+    pub(super) env_prefixes: &'static [&'static str],
+    pub(super) model_path: ModelPath,
+    pub(super) dialect: &'static Dialect,
+}
+
+/// How answers are read.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    /// Read from the top, before what is true of everybody.
+    pub(super) rules: &'static [Rule],
+    /// What no table can say; asked before the rules.
+    pub(super) judge: fn(&mut Answer<'_>) -> Option<Verdict>,
+    /// The windows that header names do not tell.
+    pub(super) windows: Windows,
+    /// Whether a reset is when the next request may pass, not when the bucket is full.
+    pub(super) exact_resets: bool,
+    /// See [`Provider::errors_in_ok_bodies`](super::Provider::errors_in_ok_bodies).
+    pub(super) errors_in_ok_bodies: bool,
+}
+
+/// What is true of everybody, and nothing else.
+pub(super) const COMMON: Dialect = Dialect {
+    rules: &[],
+    judge: nothing,
+    windows: Windows::MINUTE,
+    exact_resets: true,
+    errors_in_ok_bodies: false,
+};
+
+/// A row that has only rules to add.
+pub(super) const fn with_rules(rules: &'static [Rule]) -> Dialect {
+    Dialect { rules, ..COMMON }
+}
+
+const fn nothing(_: &mut Answer<'_>) -> Option<Verdict> {
+    None
+}
+
+impl Dialect {
+    /// The reset of the dimension that is used up, if any is.
+    pub(super) fn exhausted_reset(&self, limits: &[Limit]) -> Option<crate::classify::answer::Reset> {
+        use crate::classify::answer::Reset;
+
+        let resets = limits.iter().filter(|limit| limit.is_exhausted()).filter_map(|limit| limit.reset);
+        let reset = resets.max().filter(|reset| !reset.is_zero())?;
+        Some(if self.exact_resets { Reset::Exact(reset) } else { Reset::AtMost(reset) })
+    }
+}

@@ -1,0 +1,176 @@
+//! Google: the Gemini API, its Code Assist sibling, and Vertex AI.
+//!
+//! Errors carry `google.rpc` details, and those decide: a reason in `ErrorInfo`, the `quotaId` of a
+//! violation. The sentence says "check your plan and billing details" on every 429, per-minute ones too,
+//! and decides nothing. Limits are counted per project, whichever of its keys is used
+//! (<https://ai.google.dev/gemini-api/docs/rate-limits>).
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::dialect::{COMMON, Dialect, Preset};
+use super::{AuthScheme, ModelPath, X_GOOG_API_KEY};
+use crate::classify::answer::Answer;
+use crate::classify::rules::{Rule, fault};
+use crate::classify::{Fault, Reason, Scope, Verdict};
+
+pub(super) static PRESET: Preset = Preset {
+    name: "gemini",
+    aliases: &["google", "google-gemini", "google-ai-studio"],
+    origins: &["https://generativelanguage.googleapis.com"],
+    auth: AuthScheme::Header(X_GOOG_API_KEY),
+    env_prefixes: &["GEMINI", "GOOGLE"],
+    model_path: ModelPath::Google,
+    dialect: &DIALECT,
+};
+
+/// Access tokens instead of keys, and a quota that all customers share.
+pub(super) static VERTEX: Preset = Preset {
+    name: "vertex",
+    aliases: &["vertex-ai", "vertexai", "google-vertex"],
+    origins: VERTEX_ORIGINS,
+    auth: AuthScheme::Bearer,
+    env_prefixes: &["VERTEX"],
+    model_path: ModelPath::Google,
+    dialect: &VERTEX_DIALECT,
+};
+
+/// Region by region: a wildcard would let a token go to every Google API.
+const VERTEX_ORIGINS: &[&str] = &[
+    "https://aiplatform.googleapis.com",
+    "https://us-central1-aiplatform.googleapis.com",
+    "https://us-east1-aiplatform.googleapis.com",
+    "https://us-east4-aiplatform.googleapis.com",
+    "https://us-east5-aiplatform.googleapis.com",
+    "https://us-south1-aiplatform.googleapis.com",
+    "https://us-west1-aiplatform.googleapis.com",
+    "https://us-west4-aiplatform.googleapis.com",
+    "https://northamerica-northeast1-aiplatform.googleapis.com",
+    "https://southamerica-east1-aiplatform.googleapis.com",
+    "https://europe-central2-aiplatform.googleapis.com",
+    "https://europe-north1-aiplatform.googleapis.com",
+    "https://europe-southwest1-aiplatform.googleapis.com",
+    "https://europe-west1-aiplatform.googleapis.com",
+    "https://europe-west2-aiplatform.googleapis.com",
+    "https://europe-west3-aiplatform.googleapis.com",
+    "https://europe-west4-aiplatform.googleapis.com",
+    "https://europe-west6-aiplatform.googleapis.com",
+    "https://europe-west8-aiplatform.googleapis.com",
+    "https://europe-west9-aiplatform.googleapis.com",
+    "https://asia-east1-aiplatform.googleapis.com",
+    "https://asia-east2-aiplatform.googleapis.com",
+    "https://asia-northeast1-aiplatform.googleapis.com",
+    "https://asia-northeast3-aiplatform.googleapis.com",
+    "https://asia-south1-aiplatform.googleapis.com",
+    "https://asia-southeast1-aiplatform.googleapis.com",
+    "https://australia-southeast1-aiplatform.googleapis.com",
+    "https://me-central1-aiplatform.googleapis.com",
+    "https://me-central2-aiplatform.googleapis.com",
+    "https://me-west1-aiplatform.googleapis.com",
+];
+
+static DIALECT: Dialect = Dialect { rules: RULES, judge, ..COMMON };
+static VERTEX_DIALECT: Dialect = Dialect { rules: RULES, judge: judge_vertex, ..COMMON };
+
+const RULES: &[Rule] = &[
+    fault(Reason::InvalidKey, Scope::Key).named(&[
+        "API_KEY_INVALID",
+        "CONSUMER_SUSPENDED",
+        "ACCESS_TOKEN_EXPIRED",
+        "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+        "CREDENTIALS_MISSING",
+        "UNAUTHENTICATED",
+    ]),
+    // The compatible endpoint has the sentence and no reason.
+    fault(Reason::InvalidKey, Scope::Key).on(&[400, 403]).says(&[
+        "valid api key",
+        "api key not valid",
+        "api key not found",
+        "api key expired",
+        "reported as leaked",
+    ]),
+    fault(Reason::InvalidKey, Scope::Account).named(&["TOS_VIOLATION"]),
+    fault(Reason::Blocked, Scope::Provider).on(&[400, 403]).says(&["location is not supported"]),
+    fault(Reason::QuotaExceeded, Scope::Account)
+        .named(&["BILLING_DISABLED", "INSUFFICIENT_G1_CREDITS_BALANCE"]),
+    fault(Reason::Forbidden, Scope::Account).named(&["SERVICE_DISABLED", "CONSUMER_INVALID"]),
+    fault(Reason::Forbidden, Scope::Account)
+        .on(&[400, 403])
+        .says(&["not available in your country", "enable billing"]),
+    fault(Reason::Forbidden, Scope::Key).named(&[
+        "API_KEY_SERVICE_BLOCKED",
+        "API_KEY_HTTP_REFERRER_BLOCKED",
+        "API_KEY_IP_ADDRESS_BLOCKED",
+        "API_KEY_ANDROID_APP_BLOCKED",
+        "API_KEY_IOS_APP_BLOCKED",
+        "IAM_PERMISSION_DENIED",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+    ]),
+    fault(Reason::Forbidden, Scope::Key).on(&[403]),
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&["MODEL_CAPACITY_EXHAUSTED"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&[
+        "error-code-429",
+        "no capacity available",
+        "model is overloaded",
+        "high demand",
+    ]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[503, 529]),
+    fault(Reason::ServerError, Scope::ProviderModel).on(&[499, 500, 504]),
+];
+
+/// Quota is per day or longer if its wait is at least this.
+const LONG: Duration = Duration::from_secs(60 * 60);
+
+fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
+    if answer.status.as_u16() != 429 {
+        return None;
+    }
+    let named = |names: &[&str]| names.iter().any(|name| answer.body.is_named(name));
+    if named(&["MODEL_CAPACITY_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"]) {
+        return None;
+    }
+    if let Some(violations) = violations(answer) {
+        return Some(by_violations(answer, &violations));
+    }
+    let wait = answer.wait();
+    let spent = named(&["QUOTA_EXHAUSTED"])
+        || wait.is_some_and(|wait| wait >= LONG)
+        // Grounding has a daily quota that comes without a violation and without a wait.
+        || (wait.is_none() && answer.body.says("exceeded your current quota"));
+    spent.then(|| answer.fault(Reason::QuotaExceeded, Scope::AccountModel))
+}
+
+fn judge_vertex(answer: &mut Answer<'_>) -> Option<Verdict> {
+    // Dynamic shared quota is everybody's capacity; the project's own quota is named with its metric.
+    let shared = answer.status.as_u16() == 429
+        && answer.body.says("resource exhausted")
+        && !answer.body.says("quota exceeded for");
+    if shared && violations(answer).is_none() {
+        return Some(answer.fault(Reason::Overloaded, Scope::ProviderModel));
+    }
+    judge(answer)
+}
+
+fn violations(answer: &Answer<'_>) -> Option<Vec<Value>> {
+    let details = answer.body.at("/error/details")?.as_array()?;
+    let all: Vec<_> =
+        details.iter().filter_map(|detail| detail.get("violations")?.as_array()).flatten().cloned().collect();
+    (!all.is_empty()).then_some(all)
+}
+
+/// Several may come together; the worst counts: no allowance at all, then a day, then a minute.
+fn by_violations(answer: &Answer<'_>, violations: &[Value]) -> Verdict {
+    let field =
+        |violation: &Value, name: &str| violation.get(name).and_then(Value::as_str).map(str::to_owned);
+    if violations.iter().any(|violation| field(violation, "quotaValue").as_deref() == Some("0")) {
+        return answer.fault(Reason::Forbidden, Scope::AccountModel);
+    }
+    let daily = |violation: &Value| field(violation, "quotaId").is_some_and(|id| id.contains("PerDay"));
+    if !violations.iter().any(daily) {
+        return answer.fault(Reason::RateLimited, Scope::AccountModel);
+    }
+    // Beside a daily quota a short delay is no promise; a long one is the true reset.
+    let wait = answer.wait().filter(|wait| *wait >= LONG);
+    Fault::new(Reason::QuotaExceeded, Scope::AccountModel).retry_after(wait).into()
+}

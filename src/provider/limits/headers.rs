@@ -1,0 +1,252 @@
+//! Limit headers, in five families.
+//!
+//! | family | used by |
+//! |---|---|
+//! | `x-ratelimit-{limit,remaining,reset}-DIMENSION[-WINDOW]` | OpenAI and most who are compatible with it |
+//! | `x-ratelimit-{limit,remaining,reset}` | Together |
+//! | `anthropic-ratelimit-DIMENSION-{limit,remaining,reset}` | Anthropic |
+//! | `ratelimit: "api";r=999;t=295`, `ratelimit-{limit,remaining,reset}` | IETF drafts: Hugging Face, Replicate |
+//! | `x-trial-endpoint-call-*`, `x-endpoint-monthly-call-limit` | Cohere |
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::{Dimension, Limit, Window, Windows, messages};
+use crate::classify::hints;
+use crate::clock::Timestamp;
+
+/// More than any provider sends; what is beyond is a stranger's joke.
+const MAX_LIMITS: usize = 32;
+
+/// One dimension and window while its headers are collected.
+struct Row<'a> {
+    dimension: Dimension,
+    named: Option<Window>,
+    limit: Option<&'a str>,
+    remaining: Option<&'a str>,
+    reset: Option<&'a str>,
+    renewal: Option<&'a str>,
+}
+
+enum Field {
+    Limit,
+    Remaining,
+    Reset,
+    Renewal,
+}
+
+/// All limits that headers name, requests before tokens.
+pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
+    let mut limits: Vec<_> = rows(headers).iter().filter_map(|row| row.limit(windows, now)).collect();
+    limits.extend(bare(windows, headers, now));
+    limits.extend(structured(headers));
+    limits.extend(cohere(headers));
+    limits.extend(text(headers, "x-api-warning").and_then(messages::reduced).into_iter().flatten());
+    limits.sort_by_key(|limit| (limit.dimension, limit.window));
+    limits
+}
+
+fn rows(headers: &HeaderMap) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for (name, value) in headers {
+        let Some((field, dimension, named)) = parse_name(name.as_str()) else { continue };
+        let Ok(value) = value.to_str() else { continue };
+        let found = rows.iter().position(|row| row.dimension == dimension && row.named == named);
+        let at = found.unwrap_or(rows.len());
+        if at == rows.len() {
+            if at == MAX_LIMITS {
+                break;
+            }
+            rows.push(Row { dimension, named, limit: None, remaining: None, reset: None, renewal: None });
+        }
+        rows[at].set(&field, value.trim());
+    }
+    rows
+}
+
+fn parse_name(name: &str) -> Option<(Field, Dimension, Option<Window>)> {
+    if let Some(rest) = name.strip_prefix("anthropic-ratelimit-") {
+        let (dimension, field) = rest.rsplit_once('-')?;
+        return Some((parse_field(field)?, parse_dimension(dimension)?, None));
+    }
+    let rest = name.strip_prefix("x-ratelimit-").or_else(|| name.strip_prefix("x-rate-limit-"))?;
+    let (field, rest) = rest.split_once('-')?;
+    let (dimension, window) = split_window(rest);
+    Some((parse_field(field)?, parse_dimension(dimension)?, window))
+}
+
+fn parse_field(field: &str) -> Option<Field> {
+    match field {
+        "limit" => Some(Field::Limit),
+        "remaining" => Some(Field::Remaining),
+        "reset" => Some(Field::Reset),
+        "renewalperiod" => Some(Field::Renewal),
+        _ => None,
+    }
+}
+
+fn parse_dimension(name: &str) -> Option<Dimension> {
+    match name {
+        "requests" | "req" | "request" => Some(Dimension::Requests),
+        "tokens" => Some(Dimension::Tokens),
+        "input-tokens" | "tokens-prompt" => Some(Dimension::InputTokens),
+        "output-tokens" | "tokens-generated" => Some(Dimension::OutputTokens),
+        "images" | "input-images" => Some(Dimension::Images),
+        "ocr-pages" | "pages" => Some(Dimension::Pages),
+        _ => None,
+    }
+}
+
+/// Mistral and Cerebras write the window into the name: `req-10-second`, `tokens-month`.
+fn split_window(name: &str) -> (&str, Option<Window>) {
+    let Some((rest, unit)) = name.rsplit_once('-') else { return (name, None) };
+    let Window(seconds) = match unit {
+        "second" => Window::SECOND,
+        "minute" => Window::MINUTE,
+        "hour" => Window::HOUR,
+        "day" => Window::DAY,
+        "month" => Window::MONTH,
+        _ => return (name, None),
+    };
+    let counted = rest.rsplit_once('-').and_then(|(rest, count)| Some((rest, count.parse::<u64>().ok()?)));
+    let (rest, count) = counted.unwrap_or((rest, 1));
+    (rest, Some(Window(seconds.saturating_mul(count))))
+}
+
+// === impl Row ===
+
+impl<'a> Row<'a> {
+    fn set(&mut self, field: &Field, value: &'a str) {
+        let slot = match field {
+            Field::Limit => &mut self.limit,
+            Field::Remaining => &mut self.remaining,
+            Field::Reset => &mut self.reset,
+            Field::Renewal => &mut self.renewal,
+        };
+        slot.get_or_insert(value);
+    }
+
+    /// `None` for sentinels: Azure sends -1 for both where it does not count.
+    fn limit(&self, windows: Windows, now: Timestamp) -> Option<Limit> {
+        let (limit, remaining) = (self.limit.and_then(count), self.remaining.and_then(count));
+        if limit.is_none() && remaining.is_none() {
+            return None;
+        }
+        let reset = self.reset.and_then(|text| self.reset_in(text, limit, remaining, now));
+        let renewal = self.renewal.and_then(count).map(Window);
+        let documented = match self.dimension {
+            Dimension::Requests => windows.requests,
+            _ => windows.tokens,
+        };
+        let even = windows.even && self.dimension == Dimension::Requests;
+        let refill = if even { refill_window(limit, remaining, reset) } else { None };
+        let window = self.named.or(renewal).or(refill).or(documented);
+        Some(Limit { dimension: self.dimension, limit, remaining, window, reset })
+    }
+
+    fn reset_in(
+        &self,
+        text: &str,
+        limit: Option<u64>,
+        left: Option<u64>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        if let Some(at) = hints::instant(text) {
+            return Some(at.saturating_since(now)).filter(|reset| *reset <= hints::MAX_HINT);
+        }
+        let Ok(number) = text.parse::<f64>() else {
+            return hints::length(text).filter(|reset| *reset <= hints::MAX_HINT);
+        };
+        let period = self.renewal.and_then(count);
+        match (period, limit, left) {
+            (Some(period), Some(limit), Some(left)) if limit > 0 => {
+                in_azures_unit(number, period, limit, left)
+            }
+            _ => in_seconds(number, now),
+        }
+    }
+}
+
+/// Azure's resets are bare integers in milliseconds (2024 API) or seconds (v1). The header does not say
+/// which, but what was spent of the limit says when it is full again.
+fn in_azures_unit(number: f64, period: u64, limit: u64, left: u64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let full_in = period as f64 * limit.saturating_sub(left) as f64 / limit as f64;
+    let distance = |unit: f64| (number * unit - full_in).abs();
+    let unit = if distance(0.001) < distance(1.0) { 0.001 } else { 1.0 };
+    Duration::try_from_secs_f64(number * unit).ok().filter(|reset| *reset <= hints::MAX_HINT)
+}
+
+/// A bare number: seconds, or a point in Unix time where it is too large for that.
+fn in_seconds(number: f64, now: Timestamp) -> Option<Duration> {
+    let length = Duration::try_from_secs_f64(number).ok()?;
+    if length <= hints::MAX_HINT { Some(length) } else { hints::epoch(length.as_secs(), now) }
+}
+
+/// OpenAI's requests headers show one window, which may be the daily one: a bucket that regains one of
+/// 100 requests in 14m24s is full in a day.
+fn refill_window(limit: Option<u64>, remaining: Option<u64>, reset: Option<Duration>) -> Option<Window> {
+    let (limit, spent) = (limit?, limit?.checked_sub(remaining?)?);
+    let millis = u64::try_from(reset?.as_millis()).ok()?;
+    let full = millis.checked_mul(limit)?.checked_div(spent)?;
+    (full > 2 * 60 * 60 * 1_000).then_some(Window::DAY)
+}
+
+fn count(text: &str) -> Option<u64> {
+    let number: f64 = text.parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the same line")]
+    (0.0..9e15).contains(&number).then_some(number as u64)
+}
+
+// === other families ===
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// `x-ratelimit-limit` and `ratelimit-limit`, each without a dimension.
+fn bare(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Option<Limit> {
+    let prefix = ["x-ratelimit", "ratelimit", "x-rate-limit"]
+        .into_iter()
+        .find(|prefix| text(headers, &format!("{prefix}-remaining")).is_some())?;
+    let read = |field: &str| text(headers, &format!("{prefix}-{field}"));
+    let reset = read("reset").and_then(|text| match text.parse() {
+        Ok(number) => in_seconds(number, now),
+        Err(_) => hints::length(text),
+    });
+    let remaining = Some(count(read("remaining")?)?);
+    let limit = read("limit").and_then(count);
+    Some(Limit { limit, remaining, window: windows.bare, reset, ..Limit::new(Dimension::Requests) })
+}
+
+/// The IETF draft since version 8: `ratelimit: "api";r=999;t=295`, `ratelimit-policy: "api";q=1000;w=300`.
+fn structured(headers: &HeaderMap) -> Option<Limit> {
+    let parameter = |header: &str, name: &str| {
+        text(headers, header)?.split([';', ',']).find_map(|part| {
+            let (key, value) = part.trim().split_once('=')?;
+            (key == name).then(|| value.trim().parse::<u64>().ok()).flatten()
+        })
+    };
+    Some(Limit {
+        limit: parameter("ratelimit-policy", "q"),
+        remaining: Some(parameter("ratelimit", "r")?),
+        window: parameter("ratelimit-policy", "w").map(Window),
+        reset: parameter("ratelimit", "t").map(Duration::from_secs).filter(|reset| *reset <= hints::MAX_HINT),
+        ..Limit::new(Dimension::Requests)
+    })
+}
+
+/// Trial keys of Cohere: calls a minute at this endpoint, and a month over all of them.
+fn cohere(headers: &HeaderMap) -> impl Iterator<Item = Limit> {
+    let read = |name: &str| text(headers, name).and_then(count);
+    let requests = |limit, remaining, window| {
+        let limit = Some(limit?);
+        Some(Limit { limit, remaining, window: Some(window), ..Limit::new(Dimension::Requests) })
+    };
+    let trial = "x-trial-endpoint-call-limit";
+    let minute = requests(read(trial), read("x-trial-endpoint-call-remaining"), Window::MINUTE);
+    let monthly = read("x-endpoint-monthly-call-limit");
+    let month = requests(monthly, read("x-endpoint-monthly-call-remaining"), Window::MONTH);
+    minute.into_iter().chain(month)
+}

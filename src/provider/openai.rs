@@ -1,0 +1,64 @@
+//! OpenAI.
+//!
+//! Codes are firm and few; the exceptions live in messages. Limits are counted per organisation and
+//! project and per model, so a refusal concerns the account and the model, unless the message names a
+//! bucket that several models share. A reset header says when the bucket is *full*, a minute after the
+//! next request would have passed, and is only believed where nothing better is known
+//! (<https://platform.openai.com/docs/guides/rate-limits>,
+//! <https://platform.openai.com/docs/guides/error-codes>).
+
+use super::dialect::{COMMON, Dialect, Preset};
+use super::limits::Windows;
+use super::{AuthScheme, ModelPath};
+use crate::classify::rules::{Rule, fault, reject};
+use crate::classify::{Reason, Rejection, Scope};
+
+pub(super) static PRESET: Preset = Preset {
+    name: "openai",
+    aliases: &["open-ai", "chatgpt"],
+    origins: &["https://api.openai.com"],
+    auth: AuthScheme::Bearer,
+    env_prefixes: &["OPENAI"],
+    model_path: ModelPath::None,
+    dialect: &DIALECT,
+};
+
+static DIALECT: Dialect = Dialect {
+    rules: RULES,
+    windows: Windows { even: true, ..Windows::MINUTE },
+    exact_resets: false,
+    ..COMMON
+};
+
+const RULES: &[Rule] = &[
+    // The organisation or project may not do this; another one may.
+    fault(Reason::Forbidden, Scope::AccountModel)
+        .on(&[400, 403, 404])
+        .says(&["organization must be verified", "does not have access to model"]),
+    fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["model_not_found"]),
+    // 401 means the key only where it does not mean the address, the permission or a stray header.
+    reject(Rejection::Invalid).named(&["mismatched_organization", "mismatched_project"]),
+    fault(Reason::Forbidden, Scope::Account).on(&[401, 403]).says(&[
+        "ip not authorized",
+        "ip address is not",
+        "not authorized to access from",
+    ]),
+    fault(Reason::Forbidden, Scope::Key)
+        .on(&[401, 403])
+        .says(&["insufficient permissions", "missing scopes"]),
+    fault(Reason::InvalidKey, Scope::Key).named(&["no_organization"]),
+    // Codex, for accounts of ChatGPT.
+    fault(Reason::QuotaExceeded, Scope::Account).named(&["usage_limit_reached"]),
+    fault(Reason::Forbidden, Scope::Account).named(&["usage_not_included"]),
+    // The flex tier has no capacity for anybody.
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&["resource_unavailable"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&["resource unavailable"]),
+    // Ramping too fast: the account's doing since it is a 429, the provider's state while it was a 503.
+    fault(Reason::RateLimited, Scope::AccountModel).on(&[429]).named(&["slow_down"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&["slow_down"]),
+    fault(Reason::RateLimited, Scope::Provider).on(&[429]).says(&["slow down"]),
+    // A bucket shared by models is named `default-…`.
+    fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&["reached for default-"]),
+    fault(Reason::RateLimited, Scope::AccountModel).named(&["rate_limit_exceeded"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[500, 503]).says(&["overloaded"]),
+];
