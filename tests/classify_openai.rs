@@ -1,0 +1,178 @@
+//! OpenAI's rules and traps, one test each.
+
+mod classify_support;
+
+use classify_support::*;
+
+fn error(code: &str, kind: &str, message: &str) -> String {
+    serde_json::json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string()
+}
+
+#[test]
+fn codes_mean_what_they_say() {
+    for (status, code, expected) in [
+        (429, "insufficient_quota", "quota_exceeded account"),
+        (429, "credit_balance_exhausted", "quota_exceeded account"),
+        (429, "organization_spend_limit_exceeded", "quota_exceeded account"),
+        (429, "project_spend_limit_exceeded", "quota_exceeded account"),
+        (429, "organization_usage_limit_exceeded", "quota_exceeded account"),
+        (429, "billing_not_active", "quota_exceeded account"),
+        (400, "billing_hard_limit_reached", "quota_exceeded account"),
+        (401, "invalid_api_key", "invalid_key key"),
+        (401, "account_deactivated", "invalid_key account"),
+        (401, "no_organization", "invalid_key key"),
+        (401, "mismatched_organization", "rejected"),
+        (403, "unsupported_country_region_territory", "blocked provider"),
+        (404, "model_not_found", "rejected"),
+        (400, "model_not_found", "rejected"),
+        (403, "model_not_found", "forbidden key_model"),
+        (400, "context_length_exceeded", "rejected context"),
+        (400, "content_policy_violation", "rejected content"),
+        (503, "server_is_overloaded", "overloaded provider_model"),
+        (429, "slow_down", "rate_limited account_model"),
+        (503, "slow_down", "overloaded provider_model"),
+        (429, "resource_unavailable", "overloaded provider_model"),
+        (429, "rate_limit_exceeded", "rate_limited account_model"),
+    ] {
+        assert_eq!(judge("openai", status, &error(code, "x", "m")), expected, "{status} {code}");
+    }
+}
+
+#[test]
+fn a_model_is_forbidden_where_another_organisation_may_have_it() {
+    let body = error("model_not_found", "x", "Your organization must be verified to use the model o9.");
+    assert_eq!(judge("openai", 404, &body), "forbidden account_model");
+    let body = error("model_not_found", "x", "Project `proj_1` does not have access to model `m`");
+    assert_eq!(judge("openai", 403, &body), "forbidden account_model");
+}
+
+#[test]
+fn a_401_about_the_address_or_the_permission_blames_no_key() {
+    assert_eq!(judge("openai", 401, &error("x", "x", "IP not authorized")), "forbidden account");
+    let body =
+        error("", "x", "You have insufficient permissions for this operation. Missing scopes: model.request");
+    assert_eq!(judge("openai", 401, &body), "forbidden key");
+}
+
+#[test]
+fn the_wait_is_in_the_sentence_in_any_unit() {
+    for (wait, expected) in
+        [("20s", 20.0), ("174ms", 0.174), ("7m12s", 432.0), ("8.64s", 8.64), ("1h2m3s", 3723.0)]
+    {
+        let message = format!(
+            "Rate limit reached for gpt-4.1 in organization org-1 on tokens per min (TPM): Limit 30000, \
+             Used 22999, Requested 12528. Please try again in {wait}. Visit https://x/rate-limits"
+        );
+        let body = error("rate_limit_exceeded", "tokens", &message);
+        assert_eq!(judge("openai", 429, &body), format!("rate_limited account_model {expected}s"));
+    }
+}
+
+#[test]
+fn headers_win_over_the_sentence_and_a_zero_in_milliseconds_does_not_win() {
+    let body = error("rate_limit_exceeded", "tokens", "Please try again in 9s.");
+    let say = |pairs: &[(&str, &str)]| judge_with("openai", 429, pairs, &body);
+    assert_eq!(say(&[("retry-after-ms", "494"), ("retry-after", "1")]), "rate_limited account_model 0.494s");
+    assert_eq!(say(&[("retry-after-ms", "0"), ("retry-after", "1")]), "rate_limited account_model 1s");
+    assert_eq!(say(&[("retry-after", "0")]), "rate_limited account_model 9s");
+}
+
+#[test]
+fn a_reset_is_only_an_upper_bound_and_only_of_what_is_used_up() {
+    let pairs = [
+        ("x-ratelimit-limit-tokens", "30000"),
+        ("x-ratelimit-remaining-tokens", "0"),
+        ("x-ratelimit-reset-tokens", "1m0.052s"),
+        ("x-ratelimit-limit-requests", "500"),
+        ("x-ratelimit-remaining-requests", "499"),
+        ("x-ratelimit-reset-requests", "24h"),
+    ];
+    let said = error("rate_limit_exceeded", "tokens", "Please try again in 494ms.");
+    assert_eq!(judge_with("openai", 429, &pairs, &said), "rate_limited account_model 0.494s");
+    assert_eq!(judge_with("openai", 429, &pairs, ""), "rate_limited account_model 60.052s");
+}
+
+#[test]
+fn a_request_larger_than_the_limit_never_passes() {
+    let message = "Request too large for gpt-4.1 (for limit gpt-4.1) on tokens per min (TPM): Limit 30000, \
+                   Requested 37313. Please try again in 5s.";
+    assert_eq!(judge("openai", 429, &error("rate_limit_exceeded", "tokens", message)), "rejected size");
+}
+
+#[test]
+fn a_limit_of_zero_never_clears() {
+    let message =
+        "Rate limit exceeded for images per minute in organization org-1. Limit: 0/1min. Current: 1/1min.";
+    assert_eq!(judge("openai", 429, &error("", "", message)), "forbidden account_model");
+}
+
+#[test]
+fn a_bucket_that_models_share_concerns_the_account() {
+    let message = "Rate limit reached for default-global-with-image-limits in organization org-1 on requests \
+                   per min. Limit: 60 / min. Please try again in 1s.";
+    assert_eq!(judge("openai", 429, &error("", "", message)), "rate_limited account 1s");
+}
+
+#[test]
+fn an_error_that_is_a_string() {
+    assert_eq!(judge("openai", 429, r#"{"error":"slow down"}"#), "rate_limited provider");
+}
+
+#[test]
+fn overload_without_a_code() {
+    let body = error("", "server_error", "That model is currently overloaded with other requests.");
+    assert_eq!(judge("openai", 503, &body), "overloaded provider_model");
+    let body = error("", "server_error", "The server had an error");
+    assert_eq!(judge("openai", 500, &body), "server_error provider");
+}
+
+#[test]
+fn errors_inside_streams() {
+    for (data, expected) in [
+        (r#"{"error":{"message":"m","type":"server_error","code":null}}"#, "server_error provider"),
+        (r#"{"error":{"code":"insufficient_quota","message":"m"}}"#, "quota_exceeded account"),
+        (
+            r#"{"response":{"error":{"code":"server_is_overloaded","message":"m"}},"type":"response.failed"}"#,
+            "overloaded provider_model",
+        ),
+        (
+            r#"{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Please try again in 11.054s."}}}"#,
+            "rate_limited account_model 11.054s",
+        ),
+        (r#"{"type":"error","code":"server_error","message":"m"}"#, "server_error provider"),
+        (r#"{"type":"error","error":{"code":"invalid_prompt","message":"m"}}"#, "rejected content"),
+    ] {
+        assert_eq!(event("openai", "", data), expected, "{data}");
+    }
+}
+
+#[test]
+fn what_is_no_content_is_not_the_answer_yet() {
+    for (data, expected) in [
+        (
+            r#"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}],"usage":null}"#,
+            "inspect",
+        ),
+        (r#"{"choices":[],"prompt_filter_results":[{}]}"#, "inspect"),
+        (r#"{"type":"response.created","response":{"error":null,"status":"in_progress"}}"#, "inspect"),
+        (r#"{"type":"response.output_item.added","item":{"type":"message","content":[]}}"#, "inspect"),
+        ("", "inspect"),
+        (r#"{"choices":[{"delta":{"content":"H"},"finish_reason":null}]}"#, "success"),
+        (r#"{"choices":[{"delta":{"reasoning_content":"H"}}]}"#, "success"),
+        (r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, "success"),
+        (r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#, "success"),
+        (r#"{"choices":[{"text":".","finish_reason":null}]}"#, "success"),
+        (r#"{"type":"response.output_text.delta","delta":"H"}"#, "success"),
+        (r#"{"type":"response.completed","response":{}}"#, "success"),
+        ("[DONE]", "success"),
+        (r#"{"choices":[{"del"#, "truncated provider"),
+    ] {
+        assert_eq!(event("openai", "", data), expected, "{data}");
+    }
+}
+
+#[test]
+fn a_failed_batch_is_a_good_answer() {
+    let body = r#"{"object":"batch","errors":{"object":"list","data":[{"code":"token_limit_exceeded","message":"m"}]}}"#;
+    assert_eq!(judge("openai", 200, body), "success");
+}
