@@ -30,7 +30,7 @@ use serde_json::{Map, Value, json};
 use tower_key_rotation::Provider;
 use tower_key_rotation::body::meter::Usage;
 use tower_key_rotation::body::sse::{Decoder, Event};
-use tower_key_rotation::classify::{Outcome, Reason, Verdict};
+use tower_key_rotation::classify::{Fault, Outcome, Reason, Verdict};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::provider::{Limit, ProviderClassifier};
 use tower_service::Service;
@@ -199,7 +199,7 @@ fn status(value: Option<&Value>) -> Result<StatusCode, String> {
 fn headers(named: &Map<String, Value>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in named {
-        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
         for value in values {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let name = HeaderName::from_bytes(name.as_bytes());
@@ -223,7 +223,7 @@ fn clock(record: &Map<String, Value>, headers: &HeaderMap) -> Timestamp {
     let expected = record.get("expected").and_then(|expected| expected.get("now"));
     let said = expected.or_else(|| record.get("now")).and_then(Value::as_str).and_then(|now| {
         let now: jiff::Timestamp = now.parse().ok()?;
-        Some(Timestamp::from(SystemTime::try_from(now).ok()?))
+        Some(Timestamp::from(SystemTime::from(now)))
     });
     let date = || httpdate::parse_http_date(headers.get("date")?.to_str().ok()?).ok().map(Timestamp::from);
     said.or_else(date).unwrap_or_else(Timestamp::now)
@@ -239,7 +239,7 @@ impl Explained {
             "id": id,
             "verdict": word(verdict),
             "scope": verdict.scope().as_str(),
-            "wait_s": verdict.fault().and_then(|fault| fault.wait()).map(|wait| wait.as_secs_f64()),
+            "wait_s": verdict.fault().and_then(Fault::wait).map(|wait| wait.as_secs_f64()),
             "action": action(verdict),
             "limits": limits,
             "usage": usage.map(|usage| json!({

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tower_key_rotation::Provider;
 use tower_key_rotation::body::meter::{self, Usage};
 use tower_key_rotation::body::sse::Event;
-use tower_key_rotation::classify::{Outcome, Transport};
+use tower_key_rotation::classify::{Fault, Outcome, Transport};
 use tower_key_rotation::provider::{Dimension, Limit, Window};
 
 const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "groq", "nobody-knows"];
@@ -33,7 +33,7 @@ fn an_edge_blames_no_key() {
             (524, page, "server_error provider perhaps"),
             (504, page, "server_error provider perhaps"),
             (403, page, "blocked provider"),
-            (429, page, "blocked provider"),
+            (429, page, "rate_limited provider"),
             (429, banned, "blocked provider 60s"),
             (429, "error code: 1015", "blocked provider"),
             (502, "error code: 502", "server_error provider"),
@@ -361,7 +361,7 @@ proptest! {
                 Outcome::streaming(head.clone(), Some(event), NOW),
             ] {
                 let verdict = ask(&provider, outcome);
-                let wait = verdict.fault().and_then(|fault| fault.wait());
+                let wait = verdict.fault().and_then(Fault::wait);
                 prop_assert!(wait.is_none_or(|wait| !wait.is_zero() && wait < Duration::from_secs(500 * 86_400)));
             }
             provider.limits(&head.headers, &body, NOW);

@@ -1,5 +1,5 @@
 //! What the tests of the classifiers share: a refusal in one line, a verdict in another.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;

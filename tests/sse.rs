@@ -1,4 +1,5 @@
 //! The event decoder by the rules of the standard, however the network cuts the stream.
+#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -102,7 +102,8 @@ fn problem_document(answer: &Answer<'_>) -> Option<Verdict> {
 /// A page instead of the API's JSON: judged by status, whatever it says.
 fn page(answer: &Answer<'_>) -> Verdict {
     match answer.status.as_u16() {
-        403 | 429 | 451 => answer.fault(Reason::Blocked, Scope::Provider),
+        403 | 451 => answer.fault(Reason::Blocked, Scope::Provider),
+        429 => answer.fault(Reason::RateLimited, Scope::Provider),
         529 => answer.fault(Reason::Overloaded, Scope::Provider),
         500.. => answer.fault(Reason::ServerError, Scope::Provider),
         _ => by_status(answer),

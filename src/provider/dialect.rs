@@ -3,7 +3,7 @@
 use super::limits::{Limit, Windows};
 use super::{AuthScheme, ModelPath};
 use crate::classify::Verdict;
-use crate::classify::answer::Answer;
+use crate::classify::answer::{Answer, Reset};
 use crate::classify::rules::Rule;
 
 /// A provider as data.
@@ -52,11 +52,11 @@ const fn nothing(_: &mut Answer<'_>) -> Option<Verdict> {
 }
 
 impl Dialect {
-    /// The reset of the dimension that is used up, if any is.
-    pub(super) fn exhausted_reset(&self, limits: &[Limit]) -> Option<crate::classify::answer::Reset> {
-        use crate::classify::answer::Reset;
-
-        let resets = limits.iter().filter(|limit| limit.is_exhausted()).filter_map(|limit| limit.reset);
+    /// The reset of the dimension that is used up: the one that has nothing left, or the one of which a
+    /// refusal says nothing but its reset.
+    pub(super) fn exhausted_reset(&self, limits: &[Limit]) -> Option<Reset> {
+        let exhausted = limits.iter().filter(|limit| limit.is_exhausted() || !limit.has_numbers());
+        let resets = exhausted.filter_map(|limit| limit.reset);
         let reset = resets.max().filter(|reset| !reset.is_zero())?;
         Some(if self.exact_resets { Reset::Exact(reset) } else { Reset::AtMost(reset) })
     }

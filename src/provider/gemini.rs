@@ -89,6 +89,7 @@ const RULES: &[Rule] = &[
         "api key not found",
         "api key expired",
         "reported as leaked",
+        "unregistered callers",
     ]),
     fault(Reason::InvalidKey, Scope::Account).named(&["TOS_VIOLATION"]),
     fault(Reason::Blocked, Scope::Provider).on(&[400, 403]).says(&["location is not supported"]),

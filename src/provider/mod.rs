@@ -167,6 +167,7 @@ impl Provider {
     /// What an answer says of quotas, in its headers and in `body`, the part of it that was read.
     pub fn limits(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Vec<Limit> {
         let mut found = limits::in_headers(self.0.dialect.windows, headers, now);
+        found.retain(Limit::has_numbers);
         if !body.is_empty() {
             limits::merge(&mut found, limits::in_body(&ErrorBody::parse(body), now));
         }

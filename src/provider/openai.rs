@@ -36,6 +36,7 @@ const RULES: &[Rule] = &[
         .on(&[400, 403, 404])
         .says(&["organization must be verified", "does not have access to model"]),
     fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["model_not_found"]),
+    fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["country, region, or territory"]),
     // 401 means the key only where it does not mean the address, the permission or a stray header.
     reject(Rejection::Invalid).named(&["mismatched_organization", "mismatched_project"]),
     fault(Reason::Forbidden, Scope::Account).on(&[401, 403]).says(&[

@@ -34,6 +34,10 @@ pub enum Ending {
     Last,
 }
 
+/// The types of events after which nothing comes: Anthropic, Cohere v2 and v1, Responses.
+const TERMINATORS: [&str; 5] =
+    ["message_stop", "message-end", "stream-end", "response.completed", "response.incomplete"];
+
 /// Reads the meaning of one event, in whichever dialect it is written.
 pub fn progress(event: &Event) -> Progress {
     let data = event.data().trim_ascii();
@@ -91,11 +95,9 @@ struct Part {
 
 impl Ends {
     fn ending(&self) -> Ending {
-        match self.kind.as_deref().or(self.event_type.as_deref()) {
-            Some(
-                "message_stop" | "message-end" | "stream-end" | "response.completed" | "response.incomplete",
-            ) => return Ending::Last,
-            _ => {}
+        let kind = self.kind.as_deref().or(self.event_type.as_deref()).unwrap_or_default();
+        if TERMINATORS.contains(&kind) {
+            return Ending::Last;
         }
         let parts = self.choices.iter().chain(&self.candidates).chain(&self.delta);
         let finished =
@@ -132,9 +134,7 @@ fn by_type(kind: &str, value: &Value) -> Progress {
         | "response.content_part.added" => Progress::Preamble,
         "content_block_start" => started(value.pointer("/content_block")),
         "response.output_item.added" => started(value.pointer("/item")),
-        "message_stop" | "message-end" | "stream-end" | "response.completed" | "response.incomplete" => {
-            Progress::End
-        }
+        kind if TERMINATORS.contains(&kind) => Progress::End,
         _ => Progress::Content,
     }
 }

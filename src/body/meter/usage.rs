@@ -69,7 +69,7 @@ struct Counts {
     #[serde(rename = "totalTokens")]
     converse_total: Option<Count>,
     /// Cohere: what is paid for; `tokens` beside it counts its own preamble too.
-    billed_units: Option<Box<Counts>>,
+    billed_units: Option<Box<Self>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -130,10 +130,12 @@ impl<'a> Row<'a> {
     /// `None` for sentinels: Azure sends -1 for both where it does not count.
     fn limit(&self, windows: Windows, now: Timestamp) -> Option<Limit> {
         let (limit, remaining) = (self.limit.and_then(count), self.remaining.and_then(count));
-        if limit.is_none() && remaining.is_none() {
+        let reset = self.reset.and_then(|text| self.reset_in(text, limit, remaining, now));
+        let says_only_reset =
+            self.limit.or(self.remaining).is_none() && reset.is_some_and(|reset| !reset.is_zero());
+        if limit.is_none() && remaining.is_none() && !says_only_reset {
             return None;
         }
-        let reset = self.reset.and_then(|text| self.reset_in(text, limit, remaining, now));
         let renewal = self.renewal.and_then(count).map(Window);
         let documented = match self.dimension {
             Dimension::Requests => windows.requests,

@@ -153,6 +153,11 @@ impl Limit {
     pub const fn is_exhausted(&self) -> bool {
         matches!(self.remaining, Some(0))
     }
+
+    /// Whether a number is known; some refusals only say when something resets.
+    pub(crate) const fn has_numbers(&self) -> bool {
+        self.limit.is_some() || self.remaining.is_some()
+    }
 }
 
 // === impl Windows ===
