@@ -211,12 +211,16 @@ impl Decoder {
         if self.line.len() + self.data.len() + more <= self.max {
             return Ok(());
         }
-        self.discarding = true;
-        self.data = Data::None;
         self.line.clear();
         // Marks the line as not empty, so that its end is not taken for the end of the event.
         self.line.extend_from_slice(b":");
-        Err(Overflow { max: self.max })
+        Err(self.discard())
+    }
+
+    fn discard(&mut self) -> Overflow {
+        self.discarding = true;
+        self.data = Data::None;
+        Overflow { max: self.max }
     }
 
     fn take_line(&mut self, mut line: Bytes) -> Result<Option<Event>, Overflow> {
@@ -240,9 +244,7 @@ impl Decoder {
 
     fn append(&mut self, value: Bytes) -> Result<(), Overflow> {
         if self.data.len() + value.len() > self.max {
-            self.discarding = true;
-            self.data = Data::None;
-            return Err(Overflow { max: self.max });
+            return Err(self.discard());
         }
         self.data = match mem::replace(&mut self.data, Data::None) {
             Data::None => Data::Line(value),
@@ -272,11 +274,8 @@ impl Default for Decoder {
 
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder")
-            .field("buffered", &(self.line.len() + self.data.len()))
-            .field("max", &self.max)
-            .field("discarding", &self.discarding)
-            .finish_non_exhaustive()
+        let buffered = self.line.len() + self.data.len();
+        f.debug_struct("Decoder").field("buffered", &buffered).finish_non_exhaustive()
     }
 }
 

@@ -64,7 +64,9 @@ const BEDROCK_RULES: &[Rule] = &[
         "marketplace",
     ]),
     fault(Reason::Forbidden, Scope::Key).on(&[403]),
-    fault(Reason::QuotaExceeded, Scope::AccountModel).on(&[402, 429]).says(&["per day", "daily"]),
+    fault(Reason::QuotaExceeded, Scope::AccountModel)
+        .on(&[402, 429, 500])
+        .says(&["tokens per day", "requests per day"]),
     fault(Reason::QuotaExceeded, Scope::AccountModel).named(&["ServiceQuotaExceededException"]),
     fault(Reason::Overloaded, Scope::ProviderModel)
         .named(&["ModelNotReadyException", "ServiceUnavailableException"]),
