@@ -11,25 +11,20 @@
 //! What one event may take is bounded: a larger one is reported as [`Overflow`], dropped up to its end,
 //! and the events after it are decoded as if it had not been there.
 
+mod event;
+
 use std::collections::VecDeque;
-use std::{fmt, mem, str};
+use std::{fmt, mem};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
+
+pub use self::event::Event;
 
 /// What one event may take by default, in bytes.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// One event of an event stream.
-///
-/// `Debug` shows its name and length, never its data.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Event {
-    name: Bytes,
-    data: Bytes,
-}
 
 /// Cuts an event stream into [`Event`]s.
 ///
@@ -73,32 +68,6 @@ enum Data {
 #[error("an event of the stream is larger than {max} bytes")]
 pub struct Overflow {
     max: usize,
-}
-
-// === impl Event ===
-
-impl Event {
-    /// An event as a decoder would give it.
-    pub fn new(name: impl Into<Bytes>, data: impl Into<Bytes>) -> Self {
-        Self { name: name.into(), data: data.into() }
-    }
-
-    /// The `event:` field; empty if there was none, or if it is not UTF-8.
-    pub fn name(&self) -> &str {
-        str::from_utf8(&self.name).unwrap_or_default()
-    }
-
-    /// The `data:` lines, joined by a line feed.
-    pub fn data(&self) -> &[u8] {
-        &self.data
-    }
-}
-
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name: _, data } = self;
-        f.debug_struct("Event").field("name", &self.name()).field("bytes", &data.len()).finish()
-    }
 }
 
 // === impl Decoder ===
@@ -262,7 +231,7 @@ impl Decoder {
             Data::Lines(lines) => Some(lines.freeze()),
         };
         let discarded = mem::take(&mut self.discarding);
-        data.filter(|_| !discarded).map(|data| Event { name, data })
+        data.filter(|_| !discarded).map(|data| Event::new(name, data))
     }
 }
 
