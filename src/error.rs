@@ -172,22 +172,3 @@ impl fmt::Display for GaveUp {
         })
     }
 }
-
-// === redaction ===
-
-/// In place of an error whose text contained a key.
-#[derive(Debug, thiserror::Error)]
-#[error("the client failed; its error is withheld because it contained the key")]
-struct Withheld;
-
-/// The error, unless any part of its chain shows the secret.
-pub(crate) fn redact(error: BoxError, secret: &str) -> BoxError {
-    let mut next: Option<&dyn std::error::Error> = Some(&*error);
-    while let Some(part) = next {
-        if format!("{part} {part:?}").contains(secret) {
-            return Withheld.into();
-        }
-        next = part.source();
-    }
-    error
-}

@@ -14,6 +14,7 @@ pub mod provider;
 pub mod reqwest;
 pub mod respond;
 pub mod rotate;
+mod scrub;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sync;

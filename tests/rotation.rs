@@ -141,7 +141,6 @@ async fn the_callers_own_error_is_delivered_byte_for_byte_and_blames_nobody() {
         Refusal::ContentFilter,
         Refusal::ModelNotFound,
         Refusal::TooLarge,
-        Refusal::LargerThanLimit,
     ] {
         let name = format!("{refusal:?}");
         let sim = openai([key("a").script(Script::always(Fault::Refuse(refusal))), key("b")]);
@@ -154,12 +153,22 @@ async fn the_callers_own_error_is_delivered_byte_for_byte_and_blames_nobody() {
             text(tower::ServiceExt::oneshot(sim.clone(), request).await.unwrap()).await
         };
         let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
-        assert!(response.status().is_client_error(), "{name}");
+        assert!(response.status().is_client_error(), "{name}: {:?}", served(&response));
         assert_eq!(strip_ids(&text(response).await), strip_ids(&direct), "{name}");
         assert_eq!(sim.key("b").calls(), 0, "{name}");
         assert_eq!(pool.snapshot().keys[0].state, KeyState::Available, "{name}");
         assert_eq!(pool.snapshot().keys[0].models, [], "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_larger_than_the_limit_itself_is_delivered_and_cools_nothing() {
+    let sim = openai([key("a").limits(Limits::new().tokens_per_minute(3)), key("b")]);
+    let pool = pool(&["a", "b"]);
+    let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(sim.key("b").calls(), 0);
+    assert_eq!(pool.snapshot().keys[0].models, []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,10 +216,8 @@ async fn a_provider_that_is_down_gets_one_retry_a_request_and_a_share_of_request
     assert_ne!(failed.attempts()[0].key, failed.attempts()[1].key);
 
     sim.reset_counts();
-    for _ in 0..1_000 {
-        send(&service, chat("m")).await.unwrap_err();
-        tokio::time::advance(Duration::from_millis(1)).await;
-    }
+    let requests = (0..1_000).map(|_| send(&service, chat("m")));
+    assert!(futures_util::future::join_all(requests).await.iter().all(Result::is_err));
     assert!(sim.calls() < 1_000 + 350, "{} calls for 1,000 requests", sim.calls());
 }
 

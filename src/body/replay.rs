@@ -10,6 +10,7 @@
 //! on, the one that pulled first, so that no attempt ever sends a body with a hole.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -65,12 +66,7 @@ impl ReplayBody {
             Err(body) => body,
         };
         let body = match downcast::<Full<Bytes>, B>(body) {
-            Ok(full) => {
-                return full
-                    .collect()
-                    .await
-                    .map_or_else(|never| match never {}, |all| Self::from(all.to_bytes()));
-            }
+            Ok(mut full) => return full.frame().await.and_then(whole).unwrap_or_default(),
             Err(body) => body,
         };
         let mut source: Source = Box::pin(IntoBytes { body });
@@ -120,6 +116,10 @@ impl ReplayBody {
             Inner::Teed(cursor) => cursor.recorded(),
         }
     }
+}
+
+fn whole(frame: Result<Frame<Bytes>, Infallible>) -> Option<ReplayBody> {
+    frame.ok()?.into_data().ok().map(ReplayBody::from)
 }
 
 fn downcast<T: 'static, B: 'static>(body: B) -> Result<T, B> {

@@ -11,7 +11,9 @@ use std::str::FromStr;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{percent_decode_str, percent_encode};
+
+use crate::scrub::QUERY;
 
 /// The header of Anthropic keys.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -224,7 +226,7 @@ fn is_parameter(pair: &str, name: &str) -> bool {
 }
 
 fn with_parameter(uri: &Uri, name: &str, value: &HeaderValue) -> Result<Uri, http::Error> {
-    let value = percent_encode(value.as_bytes(), NON_ALPHANUMERIC);
+    let value = percent_encode(value.as_bytes(), QUERY);
     match uri.query() {
         Some(query) if !query.is_empty() => with_query(uri, &format!("{query}&{name}={value}")),
         _ => with_query(uri, &format!("{name}={value}")),

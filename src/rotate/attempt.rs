@@ -13,8 +13,9 @@ use super::transport;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Timestamp;
-use crate::error::{Error, redact};
+use crate::error::Error;
 use crate::pool::Lease;
+use crate::scrub::redact;
 
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
 pub(super) struct Tried<B> {

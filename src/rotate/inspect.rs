@@ -16,14 +16,14 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
-use memchr::memmem;
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 
 use crate::body::ResponseBody;
-use crate::body::sse::Decoder;
+use crate::body::sse::{Decoder, Event};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Timestamp;
+use crate::scrub::overwrite;
 
 /// How far to look.
 #[derive(Clone, Copy, Debug)]
@@ -119,30 +119,34 @@ impl<C: Classify> Inspector<'_, C> {
         let mut decoder = Decoder::new();
         let mut shown = 0;
         loop {
-            let seen = look.next().await;
-            let ended = matches!(seen, Seen::End);
-            match seen {
-                Seen::Data(data) => decoder.push(data),
-                Seen::End => decoder.finish(),
+            let last = match look.next().await {
+                Seen::Data(data) => {
+                    decoder.push(data);
+                    None
+                }
+                Seen::End => Some(decoder.finish()),
                 Seen::Late => return Verdict::Success,
-            }
-            while let Some(event) = decoder.next_event() {
+            };
+            let complete = std::iter::from_fn(|| decoder.next_event().ok().flatten());
+            for event in complete.chain(last.clone().flatten()) {
                 shown += 1;
-                let outcome = Outcome::streaming(Arc::clone(head), Some(event), Timestamp::now());
-                match ask(self.classifier, outcome).await {
+                match self.ask_about_stream(head, Some(event)).await {
                     Verdict::Inspect if shown < self.limits.peek_events => {}
                     Verdict::Inspect => return Verdict::Success,
                     decided => return decided,
                 }
             }
-            if ended {
-                let outcome = Outcome::streaming(Arc::clone(head), None, Timestamp::now());
-                return ask(self.classifier, outcome).await;
+            if last.is_some() {
+                return self.ask_about_stream(head, None).await;
             }
             if look.bytes >= self.limits.peek_bytes {
                 return Verdict::Success;
             }
         }
+    }
+
+    async fn ask_about_stream(&self, head: &Arc<Parts>, event: Option<Event>) -> Verdict {
+        ask(self.classifier, Outcome::streaming(Arc::clone(head), event, Timestamp::now())).await
     }
 
     async fn ask_about(&self, head: &Arc<Parts>, body: Bytes) -> Verdict {
@@ -222,14 +226,7 @@ where
 
     /// Takes the key out of what was seen, should the provider have echoed it; the length stays.
     fn scrub(&mut self, secret: &str) {
-        let all = self.gather();
-        if memmem::find(&all, secret.as_bytes()).is_none() {
-            return;
-        }
-        let mut scrubbed = all.to_vec();
-        for at in memmem::find_iter(&all, secret.as_bytes()) {
-            scrubbed[at..at + secret.len()].fill(b'*');
-        }
+        let Some(scrubbed) = overwrite(&self.gather(), secret) else { return };
         self.seen.retain(|frame| frame.as_ref().map_or(true, |frame| !frame.is_data()));
         self.seen.push_front(Ok(Frame::data(scrubbed.into())));
     }

@@ -35,10 +35,9 @@ impl Template {
     }
 
     /// The request with a key on it.
-    pub(super) fn stamp(&self, lease: &Lease) -> Result<Request<ReplayBody>, StampError> {
-        let mut parts = self.parts.clone();
-        lease.stamp(&mut parts.uri, &mut parts.headers)?;
-        Ok(Request::from_parts(parts, self.body.clone()))
+    pub(super) fn stamp(&mut self, lease: &Lease) -> Result<Request<ReplayBody>, StampError> {
+        lease.stamp(&mut self.parts.uri, &mut self.parts.headers)?;
+        Ok(Request::from_parts(self.parts.clone(), self.body.clone()))
     }
 
     /// The model that the request names: in an extension, in the path, or in what is there of the body.

@@ -95,7 +95,9 @@ pub(crate) fn all_keys_failed(error: Error) -> AllKeysFailed {
 }
 
 /// A request body that comes in pieces.
-pub(crate) fn streamed(pieces: &[&'static str]) -> impl Body<Data = Bytes, Error = std::io::Error> + Send + use<> {
+pub(crate) fn streamed(
+    pieces: &[&'static str],
+) -> impl Body<Data = Bytes, Error = std::io::Error> + Send + use<> {
     let frames: Vec<_> =
         pieces.iter().map(|piece| Ok(http_body::Frame::data(Bytes::from_static(piece.as_bytes())))).collect();
     http_body_util::StreamBody::new(futures_util::stream::iter(frames))

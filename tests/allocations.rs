@@ -1,0 +1,70 @@
+//! What the layer costs a request: counted, not timed.
+//!
+//! The request is kept for another attempt, so its header map is copied; a header value that owns its
+//! buffer alone, like the one here, costs one allocation when it is first shared.
+
+use std::alloc::System;
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const REQUESTS: usize = 1_000;
+const KEYS: usize = 64;
+
+/// The bound that the crate promises, over the bare service.
+const PROMISED: usize = 8;
+
+#[tokio::test]
+async fn the_layer_allocates_at_most_eight_times_a_request() {
+    let keys = (0..KEYS).map(|key| ApiKey::new(format!("sk-{key}")).unwrap());
+    let pool = KeyPool::builder(Provider::openai()).keys(keys).build().unwrap();
+    let bare = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) });
+    let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(answer()) });
+    let rotating = KeyRotationLayer::new(pool).layer(inner);
+
+    let without = count(bare).await;
+    let with = count(rotating).await;
+    let more = (with - without) as f64 / REQUESTS as f64;
+    println!("{more:.2} allocations a request more than the bare service");
+    assert!(more <= PROMISED as f64, "{more:.2}");
+}
+
+async fn count<S, B>(service: S) -> usize
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone,
+    S::Error: std::fmt::Debug,
+{
+    for _ in 0..KEYS {
+        service.clone().oneshot(request()).await.unwrap();
+    }
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..REQUESTS {
+        let response = service.clone().oneshot(request()).await.unwrap();
+        assert!(response.status().is_success());
+    }
+    region.change().allocations
+}
+
+fn request() -> Request<Full<Bytes>> {
+    Request::post("https://api.openai.com/v1/chat/completions")
+        .header("content-type", "application/json")
+        .body(Full::from(Bytes::from_static(br#"{"model":"m","messages":[]}"#)))
+        .unwrap()
+}
+
+fn answer() -> Response<Full<Bytes>> {
+    Response::builder()
+        .header("content-type", "application/json")
+        .header("x-request-id", "1")
+        .body(Full::from(Bytes::from_static(b"{}")))
+        .unwrap()
+}

@@ -1,0 +1,204 @@
+//! No key, and no part of one, in any output, TRACE included.
+
+mod support;
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use support::{MARKER, all_keys_failed, chat, chat_stream, key, openai, pool, pool_of, rotating, send, text};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::key::{ApiKey, Discovery, Secret};
+use tower_key_rotation::provider::AuthScheme;
+use tower_key_rotation::sim::{Fault, Refusal, Script, Simulator};
+use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider, RespondLayer};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[tokio::test(start_paused = true)]
+async fn no_trace_line_error_or_debug_output_shows_a_key() {
+    let seen = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(seen.clone())
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut out = String::new();
+
+    let faults = [
+        Fault::rate_limited(Duration::from_secs(5)),
+        Fault::Refuse(Refusal::InvalidKey),
+        Fault::Refuse(Refusal::OutOfCredit),
+        Fault::Refuse(Refusal::Deactivated),
+        Fault::Refuse(Refusal::RegionBlocked),
+        Fault::overloaded(),
+        Fault::Reset,
+        Fault::Refused,
+        Fault::overloaded_in_stream(),
+        Fault::Cut { after: 0, reset: true },
+    ];
+    for fault in faults {
+        let sim = openai([key("a").script(Script::always(fault)), key("b")]);
+        let pool = pool(&["a", "b"]);
+        let service = rotating(&pool, &sim);
+        write!(out, "{service:?} {pool:#?}").unwrap();
+        for request in [chat("m"), chat_stream("m")] {
+            match send(&service, request).await {
+                Ok(response) => {
+                    write!(out, "{:?} {response:?}", support::served(&response)).unwrap();
+                    write!(out, "{:?}", response.into_body().collect().await).unwrap();
+                }
+                Err(error) => {
+                    write!(out, "{error} {error:?} {:?}", error.source().map(ToString::to_string)).unwrap();
+                    let response = error.into_response();
+                    write!(out, "{:?}", response.headers()).unwrap();
+                    out += &text(response).await;
+                }
+            }
+        }
+        out += &serde_json::to_string(&pool.snapshot()).unwrap();
+        write!(out, "{:?} {:?}", pool.snapshot(), pool.acquire(None)).unwrap();
+    }
+    assert!(!out.contains(MARKER), "{out}");
+    let lines = seen.text();
+    for event in ["rotated", "cooled down", "invalid key"] {
+        assert!(lines.contains(event), "{event} is said");
+    }
+    assert!(!lines.contains(MARKER), "{lines}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_the_provider_echoes_is_taken_out_of_the_body_whose_length_stays() {
+    let sim =
+        Simulator::gemini().key(key("a").script(Script::always(Fault::Refuse(Refusal::Deactivated)))).build();
+    let pool = pool_of(Provider::gemini(), &["a"]);
+    let service = RespondLayer::new().layer(rotating(&pool, &sim));
+    let request =
+        Request::post(format!("{}/v1beta/models/gemini-2.5-flash:generateContent", support::ORIGIN))
+            .body(Full::<Bytes>::from(r#"{"contents":[]}"#))
+            .unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    let length: Option<usize> =
+        response.headers().get("content-length").map(|length| length.to_str().unwrap().parse().unwrap());
+    let body = text(response).await;
+    assert!(body.contains("suspended"), "{body}");
+    assert!(!body.contains(MARKER), "{body}");
+    if let Some(length) = length {
+        assert_eq!(body.len(), length);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_client_that_shows_the_key_is_withheld() {
+    let client = service_fn(|request: Request<ReplayBody>| async move {
+        let header = request.headers()["authorization"].to_str().unwrap().to_owned();
+        Err::<Response<Full<Bytes>>, BoxError>(io::Error::other(format!("while sending {header}")).into())
+    });
+    let service = KeyRotationLayer::new(pool(&["a"])).layer(client);
+    let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
+    let source = failed.source().expect("there is a source");
+    assert!(!format!("{source} {source:?} {failed:?}").contains(MARKER));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_the_query_stays_out_of_errors() {
+    let provider = Provider::builder("querying").auth(AuthScheme::Query("key")).build();
+    let client = service_fn(|request: Request<ReplayBody>| async move {
+        assert!(request.uri().query().unwrap().contains(MARKER));
+        Err::<Response<Full<Bytes>>, BoxError>(format!("no route to {}", request.uri()).into())
+    });
+    let service = KeyRotationLayer::new(pool_of(provider, &["a"])).layer(client);
+    let error = send(&service, chat("m")).await.unwrap_err();
+    assert!(!format!("{error} {error:?} {:?}", error.source()).contains(MARKER));
+}
+
+#[tokio::test]
+async fn no_public_type_shows_a_key() {
+    let vars = [
+        ("OPENAI_API_KEY", support::secret("one")),
+        ("OPENAI_API_KEYS", format!("{},{}", support::secret("two"), support::secret("two"))),
+        ("OPENAI_API_KEY_2", format!("{MARKER}\nx-injected: 1")),
+    ];
+    let found = Discovery::in_vars(&Provider::openai(), vars);
+    let secret = Secret::new(support::secret("x")).unwrap();
+    let api_key = ApiKey::new(support::secret("y")).unwrap().id("y").account("org");
+    let duplicate = KeyPool::builder(Provider::openai()).key(api_key.clone()).key(api_key.clone());
+    let builder = format!("{duplicate:?}");
+    let build_error = duplicate.build().unwrap_err();
+    let unnamed = KeyPool::builder(Provider::openai()).key(ApiKey::from(secret.clone())).build().unwrap();
+    let lease = unnamed.acquire(None).unwrap();
+    let out = format!(
+        "{found} {found:?} {found:#?} {secret} {secret:?} {api_key:?} {api_key:#?} {builder} {build_error} \
+         {build_error:?} {unnamed:?} {unnamed:#?} {lease:?} {:?} {:?}",
+        ApiKey::new(format!("{MARKER} with a blank")).unwrap_err(),
+        unnamed.snapshot(),
+    );
+    assert!(!out.contains(MARKER), "{out}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_origin_gets_no_key_and_an_error_that_says_what_to_do() {
+    let sim = openai([key("a")]);
+    let service = rotating(&pool(&["a"]), &sim);
+    for uri in
+        ["https://evil.test/v1/chat/completions?token=tkrmarker", "/v1/chat/completions?token=tkrmarker"]
+    {
+        let request = Request::post(uri).body(Full::<Bytes>::default()).unwrap();
+        let error = send(&service, request).await.unwrap_err();
+        assert!(matches!(error, Error::Stamp(_)));
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("allow_origin") || said.contains("absolute URI"), "{said}");
+        assert!(!said.contains(MARKER), "{said}");
+    }
+    assert_eq!(sim.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_credentials_never_leave() {
+    let sim = openai([key("a")]);
+    let service = rotating(&pool(&["a"]), &sim);
+    let (mut parts, body) = chat("m").into_parts();
+    for name in ["authorization", "x-api-key", "api-key", "x-goog-api-key"] {
+        parts.headers.append(name, "foreign".parse().unwrap());
+        parts.headers.append(name, "foreign again".parse().unwrap());
+    }
+    parts.uri = format!("{}/v1/chat/completions?key=foreign&beta=true", support::ORIGIN).parse().unwrap();
+    let response = send(&service, Request::from_parts(parts, body)).await.unwrap();
+    assert!(response.status().is_success());
+    assert!(sim.log().iter().all(|call| !call.foreign_credentials));
+    drop(response.into_body().collect().await);
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
