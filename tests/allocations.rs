@@ -3,6 +3,8 @@
 //! The request is kept for another attempt, so its header map is copied; a header value that owns its
 //! buffer alone, like the one here, costs one allocation when it is first shared.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 use std::alloc::System;
 use std::convert::Infallible;
 

@@ -1,5 +1,7 @@
 //! Readiness and cancellation, against a mock that counts every step.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use bytes::Bytes;

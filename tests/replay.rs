@@ -1,5 +1,7 @@
 //! Request bodies that can be sent again.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use std::convert::Infallible;

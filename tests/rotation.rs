@@ -1,5 +1,7 @@
 //! Rotating keys inside one request, against a simulated provider on a paused clock.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use std::time::Duration;

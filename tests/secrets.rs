@@ -1,5 +1,7 @@
 //! No key, and no part of one, in any output, TRACE included.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod support;
 
 use std::error::Error as _;

@@ -134,7 +134,7 @@ impl Cursor {
     pub(super) fn is_end_stream(&self) -> bool {
         let state = self.tee.state();
         let untold = state.trailers.is_some() && !self.trailers_sent;
-        let source_ended = state.source.as_ref().is_none_or(|source| source.is_end_stream());
+        let source_ended = state.source.as_ref().is_none_or(Body::is_end_stream);
         self.at == state.base + state.record.len()
             && source_ended
             && !untold
@@ -145,8 +145,7 @@ impl Cursor {
         let state = self.tee.state();
         let read = self.at.saturating_sub(state.base);
         let known: usize = state.record.iter().skip(read).map(Bytes::len).sum();
-        let source =
-            state.source.as_ref().map_or_else(|| SizeHint::with_exact(0), |source| source.size_hint());
+        let source = state.source.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         longer(&source, known)
     }
 }

@@ -11,18 +11,18 @@ use crate::error::Error;
 
 /// The future of a response. Dropping it at any point releases everything and blames no key.
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture<B>(Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, Error>> + Send>>);
+pub struct ResponseFuture<B>(Pin<Box<dyn Future<Output = Answer<B>> + Send>>);
+
+type Answer<B> = Result<Response<ResponseBody<B>>, Error>;
 
 impl<B> ResponseFuture<B> {
-    pub(super) fn new(
-        future: impl Future<Output = Result<Response<ResponseBody<B>>, Error>> + Send + 'static,
-    ) -> Self {
+    pub(super) fn new(future: impl Future<Output = Answer<B>> + Send + 'static) -> Self {
         Self(Box::pin(future))
     }
 }
 
 impl<B> Future for ResponseFuture<B> {
-    type Output = Result<Response<ResponseBody<B>>, Error>;
+    type Output = Answer<B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)

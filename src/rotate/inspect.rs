@@ -232,7 +232,7 @@ where
     }
 
     /// What was seen in one piece.
-    fn gather(&mut self) -> Bytes {
+    fn gather(&self) -> Bytes {
         let data = |frame: &Result<Frame<Bytes>, BoxError>| frame.as_ref().ok()?.data_ref().cloned();
         let mut pieces = self.seen.iter().filter_map(data);
         match (pieces.next(), pieces.next()) {

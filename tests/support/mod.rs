@@ -1,6 +1,7 @@
 //! What the tests of the rotation layer share.
 
 #![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use bytes::Bytes;
 use http::{Request, Response};

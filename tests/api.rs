@@ -1,0 +1,95 @@
+//! What the types promise, and which module knows which.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use tower_key_rotation::body::{ReplayBody, ResponseBody};
+use tower_key_rotation::classify::{Outcome, Verdict};
+use tower_key_rotation::guard::OriginGuardLayer;
+use tower_key_rotation::key::{ApiKey, Secret};
+use tower_key_rotation::pool::{Lease, PoolSnapshot};
+use tower_key_rotation::rotate::{KeyRotation, ResponseFuture};
+use tower_key_rotation::{AllKeysFailed, Error, KeyPool, KeyRotationLayer, Provider, RespondLayer, Served};
+
+assert_impl_all!(KeyPool: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(Provider: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(KeyRotationLayer: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(KeyRotation<()>: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(RespondLayer: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(OriginGuardLayer: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(ResponseFuture<Full<Bytes>>: Send, Unpin);
+assert_impl_all!(ResponseBody<Full<Bytes>>: Send, Unpin);
+assert_impl_all!(ReplayBody: Clone, Send, Sync, Unpin);
+assert_impl_all!(Error: Send, Sync, std::error::Error);
+assert_impl_all!(AllKeysFailed: Send, Sync, std::error::Error);
+assert_impl_all!(Served: Clone, Send, Sync);
+assert_impl_all!(Lease: Send, Sync);
+assert_impl_all!(Outcome: Clone, Send, Sync);
+assert_impl_all!(Verdict: Clone, Send, Sync);
+assert_impl_all!(PoolSnapshot: serde::Serialize, serde::de::DeserializeOwned);
+assert_not_impl_any!(Secret: serde::Serialize);
+assert_not_impl_any!(ApiKey: serde::Serialize);
+
+/// Who may know whom; a module knows itself and what has no entry is free of the crate.
+const ARROWS: [(&str, &[&str]); 16] = [
+    ("body", &[]),
+    ("classify", &["body", "clock"]),
+    ("clock", &[]),
+    ("error", &["classify", "pool", "provider", "rotate"]),
+    ("event", &["classify", "key", "provider"]),
+    ("guard", &["provider"]),
+    ("key", &["provider"]),
+    ("pool", &["classify", "clock", "event", "key", "provider", "sync"]),
+    ("provider", &["body", "classify", "clock", "scrub"]),
+    ("reqwest", &["body"]),
+    ("respond", &["body", "error"]),
+    ("rotate", &["body", "classify", "clock", "error", "event", "key", "pool", "provider", "scrub"]),
+    ("scrub", &[]),
+    ("sim", &["clock"]),
+    ("sync", &[]),
+    ("lib", &[]),
+];
+
+#[test]
+fn no_module_knows_one_that_it_should_not() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let allowed: BTreeMap<_, _> = ARROWS.into_iter().collect();
+    let mut seen = 0;
+    for file in rust_files(&src) {
+        let module = module_of(&src, &file);
+        let arrows = allowed.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no entry"));
+        for used in uses(&fs::read_to_string(&file).unwrap()) {
+            seen += 1;
+            assert!(
+                used == module || arrows.contains(&used.as_str()),
+                "{module} -> {used} in {}",
+                file.display()
+            );
+        }
+    }
+    assert!(seen > 50, "the arrows are found");
+}
+
+fn uses(source: &str) -> Vec<String> {
+    let code = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+    let lines = code.filter_map(|line| line.trim_start().strip_prefix("use crate::"));
+    lines
+        .map(|rest| rest.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect())
+        .collect()
+}
+
+fn module_of(src: &Path, file: &Path) -> String {
+    let first = file.strip_prefix(src).unwrap().iter().next().unwrap();
+    Path::new(first).file_stem().unwrap().to_string_lossy().into_owned()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] }).collect()
+}
