@@ -1,4 +1,61 @@
-//! Key rotation for LLM providers as tower middleware.
+//! Tower middleware for programs that call LLMs with more than one API key.
+//!
+//! [`KeyRotationLayer`] goes around any tower HTTP client, stamps a key of a [`KeyPool`] on each request,
+//! lets a [classifier](classify) say what the answer means, and sends the request again with another key
+//! when that one is rate-limited, out of quota, revoked or not allowed.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{BoxError, ServiceBuilder, ServiceExt};
+//! use tower_key_rotation::sim::{SimKey, Simulator};
+//! use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! // A provider in a box, to which one of two keys is revoked. In its place: your HTTP client.
+//! let client = Simulator::openai()
+//!     .key(SimKey::new("old", "sk-old").revoked())
+//!     .key(SimKey::new("new", "sk-new"))
+//!     .build();
+//!
+//! let pool = KeyPool::builder(Provider::openai())
+//!     .key(ApiKey::new("sk-old")?.id("old"))
+//!     .key(ApiKey::new("sk-new")?.id("new"))
+//!     .build()?;
+//! let service = ServiceBuilder::new().layer(KeyRotationLayer::new(pool.clone())).service(client);
+//!
+//! let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
+//! let request = Request::post("https://api.openai.com/v1/chat/completions").body(Full::<Bytes>::from(body))?;
+//! let response = service.oneshot(request).await?;
+//!
+//! assert_eq!(response.status(), StatusCode::OK);
+//! assert_eq!(response.extensions().get::<Served>().map(|it| it.key_id().as_str()), Some("new"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | where | what |
+//! |---|---|
+//! | [`rotate`] | the layer, and what it does on which verdict |
+//! | [`pool`] | the keys and what is known about them |
+//! | [`key`] | what a key is, and where keys come from |
+//! | [`provider`] | all that differs between providers |
+//! | [`classify`] | from an outcome to a verdict |
+//! | [`body`] | bodies that are sent again, and that are looked at |
+//! | [`respond`] | errors into responses |
+//! | [`guard`] | keeping keys at home below a layer that follows redirects |
+//!
+//! # Features
+//!
+//! None is on by default, and none changes what the crate does.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `hyper-util` | recognition of hyper-util's errors: tells a request that never left from one that may have run |
+//! | `reqwest` | `ReqwestClient`, and recognition of its errors |
+//! | `sim` | a provider in a box, for tests and demos |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod body;
@@ -22,6 +79,10 @@ mod sync;
 pub use self::error::{AllKeysFailed, Error, GaveUp};
 pub use self::key::ApiKey;
 pub use self::pool::KeyPool;
-pub use self::provider::Provider;
+pub use self::provider::{ModelId, Provider};
 pub use self::respond::RespondLayer;
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -46,7 +46,7 @@
 //! let service = ServiceBuilder::new().layer(KeyRotationLayer::new(pool)).service(client);
 //!
 //! let request = Request::post("https://api.openai.com/v1/chat/completions")
-//!     .body(Full::from(r#"{"model":"gpt-4o","messages":[]}"#))?;
+//!     .body(Full::<Bytes>::from(r#"{"model":"gpt-4o","messages":[]}"#))?;
 //! let response = service.oneshot(request).await?;
 //! assert_eq!(response.status(), 200);
 //! let served = response.extensions().get::<Served>().expect("every answer has one");
