@@ -72,7 +72,9 @@ impl From<Instant> for Timestamp {
             Some(after) => anchor.unix_ms.saturating_add(whole_ms(after)),
             None => {
                 let before = anchor.instant.saturating_duration_since(instant);
-                anchor.unix_ms.saturating_sub(whole_ms(before))
+                // Rounded down like what comes after, so that a millisecond is one across the anchor.
+                let ms = before.as_nanos().div_ceil(1_000_000);
+                anchor.unix_ms.saturating_sub(u64::try_from(ms).unwrap_or(u64::MAX))
             }
         };
         Self(unix_ms)
@@ -123,6 +125,18 @@ mod tests {
     fn arithmetic_saturates() {
         assert_eq!(Timestamp::EPOCH.saturating_add(Duration::MAX), Timestamp::NEVER);
         assert_eq!(Timestamp::EPOCH.saturating_since(Timestamp::NEVER), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_is_a_second_across_the_anchor() {
+        Timestamp::now();
+        let anchor = ANCHOR.get().unwrap().instant;
+        for micros in (0..3_000).step_by(125) {
+            let early = anchor - Duration::from_millis(2) + Duration::from_micros(micros);
+            let late = early + Duration::from_secs(1);
+            let passed = Timestamp::from(late).saturating_since(Timestamp::from(early));
+            assert_eq!(passed, Duration::from_secs(1), "{micros}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
