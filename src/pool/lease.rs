@@ -103,7 +103,8 @@ impl Lease {
     }
 
     /// The attempt failed. Benches what the fault concerns, for as long as it says or as the pool's
-    /// [`Cooldowns`](super::Cooldowns) do; a fault of the provider benches no key.
+    /// [`Cooldowns`](super::Cooldowns) do; a fault of the provider benches no key, and neither does one
+    /// of an attempt that began before the last that freed the key.
     ///
     /// `model` is what the attempt was about, for faults that concern one model; where it is unknown they
     /// concern all.
@@ -126,6 +127,7 @@ impl Lease {
         place.follow(level, now.as_unix_ms());
         place.key().stats.failed();
         self.prove_valid(cause, now);
+        benched.after.cause?;
         let penalty = Penalty {
             set: Arc::clone(&self.set),
             lane: self.lane.clone(),

@@ -91,17 +91,23 @@ impl State {
         self.cause.is_some() && (self.until > now || self.probing)
     }
 
-    const fn benched(self, pass: Pass, cause: Cause, until: u64) -> Self {
-        if self.epoch == pass.epoch {
-            let strikes = if self.strikes < MAX_STRIKES { self.strikes + 1 } else { MAX_STRIKES };
-            return Self { until, cause: Some(cause), probing: false, strikes, epoch: next(self.epoch) };
-        }
-        match self.cause {
-            Some(_) if until <= self.until => self,
-            Some(_) => Self { until, cause: Some(cause), ..self },
+    /// `until` says when a bench ends, given the failures in a row before it.
+    fn benched(self, pass: Pass, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
+        let news = self.epoch == pass.epoch;
+        if !news && self.cause.is_none() {
             // Cleared since this lease began, on newer evidence: an old report benches nobody.
-            None => self,
+            return self;
         }
+        // A late report is of the failure that was counted already.
+        let earlier = if news { self.strikes } else { self.strikes.saturating_sub(1) };
+        let until = until(earlier).min(FOREVER);
+        let longer = self.cause.is_none() || until > self.until;
+        let benched = if longer { Self { until, cause: Some(cause), ..self } } else { self };
+        if !news {
+            return benched;
+        }
+        let strikes = if self.strikes < MAX_STRIKES { self.strikes + 1 } else { MAX_STRIKES };
+        Self { probing: false, strikes, epoch: next(self.epoch), ..benched }
     }
 
     const fn cleared(self) -> Self {
@@ -180,8 +186,7 @@ impl Slot {
 
     /// Benches the scope; `until` says for how long, given the failures in a row before this one.
     pub(crate) fn bench(&self, pass: Pass, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
-        let (before, after) =
-            self.update(|state| state.benched(pass, cause, until(state.strikes).min(FOREVER)));
+        let (before, after) = self.update(|state| state.benched(pass, cause, &until));
         self.changed(before, after, now);
         Benched { before, after }
     }
@@ -208,7 +213,8 @@ impl Slot {
     pub(crate) fn undo(&self, benched: Benched, now: u64) {
         let Benched { before: old, after: ours } = benched;
         let (before, after) = self.update(|state| {
-            if old.epoch == ours.epoch || state.epoch != ours.epoch {
+            let unchanged = state.epoch == ours.epoch && state.until == ours.until;
+            if old.epoch == ours.epoch || !unchanged {
                 return state;
             }
             State { epoch: next(state.epoch), probing: false, ..old }
