@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
-use super::slot::{Benched, Cause, FOREVER, Pass};
+use super::slot::{Benched, Cause, FOREVER, Pass, State};
 use super::suspicion::Suspicion;
 use super::{KeyPool, Passes, StampError, hand_back};
 use crate::classify::{Fault, Reason, Scope};
@@ -95,9 +95,8 @@ impl Lease {
     pub(crate) fn succeed_at(mut self, now: Timestamp) {
         self.place().key().stats.succeeded();
         for level in Level::ALL {
-            let pass = self.take(level);
-            if pass.probe {
-                self.recover(level, pass, now);
+            if self.passes[level as usize].probe {
+                self.recover(level, now);
             }
         }
     }
@@ -119,14 +118,14 @@ impl Lease {
         now: Timestamp,
     ) -> Option<Penalty> {
         let level = self.level(fault.scope(), model, now)?;
-        let pass = self.take(level);
         let cause = Cause::of(fault);
+        self.prove_valid(cause, now);
+        let pass = self.take(level);
         let place = self.place();
         let until = |strikes| self.pool.0.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
         place.follow(level, now.as_unix_ms());
         place.key().stats.failed();
-        self.prove_valid(cause, now);
         benched.after.cause?;
         let penalty = Penalty {
             set: Arc::clone(&self.set),
@@ -170,26 +169,26 @@ impl Lease {
         std::mem::replace(pass, Pass { probe: false, ..*pass })
     }
 
-    /// A provider that counts a key's requests has accepted the key.
+    /// A provider that limits a key has accepted it.
     fn prove_valid(&mut self, cause: Cause, now: Timestamp) {
         for level in [Level::Key, Level::Account] {
             let suspect = self.place().state(level).cause == Some(Cause::Invalid);
             if cause != Cause::Invalid && suspect && self.passes[level as usize].probe {
-                let pass = self.take(level);
-                self.recover(level, pass, now);
+                self.recover(level, now);
             }
         }
     }
 
-    fn recover(&self, level: Level, pass: Pass, now: Timestamp) {
+    fn recover(&mut self, level: Level, now: Timestamp) {
+        let pass = self.take(level);
         let place = self.place();
-        let invalid = place.state(level).cause == Some(Cause::Invalid);
-        let recovered = place.slot(level).is_some_and(|slot| slot.recover(pass, now.as_unix_ms()));
+        // A lifted key that recovers says nothing about those that were lifted with it.
+        let suspect = matches!(place.state(level), State { cause: Some(Cause::Invalid), until: FOREVER, .. });
+        let recovered = place.slot(level).and_then(|slot| slot.recover(pass, now.as_unix_ms()));
         place.follow(level, now.as_unix_ms());
-        if !recovered {
-            return;
-        }
-        if invalid {
+        let Some(pass) = recovered else { return };
+        self.passes[level as usize] = pass;
+        if suspect {
             Suspicion::lift(&self.set, now.as_unix_ms());
         }
         let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);

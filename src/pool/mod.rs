@@ -162,7 +162,7 @@ impl KeyPool {
     ) -> Result<(usize, Passes), Exhausted> {
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, now.as_unix_ms()))?;
         let missed = select::find_anywhere(set, lane, |place| Some((place.key, take(place)?)));
-        let probe = || self.0.suspicion.probe(set, lane, now);
+        let probe = || self.0.suspicion.probe(set, lane, &untried, now);
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, now))
     }
 

@@ -187,18 +187,22 @@ impl Slot {
     /// Benches the scope; `until` says for how long, given the failures in a row before this one.
     pub(crate) fn bench(&self, pass: Pass, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
         let (before, after) = self.update(|state| state.benched(pass, cause, &until));
-        self.changed(before, after, now);
+        // What had no end and was probed early has been out all along.
+        if before.cause != after.cause || before.until != FOREVER {
+            self.changed(before, after, now);
+        }
         Benched { before, after }
     }
 
-    /// The probe succeeded: the scope is free. Says whether this pass was entitled to say so.
-    pub(crate) fn recover(&self, pass: Pass, now: u64) -> bool {
+    /// The probe succeeded: the scope is free. `None` if this pass was not entitled to say so, else the
+    /// pass for what the same lease has to say about the freed scope.
+    pub(crate) fn recover(&self, pass: Pass, now: u64) -> Option<Pass> {
         let (before, after) = self.update(|state| {
             let entitled = pass.probe && state.probing && state.epoch == pass.epoch;
             if entitled { state.cleared() } else { state }
         });
         self.changed(before, after, now);
-        before != after
+        (before != after).then_some(Pass { epoch: after.epoch, probe: false })
     }
 
     /// The probe brought no news: the next lease may try.
@@ -245,7 +249,7 @@ impl Slot {
     }
 
     fn changed(&self, before: State, after: State, now: u64) {
-        if before.epoch != after.epoch {
+        if before.epoch != after.epoch || before.cause != after.cause {
             self.since.fetch_max(now, Ordering::Relaxed);
         }
     }

@@ -23,11 +23,12 @@ pub(super) struct Suspicion {
 }
 
 impl Suspicion {
-    /// The right to probe one of the keys, if all were refused within a minute and a probe is due.
+    /// The right to probe one of these keys, if all were refused within a minute and a probe is due.
     pub(super) fn probe(
         &self,
         set: &KeySet,
         model: Option<&ModelLane>,
+        eligible: impl Fn(&Place<'_>) -> bool,
         now: Timestamp,
     ) -> Option<(usize, Passes)> {
         let seen = self.next_probe.load(Ordering::Acquire);
@@ -38,8 +39,9 @@ impl Suspicion {
         self.next_probe.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire).ok()?;
         let first = fastrand::usize(..set.keys.len());
         let keys = (first..set.keys.len()).chain(0..first);
-        keys.filter(|key| !set.keys[*key].is_disabled())
-            .find_map(|key| Some((key, admit_invalid(Place { set, model, key })?)))
+        keys.map(|key| Place { set, model, key })
+            .filter(|place| !place.key().is_disabled() && eligible(place))
+            .find_map(|place| Some((place.key, admit_invalid(place)?)))
     }
 
     /// When the next probe is due, in milliseconds since the Unix epoch, if there is reason to suspect.

@@ -1,0 +1,149 @@
+//! Keys that the provider does not accept, and pools of which all are refused at once.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use tokio::time::advance;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::pool::{KeyPool, KeyState};
+
+use self::support::*;
+
+/// Every key is refused, now.
+fn refuse_all(pool: &KeyPool) {
+    let keys = pool.snapshot().keys.len();
+    let leases: Vec<_> = (0..keys).map(|_| lease(pool)).collect();
+    leases.into_iter().for_each(|lease| drop(lease.fault(&invalid(), None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_key_is_out_until_it_is_reset() {
+    let pool = pool(&["a", "b"]);
+    let penalty = fail(&pool, "a", &invalid().retry_after(SECOND)).unwrap();
+    assert_eq!(penalty.wait(), None);
+    for _ in 0..100 {
+        advance(DAY).await;
+        assert_eq!(next(&pool), "b");
+    }
+    let shown = shown(&pool, "a");
+    assert_eq!((shown.state, shown.until), (KeyState::Invalid, None));
+    pool.reset(&id("a")).unwrap();
+    assert_eq!(lease_of(&pool, "a", None).key_id().as_str(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_revoked_one_by_one_are_never_called_again() {
+    let pool = pool(&["a", "b"]);
+    fail(&pool, "a", &invalid());
+    advance(HOUR).await;
+    fail(&pool, "b", &invalid());
+    for _ in 0..100 {
+        assert_eq!(wait(&pool), None);
+        advance(MINUTE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_keys_are_all_refused_at_once_is_probed_once_a_minute() {
+    let pool = pool(&["a", "b", "c"]);
+    refuse_all(&pool);
+    assert_eq!(wait(&pool), Some(MINUTE));
+    for minute in 0..30 {
+        advance(MINUTE - SECOND).await;
+        assert_eq!(wait(&pool), Some(SECOND), "minute {minute}");
+        advance(SECOND).await;
+        let probe = lease(&pool);
+        assert!(probe.is_probe());
+        assert!(pool.acquire(None).is_err(), "one probe a minute");
+        advance(SECOND).await;
+        probe.fault(&invalid(), None);
+        assert_eq!(wait(&pool), Some(MINUTE - SECOND), "minute {minute}");
+        advance(MINUTE - SECOND).await;
+        drop(lease(&pool));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_gets_through_lifts_the_others() {
+    let pool = pool(&["a", "b", "c"]);
+    refuse_all(&pool);
+    advance(MINUTE).await;
+    lease(&pool).succeed();
+    let leases: Vec<_> = (0..3).map(|_| lease(&pool)).collect();
+    assert_eq!(leases.iter().filter(|lease| lease.is_probe()).count(), 2);
+    leases.into_iter().for_each(tower_key_rotation::pool::Lease::succeed);
+    let mut names = [next(&pool), next(&pool), next(&pool)];
+    names.sort();
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_only_limited_lifts_the_others_too() {
+    let pool = pool(&["a", "b", "c"]);
+    refuse_all(&pool);
+    advance(MINUTE).await;
+    let probe = lease(&pool);
+    let name = probe.key_id().clone();
+    probe.fault(&limit(20 * SECOND), None);
+    assert_eq!(shown(&pool, name.as_str()).state, KeyState::RateLimited);
+    let leases = [lease(&pool), lease(&pool)];
+    assert!(leases.iter().all(|lease| *lease.key_id() != name && lease.is_probe()));
+    assert_eq!(wait(&pool), Some(20 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_refused_again_after_the_others_recovered_is_revoked() {
+    let pool = pool(&["a", "b", "c"]);
+    refuse_all(&pool);
+    advance(MINUTE).await;
+    lease(&pool).succeed();
+    let (mut good, mut probes): (Vec<_>, Vec<_>) =
+        (0..3).map(|_| lease(&pool)).partition(|lease| !lease.is_probe());
+    let revoked = probes.remove(0);
+    let name = revoked.key_id().to_string();
+    revoked.fault(&invalid(), None);
+    good.append(&mut probes);
+    good.into_iter().for_each(tower_key_rotation::pool::Lease::succeed);
+    for _ in 0..20 {
+        assert_ne!(next(&pool), name);
+        advance(MINUTE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_outage_is_suspected_like_the_first() {
+    let pool = pool(&["a", "b", "c"]);
+    for _ in 0..3 {
+        refuse_all(&pool);
+        advance(MINUTE).await;
+        lease(&pool).succeed();
+        // The lifted keys are refused in the same outage as the one that got through.
+        advance(10 * MINUTE).await;
+    }
+    refuse_all(&pool);
+    assert_eq!(wait(&pool), Some(MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_account_is_like_its_keys() {
+    let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
+    lease(&pool).fault(&Fault::new(Reason::InvalidKey, Scope::Account), None);
+    assert_eq!(shown(&pool, "a").state, KeyState::Invalid);
+    assert_eq!(shown(&pool, "b").state, KeyState::Invalid);
+    assert_eq!(wait(&pool), Some(MINUTE));
+    advance(MINUTE).await;
+    lease(&pool).succeed();
+    assert!(!lease(&pool).is_probe());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_key_is_no_witness_and_is_not_probed() {
+    let pool = pool(&["a", "b"]);
+    pool.disable(&id("b")).unwrap();
+    fail(&pool, "a", &invalid());
+    for _ in 0..5 {
+        advance(MINUTE).await;
+        assert_eq!(next(&pool), "a");
+    }
+}
