@@ -71,12 +71,10 @@ impl KeySet {
     pub(super) fn wake(&self, model: Option<&ModelLane>, now: u64) {
         self.lane.wake(now, |key| {
             let place = self.place(None, key).filter(|place| !place.key().is_disabled())?;
-            deadline(place, [Level::Key, Level::Account])
+            deadline(place, Level::OF_KEY)
         });
         if let Some(lane) = model {
-            lane.bits.wake(now, |key| {
-                deadline(self.place(Some(lane), key)?, [Level::KeyModel, Level::AccountModel])
-            });
+            lane.bits.wake(now, |key| deadline(self.place(Some(lane), key)?, Level::OF_MODEL));
         }
     }
 
@@ -110,6 +108,10 @@ impl Key {
 
 impl Level {
     pub(super) const ALL: [Self; 4] = [Self::Key, Self::Account, Self::KeyModel, Self::AccountModel];
+    /// What concerns the key whatever the model.
+    pub(super) const OF_KEY: [Self; 2] = [Self::Key, Self::Account];
+
+    pub(super) const OF_MODEL: [Self; 2] = [Self::KeyModel, Self::AccountModel];
 
     pub(super) const fn is_model(self) -> bool {
         matches!(self, Self::KeyModel | Self::AccountModel)

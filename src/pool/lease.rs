@@ -159,9 +159,28 @@ impl Lease {
         };
         if let (Level::KeyModel | Level::AccountModel, Some(model)) = (level, model) {
             let (keys, accounts) = (self.set.keys.len(), self.set.accounts.len());
-            self.lane = Some(self.set.models.at_fault(model, keys, accounts, now.as_unix_ms()));
+            self.enter(self.set.models.at_fault(model, keys, accounts, now.as_unix_ms()));
         }
         Some(level)
+    }
+
+    /// Goes over to the lane of the model at fault, where that is not the one the key was leased for: the
+    /// caller knew no model or another, or the lane was forgotten and has come anew.
+    fn enter(&mut self, lane: Arc<ModelLane>) {
+        if self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
+            return;
+        }
+        let began = self.began.as_unix_ms();
+        let mut left = Passes::default();
+        for level in Level::OF_MODEL {
+            left[level as usize] = self.take(level);
+        }
+        hand_back(self.place(), left, began);
+        self.lane = Some(lane);
+        for level in Level::OF_MODEL {
+            let pass = self.place().slot(level).map(|slot| slot.pass_from(began));
+            self.passes[level as usize] = pass.unwrap_or_default();
+        }
     }
 
     fn take(&mut self, level: Level) -> Pass {
@@ -171,7 +190,7 @@ impl Lease {
 
     /// A provider that limits a key has accepted it.
     fn prove_valid(&mut self, cause: Cause, now: Timestamp) {
-        for level in [Level::Key, Level::Account] {
+        for level in Level::OF_KEY {
             let suspect = self.place().state(level).cause == Some(Cause::Invalid);
             if cause != Cause::Invalid && suspect && self.passes[level as usize].probe {
                 self.recover(level, now);

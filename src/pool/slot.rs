@@ -150,6 +150,10 @@ const fn next(epoch: u16) -> u16 {
     (epoch + 1) & ((1 << EPOCH_BITS) - 1)
 }
 
+const fn previous(epoch: u16) -> u16 {
+    epoch.wrapping_sub(1) & ((1 << EPOCH_BITS) - 1)
+}
+
 // === impl Slot ===
 
 impl Slot {
@@ -171,6 +175,13 @@ impl Slot {
             State { probing: state.probing || (granted && probe), ..state }
         });
         admission
+    }
+
+    /// The pass of a lease that began without asking: of the present epoch, unless it began no earlier.
+    pub(crate) fn pass_from(&self, began: u64) -> Pass {
+        let epoch = self.state().epoch;
+        let epoch = if self.since() < began { epoch } else { previous(epoch) };
+        Pass { epoch, probe: false }
     }
 
     /// Lets one lease in although the bench has not ended; `None` if a probe is out or it is free.

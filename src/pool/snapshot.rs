@@ -111,10 +111,10 @@ fn key_snapshot(
     let place = Place { set, model: None, key };
     let entry = place.key();
     let counts = entry.stats.counts();
-    let found = found(place, [Level::Key, Level::Account], now);
+    let found = found(place, Level::OF_KEY, now);
     let models = lanes.iter().filter_map(|lane| {
         let place = Place { set, model: Some(lane), key };
-        let found = self::found(place, [Level::KeyModel, Level::AccountModel], now);
+        let found = self::found(place, Level::OF_MODEL, now);
         let Found { state, since, until } = found;
         (state != KeyState::Available).then(|| ModelSnapshot {
             model: lane.model.clone(),

@@ -77,7 +77,7 @@ fn burst(set: &KeySet) -> Option<(u64, u64)> {
 
 fn invalid_at(place: Place<'_>) -> Option<Level> {
     let invalid = |level: &Level| place.state(*level).cause == Some(Cause::Invalid);
-    [Level::Key, Level::Account].into_iter().find(invalid)
+    Level::OF_KEY.into_iter().find(invalid)
 }
 
 fn admit_invalid(place: Place<'_>) -> Option<Passes> {

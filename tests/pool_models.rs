@@ -1,0 +1,238 @@
+//! Limits that concern one model, and limits that keys of one account share.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use tokio::time::advance;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::pool::{KeyPool, KeyState};
+
+use self::support::*;
+
+fn fault(scope: Scope) -> Fault {
+    Fault::new(Reason::RateLimited, scope).retry_after(MINUTE)
+}
+
+/// `a` and `b` are of one organisation, `c` is not.
+fn organisations() -> KeyPool {
+    let keys = [key("a").account("org-1"), key("b").account("org-1"), key("c").account("org-2")];
+    builder().keys(keys).build().unwrap()
+}
+
+// === models ===
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_on_one_model_never_benches_the_key_for_another() {
+    for scope in [Scope::KeyModel, Scope::AccountModel] {
+        let pool = pool(&["a"]);
+        let (chat, other) = (model("chat"), model("other"));
+        pool.acquire(Some(&chat)).unwrap().fault(&fault(scope), Some(&chat));
+        assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(MINUTE), "{scope}");
+        assert!(pool.acquire(Some(&other)).is_ok(), "{scope}");
+        assert!(pool.acquire(None).is_ok(), "{scope}");
+        let shown = shown(&pool, "a");
+        assert_eq!(shown.state, KeyState::Available);
+        assert_eq!(shown.models.len(), 1);
+        assert_eq!((&shown.models[0].model, shown.models[0].state), (&chat, KeyState::RateLimited));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_comes_back_for_a_model_by_a_probe_of_that_model() {
+    let pool = pool(&["a", "b"]);
+    let chat = model("chat");
+    pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
+    for _ in 0..3 {
+        assert_eq!(pool.acquire(Some(&chat)).unwrap().key_id().as_str(), "b");
+    }
+    advance(MINUTE).await;
+    let probe = lease_of(&pool, "a", Some(&chat));
+    assert!(probe.is_probe());
+    assert!(!lease_of(&pool, "a", None).is_probe(), "other models go on");
+    assert_eq!(pool.acquire(Some(&chat)).unwrap().key_id().as_str(), "b");
+    probe.succeed();
+    assert!(!lease_of(&pool, "a", Some(&chat)).is_probe());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_a_model_that_nobody_knows_concerns_all() {
+    let pool = organisations();
+    lease_of(&pool, "c", None).fault(&fault(Scope::KeyModel), None);
+    assert_eq!(shown(&pool, "c").state, KeyState::RateLimited);
+    lease_of(&pool, "a", None).fault(&fault(Scope::AccountModel), None);
+    assert_eq!(shown(&pool, "b").state, KeyState::RateLimited);
+    assert_eq!(wait(&pool), Some(MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_counts_although_the_model_was_learned_only_from_the_answer() {
+    let pool = pool(&["a"]);
+    let chat = model("chat");
+    for _ in 0..3 {
+        lease(&pool).fault(&fault(Scope::KeyModel), Some(&chat));
+        assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(MINUTE));
+        advance(MINUTE).await;
+        pool.acquire(Some(&chat)).unwrap().succeed();
+        advance(SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_on_a_model_that_was_never_at_fault_is_one_strike() {
+    let pool = pool(&["a"]);
+    let chat = model("chat");
+    let leases: Vec<_> = (0..50).map(|_| pool.acquire(Some(&chat)).unwrap()).collect();
+    let unhinted = Fault::new(Reason::RateLimited, Scope::KeyModel);
+    leases.into_iter().for_each(|lease| drop(lease.fault(&unhinted, Some(&chat))));
+    assert!(exhausted(&pool, Some(&chat)).retry_after().unwrap() <= SECOND * 5 / 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_are_remembered_up_to_a_bound_and_the_one_at_fault_longest_ago_is_forgotten() {
+    let pool = builder().key(key("a")).max_models(2).build().unwrap();
+    let names = ["one", "two", "three"].map(model);
+    for name in &names {
+        pool.acquire(Some(name)).unwrap().fault(&fault(Scope::KeyModel), Some(name));
+        advance(SECOND).await;
+    }
+    assert_eq!(shown(&pool, "a").models.len(), 2);
+    assert!(pool.acquire(Some(&names[0])).is_ok(), "forgotten");
+    assert!(pool.acquire(Some(&names[1])).is_err());
+    assert!(pool.acquire(Some(&names[2])).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_at_fault_again_is_not_the_one_to_be_forgotten() {
+    let pool = builder().key(key("a")).max_models(2).build().unwrap();
+    let names = ["one", "two", "three"].map(model);
+    let late = pool.acquire(Some(&names[0])).unwrap();
+    for index in [0, 1] {
+        pool.acquire(Some(&names[index])).unwrap().fault(&fault(Scope::KeyModel), Some(&names[index]));
+        advance(SECOND).await;
+    }
+    late.fault(&fault(Scope::KeyModel), Some(&names[0]));
+    advance(SECOND).await;
+    pool.acquire(Some(&names[2])).unwrap().fault(&fault(Scope::KeyModel), Some(&names[2]));
+    assert!(pool.acquire(Some(&names[0])).is_err());
+    assert!(pool.acquire(Some(&names[1])).is_ok(), "forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_model_was_forgotten_meanwhile_still_counts() {
+    let pool = builder().key(key("a")).max_models(1).build().unwrap();
+    let (chat, other) = (model("chat"), model("other"));
+    pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
+    advance(MINUTE).await;
+    let probe = pool.acquire(Some(&chat)).unwrap();
+    assert!(probe.is_probe());
+    pool.acquire(Some(&other)).unwrap().fault(&fault(Scope::KeyModel), Some(&other));
+    probe.fault(&fault(Scope::KeyModel), Some(&chat));
+    assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_penalty_whose_model_was_forgotten_is_undone_in_peace() {
+    let pool = builder().key(key("a")).max_models(1).build().unwrap();
+    let (chat, other) = (model("chat"), model("other"));
+    let penalty = pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat)).unwrap();
+    pool.acquire(Some(&other)).unwrap().fault(&fault(Scope::KeyModel), Some(&other));
+    penalty.undo();
+    assert!(pool.acquire(Some(&chat)).is_ok());
+    assert!(pool.acquire(Some(&other)).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_of_no_model_is_a_bound_of_one() {
+    let pool = builder().key(key("a")).max_models(0).build().unwrap();
+    let chat = model("chat");
+    pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
+    assert!(pool.acquire(Some(&chat)).is_err());
+}
+
+// === accounts ===
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_one_account_are_benched_together_and_not_burnt_one_after_another() {
+    let pool = organisations();
+    lease_of(&pool, "a", None).fault(&fault(Scope::Account), None);
+    for _ in 0..10 {
+        assert_eq!(next(&pool), "c");
+    }
+    assert_eq!(shown(&pool, "b").state, KeyState::RateLimited);
+    assert_eq!(shown(&pool, "b").faults, 0, "only the key that was refused is counted");
+    assert_eq!(shown(&pool, "c").state, KeyState::Available);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_can_be_out_for_one_model_only() {
+    let pool = organisations();
+    let (chat, other) = (model("chat"), model("other"));
+    lease_of(&pool, "a", Some(&chat)).fault(&fault(Scope::AccountModel), Some(&chat));
+    for _ in 0..10 {
+        assert_eq!(pool.acquire(Some(&chat)).unwrap().key_id().as_str(), "c");
+    }
+    for name in ["a", "b", "c"] {
+        drop(lease_of(&pool, name, Some(&other)));
+        drop(lease_of(&pool, name, None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_without_an_account_share_no_limit() {
+    let pool = pool(&["a", "b"]);
+    fail(&pool, "a", &fault(Scope::Account));
+    assert_eq!(next(&pool), "b");
+    assert_eq!(shown(&pool, "a").account, None);
+}
+
+// === the true wait ===
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_is_that_of_the_key_that_is_usable_first_at_all_its_levels() {
+    let pool = organisations();
+    let chat = model("chat");
+    let limit = |scope, seconds| Fault::new(Reason::RateLimited, scope).retry_after(seconds * SECOND);
+    // a: 5 s itself, 40 s its account; b: 90 s for the model, 40 s its account; c: 30 s and 70 s.
+    let (a, b) = (lease_of(&pool, "a", None), lease_of(&pool, "b", Some(&chat)));
+    let (c, d) = (lease_of(&pool, "c", None), lease_of(&pool, "c", Some(&chat)));
+    let e = lease_of(&pool, "b", None);
+    a.fault(&limit(Scope::Key, 5), None);
+    b.fault(&limit(Scope::KeyModel, 90), Some(&chat));
+    c.fault(&limit(Scope::Key, 30), None);
+    d.fault(&limit(Scope::AccountModel, 70), Some(&chat));
+    e.fault(&limit(Scope::Account, 40), None);
+    assert_eq!(exhausted(&pool, None).retry_after(), Some(30 * SECOND), "c");
+    assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(40 * SECOND), "a, when its account is back");
+    assert_eq!(exhausted(&pool, Some(&model("other"))).retry_after(), Some(30 * SECOND));
+
+    advance(30 * SECOND).await;
+    assert_eq!(next(&pool), "c");
+    advance(10 * SECOND).await;
+    assert_eq!(pool.acquire(Some(&chat)).unwrap().key_id().as_str(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_no_wait_if_no_key_comes_back_by_itself() {
+    let pool = pool(&["a", "b"]);
+    fail(&pool, "a", &invalid());
+    advance(HOUR).await;
+    pool.disable(&id("b")).unwrap();
+    pool.reset(&id("a")).unwrap();
+    fail(&pool, "a", &invalid());
+    pool.enable(&id("b")).unwrap();
+    advance(2 * MINUTE).await;
+    fail(&pool, "b", &invalid());
+    let exhausted = exhausted(&pool, None);
+    assert_eq!(exhausted.retry_after(), None);
+    assert_eq!(exhausted.to_string(), "no usable key: replace, enable or reset the keys of the pool");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_key_has_no_part_in_the_wait() {
+    let pool = pool(&["a", "b"]);
+    fail(&pool, "a", &invalid());
+    fail(&pool, "b", &limit(MINUTE));
+    assert_eq!(wait(&pool), Some(MINUTE));
+    assert_eq!(exhausted(&pool, None).to_string(), "no usable key for 60s: add keys, or try again then");
+}
