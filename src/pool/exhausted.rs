@@ -6,17 +6,18 @@ use crate::clock::Timestamp;
 
 /// No key of the pool is usable now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no usable key{}", Until(.retry_after))]
+#[error("no usable key{}", Advice(self))]
 pub struct Exhausted {
     retry_after: Option<Duration>,
+    probing: bool,
 }
 
-struct Until<'a>(&'a Option<Duration>);
+struct Advice<'a>(&'a Exhausted);
 
 impl Exhausted {
-    pub(super) fn until(until: Option<u64>, now: Timestamp) -> Self {
+    pub(super) fn until(until: Option<u64>, probing: bool, now: Timestamp) -> Self {
         let wait = |until| Timestamp::from_unix_ms(until).saturating_since(now);
-        Self { retry_after: until.map(wait) }
+        Self { retry_after: until.map(wait), probing }
     }
 
     /// The true time until the first key becomes usable; `None` if none will by itself, or if that
@@ -24,13 +25,20 @@ impl Exhausted {
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
+
+    /// Whether a probe is out, whose success makes a key usable sooner.
+    pub const fn is_probing(&self) -> bool {
+        self.probing
+    }
 }
 
-impl std::fmt::Display for Until<'_> {
+impl std::fmt::Display for Advice<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(wait) => write!(f, " for {wait:?}: add keys, or try again then"),
-            None => f.write_str(": replace, enable or reset the keys of the pool"),
+        match (self.0.retry_after, self.0.probing) {
+            (Some(wait), false) => write!(f, " for {wait:?}: add keys, or try again then"),
+            (Some(wait), true) => write!(f, " for {wait:?}, or until the probe that is out succeeds"),
+            (None, true) => f.write_str(" until the probe that is out succeeds: try again in a moment"),
+            (None, false) => f.write_str(": replace, enable or reset the keys of the pool"),
         }
     }
 }

@@ -64,7 +64,7 @@ pub use self::stamp::StampError;
 
 use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
-use self::slot::{Admission, FOREVER, Pass};
+use self::slot::{Admission, FOREVER, Pass, State};
 use self::suspicion::Suspicion;
 use crate::clock::Timestamp;
 use crate::event::{self, Event};
@@ -87,6 +87,16 @@ struct Shared {
     set: ArcSwap<KeySet>,
     /// Whether the provider, and not its keys, is the culprit.
     suspicion: Suspicion,
+}
+
+/// When a key becomes usable.
+enum Outlook {
+    /// At this time.
+    At(u64),
+    /// As soon as the probe that is out succeeds.
+    Probing,
+    /// Not by itself.
+    Never,
 }
 
 /// What leave of all levels of a key looks like.
@@ -167,10 +177,16 @@ impl KeyPool {
     }
 
     fn exhausted(&self, set: &KeySet, lane: Option<&ModelLane>, now: Timestamp) -> Exhausted {
-        let until = |key| Place { set, model: lane, key }.usable_at(now.as_unix_ms());
-        let earliest = (0..set.keys.len()).filter_map(until).min();
-        let suspicion = || self.0.suspicion.next_probe(set);
-        Exhausted::until(earliest.or_else(suspicion), now)
+        let (mut earliest, mut probing) = (None, false);
+        for key in 0..set.keys.len() {
+            match (Place { set, model: lane, key }).outlook(now.as_unix_ms()) {
+                Outlook::At(until) => earliest = Some(earliest.map_or(until, |before| until.min(before))),
+                Outlook::Probing => probing = true,
+                Outlook::Never => {}
+            }
+        }
+        let earliest = earliest.or_else(|| self.0.suspicion.next_probe(set));
+        Exhausted::until(earliest, probing, now)
     }
 
     /// Whether any model was ever at fault: only then is it worth knowing a request's model beforehand.
@@ -235,15 +251,15 @@ fn hand_back(place: Place<'_>, passes: Passes, now: u64) {
 }
 
 impl Place<'_> {
-    /// When nothing but time stands between this key and a request: then, else `None`.
-    fn usable_at(self, now: u64) -> Option<u64> {
-        if self.key().is_disabled() {
-            return None;
-        }
+    fn outlook(self, now: u64) -> Outlook {
         let states = Level::ALL.map(|level| self.state(level));
-        let latest = states.iter().filter(|state| state.cause.is_some()).map(|state| state.until).max();
-        let probing = states.iter().any(|state| state.probing && state.until <= now);
-        let latest = latest.unwrap_or(0);
-        (!probing && latest != FOREVER).then_some(latest.max(now))
+        let waits = |state: &State| now < state.until && state.until < FOREVER;
+        if self.key().is_disabled() || states.iter().any(|state| state.until == FOREVER && !state.probing) {
+            Outlook::Never
+        } else if states.iter().any(|state| state.probing && !waits(state)) {
+            Outlook::Probing
+        } else {
+            Outlook::At(states.iter().fold(now, |latest, state| latest.max(state.until)))
+        }
     }
 }
