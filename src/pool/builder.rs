@@ -190,7 +190,7 @@ fn build_key(provider: &Provider, key: &ApiKey, id: KeyId, account: usize) -> Re
         account,
         tier: key.declared_tier(),
         weight: key.declared_weight(),
-        disabled: false.into(),
+        disabled: 0.into(),
         slot: Slot::default(),
         stats: Stats::default(),
         id,

@@ -14,7 +14,7 @@ use super::select::Rank;
 use super::slot::{FOREVER, Slot, State};
 use super::stats::Stats;
 use crate::key::{AccountId, KeyId, Secret, Tier};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) struct KeySet {
     pub(super) keys: Box<[Key]>,
@@ -33,8 +33,9 @@ pub(super) struct Key {
     pub(super) account: usize,
     pub(super) tier: Tier,
     pub(super) weight: NonZeroU32,
-    /// An operator said so; nothing but an operator undoes it.
-    pub(super) disabled: AtomicBool,
+    /// Since when an operator has it out of use, in milliseconds since the Unix epoch; zero: it is not.
+    /// Nothing but an operator undoes it.
+    pub(super) disabled: AtomicU64,
     pub(super) slot: Slot,
     pub(super) stats: Stats,
 }
@@ -100,7 +101,20 @@ fn deadline(place: Place<'_>, levels: [Level; 2]) -> Option<u64> {
 
 impl Key {
     pub(super) fn is_disabled(&self) -> bool {
+        self.disabled_since() != 0
+    }
+
+    pub(super) fn disabled_since(&self) -> u64 {
         self.disabled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_disabled(&self, disabled: bool, now: u64) {
+        if disabled {
+            // One that is disabled already has been so since then.
+            let _ = self.disabled.compare_exchange(0, now.max(1), Ordering::AcqRel, Ordering::Acquire);
+        } else {
+            self.disabled.store(0, Ordering::Release);
+        }
     }
 }
 
@@ -145,12 +159,24 @@ impl<'a> Place<'a> {
         let Some(slot) = self.slot(level) else { return };
         let members = &*self.set.accounts[self.key().account].members;
         match (level, self.model) {
-            (Level::Key, _) if self.key().is_disabled() => self.set.lane.close(&only(self.key), None),
-            (Level::Key, _) => self.set.lane.follow(slot, &only(self.key), now),
+            (Level::Key, _) => self.follow_key(slot, now),
             (Level::Account, _) => self.set.lane.follow(slot, members, now),
             (Level::KeyModel, Some(model)) => model.bits.follow(slot, &only(self.key), now),
             (Level::AccountModel, Some(model)) => model.bits.follow(slot, members, now),
             (Level::KeyModel | Level::AccountModel, None) => {}
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Looks at the switch again after closing, because an operator who turned it meanwhile has opened
+    /// the bit already.
+    fn follow_key(self, slot: &Slot, now: u64) {
+        if self.key().is_disabled() {
+            self.set.lane.close(&only(self.key), None);
+        }
+        if !self.key().is_disabled() {
+            self.set.lane.follow(slot, &only(self.key), now);
         }
     }
 }

@@ -4,7 +4,6 @@ use super::KeyPool;
 use super::key_set::{KeySet, Level, Place};
 use crate::clock::Timestamp;
 use crate::key::KeyId;
-use crate::sync::Ordering;
 
 /// No key of the pool has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,9 +50,10 @@ impl KeyPool {
 
     fn set_disabled(&self, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
+        let now = Timestamp::now().as_unix_ms();
         let place = Place { set: &set, model: None, key: find(&set, key)? };
-        place.key().disabled.store(disabled, Ordering::Release);
-        place.follow(Level::Key, Timestamp::now().as_unix_ms());
+        place.key().set_disabled(disabled, now);
+        place.follow(Level::Key, now);
         Ok(())
     }
 }

@@ -111,7 +111,10 @@ fn key_snapshot(
     let place = Place { set, model: None, key };
     let entry = place.key();
     let counts = entry.stats.counts();
-    let found = found(place, Level::OF_KEY, now);
+    let found = match timestamp(entry.disabled_since()) {
+        None => found(place, Level::OF_KEY, now),
+        since => Found { state: KeyState::Disabled, since, until: None },
+    };
     let models = lanes.iter().filter_map(|lane| {
         let place = Place { set, model: Some(lane), key };
         let found = self::found(place, Level::OF_MODEL, now);
@@ -127,7 +130,7 @@ fn key_snapshot(
         id: entry.id.clone(),
         account: set.accounts[entry.account].id.clone(),
         tier: entry.tier,
-        state: if entry.is_disabled() { KeyState::Disabled } else { found.state },
+        state: found.state,
         since: found.since,
         until: found.until,
         last_used: timestamp(counts.last_used),

@@ -1,0 +1,237 @@
+//! What an operator can do, and what an operator sees.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use tokio::time::advance;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::key::Tier;
+use tower_key_rotation::pool::{KeyPool, KeyState, PoolSnapshot};
+
+use self::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_frees_the_key_its_account_and_both_for_every_model() {
+    let pool = builder().key(key("a").account("org")).build().unwrap();
+    let chat = model("chat");
+    for scope in [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel] {
+        for reason in [Reason::RateLimited, Reason::QuotaExceeded, Reason::InvalidKey, Reason::Forbidden] {
+            pool.acquire(Some(&chat)).unwrap().fault(&Fault::new(reason, scope), Some(&chat));
+            assert!(pool.acquire(Some(&chat)).is_err(), "{reason} {scope}");
+            pool.reset(&id("a")).unwrap();
+            assert!(!pool.acquire(Some(&chat)).unwrap().is_probe(), "{reason} {scope}");
+            assert_eq!(shown(&pool, "a").state, KeyState::Available);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_voids_reports_of_attempts_that_began_before() {
+    let pool = pool(&["a"]);
+    let (one, late) = (lease(&pool), lease(&pool));
+    one.fault(&invalid(), None);
+    pool.reset(&id("a")).unwrap();
+    assert!(late.fault(&invalid(), None).is_none());
+    assert_eq!(next(&pool), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_starts_the_doubling_anew() {
+    let pool = pool(&["a"]);
+    for _ in 0..5 {
+        lease(&pool).fault(&unhinted(), None);
+        advance(wait(&pool).unwrap()).await;
+    }
+    pool.reset(&id("a")).unwrap();
+    lease(&pool).fault(&unhinted(), None);
+    assert!(wait(&pool).unwrap() <= SECOND * 5 / 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_of_one_leaves_the_others_out_and_a_reset_of_all_does_not() {
+    let pool = pool(&["a", "b", "c"]);
+    for name in ["a", "b", "c"] {
+        fail(&pool, name, &limit(MINUTE));
+    }
+    pool.reset(&id("b")).unwrap();
+    assert_eq!([next(&pool), next(&pool)], ["b", "b"]);
+    pool.reset_all();
+    let mut names = [next(&pool), next(&pool), next(&pool)];
+    names.sort();
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_key_is_used_by_nobody_until_it_is_enabled() {
+    let pool = pool(&["a", "b"]);
+    let running = lease_of(&pool, "a", None);
+    pool.disable(&id("a")).unwrap();
+    for _ in 0..5 {
+        assert_eq!(next(&pool), "b");
+    }
+    running.succeed();
+    pool.reset(&id("a")).unwrap();
+    pool.reset_all();
+    advance(DAY).await;
+    assert_eq!(next(&pool), "b");
+    pool.enable(&id("a")).unwrap();
+    let mut names = [next(&pool), next(&pool)];
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_enabled_in_the_state_it_was_in() {
+    let pool = pool(&["a", "b"]);
+    fail(&pool, "a", &limit(MINUTE));
+    pool.disable(&id("a")).unwrap();
+    advance(SECOND).await;
+    pool.enable(&id("a")).unwrap();
+    fail(&pool, "b", &limit(10 * MINUTE));
+    assert_eq!(wait(&pool), Some(MINUTE - SECOND));
+    pool.disable(&id("a")).unwrap();
+    assert_eq!(wait(&pool), Some(10 * MINUTE));
+    advance(MINUTE).await;
+    pool.enable(&id("a")).unwrap();
+    let probe = lease(&pool);
+    assert!(probe.is_probe() && probe.key_id().as_str() == "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_of_disabled_keys_has_no_wait() {
+    let pool = pool(&["a", "b"]);
+    pool.disable(&id("a")).unwrap();
+    pool.disable(&id("b")).unwrap();
+    assert_eq!(wait(&pool), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_probe_of_a_key_that_was_disabled_meanwhile_is_not_lost() {
+    let pool = pool(&["a"]);
+    lease(&pool).fault(&limit(SECOND), None);
+    advance(SECOND).await;
+    let probe = lease(&pool);
+    pool.disable(&id("a")).unwrap();
+    drop(probe);
+    pool.enable(&id("a")).unwrap();
+    assert!(lease(&pool).is_probe());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_unknown_is_an_error_that_says_where_names_are() {
+    let pool = pool(&["a"]);
+    for result in [pool.reset(&id("x")), pool.disable(&id("x")), pool.enable(&id("x"))] {
+        assert_eq!(result.unwrap_err().to_string(), "no key is named x: see the ids in the pool's snapshot");
+    }
+}
+
+// === pools ===
+
+#[tokio::test(start_paused = true)]
+async fn clones_are_one_pool_and_pools_share_nothing() {
+    let (one, other) = (pool(&["a"]), pool(&["a"]));
+    let clone = one.clone();
+    lease(&one).fault(&limit(MINUTE), None);
+    assert_eq!(wait(&clone), Some(MINUTE));
+    assert_eq!(next(&other), "a");
+    clone.reset_all();
+    assert_eq!(next(&one), "a");
+}
+
+// === snapshots ===
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_shows_every_state_with_its_times() {
+    let pool = builder()
+        .keys(["limited", "spent", "revoked", "refused", "off", "probed"].map(key))
+        .key(key("good").account("org").backup())
+        .build()
+        .unwrap();
+    fail(&pool, "probed", &limit(SECOND));
+    advance(SECOND).await;
+    let probe = lease_of(&pool, "probed", None);
+    let start = Timestamp::now();
+    let fault = |reason| Fault::new(reason, Scope::Key).retry_after(HOUR);
+    fail(&pool, "limited", &limit(MINUTE));
+    fail(&pool, "spent", &fault(Reason::QuotaExceeded));
+    fail(&pool, "revoked", &fault(Reason::InvalidKey));
+    fail(&pool, "refused", &fault(Reason::Forbidden));
+    pool.disable(&id("off")).unwrap();
+    advance(SECOND).await;
+    lease(&pool).succeed();
+
+    let snapshot = pool.snapshot();
+    assert_eq!((snapshot.provider.as_str(), snapshot.at), ("openai", Timestamp::now()));
+    let expected = [
+        ("limited", KeyState::RateLimited, Some(start), Some(start.saturating_add(MINUTE))),
+        ("spent", KeyState::QuotaExceeded, Some(start), Some(start.saturating_add(HOUR))),
+        ("revoked", KeyState::Invalid, Some(start), None),
+        ("refused", KeyState::Forbidden, Some(start), Some(start.saturating_add(HOUR))),
+        ("off", KeyState::Disabled, Some(start), None),
+        ("good", KeyState::Available, None, None),
+    ];
+    for (name, state, since, until) in expected {
+        let shown = shown(&pool, name);
+        assert_eq!((shown.state, shown.since, shown.until), (state, since, until), "{name}");
+        assert!(shown.models.is_empty());
+    }
+    assert_eq!(shown(&pool, "probed").state, KeyState::Probing);
+    drop(probe);
+
+    let good = shown(&pool, "good");
+    assert_eq!((good.tier, good.account.unwrap().as_str()), (Tier::Backup, "org"));
+    assert_eq!((good.calls, good.successes, good.faults), (1, 1, 0));
+    assert_eq!(good.last_used, Some(Timestamp::now()));
+    assert_eq!(shown(&pool, "off").last_used.is_none(), shown(&pool, "off").calls == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_counts_and_a_success_ends_the_row_of_faults() {
+    let pool = pool(&["a"]);
+    for _ in 0..3 {
+        lease(&pool).fault(&limit(SECOND), None);
+        advance(SECOND).await;
+    }
+    let before = shown(&pool, "a");
+    assert_eq!((before.calls, before.faults, before.consecutive_faults), (3, 3, 3));
+    lease(&pool).succeed();
+    drop(lease(&pool));
+    let after = shown(&pool, "a");
+    assert_eq!((after.calls, after.successes, after.faults, after.consecutive_faults), (5, 1, 3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_key_that_is_also_benched_has_no_end_to_show() {
+    let pool = pool(&["a"]);
+    lease(&pool).fault(&limit(MINUTE), None);
+    advance(SECOND).await;
+    pool.disable(&id("a")).unwrap();
+    let since = Timestamp::now();
+    advance(SECOND).await;
+    pool.disable(&id("a")).unwrap();
+    let shown = shown(&pool, "a");
+    assert_eq!((shown.state, shown.since, shown.until), (KeyState::Disabled, Some(since), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_survives_json_and_holds_no_secret() {
+    let pool = marked();
+    let chat = model("chat");
+    pool.acquire(Some(&chat))
+        .unwrap()
+        .fault(&Fault::new(Reason::QuotaExceeded, Scope::KeyModel), Some(&chat));
+    let snapshot = pool.snapshot();
+    let text = serde_json::to_string_pretty(&snapshot).unwrap();
+    assert_eq!(serde_json::from_str::<PoolSnapshot>(&text).unwrap(), snapshot);
+    assert!(text.contains("\"quota_exceeded\""), "{text}");
+    for text in [text, format!("{snapshot:?}"), format!("{snapshot:#?}")] {
+        assert!(!text.contains("MARKER"), "{text}");
+    }
+}
+
+fn marked() -> KeyPool {
+    let key = tower_key_rotation::ApiKey::new("sk-MARKER").unwrap();
+    builder().key(key).build().unwrap()
+}
