@@ -54,17 +54,20 @@ impl Lane {
 
     /// Brings the bits of a slot's keys in line with the slot.
     ///
-    /// Looks at the slot again after closing, because whoever freed it meanwhile has opened the bits
-    /// already and will not come back.
+    /// Looks at the slot again after closing, until it is what the bits were closed for: whoever changed
+    /// it meanwhile has seen to the bits already and will not come back, and the deadline may even have
+    /// been woken for.
     pub(crate) fn follow(&self, slot: &Slot, groups: &[Group], now: u64) {
-        let state = slot.state();
-        if state.is_closed(now) {
+        let mut state = slot.state();
+        while state.is_closed(now) {
             let timed = state.until > now && state.until < FOREVER;
             self.close(groups, timed.then_some(state.until));
+            let closed_for = std::mem::replace(&mut state, slot.state());
+            if state == closed_for {
+                return;
+            }
         }
-        if !slot.state().is_closed(now) {
-            self.open(groups);
-        }
+        self.open(groups);
     }
 
     /// These keys are not worth looking at before `until`; `None`: before they are [opened](Self::open).

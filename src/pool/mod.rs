@@ -227,8 +227,9 @@ fn admit(place: Place<'_>, now: u64) -> Option<Passes> {
     for level in Level::ALL {
         let Some(slot) = place.slot(level) else { continue };
         let Admission::Granted(pass) = slot.admit(now) else {
-            place.follow(level, now);
+            // Last, for the probes that are handed back show the key again.
             hand_back(place, passes, now);
+            place.follow(level, now);
             return None;
         };
         passes[level as usize] = pass;

@@ -1,0 +1,201 @@
+//! A lane and the slots it follows.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::pool::lane::{Lane, only};
+use crate::pool::slot::{Admission, Cause, FOREVER, Pass, Slot, State};
+
+const LIMIT: Cause = Cause::RateLimited;
+const LATER: u64 = 1_000;
+
+/// Two keys of one word.
+struct Keys {
+    lane: Lane,
+    slots: [Slot; 2],
+}
+
+impl Keys {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { lane: Lane::new(2), slots: [Slot::default(), Slot::default()] })
+    }
+
+    fn follow(&self, key: usize, now: u64) {
+        self.lane.follow(&self.slots[key], &only(key), now);
+    }
+
+    fn admit(&self, key: usize, now: u64) -> Option<Pass> {
+        let admission = self.slots[key].admit(now);
+        if !matches!(admission, Admission::Granted(Pass { probe: false, .. })) {
+            self.follow(key, now);
+        }
+        match admission {
+            Admission::Granted(pass) => Some(pass),
+            Admission::Benched(_) | Admission::Probing => None,
+        }
+    }
+
+    fn bench(&self, key: usize, pass: Pass, now: u64, until: u64) {
+        self.slots[key].bench(pass, LIMIT, now, |_| until);
+        self.follow(key, now);
+    }
+
+    fn reset(&self, key: usize, now: u64) {
+        self.slots[key].reset(now);
+        self.follow(key, now);
+    }
+
+    fn hand_back(&self, key: usize, pass: Pass, now: u64) {
+        self.slots[key].hand_back(pass);
+        self.follow(key, now);
+    }
+
+    fn wake(&self, now: u64) {
+        self.lane.wake(now, |key| match self.slots.get(key)?.state() {
+            State { cause: None, .. } => Some(0),
+            State { probing: true, .. } | State { until: FOREVER, .. } => None,
+            State { until, .. } => Some(until),
+        });
+    }
+
+    /// After everybody is done, a key that is usable is found.
+    fn no_key_is_lost(&self) {
+        self.wake(LATER);
+        for (key, slot) in self.slots.iter().enumerate() {
+            let shown = self.lane.word(0) & (1 << key) != 0;
+            assert!(shown || slot.state().is_closed(LATER), "key {key}: {:?}", slot.state());
+        }
+    }
+}
+
+/// Every order of the steps of two threads and of the caller's, up to so many preemptions.
+fn orders(scenario: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = None;
+    builder.check(scenario);
+}
+
+fn with(keys: &Arc<Keys>, work: impl FnOnce(&Keys) + Send + 'static) -> thread::JoinHandle<()> {
+    let keys = Arc::clone(keys);
+    thread::spawn(move || work(&keys))
+}
+
+#[test]
+fn a_key_benched_while_others_wake_is_not_lost() {
+    orders(|| {
+        let keys = Keys::new();
+        let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
+        keys.bench(0, passes[0], 1, 10);
+        let other = with(&keys, |keys| keys.wake(10));
+        keys.bench(1, passes[1], 9, 20);
+        other.join().unwrap();
+        keys.no_key_is_lost();
+    });
+}
+
+#[test]
+fn a_bench_that_ends_before_the_one_known_is_not_slept_through() {
+    orders(|| {
+        let keys = Keys::new();
+        let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
+        keys.bench(0, passes[0], 1, 20);
+        let other = with(&keys, |keys| keys.wake(20));
+        keys.bench(1, passes[1], 9, 10);
+        other.join().unwrap();
+        keys.no_key_is_lost();
+    });
+}
+
+#[test]
+fn two_who_wake_lose_nothing() {
+    orders(|| {
+        let keys = Keys::new();
+        let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
+        keys.bench(0, passes[0], 1, 10);
+        keys.bench(1, passes[1], 1, 20);
+        let other = with(&keys, |keys| keys.wake(10));
+        keys.wake(20);
+        other.join().unwrap();
+        keys.no_key_is_lost();
+    });
+}
+
+#[test]
+fn a_reset_during_a_bench_leaves_the_key_usable() {
+    orders(|| {
+        let keys = Keys::new();
+        let pass = keys.admit(0, 1).unwrap();
+        let other = with(&keys, |keys| keys.reset(0, 2));
+        keys.bench(0, pass, 2, FOREVER);
+        other.join().unwrap();
+        let shown = keys.lane.word(0) & 1 == 1;
+        assert!(shown || keys.slots[0].state().is_closed(LATER));
+    });
+}
+
+#[test]
+fn a_key_whose_probe_fails_while_another_looks_at_it_is_not_lost() {
+    orders(|| {
+        let keys = Keys::new();
+        let pass = keys.admit(0, 1).unwrap();
+        keys.bench(0, pass, 1, 10);
+        keys.wake(10);
+        let probe = keys.admit(0, 10).unwrap();
+        // Looks while the probe is out, and may sleep for longer than the new bench lasts.
+        let other = with(&keys, |keys| {
+            keys.admit(0, 10);
+        });
+        keys.bench(0, probe, 11, 20);
+        keys.wake(20);
+        other.join().unwrap();
+        keys.no_key_is_lost();
+    });
+}
+
+#[test]
+fn a_probe_that_is_handed_back_while_another_looks_is_not_lost() {
+    orders(|| {
+        let keys = Keys::new();
+        let pass = keys.admit(0, 1).unwrap();
+        keys.bench(0, pass, 1, 10);
+        keys.wake(10);
+        let probe = keys.admit(0, 10).unwrap();
+        let other = with(&keys, |keys| {
+            if let Some(pass) = keys.admit(0, 10) {
+                keys.hand_back(0, pass, 10);
+            }
+        });
+        keys.hand_back(0, probe, 10);
+        other.join().unwrap();
+        keys.no_key_is_lost();
+        assert!(keys.admit(0, LATER).is_some_and(|pass| pass.probe));
+    });
+}
+
+#[test]
+fn a_key_whose_account_is_probed_while_others_wake_is_not_lost() {
+    orders(|| {
+        // One bit that two slots close: the key's own until 10, and its account's.
+        let keys = Keys::new();
+        let deadline = |keys: &Keys| {
+            let states = [keys.slots[0].state(), keys.slots[1].state()];
+            let timeless = states.iter().any(|state| state.probing || state.until == FOREVER);
+            (!timeless).then(|| states[0].until.max(states[1].until))
+        };
+        let wake = move |keys: &Keys, now| keys.lane.wake(now, |key| (key == 0).then(|| deadline(keys))?);
+        let bit = only(0);
+        let passes = [0, 1].map(|slot| keys.admit(slot, 1).unwrap());
+        keys.slots[1].bench(passes[1], LIMIT, 1, |_| 5);
+        let Admission::Granted(probe) = keys.slots[1].admit(5) else { panic!("due") };
+        keys.lane.follow(&keys.slots[1], &bit, 5);
+        keys.bench(0, passes[0], 5, 10);
+
+        let other = with(&keys, move |keys| wake(keys, 10));
+        keys.slots[1].bench(probe, LIMIT, 9, |_| 20);
+        keys.lane.follow(&keys.slots[1], &bit, 9);
+        wake(&keys, 20);
+        other.join().unwrap();
+        wake(&keys, LATER);
+        assert_eq!(keys.lane.word(0) & 1, 1);
+    });
+}

@@ -1,0 +1,7 @@
+//! The sources under test.
+#![allow(dead_code, reason = "the pool uses all of it")]
+
+#[path = "../../../src/pool/lane.rs"]
+pub(crate) mod lane;
+#[path = "../../../src/pool/slot.rs"]
+pub(crate) mod slot;

@@ -1,0 +1,129 @@
+//! One slot.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::pool::slot::{Admission, Cause, Pass, Slot, State};
+
+const LIMIT: Cause = Cause::RateLimited;
+
+fn shared() -> Arc<Slot> {
+    Arc::new(Slot::default())
+}
+
+/// A slot whose bench ended at 10.
+fn due() -> Arc<Slot> {
+    let slot = shared();
+    slot.bench(pass(&slot), LIMIT, 1, |_| 10);
+    slot
+}
+
+/// What a lease that begins now is given.
+fn pass(slot: &Slot) -> Pass {
+    match slot.admit(0) {
+        Admission::Granted(pass) => pass,
+        Admission::Benched(_) | Admission::Probing => panic!("not free"),
+    }
+}
+
+fn probe(slot: &Slot) -> Option<Pass> {
+    match slot.admit(10) {
+        Admission::Granted(pass) => Some(pass),
+        Admission::Benched(_) | Admission::Probing => None,
+    }
+}
+
+#[test]
+fn of_all_who_ask_after_a_cooldown_one_is_the_probe() {
+    loom::model(|| {
+        let slot = due();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let slot = Arc::clone(&slot);
+                thread::spawn(move || probe(&slot))
+            })
+            .collect();
+        let mine = probe(&slot);
+        let theirs = others.into_iter().map(|other| other.join().unwrap());
+        let granted: Vec<_> = theirs.chain([mine]).flatten().collect();
+        assert_eq!(granted.len(), 1);
+        assert!(granted[0].probe);
+    });
+}
+
+#[test]
+fn a_probe_that_is_handed_back_is_granted_to_one_other() {
+    loom::model(|| {
+        let slot = due();
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || {
+            let pass = probe(&other)?;
+            other.hand_back(pass);
+            Some(())
+        });
+        if let Some(pass) = probe(&slot) {
+            slot.hand_back(pass);
+        }
+        other.join().unwrap();
+        assert!(probe(&slot).is_some());
+        assert!(probe(&slot).is_none());
+    });
+}
+
+#[test]
+fn of_two_cooldowns_the_longer_counts() {
+    loom::model(|| {
+        let slot = shared();
+        let (one, two) = (pass(&slot), pass(&slot));
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || other.bench(one, LIMIT, 1, |_| 30));
+        slot.bench(two, LIMIT, 1, |_| 20);
+        other.join().unwrap();
+        let State { until, strikes, .. } = slot.state();
+        assert_eq!((until, strikes), (30, 1));
+    });
+}
+
+#[test]
+fn a_failed_probe_never_shortens_a_late_report() {
+    loom::model(|| {
+        let slot = shared();
+        let (one, late) = (pass(&slot), pass(&slot));
+        slot.bench(one, LIMIT, 1, |_| 10);
+        let probe = probe(&slot).unwrap();
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || other.bench(late, LIMIT, 11, |_| 30));
+        slot.bench(probe, LIMIT, 11, |_| 20);
+        other.join().unwrap();
+        let State { until, strikes, probing, .. } = slot.state();
+        assert_eq!((until, strikes, probing), (30, 2, false));
+    });
+}
+
+#[test]
+fn a_reset_voids_the_news_of_a_probe() {
+    loom::model(|| {
+        let slot = due();
+        let probe = probe(&slot).unwrap();
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || other.reset(11));
+        slot.bench(probe, LIMIT, 11, |_| 30);
+        other.join().unwrap();
+        assert_eq!(slot.state().cause, None);
+    });
+}
+
+#[test]
+fn an_undone_bench_leaves_what_others_reported() {
+    loom::model(|| {
+        let slot = shared();
+        let (one, late) = (pass(&slot), pass(&slot));
+        let benched = slot.bench(one, LIMIT, 1, |_| 20);
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || other.bench(late, LIMIT, 1, |_| 30));
+        slot.undo(benched, 2);
+        other.join().unwrap();
+        let state = slot.state();
+        assert!(state.cause.is_none() || state.until == 30, "{state:?}");
+    });
+}
