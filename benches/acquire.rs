@@ -1,0 +1,133 @@
+//! What a lease costs: acquiring one and dropping it, with the clock read that belongs to it.
+//!
+//! By number of keys, by share of keys that are cooling, and by threads; with two threads the time is
+//! that of one thread's lease while the other does the same.
+#![expect(clippy::unwrap_used, reason = "a benchmark may stop")]
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use tokio::time::Instant;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::key::ApiKey;
+use tower_key_rotation::pool::{KeyPool, Lease};
+use tower_key_rotation::provider::{ModelId, Provider};
+
+const KEYS: [usize; 4] = [1, 64, 1_024, 10_000];
+/// In thousandths.
+const COOLING: [usize; 3] = [0, 500, 999];
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A pool of which a share is cooling for a day, the usable keys spread evenly.
+fn pool(keys: usize, cooling: usize) -> KeyPool {
+    let key = |n| ApiKey::new(format!("sk-{n}")).unwrap().id(format!("key-{n}"));
+    let pool = KeyPool::builder(Provider::openai()).keys((0..keys).map(key)).build().unwrap();
+    let fault = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY);
+    let leases: Vec<Lease> = (0..keys).map(|_| pool.acquire(None).unwrap()).collect();
+    for (n, lease) in leases.into_iter().enumerate() {
+        let usable = (n * (1_000 - cooling)) / 1_000 != ((n + 1) * (1_000 - cooling)) / 1_000;
+        if !usable && n > 0 {
+            lease.fault(&fault, None);
+        }
+    }
+    pool
+}
+
+fn run(pool: &KeyPool, model: Option<&ModelId>, times: u64) {
+    for _ in 0..times {
+        drop(black_box(pool.acquire(model)));
+    }
+}
+
+/// The time in which each of the threads has acquired so many leases.
+fn together(pool: &KeyPool, threads: usize, times: u64) -> Duration {
+    let barrier = Barrier::new(threads + 1);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    run(pool, None, times);
+                })
+            })
+            .collect();
+        barrier.wait();
+        let start = Instant::now();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        Instant::now().saturating_duration_since(start)
+    })
+}
+
+fn acquire(criterion: &mut Criterion) {
+    for threads in [1, 2] {
+        let mut group = criterion.benchmark_group(format!("acquire/{threads} threads"));
+        for keys in KEYS {
+            for cooling in COOLING {
+                let name = format!("{}% cooling", cooling as f64 / 10.0);
+                let pool = pool(keys, cooling);
+                group.bench_function(BenchmarkId::new(name, keys), |bencher| {
+                    bencher.iter_custom(|times| match threads {
+                        1 => {
+                            let start = Instant::now();
+                            run(&pool, None, times);
+                            Instant::now().saturating_duration_since(start)
+                        }
+                        _ => together(&pool, threads, times),
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+/// With the model known, and the key benched for another one.
+fn acquire_for_a_model(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("acquire/for a model");
+    let (model, other) = (ModelId::from("gpt-chat"), ModelId::from("gpt-other"));
+    for keys in KEYS {
+        let pool = pool(keys, 0);
+        let fault = Fault::new(Reason::QuotaExceeded, Scope::KeyModel).retry_after(DAY);
+        for model in [&model, &other] {
+            let lease = pool.acquire(Some(model)).unwrap();
+            lease.fault(&fault, Some(model));
+        }
+        let model = ModelId::from(if keys == 1 { "gpt-third" } else { model.as_str() });
+        group.bench_function(BenchmarkId::from_parameter(keys), |bencher| {
+            bencher.iter_custom(|times| {
+                let start = Instant::now();
+                run(&pool, Some(&model), times);
+                Instant::now().saturating_duration_since(start)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// No key is usable: what it costs to find out, and when that changes.
+fn exhausted(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("exhausted");
+    for keys in KEYS {
+        let pool = pool(keys, 1_000);
+        let last = pool.acquire(None).unwrap();
+        last.fault(&Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY), None);
+        group.bench_function(BenchmarkId::from_parameter(keys), |bencher| {
+            bencher.iter(|| black_box(pool.acquire(None).is_err()));
+        });
+    }
+    group.finish();
+}
+
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(30)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .without_plots()
+}
+
+criterion_group! { name = benches; config = short(); targets = acquire, acquire_for_a_model, exhausted }
+criterion_main!(benches);
