@@ -11,7 +11,7 @@ use super::key_set::{Key, KeySet};
 use super::slot::Slot;
 use super::stats::Stats;
 use super::suspicion::Suspicion;
-use super::{Cooldowns, KeyPool, Selection, Shared};
+use super::{Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::key::{AccountId, ApiKey, Discovery, InvalidSecret, KeyId};
 use crate::provider::Provider;
 
@@ -133,18 +133,18 @@ impl KeyPoolBuilder {
         if keys.is_empty() {
             return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
         }
-        let set = key_set(&provider, keys, max_models)?;
+        let common = Arc::new(Common { provider, selection, cooldowns });
+        let set = key_set(&common, keys, max_models)?;
         Ok(KeyPool(Arc::new(Shared {
-            provider,
-            selection,
-            cooldowns,
+            common,
             set: ArcSwap::from_pointee(set),
             suspicion: Suspicion::default(),
         })))
     }
 }
 
-fn key_set(provider: &Provider, keys: Vec<ApiKey>, max_models: usize) -> Result<KeySet, BuildError> {
+fn key_set(common: &Arc<Common>, keys: Vec<ApiKey>, max_models: usize) -> Result<KeySet, BuildError> {
+    let provider = &common.provider;
     let mut secrets = HashMap::new();
     let mut ids = HashMap::new();
     let mut numbers: HashMap<AccountId, usize> = HashMap::new();
@@ -162,7 +162,7 @@ fn key_set(provider: &Provider, keys: Vec<ApiKey>, max_models: usize) -> Result<
         let account = number(key.declared_account(), &mut numbers, &mut accounts);
         built.push(build_key(provider, &key, id, account)?);
     }
-    Ok(KeySet::new(built, accounts, max_models))
+    Ok(KeySet::new(Arc::clone(common), built, accounts, max_models))
 }
 
 /// The number of an account: the one its name has, or the next.

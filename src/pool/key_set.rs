@@ -5,9 +5,11 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::Common;
 use super::lane::{Group, Lane, group, only};
 use super::models::{ModelLane, ModelLanes};
 use super::select::Rank;
@@ -17,6 +19,7 @@ use crate::key::{AccountId, KeyId, Secret, Tier};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) struct KeySet {
+    pub(super) common: Arc<Common>,
     pub(super) keys: Box<[Key]>,
     pub(super) accounts: Box<[Account]>,
     /// What is closed for every model.
@@ -154,6 +157,11 @@ impl<'a> Place<'a> {
         self.slot(level).map_or_else(State::default, Slot::state)
     }
 
+    /// Whether no level refuses the key, as far as can be told without asking for leave.
+    pub(super) fn is_open(self, now: u64) -> bool {
+        !self.key().is_disabled() && !Level::ALL.iter().any(|level| self.state(*level).is_closed(now))
+    }
+
     /// Brings the lane in line with the slot of a level.
     pub(super) fn follow(self, level: Level, now: u64) {
         let Some(slot) = self.slot(level) else { return };
@@ -185,7 +193,12 @@ impl Place<'_> {
 
 impl KeySet {
     /// `accounts` are numbered as the keys say; `models` is how many model lanes there may be.
-    pub(super) fn new(keys: Vec<Key>, accounts: Vec<Option<AccountId>>, models: usize) -> Self {
+    pub(super) fn new(
+        common: Arc<Common>,
+        keys: Vec<Key>,
+        accounts: Vec<Option<AccountId>>,
+        models: usize,
+    ) -> Self {
         let mut members = vec![Vec::new(); accounts.len()];
         for (index, key) in keys.iter().enumerate() {
             members[key.account].push(index);
@@ -196,6 +209,7 @@ impl KeySet {
             members: group(members),
         });
         Self {
+            common,
             accounts: accounts.collect(),
             lane: Lane::new(keys.len()),
             models: ModelLanes::new(models),

@@ -10,7 +10,7 @@ use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::slot::{Benched, Cause, FOREVER, Pass, State};
 use super::suspicion::Suspicion;
-use super::{KeyPool, Passes, StampError, hand_back};
+use super::{Passes, StampError, hand_back};
 use crate::classify::{Fault, Reason, Scope};
 use crate::clock::Timestamp;
 use crate::event::Event;
@@ -23,7 +23,6 @@ use crate::provider::ModelId;
 /// nobody knows: no key is blamed, and a probe is handed on to the next.
 #[must_use = "a lease that is dropped at once uses no key"]
 pub struct Lease {
-    pool: KeyPool,
     set: Arc<KeySet>,
     lane: Option<Arc<ModelLane>>,
     key: usize,
@@ -46,14 +45,13 @@ pub struct Penalty {
 
 impl Lease {
     pub(super) fn new(
-        pool: KeyPool,
         set: Arc<KeySet>,
         lane: Option<Arc<ModelLane>>,
         (key, passes): (usize, Passes),
         now: Timestamp,
     ) -> Self {
         set.keys[key].stats.called(now.as_unix_ms());
-        Self { pool, set, lane, key, passes, began: now }
+        Self { set, lane, key, passes, began: now }
     }
 
     /// The name of the key.
@@ -78,7 +76,7 @@ impl Lease {
     /// If the provider does not own the origin of `uri`, or the URL can't take the key. The request must
     /// not be sent then.
     pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
-        let provider = self.pool.provider();
+        let provider = &self.set.common.provider;
         if !provider.allows(uri) {
             return Err(StampError::foreign(provider, uri));
         }
@@ -122,7 +120,7 @@ impl Lease {
         self.prove_valid(cause, now);
         let pass = self.take(level);
         let place = self.place();
-        let until = |strikes| self.pool.0.cooldowns.until(cause, fault.wait(), strikes, now);
+        let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
         place.follow(level, now.as_unix_ms());
         place.key().stats.failed();
@@ -211,12 +209,12 @@ impl Lease {
             Suspicion::lift(&self.set, now.as_unix_ms());
         }
         let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
-        self.pool.emit(&Event::Recovered { key: self.key_id(), model });
+        self.set.common.emit(&Event::Recovered { key: self.key_id(), model });
     }
 
     fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
         let key = self.key_id();
-        self.pool.emit(&match fault.reason() {
+        self.set.common.emit(&match fault.reason() {
             Reason::InvalidKey => Event::InvalidKey { key, fault },
             _ => Event::CooledDown { key, model, fault, wait: penalty.wait() },
         });
@@ -233,9 +231,9 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, set: _, lane: _, key: _, passes: _, began } = self;
+        let Self { set, lane: _, key: _, passes: _, began } = self;
         f.debug_struct("Lease")
-            .field("provider", &pool.provider().name())
+            .field("provider", &set.common.provider.name())
             .field("key", self.key_id())
             .field("probe", &self.is_probe())
             .field("began", began)

@@ -80,9 +80,7 @@ use crate::provider::{ModelId, Provider};
 pub struct KeyPool(Arc<Shared>);
 
 struct Shared {
-    provider: Provider,
-    selection: Selection,
-    cooldowns: Cooldowns,
+    common: Arc<Common>,
     /// The present keys; a lease keeps the set it came from.
     set: ArcSwap<KeySet>,
     /// Whether the provider, and not its keys, is the culprit.
@@ -97,6 +95,14 @@ enum Outlook {
     Probing,
     /// Not by itself.
     Never,
+}
+
+/// What all key sets of a pool have in common. A lease has it from its set, so that it holds on to one
+/// thing and not to two, which every thread would have to count.
+struct Common {
+    provider: Provider,
+    selection: Selection,
+    cooldowns: Cooldowns,
 }
 
 /// What leave of all levels of a key looks like.
@@ -122,7 +128,7 @@ impl KeyPool {
 
     /// The provider whose keys these are.
     pub fn provider(&self) -> &Provider {
-        &self.0.provider
+        &self.0.common.provider
     }
 
     /// The right to use one key for one attempt, now.
@@ -151,14 +157,14 @@ impl KeyPool {
 
         set.wake(lane.as_deref(), now_ms);
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, now_ms))?;
-        let taken = select::find(self.0.selection, &set, lane.as_deref(), |place| {
+        let taken = select::find(self.0.common.selection, &set, lane.as_deref(), |place| {
             take(place).map(|passes| (place.key, passes))
         });
         let taken = match taken {
             Some(taken) => taken,
             None => self.last_resort(&set, lane.as_deref(), untried, now)?,
         };
-        Ok(Lease::new(self.clone(), set, lane, taken, now))
+        Ok(Lease::new(set, lane, taken, now))
     }
 
     /// What is left when no lane shows a usable key: one that the lanes have missed, or a probe of keys
@@ -170,8 +176,9 @@ impl KeyPool {
         untried: impl Fn(&Place<'_>) -> bool,
         now: Timestamp,
     ) -> Result<(usize, Passes), Exhausted> {
-        let take = |place: Place<'_>| untried(&place).then(|| admit(place, now.as_unix_ms()))?;
-        let missed = select::find_anywhere(set, lane, |place| Some((place.key, take(place)?)));
+        let now_ms = now.as_unix_ms();
+        let take = |place: Place<'_>| untried(&place).then(|| admit(place, now_ms))?;
+        let missed = select::find_anywhere(set, lane, now_ms, |place| Some((place.key, take(place)?)));
         let probe = || self.0.suspicion.probe(set, lane, &untried, now);
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, now))
     }
@@ -202,13 +209,20 @@ impl KeyPool {
     }
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
-        event::emit(self.0.provider.name(), event);
+        self.0.common.emit(event);
+    }
+}
+
+impl Common {
+    fn emit(&self, event: &Event<'_>) {
+        event::emit(self.provider.name(), event);
     }
 }
 
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { provider, selection, cooldowns: _, set, suspicion: _ } = &*self.0;
+        let Shared { common, set, suspicion: _ } = &*self.0;
+        let Common { provider, selection, cooldowns: _ } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())
             .field("selection", selection)

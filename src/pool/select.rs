@@ -42,6 +42,17 @@ struct Start {
     turn: Option<u64>,
 }
 
+/// The words from the one with a key on, round to it again, each with the bits to look at.
+struct Round {
+    word: usize,
+    mask: u64,
+    /// Words that are still to come; the first comes twice.
+    left: usize,
+    words: usize,
+    /// The bits before the key, for when its word comes again.
+    rest: u64,
+}
+
 /// How often a closed key is passed over by its turn before the lane is searched instead: enough to keep
 /// the shares of the others, too few to matter.
 const PASSES: usize = 8;
@@ -59,7 +70,7 @@ pub(super) fn find<T>(
             rank.bits[word] & model & set.lane.word(word)
         };
         let start = rank.start(selection, open);
-        for (word, mask) in from(start.key, rank.bits.len()) {
+        for (word, mask) in Round::new(start.key, rank.bits.len()) {
             let mut open = open(word) & mask;
             while open != 0 {
                 let key = word * WORD + open.trailing_zeros() as usize;
@@ -74,23 +85,37 @@ pub(super) fn find<T>(
     None
 }
 
-/// Shows every key to `take`, whatever the lanes say: when they show none, or are not to be believed.
+/// Shows every key that is open to `take`, whatever the lanes say: when they show none.
 pub(super) fn find_anywhere<T>(
     set: &KeySet,
     model: Option<&ModelLane>,
+    now: u64,
     take: impl FnMut(Place<'_>) -> Option<T>,
 ) -> Option<T> {
-    (0..set.keys.len()).map(|key| Place { set, model, key }).find_map(take)
+    let places = (0..set.keys.len()).map(|key| Place { set, model, key });
+    places.filter(|place| place.is_open(now)).find_map(take)
 }
 
-/// The words from the one with `key` on, round to it again, each with the bits to look at.
-fn from(key: usize, words: usize) -> impl Iterator<Item = (usize, u64)> {
-    let first = if key / WORD < words { key / WORD } else { 0 };
-    let from_key = if key / WORD < words { u64::MAX << (key % WORD) } else { u64::MAX };
-    let head = (words > 0).then_some((first, from_key));
-    let rest = (first + 1..words).chain(0..first).map(|word| (word, u64::MAX));
-    let tail = (words > 0).then_some((first, !from_key));
-    head.into_iter().chain(rest).chain(tail)
+// === impl Round ===
+
+impl Round {
+    fn new(key: usize, words: usize) -> Self {
+        let (word, shift) = if key / WORD < words { (key / WORD, key % WORD) } else { (0, 0) };
+        let mask = u64::MAX << shift;
+        Self { word, mask, left: if words == 0 { 0 } else { words + 1 }, words, rest: !mask }
+    }
+}
+
+impl Iterator for Round {
+    type Item = (usize, u64);
+
+    fn next(&mut self) -> Option<(usize, u64)> {
+        self.left = self.left.checked_sub(1)?;
+        let shown = (self.word, self.mask);
+        self.word = if self.word + 1 == self.words { 0 } else { self.word + 1 };
+        self.mask = if self.left == 1 { self.rest } else { u64::MAX };
+        Some(shown)
+    }
 }
 
 // === impl Rank ===
@@ -136,10 +161,19 @@ impl Rank {
     /// key has one turn, the round goes on behind the key that was taken.
     fn go_on_behind(&self, key: usize, start: &Start) {
         let Some(turn) = start.turn.filter(|_| self.level && key != start.key) else { return };
-        let Ok(place) = self.turns.binary_search(&(key as u32)) else { return };
+        let Some(place) = self.place(key) else { return };
         let behind = place as u64 + 1;
         // Whoever moved the cursor meanwhile may keep it: a turn more or less harms nobody.
         let _ = self.cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The turn of a key where each has one: its number, if there is no gap before it.
+    fn place(&self, key: usize) -> Option<usize> {
+        let number = key as u32;
+        if self.turns.get(key) == Some(&number) {
+            return Some(key);
+        }
+        self.turns.binary_search(&number).ok()
     }
 }
 
@@ -173,13 +207,13 @@ mod tests {
     fn every_bit_is_shown_once() {
         for (key, words) in [(0, 1), (5, 1), (63, 1), (64, 1), (70, 3), (0, 3), (191, 3), (500, 3)] {
             let mut seen = vec![0_u64; words];
-            for (word, mask) in from(key, words) {
+            for (word, mask) in Round::new(key, words) {
                 assert_eq!(seen[word] & mask, 0, "{key} of {words}");
                 seen[word] |= mask;
             }
             assert!(seen.iter().all(|word| *word == u64::MAX), "{key} of {words}");
         }
-        assert_eq!(from(3, 0).count(), 0);
+        assert_eq!(Round::new(3, 0).count(), 0);
     }
 
     #[test]

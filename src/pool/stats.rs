@@ -27,7 +27,10 @@ pub(super) struct Counts {
 impl Stats {
     pub(super) fn called(&self, now: u64) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.last_used.fetch_max(now, Ordering::Relaxed);
+        // Most calls share their millisecond with another; what is written rarely is read cheaply.
+        if self.last_used.load(Ordering::Relaxed) < now {
+            self.last_used.fetch_max(now, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn succeeded(&self) {
