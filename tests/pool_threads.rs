@@ -1,0 +1,142 @@
+//! Many threads at one pool.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::pool::{Cooldowns, KeyPool, KeyState, Lease};
+use tower_key_rotation::provider::ModelId;
+
+use self::support::*;
+
+const THREADS: usize = 4;
+const ROUNDS: usize = 4_000;
+const KEYS: usize = 8;
+
+fn crowd() -> KeyPool {
+    let keys = (0..KEYS).map(|n| key(&n.to_string()).account(format!("org-{}", n / 2)));
+    let cooldowns = Cooldowns::default().quota_clamp(Duration::from_millis(2));
+    builder().keys(keys).cooldowns(cooldowns).max_models(2).build().unwrap()
+}
+
+/// Settles a lease in a random way, with benches that are over at once or never.
+fn settle(pool: &KeyPool, lease: Lease, model: Option<&ModelId>) {
+    let scopes = [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel, Scope::Provider];
+    let scope = scopes[fastrand::usize(..scopes.len())];
+    let millisecond = Duration::from_millis(1);
+    match fastrand::u8(..10) {
+        0..=2 => drop(lease),
+        3..=5 => lease.succeed(),
+        6 | 7 => drop(lease.fault(&Fault::new(Reason::RateLimited, scope).retry_after(millisecond), model)),
+        8 => {
+            let penalty =
+                lease.fault(&Fault::new(Reason::QuotaExceeded, scope).retry_after(millisecond), model);
+            penalty.into_iter().for_each(tower_key_rotation::pool::Penalty::undo);
+        }
+        _ => {
+            let name = lease.key_id().clone();
+            drop(lease.fault(&Fault::new(Reason::InvalidKey, scope), model));
+            match fastrand::u8(..4) {
+                0 => pool.disable(&name).unwrap(),
+                1 => pool.enable(&name).unwrap(),
+                2 => pool.reset(&name).unwrap(),
+                _ => pool.reset_all(),
+            }
+        }
+    }
+}
+
+fn work(pool: &KeyPool) {
+    let models = ["one", "two", "three"].map(model);
+    for _ in 0..ROUNDS {
+        let model = models.get(fastrand::usize(..4));
+        let Ok(lease) = pool.acquire(model) else {
+            let exhausted = pool.snapshot();
+            assert_eq!(exhausted.keys.len(), KEYS);
+            if fastrand::u8(..8) == 0 {
+                exhausted.keys.iter().for_each(|key| pool.enable(&key.id).unwrap());
+                pool.reset_all();
+            }
+            continue;
+        };
+        settle(pool, lease, model);
+    }
+}
+
+/// Every key is given out, and none as a probe.
+fn assert_all_usable(pool: &KeyPool, model: Option<&ModelId>) {
+    let leases: Vec<_> = (0..KEYS).map(|_| pool.acquire(model).unwrap()).collect();
+    let mut names: Vec<_> = leases.iter().map(|lease| lease.key_id().clone()).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), KEYS, "{names:?}");
+    assert!(leases.iter().all(|lease| !lease.is_probe()));
+}
+
+#[test]
+fn whatever_threads_do_to_a_pool_a_reset_makes_all_of_it_usable() {
+    for _ in 0..3 {
+        let pool = crowd();
+        thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(|| work(&pool)))));
+        let stuck = pool.snapshot().keys.into_iter().any(|key| {
+            let models = key.models.iter().any(|model| model.state == KeyState::Probing);
+            models || key.state == KeyState::Probing
+        });
+        assert!(!stuck, "a probe was not handed back: {:#?}", pool.snapshot());
+        for key in pool.snapshot().keys {
+            pool.enable(&key.id).unwrap();
+        }
+        pool.reset_all();
+        for model in [None, Some(model("one")), Some(model("two")), Some(model("three"))] {
+            assert_all_usable(&pool, model.as_ref());
+        }
+    }
+}
+
+#[test]
+fn a_scope_is_never_probed_by_two_at_once() {
+    let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
+    let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(Duration::from_micros(1));
+    let out = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    let Ok(lease) = pool.acquire(None) else { continue };
+                    if !lease.is_probe() {
+                        drop(lease.fault(&fault, None));
+                        continue;
+                    }
+                    assert_eq!(out.fetch_add(1, Ordering::SeqCst), 0);
+                    thread::yield_now();
+                    out.fetch_sub(1, Ordering::SeqCst);
+                    match round % 3 {
+                        0 => drop(lease),
+                        1 => lease.succeed(),
+                        _ => drop(lease.fault(&fault, None)),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(out.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn threads_share_the_keys_evenly() {
+    let pool = crowd();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| (0..ROUNDS).for_each(|_| lease(&pool).succeed()));
+        }
+    });
+    for key in pool.snapshot().keys {
+        assert_eq!(key.calls as usize, THREADS * ROUNDS / KEYS, "{}", key.id);
+        assert_eq!(key.successes, key.calls);
+    }
+}
