@@ -130,7 +130,7 @@ impl Discovery {
         }
     }
 
-    /// The names that were looked for; `*` stands for a number.
+    /// The names under which a key would have been found; `*` stands for a number.
     pub fn looked_at(&self) -> &[String] {
         &self.looked_at
     }
@@ -174,8 +174,8 @@ impl fmt::Display for Finding {
 
 struct Search {
     vars: BTreeMap<String, String>,
-    /// Who had a secret first, by a fingerprint of it.
-    names: HashMap<KeyId, KeyId>,
+    /// Who had a secret first, by a digest of it.
+    names: HashMap<[u8; 32], KeyId>,
     found: Discovery,
 }
 
@@ -233,7 +233,6 @@ impl Search {
     }
 
     fn model(&mut self, variable: &str) {
-        self.found.looked_at.push(variable.to_owned());
         let Some(value) = self.vars.remove(variable) else { return };
         let model = value.trim();
         if model.is_empty() {
@@ -250,11 +249,11 @@ impl Search {
             Err(error) => return Found::Invalid(error),
         };
         let name = KeyId::from(name);
-        let fingerprint = secret.fingerprint("");
-        if let Some(first) = self.names.get(&fingerprint) {
+        let digest = secret.digest("");
+        if let Some(first) = self.names.get(&digest) {
             return Found::Duplicate(first.clone());
         }
-        self.names.insert(fingerprint, name.clone());
+        self.names.insert(digest, name.clone());
         self.found.keys.push(ApiKey::from(secret).id(name).tier(tier));
         Found::Keys(1)
     }

@@ -67,8 +67,15 @@ impl Secret {
 
     /// A name for the key: the same in every process, and no way back.
     ///
-    /// Keyed with its purpose, and different for one secret under two providers.
+    /// Different for one secret under two providers. Short enough to be read, and so too short to tell
+    /// whether two secrets are one: that is for the [digest](Self::digest).
     pub(crate) fn fingerprint(&self, provider: &str) -> KeyId {
+        let hex: String = self.digest(provider).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+        KeyId::from(format!("key-{hex}"))
+    }
+
+    /// What two equal secrets have in common, keyed with its purpose.
+    pub(crate) fn digest(&self, provider: &str) -> [u8; 32] {
         let mut purpose = Key::<Hmac<Sha256>>::default();
         for (byte, given) in purpose.iter_mut().zip(b"tower-key-rotation/key-id/1") {
             *byte = *given;
@@ -77,9 +84,7 @@ impl Secret {
         mac.update(provider.as_bytes());
         mac.update(b"\0");
         mac.update(self.expose().as_bytes());
-        let digest = mac.finalize().into_bytes();
-        let hex: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-        KeyId::from(format!("key-{hex}"))
+        mac.finalize().into_bytes().into()
     }
 
     /// The text itself: for comparing, and for scrubbing it out of what a provider echoes.

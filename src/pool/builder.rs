@@ -151,9 +151,9 @@ fn key_set(common: &Arc<Common>, keys: Vec<ApiKey>, max_models: usize) -> Result
     let mut accounts = Vec::new();
     let mut built = Vec::with_capacity(keys.len());
     for key in keys {
-        let fingerprint = key.secret().fingerprint(provider.name());
-        let id = key.declared_id().cloned().unwrap_or_else(|| fingerprint.clone());
-        if let Some(first) = secrets.insert(fingerprint, id.clone()) {
+        let secret = key.secret();
+        let id = key.declared_id().cloned().unwrap_or_else(|| secret.fingerprint(provider.name()));
+        if let Some(first) = secrets.insert(secret.digest(provider.name()), id.clone()) {
             return Err(BuildError::DuplicateSecret { first, second: id });
         }
         if ids.insert(id.clone(), ()).is_some() {
