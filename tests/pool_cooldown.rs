@@ -1,5 +1,4 @@
 //! How long a key is out, and who may say so.
-#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
 mod support;

@@ -1,5 +1,4 @@
 //! Keys that the provider does not accept, and pools of which all are refused at once.
-#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
 mod support;

@@ -1,5 +1,4 @@
 //! The single attempt a scope gets when its cooldown ends.
-#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
 mod support;

@@ -229,3 +229,19 @@ impl fmt::Debug for KeySet {
         f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_key_is_far_below_a_kilobyte() {
+        // The texts of name, secret and header come to this with their counters, if they are long.
+        let texts = 3 * (16 + 200);
+        let key = size_of::<Key>() + size_of::<Account>() + size_of::<Group>() + size_of::<u32>();
+        println!("{key} bytes a key, {} a key and model", 2 * size_of::<Slot>());
+        assert!(key + texts <= 1_024, "{key} bytes");
+    }
+}

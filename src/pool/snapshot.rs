@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::KeyPool;
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
-use super::slot::{Cause, FOREVER, State};
+use super::slot::{Cause, FOREVER, Slot, State};
 use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId, Tier};
 use crate::provider::ModelId;
@@ -152,7 +152,7 @@ struct Found {
 fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
     let closed = |level: &Level| place.state(*level).is_closed(now.as_unix_ms());
     let level = levels.into_iter().filter(closed).max_by_key(|level| place.state(*level).until);
-    let since = timestamp(level.and_then(|level| place.slot(level)).map_or(0, |slot| slot.since()));
+    let since = timestamp(level.and_then(|level| place.slot(level)).map_or(0, Slot::since));
     let Some(state) = level.map(|level| place.state(level)) else {
         let latest = levels.into_iter().filter_map(|level| Some(place.slot(level)?.since())).max();
         return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };

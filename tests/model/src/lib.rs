@@ -12,7 +12,6 @@
 //! cargo test -p model --release
 //! ```
 #![cfg(test)]
-#![expect(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
