@@ -21,7 +21,7 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Reason, Verdict};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::{Error, GaveUp, KeyPool, KeyRotationLayer, RespondLayer};
+use tower_key_rotation::{Error, GaveUp, KeyRotationLayer, RespondLayer};
 
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
