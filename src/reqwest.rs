@@ -1,6 +1,6 @@
 //! `reqwest` as a service over `http` types.
 //!
-//! [`reqwest::Client`](::reqwest::Client) is a service over its own request type, and follows redirects by
+//! [`reqwest::Client`] is a service over its own request type, and follows redirects by
 //! itself, carrying `x-api-key` and its like to whichever host it is sent to. [`ReqwestClient`] speaks
 //! `http`, and is built with redirects off: put tower-http's `FollowRedirectLayer` *outside* the rotation
 //! layer if they are wanted, so that each hop is checked.
