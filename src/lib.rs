@@ -63,6 +63,7 @@ pub mod classify;
 pub mod clock;
 mod error;
 mod event;
+pub mod fallback;
 pub mod guard;
 pub mod key;
 pub mod pool;

@@ -37,12 +37,13 @@ assert_not_impl_any!(Secret: serde::Serialize);
 assert_not_impl_any!(ApiKey: serde::Serialize);
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
     ("error", &["classify", "pool", "provider", "rotate"]),
     ("event", &["classify", "key", "provider"]),
+    ("fallback", &["body", "classify", "clock", "event", "provider"]),
     ("guard", &["provider"]),
     ("key", &["provider"]),
     ("pool", &["classify", "clock", "event", "key", "provider", "sync"]),

@@ -101,6 +101,25 @@ impl ReplayBody {
         }
     }
 
+    /// The whole body in one piece, and this one left as it is. A stream is awaited, from a clone; `None` if it
+    /// fails, or if it is too long to be recorded: then nobody can send it any more. Trailers are left out.
+    pub(crate) async fn gather(&self) -> Option<Bytes> {
+        let cursor = match &self.0 {
+            Inner::Whole(whole) => return Some(whole.all.clone()),
+            Inner::Teed(cursor) => cursor,
+        };
+        if !cursor.is_recording() {
+            return None;
+        }
+        let mut clone = self.clone();
+        while let Some(frame) = clone.frame().await {
+            if frame.is_err() || !cursor.is_recording() {
+                return None;
+            }
+        }
+        Some(joined(&cursor.recorded()))
+    }
+
     /// Takes the error that the body failed with, if it did.
     pub(crate) fn take_error(&self) -> Option<BoxError> {
         match &self.0 {
@@ -115,6 +134,13 @@ impl ReplayBody {
             Inner::Whole(whole) => vec![whole.all.clone()],
             Inner::Teed(cursor) => cursor.recorded(),
         }
+    }
+}
+
+fn joined(frames: &[Bytes]) -> Bytes {
+    match frames {
+        [only] => only.clone(),
+        frames => frames.concat().into(),
     }
 }
 

@@ -115,6 +115,12 @@ impl Cursor {
         matches!(state.failure, Failure::None) && !matches!(state.mode, Mode::Claimed(_))
     }
 
+    /// Whether everything that is pulled is kept.
+    pub(super) fn is_recording(&self) -> bool {
+        let state = self.tee.state();
+        matches!(state.failure, Failure::None) && state.mode == Mode::Recording
+    }
+
     pub(super) fn take_error(&self) -> Option<BoxError> {
         let mut state = self.tee.state();
         match std::mem::replace(&mut state.failure, Failure::Told) {

@@ -35,6 +35,7 @@ pub use self::classifier::ProviderClassifier;
 use self::dialect::Dialect;
 pub use self::limits::{Dimension, Limit, Window};
 pub use self::model::{ModelId, ModelPath};
+pub(crate) use self::model::{decoded, form_value};
 use crate::body::meter::Usage;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;

@@ -79,18 +79,29 @@ impl fmt::Display for ModelId {
 // === impl ModelPath ===
 
 impl ModelPath {
+    /// The places that are told apart by their shape alone.
+    pub(crate) const ALL: [Self; 4] = [Self::Google, Self::Azure, Self::Bedrock, Self::Cloudflare];
+
     pub(super) fn find(self, uri: &Uri) -> Option<ModelId> {
-        let path = uri.path();
-        let segment = |before: &str| path.split_once(before)?.1.split('/').next();
-        let encoded = match self {
-            Self::None => return None,
-            Self::Google => segment("/models/")?.rsplit_once(':')?.0,
-            Self::Azure => segment("/deployments/")?,
-            Self::Bedrock => segment("/model/")?,
-            Self::Cloudflare => path.split_once("/ai/run/")?.1,
-        };
-        ModelId::new(&percent_decode_str(encoded).decode_utf8().ok()?)
+        decoded(self.encoded(uri.path())?)
     }
+
+    /// The part of a path that names the model, as it stands there.
+    pub(crate) fn encoded(self, path: &str) -> Option<&str> {
+        let segment = |before: &str| path.split_once(before)?.1.split('/').next();
+        match self {
+            Self::None => None,
+            Self::Google => Some(segment("/models/")?.rsplit_once(':')?.0),
+            Self::Azure => segment("/deployments/"),
+            Self::Bedrock => segment("/model/"),
+            Self::Cloudflare => Some(path.split_once("/ai/run/")?.1),
+        }
+    }
+}
+
+/// The name that a part of a path stands for.
+pub(crate) fn decoded(encoded: &str) -> Option<ModelId> {
+    ModelId::new(&percent_decode_str(encoded).decode_utf8().ok()?)
 }
 
 // === bodies ===
@@ -121,14 +132,18 @@ fn in_json(frames: &[Bytes]) -> Option<ModelId> {
     found
 }
 
-/// The value of the part named `model`; the parts before it are skipped by their boundary.
 fn in_form(body: &[u8]) -> Option<ModelId> {
+    ModelId::new(form_value(body)?)
+}
+
+/// The value of the part named `model`, a slice of `body`.
+pub(crate) fn form_value(body: &[u8]) -> Option<&str> {
     const NAME: &[u8] = b"name=\"model\"";
     let at = memmem::find_iter(body, NAME).find(|at| is_in_part_header(body, *at))?;
     let rest = &body[at + NAME.len()..];
     let value = &rest[memmem::find(rest, b"\r\n\r\n")? + 4..];
     let value = &value[..memmem::find(value, b"\r\n--")?];
-    ModelId::new(std::str::from_utf8(value).ok()?.trim())
+    Some(std::str::from_utf8(value).ok()?.trim())
 }
 
 fn is_in_part_header(body: &[u8], at: usize) -> bool {

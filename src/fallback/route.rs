@@ -1,0 +1,278 @@
+//! Where a link's requests go, and what its provider calls things.
+//!
+//! A chain sends one request to several providers, and what differs between them lies in three places: the
+//! URL, the name of the model, a few headers. A [`Route`] changes those and nothing else; a request that needs
+//! no other name for its model keeps its body, shared and unread.
+//!
+//! A request that is sent somewhere else loses what belonged to the place it was meant for: the `Host` header
+//! and every credential. Whoever serves the link puts its own on it, as
+//! [`KeyRotationLayer`](crate::KeyRotationLayer) does; otherwise see [`Route::set_header`].
+
+use std::fmt;
+
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+
+use super::rename::Names;
+use crate::body::ReplayBody;
+use crate::provider::{AuthScheme, ModelId};
+
+/// Where a link's requests go, and what its provider calls the models.
+///
+/// ```
+/// use tower_key_rotation::fallback::Route;
+///
+/// let route = Route::to("https://llm.example.org/openai/v1")?
+///     .model("gpt-4o", "llama-3.3-70b")
+///     .any_model("llama-3.1-8b");
+/// # Ok::<(), tower_key_rotation::fallback::InvalidRoute>(())
+/// ```
+///
+/// | base URL | the caller's path | where it goes |
+/// |---|---|---|
+/// | `https://a.example/v1` | `/v1/chat/completions` | `https://a.example/v1/chat/completions` |
+/// | `https://a.example/api/openai/` | `/v1/chat/completions?x=1` | `https://a.example/api/openai/chat/completions?x=1` |
+/// | `https://a.example` | `/v1/models` | `https://a.example/models` |
+/// | `https://a.example/v2` | `/v1beta/models` | `https://a.example/v2/v1beta/models` |
+#[derive(Clone)]
+pub struct Route {
+    base: Option<Base>,
+    /// What of the caller's path stands for the base: empty, or a slash and more without one at its end.
+    prefix: String,
+    names: Names,
+    drop: Vec<HeaderName>,
+    set: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Clone)]
+struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// Empty, or a slash and more without one at its end.
+    path: String,
+}
+
+/// A text that is no base URL.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("not a base URL: write `https://host/path`, without a query, a fragment or a user name")]
+pub struct InvalidRoute(());
+
+/// Why a request can't take a route. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unroutable {
+    /// The route is strict and does not know the model.
+    #[error("the provider has no name for the model: add it to the route's models, or `\"*\"`")]
+    NoModel,
+    /// The model has another name here, and the request's body can't be read to its end and sent again.
+    #[error("the body that names the model is too long to be rewritten: raise the replay cap")]
+    NotReplayable,
+    /// The model has another name here, and the request does not show where it has the caller's.
+    #[error("the model has another name here, and is not named in the path, a JSON body or a form")]
+    NotFound,
+    /// The URL would be none.
+    #[error("the request's path makes no URL with the route's base")]
+    Url,
+}
+
+// === impl Route ===
+
+impl Route {
+    /// A route that changes nothing.
+    pub fn new() -> Self {
+        Self { base: None, prefix: "/v1".into(), names: Names::default(), drop: Vec::new(), set: Vec::new() }
+    }
+
+    /// To another base URL: its scheme and authority, and its path in place of the caller's `/v1`
+    /// ([`from_prefix`](Self::from_prefix)).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRoute`] if that is no URL of a base.
+    pub fn to(base_url: &str) -> Result<Self, InvalidRoute> {
+        Ok(Self { base: Some(base_url.parse()?), ..Self::new() })
+    }
+
+    /// To OpenAI: `https://api.openai.com/v1`.
+    pub fn openai() -> Self {
+        Self::fixed("api.openai.com", "/v1")
+    }
+
+    /// To Anthropic's OpenAI-compatible endpoint, `https://api.anthropic.com/v1/`.
+    ///
+    /// It has Chat Completions with streaming and tools, and no embeddings, audio or Responses. Anthropic
+    /// offers it for trying its models out, not as the way to them for good. What differs:
+    ///
+    /// - `response_format`, `strict`, `logprobs`, `prediction`, `seed`, `metadata` and the penalties are
+    ///   ignored: a schema is then a wish and not a promise. `n` must be 1.
+    /// - A `temperature` above 1 counts as 1.
+    /// - System messages, wherever they are, are joined and moved to the front.
+    /// - No prompt caching, and the text of thinking is not returned.
+    /// - Limits are those of `/v1/messages`. A refusal for a limit has the *type* `invalid_request_error` and
+    ///   the *code* `rate_limit_error`; the classifier of [`Provider::anthropic`](crate::Provider::anthropic)
+    ///   knows.
+    pub fn anthropic_compatible() -> Self {
+        Self::fixed("api.anthropic.com", "/v1")
+    }
+
+    /// To Gemini's OpenAI-compatible endpoint, `https://generativelanguage.googleapis.com/v1beta/openai/`.
+    ///
+    /// It has Chat Completions with streaming and tools, embeddings, and models. What differs:
+    ///
+    /// - The key is a bearer token here, and not `x-goog-api-key`: see
+    ///   [`Provider::gemini`](crate::Provider::gemini).
+    /// - A field it does not know is a 400, not ignored.
+    /// - `finish_reason` is `stop` where OpenAI says `tool_calls`.
+    /// - Errors come as a list of one; tokens of thinking are in the total and not in the completion. Both are
+    ///   understood here.
+    pub fn gemini_compatible() -> Self {
+        Self::fixed("generativelanguage.googleapis.com", "/v1beta/openai")
+    }
+
+    fn fixed(host: &'static str, path: &str) -> Self {
+        let authority = Authority::from_static(host);
+        Self { base: Some(Base { scheme: Scheme::HTTPS, authority, path: path.into() }), ..Self::new() }
+    }
+
+    /// What of the caller's path the path of the base URL replaces; `/v1` unless said. A path without it goes
+    /// behind the base's path as a whole, and so does every path if it is empty.
+    #[must_use]
+    pub fn from_prefix(mut self, prefix: &str) -> Self {
+        let bare = prefix.trim_matches('/');
+        self.prefix = if bare.is_empty() { String::new() } else { format!("/{bare}") };
+        self
+    }
+
+    /// What the caller calls `caller` is `provider` here.
+    #[must_use]
+    pub fn model(mut self, caller: impl Into<ModelId>, provider: impl Into<ModelId>) -> Self {
+        self.names.by_caller.insert(caller.into(), provider.into());
+        self
+    }
+
+    /// Any model that is not named otherwise is `provider` here: `"*"` in a configuration.
+    #[must_use]
+    pub fn any_model(mut self, provider: impl Into<ModelId>) -> Self {
+        self.names.any = Some(provider.into());
+        self
+    }
+
+    /// Does not send a model here that the route has no name for. A request that names no model is sent.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.names.strict = true;
+        self
+    }
+
+    /// Leaves a header of the caller out.
+    #[must_use]
+    pub fn drop_header(mut self, name: HeaderName) -> Self {
+        self.drop.push(name);
+        self
+    }
+
+    /// Sends a header, in place of the caller's if there is one.
+    #[must_use]
+    pub fn set_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.set.push((name, value));
+        self
+    }
+
+    /// What the provider calls a model, if that is another name than the caller's.
+    pub(crate) fn name_of(&self, model: &ModelId) -> Result<Option<&ModelId>, Unroutable> {
+        self.names.of(model)
+    }
+
+    /// Whether it matters here which model a request names.
+    pub(crate) fn is_by_model(&self) -> bool {
+        self.names.matter()
+    }
+
+    /// The request as the link has to send it; `model` is what the caller calls the model, where that is
+    /// known, and is looked for otherwise.
+    ///
+    /// May have to wait for the end of a streamed body. A model that is renamed is left as a [`ModelId`] among
+    /// the extensions.
+    pub(crate) async fn apply(
+        &self,
+        parts: &Parts,
+        body: &ReplayBody,
+        model: Option<&ModelId>,
+    ) -> Result<Request<ReplayBody>, Unroutable> {
+        let mut parts = parts.clone();
+        let body = self.names.apply(&mut parts, body, model).await?;
+        if let Some(base) = &self.base {
+            base.redirect(&mut parts.uri, &mut parts.headers, &self.prefix)?;
+        }
+        for name in &self.drop {
+            parts.headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            parts.headers.insert(name, value.clone());
+        }
+        Ok(Request::from_parts(parts, body))
+    }
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { base, prefix, names, drop, set } = self;
+        let base = base.as_ref().map(|base| format!("{}://{}{}", base.scheme, base.authority, base.path));
+        f.debug_struct("Route")
+            .field("base", &base)
+            .field("prefix", prefix)
+            .field("names", names)
+            .field("drop", drop)
+            .field("set", &set.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+// === impl Base ===
+
+impl Base {
+    fn redirect(&self, uri: &mut Uri, headers: &mut HeaderMap, prefix: &str) -> Result<(), Unroutable> {
+        AuthScheme::Bearer.strip(uri, headers).map_err(|_| Unroutable::Url)?;
+        headers.remove(HOST);
+        let path = uri.path().strip_prefix(prefix);
+        let path = path.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or_else(|| uri.path());
+        let slash =
+            if path.starts_with('/') || (path.is_empty() && !self.path.is_empty()) { "" } else { "/" };
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path: PathAndQuery =
+            format!("{}{slash}{path}{query}", self.path).parse().map_err(|_| Unroutable::Url)?;
+        let url = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
+        *uri = url.path_and_query(path).build().map_err(|_| Unroutable::Url)?;
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for Base {
+    type Err = InvalidRoute;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
+        let uri: Uri = text.parse().map_err(|_| InvalidRoute(()))?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority), Some(path)) =
+            (parts.scheme, parts.authority, parts.path_and_query)
+        else {
+            return Err(InvalidRoute(()));
+        };
+        let known = scheme == Scheme::HTTPS || scheme == Scheme::HTTP;
+        if !known || authority.as_str().contains('@') || path.query().is_some() || text.contains('#') {
+            return Err(InvalidRoute(()));
+        }
+        Ok(Self { scheme, authority, path: path.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests;
