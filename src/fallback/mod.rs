@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "the layer above is what uses it")]
 
+mod breaker;
 mod rename;
 mod route;
 
+pub use self::breaker::BreakerPolicy;
 pub use self::route::{InvalidRoute, Route, Unroutable};

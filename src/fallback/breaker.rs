@@ -1,0 +1,232 @@
+//! A provider that is down is asked once in a while, and not by every request.
+//!
+//! The breaker of a link counts faults of the *provider*; what concerns a key or a request is none of its
+//! business. It opens after so many in a row, or when too large a share of the recent calls failed; while it
+//! is open the link is skipped without a call. When its time is over one single request passes as a probe:
+//! success closes it, failure opens it for twice as long, and a probe whose caller went away is handed to the
+//! next request.
+//!
+//! Nothing happens between requests. Whether the time is over is seen when somebody asks, so there is no task
+//! and no timer, and a breaker that nobody asks costs nothing. Every change of state begins a new
+//! *generation*, and a passage remembers in which it was given out: what fifty calls of an earlier generation
+//! bring in later neither closes a breaker that has opened meanwhile nor opens one that has closed.
+//!
+//! The state is a few words behind a lock that is held for a few of them and never across an await. The counts
+//! lie in a ring of buckets: memory is bounded, and what is older than the window is not cleared but
+//! overwritten.
+
+mod policy;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use self::policy::BreakerPolicy;
+use crate::clock::Timestamp;
+
+/// The breaker of one link. Clones are handles to the same one.
+#[derive(Clone)]
+pub(crate) struct Breaker(Arc<Shared>);
+
+struct Shared {
+    policy: BreakerPolicy,
+    state: Mutex<State>,
+}
+
+/// The link is not to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// How long; `None`: until the probe that is out comes back.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// The right to call the link once. Dropped, it brings no news, and hands its probe back.
+#[must_use = "a passage that is dropped at once lets nobody pass"]
+pub(crate) struct Passage {
+    breaker: Arc<Shared>,
+    generation: u64,
+    probe: bool,
+}
+
+struct State {
+    /// Raised by every change between open and closed, and by every failed probe.
+    generation: u64,
+    /// `None`: closed.
+    opened: Option<Opened>,
+    /// How often it opened in a row.
+    times: u32,
+    /// Failures in a row.
+    consecutive: u32,
+    recent: Ring,
+}
+
+#[derive(Clone, Copy)]
+struct Opened {
+    until: Timestamp,
+    probing: bool,
+}
+
+/// The counts of the window, a tenth of it in each bucket.
+#[derive(Clone, Copy, Default)]
+struct Ring([Bucket; BUCKETS]);
+
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    /// Which tenth since the epoch.
+    number: u64,
+    calls: u32,
+    failed: u32,
+}
+
+const BUCKETS: usize = 10;
+
+// === impl Breaker ===
+
+impl Breaker {
+    /// A closed breaker.
+    pub(crate) fn new(policy: BreakerPolicy) -> Self {
+        Self(Arc::new(Shared { policy, state: Mutex::new(State::new()) }))
+    }
+
+    /// Lets a call pass, as the single probe if the open time has just ended.
+    pub(crate) fn enter(&self, now: Timestamp) -> Result<Passage, Open> {
+        let mut state = self.0.state();
+        let generation = state.generation;
+        if let Some(opened) = &mut state.opened {
+            opened.refuses(now)?;
+            opened.probing = true;
+        }
+        let probe = state.opened.is_some();
+        drop(state);
+        Ok(Passage { breaker: Arc::clone(&self.0), generation, probe })
+    }
+
+    /// Whether [`enter`](Self::enter) would let a call pass; takes no probe.
+    pub(crate) fn check(&self, now: Timestamp) -> Result<(), Open> {
+        self.0.state().opened.map_or(Ok(()), |opened| opened.refuses(now))
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opened = self.0.state().opened;
+        f.debug_struct("Breaker")
+            .field("open_until", &opened.map(|opened| opened.until))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Opened {
+    fn refuses(self, now: Timestamp) -> Result<(), Open> {
+        if self.until > now {
+            return Err(Open { retry_after: Some(self.until.saturating_since(now)) });
+        }
+        if self.probing { Err(Open { retry_after: None }) } else { Ok(()) }
+    }
+}
+
+// === impl Passage ===
+
+impl Passage {
+    /// Whether this call finds out if the provider is back.
+    pub(crate) const fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// The provider did its part. Says whether that closed the breaker.
+    pub(crate) fn succeeded(mut self, now: Timestamp) -> bool {
+        let probe = std::mem::take(&mut self.probe);
+        let Some(mut state) = self.current() else { return false };
+        if probe {
+            *state = State { generation: state.generation + 1, ..State::new() };
+        } else {
+            state.consecutive = 0;
+            state.recent.count(self.breaker.policy.bucket(now, BUCKETS), false);
+        }
+        probe
+    }
+
+    /// The provider was at fault. Says whether that opened the breaker, or kept it open.
+    pub(crate) fn failed(mut self, now: Timestamp) -> bool {
+        let probe = std::mem::take(&mut self.probe);
+        let policy = self.breaker.policy;
+        let Some(mut state) = self.current().filter(|_| policy.is_enabled()) else { return false };
+        state.consecutive = state.consecutive.saturating_add(1);
+        let bucket = policy.bucket(now, BUCKETS);
+        state.recent.count(bucket, true);
+        let opens = probe || policy.trips(state.consecutive, state.recent.sum(bucket));
+        if opens {
+            let until = now.saturating_add(policy.open_time(state.times));
+            state.opened = Some(Opened { until, probing: false });
+            state.times = state.times.saturating_add(1);
+            state.generation += 1;
+        }
+        opens
+    }
+
+    /// The state, unless it has changed since this passage was given out.
+    fn current(&self) -> Option<MutexGuard<'_, State>> {
+        Some(self.breaker.state()).filter(|state| state.generation == self.generation)
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        if !self.probe {
+            return;
+        }
+        if let Some(mut state) = self.current()
+            && let Some(opened) = &mut state.opened
+        {
+            opened.probing = false;
+        }
+    }
+}
+
+impl fmt::Debug for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { breaker: _, generation, probe } = self;
+        f.debug_struct("Passage")
+            .field("generation", generation)
+            .field("probe", probe)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn new() -> Self {
+        Self { generation: 0, opened: None, times: 0, consecutive: 0, recent: Ring::default() }
+    }
+}
+
+// === impl Ring ===
+
+impl Ring {
+    fn count(&mut self, number: u64, failed: bool) {
+        let bucket = &mut self.0[(number % BUCKETS as u64) as usize];
+        if bucket.number < number {
+            *bucket = Bucket { number, ..Bucket::default() };
+        }
+        // A clock that was read earlier than another is a bucket late at most: it counts where it lands.
+        bucket.calls = bucket.calls.saturating_add(1);
+        bucket.failed = bucket.failed.saturating_add(u32::from(failed));
+    }
+
+    fn sum(&self, number: u64) -> (u64, u64) {
+        let recent = self.0.iter().filter(|bucket| bucket.number + BUCKETS as u64 > number);
+        recent.fold((0, 0), |(calls, failed), bucket| {
+            (calls + u64::from(bucket.calls), failed + u64::from(bucket.failed))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
