@@ -1,5 +1,6 @@
 //! Bodies: what is sent again, what is looked at, what is passed on.
 
+mod guarded;
 pub mod meter;
 mod replay;
 mod response;
@@ -7,5 +8,8 @@ mod source;
 pub mod sse;
 mod tee;
 
+#[allow(unused_imports, reason = "the layer above is what uses them")]
+pub(crate) use self::guarded::{Guard, UsageCell};
+pub use self::guarded::{GuardedBody, StreamError};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;

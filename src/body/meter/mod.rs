@@ -8,8 +8,10 @@
 //! Usage is what the provider reports as such. Gemini leaves thinking out of the output and counts it
 //! in the total; a count that was asked for (`countTokens`) is no usage.
 
+mod completion;
 mod progress;
 mod usage;
 
+pub(crate) use self::completion::Completion;
 pub use self::progress::{Ending, Progress, ending, progress};
 pub use self::usage::Usage;

@@ -35,7 +35,7 @@ pub enum Ending {
 }
 
 /// The types of events after which nothing comes: Anthropic, Cohere v2 and v1, Responses.
-const TERMINATORS: [&str; 5] =
+pub(super) const TERMINATORS: [&str; 5] =
     ["message_stop", "message-end", "stream-end", "response.completed", "response.incomplete"];
 
 /// Reads the meaning of one event, in whichever dialect it is written.
@@ -75,34 +75,58 @@ pub fn ending(event: &Event) -> Ending {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Ends {
+pub(super) struct Ends {
     #[serde(rename = "type")]
     kind: Option<String>,
     event_type: Option<String>,
-    choices: Vec<Part>,
-    candidates: Vec<Part>,
-    delta: Option<Part>,
+    pub(super) choices: Vec<Part>,
+    pub(super) candidates: Vec<Part>,
+    pub(super) delta: Option<Part>,
+    #[serde(rename = "promptFeedback")]
+    feedback: Option<Feedback>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Part {
+pub(super) struct Part {
+    pub(super) index: Option<u64>,
     finish_reason: Option<String>,
     #[serde(rename = "finishReason")]
     google: Option<String>,
     stop_reason: Option<String>,
 }
 
+/// Of a prompt that Gemini refuses; no candidate comes then.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Feedback {
+    #[serde(rename = "blockReason")]
+    reason: Option<String>,
+}
+
 impl Ends {
     fn ending(&self) -> Ending {
-        let kind = self.kind.as_deref().or(self.event_type.as_deref()).unwrap_or_default();
-        if TERMINATORS.contains(&kind) {
+        if TERMINATORS.contains(&self.kind()) {
             return Ending::Last;
         }
-        let parts = self.choices.iter().chain(&self.candidates).chain(&self.delta);
-        let finished =
-            |part: &Part| part.finish_reason.is_some() || part.google.is_some() || part.stop_reason.is_some();
-        if parts.into_iter().any(finished) { Ending::Finished } else { Ending::Open }
+        let mut parts = self.choices.iter().chain(&self.candidates).chain(&self.delta);
+        if parts.any(Part::is_finished) { Ending::Finished } else { Ending::Open }
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        self.kind.as_deref().or(self.event_type.as_deref()).unwrap_or_default()
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.feedback.as_ref().is_some_and(|feedback| feedback.reason.is_some())
+    }
+}
+
+impl Part {
+    /// Some write an empty reason, or the word for none, as long as there is none.
+    pub(super) fn is_finished(&self) -> bool {
+        let reasons = [&self.finish_reason, &self.google, &self.stop_reason];
+        reasons.into_iter().flatten().any(|reason| !reason.is_empty() && reason != "null")
     }
 }
 
