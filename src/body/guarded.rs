@@ -185,3 +185,6 @@ impl Silence {
         self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
 }
+
+#[cfg(test)]
+mod tests;
