@@ -51,7 +51,7 @@ pin_project! {
     /// A response body whose end can be believed.
     ///
     /// Its bytes pass as they come; an end that is none is a [`StreamError`].
-    pub struct GuardedBody<B> {
+    pub(crate) struct GuardedBody<B> {
         #[pin]
         inner: B,
         watch: Watch,

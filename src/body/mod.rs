@@ -8,8 +8,8 @@ mod source;
 pub mod sse;
 mod tee;
 
+pub use self::guarded::StreamError;
 #[allow(unused_imports, reason = "the layer above is what uses them")]
-pub(crate) use self::guarded::{Guard, UsageCell};
-pub use self::guarded::{GuardedBody, StreamError};
+pub(crate) use self::guarded::{Guard, GuardedBody, UsageCell};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
