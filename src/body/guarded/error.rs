@@ -20,6 +20,9 @@ pub enum StreamError {
     /// The last thing the provider sent was an error.
     #[error("the provider ended the stream with an error, which is its last event: see there")]
     Failed,
+    /// An event is a JSON document that is none.
+    #[error("an event of the stream is no JSON document: send the request again")]
+    Malformed,
     /// Nothing came for longer than is allowed.
     #[error(
         "nothing came for {0:?}: send the request again, or allow for more if the model thinks that long"

@@ -106,7 +106,8 @@ impl Watch {
     pub(super) fn may_end(&self) -> bool {
         match &self.content {
             Content::Events { decoder, completion } => {
-                !decoder.is_inside_event() && !completion.has_failed() && !completion.is_cut()
+                let sound = !completion.has_failed() && !completion.is_malformed() && !completion.is_cut();
+                sound && !decoder.is_inside_event()
             }
             Content::Answer(_) => true,
         }
@@ -117,7 +118,8 @@ impl Watch {
             Content::Answer(_) => Patience::Limit,
             Content::Events { completion, .. } => match completion.ending() {
                 Ending::Last => Patience::Linger,
-                _ if completion.has_failed() || completion.is_certain() => Patience::Grace,
+                _ if completion.has_failed() || completion.is_malformed() => Patience::Grace,
+                _ if completion.is_certain() => Patience::Grace,
                 Ending::Open | Ending::Finished => Patience::Limit,
             },
         }
@@ -126,6 +128,9 @@ impl Watch {
     /// Takes note of the end; what it is worth, if not what it seems.
     pub(super) fn end(&mut self, end: End) -> Option<StreamError> {
         self.over = true;
+        // An event that the end has cut is no document either, but that is the end's fault.
+        let malformed =
+            matches!(&self.content, Content::Events { completion, .. } if completion.is_malformed());
         if let Content::Events { decoder, completion } = &mut self.content
             && let Some(event) = decoder.finish()
         {
@@ -135,6 +140,9 @@ impl Watch {
         if let Content::Events { completion, .. } = &self.content {
             if completion.has_failed() {
                 return Some(StreamError::Failed);
+            }
+            if malformed {
+                return Some(StreamError::Malformed);
             }
             if completion.is_certain() {
                 return None;

@@ -7,6 +7,7 @@
 //! A stream in which nothing is written in a known dialect can't be judged; it is neither complete nor cut.
 
 use memchr::memmem;
+use serde::de::IgnoredAny;
 
 use super::progress::{Ends, Part, TERMINATORS};
 use super::{Ending, Progress, progress};
@@ -23,6 +24,7 @@ pub(crate) struct Completion {
     doubtful: bool,
     last: bool,
     failed: bool,
+    malformed: bool,
     /// There was an event at all, and one in a known dialect.
     any: bool,
     known: bool,
@@ -34,9 +36,6 @@ const ENDS: [&str; 4] =
 
 /// What every event of a known dialect has one of.
 const DIALECTS: [&[u8]; 3] = [b"\"choices\"", b"\"candidates\"", b"\"type\""];
-
-/// What an event has that may bear on the end; all others are not parsed.
-const HINTS: [&[u8]; 5] = [b"inish", b"_stop", b"type\"", b"index\"", b"blockReason"];
 
 /// What an event has that may be an error.
 const TROUBLE: [&[u8]; 3] = [b"error", b"failed", b"\"message\""];
@@ -56,10 +55,13 @@ impl Completion {
         if !self.failed && (event.name() == "error" || has(&TROUBLE)) {
             self.failed = progress(event) == Progress::Failed;
         }
-        if has(&HINTS)
-            && let Ok(ends) = serde_json::from_slice::<Ends>(data)
-        {
-            self.take(&ends);
+        match serde_json::from_slice::<Ends>(data) {
+            Ok(ends) => self.take(&ends),
+            // Another shape is another dialect; a document that is none is nobody's.
+            Err(other) if other.is_data() => {
+                self.malformed |= serde_json::from_slice::<IgnoredAny>(data).is_err();
+            }
+            Err(_) => self.malformed |= data.first() == Some(&b'{'),
         }
     }
 
@@ -111,6 +113,11 @@ impl Completion {
     /// Whether there was an error among the events.
     pub(crate) const fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether an event was a JSON document that is none.
+    pub(crate) const fn is_malformed(&self) -> bool {
+        self.malformed
     }
 
     /// Whether a part of the answer is missing if this was all.
