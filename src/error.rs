@@ -13,6 +13,7 @@ use sync_wrapper::SyncWrapper;
 use tower::BoxError;
 
 use crate::classify::Reason;
+use crate::fallback::AllProvidersFailed;
 use crate::pool::StampError;
 use crate::provider::{ModelId, Provider};
 use crate::rotate::Attempt;
@@ -24,6 +25,9 @@ pub enum Error {
     /// No key could serve the request.
     #[error(transparent)]
     AllKeysFailed(Box<AllKeysFailed>),
+    /// No provider of a chain could serve the request.
+    #[error(transparent)]
+    AllProvidersFailed(Box<AllProvidersFailed>),
     /// The request's own body failed while it was sent. No key is to blame.
     #[error("the request body failed")]
     Body(#[source] BoxError),
@@ -45,6 +49,8 @@ pub struct AllKeysFailed {
     pub(crate) gave_up: GaveUp,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) retry_after: Option<Duration>,
+    /// A probe is out whose end decides when the first key is usable.
+    pub(crate) probing: bool,
     pub(crate) last_response: Option<LastResponse>,
     #[source]
     pub(crate) source: Option<BoxError>,
@@ -127,16 +133,23 @@ impl fmt::Display for AllKeysFailed {
 
 impl fmt::Debug for AllKeysFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, model, gave_up, attempts, retry_after, last_response, source } = self;
+        let Self { provider, model, gave_up, attempts, retry_after, probing, last_response, source } = self;
         f.debug_struct("AllKeysFailed")
             .field("provider", &provider.name())
             .field("model", model)
             .field("gave_up", gave_up)
             .field("attempts", attempts)
             .field("retry_after", retry_after)
+            .field("probing", probing)
             .field("has_last_response", &last_response.is_some())
             .field("source", source)
             .finish()
+    }
+}
+
+impl From<AllProvidersFailed> for Error {
+    fn from(failed: AllProvidersFailed) -> Self {
+        Self::AllProvidersFailed(Box::new(failed))
     }
 }
 

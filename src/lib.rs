@@ -64,7 +64,9 @@ pub mod clock;
 mod error;
 mod event;
 pub mod fallback;
+mod future;
 pub mod guard;
+mod inspect;
 pub mod key;
 pub mod pool;
 pub mod provider;
@@ -76,8 +78,10 @@ mod scrub;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sync;
+mod transport;
 
 pub use self::error::{AllKeysFailed, Error, GaveUp};
+pub use self::fallback::{AllProvidersFailed, Pin, ProviderFallbackLayer};
 pub use self::key::ApiKey;
 pub use self::pool::KeyPool;
 pub use self::provider::{ModelId, Provider};

@@ -54,6 +54,7 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::error::{AllKeysFailed, Error, GaveUp};
+use crate::fallback::AllProvidersFailed;
 
 /// Read by the official SDKs of OpenAI and Anthropic before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -171,12 +172,14 @@ impl Error {
     /// | error | status without an answer of the provider |
     /// |---|---|
     /// | [`AllKeysFailed`](Self::AllKeysFailed) | 503, or 504 if the deadline has passed |
+    /// | [`AllProvidersFailed`](Self::AllProvidersFailed) | 429 if all were limits, 504 if the deadline has passed, else 503; also if several answered |
     /// | [`Body`](Self::Body) | 400 |
     /// | [`Stamp`](Self::Stamp) | 500 |
     /// | [`Service`](Self::Service) | 503 |
     pub fn into_response(self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
         match self {
             Self::AllKeysFailed(failed) => failed.into_response(),
+            Self::AllProvidersFailed(failed) => failed.into_response(),
             Self::Body(_) => json_error(StatusCode::BAD_REQUEST, "request_body_failed", &self.to_string()),
             Self::Stamp(_) => {
                 json_error(StatusCode::INTERNAL_SERVER_ERROR, "foreign_origin", &self.to_string())
@@ -199,6 +202,24 @@ impl AllKeysFailed {
             let message =
                 format!("no key of {} could serve the request: {}", self.provider(), self.gave_up());
             json_error(status, self.gave_up().as_str(), &message)
+        });
+        set_retry_after(response.headers_mut(), retry_after);
+        response
+    }
+}
+
+impl AllProvidersFailed {
+    /// The response that says this; see [`Error::into_response`].
+    pub fn into_response(mut self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+        let retry_after = self.retry_after();
+        let only = self.take_only_response().map(|only| only.0.into_inner());
+        let mut response = only.unwrap_or_else(|| {
+            let (status, code) = match () {
+                () if self.deadline_passed() => (StatusCode::GATEWAY_TIMEOUT, "deadline"),
+                () if self.is_all_limits() => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
+                () => (StatusCode::SERVICE_UNAVAILABLE, "all_providers_failed"),
+            };
+            json_error(status, code, "no provider could serve the request")
         });
         set_retry_after(response.headers_mut(), retry_after);
         response

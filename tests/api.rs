@@ -37,23 +37,55 @@ assert_not_impl_any!(Secret: serde::Serialize);
 assert_not_impl_any!(ApiKey: serde::Serialize);
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
-    ("error", &["classify", "pool", "provider", "rotate"]),
+    ("error", &["classify", "fallback", "pool", "provider", "rotate"]),
     ("event", &["classify", "key", "provider"]),
-    ("fallback", &["body", "classify", "clock", "event", "provider"]),
+    (
+        "fallback",
+        &[
+            "body",
+            "classify",
+            "clock",
+            "error",
+            "event",
+            "future",
+            "inspect",
+            "provider",
+            "rotate",
+            "transport",
+        ],
+    ),
+    ("future", &["body", "error"]),
     ("guard", &["provider"]),
+    ("inspect", &["body", "classify", "clock", "scrub"]),
     ("key", &["provider"]),
     ("pool", &["classify", "clock", "event", "key", "provider", "sync"]),
     ("provider", &["body", "classify", "clock", "scrub"]),
     ("reqwest", &["body"]),
-    ("respond", &["body", "error"]),
-    ("rotate", &["body", "classify", "clock", "error", "event", "key", "pool", "provider", "scrub"]),
+    ("respond", &["body", "error", "fallback"]),
+    (
+        "rotate",
+        &[
+            "body",
+            "classify",
+            "clock",
+            "error",
+            "event",
+            "inspect",
+            "key",
+            "pool",
+            "provider",
+            "scrub",
+            "transport",
+        ],
+    ),
     ("scrub", &[]),
     ("sim", &["clock"]),
     ("sync", &[]),
+    ("transport", &["classify"]),
     ("lib", &[]),
 ];
 

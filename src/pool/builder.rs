@@ -11,6 +11,7 @@ use super::key_set::{Key, KeySet};
 use super::slot::Slot;
 use super::stats::Stats;
 use super::suspicion::Suspicion;
+use super::wait::Freed;
 use super::{Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::key::{AccountId, ApiKey, Discovery, InvalidSecret, KeyId};
 use crate::provider::Provider;
@@ -134,7 +135,7 @@ impl KeyPoolBuilder {
         if keys.is_empty() {
             return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
         }
-        let common = Arc::new(Common { provider, selection, cooldowns });
+        let common = Arc::new(Common { provider, selection, cooldowns, freed: Freed::default() });
         let set = key_set(&common, keys, max_models)?;
         Ok(KeyPool(Arc::new(Shared {
             common,

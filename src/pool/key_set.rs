@@ -15,6 +15,7 @@ use super::models::{ModelLane, ModelLanes};
 use super::select::Rank;
 use super::slot::{FOREVER, Slot, State};
 use super::stats::Stats;
+use super::wait::Line;
 use crate::key::{AccountId, KeyId, Secret, Tier};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -25,6 +26,8 @@ pub(crate) struct KeySet {
     /// What is closed for every model.
     pub(super) lane: Lane,
     pub(super) models: ModelLanes,
+    /// Who waits for a key, whatever the model.
+    pub(super) line: Line,
     /// By tier, primaries first.
     pub(super) ranks: [Rank; 2],
 }
@@ -213,6 +216,7 @@ impl KeySet {
             accounts: accounts.collect(),
             lane: Lane::new(keys.len()),
             models: ModelLanes::new(models),
+            line: Line::default(),
             ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
             keys: keys.into(),
         }

@@ -208,6 +208,7 @@ impl Lease {
         if suspect {
             Suspicion::lift(&self.set, now.as_unix_ms());
         }
+        self.set.common.freed.tell();
         let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
         self.set.common.emit(&Event::Recovered { key: self.key_id(), model });
     }
@@ -225,6 +226,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if self.is_probe() {
             hand_back(self.place(), self.passes, self.began.as_unix_ms());
+            self.set.common.freed.tell();
         }
     }
 }
@@ -254,6 +256,7 @@ impl Penalty {
         if let Some(slot) = place.slot(self.level) {
             slot.undo(self.benched, now.as_unix_ms());
             place.follow(self.level, now.as_unix_ms());
+            self.set.common.freed.tell();
         }
     }
 

@@ -47,6 +47,7 @@ mod snapshot;
 mod stamp;
 mod stats;
 mod suspicion;
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
 use self::slot::{Admission, FOREVER, Pass, State};
 use self::suspicion::Suspicion;
+use self::wait::Freed;
 use crate::clock::Timestamp;
 use crate::event::{self, Event};
 use crate::key::KeyId;
@@ -103,6 +105,7 @@ struct Common {
     provider: Provider,
     selection: Selection,
     cooldowns: Cooldowns,
+    freed: Freed,
 }
 
 /// What leave of all levels of a key looks like.
@@ -222,7 +225,7 @@ impl Common {
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { common, set, suspicion: _ } = &*self.0;
-        let Common { provider, selection, cooldowns: _ } = &**common;
+        let Common { provider, selection, cooldowns: _, freed: _ } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())
             .field("selection", selection)

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 
 use super::lane::Lane;
 use super::slot::Slot;
+use super::wait::Line;
 use crate::provider::ModelId;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -26,6 +27,8 @@ pub(super) struct ModelLane {
     pub(super) bits: Lane,
     pub(super) keys: Box<[Slot]>,
     pub(super) accounts: Box<[Slot]>,
+    /// Who waits for a key for it.
+    pub(super) line: Line,
     /// When a fault last concerned it, in milliseconds since the Unix epoch: who goes when it gets crowded.
     at_fault: AtomicU64,
 }
@@ -93,6 +96,7 @@ impl ModelLane {
             bits: Lane::new(keys),
             keys: (0..keys).map(|_| Slot::default()).collect(),
             accounts: (0..accounts).map(|_| Slot::default()).collect(),
+            line: Line::default(),
             at_fault: AtomicU64::new(now),
         }
     }

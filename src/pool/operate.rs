@@ -20,6 +20,7 @@ impl KeyPool {
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         reset(&set, find(&set, key)?, Timestamp::now().as_unix_ms());
+        self.0.common.freed.tell();
         Ok(())
     }
 
@@ -28,6 +29,7 @@ impl KeyPool {
         let set = self.0.set.load();
         let now = Timestamp::now().as_unix_ms();
         (0..set.keys.len()).for_each(|key| reset(&set, key, now));
+        self.0.common.freed.tell();
     }
 
     /// Takes a key out of use until it is [enabled](Self::enable); what it is doing goes on.
@@ -54,6 +56,7 @@ impl KeyPool {
         let place = Place { set: &set, model: None, key: find(&set, key)? };
         place.key().set_disabled(disabled, now);
         place.follow(Level::Key, now);
+        self.0.common.freed.tell();
         Ok(())
     }
 }

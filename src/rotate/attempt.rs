@@ -1,21 +1,31 @@
 //! One attempt: send the request, look at what comes back, ask the classifier.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-use super::inspect::{Inspector, ask};
-use super::layer::Config;
-use super::transport;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::inspect::{Inspector, Limits, ask};
 use crate::pool::Lease;
 use crate::scrub::redact;
+use crate::transport;
+
+/// What bounds an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// How long the head of the answer may take.
+    pub(super) head_timeout: Option<Duration>,
+    pub(super) limits: Limits,
+    pub(super) look_into_success: bool,
+}
 
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
 pub(super) struct Tried<B> {
@@ -30,7 +40,7 @@ pub(super) async fn attempt<S, C, B>(
     ready: bool,
     request: Request<ReplayBody>,
     classifier: &C,
-    config: &Config,
+    bounds: Bounds,
     lease: &Lease,
 ) -> Result<Tried<B>, Error>
 where
@@ -45,12 +55,11 @@ where
     }
     let inspector = Inspector {
         classifier,
-        limits: config.limits,
-        look_into_success: config.pool.provider().errors_in_ok_bodies(),
-        secret: lease.secret(),
+        limits: bounds.limits,
+        look_into_success: bounds.look_into_success,
+        secret: Some(lease.secret()),
     };
-    let answer: Result<_, BoxError> = service.call(request).await.map_err(Into::into);
-    Ok(match answer {
+    Ok(match in_time(bounds.head_timeout, service.call(request)).await {
         Ok(response) => {
             let (verdict, response) = inspector.inspect(response).await;
             Tried { verdict, answer: Ok(response) }
@@ -61,6 +70,17 @@ where
             Tried { verdict: ask(classifier, outcome).await, answer: Err(error) }
         }
     })
+}
+
+/// The answer, unless its head takes too long.
+async fn in_time<T, E: Into<BoxError>>(
+    limit: Option<Duration>,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, BoxError> {
+    match limit {
+        Some(limit) => timeout(limit, call).await?.map_err(Into::into),
+        None => call.await.map_err(Into::into),
+    }
 }
 
 /// What the future brings, unless the deadline comes first.

@@ -41,12 +41,13 @@ where
     let mut journey = Journey::begin(&config, request);
     let mut ready = true;
     loop {
-        let Some(lease) = journey.next_key() else {
-            return Err(journey.failed(GaveUp::Exhausted));
+        let lease = match journey.next_key().await {
+            Ok(lease) => lease,
+            Err(why) => return Err(journey.failed(why)),
         };
         let stamped = journey.request.stamp(&lease)?;
         let began = Instant::now();
-        let attempt = attempt(&mut service, ready, stamped, &classifier, &config, &lease);
+        let attempt = attempt(&mut service, ready, stamped, &classifier, journey.bounds(), &lease);
         let Some(tried) = before(deadline, attempt).await else {
             return Err(journey.failed(GaveUp::Deadline));
         };

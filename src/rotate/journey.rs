@@ -1,5 +1,6 @@
 //! What a request has been through, and what comes next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use super::attempt::Tried;
+use super::attempt::{Bounds, Tried};
+use super::budget::Ticket;
 use super::layer::Config;
 use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
@@ -26,6 +28,8 @@ use crate::pool::{Lease, Penalty};
 pub(super) struct Journey<'a, B> {
     pub(super) request: Template,
     config: &'a Config,
+    /// What a chain around the layer allows.
+    ticket: Option<Ticket>,
     tried: Vec<KeyId>,
     attempts: Vec<Attempt>,
     retries: usize,
@@ -53,9 +57,12 @@ where
 {
     pub(super) fn begin(config: &'a Config, request: Template) -> Self {
         config.policy.begin();
+        let ticket = request.ticket();
+        ticket.iter().for_each(Ticket::adopt);
         Self {
             request,
             config,
+            ticket,
             tried: Vec::new(),
             attempts: Vec::new(),
             retries: 0,
@@ -65,16 +72,45 @@ where
         }
     }
 
-    /// A key that this request has not tried; for a retry, rather the same one than none.
-    pub(super) fn next_key(&mut self) -> Option<Lease> {
+    /// A key that this request has not tried; for a retry, rather the same one than none; and where the request
+    /// may wait, whichever is usable first.
+    pub(super) async fn next_key(&mut self) -> Result<Lease, GaveUp> {
         let pool = &self.config.pool;
         if pool.knows_models() {
             self.request.model(pool.provider());
         }
-        let (model, now) = (self.request.known_model(), Timestamp::now());
+        let lease = match (self.usable_now(), self.may_wait_until()) {
+            (None, Some(deadline)) => pool.acquire_within(self.request.known_model(), deadline).await.ok(),
+            (lease, _) => lease,
+        };
+        let lease = lease.ok_or(GaveUp::Exhausted)?;
+        match &self.ticket {
+            Some(ticket) if !ticket.take_attempt() => Err(GaveUp::AttemptLimit),
+            _ => Ok(lease),
+        }
+    }
+
+    fn usable_now(&self) -> Option<Lease> {
+        let (pool, model, now) = (&self.config.pool, self.request.known_model(), Timestamp::now());
         let untried = pool.acquire_untried(model, &self.tried, now);
         let again = || self.retrying.then(|| pool.acquire_untried(model, &[], now).ok())?;
         untried.ok().or_else(again)
+    }
+
+    /// The deadline, if it is right to wait: a chain says so when no other link is usable, else the layer's user.
+    fn may_wait_until(&self) -> Option<Instant> {
+        let may_wait = self.ticket.as_ref().map_or(self.config.wait_for_key, Ticket::may_wait);
+        self.request.deadline().filter(|_| may_wait)
+    }
+
+    /// What bounds the next attempt: the chain's limits inside a chain, else the layer's.
+    pub(super) fn bounds(&self) -> Bounds {
+        let chain = self.ticket.as_ref();
+        Bounds {
+            head_timeout: chain.and_then(Ticket::head_timeout),
+            limits: chain.map_or(self.config.limits, Ticket::limits),
+            look_into_success: self.config.pool.provider().errors_in_ok_bodies(),
+        }
     }
 
     /// Books what an attempt brought, and says what comes next.
@@ -113,9 +149,12 @@ where
         let pool = &self.config.pool;
         let model = self.request.known_model().cloned();
         let hint = || self.attempts.last().and_then(|attempt| attempt.fault.wait());
-        let retry_after = match gave_up {
-            GaveUp::ProviderFault => hint(),
-            _ => pool.earliest(model.as_ref(), Timestamp::now()).retry_after(),
+        let (retry_after, probing) = match gave_up {
+            GaveUp::ProviderFault => (hint(), false),
+            _ => {
+                let exhausted = pool.earliest(model.as_ref(), Timestamp::now());
+                (exhausted.retry_after(), exhausted.is_probing())
+            }
         };
         if gave_up == GaveUp::Exhausted {
             let attempts = self.attempts.len();
@@ -132,6 +171,7 @@ where
             gave_up,
             attempts: self.attempts,
             retry_after: retry_after.filter(|wait| !wait.is_zero()),
+            probing,
             last_response: last_response.map(|response| LastResponse(SyncWrapper::new(response))),
             source,
         })
@@ -141,6 +181,7 @@ where
         let alike = |(before, _): &(_, _)| *before == status;
         Progress {
             attempts: self.attempts.len() + 1,
+            in_chain: self.ticket.is_some(),
             retries: self.retries,
             refused_alike: self.refused.as_ref().is_some_and(alike),
             replayable: self.request.is_replayable(),
@@ -184,6 +225,7 @@ where
         let model = self.request.model(self.config.pool.provider());
         let penalty = lease.fault_at(fault, model, Timestamp::from(now));
         self.attempts.push(Attempt {
+            provider: Arc::from(self.config.pool.provider().name()),
             key: key.clone(),
             status,
             fault: fault.clone(),

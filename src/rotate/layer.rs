@@ -6,10 +6,10 @@ use std::time::Duration;
 use tower::retry::budget::TpsBudget;
 use tower_layer::Layer;
 
-use super::inspect::Limits;
 use super::policy::Policy;
 use super::service::KeyRotation;
 use crate::body::ReplayBody;
+use crate::inspect::Limits;
 use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
 
@@ -29,6 +29,7 @@ pub(super) struct Config {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) replay_cap: usize,
+    pub(super) wait_for_key: bool,
 }
 
 // === impl KeyRotationLayer ===
@@ -69,12 +70,14 @@ impl<C> KeyRotationLayer<C> {
             resend: false,
         };
         let limits = Limits {
+            look_into_streams: true,
             error_body: Self::ERROR_BODY,
             peek_bytes: Self::PEEK_BYTES,
             peek_events: Self::PEEK_EVENTS,
             peek_time: Self::PEEK_TIME,
+            late_is_fault: false,
         };
-        let config = Config { pool, policy, limits, replay_cap: ReplayBody::CAP };
+        let config = Config { pool, policy, limits, replay_cap: ReplayBody::CAP, wait_for_key: false };
         Self { classifier, config: Arc::new(config) }
     }
 
@@ -108,6 +111,13 @@ impl<C> KeyRotationLayer<C> {
     #[must_use]
     pub fn resend_ambiguous(self, resend: bool) -> Self {
         self.configure(|config| config.policy.resend = resend)
+    }
+
+    /// Whether a request that has a [`Deadline`](crate::Deadline) waits for a key when none is usable: first
+    /// come, first served, and only if the wait fits. Default: no.
+    #[must_use]
+    pub fn wait_for_key(self, wait: bool) -> Self {
+        self.configure(|config| config.wait_for_key = wait)
     }
 
     /// How much of a streaming request body is recorded for another attempt, in bytes. Default:

@@ -1,10 +1,13 @@
 //! What was tried for a request, and who served it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::body::UsageCell;
+use crate::body::meter::Usage;
 use crate::classify::{Fault, Verdict};
 use crate::key::KeyId;
 use crate::provider::{ModelId, Provider};
@@ -13,6 +16,8 @@ use crate::provider::{ModelId, Provider};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
+    /// The provider that was asked: its name, or that of its link in a chain.
+    pub provider: Arc<str>,
     /// The key that was used.
     pub key: KeyId,
     /// What the provider answered, if it did.
@@ -29,18 +34,22 @@ pub struct Attempt {
 #[derive(Clone, Debug)]
 pub struct Served {
     provider: Provider,
+    /// What a chain calls the provider.
+    link: Option<Arc<str>>,
     key: KeyId,
     model: Option<ModelId>,
     verdict: Verdict,
     attempts: Vec<Attempt>,
+    /// Filled by whoever reads the answer to its end.
+    usage: Option<UsageCell>,
 }
 
 // === impl Attempt ===
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, status, fault, benched: _, duration } = self;
-        write!(f, "{key}: {fault}")?;
+        let Self { provider, key, status, fault, benched: _, duration } = self;
+        write!(f, "{provider}/{key}: {fault}")?;
         if let Some(status) = status {
             write!(f, ", status {}", status.as_u16())?;
         }
@@ -58,12 +67,12 @@ impl Served {
         verdict: Verdict,
         attempts: Vec<Attempt>,
     ) -> Self {
-        Self { provider, key, model, verdict, attempts }
+        Self { provider, link: None, key, model, verdict, attempts, usage: None }
     }
 
-    /// The provider's name.
+    /// The provider's name, or that of its link in a chain.
     pub fn provider(&self) -> &str {
-        self.provider.name()
+        self.link.as_deref().unwrap_or_else(|| self.provider.name())
     }
 
     /// The key that served the request.
@@ -82,8 +91,30 @@ impl Served {
         &self.verdict
     }
 
+    /// The tokens that the answer took, where its provider says: known when the body has been read to its end,
+    /// and counted by a [chain](crate::fallback) only. Keep a clone of this to look then.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage.as_ref()?.get()
+    }
+
     /// The attempts before this one, in their order.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+}
+
+// === for a chain around the layer ===
+
+impl Served {
+    /// The tokens will be counted there.
+    pub(crate) fn meter(&mut self, usage: UsageCell) {
+        self.usage = Some(usage);
+    }
+
+    /// Names the link, and puts what other links tried before.
+    pub(crate) fn in_chain(&mut self, link: Arc<str>, before: impl IntoIterator<Item = Attempt>) {
+        self.attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&link));
+        self.attempts.splice(..0, before);
+        self.link = Some(link);
     }
 }

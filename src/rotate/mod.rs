@@ -56,20 +56,18 @@
 //! ```
 
 mod attempt;
+pub(crate) mod budget;
 mod deadline;
 mod drive;
-mod future;
-mod inspect;
 mod journey;
 mod layer;
 mod ledger;
 mod policy;
 mod request;
 mod service;
-mod transport;
 
 pub use self::deadline::Deadline;
-pub use self::future::ResponseFuture;
 pub use self::layer::KeyRotationLayer;
 pub use self::ledger::{Attempt, Served};
 pub use self::service::KeyRotation;
+pub use crate::future::ResponseFuture;

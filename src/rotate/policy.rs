@@ -28,6 +28,8 @@ pub(super) struct Policy {
 pub(super) struct Progress {
     /// Attempts so far, the one that is judged included.
     pub(super) attempts: usize,
+    /// A chain decides what is done about faults of the provider.
+    pub(super) in_chain: bool,
     /// Of these, repeats after a fault of the provider.
     pub(super) retries: usize,
     /// A key before this one was refused alike.
@@ -89,7 +91,14 @@ impl Policy {
         let may_resend = !fault.is_ambiguous() || progress.idempotent || self.resend;
         let soon = fault.wait().is_none_or(|wait| wait <= longest);
         let left = progress.retries < self.max_retries && progress.attempts < self.max_attempts;
-        if hopeless || !may_resend || !soon || !left || !progress.replayable || !self.budget.withdraw() {
+        if progress.in_chain
+            || hopeless
+            || !may_resend
+            || !soon
+            || !left
+            || !progress.replayable
+            || !self.budget.withdraw()
+        {
             return Action::GiveUp(GaveUp::ProviderFault);
         }
         Action::Retry(self.jittered().max(fault.wait().unwrap_or_default()))

@@ -2,12 +2,13 @@
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{Extensions, Method, Request};
+use http::{Method, Request};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
 use super::Deadline;
+use super::budget::Ticket;
 use crate::body::ReplayBody;
 use crate::pool::{Lease, StampError};
 use crate::provider::{ModelId, Provider};
@@ -71,10 +72,11 @@ impl Template {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        deadline(&self.parts.extensions)
+        self.parts.extensions.get::<Deadline>().map(|deadline| deadline.instant())
     }
-}
 
-fn deadline(extensions: &Extensions) -> Option<Instant> {
-    extensions.get::<Deadline>().map(|deadline| deadline.instant())
+    /// What a chain around this layer allows.
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        self.parts.extensions.get::<Ticket>().cloned()
+    }
 }

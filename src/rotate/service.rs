@@ -10,11 +10,11 @@ use tower::BoxError;
 use tower_service::Service;
 
 use super::drive::drive;
-use super::future::ResponseFuture;
 use super::layer::Config;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::Error;
+use crate::future::ResponseFuture;
 use crate::provider::ProviderClassifier;
 
 /// A client service whose requests are served with whichever key of a pool can serve them.

@@ -12,7 +12,7 @@ use tower::BoxError;
 use crate::classify::Transport;
 
 /// What the error says.
-pub(super) fn of(error: &BoxError) -> Transport {
+pub(crate) fn of(error: &BoxError) -> Transport {
     let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
     while let Some(error) = next {
         if let Some(transport) = of_one(error) {

@@ -1,4 +1,4 @@
-//! The future of a response.
+//! The future of a response, of whichever layer.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ pub struct ResponseFuture<B>(Pin<Box<dyn Future<Output = Answer<B>> + Send>>);
 type Answer<B> = Result<Response<ResponseBody<B>>, Error>;
 
 impl<B> ResponseFuture<B> {
-    pub(super) fn new(future: impl Future<Output = Answer<B>> + Send + 'static) -> Self {
+    pub(crate) fn new(future: impl Future<Output = Answer<B>> + Send + 'static) -> Self {
         Self(Box::pin(future))
     }
 }

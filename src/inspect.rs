@@ -21,17 +21,21 @@ use tower::{BoxError, ServiceExt};
 
 use crate::body::ResponseBody;
 use crate::body::sse::{Decoder, Event};
-use crate::classify::{Classify, Outcome, Verdict};
+use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::scrub::overwrite;
 
 /// How far to look.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) error_body: usize,
-    pub(super) peek_bytes: usize,
-    pub(super) peek_events: usize,
-    pub(super) peek_time: Duration,
+pub(crate) struct Limits {
+    /// Whether event streams are looked into at all.
+    pub(crate) look_into_streams: bool,
+    pub(crate) error_body: usize,
+    pub(crate) peek_bytes: usize,
+    pub(crate) peek_events: usize,
+    pub(crate) peek_time: Duration,
+    /// Whether a stream that says nothing in that time has failed, or is taken for good.
+    pub(crate) late_is_fault: bool,
 }
 
 /// A body that is being looked at, and what was taken of it.
@@ -50,18 +54,18 @@ enum Seen {
 }
 
 /// Whom to ask about an answer, and how.
-pub(super) struct Inspector<'a, C> {
-    pub(super) classifier: &'a C,
-    pub(super) limits: Limits,
+pub(crate) struct Inspector<'a, C> {
+    pub(crate) classifier: &'a C,
+    pub(crate) limits: Limits,
     /// The provider puts errors into the bodies of successes.
-    pub(super) look_into_success: bool,
+    pub(crate) look_into_success: bool,
     /// What must not be seen in a refusal.
-    pub(super) secret: &'a str,
+    pub(crate) secret: Option<&'a str>,
 }
 
 impl<C: Classify> Inspector<'_, C> {
     /// Asks the classifier about an answer; gives the answer back, whole.
-    pub(super) async fn inspect<B>(&self, response: Response<B>) -> (Verdict, Response<ResponseBody<B>>)
+    pub(crate) async fn inspect<B>(&self, response: Response<B>) -> (Verdict, Response<ResponseBody<B>>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
@@ -69,7 +73,9 @@ impl<C: Classify> Inspector<'_, C> {
         let (head, body) = response.into_parts();
         let success = head.status.is_success();
         let streamed = success && is_event_stream(&head.headers);
-        let look = is_readable(&head.headers) && (!success || streamed || self.look_into_success);
+        let worth_it =
+            !success || (streamed && self.limits.look_into_streams) || (!streamed && self.look_into_success);
+        let look = is_readable(&head.headers) && worth_it;
         let head = Arc::new(head);
         let (verdict, body) = if look {
             let mut look = Look::new(body, self.limits);
@@ -92,7 +98,9 @@ impl<C: Classify> Inspector<'_, C> {
         B::Error: Into<BoxError>,
     {
         while look.bytes < self.limits.error_body && matches!(look.next().await, Seen::Data(_)) {}
-        look.scrub(self.secret);
+        if let Some(secret) = self.secret {
+            look.scrub(secret);
+        }
         self.ask_about(head, look.gather()).await
     }
 
@@ -125,6 +133,9 @@ impl<C: Classify> Inspector<'_, C> {
                     None
                 }
                 Seen::End => Some(decoder.finish()),
+                Seen::Late if self.limits.late_is_fault => {
+                    return Fault::new(Reason::Timeout, Scope::Provider).into();
+                }
                 Seen::Late => return Verdict::Success,
             };
             let complete = std::iter::from_fn(|| decoder.next_event().ok().flatten());
@@ -155,7 +166,7 @@ impl<C: Classify> Inspector<'_, C> {
 }
 
 /// Asks the classifier, which can't fail.
-pub(super) async fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> Verdict {
+pub(crate) async fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> Verdict {
     match classifier.clone().oneshot(outcome).await {
         Ok(verdict) => verdict,
         Err(never) => match never {},
@@ -174,7 +185,7 @@ fn reclaim(head: Arc<Parts>) -> Parts {
     })
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let essence =
         headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))

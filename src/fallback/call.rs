@@ -1,0 +1,52 @@
+//! Calling a link, within the limit for the head of its answer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::TryFutureExt;
+use http::{Request, Response};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use tower::BoxError;
+use tower_service::Service;
+
+use crate::body::ReplayBody;
+use crate::rotate::budget::Ticket;
+
+/// How calling a link failed.
+pub(super) enum Failed {
+    /// It did not become ready, so that nothing was sent.
+    NotReady(Option<BoxError>),
+    /// No answer.
+    Call(BoxError),
+}
+
+/// Drives the link's service to readiness and calls it. A link that has adopted the ticket watches the limit
+/// itself: it may make several attempts, each of which has the whole of it.
+pub(super) async fn link<S, B>(
+    mut service: S,
+    request: Request<ReplayBody>,
+    ticket: &Ticket,
+) -> Result<Response<B>, Failed>
+where
+    S: Service<Request<ReplayBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    let limit = ticket.head_timeout();
+    let ready = poll_fn(|cx| service.poll_ready(cx).map_err(|error| Failed::NotReady(Some(error.into()))));
+    within(limit, ready).await.unwrap_or(Err(Failed::NotReady(None)))?;
+    let mut call = pin!(service.call(request).map_err(|error| Failed::Call(error.into())));
+    match within(limit, &mut call).await {
+        Ok(answer) => answer,
+        Err(_late) if ticket.is_adopted() => call.await,
+        Err(late) => Err(Failed::Call(late.into())),
+    }
+}
+
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Elapsed> {
+    match limit {
+        Some(limit) => timeout(limit, future).await,
+        None => Ok(future.await),
+    }
+}

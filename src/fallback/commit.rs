@@ -1,0 +1,78 @@
+//! Up to the commit an answer is the chain's; after it, the caller's.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tower::BoxError;
+
+use super::failure::{LeftBecause, ProviderFailed};
+use super::judge::Judged;
+use super::layer::{Commit, Settings};
+use crate::body::{Guard, GuardedBody, ResponseBody, UsageCell};
+use crate::classify::{Fault, Reason, Scope};
+use crate::inspect::is_event_stream;
+use crate::rotate::Served;
+
+/// Puts a guard on the answer, and holds it back until it is complete if the caller wants that.
+pub(super) async fn commit<B>(
+    response: Response<ResponseBody<B>>,
+    name: Arc<str>,
+    settings: &Settings,
+) -> Judged<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let response = guarded(response, settings);
+    if settings.commit != Commit::Complete {
+        return Judged::Served(response);
+    }
+    let (head, body) = response.into_parts();
+    match complete(Box::pin(body), settings.complete_cap).await {
+        Ok(body) => Judged::Served(Response::from_parts(head, body)),
+        Err(source) => {
+            let fault = Fault::new(Reason::Truncated, Scope::Provider);
+            let left = ProviderFailed::new(name, LeftBecause::Fault(fault));
+            Judged::Left(ProviderFailed { source: Some(source), ..left })
+        }
+    }
+}
+
+/// The answer with its usage metered, its pauses limited and its end checked.
+fn guarded<B>(mut response: Response<ResponseBody<B>>, settings: &Settings) -> Response<ResponseBody<B>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let usage = UsageCell::default();
+    if let Some(served) = response.extensions_mut().get_mut::<Served>() {
+        served.meter(usage.clone());
+    }
+    let guard = Guard { idle: settings.idle_timeout, usage };
+    let streamed = response.status().is_success() && is_event_stream(response.headers());
+    response.map(|body| {
+        let guarded = if streamed { GuardedBody::new(body, guard) } else { GuardedBody::plain(body, guard) };
+        ResponseBody::erased(guarded.boxed_unsync())
+    })
+}
+
+/// Reads a body to its end, or as far as the cap goes.
+async fn complete<B>(mut body: Pin<Box<ResponseBody<B>>>, cap: usize) -> Result<ResponseBody<B>, BoxError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut held: VecDeque<Result<Frame<Bytes>, BoxError>> = VecDeque::new();
+    let mut bytes = 0;
+    while bytes <= cap {
+        let Some(frame) = body.frame().await.transpose()? else { break };
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+        held.push_back(Ok(frame));
+    }
+    Ok(ResponseBody::erased(ResponseBody::begun(held, body).boxed_unsync()))
+}

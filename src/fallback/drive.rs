@@ -1,0 +1,79 @@
+//! The straight line: one request down the chain.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::time::sleep;
+use tower::BoxError;
+use tower_service::Service;
+
+use super::judge::Judged;
+use super::link::Chain;
+use super::trip::Trip;
+use super::{call, judge};
+use crate::body::{ReplayBody, ResponseBody};
+use crate::clock::Timestamp;
+use crate::error::Error;
+
+/// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
+pub(super) async fn drive<S, ReqBody, B>(
+    first: S,
+    chain: Arc<Chain<B>>,
+    request: Request<ReqBody>,
+) -> Result<Response<ResponseBody<B>>, Error>
+where
+    S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    ReqBody: Body + Send + 'static,
+    ReqBody::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut trip = Trip::begin(&chain, request).await;
+    while let Some(step) = trip.next_step() {
+        if trip.before_deadline(sleep(step.after)).await.is_none() {
+            return Err(trip.deadline_passed());
+        }
+        let link = &chain.links[step.link];
+        let passage = match link.breaker.enter(Timestamp::now()) {
+            Ok(passage) => passage,
+            Err(open) => {
+                trip.skip_open(link, open.retry_after);
+                continue;
+            }
+        };
+        let request = match trip.request_to(link, step).await {
+            Ok(request) => request,
+            Err(unroutable) => {
+                trip.skip_unroutable(link, unroutable);
+                continue;
+            }
+        };
+        let answered = async {
+            let answer = match chain.other(step.link) {
+                Some(other) => call::link(other, request, &trip.ticket).await,
+                None => call::link(first.clone(), request, &trip.ticket).await,
+            };
+            judge::answer(answer, link, &chain, &trip.ticket).await
+        };
+        let Some(judged) = trip.before_deadline(answered).await else {
+            return Err(trip.deadline_passed());
+        };
+        match judged {
+            Judged::Served(response) => {
+                passage.succeeded(Timestamp::now());
+                return Ok(trip.deliver(response, link));
+            }
+            Judged::Left(failed) => {
+                if failed.is_providers_fault() {
+                    passage.failed(Timestamp::now());
+                }
+                trip.leave(step.link, failed)?;
+            }
+            Judged::Ended(error) => return Err(error),
+        }
+    }
+    Err(trip.failed())
+}

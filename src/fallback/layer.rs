@@ -1,0 +1,274 @@
+//! The layer and its settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tower::retry::budget::TpsBudget;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service, ServiceExt};
+use tower_layer::Layer;
+
+use super::breaker::BreakerPolicy;
+use super::link::{Chain, Link};
+use super::route::Route;
+use super::service::ProviderFallback;
+use crate::body::ReplayBody;
+use crate::inspect::Limits;
+
+/// Puts providers behind one service; see the [module docs](super) for what it does and an example.
+///
+/// `B` is the type of the response bodies of all links. Cloning the service shares breakers and budgets.
+#[derive(Clone, Debug)]
+pub struct ProviderFallbackLayer<B> {
+    links: Vec<(Arc<str>, Route)>,
+    others: Vec<Boxed<B>>,
+    settings: Settings,
+}
+
+/// A link after the first.
+pub(super) type Boxed<B> = BoxCloneSyncService<Request<ReplayBody>, Response<B>, BoxError>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) start: Start,
+    pub(super) deadline: Option<Duration>,
+    pub(super) head_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) limits: Limits,
+    pub(super) commit: Commit,
+    pub(super) complete_cap: usize,
+    pub(super) context_length: ContextLength,
+    pub(super) resend_ambiguous: bool,
+    pub(super) wait_for_key: bool,
+    pub(super) max_attempts: usize,
+    pub(super) backoff: (Duration, Duration),
+    pub(super) budget: Arc<TpsBudget>,
+    pub(super) breaker: BreakerPolicy,
+    pub(super) replay_cap: usize,
+}
+
+/// Which link a request is given to first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// The first, always: the cheapest, or the best.
+    #[default]
+    Ordered,
+    /// Each in its turn; from there on in order, round to the beginning.
+    RoundRobin,
+}
+
+/// When an answer belongs to the caller, so that nothing is asked for elsewhere any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Commit {
+    /// At its head.
+    Head,
+    /// At the first content of a stream; at the head of any other answer.
+    #[default]
+    FirstContent,
+    /// When it is complete: it is held back, up to [a cap](ProviderFallbackLayer::complete_cap), and checked.
+    Complete,
+}
+
+/// What to do when a request is too long for a provider's model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContextLength {
+    /// Tell the caller.
+    #[default]
+    Deliver,
+    /// Ask the next link, whose model may be of greater length.
+    FallOver,
+}
+
+// === impl ProviderFallbackLayer ===
+
+impl<B> ProviderFallbackLayer<B> {
+    /// Attempts of one request over the whole chain: 16.
+    pub const MAX_ATTEMPTS: usize = 16;
+    /// How much of an answer is held back before it is complete: 8 MiB. A longer one is committed to.
+    pub const COMPLETE_CAP: usize = 8 * 1024 * 1024;
+    /// The time before a provider's fault is retried: any between 100 ms and 500 ms.
+    pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+    /// The share of requests that may be retried so, over ten seconds: 20 %; and ten a second in any case.
+    pub const RETRY_SHARE: f32 = 0.2;
+
+    /// A chain whose first link, the wrapped service, has this name.
+    pub fn new(first: impl Into<Arc<str>>) -> Self {
+        let limits = Limits {
+            look_into_streams: true,
+            error_body: 64 * 1024,
+            peek_bytes: 64 * 1024,
+            peek_events: 200,
+            peek_time: Duration::from_secs(10),
+            late_is_fault: false,
+        };
+        let settings = Settings {
+            start: Start::default(),
+            deadline: None,
+            head_timeout: None,
+            idle_timeout: None,
+            limits,
+            commit: Commit::default(),
+            complete_cap: Self::COMPLETE_CAP,
+            context_length: ContextLength::default(),
+            resend_ambiguous: true,
+            wait_for_key: true,
+            max_attempts: Self::MAX_ATTEMPTS,
+            backoff: Self::BACKOFF,
+            budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, Self::RETRY_SHARE)),
+            breaker: BreakerPolicy::default(),
+            replay_cap: ReplayBody::CAP,
+        };
+        Self { links: vec![(first.into(), Route::new())], others: Vec::new(), settings }
+    }
+
+    /// Where the requests of the first link go. Default: nowhere else than the caller says.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.links[0].1 = route;
+        self
+    }
+
+    /// Adds a link: any service over requests with a [`ReplayBody`] and the same response body.
+    #[must_use]
+    pub fn fallback<T>(mut self, name: impl Into<Arc<str>>, service: T, route: Route) -> Self
+    where
+        T: Service<Request<ReplayBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        T::Error: Into<BoxError>,
+        T::Future: Send + 'static,
+    {
+        self.links.push((name.into(), route));
+        self.others.push(BoxCloneSyncService::new(service.map_err(Into::into)));
+        self
+    }
+
+    /// Which link a request is given to first. Default: [`Start::Ordered`].
+    #[must_use]
+    pub const fn start(mut self, start: Start) -> Self {
+        self.settings.start = start;
+        self
+    }
+
+    /// How long a request may take until its answer is committed to. A request's own
+    /// [`Deadline`](crate::Deadline) holds if it is earlier. Default: none.
+    #[must_use]
+    pub const fn deadline(mut self, limit: Duration) -> Self {
+        self.settings.deadline = Some(limit);
+        self
+    }
+
+    /// How long the head of an answer may take, for each attempt. Default: none; reasoning models are silent
+    /// for minutes.
+    #[must_use]
+    pub const fn head_timeout(mut self, limit: Duration) -> Self {
+        self.settings.head_timeout = Some(limit);
+        self
+    }
+
+    /// How long after its head the first content of a stream may take. Default: none; after ten seconds the
+    /// stream is committed to.
+    #[must_use]
+    pub const fn first_content_timeout(mut self, limit: Duration) -> Self {
+        self.settings.limits.peek_time = limit;
+        self.settings.limits.late_is_fault = true;
+        self
+    }
+
+    /// How long a stream may pause once it is committed to. Default: none.
+    #[must_use]
+    pub const fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.settings.idle_timeout = Some(limit);
+        self
+    }
+
+    /// When an answer belongs to the caller. Default: [`Commit::FirstContent`].
+    #[must_use]
+    pub const fn commit(mut self, commit: Commit) -> Self {
+        self.settings.commit = commit;
+        self.settings.limits.look_into_streams = !matches!(commit, Commit::Head);
+        self
+    }
+
+    /// How much of an answer [`Commit::Complete`] holds back, in bytes; a longer one is committed to.
+    /// Default: [`COMPLETE_CAP`](Self::COMPLETE_CAP).
+    #[must_use]
+    pub const fn complete_cap(mut self, bytes: usize) -> Self {
+        self.settings.complete_cap = bytes;
+        self
+    }
+
+    /// What to do when a request is too long for a provider's model. Default: [`ContextLength::Deliver`].
+    #[must_use]
+    pub const fn context_length(mut self, then: ContextLength) -> Self {
+        self.settings.context_length = then;
+        self
+    }
+
+    /// Whether the chain moves on when the provider may have run the request. Default: yes.
+    #[must_use]
+    pub const fn resend_ambiguous(mut self, resend: bool) -> Self {
+        self.settings.resend_ambiguous = resend;
+        self
+    }
+
+    /// Whether a request waits for a key when no link is usable and the wait fits its deadline. Without a
+    /// deadline nothing waits. Default: yes.
+    #[must_use]
+    pub const fn wait_for_key(mut self, wait: bool) -> Self {
+        self.settings.wait_for_key = wait;
+        self
+    }
+
+    /// How many attempts a request may have over the whole chain. Default:
+    /// [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
+    #[must_use]
+    pub const fn max_attempts(mut self, attempts: usize) -> Self {
+        self.settings.max_attempts = if attempts == 0 { 1 } else { attempts };
+        self
+    }
+
+    /// The least and the longest time before a provider's fault is retried. Default:
+    /// [`BACKOFF`](Self::BACKOFF).
+    #[must_use]
+    pub const fn backoff(mut self, least: Duration, longest: Duration) -> Self {
+        self.settings.backoff = (least, longest);
+        self
+    }
+
+    /// What limits such retries over all requests. Default: [`RETRY_SHARE`](Self::RETRY_SHARE).
+    #[must_use]
+    pub fn retry_budget(mut self, budget: Arc<TpsBudget>) -> Self {
+        self.settings.budget = budget;
+        self
+    }
+
+    /// When a link is left alone, and when it is tried again. Default: [`BreakerPolicy::default`].
+    #[must_use]
+    pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
+        self.settings.breaker = policy;
+        self
+    }
+
+    /// How much of a streaming request body is recorded for another attempt, in bytes. Default:
+    /// [`ReplayBody::CAP`].
+    #[must_use]
+    pub const fn replay_cap(mut self, bytes: usize) -> Self {
+        self.settings.replay_cap = bytes;
+        self
+    }
+}
+
+impl<S, B> Layer<S> for ProviderFallbackLayer<B> {
+    type Service = ProviderFallback<S, B>;
+
+    fn layer(&self, first: S) -> Self::Service {
+        let link = |(name, route): &(Arc<str>, Route)| {
+            Link::new(Arc::clone(name), route.clone(), self.settings.breaker.clone())
+        };
+        let links = self.links.iter().map(link).collect();
+        ProviderFallback::new(first, Chain::new(links, self.others.clone(), self.settings.clone()))
+    }
+}

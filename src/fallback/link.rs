@@ -1,0 +1,65 @@
+//! The links of a chain, shared by all its requests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::breaker::{Breaker, BreakerPolicy};
+use super::layer::{Boxed, Settings, Start};
+use super::route::Route;
+use crate::provider::Provider;
+
+/// What is known of a link beside its service.
+pub(super) struct Link {
+    pub(super) name: Arc<str>,
+    pub(super) route: Route,
+    pub(super) breaker: Breaker,
+}
+
+pub(super) struct Chain<B> {
+    /// In the order of the chain.
+    pub(super) links: Vec<Link>,
+    /// The services of all but the first.
+    others: Vec<Boxed<B>>,
+    pub(super) settings: Settings,
+    /// Rules for links that have none of their own.
+    pub(super) general: Provider,
+    /// The next start, in turn.
+    cursor: AtomicUsize,
+}
+
+impl Link {
+    pub(super) fn new(name: Arc<str>, route: Route, breaker: BreakerPolicy) -> Self {
+        Self { name, route, breaker: Breaker::new(breaker) }
+    }
+}
+
+impl<B> Chain<B> {
+    pub(super) fn new(links: Vec<Link>, others: Vec<Boxed<B>>, settings: Settings) -> Self {
+        let general = Provider::compatible("link");
+        Self { links, others, settings, general, cursor: AtomicUsize::new(0) }
+    }
+
+    /// The service of a link; `None` for the first.
+    pub(super) fn other(&self, link: usize) -> Option<Boxed<B>> {
+        self.others.get(link.checked_sub(1)?).cloned()
+    }
+
+    /// The link that the next request is given to first.
+    pub(super) fn start(&self) -> usize {
+        match self.settings.start {
+            Start::Ordered => 0,
+            Start::RoundRobin => self.cursor.fetch_add(1, Ordering::Relaxed) % self.links.len().max(1),
+        }
+    }
+}
+
+impl<B> fmt::Debug for Chain<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { links, others: _, settings, general: _, cursor: _ } = self;
+        f.debug_struct("Chain")
+            .field("links", &links.iter().map(|link| &*link.name).collect::<Vec<_>>())
+            .field("settings", settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! A request's way down the chain: where it has been, and where it goes next.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body::Body;
+use tokio::time::{Instant, timeout_at};
+use tower::BoxError;
+use tower::retry::budget::Budget;
+
+use super::Unroutable;
+use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
+use super::link::{Chain, Link};
+use super::pin::Pin;
+use crate::body::{ReplayBody, ResponseBody};
+use crate::classify::{Fault, Reason};
+use crate::error::{Error, GaveUp};
+use crate::provider::ModelId;
+use crate::rotate::budget::Ticket;
+use crate::rotate::{Deadline, Served};
+
+/// A request's way down the chain.
+pub(super) struct Trip<'a, B> {
+    chain: &'a Chain<B>,
+    parts: Parts,
+    body: ReplayBody,
+    deadline: Option<Instant>,
+    pub(super) ticket: Ticket,
+    /// Links that have not had their turn.
+    ahead: VecDeque<usize>,
+    /// What became of the request at each link that had, and the link's number.
+    behind: Vec<(usize, ProviderFailed)>,
+    retried: bool,
+}
+
+/// Where a request goes next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) link: usize,
+    pub(super) after: Duration,
+    /// No other link is usable: the link may wait for a key.
+    pub(super) may_wait: bool,
+}
+
+// === impl Trip ===
+
+impl<'a, B> Trip<'a, B> {
+    pub(super) async fn begin<ReqBody>(chain: &'a Chain<B>, request: Request<ReqBody>) -> Self
+    where
+        ReqBody: Body + Send + 'static,
+        ReqBody::Error: Into<BoxError>,
+    {
+        let settings = &chain.settings;
+        settings.budget.deposit();
+        let (parts, body) = request.into_parts();
+        let callers = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
+        let own = settings.deadline.map(|limit| Instant::now() + limit);
+        Self {
+            chain,
+            body: ReplayBody::new(body, settings.replay_cap).await,
+            deadline: callers.into_iter().chain(own).min(),
+            ticket: Ticket::new(settings.max_attempts, settings.head_timeout, settings.limits),
+            ahead: order(chain, parts.extensions.get()),
+            behind: Vec::new(),
+            retried: false,
+            parts,
+        }
+    }
+
+    /// The next link in order; when all have had their turn, one that a retry or a wait may serve.
+    pub(super) fn next_step(&mut self) -> Option<Step> {
+        if !self.ticket.has_attempts() {
+            return None;
+        }
+        let in_order = self.ahead.pop_front();
+        let step = |link| Step { link, after: Duration::ZERO, may_wait: false };
+        in_order.map(step).or_else(|| self.retry()).or_else(|| self.wait())
+    }
+
+    /// What the future brings, unless the deadline comes first.
+    pub(super) async fn before_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
+        match self.deadline {
+            Some(deadline) => timeout_at(deadline, future).await.ok(),
+            None => Some(future.await),
+        }
+    }
+
+    /// The request as the link is to get it.
+    pub(super) async fn request_to(
+        &self,
+        link: &Link,
+        step: Step,
+    ) -> Result<Request<ReplayBody>, Unroutable> {
+        if !self.body.is_replayable() {
+            return Err(Unroutable::NotReplayable);
+        }
+        let model = self.parts.extensions.get::<ModelId>();
+        let mut request = link.route.apply(&self.parts, &self.body, model).await?;
+        self.ticket.hand_to_next(step.may_wait);
+        request.extensions_mut().insert(self.ticket.clone());
+        if let Some(deadline) = self.deadline {
+            request.extensions_mut().insert(Deadline::at(deadline));
+        }
+        Ok(request)
+    }
+
+    pub(super) fn skip_open(&mut self, link: &Link, retry_after: Option<Duration>) {
+        let skipped = ProviderFailed::new(Arc::clone(&link.name), LeftBecause::BreakerOpen);
+        self.book(link, ProviderFailed { retry_after, ..skipped });
+    }
+
+    pub(super) fn skip_unroutable(&mut self, link: &Link, unroutable: Unroutable) {
+        let because = match unroutable {
+            Unroutable::NoModel => LeftBecause::NoModel,
+            Unroutable::NotReplayable => LeftBecause::NotReplayable,
+            Unroutable::NotFound | Unroutable::Url => LeftBecause::Unroutable,
+        };
+        self.book(link, ProviderFailed::new(Arc::clone(&link.name), because));
+    }
+
+    /// The link did not serve the request. An error, if no other may be asked.
+    pub(super) fn leave(&mut self, link: usize, failed: ProviderFailed) -> Result<(), Error> {
+        if let Some(error) = self.body.take_error() {
+            return Err(Error::Body(error));
+        }
+        let may_have_run = failed.fault().is_some_and(Fault::is_ambiguous);
+        let stop = may_have_run && !self.chain.settings.resend_ambiguous && !self.is_idempotent();
+        self.book(&self.chain.links[link], failed);
+        if stop { Err(self.take_failed(false)) } else { Ok(()) }
+    }
+
+    /// Names the link that served the request, and what was tried before.
+    pub(super) fn deliver(
+        &mut self,
+        mut response: Response<ResponseBody<B>>,
+        link: &Link,
+    ) -> Response<ResponseBody<B>> {
+        if let Some(served) = response.extensions_mut().get_mut::<Served>() {
+            let before = self.behind.drain(..).flat_map(|(_, failed)| failed.attempts);
+            served.in_chain(Arc::clone(&link.name), before);
+        }
+        response
+    }
+
+    pub(super) fn failed(mut self) -> Error {
+        self.take_failed(false)
+    }
+
+    pub(super) fn deadline_passed(mut self) -> Error {
+        self.take_failed(true)
+    }
+
+    fn take_failed(&mut self, deadline_passed: bool) -> Error {
+        let failures = self.behind.drain(..).map(|(_, failed)| failed).collect();
+        Error::from(AllProvidersFailed { failures, deadline_passed })
+    }
+
+    fn book(&mut self, link: &Link, failed: ProviderFailed) {
+        let number = self.chain.links.iter().position(|other| std::ptr::eq(other, link)).unwrap_or_default();
+        match self.behind.iter_mut().find(|(before, _)| *before == number) {
+            Some((_, before)) => before.then(failed),
+            None => self.behind.push((number, failed)),
+        }
+    }
+
+    /// Once, and only where nothing can run twice: the first link that failed in a way that may pass soon.
+    fn retry(&mut self) -> Option<Step> {
+        let (shortest, longest) = self.chain.settings.backoff;
+        let soon = |fault: &Fault| fault.wait().is_none_or(|wait| wait <= longest);
+        let may_pass = |fault: &&Fault| !fault.is_ambiguous() && is_transient(fault.reason()) && soon(fault);
+        let candidate = |(link, failed): &(usize, ProviderFailed)| {
+            let fault = failed.fault().filter(|_| failed.is_providers_fault()).filter(may_pass)?;
+            Some((*link, fault.wait().unwrap_or_default()))
+        };
+        if self.retried || !self.body.is_replayable() {
+            return None;
+        }
+        let (link, hint) = self.behind.iter().find_map(candidate)?;
+        if !self.chain.settings.budget.withdraw() {
+            return None;
+        }
+        self.retried = true;
+        let jittered = shortest + longest.saturating_sub(shortest).mul_f64(fastrand::f64());
+        Some(Step { link, after: jittered.max(hint), may_wait: false })
+    }
+
+    /// The link that is usable the soonest, if that is before the deadline.
+    fn wait(&self) -> Option<Step> {
+        let deadline =
+            self.deadline.filter(|_| self.chain.settings.wait_for_key && self.body.is_replayable())?;
+        let left = deadline.checked_duration_since(Instant::now())?;
+        let wait = |failed: &ProviderFailed| match failed.because {
+            LeftBecause::Keys(GaveUp::Exhausted) if failed.probing => Some(Duration::ZERO),
+            LeftBecause::Keys(GaveUp::Exhausted) | LeftBecause::BreakerOpen => failed.retry_after,
+            _ => None,
+        };
+        let candidates = self.behind.iter().filter_map(|(link, failed)| Some((wait(failed)?, *link, failed)));
+        let (wait, link, failed) = candidates.min_by_key(|(wait, link, _)| (*wait, *link))?;
+        let at_keys = failed.because != LeftBecause::BreakerOpen;
+        let step = Step { link, after: if at_keys { Duration::ZERO } else { wait }, may_wait: at_keys };
+        (wait < left).then_some(step)
+    }
+
+    fn is_idempotent(&self) -> bool {
+        let safe = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        safe || self.parts.headers.contains_key("idempotency-key")
+    }
+}
+
+/// The links from the start on, round to it again; of a pinned request only one.
+fn order<B>(chain: &Chain<B>, pin: Option<&Pin>) -> VecDeque<usize> {
+    let links = chain.links.len();
+    match pin {
+        Some(pin) => (0..links).filter(|link| pin.is_to(&chain.links[*link].name)).collect(),
+        None => {
+            let start = chain.start();
+            (start..links).chain(0..start).collect()
+        }
+    }
+}
+
+const fn is_transient(reason: Reason) -> bool {
+    matches!(reason, Reason::Overloaded | Reason::ServerError | Reason::Truncated | Reason::Unreachable)
+}

@@ -1,0 +1,140 @@
+//! Waiting for a key.
+//!
+//! Who waits, waits in a line: one line for each model that was ever at fault and one for everything else, so
+//! that nobody stands behind somebody who needs another key. Only the head of a line looks for a key: when
+//! the earliest cooldown ends, and when something was freed before its time. Nothing is held while waiting
+//! but the place, and whoever leaves gives it up.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{Exhausted, KeyPool, Lease};
+use crate::clock::Timestamp;
+use crate::provider::ModelId;
+
+/// A line, first come, first served.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// One permit: the head of the line.
+    head: Semaphore,
+    /// How many stand here.
+    length: AtomicUsize,
+}
+
+/// Tells the heads of all lines that something was freed before its time.
+#[derive(Debug, Default)]
+pub(super) struct Freed {
+    news: Notify,
+    /// How many listen: for as long as nobody does, telling costs one load.
+    listening: AtomicUsize,
+}
+
+/// A place in a line, or an ear for news; given up on drop.
+struct Counted<'a>(&'a AtomicUsize);
+
+// === impl KeyPool ===
+
+impl KeyPool {
+    /// The right to use one key for one attempt, as soon as there is one; first come, first served.
+    ///
+    /// Waits for the earliest cooldown to end, or for a key to be freed before: by a probe, an operator, a
+    /// new verdict. May be dropped at any time. Requests that do not wait do not stand in line, and may be
+    /// faster.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
+    pub async fn acquire_within(
+        &self,
+        model: Option<&ModelId>,
+        deadline: Instant,
+    ) -> Result<Lease, Exhausted> {
+        let set = self.0.set.load_full();
+        let lane = model.and_then(|model| set.models.get(model));
+        let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
+        if line.is_empty() {
+            match self.acquire(model) {
+                Err(exhausted) if exhausted.ends_by(deadline) => {}
+                done => return done,
+            }
+        }
+        let _place = Counted::on(&line.length);
+        match timeout_at(deadline, line.head.acquire()).await {
+            Ok(_head) => self.wait_at_head(model, deadline).await,
+            Err(_late) => Err(self.earliest(model, Timestamp::now())),
+        }
+    }
+
+    async fn wait_at_head(&self, model: Option<&ModelId>, deadline: Instant) -> Result<Lease, Exhausted> {
+        let freed = &self.0.common.freed;
+        let _ear = Counted::on(&freed.listening);
+        loop {
+            // Listen before looking, or what is freed in between is missed.
+            let news = freed.news.notified();
+            tokio::pin!(news);
+            Notified::enable(news.as_mut());
+            let exhausted = match self.acquire(model) {
+                Err(exhausted) if exhausted.ends_by(deadline) => exhausted,
+                done => return done,
+            };
+            let end = exhausted.retry_after().map_or(deadline, |wait| deadline.min(Instant::now() + wait));
+            tokio::select! {
+                () = news => {}
+                () = sleep_until(end) => {}
+            }
+        }
+    }
+}
+
+impl Exhausted {
+    /// Whether it is over by then, or may be.
+    fn ends_by(&self, deadline: Instant) -> bool {
+        let now = Instant::now();
+        let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero());
+        let in_time = |left| self.is_probing() || self.retry_after().is_some_and(|wait| wait <= left);
+        left.is_some_and(in_time)
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.length.load(Ordering::Acquire) == 0
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { head: Semaphore::new(1), length: AtomicUsize::new(0) }
+    }
+}
+
+// === impl Freed ===
+
+impl Freed {
+    /// Something was freed.
+    pub(super) fn tell(&self) {
+        if self.listening.load(Ordering::Acquire) > 0 {
+            self.news.notify_waiters();
+        }
+    }
+}
+
+// === impl Counted ===
+
+impl<'a> Counted<'a> {
+    fn on(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,81 @@
+//! What a chain of providers allows the layers inside it.
+//!
+//! Retries multiply when every layer has its own. So a chain hands each of its links a [`Ticket`] in the
+//! request's extensions: attempts are counted over all links, a link does not repeat what the chain would
+//! rather send elsewhere, and the limits of silence are the chain's. A rotation layer that finds a ticket
+//! *adopts* it: it watches the limits itself, for each attempt anew, since only it knows when one begins. For
+//! a link that adopts nothing the chain watches from outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::inspect::Limits;
+
+/// A request extension, from a chain to its links.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket(Arc<Terms>);
+
+#[derive(Debug)]
+struct Terms {
+    /// Attempts that the whole request may still make.
+    attempts: AtomicUsize,
+    /// A link has taken over the watch.
+    adopted: AtomicBool,
+    /// The link may wait for a key, as no other link is usable.
+    may_wait: AtomicBool,
+    head_timeout: Option<Duration>,
+    limits: Limits,
+}
+
+impl Ticket {
+    pub(crate) fn new(attempts: usize, head_timeout: Option<Duration>, limits: Limits) -> Self {
+        Self(Arc::new(Terms {
+            attempts: AtomicUsize::new(attempts),
+            adopted: AtomicBool::new(false),
+            may_wait: AtomicBool::new(false),
+            head_timeout,
+            limits,
+        }))
+    }
+
+    /// Takes one of the attempts that are left; says whether there was one.
+    pub(crate) fn take_attempt(&self) -> bool {
+        let take = |left: usize| left.checked_sub(1);
+        self.0.attempts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    /// Whether attempts are left.
+    pub(crate) fn has_attempts(&self) -> bool {
+        self.0.attempts.load(Ordering::Relaxed) > 0
+    }
+
+    /// Before the next link is called.
+    pub(crate) fn hand_to_next(&self, may_wait: bool) {
+        self.0.adopted.store(false, Ordering::Relaxed);
+        self.0.may_wait.store(may_wait, Ordering::Relaxed);
+    }
+
+    /// The link watches the limits and counts the attempts itself.
+    pub(crate) fn adopt(&self) {
+        self.0.adopted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.0.adopted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn may_wait(&self) -> bool {
+        self.0.may_wait.load(Ordering::Relaxed)
+    }
+
+    /// How long the head of an answer may take.
+    pub(crate) fn head_timeout(&self) -> Option<Duration> {
+        self.0.head_timeout
+    }
+
+    /// How far to look into an answer.
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+}

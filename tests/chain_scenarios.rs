@@ -1,0 +1,406 @@
+//! What a chain of providers does about each fault: over real sockets, with one key and with three, streaming
+//! and not, at each commit point. Upstream calls and time are counted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use support::{key, send};
+use tokio::time::Instant;
+use tower::{BoxError, Layer, ServiceBuilder};
+use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
+use tower_key_rotation::fallback::{
+    BreakerPolicy, Commit, ContextLength, ProviderFallback, ProviderFallbackLayer, Route,
+};
+use tower_key_rotation::rotate::KeyRotation;
+use tower_key_rotation::sim::{Fault, Latency, Refusal, Script, SimServer, Simulator};
+use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider, Served};
+
+type Hyper = Client<HttpConnector, ReplayBody>;
+type Body = ResponseBody<hyper::body::Incoming>;
+type Chain = ProviderFallback<KeyRotation<Hyper>, Body>;
+
+/// Each limit of silence.
+const LIMIT: Duration = Duration::from_millis(250);
+/// What a loaded machine may take for what should take no time.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+const COMMITS: [Commit; 3] = [Commit::Head, Commit::FirstContent, Commit::Complete];
+
+/// One way of asking.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    commit: Commit,
+    keys: usize,
+    stream: bool,
+}
+
+/// Two providers, the second of them well.
+struct Stage {
+    first: Simulator,
+    second: Simulator,
+    chain: Chain,
+    case: Case,
+    _servers: [SimServer; 2],
+}
+
+/// What came of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Came {
+    /// A whole answer, from this link.
+    Whole(String),
+    /// An answer that ended in an error of this kind.
+    Broken(&'static str),
+    /// A refusal of this link.
+    Refused(String, StatusCode),
+    /// No answer.
+    Failed,
+}
+
+fn whole(link: &str) -> Came {
+    Came::Whole(link.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
+    for hint in [Some(Duration::from_secs(60)), None] {
+        let limited = move || match hint {
+            Some(hint) => Fault::rate_limited(hint),
+            None => Fault::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
+        };
+        each_case(Script::always(limited()), |stage| async move {
+            assert_eq!(stage.ask().await, whole("second"));
+            assert_eq!(stage.first.calls(), stage.case.keys as u64);
+            assert_eq!(stage.ask().await, whole("second"));
+            assert_eq!(
+                stage.first.calls(),
+                stage.case.keys as u64,
+                "an exhausted pool is skipped without a call"
+            );
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
+    each_case(Script::new().then(Fault::status(500)), |stage| async move {
+        let began = Instant::now();
+        assert_eq!(stage.ask().await, whole("second"));
+        assert!(began.elapsed_less(AT_ONCE));
+        assert_eq!(stage.ask().await, whole("first"));
+        assert_eq!(stage.first.calls(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
+    each_case(Script::always(Fault::status(503)), |stage| async move {
+        for _ in 0..40 {
+            assert_eq!(stage.ask().await, whole("second"));
+        }
+        assert!(stage.first.calls() <= 6, "{} calls", stage.first.calls());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_reset_before_the_head_is_left_after_one_call() {
+    each_case(Script::always(Fault::Reset), |stage| async move {
+        assert_eq!(stage.ask().await, whole("second"));
+        assert_eq!(stage.first.calls(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
+    each_case(Script::always(Fault::Silent), |stage| async move {
+        let began = Instant::now();
+        assert_eq!(stage.ask().await, whole("second"));
+        assert!(!began.elapsed_less(LIMIT) && began.elapsed_less(LIMIT + AT_ONCE));
+        assert_eq!(stage.first.calls(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() {
+    each_stream(Script::always(Fault::SlowContent(10 * LIMIT)), |stage| async move {
+        let began = Instant::now();
+        let expected = match stage.case.commit {
+            Commit::Head => Came::Broken("idle"),
+            _ => whole("second"),
+        };
+        assert_eq!(stage.ask().await, expected);
+        assert!(began.elapsed_less(LIMIT + AT_ONCE));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
+    for reset in [false, true] {
+        each_stream(Script::always(Fault::Cut { after: 3, reset }), |stage| async move {
+            match (stage.case.commit, stage.ask().await) {
+                (Commit::Complete, came) => assert_eq!(came, whole("second")),
+                (_, came) => assert!(matches!(came, Came::Broken(_)), "{came:?}"),
+            }
+            assert_eq!(stage.first.calls(), 1);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
+    each_stream(Script::always(Fault::Stall { after: 3 }), |stage| async move {
+        let began = Instant::now();
+        let expected = match stage.case.commit {
+            Commit::Complete => whole("second"),
+            _ => Came::Broken("idle"),
+        };
+        assert_eq!(stage.ask().await, expected);
+        assert!(began.elapsed_less(LIMIT + AT_ONCE));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
+    each_stream(Script::always(Fault::Malformed { after: 0 }), |stage| async move {
+        let came = stage.ask().await;
+        match stage.case.commit {
+            Commit::Head => assert!(matches!(came, Came::Broken(_)), "{came:?}"),
+            _ => assert_eq!(came, whole("second")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is_an_error() {
+    let refusal = Refusal::Overloaded { retry_after: None };
+    each_stream(
+        Script::always(Fault::ErrorEvent { after: 0, refusal: refusal.clone() }),
+        |stage| async move {
+            let came = stage.ask().await;
+            match stage.case.commit {
+                Commit::Head => assert!(matches!(came, Came::Broken(_)), "{came:?}"),
+                _ => assert_eq!(came, whole("second")),
+            }
+        },
+    )
+    .await;
+    each_stream(Script::always(Fault::ErrorEvent { after: 3, refusal }), |stage| async move {
+        let came = stage.ask().await;
+        match stage.case.commit {
+            Commit::Complete => assert_eq!(came, whole("second")),
+            _ => assert!(matches!(came, Came::Broken(_)), "{came:?}"),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
+    each_stream(Script::always(Fault::NoTerminator), |stage| async move {
+        let began = Instant::now();
+        assert_eq!(stage.ask().await, whole("first"));
+        assert!(began.elapsed_less(AT_ONCE));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_too_long_moves_down_only_if_the_chain_says_so_and_a_content_filter_never() {
+    each_case(Script::always(Fault::Refuse(Refusal::ContextLength)), |stage| async move {
+        assert_eq!(stage.ask().await, Came::Refused("first".to_owned(), StatusCode::BAD_REQUEST));
+        assert_eq!(stage.second.calls(), 0);
+    })
+    .await;
+    let falling_over = |layer: ProviderFallbackLayer<Body>| layer.context_length(ContextLength::FallOver);
+    for case in cases() {
+        let stage =
+            Stage::with(case, Script::always(Fault::Refuse(Refusal::ContextLength)), falling_over).await;
+        assert_eq!(stage.ask().await, whole("second"));
+        let stage =
+            Stage::with(case, Script::always(Fault::Refuse(Refusal::ContentFilter)), falling_over).await;
+        assert!(matches!(stage.ask().await, Came::Refused(link, _) if link == "first"));
+        assert_eq!(stage.second.calls(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
+    let case = Case { commit: Commit::FirstContent, keys: 1, stream: false };
+    let quick = |layer: ProviderFallbackLayer<Body>| {
+        layer.breaker(
+            BreakerPolicy::default()
+                .consecutive(3)
+                .open_for(Duration::from_millis(50), Duration::from_millis(200)),
+        )
+    };
+    let stage = Stage::with(case, Script::always(Fault::status(503)), quick).await;
+    let began = Instant::now();
+    let mut asked = 0;
+    while began.elapsed_less(Duration::from_millis(600)) {
+        assert_eq!(stage.ask().await, whole("second"));
+        asked += 1;
+    }
+    assert!(asked > 50);
+    // Three to open it, then at 50, 150, 350 and 550 ms at the earliest.
+    assert!(stage.first.calls() <= 3 + 5, "{} calls for {asked} requests", stage.first.calls());
+
+    stage.first.script(Script::new());
+    let recovered = Instant::now();
+    while stage.ask().await != whole("first") {
+        assert!(recovered.elapsed_less(Duration::from_secs(2)), "back on the first choice within seconds");
+    }
+    assert_eq!(stage.ask().await, whole("first"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_everything_is_limited_it_fails_at_once_with_the_true_wait_and_says_429() {
+    for case in cases() {
+        let limited = |seconds| Script::always(Fault::rate_limited(Duration::from_secs(seconds)));
+        let stage = Stage::with(case, limited(90), |layer| layer.deadline(Duration::from_secs(5))).await;
+        stage.second.script(limited(40));
+        let began = Instant::now();
+        let error = send(&stage.chain, stage.request()).await.map(drop).unwrap_err();
+        assert!(began.elapsed_less(AT_ONCE), "a wait that does not fit the deadline is not begun");
+        let Error::AllProvidersFailed(failed) = error else { panic!("{error}") };
+        assert_eq!(failed.providers().len(), 2);
+        assert_eq!(failed.attempts().count(), 2 * case.keys);
+        let wait = failed.retry_after().unwrap();
+        assert!(wait <= Duration::from_secs(40) && wait > Duration::from_secs(38), "{wait:?}");
+        let response = failed.into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(["39", "40"].contains(&response.headers()["retry-after"].to_str().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_are_counted_over_the_whole_chain() {
+    let case = Case { commit: Commit::FirstContent, keys: 3, stream: false };
+    let stage =
+        Stage::with(case, Script::always(Fault::rate_limited(LIMIT)), |layer| layer.max_attempts(4)).await;
+    stage.second.script(Script::always(Fault::rate_limited(LIMIT)));
+    assert_eq!(stage.ask().await, Came::Failed);
+    assert_eq!(stage.first.calls() + stage.second.calls(), 4);
+}
+
+// === stages ===
+
+fn cases() -> impl Iterator<Item = Case> {
+    let all = COMMITS.into_iter().flat_map(|commit| [1, 3].map(|keys| (commit, keys)));
+    all.flat_map(|(commit, keys)| [false, true].map(|stream| Case { commit, keys, stream }))
+}
+
+async fn each_case<F: Future<Output = ()>>(script: Script, check: impl Fn(Stage) -> F) {
+    for case in cases() {
+        check(Stage::with(case, script.clone(), |layer| layer).await).await;
+    }
+}
+
+async fn each_stream<F: Future<Output = ()>>(script: Script, check: impl Fn(Stage) -> F) {
+    for case in cases().filter(|case| case.stream) {
+        check(Stage::with(case, script.clone(), |layer| layer).await).await;
+    }
+}
+
+impl Stage {
+    async fn with(
+        case: Case,
+        script: Script,
+        settings: impl FnOnce(ProviderFallbackLayer<Body>) -> ProviderFallbackLayer<Body>,
+    ) -> Self {
+        let labels = &["a", "b", "c"][..case.keys];
+        let provider = || {
+            let keys = labels.iter().map(|label| key(label));
+            Simulator::openai().keys(keys).latency(Latency::None).event_gap(Duration::from_millis(1))
+        };
+        let (first, second) = (provider().script(script).build(), provider().build());
+        let servers = [first.serve().await.unwrap(), second.serve().await.unwrap()];
+        let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
+        let rotating = |server: &SimServer| {
+            let provider = Provider::openai().with_origin(server.origin().parse().unwrap());
+            let keys = labels.iter().map(|label| ApiKey::new(support::secret(label)).unwrap().id(*label));
+            KeyRotationLayer::new(KeyPool::builder(provider).keys(keys).build().unwrap())
+                .layer(client.clone())
+        };
+        let to = |server: &SimServer| Route::to(&format!("{}/v1", server.origin())).unwrap();
+        let layer = ProviderFallbackLayer::new("first")
+            .route(to(&servers[0]))
+            .fallback("second", rotating(&servers[1]), to(&servers[1]))
+            .head_timeout(LIMIT)
+            .first_content_timeout(LIMIT)
+            .idle_timeout(LIMIT)
+            .deadline(Duration::from_secs(20))
+            .commit(case.commit);
+        let chain = ServiceBuilder::new().layer(settings(layer)).service(rotating(&servers[0]));
+        Self { first, second, chain, case, _servers: servers }
+    }
+
+    fn request(&self) -> Request<Full<Bytes>> {
+        let stream = self.case.stream;
+        let body =
+            format!(r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#);
+        Request::post("http://chain.test/v1/chat/completions").body(Full::from(body)).unwrap()
+    }
+
+    /// Asks once, and reads the answer to its end.
+    async fn ask(&self) -> Came {
+        match send(&self.chain, self.request()).await {
+            Ok(response) => self.read(response).await,
+            Err(Error::AllProvidersFailed(_)) => Came::Failed,
+            Err(error) => panic!("{:?}: {error}", self.case),
+        }
+    }
+
+    async fn read(&self, response: Response<ResponseBody<Body>>) -> Came {
+        let link = response.extensions().get::<Served>().unwrap().provider().to_owned();
+        let status = response.status();
+        match response.into_body().collect().await {
+            Ok(body) if status.is_success() => {
+                let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+                assert!(
+                    body.contains("finish_reason\":\"stop\""),
+                    "a truncated answer passed for whole: {body}"
+                );
+                Came::Whole(link)
+            }
+            Ok(_) => Came::Refused(link, status),
+            Err(error) => Came::Broken(stream_error(error)),
+        }
+    }
+}
+
+fn stream_error(error: BoxError) -> &'static str {
+    match error.downcast_ref::<StreamError>() {
+        Some(StreamError::Truncated) => "truncated",
+        Some(StreamError::Broken(_)) => "broken",
+        Some(StreamError::Failed) => "failed",
+        Some(StreamError::Idle(_)) => "idle",
+        other => panic!("an error without a type: {other:?} {error:?}"),
+    }
+}
+
+trait ElapsedLess {
+    fn elapsed_less(self, than: Duration) -> bool;
+}
+
+impl ElapsedLess for Instant {
+    fn elapsed_less(self, than: Duration) -> bool {
+        Self::now().saturating_duration_since(self) < than
+    }
+}
