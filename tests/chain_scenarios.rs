@@ -391,6 +391,7 @@ fn stream_error(error: BoxError) -> &'static str {
         Some(StreamError::Broken(_)) => "broken",
         Some(StreamError::Failed) => "failed",
         Some(StreamError::Idle(_)) => "idle",
+        Some(StreamError::Malformed) => "malformed",
         other => panic!("an error without a type: {other:?} {error:?}"),
     }
 }

@@ -9,7 +9,6 @@ pub mod sse;
 mod tee;
 
 pub use self::guarded::StreamError;
-#[allow(unused_imports, reason = "the layer above is what uses them")]
 pub(crate) use self::guarded::{Guard, GuardedBody, UsageCell};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
