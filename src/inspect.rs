@@ -192,7 +192,7 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// A compressed body is not looked into: put a decompression layer inside for that.
-fn is_readable(headers: &HeaderMap) -> bool {
+pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
 }
 

@@ -74,6 +74,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "clock",
             "error",
             "event",
+            "future",
             "inspect",
             "key",
             "pool",

@@ -13,8 +13,6 @@
 //!
 //! Silence is counted only while somebody asks: a reader that is slow is no stall of the provider.
 
-#![allow(dead_code, reason = "the layer above is what uses it")]
-
 mod error;
 mod watch;
 
@@ -84,11 +82,6 @@ impl<B> GuardedBody<B> {
 
     fn with(inner: B, limit: Option<Duration>, watch: Watch) -> Self {
         Self { inner, watch, silence: Silence { limit, timer: None, running: false } }
-    }
-
-    /// Counts what was taken of the stream before, and is delivered by somebody else.
-    pub(crate) fn seen(&mut self, chunk: &Bytes) {
-        self.watch.see(chunk);
     }
 }
 

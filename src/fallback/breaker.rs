@@ -102,6 +102,7 @@ impl Breaker {
     }
 
     /// Whether [`enter`](Self::enter) would let a call pass; takes no probe.
+    #[cfg(test)]
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), Open> {
         self.0.state().opened.map_or(Ok(()), |opened| opened.refuses(now))
     }
@@ -135,6 +136,7 @@ impl Opened {
 
 impl Passage {
     /// Whether this call finds out if the provider is back.
+    #[cfg(test)]
     pub(crate) const fn is_probe(&self) -> bool {
         self.probe
     }

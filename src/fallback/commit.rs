@@ -15,7 +15,7 @@ use super::judge::Judged;
 use super::layer::{Commit, Settings};
 use crate::body::{Guard, GuardedBody, ResponseBody, UsageCell};
 use crate::classify::{Fault, Reason, Scope};
-use crate::inspect::is_event_stream;
+use crate::inspect::{is_event_stream, is_readable};
 use crate::rotate::Served;
 
 /// Puts a guard on the answer, and holds it back until it is complete if the caller wants that.
@@ -54,7 +54,8 @@ where
         served.meter(usage.clone());
     }
     let guard = Guard { idle: settings.idle_timeout, usage };
-    let streamed = response.status().is_success() && is_event_stream(response.headers());
+    let headers = response.headers();
+    let streamed = response.status().is_success() && is_event_stream(headers) && is_readable(headers);
     response.map(|body| {
         let guarded = if streamed { GuardedBody::new(body, guard) } else { GuardedBody::plain(body, guard) };
         ResponseBody::erased(guarded.boxed_unsync())

@@ -180,16 +180,6 @@ impl Route {
         self
     }
 
-    /// What the provider calls a model, if that is another name than the caller's.
-    pub(crate) fn name_of(&self, model: &ModelId) -> Result<Option<&ModelId>, Unroutable> {
-        self.names.of(model)
-    }
-
-    /// Whether it matters here which model a request names.
-    pub(crate) fn is_by_model(&self) -> bool {
-        self.names.matter()
-    }
-
     /// The request as the link has to send it; `model` is what the caller calls the model, where that is
     /// known, and is looked for otherwise.
     ///

@@ -123,6 +123,9 @@ impl Lease {
         let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
         place.follow(level, now.as_unix_ms());
+        if pass.probe {
+            self.set.common.freed.tell();
+        }
         place.key().stats.failed();
         benched.after.cause?;
         let penalty = Penalty {

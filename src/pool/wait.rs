@@ -5,7 +5,8 @@
 //! the earliest cooldown ends, and when something was freed before its time. Nothing is held while waiting
 //! but the place, and whoever leaves gives it up.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::time::Duration;
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
@@ -32,6 +33,9 @@ pub(super) struct Freed {
     listening: AtomicUsize,
 }
 
+/// The shortest wait.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// A place in a line, or an ear for news; given up on drop.
 struct Counted<'a>(&'a AtomicUsize);
 
@@ -55,11 +59,11 @@ impl KeyPool {
         let set = self.0.set.load_full();
         let lane = model.and_then(|model| set.models.get(model));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
-        if line.is_empty() {
-            match self.acquire(model) {
-                Err(exhausted) if exhausted.ends_by(deadline) => {}
-                done => return done,
-            }
+        // Where others wait, only the outlook counts: taking a key would be jumping the queue.
+        let alone = line.is_empty();
+        match if alone { self.acquire(model) } else { Err(self.earliest(model, Timestamp::now())) } {
+            Err(exhausted) if exhausted.ends_by(deadline) => {}
+            done => return done,
         }
         let _place = Counted::on(&line.length);
         match timeout_at(deadline, line.head.acquire()).await {
@@ -71,6 +75,7 @@ impl KeyPool {
     async fn wait_at_head(&self, model: Option<&ModelId>, deadline: Instant) -> Result<Lease, Exhausted> {
         let freed = &self.0.common.freed;
         let _ear = Counted::on(&freed.listening);
+        fence(Ordering::SeqCst);
         loop {
             // Listen before looking, or what is freed in between is missed.
             let news = freed.news.notified();
@@ -80,7 +85,9 @@ impl KeyPool {
                 Err(exhausted) if exhausted.ends_by(deadline) => exhausted,
                 done => return done,
             };
-            let end = exhausted.retry_after().map_or(deadline, |wait| deadline.min(Instant::now() + wait));
+            // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
+            let wait = exhausted.retry_after().map(|wait| wait.max(LEAST));
+            let end = wait.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
             tokio::select! {
                 () = news => {}
                 () = sleep_until(end) => {}
@@ -116,8 +123,11 @@ impl Default for Line {
 // === impl Freed ===
 
 impl Freed {
-    /// Something was freed.
+    /// Something was freed, or a probe has ended and it is known now when something will be.
     pub(super) fn tell(&self) {
+        // What was freed is written before this looks for listeners, and a listener is counted before it looks
+        // at what is free: one of the two sees the other.
+        fence(Ordering::SeqCst);
         if self.listening.load(Ordering::Acquire) > 0 {
             self.news.notify_waiters();
         }

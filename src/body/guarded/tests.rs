@@ -180,18 +180,6 @@ async fn usage_is_left_by_a_reader_who_stops_at_the_terminator() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_taken_before_counts() {
-    let usage = UsageCell::default();
-    let mut body =
-        GuardedBody::new(body(&[STOP, USAGE], Then::Ends), Guard { idle: None, usage: usage.clone() });
-    body.seen(&Bytes::from_static(ROLE.as_bytes()));
-    body.seen(&Bytes::from_static(b"data: {\"choices\":[{\"index\":1}]}\n\n"));
-    let came = read(body, usage).await;
-    assert_eq!(came.verdict, Verdict::Truncated, "the second choice was only seen before");
-    assert_eq!(came.bytes, [STOP, USAGE].concat().as_bytes());
-}
-
-#[tokio::test(start_paused = true)]
 async fn silence_counts_only_while_somebody_asks() {
     let guard = || Guard { idle: Some(IDLE), usage: UsageCell::default() };
     let mut body = task::spawn(GuardedBody::new(body(&[ROLE, TEXT], Then::Stays), guard()));
