@@ -33,7 +33,7 @@ where
 {
     let mut trip = Trip::begin(&chain, request).await;
     while let Some(step) = trip.next_step() {
-        if trip.before_deadline(sleep(step.after)).await.is_none() {
+        if trip.before_deadline(sleep(step.after)).await.is_none() || trip.is_past_deadline() {
             return Err(trip.deadline_passed());
         }
         let link = &chain.links[step.link];
@@ -75,5 +75,5 @@ where
             Judged::Ended(error) => return Err(error),
         }
     }
-    Err(trip.failed())
+    Err(if trip.is_past_deadline() { trip.deadline_passed() } else { trip.failed() })
 }

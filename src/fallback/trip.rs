@@ -88,6 +88,11 @@ impl<'a, B> Trip<'a, B> {
         }
     }
 
+    /// Links end at the deadline by themselves, and may do so a moment before the chain notices.
+    pub(super) fn is_past_deadline(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// The request as the link is to get it.
     pub(super) async fn request_to(
         &self,

@@ -1,0 +1,357 @@
+//! A chain of providers: order, budgets, waiting, pins; and that whatever the providers do, a caller gets the
+//! bytes of exactly one answer or an error with a type.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use proptest::prelude::*;
+use support::{chat, key, pool, send, text};
+use tokio::time::Instant;
+use tower::{BoxError, Layer, ServiceBuilder, service_fn};
+use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
+use tower_key_rotation::fallback::{
+    AllProvidersFailed, Commit, LeftBecause, ProviderFallback, ProviderFallbackLayer, Route, Start,
+};
+use tower_key_rotation::rotate::KeyRotation;
+use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
+use tower_key_rotation::{Deadline, Error, KeyRotationLayer, Pin, Served};
+
+type Body = ResponseBody<SimBody>;
+type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_serves_as_long_as_it_can_and_round_robin_takes_turns() {
+    let sims = [provider(["a"]), provider(["a"]), provider(["a"])];
+    let ordered = chain(&sims, |layer| layer);
+    for _ in 0..3 {
+        assert_eq!(ask(&ordered).await.unwrap(), "0");
+    }
+    let turning = chain(&sims, |layer| layer.start(Start::RoundRobin));
+    let mut turns = Vec::new();
+    for _ in 0..6 {
+        turns.push(ask(&turning).await.unwrap());
+    }
+    assert_eq!(turns, ["0", "1", "2", "0", "1", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pinned_request_stays_at_its_provider_and_still_rotates_keys() {
+    let sims = [provider(["a"]), provider(["a", "b"])];
+    sims[1].key("a").script(Script::always(Fault::rate_limited(60 * SECOND)));
+    let chain = chain_of(&sims, &[1, 2], |layer| layer);
+    let pinned = || {
+        let mut request = chat("m");
+        request.extensions_mut().insert(Pin::to("1"));
+        request
+    };
+    let response = send(&chain, pinned()).await.unwrap();
+    let served = response.extensions().get::<Served>().unwrap();
+    assert_eq!((served.provider(), served.key_id().as_str(), served.attempts().len()), ("1", "b", 1));
+
+    sims[1].script(Script::always(Fault::status(500)));
+    let failed = failed(send(&chain, pinned()).await);
+    assert_eq!(failed.providers().len(), 1);
+    assert_eq!(sims[0].calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_link_without_a_name_for_the_model_is_skipped_and_others_rename_it() {
+    let sims = [provider(["a"]), provider(["a"]), provider(["a"])];
+    sims[0].script(Script::always(Fault::status(503)));
+    let link = |number: usize| KeyRotationLayer::new(pool(&["a"])).layer(sims[number].clone());
+    let layer = ProviderFallbackLayer::new("0")
+        .fallback("1", link(1), Route::new().model("other", "theirs").strict())
+        .fallback("2", link(2), Route::new().any_model("ours"));
+    let chain = ServiceBuilder::new().layer(layer).service(link(0));
+    assert_eq!(ask(&chain).await.unwrap(), "2");
+    assert_eq!(sims[1].calls(), 0);
+    assert_eq!(sims[2].log()[0].model.as_deref(), Some("ours"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_deadline_holds_over_all_links_and_blames_nobody() {
+    let sims = [provider(["a"]), provider(["a"])];
+    for sim in &sims {
+        sim.script(Script::always(Fault::Silent));
+    }
+    let chain = chain(&sims, |layer| layer.head_timeout(7 * SECOND).deadline(10 * SECOND));
+    let began = Instant::now();
+    let failed = failed(send(&chain, chat("m")).await);
+    assert_eq!(ms_since(began), 10_000);
+    assert!(failed.deadline_passed());
+    assert_eq!(failed.into_response().status(), StatusCode::GATEWAY_TIMEOUT);
+
+    let mut request = chat("m");
+    request.extensions_mut().insert(Deadline::at(Instant::now() + 2 * SECOND));
+    let began = Instant::now();
+    assert!(send(&chain, request).await.is_err());
+    assert_eq!(ms_since(began), 2_000, "the caller's own, if it is earlier");
+}
+
+#[tokio::test(start_paused = true)]
+async fn inner_retries_give_way_and_a_retry_waits_only_when_no_other_link_is_usable() {
+    let sims = [provider(["a", "b"]), provider(["a", "b"])];
+    sims[0].script(Script::always(Fault::status(500)));
+    let two = chain_of(&sims, &[2, 2], |layer| layer);
+    let began = Instant::now();
+    assert_eq!(ask(&two).await.unwrap(), "1");
+    assert_eq!((ms_since(began), sims[0].calls()), (0, 1));
+
+    sims[1].script(Script::always(Fault::status(500)));
+    sims.iter().for_each(Simulator::reset_counts);
+    let failed = failed(send(&two, chat("m")).await);
+    assert_eq!(sims[0].calls() + sims[1].calls(), 3, "two links and one retry");
+    assert!((100..=500).contains(&ms_since(began)));
+    assert_eq!(failed.attempts().count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_a_key_only_if_no_link_is_usable_and_the_wait_fits() {
+    let limited = |seconds: u32| Script::new().then(Fault::rate_limited(seconds * SECOND));
+    let sims = [provider(["a"]), provider(["a"])];
+    let chain = chain(&sims, |layer| layer.deadline(20 * SECOND));
+    sims[0].key("a").script(limited(30));
+    sims[1].key("a").script(limited(12));
+    let began = Instant::now();
+    assert_eq!(ask(&chain).await.unwrap(), "1", "the one that is usable first");
+    assert_eq!(ms_since(began), 12_000);
+
+    sims[0].key("a").script(limited(30));
+    sims[1].key("a").script(limited(40));
+    tokio::time::advance(60 * SECOND).await;
+    let began = Instant::now();
+    let failed = failed(send(&chain, chat("m")).await);
+    assert_eq!(ms_since(began), 0);
+    assert_eq!(failed.retry_after(), Some(30 * SECOND));
+    assert_eq!(failed.into_response().status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_requests_that_wait_for_one_key_are_served_when_it_returns_without_a_herd() {
+    let sims = [provider(["a"])];
+    sims[0].key("a").script(Script::new().then(Fault::rate_limited(5 * SECOND)));
+    let chain = chain(&sims, |layer| layer.deadline(60 * SECOND));
+    let requests = (0..50).map(|_| ask(&chain));
+    let answers = futures_util::future::join_all(requests).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(sims[0].calls() <= 52 + 50, "{} calls", sims[0].calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_one_answer_that_was_given_is_what_the_caller_sees() {
+    let sims = [provider(["a"]), provider(["a"])];
+    sims[0].script(Script::always(Fault::Refuse(Refusal::InvalidKey)));
+    sims[1].script(Script::always(Fault::Refused));
+    let chain = chain(&sims, |layer| layer);
+    let failed = failed(send(&chain, chat("m")).await);
+    let because: Vec<_> = failed.providers().iter().map(|failed| failed.because().clone()).collect();
+    assert!(matches!(because[..], [LeftBecause::Keys(_), LeftBecause::Keys(_)]));
+    let response = failed.into_response();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_one_bill_matters_more_what_may_have_run_is_not_asked_for_elsewhere() {
+    let sims = [provider(["a"]), provider(["a"])];
+    sims[0].script(Script::always(Fault::Reset));
+    let careful = chain(&sims, |layer| layer.resend_ambiguous(false));
+    assert_eq!(failed(send(&careful, chat("m")).await).providers().len(), 1);
+    let mut request = chat("m");
+    request.headers_mut().insert("idempotency-key", "1".parse().unwrap());
+    assert!(send(&careful, request).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_never_ready_does_not_block_the_others() {
+    #[derive(Clone)]
+    struct NeverReady;
+    impl tower::Service<Request<ReplayBody>> for NeverReady {
+        type Response = Response<Full<Bytes>>;
+        type Error = BoxError;
+        type Future = std::future::Pending<Result<Self::Response, BoxError>>;
+        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+            std::task::Poll::Pending
+        }
+        fn call(&mut self, _: Request<ReplayBody>) -> Self::Future {
+            unreachable!("it is never ready")
+        }
+    }
+    let well =
+        service_fn(|_: Request<ReplayBody>| async { Ok::<_, BoxError>(Response::new(Full::default())) });
+    let layer = ProviderFallbackLayer::new("never").fallback("well", well, Route::new()).head_timeout(SECOND);
+    let chain = ServiceBuilder::new().layer(layer).service(NeverReady);
+    let began = Instant::now();
+    assert!(send(&chain, chat("m")).await.is_ok());
+    assert_eq!(ms_since(began), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tokens_that_an_answer_took_are_known_when_it_was_read() {
+    let sims = [provider(["a"])];
+    let chain = chain(&sims, |layer| layer);
+    let response = send(&chain, chat("m")).await.unwrap();
+    let served = response.extensions().get::<Served>().unwrap().clone();
+    assert_eq!(served.usage(), None);
+    text(response).await;
+    assert!(served.usage().unwrap().total_tokens.unwrap() > 0);
+}
+
+#[derive(Clone, Debug)]
+enum Mood {
+    Well,
+    Bad(Fault),
+}
+
+fn mood() -> impl Strategy<Value = Mood> {
+    prop_oneof![
+        3 => Just(Mood::Well),
+        1 => Just(Mood::Bad(Fault::rate_limited(SECOND))),
+        1 => Just(Mood::Bad(Fault::Refuse(Refusal::InvalidKey))),
+        1 => Just(Mood::Bad(Fault::Refuse(Refusal::OutOfCredit))),
+        1 => Just(Mood::Bad(Fault::overloaded())),
+        1 => Just(Mood::Bad(Fault::status(500))),
+        1 => Just(Mood::Bad(Fault::Reset)),
+        1 => Just(Mood::Bad(Fault::Silent)),
+        1 => Just(Mood::Bad(Fault::SlowContent(60 * SECOND))),
+        1 => Just(Mood::Bad(Fault::Stall { after: 2 })),
+        1 => Just(Mood::Bad(Fault::Cut { after: 2, reset: false })),
+        1 => Just(Mood::Bad(Fault::Cut { after: 0, reset: true })),
+        1 => Just(Mood::Bad(Fault::Malformed { after: 1 })),
+        1 => Just(Mood::Bad(Fault::ErrorEvent { after: 0, refusal: Refusal::ServerError })),
+        1 => Just(Mood::Bad(Fault::ErrorEvent { after: 2, refusal: Refusal::ServerError })),
+        1 => Just(Mood::Bad(Fault::NoTerminator)),
+        1 => Just(Mood::Bad(Fault::Refuse(Refusal::ContextLength))),
+        1 => Just(Mood::Bad(Fault::Gateway(StatusCode::BAD_GATEWAY))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Whatever one to four providers with one to five keys do: no more calls than the budget has, the bytes of
+    /// exactly one answer or an error with a type, nothing past the deadline, and no permit lost.
+    #[test]
+    fn whatever_providers_do_the_caller_gets_one_answer_or_a_typed_error(
+        moods in prop::collection::vec((1_usize..=5, prop::collection::vec(mood(), 1..8)), 1..=4),
+        commit in prop_oneof![Just(Commit::Head), Just(Commit::FirstContent), Just(Commit::Complete)],
+        streams in prop::collection::vec(any::<bool>(), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let sims: Vec<_> = moods.iter().map(|(keys, moods)| {
+                let sim = provider(["a", "b", "c", "d", "e"].into_iter().take(*keys));
+                let script = moods.iter().fold(Script::new(), |script, mood| match mood {
+                    Mood::Well => script.then_ok(1),
+                    Mood::Bad(fault) => script.then(fault.clone()),
+                });
+                sim.script(script);
+                sim
+            }).collect();
+            let labels: Vec<usize> = moods.iter().map(|(keys, _)| *keys).collect();
+            let chain = chain_of(&sims, &labels, |layer| {
+                layer.commit(commit).max_attempts(8).head_timeout(5 * SECOND).first_content_timeout(5 * SECOND)
+                    .idle_timeout(5 * SECOND).deadline(60 * SECOND)
+            });
+            for stream in streams {
+                sims.iter().for_each(Simulator::reset_counts);
+                let request = if stream { support::chat_stream("m") } else { chat("m") };
+                let began = Instant::now();
+                let came = send(&chain, request).await;
+                assert!(ms_since(began) <= 60_000, "past the deadline");
+                let calls: u64 = sims.iter().map(Simulator::calls).sum();
+                assert!(calls <= 8, "{calls} calls");
+                check(came, stream).await;
+            }
+            sims.iter().for_each(|sim| sim.script(Script::new()));
+            tokio::time::advance(Duration::from_secs(3 * 24 * 60 * 60)).await;
+            let usable = send(&chain, chat("m")).await.map(drop);
+            let dead = moods.iter().any(|(_, moods)| moods.iter().any(|mood| {
+                matches!(mood, Mood::Bad(Fault::Refuse(Refusal::InvalidKey)))
+            }));
+            assert!(usable.is_ok() || dead, "a permit leaked: {usable:?}");
+            assert!(sims.iter().all(|sim| sim.in_flight() == 0));
+        });
+    }
+}
+
+async fn check(came: Result<Response<ResponseBody<Body>>, Error>, stream: bool) {
+    let response = match came {
+        Ok(response) => response,
+        Err(Error::AllProvidersFailed(_)) => return,
+        Err(error) => panic!("{error:?}"),
+    };
+    let status = response.status();
+    match response.into_body().collect().await {
+        Ok(body) if status.is_success() => {
+            let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+            if !stream && body.contains("\"error\":") {
+                return; // This dialect has no errors under 200 outside streams, so nobody looks for one there.
+            }
+            let ids: std::collections::BTreeSet<_> = body
+                .match_indices("\"id\":\"chatcmpl-")
+                .map(|(at, _)| &body[at..at + 30.min(body.len() - at)])
+                .collect();
+            assert!(ids.len() <= 1, "of one answer: {body}");
+            assert_eq!(body.matches("\"finish_reason\":\"stop\"").count(), 1, "whole, and once: {body}");
+            assert!(body.matches("data: [DONE]").count() <= usize::from(stream));
+        }
+        Ok(_) => {}
+        Err(error) => assert!(error.is::<StreamError>() || !stream, "{error:?}"),
+    }
+}
+
+// === chains ===
+
+fn provider<'a>(labels: impl IntoIterator<Item = &'a str>) -> Simulator {
+    Simulator::openai().keys(labels.into_iter().map(key).collect::<Vec<SimKey>>()).build()
+}
+
+/// Links named by their numbers, each with one key.
+fn chain(
+    sims: &[Simulator],
+    settings: impl FnOnce(ProviderFallbackLayer<Body>) -> ProviderFallbackLayer<Body>,
+) -> Chain {
+    chain_of(sims, &vec![1; sims.len()], settings)
+}
+
+fn chain_of(
+    sims: &[Simulator],
+    keys: &[usize],
+    settings: impl FnOnce(ProviderFallbackLayer<Body>) -> ProviderFallbackLayer<Body>,
+) -> Chain {
+    let link = |number: usize| {
+        let labels = &["a", "b", "c", "d", "e"][..keys[number]];
+        KeyRotationLayer::new(pool(labels)).layer(sims[number].clone())
+    };
+    let others = 1..sims.len();
+    let layer = others.fold(ProviderFallbackLayer::new("0"), |layer, number| {
+        layer.fallback(number.to_string(), link(number), Route::new())
+    });
+    ServiceBuilder::new().layer(settings(layer)).service(link(0))
+}
+
+async fn ask(chain: &Chain) -> Result<String, Error> {
+    let response = send(chain, chat("m")).await?;
+    let link = response.extensions().get::<Served>().unwrap().provider().to_owned();
+    text(response).await;
+    Ok(link)
+}
+
+fn failed<T>(came: Result<T, Error>) -> AllProvidersFailed {
+    match came.map(drop) {
+        Err(Error::AllProvidersFailed(failed)) => *failed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ms_since(began: Instant) -> u64 {
+    u64::try_from(Instant::now().saturating_duration_since(began).as_millis()).unwrap()
+}
