@@ -1,6 +1,5 @@
 //! A request's way down the chain: where it has been, and where it goes next.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ pub(super) struct Trip<'a, B> {
     deadline: Option<Instant>,
     pub(super) ticket: Ticket,
     /// Links that have not had their turn.
-    ahead: VecDeque<usize>,
+    ahead: Ahead,
     /// What became of the request at each link that had, and the link's number.
     behind: Vec<(usize, ProviderFailed)>,
     retried: bool,
@@ -63,7 +62,7 @@ impl<'a, B> Trip<'a, B> {
             body: ReplayBody::new(body, settings.replay_cap).await,
             deadline: callers.into_iter().chain(own).min(),
             ticket: Ticket::new(settings.max_attempts, settings.head_timeout, settings.limits),
-            ahead: order(chain, parts.extensions.get()),
+            ahead: Ahead::of(chain, parts.extensions.get()),
             behind: Vec::new(),
             retried: false,
             parts,
@@ -75,7 +74,7 @@ impl<'a, B> Trip<'a, B> {
         if !self.ticket.has_attempts() {
             return None;
         }
-        let in_order = self.ahead.pop_front();
+        let in_order = self.ahead.next();
         let step = |link| Step { link, after: Duration::ZERO, may_wait: false };
         in_order.map(step).or_else(|| self.retry()).or_else(|| self.wait())
     }
@@ -216,14 +215,29 @@ impl<'a, B> Trip<'a, B> {
 }
 
 /// The links from the start on, round to it again; of a pinned request only one.
-fn order<B>(chain: &Chain<B>, pin: Option<&Pin>) -> VecDeque<usize> {
-    let links = chain.links.len();
-    match pin {
-        Some(pin) => (0..links).filter(|link| pin.is_to(&chain.links[*link].name)).collect(),
-        None => {
-            let start = chain.start();
-            (start..links).chain(0..start).collect()
-        }
+struct Ahead {
+    next: usize,
+    left: usize,
+    links: usize,
+}
+
+impl Ahead {
+    fn of<B>(chain: &Chain<B>, pin: Option<&Pin>) -> Self {
+        let links = chain.links.len();
+        let Some(pin) = pin else { return Self { next: chain.start(), left: links, links } };
+        let pinned = chain.links.iter().position(|link| pin.is_to(&link.name));
+        Self { next: pinned.unwrap_or_default(), left: pinned.map_or(0, |_| 1), links }
+    }
+}
+
+impl Iterator for Ahead {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let link = self.next;
+        self.next = (link + 1) % self.links;
+        Some(link)
     }
 }
 
