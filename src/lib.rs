@@ -45,6 +45,7 @@
 //! | [`classify`] | from an outcome to a verdict |
 //! | [`body`] | bodies that are sent again, and that are looked at |
 //! | [`respond`] | errors into responses |
+//! | [`config`] | providers, keys and their chain from a file |
 //! | [`guard`] | keeping keys at home below a layer that follows redirects |
 //!
 //! # Features
@@ -53,6 +54,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `config` | a loader for a file that names providers, keys and their chain |
 //! | `hyper-util` | recognition of hyper-util's errors: tells a request that never left from one that may have run |
 //! | `reqwest` | `ReqwestClient`, and recognition of its errors |
 //! | `sim` | a provider in a box, for tests and demos |
@@ -61,6 +63,8 @@
 pub mod body;
 pub mod classify;
 pub mod clock;
+#[cfg(feature = "config")]
+pub mod config;
 mod error;
 mod event;
 pub mod fallback;

@@ -37,10 +37,11 @@ assert_not_impl_any!(Secret: serde::Serialize);
 assert_not_impl_any!(ApiKey: serde::Serialize);
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
+    ("config", &["fallback", "key", "pool", "provider"]),
     ("error", &["classify", "fallback", "pool", "provider", "rotate"]),
     ("event", &["classify", "key", "provider"]),
     (

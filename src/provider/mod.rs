@@ -138,6 +138,13 @@ impl Provider {
         self
     }
 
+    /// The same provider under another name: one of two accounts, regions or deployments of it.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        Arc::make_mut(&mut self.0).name = name.into();
+        self
+    }
+
     /// What its environment variables begin with: `OPENAI` for `OPENAI_API_KEY`.
     pub fn env_prefixes(&self) -> &[Cow<'static, str>] {
         &self.0.env_prefixes

@@ -1,0 +1,201 @@
+//! What can be wrong with a configuration.
+//!
+//! No error shows a value that might be a secret. The errors of the parsers do, with the whole line, which
+//! is why their text is cleared of values and they are not kept as sources.
+
+use std::fmt;
+use std::io;
+use std::net::AddrParseError;
+use std::path::PathBuf;
+
+use super::place::{Place, Steps};
+use crate::key::InvalidSecret;
+use crate::pool::BuildError;
+
+/// A configuration that can't be used: what is wrong with it, and where.
+///
+/// Its text is one line with the place first: `gateway.toml:12:8: provider[1].base_url: …`. It never
+/// contains a secret.
+pub struct ConfigError(Box<Inner>);
+
+struct Inner {
+    place: Place,
+    problem: Problem,
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file can't be read.
+    #[error("the file can't be read")]
+    Read(#[source] io::Error),
+    /// The file's name does not tell its format.
+    #[error("the name ends neither in .toml nor in .json: say with `Loader::format` which it is")]
+    UnknownFormat,
+    /// It is not in its format, has a field that is unknown or twice, lacks one, or has a value of a wrong
+    /// type.
+    #[error("{message}")]
+    Malformed {
+        /// What the parser says, without any value of the file.
+        message: String,
+    },
+    /// There is nothing to send requests to.
+    #[error("no [[provider]]: there must be at least one")]
+    NoProvider,
+    /// A provider's name can't be part of a path.
+    #[error("not a name: use letters, digits, `-`, `_` and `.`, and at least one of them")]
+    Name,
+    /// Two providers have one name.
+    #[error("two providers are named {name}: give each a name of its own")]
+    DuplicateProvider {
+        /// The name.
+        name: String,
+    },
+    /// Two keys of a provider have one name.
+    #[error("two keys are named {id}: give each a name of its own")]
+    DuplicateKey {
+        /// The name.
+        id: String,
+    },
+    /// Two keys of a provider are one.
+    #[error("the keys {first} and {second} have the same secret: remove one")]
+    DuplicateSecret {
+        /// The name of the one.
+        first: String,
+        /// The name of the other.
+        second: String,
+    },
+    /// A provider without a key.
+    #[error("no key{}", LookedAt(.looked_at))]
+    NoKeys {
+        /// The variables that were looked for, `*` for a number; empty if none was.
+        looked_at: Vec<String>,
+    },
+    /// A chain of nothing.
+    #[error("the order is empty: name at least one provider, or leave it out to have all")]
+    EmptyOrder,
+    /// The chain names a provider that is not there.
+    #[error("no provider is named {name}; there is {}", .known.join(", "))]
+    UnknownProvider {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The chain names a provider twice.
+    #[error("{name} is in the order twice")]
+    RepeatedProvider {
+        /// The name.
+        name: String,
+    },
+    /// Not an address to listen on.
+    #[error("not an address: write `127.0.0.1:8787`, or `0.0.0.0:8787` to be reached from elsewhere")]
+    Address(#[source] AddrParseError),
+    /// Not a base URL.
+    #[error("not a base URL, {reason}: write `https://host/path`")]
+    Url {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Not a length of time.
+    #[error("not a length of time: write `500ms`, `60s` or `1m30s`")]
+    Duration,
+    /// None of a few words.
+    #[error("write one of {}", .allowed.join(", "))]
+    Choice {
+        /// The words.
+        allowed: &'static [&'static str],
+    },
+    /// No provider speaks this.
+    #[error("an unknown dialect: write openai, anthropic, gemini, the name of another preset, or compatible")]
+    UnknownDialect,
+    /// Neither a dialect nor a name that tells it.
+    #[error("the name is no preset's, so there must be a `dialect`")]
+    MissingDialect,
+    /// An empty name of a model.
+    #[error("the name of a model is empty")]
+    Model,
+    /// What follows `env:` can't be the name of a variable.
+    #[error("what follows `env:` is not the name of a variable")]
+    VariableName,
+    /// A variable that is not set.
+    #[error("the environment variable {name} is not set")]
+    MissingVariable {
+        /// The variable.
+        name: String,
+    },
+    /// A file with a secret that can't be read.
+    #[error("the secret file {} can't be read", .path.display())]
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A text that can't be a key or a token.
+    #[error("not a secret")]
+    Secret(#[source] InvalidSecret),
+    /// The keys make no pool.
+    #[error("the keys make no pool")]
+    Pool(#[source] BuildError),
+}
+
+struct LookedAt<'a>(&'a [String]);
+
+// === impl ConfigError ===
+
+impl ConfigError {
+    pub(super) fn new(place: Place, problem: Problem) -> Self {
+        Self(Box::new(Inner { place, problem }))
+    }
+
+    /// Where it is wrong.
+    pub fn place(&self) -> &Place {
+        &self.0.place
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.0.problem
+    }
+
+    pub(super) fn place_mut(&mut self) -> &mut Place {
+        &mut self.0.place
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { place, problem } = &*self.0;
+        write!(f, "{place}: {problem}")
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { place, problem } = &*self.0;
+        f.debug_struct("ConfigError").field("place", place).field("problem", problem).finish()
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0.problem)
+    }
+}
+
+impl Problem {
+    pub(super) fn at(self, path: Steps) -> ConfigError {
+        ConfigError::new(Place { path, ..Place::default() }, self)
+    }
+}
+
+impl fmt::Display for LookedAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(": add a [[provider.key]], or `keys_env`");
+        }
+        write!(f, ": set one of {}, or add a [[provider.key]]", self.0.join(", "))
+    }
+}

@@ -1,0 +1,167 @@
+//! Providers, keys and their chain from a file.
+//!
+//! A deployment is described in one file, TOML or JSON, and everything that is wrong with it is found when
+//! it is loaded: what comes out is a [`KeyPool`] for each provider and the settings of the chain, all of
+//! them usable. An error names the file, the line where TOML tells it, and the value
+//! (`gateway.toml:12:8: provider[1].base_url: …`).
+//!
+//! ```toml
+//! listen = "127.0.0.1:8787"
+//! token = "env:GATEWAY_TOKEN"                 # what callers have to show; optional
+//! [chain]
+//! order = ["openai", "anthropic"]             # names below; all of them, if left out
+//! start = "ordered"                           # or "round_robin"
+//! deadline = "60s"
+//! head_timeout = "30s"
+//! first_content_timeout = "15s"
+//! idle_timeout = "20s"
+//! commit = "first_content"                    # or "head", "complete"
+//! context_length = "fall_over"                # or "deliver"
+//! [[provider]]
+//! name = "openai"
+//! dialect = "openai"                          # a preset's name, or "compatible"; else the name tells it
+//! base_url = "https://api.openai.com/v1"
+//! keys_env = "OPENAI"                         # finds OPENAI_API_KEY, OPENAI_API_KEY_1, OPENAI_API_KEYS, …
+//! [provider.models]                           # what this provider calls a model the caller named
+//! "gpt-4o" = "gpt-4o-2024-11-20"
+//! [[provider.key]]
+//! id = "team-a"                               # else the variable's or the file's name
+//! secret = "env:TEAM_A_KEY"                   # or "file:PATH", relative to this file; or the key itself
+//! account = "org-1"
+//! tier = "primary"                            # or "backup"
+//! weight = 1
+//! [[provider]]
+//! name = "anthropic"
+//! base_url = "https://api.anthropic.com/v1"
+//! keys_env = "ANTHROPIC"
+//! [provider.models]
+//! "*" = "claude-sonnet-4-5"                   # any other model
+//! ```
+//!
+//! # Secrets
+//!
+//! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference. What
+//! was read is held by types that show nothing in `Debug` and can't be serialized, and no error quotes a
+//! value that might be one: parsers quote the line they fail at, so their words are cleared of values first.
+//!
+//! The keys of a provider go to the origin of its `base_url` and nowhere else, whatever the preset allows.
+//!
+//! # Example
+//!
+//! ```
+//! use tower_key_rotation::config::{Format, Loader};
+//!
+//! let text = r#"
+//!     [[provider]]
+//!     name = "openai"
+//!     base_url = "https://api.openai.com/v1"
+//!     keys_env = "OPENAI"
+//! "#;
+//! let vars = [("OPENAI_API_KEY_1", "sk-one"), ("OPENAI_API_KEY_2", "sk-two")];
+//! let config = Loader::new().vars(vars).parse(text, Format::Toml)?;
+//! assert_eq!(config.chain().order(), ["openai"]);
+//! assert_eq!(config.providers()[0].pool().snapshot().keys.len(), 2);
+//!
+//! let error = Loader::new().vars([("PATH", "/bin")]).parse(text, Format::Toml).unwrap_err();
+//! assert!(error.to_string().starts_with("line 2, column 5: provider[0]: no key: set one of OPENAI_API_KEY,"));
+//! # Ok::<(), tower_key_rotation::config::ConfigError>(())
+//! ```
+
+mod chain;
+mod error;
+mod file;
+mod format;
+mod load;
+mod place;
+mod resolve;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use http::Uri;
+
+pub use self::chain::{ChainSettings, Commit, ContextLength, Start};
+pub use self::error::{ConfigError, Problem};
+pub use self::file::File;
+pub use self::format::Format;
+pub use self::load::Loader;
+pub use self::place::Place;
+pub use self::secret::Token;
+
+use crate::pool::KeyPool;
+
+/// A configuration that was checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    listen: Option<SocketAddr>,
+    token: Option<Token>,
+    chain: ChainSettings,
+    /// Never empty; no two of one name.
+    providers: Vec<ProviderSettings>,
+}
+
+/// One provider: where it is, its keys, and what it calls models.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    name: String,
+    base_url: Uri,
+    models: BTreeMap<String, String>,
+    pool: KeyPool,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The address to listen on.
+    pub const fn listen(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
+    /// What callers have to show; `None` lets anybody in.
+    pub const fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// The chain.
+    pub const fn chain(&self) -> &ChainSettings {
+        &self.chain
+    }
+
+    /// All providers, in the order of the file, whether they are in the chain or not.
+    pub fn providers(&self) -> &[ProviderSettings] {
+        &self.providers
+    }
+
+    /// The provider of that name.
+    pub fn provider(&self, name: &str) -> Option<&ProviderSettings> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+// === impl ProviderSettings ===
+
+impl ProviderSettings {
+    /// For any model that has no entry of its own, in [`models`](Self::models).
+    pub const ANY_MODEL: &str = "*";
+
+    /// The name, which is also that of the pool's provider.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is: scheme, host and the beginning of every path.
+    pub const fn base_url(&self) -> &Uri {
+        &self.base_url
+    }
+
+    /// What it calls a model that the caller named; the names of callers are in alphabetical order.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.models.iter().map(|(from, to)| (from.as_str(), to.as_str()))
+    }
+
+    /// Its keys, which go to the origin of [`base_url`](Self::base_url) only.
+    pub const fn pool(&self) -> &KeyPool {
+        &self.pool
+    }
+}

@@ -1,0 +1,127 @@
+//! Where in a file something is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Where in which file something is wrong.
+///
+/// Written `gateway.toml:12:8: provider[1].base_url`; what is not known is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub(super) file: Option<PathBuf>,
+    pub(super) position: Option<(usize, usize)>,
+    pub(super) path: Steps,
+}
+
+/// The way from the root of a document to a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Steps(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Field(String),
+    Index(usize),
+}
+
+// === impl Place ===
+
+impl Place {
+    /// The file, if the configuration came from one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Line and column, both counted from one, where the format tells them.
+    pub const fn position(&self) -> Option<(usize, usize)> {
+        self.position
+    }
+
+    /// The value: `provider[1].key[0].secret`, counted from zero. Empty for the file as a whole.
+    pub fn path(&self) -> String {
+        self.path.to_string()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, position, path } = self;
+        let file = file.as_ref().map(|file| file.display().to_string());
+        let position = match (position, &file) {
+            (Some((line, column)), Some(file)) => Some(format!("{file}:{line}:{column}")),
+            (Some((line, column)), None) => Some(format!("line {line}, column {column}")),
+            (None, _) => file,
+        };
+        let path = Some(path.to_string()).filter(|path| !path.is_empty());
+        match (position, path) {
+            (Some(position), Some(path)) => write!(f, "{position}: {path}"),
+            (Some(one), None) | (None, Some(one)) => f.write_str(&one),
+            (None, None) => f.write_str("the configuration"),
+        }
+    }
+}
+
+// === impl Steps ===
+
+impl Steps {
+    pub(super) fn field(&self, name: &str) -> Self {
+        self.then(Step::Field(name.to_owned()))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.then(Step::Index(index))
+    }
+
+    fn then(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    /// Line and column of the value in a TOML document, or of the last step on the way that is there.
+    pub(super) fn find_in_toml(&self, text: &str) -> Option<(usize, usize)> {
+        let root = DeTable::parse(text).ok()?;
+        let mut steps = self.0.iter();
+        let Some(Step::Field(name)) = steps.next() else { return None };
+        let mut here = member(root.get_ref(), name)?;
+        for step in steps {
+            let next = match (step, here.get_ref()) {
+                (Step::Field(name), DeValue::Table(table)) => member(table, name),
+                (Step::Index(index), DeValue::Array(array)) => array.get(*index),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            here = next;
+        }
+        Some(position(text, here.span().start))
+    }
+}
+
+fn member<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<&'a Spanned<DeValue<'i>>> {
+    table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value)
+}
+
+/// Line and column of a byte, both counted from one.
+pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Field(name) if is_bare(name) && index == 0 => f.write_str(name)?,
+                Step::Field(name) if is_bare(name) => write!(f, ".{name}")?,
+                Step::Field(name) => write!(f, ".{name:?}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_bare(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}

@@ -1,0 +1,173 @@
+//! From what is written to what can be used: the checks, from the top of the file to its end.
+
+use std::collections::BTreeMap;
+
+use http::Uri;
+use http::uri::Scheme;
+
+use super::chain::{ChainSettings, Words, choice};
+use super::error::{ConfigError, Problem};
+use super::file::{File, KeyTable, ProviderTable};
+use super::place::Steps;
+use super::secret::{Reference, Sources, Token};
+use super::{Config, ProviderSettings};
+use crate::key::{ApiKey, Discovery, Tier};
+use crate::pool::{BuildError, KeyPool};
+use crate::provider::{Origin, Provider};
+
+/// A dialect of nobody's: judged by what is true of everybody.
+const COMPATIBLE: &str = "compatible";
+
+const TIERS: Words<Tier> = Words(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
+
+pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigError> {
+    let root = Steps::default();
+    let File { listen, token, chain, provider: tables } = file;
+    let address =
+        |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
+    let listen = listen.map(address).transpose()?;
+    let read = |token: Reference| token.read(sources).map_err(|problem| problem.at(root.field("token")));
+    let token = token.map(read).transpose()?.map(Token::new);
+    if tables.is_empty() {
+        return Err(Problem::NoProvider.at(root));
+    }
+    let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = root.field("provider").index(index);
+        if providers.iter().any(|provider| provider.name() == table.name) {
+            return Err(Problem::DuplicateProvider { name: table.name }.at(at.field("name")));
+        }
+        providers.push(provider(table, sources, &at)?);
+    }
+    let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
+    let chain = ChainSettings::resolve(chain, &names)?;
+    Ok(Config { listen, token, chain, providers })
+}
+
+fn provider(table: ProviderTable, sources: &Sources, at: &Steps) -> Result<ProviderSettings, ConfigError> {
+    let ProviderTable { name, dialect, base_url, keys_env, models, key } = table;
+    if !is_name(&name) {
+        return Err(Problem::Name.at(at.field("name")));
+    }
+    let profile = profile(&name, dialect.as_deref()).map_err(|problem| problem.at(at.field("dialect")))?;
+    let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
+    let (base_url, origin) = base_url_of(&base_url).map_err(in_url)?;
+    for (from, to) in &models {
+        if from.is_empty() || to.is_empty() {
+            return Err(Problem::Model.at(at.field("models").field(from)));
+        }
+    }
+    // The file says where this provider is, so its keys go there and nowhere else.
+    let pool = pool(profile.with_origin(origin), keys_env.as_deref(), key, sources, at)?;
+    Ok(ProviderSettings { name, base_url, models, pool })
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.bytes().all(allowed) && name.bytes().any(|byte| byte != b'.')
+}
+
+fn profile(name: &str, dialect: Option<&str>) -> Result<Provider, Problem> {
+    match dialect {
+        Some(COMPATIBLE) => Ok(Provider::compatible(name.to_owned())),
+        Some(dialect) => Provider::preset(dialect).ok_or(Problem::UnknownDialect),
+        None => Provider::preset(name).ok_or(Problem::MissingDialect),
+    }
+    .map(|provider| provider.with_name(name.to_owned()))
+}
+
+fn base_url_of(text: &str) -> Result<(Uri, Origin), &'static str> {
+    let url: Uri = text.trim().parse().map_err(|_| "it can't be read")?;
+    let scheme = url.scheme().ok_or("it has no scheme")?;
+    if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP {
+        return Err("its scheme is neither https nor http");
+    }
+    let authority = url.authority().ok_or("it has no host")?;
+    if authority.as_str().contains('@') {
+        return Err("it has a user name or a password");
+    }
+    if authority.host().contains('*') {
+        return Err("its host is a pattern");
+    }
+    if url.query().is_some() || text.contains('#') {
+        return Err("it has a query or a fragment");
+    }
+    let origin = format!("{scheme}://{authority}").parse().map_err(|_| "its host can't be read")?;
+    Ok((url, origin))
+}
+
+// === keys ===
+
+/// A key, what to call it in errors, and where it is in the file.
+struct Found {
+    key: ApiKey,
+    name: String,
+    at: Steps,
+}
+
+fn pool(
+    provider: Provider,
+    prefix: Option<&str>,
+    tables: Vec<KeyTable>,
+    sources: &Sources,
+    at: &Steps,
+) -> Result<KeyPool, ConfigError> {
+    let listed = tables.into_iter().enumerate();
+    let listed = listed.map(|(index, table)| key(table, sources, at.field("key").index(index)));
+    let mut found = listed.collect::<Result<Vec<_>, _>>()?;
+    let discovery = prefix.map(|prefix| Discovery::with_prefixes([prefix], sources.vars.clone()));
+    let discovery = discovery.unwrap_or_default();
+    discovery.report(provider.name());
+    let looked_at = discovery.looked_at().to_vec();
+    found.splice(
+        0..0,
+        discovery.into_iter().map(|key| Found {
+            name: key.label().unwrap_or_default().to_owned(),
+            at: at.field("keys_env"),
+            key,
+        }),
+    );
+    check_twins(&found)?;
+    let built = KeyPool::builder(provider).keys(found.into_iter().map(|found| found.key)).build();
+    built.map_err(|error| match error {
+        BuildError::NoKeys { .. } => Problem::NoKeys { looked_at }.at(at.clone()),
+        other => Problem::Pool(other).at(at.clone()),
+    })
+}
+
+fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigError> {
+    let KeyTable { id, secret, account, tier, weight } = table;
+    if id.as_ref().is_some_and(String::is_empty) {
+        return Err(Problem::Name.at(at.field("id")));
+    }
+    let tier = choice(tier.as_deref(), TIERS, &at.field("tier"))?;
+    let text = secret.read(sources).map_err(|problem| problem.at(at.field("secret")))?;
+    let mut key = ApiKey::from(text).tier(tier);
+    let id = id.or_else(|| secret.name().map(str::to_owned));
+    if let Some(id) = &id {
+        key = key.id(id.as_str());
+    }
+    if let Some(account) = account {
+        key = key.account(account);
+    }
+    if let Some(weight) = weight {
+        key = key.weight(weight);
+    }
+    Ok(Found { key, name: id.unwrap_or_else(|| at.to_string()), at })
+}
+
+/// Finds keys that are one, and different keys of one name.
+fn check_twins(keys: &[Found]) -> Result<(), ConfigError> {
+    let mut secrets = BTreeMap::new();
+    let mut ids = BTreeMap::new();
+    for Found { key, name, at } in keys {
+        if let Some(first) = secrets.insert(key.secret().expose(), name) {
+            let problem = Problem::DuplicateSecret { first: first.clone(), second: name.clone() };
+            return Err(problem.at(at.field("secret")));
+        }
+        if let Some(id) = key.label().filter(|id| ids.insert(id.to_owned(), ()).is_some()) {
+            return Err(Problem::DuplicateKey { id: id.to_owned() }.at(at.field("id")));
+        }
+    }
+    Ok(())
+}
