@@ -247,3 +247,19 @@ fn no_format_of_anything_shows_a_secret() {
     all_hidden(&ApiKey::new("sk-MARKER\r\n").unwrap_err());
     all_hidden(&ApiKey::new(" ").unwrap_err());
 }
+
+#[test]
+fn gemini_keys_are_bearer_tokens_at_the_compatible_endpoint() {
+    let pool = KeyPool::builder(Provider::gemini()).key(ApiKey::new("AIza-1").unwrap()).build().unwrap();
+    for (path, header, value) in [
+        ("v1beta/models/gemini-2.5-flash:generateContent", "x-goog-api-key", "AIza-1"),
+        ("v1beta/openai/chat/completions", "authorization", "Bearer AIza-1"),
+    ] {
+        let mut uri: Uri = format!("https://generativelanguage.googleapis.com/{path}").parse().unwrap();
+        let mut headers = HeaderMap::new();
+        pool.acquire(None).unwrap().stamp(&mut uri, &mut headers).unwrap();
+        assert_eq!(headers.len(), 1, "{path}");
+        assert_eq!(headers[header], value);
+        assert!(headers[header].is_sensitive());
+    }
+}

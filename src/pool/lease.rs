@@ -80,9 +80,14 @@ impl Lease {
         if !provider.allows(uri) {
             return Err(StampError::foreign(provider, uri));
         }
-        let auth = provider.auth();
-        auth.strip(uri, headers).map_err(StampError::url)?;
-        auth.stamp(uri, headers, &self.place().key().header).map_err(StampError::url)
+        provider.auth().strip(uri, headers).map_err(StampError::url)?;
+        let (auth, key) = (provider.auth_at(uri), self.place().key());
+        if auth == provider.auth() {
+            return auth.stamp(uri, headers, &key.header).map_err(StampError::url);
+        }
+        // Rare enough to be rendered each time; what made one header makes the other.
+        let header = key.secret.render(auth).map_err(|_| StampError::foreign(provider, uri))?;
+        auth.stamp(uri, headers, &header).map_err(StampError::url)
     }
 
     /// The attempt succeeded.

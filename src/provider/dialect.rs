@@ -31,6 +31,8 @@ pub(super) struct Dialect {
     pub(super) exact_resets: bool,
     /// See [`Provider::errors_in_ok_bodies`](super::Provider::errors_in_ok_bodies).
     pub(super) errors_in_ok_bodies: bool,
+    /// See [`Provider::auth_at`](super::Provider::auth_at).
+    pub(super) bearer_below: Option<&'static str>,
 }
 
 /// What is true of everybody, and nothing else.
@@ -40,6 +42,7 @@ pub(super) const COMMON: Dialect = Dialect {
     windows: Windows::MINUTE,
     exact_resets: true,
     errors_in_ok_bodies: false,
+    bearer_below: None,
 };
 
 /// A row that has only rules to add.

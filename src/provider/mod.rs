@@ -67,10 +67,8 @@ impl Provider {
         Self::from_preset(&anthropic::PRESET)
     }
 
-    /// The Gemini API: `https://generativelanguage.googleapis.com`, `x-goog-api-key`.
-    ///
-    /// Its OpenAI-compatible endpoint takes the key as a bearer token instead; build a profile for it
-    /// with [`Provider::builder`] and [`ProviderBuilder::answers_like`].
+    /// The Gemini API: `https://generativelanguage.googleapis.com`, `x-goog-api-key`; and its
+    /// OpenAI-compatible endpoint below `/v1beta/openai/`, which takes the same keys as bearer tokens.
     pub fn gemini() -> Self {
         Self::from_preset(&gemini::PRESET)
     }
@@ -112,6 +110,17 @@ impl Provider {
     /// How a key is stamped.
     pub fn auth(&self) -> &AuthScheme {
         &self.0.auth
+    }
+
+    /// How a key is stamped on a request to `uri`: as ever, unless the provider has a part that takes its
+    /// keys otherwise. Gemini's OpenAI-compatible endpoint wants a bearer token.
+    pub fn auth_at(&self, uri: &Uri) -> &AuthScheme {
+        match self.0.dialect.bearer_below {
+            Some(part) if matches!(self.0.auth, AuthScheme::Header(_)) && uri.path().contains(part) => {
+                &AuthScheme::Bearer
+            }
+            _ => &self.0.auth,
+        }
     }
 
     /// Where a key may go.
