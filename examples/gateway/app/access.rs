@@ -1,0 +1,59 @@
+//! Who may come in, and that what they showed goes no further.
+
+use axum::extract::Request;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
+use tower_key_rotation::config::Token;
+use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY};
+
+use super::refusal::Refusal;
+
+/// Lets a request in that shows the token wherever an SDK puts a key; without a token, every request.
+pub(super) fn check(token: Option<&Token>, request: &Request) -> Result<(), Refusal> {
+    let Some(token) = token else { return Ok(()) };
+    if shows(token, request.headers(), request.uri()) {
+        return Ok(());
+    }
+    Err(Refusal::NoToken)
+}
+
+fn shows(token: &Token, headers: &HeaderMap, uri: &Uri) -> bool {
+    let in_headers = CREDENTIAL_HEADERS.iter().filter_map(|name| headers.get(name)).any(|value| {
+        let value = value.as_bytes();
+        token.matches(value) || bearer(value).is_some_and(|value| token.matches(value))
+    });
+    in_headers || in_query(token, uri.query().unwrap_or_default())
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, value) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| value.trim_ascii())
+}
+
+fn in_query(token: &Token, query: &str) -> bool {
+    let values = query.split('&').filter(|pair| is_key(pair)).filter_map(|pair| pair.split_once('='));
+    values.map(|(_, value)| percent_decode_str(value).collect::<Vec<_>>()).any(|value| token.matches(&value))
+}
+
+fn is_key(pair: &str) -> bool {
+    percent_decode_str(pair.split('=').next().unwrap_or_default()).eq(QUERY_KEY.bytes())
+}
+
+/// Takes everything off that could be a credential of the caller's. The rotation layer does so again.
+pub(super) fn remove_credentials(request: &mut Request) -> Result<(), Refusal> {
+    for name in &CREDENTIAL_HEADERS {
+        request.headers_mut().remove(name);
+    }
+    let query = request.uri().query().unwrap_or_default();
+    if !query.split('&').any(is_key) {
+        return Ok(());
+    }
+    let kept: Vec<_> = query.split('&').filter(|pair| !is_key(pair)).collect();
+    let path = request.uri().path();
+    let path = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(|_| Refusal::NoUrl)?);
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Refusal::NoUrl)?;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What belongs to one connection, and goes no further.
+
+use http::HeaderMap;
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+
+const HOP_BY_HOP: [HeaderName; 7] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// From the caller to the provider: no hop-by-hop headers, no host, and no compression, so that answers can
+/// be read.
+pub(super) fn upwards(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    for name in [HOST, EXPECT, ACCEPT_ENCODING] {
+        headers.remove(name);
+    }
+}
+
+/// From the provider to the caller: no hop-by-hop headers, and no cookie of the account's.
+pub(super) fn downwards(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    headers.remove(SET_COOKIE);
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if let Some(connection) = headers.remove(CONNECTION) {
+        let named = connection.to_str().unwrap_or_default().split(',');
+        for name in named.filter_map(|name| name.trim().parse::<HeaderName>().ok()) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
