@@ -1,0 +1,318 @@
+//! The gateway example over real sockets, on simulated providers.
+#![cfg(all(feature = "config", feature = "sim"))]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../examples/gateway/app/mod.rs"]
+mod app;
+#[path = "gateway/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::routing::get;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use support::{Gateway, MARKER, Sims, chat, header, post, text};
+use tower_key_rotation::sim::{Fault, Script};
+
+/// One of each dialect: a request in it, and how its stream ends.
+const NATIVE: [(&str, &str, &str); 3] = [
+    (
+        "/openai/v1/chat/completions",
+        r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#,
+        "[DONE]",
+    ),
+    (
+        "/anthropic/v1/messages",
+        r#"{"model":"claude-x","max_tokens":16,"messages":[{"role":"user","content":"hi"}]}"#,
+        "message_stop",
+    ),
+    ("/gemini/v1beta/models/g:generateContent", r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#, "STOP"),
+];
+
+fn native(path: &str, body: &str) -> Request<Body> {
+    Request::post(path).header("anthropic-version", "2023-06-01").body(Body::from(body.to_owned())).unwrap()
+}
+
+fn streaming(path: &str, body: &str) -> Request<Body> {
+    match path.strip_suffix(":generateContent") {
+        Some(path) => native(&format!("{path}:streamGenerateContent?alt=sse"), body),
+        None => native(path, &body.replacen('{', r#"{"stream":true,"#, 1)),
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_down_the_chain_and_the_answer_says_who_served_it() {
+    let sims = Sims::new();
+    sims.openai.key("a").fail(1, Fault::status(429));
+    let gateway = Gateway::start(&sims, "").await;
+    let response = gateway.send(chat("")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(header(&response, "x-served-by"), "openai/b");
+    assert_eq!(header(&response, "x-attempts"), "2");
+    assert!(text(response).await.contains("quick brown fox"));
+}
+
+#[tokio::test]
+async fn each_provider_is_there_in_its_own_dialect() {
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, "").await;
+    for (path, body, end) in NATIVE {
+        let response = gateway.send(native(path, body)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let provider = path.split('/').nth(1).unwrap();
+        assert_eq!(header(&response, "x-served-by"), format!("{provider}/a"));
+        assert!(text(response).await.contains("quick brown fox"), "{path}");
+
+        let response = gateway.send(streaming(path, body)).await;
+        assert_eq!(header(&response, "content-type").split(';').next(), Some("text/event-stream"), "{path}");
+        let text = text(response).await;
+        assert!(text.contains(end), "{path}: {text}");
+    }
+    for sim in sims.all() {
+        assert_eq!(sim.calls(), 2);
+        assert!(sim.log().iter().all(|call| call.body_complete && !call.foreign_credentials));
+    }
+    let models = gateway.send(Request::get("/openai/v1/models").body(Body::empty()).unwrap()).await;
+    assert_eq!(models.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn without_the_token_nobody_comes_in_and_the_health_is_open() {
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, &format!("token = \"gw-{MARKER}\"")).await;
+    let with = |name: &str, value: &str| {
+        let mut request = chat("");
+        request.headers_mut().insert(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
+        request
+    };
+    let token = format!("gw-{MARKER}");
+    for request in [
+        chat(""),
+        chat("?key=wrong"),
+        with("authorization", "Bearer wrong"),
+        with("authorization", "Bearer"),
+        with("x-api-key", &format!("{token}x")),
+        Request::get("/api/key-status").body(Body::empty()).unwrap(),
+        Request::get("/nowhere/at/all").body(Body::empty()).unwrap(),
+        native("/anthropic/v1/messages", "{}"),
+    ] {
+        let response = gateway.send(request).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(json_of(response).await["error"]["code"], "invalid_api_key");
+    }
+    assert!(sims.all().iter().all(|sim| sim.calls() == 0));
+    for request in [
+        chat(&format!("?a=b&key=gw%2D{MARKER}")),
+        with("authorization", &format!("bearer {token}")),
+        with("x-api-key", &token),
+        with("api-key", &token),
+        with("x-goog-api-key", &token),
+    ] {
+        assert_eq!(gateway.send(request).await.status(), StatusCode::OK);
+    }
+    let health = gateway.send(Request::get("/health").body(Body::empty()).unwrap()).await;
+    assert_eq!(health.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_the_caller_shows_goes_no_further_and_is_in_no_log() {
+    let log = support::Captured::default();
+    let _guard = log.install();
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, &format!("token = \"gw-{MARKER}\"")).await;
+    sims.openai.key("a").script(Script::always(Fault::status(401)));
+    for (path, body, _) in NATIVE.iter().chain([&("/v1/chat/completions", NATIVE[0].1, "")]) {
+        let mut request = native(&format!("{path}?key=gw-{MARKER}"), body);
+        for name in
+            ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "proxy-authorization"]
+        {
+            request.headers_mut().insert(name, format!("Bearer sk-{MARKER}-caller").parse().unwrap());
+        }
+        let response = gateway.send(request).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert!(!format!("{:?}", response.headers()).contains(MARKER));
+        text(response).await;
+    }
+    for sim in sims.all() {
+        assert!(sim.calls() > 0);
+        assert!(sim.log().iter().all(|call| !call.foreign_credentials));
+    }
+    gateway.stop().await.unwrap();
+    let log = log.text();
+    assert!(log.contains("TRACE") && log.contains("tower_key_rotation"), "the log is on");
+    assert!(!log.contains(MARKER), "{}", log.lines().find(|line| line.contains(MARKER)).unwrap());
+}
+
+#[tokio::test]
+async fn a_stream_is_passed_on_as_it_comes() {
+    let sims = Sims::new();
+    sims.openai.script(Script::always(Fault::Stall { after: 3 }));
+    let gateway = Gateway::start(&sims, "").await;
+    let (_, body, _) = NATIVE[0];
+    let mut response = gateway.send(streaming("/v1/chat/completions", body)).await;
+    let mut seen = String::new();
+    // The provider never ends this stream, so what is seen was not held back for its end.
+    while !seen.contains("brown") {
+        let frame = response.body_mut().frame().await.unwrap().unwrap();
+        seen.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap());
+    }
+    assert_eq!(sims.openai.in_flight(), 1);
+    drop(response);
+    support::until(|| sims.openai.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_long_is_refused() {
+    let sims = Sims::new();
+    let gateway = Gateway::with(&sims, "", 1000, |router| router).await;
+    let long = json!({"model": "m", "messages": [{"role": "user", "content": "x".repeat(1000)}]}).to_string();
+    let announced = gateway.send(post("/v1/chat/completions", Body::from(long.clone()))).await;
+    let pieces = long
+        .as_bytes()
+        .chunks(100)
+        .map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(piece)));
+    let pieces = futures_util::stream::iter(pieces.collect::<Vec<_>>());
+    let streamed = gateway.send(post("/v1/chat/completions", Body::from_stream(pieces))).await;
+    for response in [announced, streamed] {
+        assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(json_of(response).await["error"]["code"], "request_too_large");
+    }
+    assert!(sims.openai.log().iter().all(|call| !call.body_complete));
+    assert_eq!(gateway.send(chat("")).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_streamed_request_arrives_whole() {
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, "").await;
+    let (_, body, _) = NATIVE[0];
+    let pieces =
+        body.as_bytes().chunks(7).map(|piece| Ok::<_, std::io::Error>(bytes::Bytes::from_static(piece)));
+    let body = Body::from_stream(futures_util::stream::iter(pieces.collect::<Vec<_>>()));
+    let response = gateway.send(post("/v1/chat/completions", body)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(sims.openai.log()[0].body_complete);
+}
+
+async fn broken() -> &'static str {
+    panic!("on purpose: {MARKER}")
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_the_gateway_goes_on() {
+    let sims = Sims::new();
+    let gateway =
+        Gateway::with(&sims, "", app::MAX_REQUEST, |router| router.route("/broken", get(broken))).await;
+    let response = gateway.send(Request::get("/broken").body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let text = text(response).await;
+    assert!(text.contains("internal_error") && !text.contains(MARKER), "{text}");
+    assert_eq!(gateway.send(chat("")).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_state_of_every_key_is_there_as_json() {
+    let sims = Sims::new();
+    sims.openai.key("a").script(Script::always(Fault::status(401)));
+    let gateway = Gateway::start(&sims, "").await;
+    gateway.send(chat("")).await;
+    let status =
+        json_of(gateway.send(Request::get("/api/key-status").body(Body::empty()).unwrap()).await).await;
+    assert_eq!(status["chain"], json!(["openai", "anthropic", "gemini"]));
+    let openai = &status["providers"][0];
+    assert_eq!((&openai["provider"], &openai["keys"][0]["id"]), (&json!("openai"), &json!("a")));
+    assert_eq!(
+        (&openai["keys"][0]["state"], &openai["keys"][1]["state"]),
+        (&json!("invalid"), &json!("available"))
+    );
+    assert!(!status.to_string().contains(MARKER));
+}
+
+#[tokio::test]
+async fn the_health_is_that_of_the_chain() {
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, "chain = { order = [\"openai\"] }").await;
+    let health = || gateway.send(Request::get("/health").body(Body::empty()).unwrap());
+    assert_eq!(json_of(health().await).await, json!({"status": "ok", "usable_keys": 2}));
+    for label in ["a", "b"] {
+        sims.openai.key(label).revoke();
+    }
+    assert_eq!(gateway.send(chat("")).await.status(), StatusCode::UNAUTHORIZED);
+    let response = health().await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(json_of(response).await["status"], "down");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_404_that_says_what_is() {
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, "").await;
+    for path in ["/", "/nobody/v1/messages", "/openai", "/favicon.ico"] {
+        let response = gateway.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        assert!(text(response).await.contains("/v1/ or /openai/, /anthropic/, /gemini/"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_may_end_when_the_gateway_is_told_to_stop() {
+    let sims = Sims::slow(Duration::from_millis(20));
+    let gateway = Gateway::start(&sims, "").await;
+    let (path, body, end) = NATIVE[0];
+    let mut response = gateway.send(streaming(path, body)).await;
+    let first = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+    let (address, stopping) = (gateway.address, tokio::spawn(gateway.stop()));
+    support::refused(address).await;
+    let rest = text(response).await;
+    assert!(rest.contains(end), "{first:?} {rest}");
+    assert!(stopping.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn what_belongs_to_one_connection_stays_there() {
+    let (upstream, seen) = support::echo().await;
+    let gateway = Gateway::at(&format!(
+        "[[provider]]\nname = \"any\"\ndialect = \"compatible\"\nbase_url = \"http://{upstream}/api/v1\"\n\
+         [[provider.key]]\nid = \"é\"\nsecret = \"sk-1\"\n"
+    ))
+    .await;
+    for (path, expected) in [("/v1/things?a=b", "/api/v1/things?a=b"), ("/any/v1/x%2Fy", "/api/v1/x%2Fy")] {
+        let request = Request::post(path)
+            .header("connection", "close, x-hop")
+            .header("x-hop", "1")
+            .header("te", "trailers")
+            .header("upgrade", "h2c")
+            .header("accept-encoding", "gzip")
+            .header("x-mine", "kept")
+            .body(Body::from("{}"));
+        let response = gateway.send(request.unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        for gone in ["keep-alive", "x-down", "set-cookie"] {
+            assert!(!response.headers().contains_key(gone), "{gone}");
+        }
+        assert_eq!(response.headers()["x-served-by"].as_bytes(), "any/é".as_bytes());
+        let (uri, headers): (String, HeaderMap) = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(uri, expected);
+        assert_eq!(headers["host"], upstream.to_string());
+        assert_eq!(headers["x-mine"], "kept");
+        let names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
+        for gone in ["connection", "x-hop", "te", "upgrade", "accept-encoding"] {
+            assert!(!names.contains(&gone), "{names:?}");
+        }
+    }
+}
+
+#[test]
+fn a_provider_can_not_hide_behind_a_path_of_the_gateway() {
+    let text = "[[provider]]\nname = \"v1\"\ndialect = \"compatible\"\nbase_url = \"http://h\"\n\
+                [[provider.key]]\nsecret = \"sk-1\"\n";
+    let error = app::router(support::config(text), app::MAX_REQUEST).unwrap_err();
+    assert!(error.to_string().contains("can't be named v1"), "{error}");
+}
+
+async fn json_of<B: http_body::Body<Error: std::fmt::Debug>>(response: http::Response<B>) -> Value {
+    serde_json::from_str(&text(response).await).unwrap()
+}

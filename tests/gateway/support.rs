@@ -1,0 +1,222 @@
+//! A gateway, providers behind it, and a client before it.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request as AxumRequest;
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower_key_rotation::config::{Config, Format, Loader};
+use tower_key_rotation::sim::{SimBuilder, SimKey, SimServer, Simulator};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::app;
+
+/// In every secret, and in no output.
+pub(crate) const MARKER: &str = "tkrmarker";
+
+/// Three providers, each with the keys `a` and `b`.
+pub(crate) struct Sims {
+    pub(crate) openai: Simulator,
+    pub(crate) anthropic: Simulator,
+    pub(crate) gemini: Simulator,
+}
+
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    client: Client<HttpConnector, Body>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<io::Result<()>>,
+    _servers: Vec<SimServer>,
+}
+
+// === impl Sims ===
+
+impl Sims {
+    pub(crate) fn new() -> Self {
+        Self::slow(Duration::ZERO)
+    }
+
+    /// With so much time between two events of a stream.
+    pub(crate) fn slow(gap: Duration) -> Self {
+        let keys = || ["a", "b"].map(|name| SimKey::new(name, secret(name)));
+        let build = |sim: SimBuilder| sim.event_gap(gap).keys(keys()).build();
+        Self {
+            openai: build(Simulator::openai()),
+            anthropic: build(Simulator::anthropic()),
+            gemini: build(Simulator::gemini()),
+        }
+    }
+
+    pub(crate) fn all(&self) -> [&Simulator; 3] {
+        [&self.openai, &self.anthropic, &self.gemini]
+    }
+}
+
+fn secret(name: &str) -> String {
+    format!("sk-{MARKER}-{name}")
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// A gateway in front of the providers; `more` comes first in its configuration.
+    pub(crate) async fn start(sims: &Sims, more: &str) -> Self {
+        Self::with(sims, more, app::MAX_REQUEST, |router| router).await
+    }
+
+    pub(crate) async fn with(
+        sims: &Sims,
+        more: &str,
+        max: usize,
+        change: impl FnOnce(Router) -> Router,
+    ) -> Self {
+        let mut text = format!("{more}\n");
+        let mut servers = Vec::new();
+        for (sim, (name, path)) in sims.all().into_iter().zip(PROVIDERS) {
+            let server = sim.serve().await.unwrap();
+            let keys = ["a", "b"]
+                .map(|id| format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"{}\"\n", secret(id)));
+            let origin = server.origin();
+            text +=
+                &format!("[[provider]]\nname = \"{name}\"\nbase_url = \"{origin}{path}\"\n{}", keys.concat());
+            servers.push(server);
+        }
+        let router = app::router(config(&text), max).unwrap();
+        Self { _servers: servers, ..Self::serving(change(router)).await }
+    }
+
+    /// A gateway with this configuration.
+    pub(crate) async fn at(text: &str) -> Self {
+        Self::serving(app::router(config(text), app::MAX_REQUEST).unwrap()).await
+    }
+
+    async fn serving(router: Router) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { drop(stopped.await) };
+        let serving = tokio::spawn(app::serve(listener, router, stopped));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { address, client, stop, serving, _servers: Vec::new() }
+    }
+
+    /// Sends a request whose URI is a path.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Response<Incoming> {
+        *request.uri_mut() = format!("http://{}{}", self.address, request.uri()).parse().unwrap();
+        self.client.request(request).await.unwrap()
+    }
+
+    pub(crate) async fn stop(self) -> io::Result<()> {
+        drop(self.client);
+        drop(self.stop);
+        self.serving.await.unwrap()
+    }
+}
+
+const PROVIDERS: [(&str, &str); 3] = [("openai", "/v1"), ("anthropic", "/v1"), ("gemini", "/v1beta/openai")];
+
+pub(crate) fn config(text: &str) -> Config {
+    Loader::new().vars([("PATH", "")]).parse(text, Format::Toml).unwrap()
+}
+
+// === requests and answers ===
+
+/// A chat request, with a query.
+pub(crate) fn chat(query: &str) -> Request<Body> {
+    let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
+    post(&format!("/v1/chat/completions{query}"), Body::from(body))
+}
+
+pub(crate) fn post(path: &str, body: Body) -> Request<Body> {
+    Request::post(path).header("content-type", "application/json").body(body).unwrap()
+}
+
+pub(crate) fn header<'a, B>(response: &'a Response<B>, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+pub(crate) async fn text<B: http_body::Body<Error: std::fmt::Debug>>(response: Response<B>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// Waits for what another task is about to do.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until nobody listens there.
+pub(crate) async fn refused(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+// === a provider that remembers ===
+
+type Seen = Arc<Mutex<Vec<(String, HeaderMap)>>>;
+
+/// Answers everything, and keeps the URI and the headers.
+pub(crate) async fn echo() -> (SocketAddr, Seen) {
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    let router = Router::new().fallback(move |request: AxumRequest| async move {
+        let (uri, headers) = (request.uri().to_string(), request.headers().clone());
+        kept.lock().unwrap_or_else(PoisonError::into_inner).push((uri, headers));
+        let answer = Response::builder().header("connection", "x-down").header("x-down", "1");
+        answer.header("keep-alive", "timeout=5").header("set-cookie", "a=b").body(Body::from("{}")).unwrap()
+    });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(app::serve(listener, router, std::future::pending()));
+    (address, seen)
+}
+
+// === the log ===
+
+#[derive(Clone, Default)]
+pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// Takes everything that this thread logs, for as long as the guard lives.
+    pub(crate) fn install(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        tracing::subscriber::set_default(subscriber.with_writer(self.clone()).finish())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
