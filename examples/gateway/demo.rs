@@ -8,6 +8,9 @@ use tower::BoxError;
 use tower_key_rotation::config::{Config, Format, Loader};
 use tower_key_rotation::sim::{Latency, Limits, SimBuilder, SimKey, SimServer, Simulator};
 
+/// If this variable is set, callers have to show what it holds.
+const TOKEN: &str = "GATEWAY_TOKEN";
+
 /// The providers, for as long as this lives.
 pub(crate) struct Demo {
     pub(crate) config: Config,
@@ -23,7 +26,7 @@ impl Demo {
         let gemini = Simulator::gemini().key(key("gemini-one"));
         let servers = [serve(openai).await?, serve(anthropic).await?, serve(gemini).await?];
         let origins = servers.each_ref().map(SimServer::origin);
-        let config = Loader::new().vars([("PATH", "")]).parse(&text(&origins), Format::Toml)?;
+        let config = Loader::new().parse(&text(&origins), Format::Toml)?;
         Ok(Self { config, _servers: servers })
     }
 }
@@ -38,15 +41,17 @@ fn key(name: &str) -> SimKey {
 }
 
 fn text([openai, anthropic, gemini]: &[String; 3]) -> String {
+    let asked = std::env::var_os(TOKEN).is_some();
     let key = |id: &str| format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"sk-simulated-{id}\"\n");
     [
+        if asked { format!("token = \"env:{TOKEN}\"\n") } else { String::new() },
         "[chain]\ndeadline = \"60s\"\nhead_timeout = \"30s\"\nidle_timeout = \"20s\"\n".to_owned(),
         format!("[[provider]]\nname = \"openai\"\nbase_url = \"{openai}/v1\"\n"),
         key("openai-small"),
         key("openai-revoked"),
         key("openai-big"),
         format!("[[provider]]\nname = \"anthropic\"\nbase_url = \"{anthropic}/v1\"\n"),
-        "[provider.models]\n\"*\" = \"claude-sonnet-4-5\"\n".to_owned(),
+        "[provider.models]\n\"*\" = \"claude-sonnet-5-5\"\n".to_owned(),
         key("claude-empty"),
         key("claude-one"),
         format!("[[provider]]\nname = \"gemini\"\nbase_url = \"{gemini}/v1beta/openai\"\n"),

@@ -6,7 +6,8 @@
 //! cargo run --release --example gateway -- --config gateway.toml --check
 //! ```
 //!
-//! `gateway.toml` beside this file is one to start from.
+//! `gateway.toml` beside this file is one to start from. Simulated providers ask for a token as well, if
+//! `GATEWAY_TOKEN` is set.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 

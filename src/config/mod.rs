@@ -35,7 +35,7 @@
 //! base_url = "https://api.anthropic.com/v1"
 //! keys_env = "ANTHROPIC"
 //! [provider.models]
-//! "*" = "claude-sonnet-4-5"                   # any other model
+//! "*" = "claude-sonnet-5-5"                   # any other model
 //! ```
 //!
 //! # Secrets
