@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_key_rotation::config::{Commit, Config, ConfigError, ContextLength, Format, Loader, Start};
+use tower_key_rotation::config::{Config, ConfigError, Format, Loader};
+use tower_key_rotation::fallback::{Commit, ContextLength, Start};
 use tower_key_rotation::key::Tier;
 
 /// In every secret of these tests, and in no output.

@@ -7,38 +7,7 @@ use jiff::SignedDuration;
 use super::error::{ConfigError, Problem};
 use super::file::ChainTable;
 use super::place::Steps;
-
-/// Where a request starts in the chain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    /// At the first provider of the order.
-    #[default]
-    Ordered,
-    /// At each provider in its turn.
-    RoundRobin,
-}
-
-/// When an answer is taken for good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Commit {
-    /// With its head.
-    Head,
-    /// With its first content.
-    #[default]
-    FirstContent,
-    /// When it is complete.
-    Complete,
-}
-
-/// What becomes of a request that is too long for a provider's model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ContextLength {
-    /// The next provider is asked.
-    FallOver,
-    /// The refusal is delivered.
-    #[default]
-    Deliver,
-}
+use crate::fallback::{Commit, ContextLength, Start};
 
 /// What the file says of the chain; `None` is what it says nothing of.
 #[derive(Clone, Debug)]

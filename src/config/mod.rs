@@ -81,7 +81,7 @@ use std::net::SocketAddr;
 
 use http::Uri;
 
-pub use self::chain::{ChainSettings, Commit, ContextLength, Start};
+pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};
 pub use self::file::File;
 pub use self::format::Format;

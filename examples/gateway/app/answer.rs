@@ -55,6 +55,7 @@ fn failed(error: Error) -> Response {
 fn attempts(error: &Error) -> usize {
     match error {
         Error::AllKeysFailed(failed) => failed.attempts().len(),
+        Error::AllProvidersFailed(failed) => failed.attempts().count(),
         _ => 0,
     }
 }

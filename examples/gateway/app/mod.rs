@@ -84,8 +84,7 @@ async fn key_status(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
 }
 
 async fn down_the_chain(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
-    let first = &gateway.pinned[&gateway.config.chain().order()[0]];
-    let request = gateway.admit(request, Some(first)).await?;
+    let request = gateway.admit(request, None).await?;
     Ok(answer::deliver(gateway.chain.clone().oneshot(request).await))
 }
 

@@ -41,8 +41,7 @@ impl Pinned {
 
     /// The provider's URL for a path of the gateway's.
     pub(super) fn url(&self, uri: &Uri) -> Result<Uri, Refusal> {
-        let path = if uri.path().starts_with("/v1/") { uri.path() } else { split(uri.path()).1 };
-        let path = join(&self.base, path, uri.query());
+        let path = join(&self.base, split(uri.path()).1, uri.query());
         let mut parts = http::uri::Parts::default();
         parts.scheme = self.scheme.clone();
         parts.authority = self.authority.clone();

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::{BoxError, Layer};
 use tower_key_rotation::KeyRotationLayer;
-use tower_key_rotation::body::ReplayBody;
-use tower_key_rotation::config::{Config, ProviderSettings};
+use tower_key_rotation::body::{ReplayBody, ResponseBody};
+use tower_key_rotation::config::{ChainSettings, Config, ProviderSettings};
+use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 
 pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, ReplayBody>;
@@ -18,7 +20,7 @@ pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, ReplayBody>;
 type Keyed = KeyRotation<HttpClient>;
 
 /// Providers behind one service.
-pub(super) type Chain = Keyed;
+pub(super) type Chain = ProviderFallback<Keyed, ResponseBody<Incoming>>;
 
 /// A host that does not answer to a connection is as good as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,15 +43,53 @@ pub(super) fn client() -> HttpClient {
         .build(https.wrap_connector(http))
 }
 
+/// The providers of the chain, in their order.
 pub(super) fn chain(config: &Config, client: &HttpClient) -> Result<Chain, BoxError> {
-    let first = config.chain().order().first().and_then(|name| config.provider(name)).ok_or("none")?;
-    Ok(keyed(first, client))
+    let mut links = config.chain().order().iter().filter_map(|name| config.provider(name));
+    let first = links.next().ok_or("the chain has no provider")?;
+    let layer = ProviderFallbackLayer::new(first.name()).route(route(first)?);
+    let layer = links.try_fold(limited(layer, config.chain()), |layer, provider| {
+        Ok::<_, BoxError>(layer.fallback(provider.name(), keyed(provider, client), route(provider)?))
+    });
+    Ok(layer?.layer(keyed(first, client)))
 }
 
-pub(super) fn alone(_: &Config, provider: &ProviderSettings, client: &HttpClient) -> Chain {
-    keyed(provider, client)
+/// A chain of one, to which requests come with their URL.
+pub(super) fn alone(config: &Config, provider: &ProviderSettings, client: &HttpClient) -> Chain {
+    let layer = limited(ProviderFallbackLayer::new(provider.name()), config.chain());
+    layer.layer(keyed(provider, client))
 }
 
 fn keyed(provider: &ProviderSettings, client: &HttpClient) -> Keyed {
     KeyRotationLayer::new(provider.pool().clone()).layer(client.clone())
+}
+
+/// Where a provider is, and what it calls models.
+fn route(provider: &ProviderSettings) -> Result<Route, BoxError> {
+    let mut route = Route::to(&provider.base_url().to_string())?;
+    for (caller, own) in provider.models() {
+        route = match caller {
+            ProviderSettings::ANY_MODEL => route.any_model(own),
+            caller => route.model(caller, own),
+        };
+    }
+    Ok(route)
+}
+
+type Links = ProviderFallbackLayer<ResponseBody<Incoming>>;
+
+/// The limits and choices of the file.
+fn limited(layer: Links, chain: &ChainSettings) -> Links {
+    let layer = layer.start(chain.start()).commit(chain.commit()).context_length(chain.context_length());
+    let layer = set(layer, chain.deadline(), Links::deadline);
+    let layer = set(layer, chain.head_timeout(), Links::head_timeout);
+    let layer = set(layer, chain.first_content_timeout(), Links::first_content_timeout);
+    set(layer, chain.idle_timeout(), Links::idle_timeout)
+}
+
+fn set(layer: Links, time: Option<Duration>, set: impl FnOnce(Links, Duration) -> Links) -> Links {
+    match time {
+        Some(time) => set(layer, time),
+        None => layer,
+    }
 }
