@@ -1,8 +1,9 @@
-//! Tower middleware for programs that call LLMs with more than one API key.
+//! Tower middleware for programs that call LLMs with more than one API key or more than one provider.
 //!
 //! [`KeyRotationLayer`] goes around any tower HTTP client, stamps a key of a [`KeyPool`] on each request,
 //! lets a [classifier](classify) say what the answer means, and sends the request again with another key
-//! when that one is rate-limited, out of quota, revoked or not allowed.
+//! when that one is rate-limited, out of quota, revoked or not allowed. [`ProviderFallbackLayer`] puts such
+//! services of several providers behind one another.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -39,6 +40,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`rotate`] | the layer, and what it does on which verdict |
+//! | [`fallback`] | a chain of providers behind one service |
 //! | [`pool`] | the keys and what is known about them |
 //! | [`key`] | what a key is, and where keys come from |
 //! | [`provider`] | all that differs between providers |
