@@ -266,7 +266,7 @@ impl<S, B> Layer<S> for ProviderFallbackLayer<B> {
 
     fn layer(&self, first: S) -> Self::Service {
         let link = |(name, route): &(Arc<str>, Route)| {
-            Link::new(Arc::clone(name), route.clone(), self.settings.breaker.clone())
+            Link::new(Arc::clone(name), route.clone(), self.settings.breaker)
         };
         let links = self.links.iter().map(link).collect();
         ProviderFallback::new(first, Chain::new(links, self.others.clone(), self.settings.clone()))
