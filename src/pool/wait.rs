@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Exhausted, KeyPool, Lease};
 use crate::clock::Timestamp;
@@ -88,10 +88,8 @@ impl KeyPool {
             // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
             let wait = exhausted.retry_after().map(|wait| wait.max(LEAST));
             let end = wait.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
-            tokio::select! {
-                () = news => {}
-                () = sleep_until(end) => {}
-            }
+            // News or the end: both are a reason to look.
+            let _ = timeout_at(end, news).await;
         }
     }
 }
