@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::TryFutureExt;
@@ -37,10 +38,16 @@ where
     let ready = poll_fn(|cx| service.poll_ready(cx).map_err(|error| Failed::NotReady(Some(error.into()))));
     within(limit, ready).await.unwrap_or(Err(Failed::NotReady(None)))?;
     let mut call = pin!(service.call(request).map_err(|error| Failed::Call(error.into())));
-    match within(limit, &mut call).await {
-        Ok(answer) => answer,
-        Err(_late) if ticket.is_adopted() => call.await,
-        Err(late) => Err(Failed::Call(late.into())),
+    // A link adopts the ticket when it is first polled; one that does needs no second timer.
+    let begun = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+    match begun {
+        Poll::Ready(answer) => answer,
+        Poll::Pending if ticket.is_adopted() => call.await,
+        Poll::Pending => match within(limit, &mut call).await {
+            Ok(answer) => answer,
+            Err(_late) if ticket.is_adopted() => call.await,
+            Err(late) => Err(Failed::Call(late.into())),
+        },
     }
 }
 

@@ -37,7 +37,8 @@ where
     ResBody::Error: Into<BoxError>,
 {
     let request = Template::new(request, config.replay_cap).await;
-    let deadline = request.deadline();
+    // A chain around this layer watches the deadline, and drops this future when it passes.
+    let deadline = request.deadline().filter(|_| request.ticket().is_none());
     let mut journey = Journey::begin(&config, request);
     let mut ready = true;
     loop {
