@@ -56,6 +56,32 @@ async fn a_request_goes_down_the_chain_and_the_answer_says_who_served_it() {
 }
 
 #[tokio::test]
+async fn one_request_runs_down_three_vendors() {
+    let sims = Sims::new();
+    let gateway = Gateway::start(&sims, "chain = { deadline = \"10s\", head_timeout = \"5s\" }").await;
+    for (down, by) in [(&sims.openai, "anthropic/"), (&sims.anthropic, "gemini/")] {
+        down.script(Script::always(Fault::status(503)));
+        for request in [chat(""), streaming("/v1/chat/completions", NATIVE[0].1)] {
+            let response = gateway.send(request).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert!(header(&response, "x-served-by").starts_with(by), "{}", header(&response, "x-served-by"));
+            assert!(text(response).await.contains("fox"));
+        }
+    }
+    let asked = |path: &str| move |call: &tower_key_rotation::sim::Call| call.path == path;
+    let log = sims.gemini.log();
+    assert!(log.iter().all(asked("/v1beta/openai/chat/completions")), "{log:?}");
+    assert!(log.iter().all(|call| call.model.as_deref() == Some("gemini-model") && call.key.is_some()));
+    assert!(sims.anthropic.log().iter().all(asked("/v1/chat/completions")));
+
+    sims.gemini.script(Script::always(Fault::status(503)));
+    let response = gateway.send(chat("")).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(header(&response, "x-attempts").parse::<u32>().unwrap() >= 1);
+    assert!(!response.headers().contains_key("x-served-by"));
+}
+
+#[tokio::test]
 async fn each_provider_is_there_in_its_own_dialect() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "").await;

@@ -89,8 +89,8 @@ impl Gateway {
             let keys = ["a", "b"]
                 .map(|id| format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"{}\"\n", secret(id)));
             let origin = server.origin();
-            text +=
-                &format!("[[provider]]\nname = \"{name}\"\nbase_url = \"{origin}{path}\"\n{}", keys.concat());
+            text += &format!("[[provider]]\nname = \"{name}\"\nbase_url = \"{origin}{path}\"\n");
+            text += &format!("models = {{ \"gpt-4o\" = \"{name}-model\" }}\n{}", keys.concat());
             servers.push(server);
         }
         let router = app::router(config(&text), max).unwrap();
