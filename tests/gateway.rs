@@ -15,7 +15,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use support::{Gateway, MARKER, Sims, chat, header, post, text};
-use tower_key_rotation::sim::{Fault, Script};
+use tower_key_rotation::sim::{Call, Fault, Script};
 
 /// One of each dialect: a request in it, and how its stream ends.
 const NATIVE: [(&str, &str, &str); 3] = [
@@ -68,11 +68,11 @@ async fn one_request_runs_down_three_vendors() {
             assert!(text(response).await.contains("fox"));
         }
     }
-    let asked = |path: &str| move |call: &tower_key_rotation::sim::Call| call.path == path;
+    let only = |log: &[Call], path: &str| log.iter().all(|call| call.path == path);
     let log = sims.gemini.log();
-    assert!(log.iter().all(asked("/v1beta/openai/chat/completions")), "{log:?}");
+    assert!(only(&log, "/v1beta/openai/chat/completions"), "{log:?}");
     assert!(log.iter().all(|call| call.model.as_deref() == Some("gemini-model") && call.key.is_some()));
-    assert!(sims.anthropic.log().iter().all(asked("/v1/chat/completions")));
+    assert!(only(&sims.anthropic.log(), "/v1/chat/completions"));
 
     sims.gemini.script(Script::always(Fault::status(503)));
     let response = gateway.send(chat("")).await;
@@ -335,7 +335,7 @@ async fn what_belongs_to_one_connection_stays_there() {
 fn a_provider_can_not_hide_behind_a_path_of_the_gateway() {
     let text = "[[provider]]\nname = \"v1\"\ndialect = \"compatible\"\nbase_url = \"http://h\"\n\
                 [[provider.key]]\nsecret = \"sk-1\"\n";
-    let error = app::router(support::config(text), app::MAX_REQUEST).unwrap_err();
+    let error = app::front(support::config(text), app::MAX_REQUEST, |others| others).err().unwrap();
     assert!(error.to_string().contains("can't be named v1"), "{error}");
 }
 

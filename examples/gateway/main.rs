@@ -68,7 +68,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
             (demo.config.clone(), Some(demo))
         }
     };
-    let router = app::router(config.clone(), args.max_request)?;
+    let front = app::front(config.clone(), args.max_request, |others| others)?;
     if args.check {
         describe(&config);
         return Ok(());
@@ -82,7 +82,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     if demo.is_some() {
         invite(&format!("http://{address}"));
     }
-    app::serve(listener, router, stopped()).await?;
+    app::serve(listener, front, stopped()).await?;
     Ok(())
 }
 

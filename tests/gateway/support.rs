@@ -93,21 +93,21 @@ impl Gateway {
             text += &format!("models = {{ \"gpt-4o\" = \"{name}-model\" }}\n{}", keys.concat());
             servers.push(server);
         }
-        let router = app::router(config(&text), max).unwrap();
-        Self { _servers: servers, ..Self::serving(change(router)).await }
+        let front = app::front(config(&text), max, change).unwrap();
+        Self { _servers: servers, ..Self::serving(front).await }
     }
 
     /// A gateway with this configuration.
     pub(crate) async fn at(text: &str) -> Self {
-        Self::serving(app::router(config(text), app::MAX_REQUEST).unwrap()).await
+        Self::serving(app::front(config(text), app::MAX_REQUEST, |others| others).unwrap()).await
     }
 
-    async fn serving(router: Router) -> Self {
+    async fn serving(front: app::Front) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let serving = tokio::spawn(app::serve(listener, router, stopped));
+        let serving = tokio::spawn(app::serve(listener, front, stopped));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, client, stop, serving, _servers: Vec::new() }
     }

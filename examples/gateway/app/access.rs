@@ -1,8 +1,7 @@
 //! Who may come in, and that what they showed goes no further.
 
-use axum::extract::Request;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Request, Uri};
 use percent_encoding::percent_decode_str;
 use tower_key_rotation::config::Token;
 use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY};
@@ -10,7 +9,7 @@ use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY};
 use super::refusal::Refusal;
 
 /// Lets a request in that shows the token wherever an SDK puts a key; without a token, every request.
-pub(super) fn check(token: Option<&Token>, request: &Request) -> Result<(), Refusal> {
+pub(super) fn check<B>(token: Option<&Token>, request: &Request<B>) -> Result<(), Refusal> {
     let Some(token) = token else { return Ok(()) };
     if shows(token, request.headers(), request.uri()) {
         return Ok(());
@@ -41,7 +40,7 @@ fn is_key(pair: &str) -> bool {
 }
 
 /// Takes everything off that could be a credential of the caller's. The rotation layer does so again.
-pub(super) fn remove_credentials(request: &mut Request) -> Result<(), Refusal> {
+pub(super) fn remove_credentials<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     for name in &CREDENTIAL_HEADERS {
         request.headers_mut().remove(name);
     }

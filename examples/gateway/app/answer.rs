@@ -2,15 +2,16 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
+use http_body_util::Either;
 use serde_json::{Value, json};
-use tower::BoxError;
 use tower_key_rotation::{Error, Served};
 
+use super::front::FrontBody;
 use super::headers;
 use super::refusal::Refusal;
+use super::upstream::ChainBody;
 
 /// Which key of which provider served the request: `openai/team-a`.
 const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
@@ -19,11 +20,7 @@ const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
 
 /// The answer of a provider, its body as it comes; or the error that says why there is none.
-pub(super) fn deliver<B>(answer: Result<Response<B>, Error>) -> Response
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+pub(super) fn deliver(answer: Result<Response<ChainBody>, Error>) -> Response<FrontBody> {
     match answer {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
@@ -35,10 +32,10 @@ where
                 }
                 head.headers.insert(ATTEMPTS, HeaderValue::from(served.attempts().len() + 1));
             }
-            Response::from_parts(head, Body::new(body))
+            Response::from_parts(head, Either::Left(body))
         }
-        Err(Error::Body(error)) => Refusal::of_body(&*error).into_response(),
-        Err(error) => failed(error),
+        Err(Error::Body(error)) => Refusal::of_body(&*error).into_response().map(Either::Right),
+        Err(error) => failed(error).map(Either::Right),
     }
 }
 

@@ -13,6 +13,7 @@
 mod access;
 mod answer;
 mod body;
+mod front;
 mod headers;
 mod pinned;
 mod refusal;
@@ -26,12 +27,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::get;
+use bytes::Bytes;
 use http::StatusCode;
-use tower::{BoxError, ServiceExt};
+use tower::BoxError;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::config::{Config, ProviderSettings};
 
+pub(crate) use self::front::Front;
 pub(crate) use self::serve::serve;
 
 use self::pinned::Pinned;
@@ -52,8 +55,13 @@ struct Gateway {
     pinned: HashMap<String, Pinned>,
 }
 
-/// The router over the providers of a configuration; a request of more than `max_request` bytes is refused.
-pub(crate) fn router(config: Config, max_request: usize) -> Result<Router, BoxError> {
+/// The gateway over the providers of a configuration; a request of more than `max_request` bytes is refused.
+/// `more` adds to the paths that are not providers'.
+pub(crate) fn front(
+    config: Config,
+    max_request: usize,
+    more: impl FnOnce(Router) -> Router,
+) -> Result<Front, BoxError> {
     let client = upstream::client();
     if let Some(name) =
         config.providers().iter().map(ProviderSettings::name).find(|name| RESERVED.contains(name))
@@ -65,13 +73,12 @@ pub(crate) fn router(config: Config, max_request: usize) -> Result<Router, BoxEr
         config.providers().iter().map(|it| (it.name().to_owned(), Pinned::new(&config, it, &client)));
     let pinned = pinned.collect();
     let gateway = Arc::new(Gateway { config, max_request, chain, pinned });
-    Ok(Router::new()
+    let others = Router::new()
         .route("/health", get(health))
         .route("/api/key-status", get(key_status))
-        .route("/v1/{*path}", any(down_the_chain))
-        .route("/{provider}/{*path}", any(at_one_provider))
         .fallback(nowhere)
-        .with_state(gateway))
+        .with_state(Arc::clone(&gateway));
+    Ok(Front::new(gateway, more(others)))
 }
 
 async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
@@ -83,31 +90,26 @@ async fn key_status(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
     Ok(status::keys(&gateway.config))
 }
 
-async fn down_the_chain(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
-    let request = gateway.admit(request, None).await?;
-    Ok(answer::deliver(gateway.chain.clone().oneshot(request).await))
-}
-
-async fn at_one_provider(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
-    let (name, _) = pinned::split(request.uri().path());
-    let Some(pinned) = gateway.pinned.get(name) else { return gateway.nowhere(&request) };
-    let request = gateway.admit(request, Some(pinned)).await?;
-    Ok(answer::deliver(pinned.service().oneshot(request).await))
-}
-
 async fn nowhere(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
-    gateway.nowhere(&request)
+    access::check(gateway.config.token(), &request)?;
+    let names: Vec<_> = gateway.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
+    let message = format!("there is nothing here: ask for /v1/ or {}", names.join(", "));
+    Ok(answer::error(StatusCode::NOT_FOUND, "unknown_path", &message))
 }
 
 // === impl Gateway ===
 
 impl Gateway {
     /// A request as it may go on: let in, without what is not for the provider, of a bearable size.
-    async fn admit(
+    async fn admit<B>(
         &self,
-        mut request: Request,
+        mut request: http::Request<B>,
         to: Option<&Pinned>,
-    ) -> Result<http::Request<ReplayBody>, Refusal> {
+    ) -> Result<http::Request<ReplayBody>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         access::check(self.config.token(), &request)?;
         access::remove_credentials(&mut request)?;
         if let Some(pinned) = to {
@@ -117,12 +119,5 @@ impl Gateway {
         *request.version_mut() = http::Version::HTTP_11;
         request.extensions_mut().clear();
         body::take(request, self.max_request).await
-    }
-
-    fn nowhere(&self, request: &Request) -> Result<Response, Refusal> {
-        access::check(self.config.token(), request)?;
-        let names: Vec<_> = self.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
-        let message = format!("there is nothing here: ask for /v1/ or {}", names.join(", "));
-        Ok(answer::error(StatusCode::NOT_FOUND, "unknown_path", &message))
     }
 }

@@ -1,19 +1,22 @@
 //! Connections of callers.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
-use axum::Router;
 use axum::response::Response;
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
-use tower::Layer;
+use tower::{BoxError, Layer, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer;
@@ -28,12 +31,18 @@ const GRACE: Duration = Duration::from_secs(300);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves until `stop` is done, then lets what is running end.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S, B>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let service = TowerToHyperService::new(CatchPanicLayer::custom(panicked).layer(router));
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = http::Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let service = TowerToHyperService::new(CatchPanicLayer::custom(panicked).layer(service));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     server.http2().timer(TokioTimer::new());

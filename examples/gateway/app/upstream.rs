@@ -22,6 +22,9 @@ type Keyed = KeyRotation<HttpClient>;
 /// Providers behind one service.
 pub(super) type Chain = ProviderFallback<Keyed, ResponseBody<Incoming>>;
 
+/// The body of an answer that came down the chain.
+pub(super) type ChainBody = ResponseBody<ResponseBody<Incoming>>;
+
 /// A host that does not answer to a connection is as good as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
