@@ -48,7 +48,7 @@ where
         let request = match trip.request_to(link, step).await {
             Ok(request) => request,
             Err(unroutable) => {
-                trip.skip_unroutable(link, unroutable);
+                trip.skip_unroutable(link, unroutable)?;
                 continue;
             }
         };

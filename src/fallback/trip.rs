@@ -116,13 +116,18 @@ impl<'a, B> Trip<'a, B> {
         self.book(link, ProviderFailed { retry_after, ..skipped });
     }
 
-    pub(super) fn skip_unroutable(&mut self, link: &Link, unroutable: Unroutable) {
+    /// An error, if it is the request's own body that failed while the model was looked for in it.
+    pub(super) fn skip_unroutable(&mut self, link: &Link, unroutable: Unroutable) -> Result<(), Error> {
+        if let Some(error) = self.body.take_error() {
+            return Err(Error::Body(error));
+        }
         let because = match unroutable {
             Unroutable::NoModel => LeftBecause::NoModel,
             Unroutable::NotReplayable => LeftBecause::NotReplayable,
             Unroutable::NotFound | Unroutable::Url => LeftBecause::Unroutable,
         };
         self.book(link, ProviderFailed::new(Arc::clone(&link.name), because));
+        Ok(())
     }
 
     /// The link did not serve the request. An error, if no other may be asked.
