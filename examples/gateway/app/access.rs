@@ -1,6 +1,8 @@
-//! Who may come in, and that what they showed goes no further.
+//! Who may come in.
+//!
+//! What they show goes no further: the rotation layer takes every credential off a request, in headers and in
+//! the query, before it puts a key on it.
 
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Uri};
 use percent_encoding::percent_decode_str;
 use tower_key_rotation::config::Token;
@@ -37,22 +39,4 @@ fn in_query(token: &Token, query: &str) -> bool {
 
 fn is_key(pair: &str) -> bool {
     percent_decode_str(pair.split('=').next().unwrap_or_default()).eq(QUERY_KEY.bytes())
-}
-
-/// Takes everything off that could be a credential of the caller's. The rotation layer does so again.
-pub(super) fn remove_credentials<B>(request: &mut Request<B>) -> Result<(), Refusal> {
-    for name in &CREDENTIAL_HEADERS {
-        request.headers_mut().remove(name);
-    }
-    let query = request.uri().query().unwrap_or_default();
-    if !query.split('&').any(is_key) {
-        return Ok(());
-    }
-    let kept: Vec<_> = query.split('&').filter(|pair| !is_key(pair)).collect();
-    let path = request.uri().path();
-    let path = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
-    let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(|_| Refusal::NoUrl)?);
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Refusal::NoUrl)?;
-    Ok(())
 }

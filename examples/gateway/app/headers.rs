@@ -6,7 +6,8 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
@@ -31,7 +32,12 @@ pub(super) fn downwards(headers: &mut HeaderMap) {
     headers.remove(SET_COOKIE);
 }
 
+/// Most requests and answers have none, and looking through the names of a few headers is cheaper than looking
+/// each of ours up.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     if let Some(connection) = headers.remove(CONNECTION) {
         let named = connection.to_str().unwrap_or_default().split(',');
         for name in named.filter_map(|name| name.trim().parse::<HeaderName>().ok()) {

@@ -111,7 +111,6 @@ impl Gateway {
         B::Error: Into<BoxError>,
     {
         access::check(self.config.token(), &request)?;
-        access::remove_credentials(&mut request)?;
         if let Some(pinned) = to {
             *request.uri_mut() = pinned.url(request.uri())?;
         }
