@@ -307,7 +307,8 @@ async fn what_belongs_to_one_connection_stays_there() {
     .await;
     for (path, expected) in [("/v1/things?a=b", "/api/v1/things?a=b"), ("/any/v1/x%2Fy", "/api/v1/x%2Fy")] {
         let request = Request::post(path)
-            .header("connection", "close, x-hop")
+            .header("connection", "close")
+            .header("connection", "te, x-hop")
             .header("x-hop", "1")
             .header("te", "trailers")
             .header("upgrade", "h2c")

@@ -38,11 +38,11 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
     }
-    if let Some(connection) = headers.remove(CONNECTION) {
-        let named = connection.to_str().unwrap_or_default().split(',');
-        for name in named.filter_map(|name| name.trim().parse::<HeaderName>().ok()) {
-            headers.remove(name);
-        }
+    let lists = headers.get_all(CONNECTION).iter().filter_map(|list| list.to_str().ok());
+    let named: Vec<HeaderName> =
+        lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    for name in named {
+        headers.remove(name);
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);
