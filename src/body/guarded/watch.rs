@@ -1,9 +1,10 @@
 //! What passed, what it means, and what the end is worth.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tower::BoxError;
 
 use super::StreamError;
@@ -11,8 +12,15 @@ use crate::body::meter::{Completion, Ending, Usage};
 use crate::body::sse::{Decoder, Event};
 
 /// Where the usage of an answer is left when its body has come to its end. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct UsageCell(Arc<OnceLock<Usage>>);
+#[derive(Clone, Default)]
+pub(crate) struct UsageCell(Arc<OnceLock<Left>>);
+
+/// What is left of a body that tells its usage.
+enum Left {
+    /// An answer, which only whoever asks for the usage parses.
+    Answer(Bytes),
+    Counted(Usage),
+}
 
 /// Reads what passes.
 pub(super) struct Watch {
@@ -28,7 +36,7 @@ enum Content {
         completion: Completion,
     },
     /// The beginning of an answer that is read for its usage; `None`: it is too long, or no JSON.
-    Answer(Option<BytesMut>),
+    Answer(Option<Bytes>),
 }
 
 /// How a body came to its end.
@@ -56,12 +64,21 @@ const MAX_ANSWER: usize = 64 * 1024;
 impl UsageCell {
     /// The usage, once it is known.
     pub(crate) fn get(&self) -> Option<Usage> {
-        self.0.get().copied()
+        match self.0.get()? {
+            Left::Answer(answer) => Usage::from_answer(answer),
+            Left::Counted(usage) => Some(*usage),
+        }
     }
 
-    fn set(&self, usage: Usage) {
-        // Whoever was first has seen the same stream.
-        let _known = self.0.set(usage);
+    fn leave(&self, left: Left) {
+        // Whoever was first has seen the same body.
+        let _known = self.0.set(left);
+    }
+}
+
+impl fmt::Debug for UsageCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UsageCell").field(&self.get()).finish()
     }
 }
 
@@ -74,7 +91,7 @@ impl Watch {
     }
 
     pub(super) fn answer(cell: UsageCell) -> Self {
-        Self { content: Content::Answer(Some(BytesMut::new())), usage: None, cell, over: false }
+        Self { content: Content::Answer(Some(Bytes::new())), usage: None, cell, over: false }
     }
 
     pub(super) fn see(&mut self, data: &Bytes) {
@@ -162,10 +179,10 @@ impl Watch {
         if let Content::Answer(answer) = &mut self.content
             && let Some(answer) = answer.take()
         {
-            self.usage = Usage::from_answer(&answer);
+            self.cell.leave(Left::Answer(answer));
         }
         if let Some(usage) = self.usage.take() {
-            self.cell.set(usage);
+            self.cell.leave(Left::Counted(usage));
         }
     }
 }
@@ -184,13 +201,15 @@ fn take(event: &Event, completion: &mut Completion, usage: &mut Option<Usage>) {
     }
 }
 
-fn keep(answer: &mut Option<BytesMut>, data: &[u8]) {
+fn keep(answer: &mut Option<Bytes>, data: &Bytes) {
     let Some(kept) = answer else { return };
     let starts = kept.iter().chain(data).find(|byte| !byte.is_ascii_whitespace());
     let is_json = starts.is_none_or(|byte| matches!(byte, b'{' | b'['));
     if !is_json || kept.len() + data.len() > MAX_ANSWER {
         *answer = None;
+    } else if kept.is_empty() {
+        *kept = data.clone();
     } else {
-        kept.extend_from_slice(data);
+        *kept = [&**kept, data].concat().into();
     }
 }
