@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, Full};
 use support::{MARKER, all_keys_failed, chat, chat_stream, key, openai, pool, pool_of, rotating, send, text};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::key::{ApiKey, Discovery, Secret};
 use tower_key_rotation::provider::AuthScheme;
 use tower_key_rotation::sim::{Fault, Refusal, Script, Simulator};
@@ -175,6 +176,26 @@ async fn foreign_credentials_never_leave() {
     assert!(response.status().is_success());
     assert!(sim.log().iter().all(|call| !call.foreign_credentials));
     drop(response.into_body().collect().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_fails_shows_no_key() {
+    let sims = [Fault::Refuse(Refusal::Deactivated), Fault::Reset, Fault::overloaded()]
+        .map(|fault| openai([key("a").script(Script::always(fault))]));
+    let route =
+        || Route::new().set_header("x-team".parse().unwrap(), support::secret("header").parse().unwrap());
+    let layer = ProviderFallbackLayer::new("0")
+        .fallback("1", rotating(&pool(&["a"]), &sims[1]), route())
+        .fallback("2", rotating(&pool(&["a"]), &sims[2]), route());
+    let mut out = format!("{layer:?} {:?}", route());
+    let chain = layer.layer(rotating(&pool(&["a"]), &sims[0]));
+    write!(out, "{chain:?}").unwrap();
+    let error = send(&chain, chat("m")).await.unwrap_err();
+    write!(out, "{error} {error:?} {error:#?} {:?}", error.source()).unwrap();
+    let response = error.into_response();
+    write!(out, "{:?}", response.headers()).unwrap();
+    out += &text(response).await;
+    assert!(!out.contains(MARKER), "{out}");
 }
 
 #[derive(Clone, Default)]
