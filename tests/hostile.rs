@@ -82,6 +82,22 @@ async fn an_error_body_that_never_ends_is_judged_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_while_an_answer_is_looked_at_blames_no_key() {
+    for (status, content_type) in [(200, "text/event-stream"), (401, "application/json")] {
+        let first = futures_util::stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::from_static(b": ")))]);
+        let endless = futures_util::StreamExt::chain(first, futures_util::stream::pending());
+        let response = Response::builder().status(status).header("content-type", content_type);
+        let client = answering([response.body(StreamBody::new(endless).boxed_unsync()).unwrap()]);
+        let pool = pool(&["a"]);
+        let service = KeyRotationLayer::new(pool.clone()).layer(client);
+        let left = tokio::time::timeout(Duration::from_secs(1), send(&service, chat("m"))).await;
+        assert!(left.is_err(), "it was still looking");
+        let key = &pool.snapshot().keys[0];
+        assert_eq!((key.state, key.faults), (KeyState::Available, 0), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn absurd_waits_are_clamped_or_ignored_and_never_lock_a_key_out() {
     for hint in [
         "-1",
