@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ask;
 mod backoff;
 mod builder;
 mod exhausted;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+pub use self::ask::Ask;
 pub use self::backoff::{Backoff, Cooldowns};
 pub use self::builder::{BuildError, KeyPoolBuilder};
 pub use self::exhausted::Exhausted;
@@ -70,7 +72,6 @@ use self::suspicion::Suspicion;
 use self::wait::Freed;
 use crate::clock::Timestamp;
 use crate::event::{self, Event};
-use crate::key::KeyId;
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and what is known about them.
@@ -143,19 +144,22 @@ impl KeyPool {
     ///
     /// [`Exhausted`], with the true time until the first key becomes usable.
     pub fn acquire(&self, model: Option<&ModelId>) -> Result<Lease, Exhausted> {
-        self.acquire_untried(model, &[], Timestamp::now())
+        self.acquire_for(&model.into())
     }
 
-    /// The same, of the keys that are not in `tried`.
-    pub(crate) fn acquire_untried(
-        &self,
-        model: Option<&ModelId>,
-        tried: &[KeyId],
-        now: Timestamp,
-    ) -> Result<Lease, Exhausted> {
+    /// The right to use one key for one attempt, now, for a request of which more is known than the model.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`], with the true time until the first key becomes usable.
+    pub fn acquire_for(&self, ask: &Ask<'_>) -> Result<Lease, Exhausted> {
+        self.acquire_at(ask, Timestamp::now())
+    }
+
+    pub(crate) fn acquire_at(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = model.and_then(|model| set.models.get(model));
-        let untried = |place: &Place<'_>| tried.is_empty() || !tried.contains(&place.key().id);
+        let lane = ask.model.and_then(|model| set.models.get(model));
+        let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let now_ms = now.as_unix_ms();
 
         set.wake(lane.as_deref(), now_ms);

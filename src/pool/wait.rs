@@ -12,7 +12,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Exhausted, KeyPool, Lease};
+use super::{Ask, Exhausted, KeyPool, Lease};
 use crate::clock::Timestamp;
 use crate::provider::ModelId;
 
@@ -56,23 +56,32 @@ impl KeyPool {
         model: Option<&ModelId>,
         deadline: Instant,
     ) -> Result<Lease, Exhausted> {
+        self.acquire_for_within(&model.into(), deadline).await
+    }
+
+    /// The same, for a request of which more is known than the model.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
+    pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = model.and_then(|model| set.models.get(model));
+        let lane = ask.model.and_then(|model| set.models.get(model));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
         // Where others wait, only the outlook counts: taking a key would be jumping the queue.
         let alone = line.is_empty();
-        match if alone { self.acquire(model) } else { Err(self.earliest(model, Timestamp::now())) } {
+        match if alone { self.acquire_for(ask) } else { Err(self.earliest(ask.model, Timestamp::now())) } {
             Err(exhausted) if exhausted.ends_by(deadline) => {}
             done => return done,
         }
         let _place = Counted::on(&line.length);
         match timeout_at(deadline, line.head.acquire()).await {
-            Ok(_head) => self.wait_at_head(model, deadline).await,
-            Err(_late) => Err(self.earliest(model, Timestamp::now())),
+            Ok(_head) => self.wait_at_head(ask, deadline).await,
+            Err(_late) => Err(self.earliest(ask.model, Timestamp::now())),
         }
     }
 
-    async fn wait_at_head(&self, model: Option<&ModelId>, deadline: Instant) -> Result<Lease, Exhausted> {
+    async fn wait_at_head(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
         let freed = &self.0.common.freed;
         let _ear = Counted::on(&freed.listening);
         fence(Ordering::SeqCst);
@@ -81,7 +90,7 @@ impl KeyPool {
             let news = freed.news.notified();
             tokio::pin!(news);
             Notified::enable(news.as_mut());
-            let exhausted = match self.acquire(model) {
+            let exhausted = match self.acquire_for(ask) {
                 Err(exhausted) if exhausted.ends_by(deadline) => exhausted,
                 done => return done,
             };

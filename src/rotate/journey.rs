@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::Event;
 use crate::key::KeyId;
-use crate::pool::{Lease, Penalty};
+use crate::pool::{Ask, Lease, Penalty};
 
 /// What a request has been through.
 pub(super) struct Journey<'a, B> {
@@ -80,7 +80,7 @@ where
             self.request.model(pool.provider());
         }
         let lease = match (self.usable_now(), self.may_wait_until()) {
-            (None, Some(deadline)) => pool.acquire_within(self.request.known_model(), deadline).await.ok(),
+            (None, Some(deadline)) => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
             (lease, _) => lease,
         };
         let lease = lease.ok_or(GaveUp::Exhausted)?;
@@ -91,10 +91,15 @@ where
     }
 
     fn usable_now(&self) -> Option<Lease> {
-        let (pool, model, now) = (&self.config.pool, self.request.known_model(), Timestamp::now());
-        let untried = pool.acquire_untried(model, &self.tried, now);
-        let again = || self.retrying.then(|| pool.acquire_untried(model, &[], now).ok())?;
+        let (pool, now) = (&self.config.pool, Timestamp::now());
+        let untried = pool.acquire_at(&self.ask(&self.tried), now);
+        let again = || self.retrying.then(|| pool.acquire_at(&self.ask(&[]), now).ok())?;
         untried.ok().or_else(again)
+    }
+
+    /// What this request asks of the pool; the keys in `tried` will not do.
+    fn ask<'t>(&'t self, tried: &'t [KeyId]) -> Ask<'t> {
+        Ask { model: self.request.known_model(), tried }
     }
 
     /// The deadline, if it is right to wait: a chain says so when no other link is usable, else the layer's user.

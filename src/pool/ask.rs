@@ -1,0 +1,50 @@
+//! What a request asks of a pool.
+
+use crate::key::KeyId;
+use crate::provider::ModelId;
+
+/// What a request asks of a pool: a key for which model.
+///
+/// ```
+/// use tower_key_rotation::pool::Ask;
+/// use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let model = ModelId::from("gpt-4o");
+/// let lease = pool.acquire_for(&Ask::new().model(&model))?;
+/// assert_eq!(lease.key_id().as_str(), "one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "ask a pool with `KeyPool::acquire_for`"]
+pub struct Ask<'a> {
+    pub(crate) model: Option<&'a ModelId>,
+    /// The keys that will not do, for the request has tried them.
+    pub(crate) tried: &'a [KeyId],
+}
+
+// === impl Ask ===
+
+impl<'a> Ask<'a> {
+    /// Any key, for a model that is not known.
+    pub const fn new() -> Self {
+        Self { model: None, tried: &[] }
+    }
+
+    /// A key that is usable for this model. Default: the model is not known, and its limits do not count.
+    pub const fn model(mut self, model: &'a ModelId) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Whether a key may be used, as far as the request is concerned.
+    pub(super) fn allows(&self, key: &KeyId) -> bool {
+        self.tried.is_empty() || !self.tried.contains(key)
+    }
+}
+
+impl<'a> From<Option<&'a ModelId>> for Ask<'a> {
+    fn from(model: Option<&'a ModelId>) -> Self {
+        Self { model, ..Self::new() }
+    }
+}
