@@ -20,6 +20,11 @@ use tokio::time::Instant;
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
+/// A point in time for what refills faster than a [`Timestamp`] can tell: microseconds since the Unix epoch,
+/// by the same clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
 struct Anchor {
     instant: Instant,
     unix_ms: u64,
@@ -93,6 +98,66 @@ impl fmt::Debug for Timestamp {
             Self::NEVER => f.write_str("Timestamp(never)"),
             Self(ms) => write!(f, "Timestamp({ms} ms)"),
         }
+    }
+}
+
+// === impl Moment ===
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self::from(Instant::now())
+    }
+
+    pub(crate) const fn from_unix_us(us: u64) -> Self {
+        Self(us)
+    }
+
+    pub(crate) const fn as_unix_us(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn as_unix_ms(self) -> u64 {
+        self.0 / US_PER_MS
+    }
+
+    /// The time from `earlier` to `self`, zero if `self` is not later.
+    pub(crate) const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// `self` and `wait` more, rounded up: never early.
+    pub(crate) fn saturating_add(self, wait: Duration) -> Self {
+        let us = wait.as_nanos().div_ceil(1_000);
+        Self(self.0.saturating_add(u64::try_from(us).unwrap_or(u64::MAX)))
+    }
+}
+
+const US_PER_MS: u64 = 1_000;
+
+impl From<Instant> for Moment {
+    fn from(instant: Instant) -> Self {
+        let anchor = ANCHOR.get_or_init(Anchor::here);
+        let anchored = anchor.unix_ms.saturating_mul(US_PER_MS);
+        let us = |nanos: u128| u64::try_from(nanos).unwrap_or(u64::MAX);
+        Self(match instant.checked_duration_since(anchor.instant) {
+            Some(after) => anchored.saturating_add(us(after.as_micros())),
+            None => {
+                let before = anchor.instant.saturating_duration_since(instant);
+                anchored.saturating_sub(us(before.as_nanos().div_ceil(1_000)))
+            }
+        })
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(timestamp: Timestamp) -> Self {
+        Self(timestamp.0.saturating_mul(US_PER_MS))
+    }
+}
+
+impl From<Moment> for Timestamp {
+    fn from(moment: Moment) -> Self {
+        Self(moment.as_unix_ms())
     }
 }
 

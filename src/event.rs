@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::classify::{Fault, Reason, Scope};
-use crate::key::KeyId;
+use crate::key::{AccountId, KeyId};
+use crate::limits::Alarm;
 use crate::provider::ModelId;
 
 /// Something that happened. The provider is said beside it.
@@ -19,6 +20,13 @@ pub(crate) enum Event<'a> {
     Exhausted { model: Option<&'a ModelId>, attempts: usize, retry_after: Option<Duration> },
     /// A key is refused for good.
     InvalidKey { key: &'a KeyId, fault: &'a Fault },
+    /// A share of a limit is used up that somebody wants to hear of.
+    QuotaWarning {
+        key: &'a KeyId,
+        account: Option<&'a AccountId>,
+        model: Option<&'a ModelId>,
+        alarm: &'a Alarm,
+    },
     /// A probe succeeded.
     Recovered { key: &'a KeyId, model: Option<&'a ModelId> },
     /// A request goes on with another key, or tries again.
@@ -44,6 +52,11 @@ pub(crate) fn emit(provider: &str, event: &Event<'_>) {
         Event::InvalidKey { key, fault } => tracing::warn!(
             target: TARGET, provider, %key, reason = fault.reason().as_str(),
             scope = fault.scope().as_str(), "invalid key"
+        ),
+        Event::QuotaWarning { key, account, model, alarm } => tracing::warn!(
+            target: TARGET, provider, %key, account = account.map(AccountId::as_str), model = name(model),
+            counted = alarm.reading.counted.as_str(), limit = alarm.reading.limit,
+            remaining = alarm.reading.remaining, share = alarm.share, "quota warning"
         ),
         Event::Recovered { key, model } => tracing::info!(
             target: TARGET, provider, %key, model = name(model), "recovered"

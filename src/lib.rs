@@ -42,6 +42,7 @@
 //! | [`rotate`] | the layer, and what it does on which verdict |
 //! | [`fallback`] | a chain of providers behind one service |
 //! | [`pool`] | the keys and what is known about them |
+//! | [`limits`] | what is known of quotas, declared and learned |
 //! | [`key`] | what a key is, and where keys come from |
 //! | [`provider`] | all that differs between providers |
 //! | [`classify`] | from an outcome to a verdict |
@@ -74,6 +75,7 @@ mod future;
 pub mod guard;
 mod inspect;
 pub mod key;
+pub mod limits;
 pub mod pool;
 pub mod provider;
 #[cfg(feature = "reqwest")]

@@ -20,6 +20,8 @@ mod secret;
 use std::fmt;
 use std::num::NonZeroU32;
 
+use crate::limits::Quota;
+
 pub use self::env::{Discovery, Finding, Found};
 pub use self::id::{AccountId, KeyId};
 pub use self::secret::{InvalidSecret, Secret};
@@ -32,6 +34,7 @@ pub struct ApiKey {
     account: Option<AccountId>,
     tier: Tier,
     weight: NonZeroU32,
+    quotas: Vec<Quota>,
 }
 
 /// Whether a key is used in the first place.
@@ -95,6 +98,15 @@ impl ApiKey {
         self
     }
 
+    /// A limit of this key alone, beside those of its account; may be given several times. See
+    /// [`KeyPoolBuilder::quota`](crate::pool::KeyPoolBuilder::quota) for limits of accounts, which are the
+    /// usual ones.
+    #[must_use]
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quotas.push(quota);
+        self
+    }
+
     /// The operator's name for the key, if one was given.
     pub fn label(&self) -> Option<&str> {
         self.label.as_ref().map(KeyId::as_str)
@@ -119,23 +131,35 @@ impl ApiKey {
     pub(crate) const fn declared_weight(&self) -> NonZeroU32 {
         self.weight
     }
+
+    pub(crate) fn declared_quotas(&self) -> &[Quota] {
+        &self.quotas
+    }
 }
 
 impl From<Secret> for ApiKey {
     fn from(secret: Secret) -> Self {
-        Self { secret, label: None, account: None, tier: Tier::Primary, weight: NonZeroU32::MIN }
+        Self {
+            secret,
+            label: None,
+            account: None,
+            tier: Tier::Primary,
+            weight: NonZeroU32::MIN,
+            quotas: Vec::new(),
+        }
     }
 }
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { secret, label, account, tier, weight } = self;
+        let Self { secret, label, account, tier, weight, quotas } = self;
         f.debug_struct("ApiKey")
             .field("secret", secret)
             .field("label", label)
             .field("account", account)
             .field("tier", tier)
             .field("weight", weight)
+            .field("quotas", quotas)
             .finish()
     }
 }

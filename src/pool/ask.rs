@@ -1,6 +1,7 @@
 //! What a request asks of a pool.
 
 use crate::key::KeyId;
+use crate::limits::{Estimate, Need};
 use crate::provider::ModelId;
 
 /// What a request asks of a pool: a key for which model.
@@ -21,6 +22,8 @@ pub struct Ask<'a> {
     pub(crate) model: Option<&'a ModelId>,
     /// The keys that will not do, for the request has tried them.
     pub(crate) tried: &'a [KeyId],
+    /// What it takes of the limits.
+    pub(crate) need: Need,
 }
 
 // === impl Ask ===
@@ -28,12 +31,18 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Any key, for a model that is not known.
     pub const fn new() -> Self {
-        Self { model: None, tried: &[] }
+        Self { model: None, tried: &[], need: Need::REQUEST }
     }
 
     /// A key that is usable for this model. Default: the model is not known, and its limits do not count.
     pub const fn model(mut self, model: &'a ModelId) -> Self {
         self.model = Some(model);
+        self
+    }
+
+    /// A key that has so many tokens left, where tokens are limited. Default: none are counted before the answer.
+    pub const fn tokens(mut self, estimate: Estimate) -> Self {
+        self.need = Need::with_tokens(estimate);
         self
     }
 

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::key_set::{Key, KeySet};
+use super::quotas::Quotas;
 use super::slot::Slot;
 use super::stats::Stats;
 use super::suspicion::Suspicion;
+use super::tally::Tally;
 use super::wait::Freed;
 use super::{Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::key::{AccountId, ApiKey, Discovery, InvalidSecret, KeyId};
+use crate::limits::{Quota, Zone};
 use crate::provider::Provider;
 
 /// Builds a [`KeyPool`]; made by [`KeyPool::builder`].
@@ -25,6 +28,9 @@ pub struct KeyPoolBuilder {
     selection: Selection,
     cooldowns: Cooldowns,
     max_models: usize,
+    quotas: Vec<Quota>,
+    account_quotas: HashMap<AccountId, Vec<Quota>>,
+    warn_at: Vec<f64>,
 }
 
 /// A pool that can't be built.
@@ -68,6 +74,9 @@ impl KeyPoolBuilder {
     /// As many models are remembered, each with a state per key and account. Default: 256.
     pub const MAX_MODELS: usize = 256;
 
+    /// Four fifths of a limit, and nearly all of it.
+    pub const WARN_AT: [f64; 2] = [0.8, 0.95];
+
     pub(super) fn new(provider: Provider) -> Self {
         Self {
             provider,
@@ -76,6 +85,9 @@ impl KeyPoolBuilder {
             selection: Selection::default(),
             cooldowns: Cooldowns::default(),
             max_models: Self::MAX_MODELS,
+            quotas: Vec::new(),
+            account_quotas: HashMap::new(),
+            warn_at: Self::WARN_AT.to_vec(),
         }
     }
 
@@ -125,18 +137,52 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// A limit of each account of the pool, a key without an account being one of its own; may be given several
+    /// times, and all hold. What answers tell of limits holds beside them.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quotas.push(quota);
+        self
+    }
+
+    /// A limit of one account, beside those of each.
+    pub fn account_quota(mut self, account: impl Into<AccountId>, quota: Quota) -> Self {
+        self.account_quotas.entry(account.into()).or_default().push(quota);
+        self
+    }
+
+    /// The shares of any known limit of which a minute or more is counted that are told of when they are used
+    /// up, once a window; eight at most. Default: [`WARN_AT`](Self::WARN_AT). None: nothing is told.
+    pub fn warn_at(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
+        self.warn_at = shares.into_iter().filter(|share| (0.0..=1.0).contains(share)).collect();
+        self.warn_at.sort_by(f64::total_cmp);
+        self
+    }
+
     /// Builds the pool. Starts no task.
     ///
     /// # Errors
     ///
     /// [`BuildError`], which names keys by their ids.
     pub fn build(self) -> Result<KeyPool, BuildError> {
-        let Self { provider, keys, looked_at, selection, cooldowns, max_models } = self;
+        let Self {
+            provider,
+            keys,
+            looked_at,
+            selection,
+            cooldowns,
+            max_models,
+            quotas,
+            account_quotas,
+            warn_at,
+        } = self;
         if keys.is_empty() {
             return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
         }
-        let common = Arc::new(Common { provider, selection, cooldowns, freed: Freed::default() });
-        let set = key_set(&common, keys, max_models)?;
+        let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
+        let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
+        let warn_at = warn_at.into();
+        let common = Arc::new(Common { provider, selection, cooldowns, warn_at, freed: Freed::default() });
+        let set = key_set(&common, keys, max_models, quotas)?;
         Ok(KeyPool(Arc::new(Shared {
             common,
             set: ArcSwap::from_pointee(set),
@@ -145,7 +191,12 @@ impl KeyPoolBuilder {
     }
 }
 
-fn key_set(common: &Arc<Common>, keys: Vec<ApiKey>, max_models: usize) -> Result<KeySet, BuildError> {
+fn key_set(
+    common: &Arc<Common>,
+    keys: Vec<ApiKey>,
+    max_models: usize,
+    quotas: Quotas,
+) -> Result<KeySet, BuildError> {
     let provider = &common.provider;
     let mut secrets = HashMap::new();
     let mut ids = HashMap::new();
@@ -162,9 +213,9 @@ fn key_set(common: &Arc<Common>, keys: Vec<ApiKey>, max_models: usize) -> Result
             return Err(BuildError::DuplicateId(id));
         }
         let account = number(key.declared_account(), &mut numbers, &mut accounts);
-        built.push(build_key(provider, &key, id, account)?);
+        built.push(build_key(provider, &key, id, account, &quotas)?);
     }
-    Ok(KeySet::new(Arc::clone(common), built, accounts, max_models))
+    Ok(KeySet::new(Arc::clone(common), built, accounts, max_models, quotas))
 }
 
 /// The number of an account: the one its name has, or the next.
@@ -184,7 +235,13 @@ fn number(
     next
 }
 
-fn build_key(provider: &Provider, key: &ApiKey, id: KeyId, account: usize) -> Result<Key, BuildError> {
+fn build_key(
+    provider: &Provider,
+    key: &ApiKey,
+    id: KeyId,
+    account: usize,
+    quotas: &Quotas,
+) -> Result<Key, BuildError> {
     let header = key.secret().render(provider.auth());
     Ok(Key {
         header: header.map_err(|source| BuildError::InvalidSecret { key: id.clone(), source })?,
@@ -195,13 +252,26 @@ fn build_key(provider: &Provider, key: &ApiKey, id: KeyId, account: usize) -> Re
         disabled: 0.into(),
         slot: Slot::default(),
         stats: Stats::default(),
+        tally: Tally::default(),
+        quotas: key.declared_quotas().into(),
+        ledger: quotas.of_key(key.declared_quotas(), None),
         id,
     })
 }
 
 impl fmt::Debug for KeyPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, keys, looked_at, selection, cooldowns, max_models } = self;
+        let Self {
+            provider,
+            keys,
+            looked_at,
+            selection,
+            cooldowns,
+            max_models,
+            quotas,
+            account_quotas,
+            warn_at,
+        } = self;
         f.debug_struct("KeyPoolBuilder")
             .field("provider", provider)
             .field("keys", keys)
@@ -209,6 +279,9 @@ impl fmt::Debug for KeyPoolBuilder {
             .field("selection", selection)
             .field("cooldowns", cooldowns)
             .field("max_models", max_models)
+            .field("quotas", quotas)
+            .field("account_quotas", account_quotas)
+            .field("warn_at", warn_at)
             .finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 
 /// No key of the pool is usable now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,8 +15,9 @@ pub struct Exhausted {
 struct Advice<'a>(&'a Exhausted);
 
 impl Exhausted {
-    pub(super) fn until(until: Option<u64>, probing: bool, now: Timestamp) -> Self {
-        let wait = |until| Timestamp::from_unix_ms(until).saturating_since(now);
+    /// `until` is in microseconds since the Unix epoch.
+    pub(super) fn until(until: Option<u64>, probing: bool, now: Moment) -> Self {
+        let wait = |until| Moment::from_unix_us(until).saturating_since(now);
         Self { retry_after: until.map(wait), probing }
     }
 
@@ -26,7 +27,8 @@ impl Exhausted {
         self.retry_after
     }
 
-    /// Whether a probe is out, whose success makes a key usable sooner.
+    /// Whether a probe is out, whose success makes a key usable sooner; or a key has as many requests under way
+    /// as it may, and the end of one makes it usable.
     pub const fn is_probing(&self) -> bool {
         self.probing
     }

@@ -5,18 +5,24 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 
 use super::Common;
-use super::lane::{Group, Lane, group, only};
+use super::lane::{Bar, Group, Lane, group, only};
 use super::models::{ModelLane, ModelLanes};
+use super::quotas::Quotas;
 use super::select::Rank;
 use super::slot::{FOREVER, Slot, State};
 use super::stats::Stats;
+use super::tally::Tally;
 use super::wait::Line;
+use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Secret, Tier};
+use crate::limits::{Ledger, Need, Quota};
+use crate::provider::{Limit, ModelId};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) struct KeySet {
@@ -30,6 +36,9 @@ pub(crate) struct KeySet {
     pub(super) line: Line,
     /// By tier, primaries first.
     pub(super) ranks: [Rank; 2],
+    pub(super) quotas: Quotas,
+    /// Some limit is known that counts tokens. Once true, it stays.
+    counts_tokens: AtomicBool,
 }
 
 pub(super) struct Key {
@@ -44,12 +53,20 @@ pub(super) struct Key {
     pub(super) disabled: AtomicU64,
     pub(super) slot: Slot,
     pub(super) stats: Stats,
+    /// What answers to its requests took.
+    pub(super) tally: Tally,
+    /// Declared for this key alone.
+    pub(super) quotas: Box<[Quota]>,
+    /// Of those that concern no single model.
+    pub(super) ledger: Option<Box<Ledger>>,
 }
 
 pub(super) struct Account {
     /// `None`: nobody declared one, it is the key's own.
     pub(super) id: Option<AccountId>,
     pub(super) slot: Slot,
+    /// Limits that concern no single model; made when the first is known.
+    pub(super) ledger: OnceLock<Box<Ledger>>,
     /// The keys that share it.
     pub(super) members: Box<[Group]>,
 }
@@ -78,10 +95,34 @@ impl KeySet {
     pub(super) fn wake(&self, model: Option<&ModelLane>, now: u64) {
         self.lane.wake(now, |key| {
             let place = self.place(None, key).filter(|place| !place.key().is_disabled())?;
-            deadline(place, Level::OF_KEY)
+            deadline(place, Level::OF_KEY, now)
         });
         if let Some(lane) = model {
-            lane.bits.wake(now, |key| deadline(self.place(Some(lane), key)?, Level::OF_MODEL));
+            lane.bits.wake(now, |key| deadline(self.place(Some(lane), key)?, Level::OF_MODEL, now));
+        }
+    }
+
+    /// The lane of a model, if it has one or a limit is declared for it.
+    pub(super) fn lane_of(&self, model: &ModelId, now: Timestamp) -> Option<Arc<ModelLane>> {
+        let known = self.models.get(model);
+        known.or_else(|| self.quotas.are_for(model).then(|| self.new_lane(model, now)))
+    }
+
+    /// The lane of a model of which something is known now.
+    pub(super) fn new_lane(&self, model: &ModelId, now: Timestamp) -> Arc<ModelLane> {
+        self.models.touch(model, now.as_unix_ms(), || self.quotas.lane(self, model, now))
+    }
+
+    /// Whether any limit counts tokens.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.counts_tokens.load(Ordering::Relaxed)
+    }
+
+    /// These limits are known now.
+    pub(super) fn saw_limits(&self, limits: &[Limit]) {
+        let of_tokens = |limit: &Limit| limit.dimension.is_tokens();
+        if !self.counts_tokens() && limits.iter().any(of_tokens) {
+            self.counts_tokens.store(true, Ordering::Relaxed);
         }
     }
 
@@ -90,14 +131,14 @@ impl KeySet {
     }
 }
 
-/// When both slots are open: zero if they are, `None` if that is not a matter of time.
-fn deadline(place: Place<'_>, levels: [Level; 2]) -> Option<u64> {
+/// When both scopes are open: zero if they are, `None` if that is not a matter of time.
+fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
     let mut latest = 0;
     for level in levels {
-        match place.state(level) {
-            State { cause: None, .. } => {}
-            State { probing: true, .. } | State { until: FOREVER, .. } => return None,
-            State { until, .. } => latest = latest.max(until),
+        match place.bar(level, now) {
+            Bar::Open => {}
+            Bar::Until(until) => latest = latest.max(until),
+            Bar::Shut => return None,
         }
     }
     Some(latest)
@@ -147,7 +188,7 @@ impl<'a> Place<'a> {
 
     /// The slot of a level; `None` where no model has ever been a matter.
     pub(super) fn slot(self, level: Level) -> Option<&'a Slot> {
-        let account = self.key().account;
+        let account = self.account();
         match level {
             Level::Key => Some(&self.key().slot),
             Level::Account => Some(&self.set.accounts[account].slot),
@@ -160,20 +201,52 @@ impl<'a> Place<'a> {
         self.slot(level).map_or_else(State::default, Slot::state)
     }
 
-    /// Whether no level refuses the key, as far as can be told without asking for leave.
-    pub(super) fn is_open(self, now: u64) -> bool {
-        !self.key().is_disabled() && !Level::ALL.iter().any(|level| self.state(*level).is_closed(now))
+    pub(super) fn account(self) -> usize {
+        self.key().account
     }
 
-    /// Brings the lane in line with the slot of a level.
+    /// What is known of a level's limits; `None` where nothing is.
+    pub(super) fn ledger(self, level: Level) -> Option<&'a Ledger> {
+        match level {
+            Level::Key => self.key().ledger.as_deref(),
+            Level::Account => self.set.accounts[self.account()].ledger.get().map(|ledger| &**ledger),
+            Level::KeyModel => self.model?.key_ledgers.get(self.key)?.as_deref(),
+            Level::AccountModel => self.model?.account_ledgers[self.account()].get().map(|ledger| &**ledger),
+        }
+    }
+
+    /// Whether no level refuses the key, as far as can be told without asking for leave.
+    pub(super) fn is_open(self, now: u64) -> bool {
+        let open = |level: &Level| self.bar(*level, now) == Bar::Open;
+        !self.key().is_disabled() && Level::ALL.iter().all(open)
+    }
+
+    /// What closes a level to every request.
+    pub(super) fn bar(self, level: Level, now: u64) -> Bar {
+        let benched = match self.state(level) {
+            state if !state.is_closed(now) => Bar::Open,
+            State { until, .. } if until > now && until < FOREVER => Bar::Until(until),
+            _ => Bar::Shut,
+        };
+        let Some(ledger) = self.ledger(level) else { return benched };
+        let now = Moment::now();
+        benched.max(match ledger.opens_at(&Need::LEAST, now) {
+            Some(at) if at <= now.as_unix_us() => Bar::Open,
+            // Rounded down: whoever comes in that millisecond looks again.
+            Some(at) => Bar::Until(at / 1_000),
+            None => Bar::Shut,
+        })
+    }
+
+    /// Brings the lane in line with a level.
     pub(super) fn follow(self, level: Level, now: u64) {
-        let Some(slot) = self.slot(level) else { return };
-        let members = &*self.set.accounts[self.key().account].members;
+        let members = &*self.set.accounts[self.account()].members;
+        let bar = || self.bar(level, now);
         match (level, self.model) {
-            (Level::Key, _) => self.follow_key(slot, now),
-            (Level::Account, _) => self.set.lane.follow(slot, members, now),
-            (Level::KeyModel, Some(model)) => model.bits.follow(slot, &only(self.key), now),
-            (Level::AccountModel, Some(model)) => model.bits.follow(slot, members, now),
+            (Level::Key, _) => self.follow_key(now),
+            (Level::Account, _) => self.set.lane.follow(bar, members),
+            (Level::KeyModel, Some(model)) => model.bits.follow(bar, &only(self.key)),
+            (Level::AccountModel, Some(model)) => model.bits.follow(bar, members),
             (Level::KeyModel | Level::AccountModel, None) => {}
         }
     }
@@ -182,12 +255,12 @@ impl<'a> Place<'a> {
 impl Place<'_> {
     /// Looks at the switch again after closing, because an operator who turned it meanwhile has opened
     /// the bit already.
-    fn follow_key(self, slot: &Slot, now: u64) {
+    fn follow_key(self, now: u64) {
         if self.key().is_disabled() {
             self.set.lane.close(&only(self.key), None);
         }
         if !self.key().is_disabled() {
-            self.set.lane.follow(slot, &only(self.key), now);
+            self.set.lane.follow(|| self.bar(Level::Key, now), &only(self.key));
         }
     }
 }
@@ -201,12 +274,14 @@ impl KeySet {
         keys: Vec<Key>,
         accounts: Vec<Option<AccountId>>,
         models: usize,
+        quotas: Quotas,
     ) -> Self {
         let mut members = vec![Vec::new(); accounts.len()];
         for (index, key) in keys.iter().enumerate() {
             members[key.account].push(index);
         }
         let accounts = accounts.into_iter().zip(members).map(|(id, members)| Account {
+            ledger: quotas.of_account(id.as_ref(), None).map_or_else(OnceLock::new, OnceLock::from),
             id,
             slot: Slot::default(),
             members: group(members),
@@ -218,9 +293,15 @@ impl KeySet {
             models: ModelLanes::new(models),
             line: Line::default(),
             ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
+            counts_tokens: AtomicBool::new(quotas.count_tokens() || keys_count_tokens(&keys)),
             keys: keys.into(),
+            quotas,
         }
     }
+}
+
+fn keys_count_tokens(keys: &[Key]) -> bool {
+    keys.iter().flat_map(|key| &key.quotas).any(Quota::counts_tokens)
 }
 
 fn rank(keys: &[Key], tier: Tier) -> Rank {

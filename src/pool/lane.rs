@@ -5,13 +5,14 @@
 //! cleared by whoever notices, and a cleared bit whose deadline has passed is set by whoever comes next.
 //! Nothing needs to happen when a cooldown ends, and no task waits for it.
 //!
+//! A bit that closes for what is left of a limit is a hint in the same way, and the ledger is the truth.
+//!
 //! What must never happen is a usable key whose bit nobody will set again. The rule that prevents it:
 //! whoever clears a bit enters the deadline in the word's `next` *after* clearing, and whoever wakes a
 //! word takes `next` away *before* looking at its bits. Either the waker sees the cleared bit, or the
 //! entry outlives the waker. The same rule holds one level up, between the words and the lane. A bit
 //! that is cleared for a probe has no deadline; the probe's lease sets it when it ends.
 
-use super::slot::{FOREVER, Slot};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Nothing is due.
@@ -35,6 +36,16 @@ struct Word {
 /// The keys of one word: the word's index, and a bit each.
 pub(crate) type Group = (usize, u64);
 
+/// What keeps a scope closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bar {
+    Open,
+    /// Time, in milliseconds since the Unix epoch.
+    Until(u64),
+    /// Something that will tell when it is over.
+    Shut,
+}
+
 // === impl Lane ===
 
 impl Lane {
@@ -52,18 +63,17 @@ impl Lane {
         self.words.get(word).map_or(0, |word| word.bits.load(Ordering::Acquire))
     }
 
-    /// Brings the bits of a slot's keys in line with the slot.
+    /// Brings the bits of a scope's keys in line with the scope.
     ///
-    /// Looks at the slot again after closing, until it is what the bits were closed for: whoever changed
+    /// Looks at the scope again after closing, until it is what the bits were closed for: whoever changed
     /// it meanwhile has seen to the bits already and will not come back, and the deadline may even have
     /// been woken for.
-    pub(crate) fn follow(&self, slot: &Slot, groups: &[Group], now: u64) {
-        let mut state = slot.state();
-        while state.is_closed(now) {
-            let timed = state.until > now && state.until < FOREVER;
-            self.close(groups, timed.then_some(state.until));
-            let closed_for = std::mem::replace(&mut state, slot.state());
-            if state == closed_for {
+    pub(crate) fn follow(&self, look: impl Fn() -> Bar, groups: &[Group]) {
+        let mut bar = look();
+        while bar != Bar::Open {
+            self.close(groups, bar.until());
+            let closed_for = std::mem::replace(&mut bar, look());
+            if bar == closed_for {
                 return;
             }
         }
@@ -110,6 +120,17 @@ impl Lane {
             earliest = earliest.min(word.next.load(Ordering::Acquire));
         }
         self.next.fetch_min(earliest, Ordering::AcqRel);
+    }
+}
+
+// === impl Bar ===
+
+impl Bar {
+    const fn until(self) -> Option<u64> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::Open | Self::Shut => None,
+        }
     }
 }
 

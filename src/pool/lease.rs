@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
@@ -10,11 +11,12 @@ use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::slot::{Benched, Cause, FOREVER, Pass, State};
 use super::suspicion::Suspicion;
-use super::{Passes, StampError, hand_back};
+use super::{Leave, Passes, StampError, Tab, hand_back};
 use crate::classify::{Fault, Reason, Scope};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::event::Event;
 use crate::key::{AccountId, KeyId};
+use crate::limits::{Alarm, Marks, Need};
 use crate::provider::ModelId;
 
 /// The right to use one key for one attempt.
@@ -23,11 +25,19 @@ use crate::provider::ModelId;
 /// nobody knows: no key is blamed, and a probe is handed on to the next.
 #[must_use = "a lease that is dropped at once uses no key"]
 pub struct Lease {
-    set: Arc<KeySet>,
-    lane: Option<Arc<ModelLane>>,
+    pub(super) set: Arc<KeySet>,
+    pub(super) lane: Option<Arc<ModelLane>>,
     key: usize,
     passes: Passes,
-    began: Timestamp,
+    /// What it took of the limits of the lane it was leased for.
+    need: Need,
+    /// Of the ledger at home.
+    pub(super) marks: Option<Marks>,
+    pub(super) began: Moment,
+    /// The key was put on a request, which may have been executed.
+    stamped: AtomicBool,
+    /// A tab has taken over what is in flight.
+    handed_over: bool,
 }
 
 /// A bench that was imposed, for taking it back: see [`undo`](Self::undo).
@@ -47,11 +57,18 @@ impl Lease {
     pub(super) fn new(
         set: Arc<KeySet>,
         lane: Option<Arc<ModelLane>>,
-        (key, passes): (usize, Passes),
-        now: Timestamp,
+        (key, leave): (usize, Leave),
+        need: Need,
+        now: Moment,
     ) -> Self {
         set.keys[key].stats.called(now.as_unix_ms());
-        Self { set, lane, key, passes, began: now }
+        let Leave { passes, marks, alarm } = leave;
+        let stamped = AtomicBool::new(false);
+        let lease = Self { set, lane, key, passes, need, marks, began: now, stamped, handed_over: false };
+        if let Some((level, alarm)) = alarm {
+            lease.warn(level, &alarm);
+        }
+        lease
     }
 
     /// The name of the key.
@@ -76,6 +93,12 @@ impl Lease {
     /// If the provider does not own the origin of `uri`, or the URL can't take the key. The request must
     /// not be sent then.
     pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
+        self.put_on(uri, headers)?;
+        self.stamped.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn put_on(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
         let provider = &self.set.common.provider;
         if !provider.allows(uri) {
             return Err(StampError::foreign(provider, uri));
@@ -95,13 +118,20 @@ impl Lease {
         self.succeed_at(Timestamp::now());
     }
 
-    pub(crate) fn succeed_at(mut self, now: Timestamp) {
+    /// What remains open is what the answer's body will show.
+    pub(crate) fn succeed_at(mut self, now: Timestamp) -> Tab {
         self.place().key().stats.succeeded();
         for level in Level::ALL {
             if self.passes[level as usize].probe {
                 self.recover(level, now);
             }
         }
+        self.place().key().tally.request(now);
+        if let Some(lane) = &self.lane {
+            lane.tally.request(now);
+        }
+        self.handed_over = true;
+        Tab::new(Arc::clone(&self.set), self.lane.clone(), self.key, self.need, self.began)
     }
 
     /// The attempt failed. Benches what the fault concerns, for as long as it says or as the pool's
@@ -127,6 +157,8 @@ impl Lease {
         let place = self.place();
         let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
+        // What was refused took no tokens.
+        place.refund_tokens(&self.need, self.began);
         place.follow(level, now.as_unix_ms());
         if pass.probe {
             self.set.common.freed.tell();
@@ -150,7 +182,7 @@ impl Lease {
         self.place().key().secret.expose()
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         Place { set: &self.set, model: self.lane.as_deref(), key: self.key }
     }
 
@@ -164,15 +196,14 @@ impl Lease {
             Scope::None | Scope::Provider | Scope::ProviderModel => return None,
         };
         if let (Level::KeyModel | Level::AccountModel, Some(model)) = (level, model) {
-            let (keys, accounts) = (self.set.keys.len(), self.set.accounts.len());
-            self.enter(self.set.models.at_fault(model, keys, accounts, now.as_unix_ms()));
+            self.enter(self.set.new_lane(model, now));
         }
         Some(level)
     }
 
     /// Goes over to the lane of the model at fault, where that is not the one the key was leased for: the
     /// caller knew no model or another, or the lane was forgotten and has come anew.
-    fn enter(&mut self, lane: Arc<ModelLane>) {
+    pub(super) fn enter(&mut self, lane: Arc<ModelLane>) {
         if self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
             return;
         }
@@ -182,7 +213,9 @@ impl Lease {
             left[level as usize] = self.take(level);
         }
         hand_back(self.place(), left, began);
+        Level::OF_MODEL.into_iter().for_each(|level| self.place().give_back(level, &self.need, self.began));
         self.lane = Some(lane);
+        self.place().take_of_model(&self.need, self.began);
         for level in Level::OF_MODEL {
             let pass = self.place().slot(level).map(|slot| slot.pass_from(began));
             self.passes[level as usize] = pass.unwrap_or_default();
@@ -221,6 +254,11 @@ impl Lease {
         self.set.common.emit(&Event::Recovered { key: self.key_id(), model });
     }
 
+    fn warn(&self, level: Level, alarm: &Alarm) {
+        let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
+        self.set.common.emit(&Event::QuotaWarning { key: self.key_id(), account: self.account(), model, alarm });
+    }
+
     fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
         let key = self.key_id();
         self.set.common.emit(&match fault.reason() {
@@ -232,6 +270,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if !self.handed_over {
+            let place = self.place();
+            if self.stamped.load(Ordering::Relaxed) {
+                place.leave(self.began);
+            } else {
+                Level::ALL.into_iter().for_each(|level| place.give_back(level, &self.need, self.began));
+            }
+        }
         if self.is_probe() {
             hand_back(self.place(), self.passes, self.began.as_unix_ms());
             self.set.common.freed.tell();
@@ -241,13 +287,13 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, key: _, passes: _, began } = self;
+        let Self { set, began, .. } = self;
         f.debug_struct("Lease")
             .field("provider", &set.common.provider.name())
             .field("key", self.key_id())
             .field("probe", &self.is_probe())
             .field("began", began)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -41,13 +41,17 @@ mod key_set;
 mod lane;
 mod lease;
 mod models;
+mod observe;
 mod operate;
+mod quotas;
 mod select;
 mod slot;
 mod snapshot;
 mod stamp;
 mod stats;
 mod suspicion;
+mod tab;
+mod tally;
 mod wait;
 
 use std::fmt;
@@ -64,14 +68,17 @@ pub use self::operate::UnknownKey;
 pub use self::select::Selection;
 pub use self::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::stamp::StampError;
+pub(crate) use self::tab::Tab;
+pub use self::tally::{Consumption, UsageSnapshot};
 
 use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
 use self::slot::{Admission, FOREVER, Pass, State};
 use self::suspicion::Suspicion;
 use self::wait::Freed;
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::event::{self, Event};
+use crate::limits::{Alarm, Estimate, Marks, Need};
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and what is known about them.
@@ -92,9 +99,9 @@ struct Shared {
 
 /// When a key becomes usable.
 enum Outlook {
-    /// At this time.
+    /// At this time, in microseconds since the Unix epoch.
     At(u64),
-    /// As soon as the probe that is out succeeds.
+    /// As soon as the probe that is out succeeds, or a request that takes the last place has ended.
     Probing,
     /// Not by itself.
     Never,
@@ -106,11 +113,23 @@ struct Common {
     provider: Provider,
     selection: Selection,
     cooldowns: Cooldowns,
+    /// The shares of limits that are told of, in rising order.
+    warn_at: Box<[f64]>,
     freed: Freed,
 }
 
 /// What leave of all levels of a key looks like.
 type Passes = [Pass; 4];
+
+/// What a request was given when it was let in.
+#[derive(Default)]
+struct Leave {
+    passes: Passes,
+    /// Of the ledger at [`Place::home`].
+    marks: Option<Marks>,
+    /// The gravest, and whose it is.
+    alarm: Option<(Level, Alarm)>,
+}
 
 // === impl KeyPool ===
 
@@ -153,25 +172,23 @@ impl KeyPool {
     ///
     /// [`Exhausted`], with the true time until the first key becomes usable.
     pub fn acquire_for(&self, ask: &Ask<'_>) -> Result<Lease, Exhausted> {
-        self.acquire_at(ask, Timestamp::now())
+        self.acquire_at(ask, Moment::now())
     }
 
-    pub(crate) fn acquire_at(&self, ask: &Ask<'_>, now: Timestamp) -> Result<Lease, Exhausted> {
+    pub(crate) fn acquire_at(&self, ask: &Ask<'_>, now: Moment) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = ask.model.and_then(|model| set.models.get(model));
-        let untried = |place: &Place<'_>| ask.allows(&place.key().id);
-        let now_ms = now.as_unix_ms();
+        let lane = ask.model.and_then(|model| set.lane_of(model, now.into()));
 
-        set.wake(lane.as_deref(), now_ms);
-        let take = |place: Place<'_>| untried(&place).then(|| admit(place, now_ms))?;
+        set.wake(lane.as_deref(), now.as_unix_ms());
+        let take = |place: Place<'_>| ask.allows(&place.key().id).then(|| admit(place, &ask.need, now))?;
         let taken = select::find(self.0.common.selection, &set, lane.as_deref(), |place| {
-            take(place).map(|passes| (place.key, passes))
+            take(place).map(|leave| (place.key, leave))
         });
         let taken = match taken {
             Some(taken) => taken,
-            None => self.last_resort(&set, lane.as_deref(), untried, now)?,
+            None => self.last_resort(&set, lane.as_deref(), ask, now)?,
         };
-        Ok(Lease::new(set, lane, taken, now))
+        Ok(Lease::new(set, lane, taken, ask.need, now))
     }
 
     /// What is left when no lane shows a usable key: one that the lanes have missed, or a probe of keys
@@ -180,39 +197,47 @@ impl KeyPool {
         &self,
         set: &KeySet,
         lane: Option<&ModelLane>,
-        untried: impl Fn(&Place<'_>) -> bool,
-        now: Timestamp,
-    ) -> Result<(usize, Passes), Exhausted> {
-        let now_ms = now.as_unix_ms();
-        let take = |place: Place<'_>| untried(&place).then(|| admit(place, now_ms))?;
-        let missed = select::find_anywhere(set, lane, now_ms, |place| Some((place.key, take(place)?)));
-        let probe = || self.0.suspicion.probe(set, lane, &untried, now);
-        missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, now))
+        ask: &Ask<'_>,
+        now: Moment,
+    ) -> Result<(usize, Leave), Exhausted> {
+        let untried = |place: &Place<'_>| ask.allows(&place.key().id);
+        let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
+        let missed =
+            select::find_anywhere(set, lane, now.as_unix_ms(), |place| Some((place.key, take(place)?)));
+        let probe = || self.0.suspicion.probe(set, lane, &untried, now.into());
+        let probe = || probe().map(|(key, passes)| (key, Leave { passes, ..Leave::default() }));
+        missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
     }
 
-    fn exhausted(&self, set: &KeySet, lane: Option<&ModelLane>, now: Timestamp) -> Exhausted {
+    fn exhausted(&self, set: &KeySet, lane: Option<&ModelLane>, need: &Need, now: Moment) -> Exhausted {
         let (mut earliest, mut probing) = (None, false);
         for key in 0..set.keys.len() {
-            match (Place { set, model: lane, key }).outlook(now.as_unix_ms()) {
+            match (Place { set, model: lane, key }).outlook(need, now) {
                 Outlook::At(until) => earliest = Some(earliest.map_or(until, |before| until.min(before))),
                 Outlook::Probing => probing = true,
                 Outlook::Never => {}
             }
         }
-        let earliest = earliest.or_else(|| self.0.suspicion.next_probe(set));
-        Exhausted::until(earliest, probing, now)
+        let next_probe = || Some(self.0.suspicion.next_probe(set)?.saturating_mul(US_PER_MS));
+        Exhausted::until(earliest.or_else(next_probe), probing, now)
     }
 
-    /// Whether any model was ever at fault: only then is it worth knowing a request's model beforehand.
+    /// Whether anything is known of any model: only then is it worth knowing a request's model beforehand.
     pub(crate) fn knows_models(&self) -> bool {
-        !self.0.set.load().models.is_empty()
+        let set = self.0.set.load();
+        set.quotas.are_of_models() || !set.models.is_empty()
     }
 
-    /// When the first key becomes usable for a model.
-    pub(crate) fn earliest(&self, model: Option<&ModelId>, now: Timestamp) -> Exhausted {
+    /// Whether any limit counts tokens: only then is it worth estimating a request's.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.0.set.load().counts_tokens()
+    }
+
+    /// When the first key becomes usable for a request.
+    pub(crate) fn earliest(&self, ask: &Ask<'_>, now: Moment) -> Exhausted {
         let set = self.0.set.load();
-        let lane = model.and_then(|model| set.models.get(model));
-        self.exhausted(&set, lane.as_deref(), now)
+        let lane = ask.model.and_then(|model| set.models.get(model));
+        self.exhausted(&set, lane.as_deref(), &ask.need, now)
     }
 
     pub(crate) fn emit(&self, event: &Event<'_>) {
@@ -229,7 +254,7 @@ impl Common {
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { common, set, suspicion: _ } = &*self.0;
-        let Common { provider, selection, cooldowns: _, freed: _ } = &**common;
+        let Common { provider, selection, cooldowns: _, warn_at: _, freed: _ } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())
             .field("selection", selection)
@@ -239,27 +264,55 @@ impl fmt::Debug for KeyPool {
 }
 
 /// Asks leave of all levels of a key; one that is refused gives back what it had.
-fn admit(place: Place<'_>, now: u64) -> Option<Passes> {
+fn admit(place: Place<'_>, need: &Need, now: Moment) -> Option<Leave> {
+    let now_ms = now.as_unix_ms();
     if place.key().is_disabled() {
-        place.follow(Level::Key, now);
+        place.follow(Level::Key, now_ms);
         return None;
     }
-    let mut passes = Passes::default();
+    let mut leave = Leave::default();
     for level in Level::ALL {
         let Some(slot) = place.slot(level) else { continue };
-        let Admission::Granted(pass) = slot.admit(now) else {
+        let Admission::Granted(pass) = slot.admit(now_ms) else {
             // Last, for the probes that are handed back show the key again.
-            hand_back(place, passes, now);
-            place.follow(level, now);
+            hand_back(place, leave.passes, now_ms);
+            place.follow(level, now_ms);
             return None;
         };
-        passes[level as usize] = pass;
+        leave.passes[level as usize] = pass;
         if pass.probe {
-            place.follow(level, now);
+            place.follow(level, now_ms);
         }
     }
-    Some(passes)
+    match reserve(place, need, &mut leave, now) {
+        Ok(()) => Some(leave),
+        Err(level) => {
+            hand_back(place, leave.passes, now_ms);
+            place.follow(level, now_ms);
+            None
+        }
+    }
 }
+
+/// Takes what a request needs of all ledgers of a key; or else says which has too little.
+fn reserve(place: Place<'_>, need: &Need, leave: &mut Leave, now: Moment) -> Result<(), Level> {
+    for level in Level::ALL {
+        let Some(ledger) = place.ledger(level) else { continue };
+        let Ok(granted) = ledger.admit(need, &place.set.common.warn_at, now) else {
+            let taken = Level::ALL.into_iter().take_while(|before| *before != level);
+            taken.for_each(|before| place.give_back(before, need, now));
+            return Err(level);
+        };
+        if level == place.home() {
+            leave.marks = Some(granted.marks);
+        }
+        let graver = |alarm: &Alarm| leave.alarm.is_none_or(|(_, known)| known.share < alarm.share);
+        leave.alarm = granted.alarm.filter(graver).map(|alarm| (level, alarm)).or(leave.alarm);
+    }
+    Ok(())
+}
+
+const US_PER_MS: u64 = 1_000;
 
 /// Gives back the probes among the passes.
 fn hand_back(place: Place<'_>, passes: Passes, now: u64) {
@@ -273,15 +326,47 @@ fn hand_back(place: Place<'_>, passes: Passes, now: u64) {
 }
 
 impl Place<'_> {
-    fn outlook(self, now: u64) -> Outlook {
+    fn outlook(self, need: &Need, now: Moment) -> Outlook {
         let states = Level::ALL.map(|level| self.state(level));
-        let waits = |state: &State| now < state.until && state.until < FOREVER;
+        let waits = |state: &State| now.as_unix_ms() < state.until && state.until < FOREVER;
         if self.key().is_disabled() || states.iter().any(|state| state.until == FOREVER && !state.probing) {
-            Outlook::Never
-        } else if states.iter().any(|state| state.probing && !waits(state)) {
-            Outlook::Probing
-        } else {
-            Outlook::At(states.iter().fold(now, |latest, state| latest.max(state.until)))
+            return Outlook::Never;
+        }
+        if states.iter().any(|state| state.probing && !waits(state)) {
+            return Outlook::Probing;
+        }
+        let benched = states.iter().map(|state| state.until.saturating_mul(US_PER_MS)).max();
+        let mut latest = benched.unwrap_or(0).max(now.as_unix_us());
+        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
+            let Some(opens) = ledger.opens_at(need, now) else { return Outlook::Probing };
+            latest = latest.max(opens);
+        }
+        Outlook::At(latest)
+    }
+
+    /// Where what answers say of limits is booked.
+    fn home(self) -> Level {
+        if self.model.is_some() { Level::AccountModel } else { Level::Account }
+    }
+
+    /// Takes what a request that is under way needs of the limits of its model, though it was not asked for.
+    fn take_of_model(self, need: &Need, taken_at: Moment) {
+        for ledger in Level::OF_MODEL.into_iter().filter_map(|level| self.ledger(level)) {
+            ledger.take(need, taken_at);
+        }
+    }
+
+    /// The request took no tokens.
+    fn refund_tokens(self, need: &Need, taken_at: Moment) {
+        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
+            ledger.correct(need.tokens(), Estimate::NONE, taken_at, taken_at);
+        }
+    }
+
+    fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
+        if let Some(ledger) = self.ledger(level) {
+            ledger.give_back(need, taken_at);
+            self.follow(level, taken_at.as_unix_ms());
         }
     }
 }

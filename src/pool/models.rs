@@ -1,18 +1,21 @@
 //! What is known about single models.
 //!
-//! A limit on one model must not bench a key for another, so each model that was ever at fault has a lane
-//! and slots of its own. They come into being with the first such fault: a pool that never sees one pays
-//! an empty look-up. Their number is bounded; the one that has been at fault the longest ago goes first,
-//! and with it at most a cooldown that the provider will tell again.
+//! A limit on one model must not bench a key for another, so each model that was ever at fault, or whose
+//! limits are known, has a lane, slots and ledgers of its own. They come into being with the first such news:
+//! a pool that never hears any pays an empty look-up. Their number is bounded; the one of which nothing has
+//! been heard for the longest time goes first, and with it at most what the provider will tell again, and what
+//! was counted of a declared quota: a pool with quotas per model should have room for all its models.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
 use super::lane::Lane;
 use super::slot::Slot;
+use super::tally::Tally;
 use super::wait::Line;
+use crate::limits::Ledger;
 use crate::provider::ModelId;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -27,10 +30,17 @@ pub(super) struct ModelLane {
     pub(super) bits: Lane,
     pub(super) keys: Box<[Slot]>,
     pub(super) accounts: Box<[Slot]>,
+    /// Limits of this model, by account; each made when the first is known.
+    pub(super) account_ledgers: Box<[OnceLock<Box<Ledger>>]>,
+    /// Limits declared for single keys; empty if there are none.
+    pub(super) key_ledgers: Box<[Option<Box<Ledger>>]>,
+    /// What answers took.
+    pub(super) tally: Tally,
     /// Who waits for a key for it.
     pub(super) line: Line,
-    /// When a fault last concerned it, in milliseconds since the Unix epoch: who goes when it gets crowded.
-    at_fault: AtomicU64,
+    /// When something was last learned of it, in milliseconds since the Unix epoch: who goes when it gets
+    /// crowded.
+    touched: AtomicU64,
 }
 
 impl ModelLanes {
@@ -50,14 +60,14 @@ impl ModelLanes {
         self.lanes.load().values().cloned().collect()
     }
 
-    /// The lane of a model that is at fault now.
-    pub(super) fn at_fault(&self, model: &ModelId, keys: usize, accounts: usize, now: u64) -> Arc<ModelLane> {
+    /// The lane of a model of which something is known now, made if need be.
+    pub(super) fn touch(&self, model: &ModelId, now: u64, make: impl FnOnce() -> ModelLane) -> Arc<ModelLane> {
         match self.get(model) {
             Some(lane) => {
-                lane.at_fault.fetch_max(now, Ordering::Relaxed);
+                lane.touched.fetch_max(now, Ordering::Relaxed);
                 lane
             }
-            None => self.insert(ModelLane::new(model.clone(), keys, accounts, now)),
+            None => self.insert(make()),
         }
     }
 
@@ -83,21 +93,31 @@ impl ModelLanes {
 }
 
 fn remove_oldest(lanes: &mut HashMap<ModelId, Arc<ModelLane>>) {
-    let oldest = lanes.values().min_by_key(|lane| lane.at_fault.load(Ordering::Relaxed));
+    let oldest = lanes.values().min_by_key(|lane| lane.touched.load(Ordering::Relaxed));
     if let Some(model) = oldest.map(|lane| lane.model.clone()) {
         lanes.remove(&model);
     }
 }
 
 impl ModelLane {
-    fn new(model: ModelId, keys: usize, accounts: usize, now: u64) -> Self {
+    /// `accounts` and `keys` are their ledgers, where there are any yet.
+    pub(super) fn new(
+        model: ModelId,
+        account_ledgers: Box<[OnceLock<Box<Ledger>>]>,
+        key_ledgers: Box<[Option<Box<Ledger>>]>,
+        keys: usize,
+        now: u64,
+    ) -> Self {
         Self {
             model,
             bits: Lane::new(keys),
             keys: (0..keys).map(|_| Slot::default()).collect(),
-            accounts: (0..accounts).map(|_| Slot::default()).collect(),
+            accounts: account_ledgers.iter().map(|_| Slot::default()).collect(),
+            account_ledgers,
+            key_ledgers,
+            tally: Tally::default(),
             line: Line::default(),
-            at_fault: AtomicU64::new(now),
+            touched: AtomicU64::new(now),
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Ask, Exhausted, KeyPool, Lease};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::provider::ModelId;
 
 /// A line, first come, first served.
@@ -66,18 +66,18 @@ impl KeyPool {
     /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
     pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = ask.model.and_then(|model| set.models.get(model));
+        let lane = ask.model.and_then(|model| set.lane_of(model, Timestamp::now()));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
         // Where others wait, only the outlook counts: taking a key would be jumping the queue.
         let alone = line.is_empty();
-        match if alone { self.acquire_for(ask) } else { Err(self.earliest(ask.model, Timestamp::now())) } {
+        match if alone { self.acquire_for(ask) } else { Err(self.earliest(ask, Moment::now())) } {
             Err(exhausted) if exhausted.ends_by(deadline) => {}
             done => return done,
         }
         let _place = Counted::on(&line.length);
         match timeout_at(deadline, line.head.acquire()).await {
             Ok(_head) => self.wait_at_head(ask, deadline).await,
-            Err(_late) => Err(self.earliest(ask.model, Timestamp::now())),
+            Err(_late) => Err(self.earliest(ask, Moment::now())),
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Dialect {
     pub(super) errors_in_ok_bodies: bool,
     /// See [`Provider::auth_at`](super::Provider::auth_at).
     pub(super) bearer_below: Option<&'static str>,
+    /// Daily quotas start anew at Pacific midnight, and not at that of universal time.
+    pub(super) pacific_days: bool,
 }
 
 /// What is true of everybody, and nothing else.
@@ -43,6 +45,7 @@ pub(super) const COMMON: Dialect = Dialect {
     exact_resets: true,
     errors_in_ok_bodies: false,
     bearer_below: None,
+    pacific_days: false,
 };
 
 /// A row that has only rules to add.

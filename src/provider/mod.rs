@@ -170,6 +170,12 @@ impl Provider {
         self.0.dialect.errors_in_ok_bodies
     }
 
+    /// Whether its daily quotas start anew at Pacific midnight, and not at that of universal time: Gemini
+    /// (<https://ai.google.dev/gemini-api/docs/rate-limits>).
+    pub fn has_pacific_days(&self) -> bool {
+        self.0.dialect.pacific_days
+    }
+
     /// The model that the path of a request names, where this provider does so.
     pub fn model_in_path(&self, uri: &Uri) -> Option<ModelId> {
         self.0.model_path.find(uri)
@@ -189,6 +195,16 @@ impl Provider {
             limits::merge(&mut found, limits::in_body(&ErrorBody::parse(body), now));
         }
         found
+    }
+
+    /// What headers say of quotas that a ledger can rely on.
+    pub(crate) fn telling_limits(&self, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
+        limits::telling(self.0.dialect.windows, headers, now)
+    }
+
+    /// Whether a reset is when a bucket is full, and not when a window is over.
+    pub(crate) fn resets_mean_full(&self) -> bool {
+        !self.0.dialect.exact_resets
     }
 
     /// The tokens that an answer says it took; `body` is a whole answer that is no event stream.

@@ -31,6 +31,8 @@ pub(super) struct Bounds {
 pub(super) struct Tried<B> {
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Response<ResponseBody<B>>, BoxError>,
+    /// When the head came, or the error.
+    pub(super) answered: Instant,
 }
 
 /// Sends a request that has a key on it. An error of the client is something to judge; only that the
@@ -59,15 +61,17 @@ where
         look_into_success: bounds.look_into_success,
         secret: Some(lease.secret()),
     };
-    Ok(match in_time(bounds.head_timeout, service.call(request)).await {
+    let answer = in_time(bounds.head_timeout, service.call(request)).await;
+    let answered = Instant::now();
+    Ok(match answer {
         Ok(response) => {
             let (verdict, response) = inspector.inspect(response).await;
-            Tried { verdict, answer: Ok(response) }
+            Tried { verdict, answer: Ok(response), answered }
         }
         Err(error) => {
             let error = redact(error, lease.secret());
             let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
-            Tried { verdict: ask(classifier, outcome).await, answer: Err(error) }
+            Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered }
         }
     })
 }

@@ -18,15 +18,18 @@ use super::policy::{Action, Progress};
 use super::request::Template;
 use crate::body::ResponseBody;
 use crate::classify::{Fault, Reason, Verdict};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::Event;
 use crate::key::KeyId;
+use crate::limits::Need;
 use crate::pool::{Ask, Lease, Penalty};
 
 /// What a request has been through.
 pub(super) struct Journey<'a, B> {
     pub(super) request: Template,
+    /// What it takes of the limits.
+    need: Need,
     config: &'a Config,
     /// What a chain around the layer allows.
     ticket: Option<Ticket>,
@@ -61,6 +64,7 @@ where
         ticket.iter().for_each(Ticket::adopt);
         Self {
             request,
+            need: Need::REQUEST,
             config,
             ticket,
             tried: Vec::new(),
@@ -79,9 +83,17 @@ where
         if pool.knows_models() {
             self.request.model(pool.provider());
         }
-        let lease = match (self.usable_now(), self.may_wait_until()) {
-            (None, Some(deadline)) => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
-            (lease, _) => lease,
+        if pool.counts_tokens() {
+            self.need = self.request.need(&self.config.estimator);
+        }
+        let lease = match self.may_wait_until() {
+            // Whoever comes first and may wait, waits in line.
+            Some(deadline) if self.tried.is_empty() => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
+            Some(deadline) => match self.usable_now() {
+                None => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
+                lease => lease,
+            },
+            None => self.usable_now(),
         };
         let lease = lease.ok_or(GaveUp::Exhausted)?;
         match &self.ticket {
@@ -91,7 +103,7 @@ where
     }
 
     fn usable_now(&self) -> Option<Lease> {
-        let (pool, now) = (&self.config.pool, Timestamp::now());
+        let (pool, now) = (&self.config.pool, Moment::now());
         let untried = pool.acquire_at(&self.ask(&self.tried), now);
         let again = || self.retrying.then(|| pool.acquire_at(&self.ask(&[]), now).ok())?;
         untried.ok().or_else(again)
@@ -99,7 +111,7 @@ where
 
     /// What this request asks of the pool; the keys in `tried` will not do.
     fn ask<'t>(&'t self, tried: &'t [KeyId]) -> Ask<'t> {
-        Ask { model: self.request.known_model(), tried }
+        Ask { model: self.request.known_model(), tried, need: self.need }
     }
 
     /// The deadline, if it is right to wait: a chain says so when no other link is usable, else the layer's user.
@@ -119,9 +131,13 @@ where
     }
 
     /// Books what an attempt brought, and says what comes next.
-    pub(super) fn settle(&mut self, lease: Lease, tried: Tried<B>, began: Instant) -> Result<Next<B>, Error> {
-        let Tried { verdict, answer } = tried;
+    pub(super) fn settle(&mut self, mut lease: Lease, tried: Tried<B>, began: Instant) -> Result<Next<B>, Error> {
+        let Tried { verdict, answer, answered } = tried;
         let status = answer.as_ref().ok().map(Response::status);
+        if let Ok(response) = &answer {
+            let model = || self.request.model(self.config.pool.provider()).cloned();
+            lease.observe_at(response.headers(), model, answered.into());
+        }
         if answer.is_err()
             && let Some(error) = self.request.take_body_error()
         {
@@ -157,7 +173,7 @@ where
         let (retry_after, probing) = match gave_up {
             GaveUp::ProviderFault => (hint(), false),
             _ => {
-                let exhausted = pool.earliest(model.as_ref(), Timestamp::now());
+                let exhausted = pool.earliest(&self.ask(&[]), Moment::now());
                 (exhausted.retry_after(), exhausted.is_probing())
             }
         };
@@ -204,7 +220,7 @@ where
         let now = Timestamp::now();
         let key = lease.key_id().clone();
         if verdict == Verdict::Success {
-            lease.succeed_at(now);
+            drop(lease.succeed_at(now));
         }
         if let Some((_, penalty)) = self.refused.take_if(|_| action == Action::Absolve) {
             penalty.undo_at(now);

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::request::Parts;
 use tower::retry::budget::TpsBudget;
 use tower_layer::Layer;
 
+use super::estimate::Estimator;
 use super::policy::Policy;
 use super::service::KeyRotation;
 use crate::body::ReplayBody;
 use crate::inspect::Limits;
+use crate::limits::Estimate;
 use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
 
@@ -30,6 +34,7 @@ pub(super) struct Config {
     pub(super) limits: Limits,
     pub(super) replay_cap: usize,
     pub(super) wait_for_key: bool,
+    pub(super) estimator: Estimator,
 }
 
 // === impl KeyRotationLayer ===
@@ -77,7 +82,14 @@ impl<C> KeyRotationLayer<C> {
             peek_time: Self::PEEK_TIME,
             late_is_fault: false,
         };
-        let config = Config { pool, policy, limits, replay_cap: ReplayBody::CAP, wait_for_key: false };
+        let config = Config {
+            pool,
+            policy,
+            limits,
+            replay_cap: ReplayBody::CAP,
+            wait_for_key: false,
+            estimator: Estimator::default(),
+        };
         Self { classifier, config: Arc::new(config) }
     }
 
@@ -118,6 +130,17 @@ impl<C> KeyRotationLayer<C> {
     #[must_use]
     pub fn wait_for_key(self, wait: bool) -> Self {
         self.configure(|config| config.wait_for_key = wait)
+    }
+
+    /// How many tokens a request is thought to take, given its head and what is there of its body; asked only where
+    /// some limit of the pool counts tokens. Default: a quarter of the body's bytes for the prompt, and for the
+    /// answer the cap that the request names, or 256.
+    #[must_use]
+    pub fn estimate_with(
+        self,
+        estimate: impl Fn(&Parts, &[Bytes]) -> Estimate + Send + Sync + 'static,
+    ) -> Self {
+        self.configure(|config| config.estimator = Estimator::new(estimate))
     }
 
     /// How much of a streaming request body is recorded for another attempt, in bytes. Default:

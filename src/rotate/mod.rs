@@ -59,6 +59,7 @@ mod attempt;
 pub(crate) mod budget;
 mod deadline;
 mod drive;
+mod estimate;
 mod journey;
 mod layer;
 mod ledger;

@@ -9,7 +9,9 @@ use tower::BoxError;
 
 use super::Deadline;
 use super::budget::Ticket;
+use super::estimate::Estimator;
 use crate::body::ReplayBody;
+use crate::limits::Need;
 use crate::pool::{Lease, StampError};
 use crate::provider::{ModelId, Provider};
 
@@ -49,6 +51,11 @@ impl Template {
             self.model = in_path.or_else(|| provider.model_in_body(content_type, &self.body.recorded()));
         }
         self.model.as_ref()
+    }
+
+    /// What it is thought to take, of what is there of its body.
+    pub(super) fn need(&self, estimator: &Estimator) -> Need {
+        Need::with_tokens(estimator.estimate(&self.parts, &self.body.recorded()))
     }
 
     /// The model, if it is known by now.

@@ -47,6 +47,30 @@ pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec
     limits
 }
 
+/// Those of the limits that can be relied on: what is left of a second means nothing when it arrives, and
+/// Together sends a zero with every success.
+pub(super) fn telling(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
+    if !headers.keys().any(|name| is_of_limits(name.as_str())) {
+        return Vec::new();
+    }
+    let fleeting = |limit: &Limit| limit.window == Some(Window::SECOND);
+    let mut limits = read(windows, headers, now);
+    limits.retain(|limit| limit.has_numbers() && !fleeting(limit));
+    limits
+}
+
+fn is_of_limits(name: &str) -> bool {
+    const FAMILIES: [&str; 6] = [
+        "x-ratelimit-",
+        "anthropic-ratelimit-",
+        "ratelimit",
+        "x-rate-limit-",
+        "x-trial-endpoint-",
+        "x-endpoint-monthly-",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
 fn rows(headers: &HeaderMap) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for (name, value) in headers {

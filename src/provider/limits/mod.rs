@@ -122,6 +122,11 @@ impl fmt::Display for Window {
 // === impl Dimension ===
 
 impl Dimension {
+    /// Whether tokens are counted.
+    pub(crate) const fn is_tokens(self) -> bool {
+        matches!(self, Self::Tokens | Self::InputTokens | Self::OutputTokens)
+    }
+
     /// The name in logs and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -178,6 +183,11 @@ impl Windows {
 /// The quotas in headers, without a look at the body.
 pub(crate) fn in_headers(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     headers::read(windows, headers, now)
+}
+
+/// The quotas in headers that can be relied on; nothing is allocated if there are none.
+pub(crate) fn telling(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
+    headers::telling(windows, headers, now)
 }
 
 /// The quotas that a body names.

@@ -1,0 +1,307 @@
+//! One dimension over one window.
+//!
+//! A bucket is one number: when it will be *full* if nothing more is taken. How much is in it follows from
+//! that and from the rate; taking moves the time on, giving back moves it back, and a header whose reset means
+//! *full* says the number itself. So there is no refill to run, and no level that is out of date.
+
+use std::sync::Arc;
+
+use super::reading::{Alarm, Counted, Reading, Source};
+use super::{Estimate, Zone};
+use crate::clock::{Moment, Timestamp};
+use crate::provider::{Dimension, Window};
+
+/// What a request takes of the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    requests: u32,
+    tokens: Estimate,
+}
+
+/// One dimension over one window.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    fill: Fill,
+    /// In seconds; zero: none.
+    window: u32,
+    /// Units ever taken; wraps. Tells how much was taken since a request that a header speaks of.
+    pub(super) taken: u32,
+    /// `taken` as of the newest request that a header has spoken of.
+    pub(super) as_of: u32,
+    /// When an alarm was last told, in seconds since the Unix epoch; wraps.
+    told_at: u32,
+    /// The thresholds that were told since, a bit each.
+    told: u8,
+    pub(super) counted: Counted,
+    pub(super) source: Source,
+}
+
+#[derive(Debug)]
+enum Fill {
+    /// Refills evenly.
+    Bucket {
+        /// Not zero.
+        size: u32,
+        us_per_unit: f64,
+        /// When it is full, in microseconds since the Unix epoch; past: it is.
+        full_at: u64,
+    },
+    Period(Box<Period>),
+    /// Taken and given back.
+    Places { size: u32, used: u32 },
+}
+
+/// Starts anew at a time.
+#[derive(Debug)]
+struct Period {
+    size: u64,
+    used: u64,
+    /// In microseconds since the Unix epoch, like `ends`: what was taken before is not given back here.
+    began: u64,
+    ends: u64,
+    anew: Anew,
+}
+
+/// When a period ends.
+#[derive(Clone, Debug)]
+pub(super) enum Anew {
+    Aligned,
+    Midnight(Arc<Zone>),
+    /// When a header says; until one does, a window after the last.
+    Told,
+}
+
+/// Not a matter of time.
+pub(super) const NEVER: u64 = u64::MAX;
+
+const US_PER_S: u64 = 1_000_000;
+
+/// Alarms are for people, who do not care about what is over in less.
+const SHORTEST_ALARM_S: u32 = 60;
+
+// === impl Need ===
+
+impl Need {
+    /// One request, its tokens not counted.
+    pub(crate) const REQUEST: Self = Self { requests: 1, tokens: Estimate::NONE };
+
+    /// Less than any request needs: a scope that has not even this is closed to all.
+    pub(crate) const LEAST: Self =
+        Self { requests: 1, tokens: Estimate { input_tokens: 1, output_tokens: 1 } };
+
+    pub(crate) const fn with_tokens(tokens: Estimate) -> Self {
+        Self { requests: 1, tokens }
+    }
+
+    pub(crate) const fn tokens(&self) -> Estimate {
+        self.tokens
+    }
+
+    pub(super) fn of(&self, counted: Counted) -> u64 {
+        match counted {
+            Counted::Concurrent | Counted::Of(Dimension::Requests) => self.requests.into(),
+            Counted::Of(dimension) => self.tokens.of(dimension),
+        }
+    }
+}
+
+impl Default for Need {
+    fn default() -> Self {
+        Self::REQUEST
+    }
+}
+
+// === impl Gauge ===
+
+impl Gauge {
+    /// Full, or as full as `full_at` says.
+    pub(super) fn bucket(counted: Counted, window: Window, size: u64, us_per_unit: f64, source: Source) -> Self {
+        let fill = Fill::Bucket { size: narrow(size).max(1), us_per_unit, full_at: 0 };
+        Self::new(fill, counted, window, source)
+    }
+
+    /// A bucket that a window's amount refills.
+    pub(super) fn refilled(counted: Counted, amount: u64, window: Window, burst: Option<u64>) -> Self {
+        let us_per_unit = us_of(window) / amount.max(1) as f64;
+        Self::bucket(counted, window, burst.unwrap_or(amount), us_per_unit, Source::Declared)
+    }
+
+    /// Nothing used yet, and not yet begun.
+    pub(super) fn period(counted: Counted, window: Window, size: u64, anew: Anew, source: Source) -> Self {
+        let period = Period { size, used: 0, began: 0, ends: 0, anew };
+        Self::new(Fill::Period(Box::new(period)), counted, window, source)
+    }
+
+    pub(super) fn places(size: u64) -> Self {
+        let fill = Fill::Places { size: narrow(size), used: 0 };
+        Self::new(fill, Counted::Concurrent, Window::from_secs(0), Source::Declared)
+    }
+
+    fn new(fill: Fill, counted: Counted, window: Window, source: Source) -> Self {
+        let window = narrow(window.length().as_secs());
+        Self { fill, window, taken: 0, as_of: 0, told_at: 0, told: 0, counted, source }
+    }
+
+    pub(super) fn window(&self) -> Option<Window> {
+        (self.window > 0).then(|| Window::from_secs(self.window.into()))
+    }
+
+    /// When so much can be taken; not later than `now` if it can be now, [`NEVER`] if no time brings it.
+    ///
+    /// More than fits is taken for what fits.
+    pub(super) fn available_at(&mut self, amount: u64, now: Moment) -> u64 {
+        self.renew(now);
+        match &self.fill {
+            _ if amount == 0 => 0,
+            Fill::Bucket { size, us_per_unit, full_at } => {
+                let spare = u64::from(*size).saturating_sub(amount);
+                full_at.saturating_sub(us(*us_per_unit, spare))
+            }
+            Fill::Period(period) if period.size == 0 => NEVER,
+            Fill::Period(period) if period.used == 0 || period.used + amount <= period.size => 0,
+            Fill::Period(period) => period.ends,
+            Fill::Places { size, used } if used < size => 0,
+            Fill::Places { .. } => NEVER,
+        }
+    }
+
+    pub(super) fn take(&mut self, amount: u64, now: Moment) {
+        self.renew(now);
+        self.taken = self.taken.wrapping_add(narrow(amount));
+        match &mut self.fill {
+            Fill::Bucket { us_per_unit, full_at, .. } => {
+                *full_at = (*full_at).max(now.as_unix_us()).saturating_add(us(*us_per_unit, amount));
+            }
+            Fill::Period(period) => period.used = period.used.saturating_add(amount),
+            Fill::Places { used, .. } => *used += narrow(amount),
+        }
+    }
+
+    /// Gives back what was taken at `taken_at` and not used.
+    pub(super) fn give_back(&mut self, amount: u64, taken_at: Moment) {
+        self.taken = self.taken.wrapping_sub(narrow(amount));
+        match &mut self.fill {
+            Fill::Bucket { us_per_unit, full_at, .. } => {
+                *full_at = full_at.saturating_sub(us(*us_per_unit, amount));
+            }
+            Fill::Period(period) if period.began <= taken_at.as_unix_us() => {
+                period.used = period.used.saturating_sub(amount);
+            }
+            Fill::Period(_) => {}
+            Fill::Places { used, .. } => *used = used.saturating_sub(narrow(amount)),
+        }
+    }
+
+    /// So much was left at `at`, of which `later` has been taken since.
+    pub(super) fn is_full_at(&mut self, full_at: u64, later: u64) {
+        if let Fill::Bucket { us_per_unit, full_at: present, .. } = &mut self.fill {
+            *present = full_at.saturating_add(us(*us_per_unit, later));
+        }
+    }
+
+    pub(super) fn set_bucket(&mut self, limit: u64, interval: f64) {
+        if let Fill::Bucket { size, us_per_unit, .. } = &mut self.fill {
+            (*size, *us_per_unit) = (narrow(limit).max(1), interval);
+        }
+    }
+
+    pub(super) fn set_period(&mut self, limit: u64, used_now: u64, ends_at: u64, now: Moment) {
+        if let Fill::Period(period) = &mut self.fill {
+            // What is in flight across the turn belongs to the period that is told of.
+            let began = if period.ends <= now.as_unix_us() { 0 } else { period.began };
+            let Period { size, used, ends, .. } = &mut **period;
+            (*size, *used, *ends) = (limit, used_now, ends_at);
+            period.began = began;
+        }
+    }
+
+    /// The size and the interval of a bucket.
+    pub(super) const fn as_bucket(&self) -> Option<(u64, f64)> {
+        match self.fill {
+            Fill::Bucket { size, us_per_unit, .. } => Some((size as u64, us_per_unit)),
+            _ => None,
+        }
+    }
+
+    fn renew(&mut self, now: Moment) {
+        let Fill::Period(period) = &mut self.fill else { return };
+        if now.as_unix_us() < period.ends {
+            return;
+        }
+        let ends = period.anew.end_after(now, self.window);
+        period.began = now.as_unix_us();
+        (period.used, period.ends) = (0, ends);
+        self.told = 0;
+    }
+
+    /// What is left, as a share.
+    pub(super) fn headroom(&mut self, now: Moment) -> f32 {
+        let reading = self.read(now);
+        1.0 - reading.used_share() as f32
+    }
+
+    pub(super) fn read(&mut self, now: Moment) -> Reading {
+        self.renew(now);
+        let (limit, remaining, full_at) = match &self.fill {
+            Fill::Bucket { size, us_per_unit, full_at } => {
+                let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / us_per_unit;
+                let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
+                (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
+            }
+            Fill::Period(period) => {
+                let left = period.size.saturating_sub(period.used);
+                (period.size, left, (period.used > 0).then_some(period.ends))
+            }
+            Fill::Places { size, used } => (u64::from(*size), u64::from(size.saturating_sub(*used)), None),
+        };
+        let full_at = full_at.map(|us| Timestamp::from(Moment::from_unix_us(us)));
+        let Self { counted, source, .. } = *self;
+        Reading { counted, window: self.window(), source, limit, remaining, full_at }
+    }
+
+    /// An alarm, if a threshold has been crossed that was not told of in this window.
+    pub(super) fn alarm(&mut self, thresholds: &[f64], now: Moment) -> Option<Alarm> {
+        if self.window < SHORTEST_ALARM_S || thresholds.is_empty() {
+            return None;
+        }
+        let second = (now.as_unix_us() / US_PER_S) as u32;
+        if second.wrapping_sub(self.told_at) >= self.window {
+            self.told = 0;
+        }
+        let reading = self.read(now);
+        let used = reading.used_share();
+        let crossed = thresholds.iter().take(u8::BITS as usize).enumerate();
+        let crossed = crossed.filter(|(_, threshold)| used >= **threshold);
+        let news = crossed.filter(|(index, _)| self.told & (1 << index) == 0).collect::<Vec<_>>();
+        news.iter().for_each(|(index, _)| self.told |= 1 << index);
+        let share = *news.last()?.1;
+        self.told_at = second;
+        Some(Alarm { share, reading })
+    }
+}
+
+// === impl Anew ===
+
+impl Anew {
+    fn end_after(&self, now: Moment, window: u32) -> u64 {
+        let length = u64::from(window.max(1)) * US_PER_S;
+        match self {
+            Self::Aligned => (now.as_unix_us() / length + 1).saturating_mul(length),
+            Self::Midnight(zone) => Moment::from(zone.next_midnight(now.into())).as_unix_us(),
+            Self::Told => now.as_unix_us().saturating_add(length),
+        }
+    }
+}
+
+pub(super) fn us_of(window: Window) -> f64 {
+    window.length().as_secs_f64() * US_PER_S as f64
+}
+
+fn us(us_per_unit: f64, amount: u64) -> u64 {
+    (us_per_unit * amount as f64).round() as u64
+}
+
+/// Counts beyond four billion are as good as endless here.
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,150 @@
+//! From what an answer says to gauges.
+//!
+//! Three things are not in a header and have to be told. *Which moment* it speaks of: that at which the provider
+//! took the request in, which is about when it was sent, however long the answer took; what was sent since is
+//! taken off. *How fast* a bucket refills: as documented, where that agrees with the reset, and else what the
+//! resets themselves allow, since limits may be enforced over shorter windows than they are named for. And
+//! *how much a whole number hides*: remaining is rounded down, so the true level is up to one higher, and the
+//! rate that follows from it is taken at its lowest. The next answer corrects what that leaves unused, and a
+//! call that is refused costs more than one that comes a moment late.
+
+use std::time::Duration;
+
+use super::gauge::{Anew, Gauge, us_of};
+use super::ledger::{MAX_LEARNED, Marks};
+use super::reading::{Counted, Source};
+use crate::clock::Moment;
+use crate::provider::{Dimension, Limit, Window};
+
+/// What an answer says of limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observed<'a> {
+    pub(crate) limits: &'a [Limit],
+    /// A reset is when a bucket is full, not when a window is over.
+    pub(crate) resets_mean_full: bool,
+    pub(crate) seen: Seen,
+}
+
+/// When a request was sent, and when the head of its answer came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) sent: Moment,
+    pub(crate) answered: Moment,
+}
+
+/// A request is taken in within this time of its sending, or later ones are delayed as much.
+const ADMITTED_WITHIN: Duration = Duration::from_millis(1);
+
+/// No reset is believed for longer; then the scope is tried.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Resets are rounded to seconds by some.
+const ROUNDING_US: f64 = 1e6;
+
+/// Applies what an answer says to the learned gauges, which come behind the `declared` ones.
+pub(super) fn learn(gauges: &mut Vec<Gauge>, declared: usize, marks: Option<&Marks>, observed: &Observed<'_>) {
+    for limit in observed.limits {
+        let Some(counted) = counted(limit.dimension) else { continue };
+        let Some(remaining) = limit.remaining else { continue };
+        let window = limit.window.unwrap_or(Window::from_secs(0));
+        let known = gauges[declared..]
+            .iter()
+            .position(|gauge| gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window);
+        let index = match known {
+            Some(index) => index,
+            None if gauges.len() - declared == MAX_LEARNED => continue,
+            None => match first(counted, window, limit, observed) {
+                Some(gauge) => {
+                    gauges.push(gauge);
+                    gauges.len() - declared - 1
+                }
+                None => continue,
+            },
+        };
+        let gauge = &mut gauges[declared + index];
+        let later = match marks.and_then(|marks| marks.get(index)) {
+            Some(mark) => match newer(gauge, mark) {
+                Some(later) => later,
+                None => continue,
+            },
+            // From before the gauge was there: news only if it is worse than what is known.
+            None if known.is_some() && remaining >= gauge.read(observed.seen.answered).remaining => continue,
+            None => 0,
+        };
+        apply(gauge, limit, remaining, later, observed);
+    }
+}
+
+/// What was taken since the request that a mark is of; `None` if a header has spoken of a newer one.
+const fn newer(gauge: &mut Gauge, mark: u32) -> Option<u64> {
+    if (mark.wrapping_sub(gauge.as_of) as i32) < 0 {
+        return None;
+    }
+    gauge.as_of = mark;
+    Some(gauge.taken.wrapping_sub(mark) as u64)
+}
+
+fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {
+    let size = limit.limit.or(limit.remaining)?;
+    if observed.resets_mean_full || limit.reset.is_none() {
+        // Without a window or a reset there is no telling how fast it refills.
+        let interval = us_of(window) / size.max(1) as f64;
+        let known = interval > 0.0 || limit.reset.is_some_and(|reset| !reset.is_zero());
+        return known.then(|| Gauge::bucket(counted, window, size, interval, Source::Learned));
+    }
+    Some(Gauge::period(counted, window, size, Anew::Told, Source::Learned))
+}
+
+fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, later: u64, observed: &Observed<'_>) {
+    let Seen { sent, answered } = observed.seen;
+    let reset = limit.reset.map(|reset| reset.min(LONGEST));
+    let Some((size, interval)) = gauge.as_bucket() else {
+        let size = limit.limit.unwrap_or(remaining);
+        let ends = answered.saturating_add(reset.unwrap_or_else(|| window(gauge))).as_unix_us();
+        let used = size.saturating_sub(remaining).saturating_add(later);
+        return gauge.set_period(size, used, ends, answered);
+    };
+    let admitted = answered.min(sent.saturating_add(ADMITTED_WITHIN));
+    let limit_now = limit.limit.unwrap_or_else(|| size.max(remaining));
+    let spent = limit_now.saturating_sub(remaining);
+    let documented = us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64;
+    let known = (size == limit_now).then_some(interval);
+    let interval = reset.map_or(documented, |reset| interval_of(reset, spent, limit_now, documented, known));
+    gauge.set_bucket(limit_now, interval);
+    let missing = Duration::from_micros((spent as f64 * interval) as u64);
+    let at_most = reset.map_or(Duration::MAX, |reset| reset + Duration::from_micros(interval as u64));
+    gauge.is_full_at(admitted.saturating_add(missing.min(at_most)).as_unix_us(), later);
+}
+
+fn window(gauge: &Gauge) -> Duration {
+    gauge.window().map_or(Duration::ZERO, Window::length)
+}
+
+/// How long one unit takes to come back, in microseconds: as documented, if the reset agrees; else the shortest
+/// of the times that resets have not excluded.
+fn interval_of(reset: Duration, spent: u64, limit: u64, documented: f64, known: Option<f64>) -> f64 {
+    let (reset, rounding) = (reset.as_secs_f64() * 1e6, (limit / 100).max(1));
+    if spent == 0 {
+        return known.filter(|known| *known > 0.0).unwrap_or(documented);
+    }
+    let most = (reset + ROUNDING_US) / spent.saturating_sub(rounding).max(1) as f64;
+    let least = (reset - ROUNDING_US) / spent.saturating_add(rounding) as f64;
+    if documented > 0.0 && (least..=most).contains(&documented) {
+        return documented;
+    }
+    let bound = reset / spent.saturating_sub(1).max(1) as f64;
+    match known {
+        Some(known) if known > 0.0 && known != documented => known.min(bound),
+        _ => bound,
+    }
+}
+
+const fn counted(dimension: Dimension) -> Option<Counted> {
+    match dimension {
+        Dimension::Requests | Dimension::Tokens | Dimension::InputTokens | Dimension::OutputTokens => {
+            Some(Counted::Of(dimension))
+        }
+        // Nobody knows beforehand how many a request takes.
+        Dimension::Images | Dimension::Pages => None,
+    }
+}

@@ -1,0 +1,184 @@
+//! What is known of the limits of one scope.
+//!
+//! The gauges are behind a lock that is held for a few dozen nanoseconds and never across an await: a request
+//! takes of all of them or of none, which one atomic word for each could not promise without giving back what
+//! others have seen missing meanwhile.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::gauge::{Anew, Gauge, NEVER, Need};
+use super::learn::{Observed, learn};
+use super::quota::{Quota, Renewal};
+use super::reading::{Alarm, Counted, Reading};
+use super::{Estimate, Zone};
+use crate::clock::Moment;
+
+/// What is known of the limits of one scope.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Gauges>);
+
+/// Declared ones first, which stay; then learned ones, at most [`MAX_LEARNED`].
+#[derive(Debug, Default)]
+struct Gauges {
+    all: Vec<Gauge>,
+    declared: usize,
+}
+
+/// More than any provider tells of one model.
+pub(super) const MAX_LEARNED: usize = 6;
+
+/// How much had been taken of each learned gauge when a request had taken its part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    marks: [u32; MAX_LEARNED],
+    known: u8,
+}
+
+/// A request got what it needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Granted {
+    pub(crate) marks: Marks,
+    pub(crate) alarm: Option<Alarm>,
+}
+
+/// Too little is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// When there is enough, in microseconds since the Unix epoch; `None`: that is no matter of time.
+    pub(crate) until: Option<u64>,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// With the gauges of declared limits; `midnight` is the provider's.
+    pub(crate) fn declared<'a>(quotas: impl IntoIterator<Item = &'a Quota>, midnight: &Arc<Zone>) -> Option<Self> {
+        let all: Vec<_> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
+        (!all.is_empty()).then(|| Self(Mutex::new(Gauges { declared: all.len(), all })))
+    }
+
+    /// Takes what a request needs, of all gauges or of none.
+    pub(crate) fn admit(&self, need: &Need, thresholds: &[f64], now: Moment) -> Result<Granted, Refused> {
+        let gauges = &mut *self.lock();
+        let until = gauges.available_at(need, now);
+        if until > now.as_unix_us() {
+            return Err(Refused { until: (until != NEVER).then_some(until) });
+        }
+        let mut alarm: Option<Alarm> = None;
+        for gauge in &mut gauges.all {
+            gauge.take(need.of(gauge.counted), now);
+            let news = gauge.alarm(thresholds, now);
+            alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
+        }
+        Ok(Granted { marks: gauges.marks(), alarm })
+    }
+
+    /// Takes what a request needs, whatever is left.
+    pub(crate) fn take(&self, need: &Need, now: Moment) {
+        for gauge in &mut self.lock().all {
+            gauge.take(need.of(gauge.counted), now);
+        }
+    }
+
+    /// When a request of this need can be let in; zero or past: now. `None`: no time brings it.
+    pub(crate) fn opens_at(&self, need: &Need, now: Moment) -> Option<u64> {
+        let until = self.lock().available_at(need, now);
+        (until != NEVER).then_some(until)
+    }
+
+    /// The request was never sent.
+    pub(crate) fn give_back(&self, need: &Need, taken_at: Moment) {
+        for gauge in &mut self.lock().all {
+            gauge.give_back(need.of(gauge.counted), taken_at);
+        }
+    }
+
+    /// The request took other tokens than was thought. What headers say needs no correction.
+    pub(crate) fn correct(&self, thought: Estimate, counted: Estimate, taken_at: Moment, now: Moment) {
+        let gauges = &mut *self.lock();
+        for gauge in &mut gauges.all[..gauges.declared] {
+            let Counted::Of(dimension) = gauge.counted else { continue };
+            let (before, after) = (thought.of(dimension), counted.of(dimension));
+            if after > before {
+                gauge.take(after - before, now);
+            } else if before > after {
+                gauge.give_back(before - after, taken_at);
+            }
+        }
+    }
+
+    /// A request is over; says whether that frees a place.
+    pub(crate) fn leave(&self, taken_at: Moment) -> bool {
+        let gauges = &mut *self.lock();
+        let mut places = gauges.all.iter_mut().filter(|gauge| gauge.counted == Counted::Concurrent).peekable();
+        let frees = places.peek().is_some();
+        places.for_each(|gauge| gauge.give_back(1, taken_at));
+        frees
+    }
+
+    /// Takes over what an answer says; `marks` are those of its request, if the ledger was there then.
+    pub(crate) fn observe(&self, marks: Option<&Marks>, observed: &Observed<'_>) {
+        let Gauges { all, declared } = &mut *self.lock();
+        learn(all, *declared, marks, observed);
+    }
+
+    /// The share that is left of the tightest limit.
+    pub(crate) fn headroom(&self, now: Moment) -> f32 {
+        self.lock().all.iter_mut().map(|gauge| gauge.headroom(now)).fold(1.0, f32::min)
+    }
+
+    /// What the gauges show.
+    pub(crate) fn readings(&self, now: Moment) -> Vec<Reading> {
+        self.lock().all.iter_mut().map(|gauge| gauge.read(now)).collect()
+    }
+
+    /// Forgets what was learned.
+    pub(crate) fn forget(&self) {
+        let Gauges { all, declared } = &mut *self.lock();
+        all.truncate(*declared);
+    }
+
+    /// Nothing panics while it holds the lock; if it did, counts a little off beat no counts at all.
+    fn lock(&self) -> MutexGuard<'_, Gauges> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
+    let Quota { counted, amount, window, renewal, burst, .. } = quota;
+    let period = |anew| Gauge::period(*counted, *window, *amount, anew, super::Source::Declared);
+    match (counted, renewal) {
+        (Counted::Concurrent, _) => Gauge::places(*amount),
+        // A bucket of nothing would still have room for one.
+        (_, Renewal::Bucket) if *amount > 0 => Gauge::refilled(*counted, *amount, *window, *burst),
+        (_, Renewal::Bucket | Renewal::Aligned) => period(Anew::Aligned),
+        (_, Renewal::Midnight(Some(zone))) => period(Anew::Midnight(Arc::new(zone.clone()))),
+        (_, Renewal::Midnight(None)) => period(Anew::Midnight(Arc::clone(midnight))),
+    }
+}
+
+// === impl Gauges ===
+
+impl Gauges {
+    fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
+        let at = |gauge: &mut Gauge| gauge.available_at(need.of(gauge.counted), now);
+        self.all.iter_mut().map(at).max().unwrap_or(0)
+    }
+
+    fn marks(&self) -> Marks {
+        let mut marks = Marks::default();
+        for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared..]) {
+            *mark = gauge.taken;
+            marks.known += 1;
+        }
+        marks
+    }
+}
+
+// === impl Marks ===
+
+impl Marks {
+    pub(super) fn get(&self, learned: usize) -> Option<u32> {
+        (learned < self.known.into()).then(|| self.marks[learned])
+    }
+}

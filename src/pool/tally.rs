@@ -1,0 +1,100 @@
+//! What answers took, for people: no decision looks at it.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::body::meter::Usage;
+use crate::clock::Timestamp;
+
+/// What answers took, over several spans of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UsageSnapshot {
+    /// Since the pool was built.
+    pub total: Consumption,
+    /// Since the present minute of universal time began.
+    pub minute: Consumption,
+    /// Since the present day of universal time began.
+    pub day: Consumption,
+}
+
+/// Requests that were answered, and the tokens that their providers counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Consumption {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens of prompts.
+    pub input_tokens: u64,
+    /// Tokens of answers.
+    pub output_tokens: u64,
+    /// All tokens, those of thinking included.
+    pub total_tokens: u64,
+}
+
+/// Counts what answers took.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<Spans>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Spans {
+    usage: UsageSnapshot,
+    /// Which minute since the Unix epoch, and which day, the counts are of.
+    minute: u64,
+    day: u64,
+}
+
+const MINUTE_MS: u64 = 60 * 1_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+
+// === impl Tally ===
+
+impl Tally {
+    /// A request was answered.
+    pub(super) fn request(&self, now: Timestamp) {
+        self.add(Consumption { requests: 1, ..Consumption::default() }, now);
+    }
+
+    /// An answer took so much.
+    pub(super) fn tokens(&self, usage: Usage, now: Timestamp) {
+        let (input, output) = (usage.input_tokens.unwrap_or(0), usage.output_tokens.unwrap_or(0));
+        let total_tokens = usage.total_tokens.unwrap_or_else(|| input.saturating_add(output));
+        self.add(Consumption { requests: 0, input_tokens: input, output_tokens: output, total_tokens }, now);
+    }
+
+    pub(super) fn usage(&self, now: Timestamp) -> UsageSnapshot {
+        let spans = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spans.turn(now);
+        spans.usage
+    }
+
+    fn add(&self, more: Consumption, now: Timestamp) {
+        let spans = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spans.turn(now);
+        let UsageSnapshot { total, minute, day } = &mut spans.usage;
+        [total, minute, day].into_iter().for_each(|span| span.add(more));
+    }
+}
+
+impl Spans {
+    fn turn(&mut self, now: Timestamp) {
+        let (minute, day) = (now.as_unix_ms() / MINUTE_MS, now.as_unix_ms() / DAY_MS);
+        if minute > self.minute {
+            (self.minute, self.usage.minute) = (minute, Consumption::default());
+        }
+        if day > self.day {
+            (self.day, self.usage.day) = (day, Consumption::default());
+        }
+    }
+}
+
+impl Consumption {
+    fn add(&mut self, more: Self) {
+        let Self { requests, input_tokens, output_tokens, total_tokens } = self;
+        *requests = requests.saturating_add(more.requests);
+        *input_tokens = input_tokens.saturating_add(more.input_tokens);
+        *output_tokens = output_tokens.saturating_add(more.output_tokens);
+        *total_tokens = total_tokens.saturating_add(more.total_tokens);
+    }
+}

@@ -1,0 +1,115 @@
+//! How many tokens a request will take, before anybody has counted them.
+//!
+//! A rule of thumb is enough: what is thought too much is given back when the answer has been counted, what is
+//! thought too little is taken then. Only requests of pools in which some limit counts tokens are looked at.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use memchr::memmem;
+use serde::Deserialize;
+
+use crate::limits::Estimate;
+
+/// Bytes that make a token of a prompt, as English text and its JSON have them.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Tokens of an answer to a request that names no cap.
+const UNCAPPED: u64 = 256;
+
+/// Whoever estimates.
+#[derive(Clone)]
+pub(super) struct Estimator(Arc<Estimating>);
+
+type Estimating = dyn Fn(&Parts, &[Bytes]) -> Estimate + Send + Sync;
+
+/// What requests name their cap, in all dialects.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Caps {
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    max_tokens: Option<u64>,
+    #[serde(rename = "generationConfig")]
+    google: Google,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Google {
+    max_output_tokens: Option<u64>,
+}
+
+// === impl Estimator ===
+
+impl Estimator {
+    pub(super) fn new(estimate: impl Fn(&Parts, &[Bytes]) -> Estimate + Send + Sync + 'static) -> Self {
+        Self(Arc::new(estimate))
+    }
+
+    pub(super) fn estimate(&self, parts: &Parts, body: &[Bytes]) -> Estimate {
+        (self.0)(parts, body)
+    }
+}
+
+impl Default for Estimator {
+    fn default() -> Self {
+        Self::new(estimate)
+    }
+}
+
+impl fmt::Debug for Estimator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Estimator")
+    }
+}
+
+// === the rule of thumb ===
+
+/// A quarter of the body's bytes, and the cap of the answer that it names, or 256.
+fn estimate(_: &Parts, body: &[Bytes]) -> Estimate {
+    let bytes: u64 = body.iter().map(|frame| frame.len() as u64).sum();
+    let cap = match body {
+        [whole] => cap(whole),
+        frames => cap(&frames.concat()),
+    };
+    Estimate { input_tokens: bytes.div_ceil(BYTES_PER_TOKEN), output_tokens: cap.unwrap_or(UNCAPPED) }
+}
+
+fn cap(body: &[u8]) -> Option<u64> {
+    memmem::find(body, b"\"max")?;
+    let Caps { max_completion_tokens, max_output_tokens, max_tokens, google } =
+        serde_json::from_slice(body).ok()?;
+    max_completion_tokens.or(max_output_tokens).or(max_tokens).or(google.max_output_tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn the_cap_is_found_in_all_dialects() {
+        let (parts, ()) = Request::new(()).into_parts();
+        for (body, expected) in [
+            (r#"{"model":"m","max_tokens":100}"#, 100),
+            (r#"{"max_completion_tokens":7,"max_tokens":100}"#, 7),
+            (r#"{"max_output_tokens":9,"input":"x"}"#, 9),
+            (r#"{"generationConfig":{"maxOutputTokens":11}}"#, 11),
+            (r#"{"messages":[{"content":"\"max_tokens\": 5"}]}"#, UNCAPPED),
+            (r#"{"max_tokens":null}"#, UNCAPPED),
+            ("not json \"max", UNCAPPED),
+            ("", UNCAPPED),
+        ] {
+            let frames = [Bytes::from_static(body.as_bytes())];
+            let Estimate { input_tokens, output_tokens } = estimate(&parts, &frames);
+            assert_eq!(output_tokens, expected, "{body}");
+            assert_eq!(input_tokens, body.len().div_ceil(4) as u64);
+        }
+        let (one, other) = (Bytes::from_static(b"{\"max_to"), Bytes::from_static(b"kens\":3}"));
+        assert_eq!(estimate(&parts, &[one, other]).output_tokens, 3);
+    }
+}
