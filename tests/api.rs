@@ -37,13 +37,13 @@ assert_not_impl_any!(Secret: serde::Serialize);
 assert_not_impl_any!(ApiKey: serde::Serialize);
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
     ("config", &["fallback", "key", "pool", "provider"]),
     ("error", &["classify", "fallback", "pool", "provider", "rotate"]),
-    ("event", &["classify", "key", "provider"]),
+    ("event", &["classify", "key", "limits", "provider"]),
     (
         "fallback",
         &[
@@ -62,8 +62,9 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("future", &["body", "error"]),
     ("guard", &["provider"]),
     ("inspect", &["body", "classify", "clock", "scrub"]),
-    ("key", &["provider"]),
-    ("pool", &["classify", "clock", "event", "key", "provider", "sync"]),
+    ("key", &["limits", "provider"]),
+    ("limits", &["body", "clock", "provider"]),
+    ("pool", &["body", "classify", "clock", "event", "key", "limits", "provider", "sync"]),
     ("provider", &["body", "classify", "clock", "scrub"]),
     ("reqwest", &["body"]),
     ("respond", &["body", "error", "fallback"]),
@@ -78,6 +79,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "future",
             "inspect",
             "key",
+            "limits",
             "pool",
             "provider",
             "scrub",

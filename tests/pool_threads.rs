@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::pool::{Cooldowns, KeyPool, KeyState, Lease};
 use tower_key_rotation::provider::ModelId;
@@ -19,13 +20,28 @@ const ROUNDS: usize = 4_000;
 const KEYS: usize = 8;
 
 fn crowd() -> KeyPool {
-    let keys = (0..KEYS).map(|n| key(&n.to_string()).account(format!("org-{}", n / 2)));
+    let keys = (0..KEYS).map(|n| match key(&n.to_string()) {
+        undeclared if n % 2 == 0 => undeclared,
+        key => key.account(format!("org-{}", n / 4)),
+    });
     let cooldowns = Cooldowns::default().quota_clamp(Duration::from_millis(2));
     builder().keys(keys).cooldowns(cooldowns).max_models(2).build().unwrap()
 }
 
 /// Settles a lease in a random way, with benches that are over at once or never.
-fn settle(pool: &KeyPool, lease: Lease, model: Option<&ModelId>) {
+fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
+    let organisation = ["one", "two", "three"][fastrand::usize(..3)];
+    let remaining = ["0", "1", "9"][fastrand::usize(..3)];
+    let headers = [
+        ("openai-organization", organisation),
+        ("x-ratelimit-limit-requests", "10"),
+        ("x-ratelimit-remaining-requests", remaining),
+        ("x-ratelimit-reset-requests", "1ms"),
+    ];
+    let headers = headers.map(|(name, value)| {
+        (HeaderName::from_static(name), HeaderValue::from_static(value))
+    });
+    lease.observe(&HeaderMap::from_iter(headers), model);
     let scopes = [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel, Scope::Provider];
     let scope = scopes[fastrand::usize(..scopes.len())];
     let millisecond = Duration::from_millis(1);

@@ -112,7 +112,7 @@ async fn a_limit_on_one_model_leaves_the_key_to_the_others() {
     assert!(send(&service, chat("small")).await.is_err());
     assert!(send(&service, chat("large")).await.is_ok());
     assert!(send(&service, chat("small")).await.is_err());
-    assert_eq!(sim.calls(), 3);
+    assert_eq!(sim.calls(), 2, "the first answer said that nothing was left");
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,7 +81,9 @@ const fn newer(gauge: &mut Gauge, mark: u32) -> Option<u64> {
         return None;
     }
     gauge.as_of = mark;
-    Some(gauge.taken.wrapping_sub(mark) as u64)
+    // Less than nothing, if more was given back than taken.
+    let later = gauge.taken.wrapping_sub(mark) as i32;
+    Some(if later > 0 { later as u64 } else { 0 })
 }
 
 fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {

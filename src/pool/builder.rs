@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::account::Membership;
 use super::key_set::{Key, KeySet};
 use super::quotas::Quotas;
 use super::slot::Slot;
@@ -27,6 +28,7 @@ pub struct KeyPoolBuilder {
     looked_at: Vec<String>,
     selection: Selection,
     cooldowns: Cooldowns,
+    learn_accounts: bool,
     max_models: usize,
     quotas: Vec<Quota>,
     account_quotas: HashMap<AccountId, Vec<Quota>>,
@@ -84,6 +86,7 @@ impl KeyPoolBuilder {
             looked_at: Vec::new(),
             selection: Selection::default(),
             cooldowns: Cooldowns::default(),
+            learn_accounts: true,
             max_models: Self::MAX_MODELS,
             quotas: Vec::new(),
             account_quotas: HashMap::new(),
@@ -129,6 +132,14 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Whether answers may show which keys share an account; see [`Lease::observe`](super::Lease::observe).
+    /// Turn it off for a gateway that answers all its users in the name of one account. What was declared
+    /// ([`ApiKey::account`]) counts in any case. Default: `true`.
+    pub const fn learn_accounts(mut self, learn: bool) -> Self {
+        self.learn_accounts = learn;
+        self
+    }
+
     /// How many models are remembered at once; the one at fault the longest ago is forgotten first. Each
     /// takes up to 32 bytes a key, so a pool of very many keys may want fewer.
     /// Default: [`MAX_MODELS`](Self::MAX_MODELS).
@@ -170,6 +181,7 @@ impl KeyPoolBuilder {
             looked_at,
             selection,
             cooldowns,
+            learn_accounts,
             max_models,
             quotas,
             account_quotas,
@@ -181,7 +193,8 @@ impl KeyPoolBuilder {
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
         let warn_at = warn_at.into();
-        let common = Arc::new(Common { provider, selection, cooldowns, warn_at, freed: Freed::default() });
+        let freed = Freed::default();
+        let common = Arc::new(Common { provider, selection, cooldowns, learn_accounts, warn_at, freed });
         let set = key_set(&common, keys, max_models, quotas)?;
         Ok(KeyPool(Arc::new(Shared {
             common,
@@ -246,7 +259,7 @@ fn build_key(
     Ok(Key {
         header: header.map_err(|source| BuildError::InvalidSecret { key: id.clone(), source })?,
         secret: key.secret().clone(),
-        account,
+        account: Membership::new(account),
         tier: key.declared_tier(),
         weight: key.declared_weight(),
         disabled: 0.into(),
@@ -267,6 +280,7 @@ impl fmt::Debug for KeyPoolBuilder {
             looked_at,
             selection,
             cooldowns,
+            learn_accounts,
             max_models,
             quotas,
             account_quotas,
@@ -278,6 +292,7 @@ impl fmt::Debug for KeyPoolBuilder {
             .field("looked_at", looked_at)
             .field("selection", selection)
             .field("cooldowns", cooldowns)
+            .field("learn_accounts", learn_accounts)
             .field("max_models", max_models)
             .field("quotas", quotas)
             .field("account_quotas", account_quotas)

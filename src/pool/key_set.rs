@@ -1,17 +1,19 @@
 //! The keys of a pool and what is known about each: an immutable list of mutable slots.
 //!
 //! The list is a snapshot that can be swapped as a whole; a lease keeps the one it came from. Keys are
-//! numbered, accounts are numbered, and a key without a declared account is an account of its own.
+//! numbered, accounts are numbered, and a key without a declared account has an account of its own, until
+//! its answers show which keys it shares one with.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
 use super::Common;
-use super::lane::{Bar, Group, Lane, group, only};
+use super::account::{Account, Membership};
+use super::lane::{Bar, Lane, only};
 use super::models::{ModelLane, ModelLanes};
 use super::quotas::Quotas;
 use super::select::Rank;
@@ -19,9 +21,9 @@ use super::slot::{FOREVER, Slot, State};
 use super::stats::Stats;
 use super::tally::Tally;
 use super::wait::Line;
-use crate::clock::{Moment, Timestamp};
+use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId, Secret, Tier};
-use crate::limits::{Ledger, Need, Quota};
+use crate::limits::{Ledger, Quota};
 use crate::provider::{Limit, ModelId};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -29,6 +31,8 @@ pub(crate) struct KeySet {
     pub(super) common: Arc<Common>,
     pub(super) keys: Box<[Key]>,
     pub(super) accounts: Box<[Account]>,
+    /// Held by whoever changes which keys share an account; nobody else waits for it.
+    pub(super) learning: Mutex<()>,
     /// What is closed for every model.
     pub(super) lane: Lane,
     pub(super) models: ModelLanes,
@@ -45,7 +49,7 @@ pub(super) struct Key {
     pub(super) id: KeyId,
     pub(super) secret: Secret,
     pub(super) header: HeaderValue,
-    pub(super) account: usize,
+    pub(super) account: Membership,
     pub(super) tier: Tier,
     pub(super) weight: NonZeroU32,
     /// Since when an operator has it out of use, in milliseconds since the Unix epoch; zero: it is not.
@@ -59,16 +63,6 @@ pub(super) struct Key {
     pub(super) quotas: Box<[Quota]>,
     /// Of those that concern no single model.
     pub(super) ledger: Option<Box<Ledger>>,
-}
-
-pub(super) struct Account {
-    /// `None`: nobody declared one, it is the key's own.
-    pub(super) id: Option<AccountId>,
-    pub(super) slot: Slot,
-    /// Limits that concern no single model; made when the first is known.
-    pub(super) ledger: OnceLock<Box<Ledger>>,
-    /// The keys that share it.
-    pub(super) members: Box<[Group]>,
 }
 
 /// The four things a lease needs leave of, in the order in which they are asked.
@@ -86,6 +80,8 @@ pub(super) struct Place<'a> {
     pub(super) set: &'a KeySet,
     pub(super) model: Option<&'a ModelLane>,
     pub(super) key: usize,
+    /// The key's account when the question was asked; it may move at any time.
+    pub(super) account: usize,
 }
 
 // === impl KeySet ===
@@ -127,7 +123,7 @@ impl KeySet {
     }
 
     fn place<'a>(&'a self, model: Option<&'a ModelLane>, key: usize) -> Option<Place<'a>> {
-        (key < self.keys.len()).then_some(Place { set: self, model, key })
+        (key < self.keys.len()).then(|| Place::new(self, model, key))
     }
 }
 
@@ -174,6 +170,8 @@ impl Level {
 
     pub(super) const OF_MODEL: [Self; 2] = [Self::KeyModel, Self::AccountModel];
 
+    pub(super) const OF_ACCOUNT: [Self; 2] = [Self::Account, Self::AccountModel];
+
     pub(super) const fn is_model(self) -> bool {
         matches!(self, Self::KeyModel | Self::AccountModel)
     }
@@ -182,18 +180,21 @@ impl Level {
 // === impl Place ===
 
 impl<'a> Place<'a> {
+    pub(super) fn new(set: &'a KeySet, model: Option<&'a ModelLane>, key: usize) -> Self {
+        Self { set, model, key, account: set.keys[key].account.present() }
+    }
+
     pub(super) fn key(self) -> &'a Key {
         &self.set.keys[self.key]
     }
 
     /// The slot of a level; `None` where no model has ever been a matter.
     pub(super) fn slot(self, level: Level) -> Option<&'a Slot> {
-        let account = self.account();
         match level {
             Level::Key => Some(&self.key().slot),
-            Level::Account => Some(&self.set.accounts[account].slot),
+            Level::Account => Some(&self.set.accounts[self.account].slot),
             Level::KeyModel => self.model.map(|model| &model.keys[self.key]),
-            Level::AccountModel => self.model.map(|model| &model.accounts[account]),
+            Level::AccountModel => self.model.map(|model| &model.accounts[self.account]),
         }
     }
 
@@ -201,17 +202,13 @@ impl<'a> Place<'a> {
         self.slot(level).map_or_else(State::default, Slot::state)
     }
 
-    pub(super) fn account(self) -> usize {
-        self.key().account
-    }
-
     /// What is known of a level's limits; `None` where nothing is.
     pub(super) fn ledger(self, level: Level) -> Option<&'a Ledger> {
         match level {
             Level::Key => self.key().ledger.as_deref(),
-            Level::Account => self.set.accounts[self.account()].ledger.get().map(|ledger| &**ledger),
+            Level::Account => self.set.accounts[self.account].ledger.get().map(|ledger| &**ledger),
             Level::KeyModel => self.model?.key_ledgers.get(self.key)?.as_deref(),
-            Level::AccountModel => self.model?.account_ledgers[self.account()].get().map(|ledger| &**ledger),
+            Level::AccountModel => self.model?.account_ledgers[self.account].get().map(|ledger| &**ledger),
         }
     }
 
@@ -228,25 +225,17 @@ impl<'a> Place<'a> {
             State { until, .. } if until > now && until < FOREVER => Bar::Until(until),
             _ => Bar::Shut,
         };
-        let Some(ledger) = self.ledger(level) else { return benched };
-        let now = Moment::now();
-        benched.max(match ledger.opens_at(&Need::LEAST, now) {
-            Some(at) if at <= now.as_unix_us() => Bar::Open,
-            // Rounded down: whoever comes in that millisecond looks again.
-            Some(at) => Bar::Until(at / 1_000),
-            None => Bar::Shut,
-        })
+        benched.max(self.limit(level))
     }
 
     /// Brings the lane in line with a level.
     pub(super) fn follow(self, level: Level, now: u64) {
-        let members = &*self.set.accounts[self.account()].members;
         let bar = || self.bar(level, now);
         match (level, self.model) {
             (Level::Key, _) => self.follow_key(now),
-            (Level::Account, _) => self.set.lane.follow(bar, members),
+            (Level::Account, _) => self.follow_account(&self.set.lane, bar),
             (Level::KeyModel, Some(model)) => model.bits.follow(bar, &only(self.key)),
-            (Level::AccountModel, Some(model)) => model.bits.follow(bar, members),
+            (Level::AccountModel, Some(model)) => self.follow_account(&model.bits, bar),
             (Level::KeyModel | Level::AccountModel, None) => {}
         }
     }
@@ -263,6 +252,11 @@ impl Place<'_> {
             self.set.lane.follow(|| self.bar(Level::Key, now), &only(self.key));
         }
     }
+
+    fn follow_account(self, lane: &Lane, bar: impl Fn() -> Bar) {
+        let account = &self.set.accounts[self.account];
+        account.with_members(self.key, |members| lane.follow(bar, members));
+    }
 }
 
 // === building ===
@@ -278,17 +272,16 @@ impl KeySet {
     ) -> Self {
         let mut members = vec![Vec::new(); accounts.len()];
         for (index, key) in keys.iter().enumerate() {
-            members[key.account].push(index);
+            members[key.account.home()].push(index);
         }
-        let accounts = accounts.into_iter().zip(members).map(|(id, members)| Account {
-            ledger: quotas.of_account(id.as_ref(), None).map_or_else(OnceLock::new, OnceLock::from),
-            id,
-            slot: Slot::default(),
-            members: group(members),
+        let accounts = accounts.into_iter().zip(members).map(|(id, members)| {
+            let ledger = quotas.of_account(id.as_ref(), None);
+            Account::new(id, members, ledger)
         });
         Self {
             common,
             accounts: accounts.collect(),
+            learning: Mutex::default(),
             lane: Lane::new(keys.len()),
             models: ModelLanes::new(models),
             line: Line::default(),
@@ -319,6 +312,7 @@ impl fmt::Debug for KeySet {
 mod tests {
     use std::mem::size_of;
 
+    use super::super::lane::Group;
     use super::*;
 
     #[test]

@@ -3,20 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use http::{HeaderMap, Uri};
 
+use super::{StampError, Tab};
+use super::admit::{Admitted, Passes, hand_back};
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
-use super::slot::{Benched, Cause, FOREVER, Pass, State};
+use super::penalty::Penalty;
+use super::reserve::Reserved;
+use super::slot::{Cause, FOREVER, Pass, State};
 use super::suspicion::Suspicion;
-use super::{Leave, Passes, StampError, Tab, hand_back};
 use crate::classify::{Fault, Reason, Scope};
 use crate::clock::{Moment, Timestamp};
 use crate::event::Event;
 use crate::key::{AccountId, KeyId};
-use crate::limits::{Alarm, Marks, Need};
+use crate::limits::{Alarm, Estimate, Marks, Need};
 use crate::provider::ModelId;
 
 /// The right to use one key for one attempt.
@@ -28,6 +30,8 @@ pub struct Lease {
     pub(super) set: Arc<KeySet>,
     pub(super) lane: Option<Arc<ModelLane>>,
     key: usize,
+    /// The account that it was admitted by, and settles with.
+    account: usize,
     passes: Passes,
     /// What it took of the limits of the lane it was leased for.
     need: Need,
@@ -40,31 +44,22 @@ pub struct Lease {
     handed_over: bool,
 }
 
-/// A bench that was imposed, for taking it back: see [`undo`](Self::undo).
-#[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
-pub struct Penalty {
-    set: Arc<KeySet>,
-    lane: Option<Arc<ModelLane>>,
-    key: usize,
-    level: Level,
-    benched: Benched,
-    at: Timestamp,
-}
-
 // === impl Lease ===
 
 impl Lease {
     pub(super) fn new(
         set: Arc<KeySet>,
         lane: Option<Arc<ModelLane>>,
-        (key, leave): (usize, Leave),
+        admitted: Admitted,
         need: Need,
         now: Moment,
     ) -> Self {
+        let Admitted { key, account, passes, reserved } = admitted;
         set.keys[key].stats.called(now.as_unix_ms());
-        let Leave { passes, marks, alarm } = leave;
+        let Reserved { marks, alarm } = reserved;
         let stamped = AtomicBool::new(false);
-        let lease = Self { set, lane, key, passes, need, marks, began: now, stamped, handed_over: false };
+        let lease =
+            Self { set, lane, key, account, passes, need, marks, began: now, stamped, handed_over: false };
         if let Some((level, alarm)) = alarm {
             lease.warn(level, &alarm);
         }
@@ -76,9 +71,9 @@ impl Lease {
         &self.place().key().id
     }
 
-    /// The account of the key, if one was declared.
+    /// The account of the key, if one was declared for it or for a key that it shares one with.
     pub fn account(&self) -> Option<&AccountId> {
-        self.set.accounts[self.place().key().account].id.as_ref()
+        self.set.accounts[self.account].id.as_ref()
     }
 
     /// Whether this attempt finds out if something has recovered.
@@ -131,7 +126,14 @@ impl Lease {
             lane.tally.request(now);
         }
         self.handed_over = true;
-        Tab::new(Arc::clone(&self.set), self.lane.clone(), self.key, self.need, self.began)
+        Tab {
+            set: Arc::clone(&self.set),
+            lane: self.lane.clone(),
+            key: self.key,
+            account: self.account,
+            need: self.need,
+            began: self.began,
+        }
     }
 
     /// The attempt failed. Benches what the fault concerns, for as long as it says or as the pool's
@@ -150,6 +152,7 @@ impl Lease {
         model: Option<&ModelId>,
         now: Timestamp,
     ) -> Option<Penalty> {
+        self.move_along();
         let level = self.level(fault.scope(), model, now)?;
         let cause = Cause::of(fault);
         self.prove_valid(cause, now);
@@ -158,7 +161,7 @@ impl Lease {
         let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
         // What was refused took no tokens.
-        place.refund_tokens(&self.need, self.began);
+        place.correct(self.need.tokens(), Estimate::NONE, self.began, self.began);
         place.follow(level, now.as_unix_ms());
         if pass.probe {
             self.set.common.freed.tell();
@@ -169,6 +172,7 @@ impl Lease {
             set: Arc::clone(&self.set),
             lane: self.lane.clone(),
             key: self.key,
+            account: self.account,
             level,
             benched,
             at: now,
@@ -182,8 +186,12 @@ impl Lease {
         self.place().key().secret.expose()
     }
 
+    pub(super) const fn key_number(&self) -> usize {
+        self.key
+    }
+
     pub(super) fn place(&self) -> Place<'_> {
-        Place { set: &self.set, model: self.lane.as_deref(), key: self.key }
+        Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
     }
 
     /// The level that a scope means for this key; creates the model's lane if need be.
@@ -207,16 +215,30 @@ impl Lease {
         if self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
             return;
         }
+        self.exchange(Level::OF_MODEL, |lease| lease.lane = Some(lane));
+    }
+
+    /// Goes over to the account where the key lives by now: what it is refused for concerns that one.
+    pub(super) fn move_along(&mut self) {
+        let present = self.place().key().account.present();
+        if present != self.account {
+            self.exchange(Level::OF_ACCOUNT, |lease| lease.account = present);
+        }
+    }
+
+    /// Leaves the slots of these levels for those that they are after the change.
+    fn exchange(&mut self, levels: [Level; 2], change: impl FnOnce(&mut Self)) {
         let began = self.began.as_unix_ms();
         let mut left = Passes::default();
-        for level in Level::OF_MODEL {
+        for level in levels {
             left[level as usize] = self.take(level);
         }
         hand_back(self.place(), left, began);
-        Level::OF_MODEL.into_iter().for_each(|level| self.place().give_back(level, &self.need, self.began));
-        self.lane = Some(lane);
-        self.place().take_of_model(&self.need, self.began);
-        for level in Level::OF_MODEL {
+        levels.iter().for_each(|level| self.place().give_back(*level, &self.need, self.began));
+        change(self);
+        self.marks = None;
+        levels.iter().for_each(|level| self.place().take(*level, &self.need, self.began));
+        for level in levels {
             let pass = self.place().slot(level).map(|slot| slot.pass_from(began));
             self.passes[level as usize] = pass.unwrap_or_default();
         }
@@ -294,41 +316,5 @@ impl fmt::Debug for Lease {
             .field("probe", &self.is_probe())
             .field("began", began)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl Penalty ===
-
-impl Penalty {
-    /// Takes the bench back, unless something has happened to the key since.
-    pub fn undo(self) {
-        self.undo_at(Timestamp::now());
-    }
-
-    pub(crate) fn undo_at(self, now: Timestamp) {
-        let place = Place { set: &self.set, model: self.lane.as_deref(), key: self.key };
-        if let Some(slot) = place.slot(self.level) {
-            slot.undo(self.benched, now.as_unix_ms());
-            place.follow(self.level, now.as_unix_ms());
-            self.set.common.freed.tell();
-        }
-    }
-
-    /// How long the bench lasts; `None`: until the key is replaced or reset.
-    pub fn wait(&self) -> Option<Duration> {
-        let until = self.benched.after.until;
-        (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(self.at))
-    }
-}
-
-impl fmt::Debug for Penalty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, key, level, benched: _, at } = self;
-        f.debug_struct("Penalty")
-            .field("key", &set.keys[*key].id)
-            .field("level", level)
-            .field("wait", &self.wait())
-            .field("at", at)
-            .finish()
     }
 }

@@ -6,7 +6,8 @@
 //! time, and then by a single *probe* whose success frees it.
 //!
 //! What is remembered has a scope. A limit of one model benches the key for that model only; keys of one
-//! account are benched together, so that ten keys of one organisation cost one refusal and not ten.
+//! account are benched together, so that ten keys of one organisation cost one refusal and not ten: as
+//! declared, or as the provider's answers show.
 //!
 //! Asking takes no lock and does not depend on the number of keys: see the module sources of `lane`
 //! (which keys are worth looking at) and `slot` (whether one may be used).
@@ -33,17 +34,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod account;
+mod admit;
 mod ask;
 mod backoff;
 mod builder;
 mod exhausted;
 mod key_set;
 mod lane;
+mod learn;
 mod lease;
 mod models;
 mod observe;
 mod operate;
+mod penalty;
 mod quotas;
+mod reserve;
 mod select;
 mod slot;
 mod snapshot;
@@ -63,22 +69,24 @@ pub use self::ask::Ask;
 pub use self::backoff::{Backoff, Cooldowns};
 pub use self::builder::{BuildError, KeyPoolBuilder};
 pub use self::exhausted::Exhausted;
-pub use self::lease::{Lease, Penalty};
+pub use self::lease::Lease;
 pub use self::operate::UnknownKey;
+pub use self::penalty::Penalty;
 pub use self::select::Selection;
 pub use self::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::stamp::StampError;
 pub(crate) use self::tab::Tab;
 pub use self::tally::{Consumption, UsageSnapshot};
 
+use self::admit::{Admitted, admit};
 use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
-use self::slot::{Admission, FOREVER, Pass, State};
+use self::slot::{FOREVER, State};
 use self::suspicion::Suspicion;
 use self::wait::Freed;
 use crate::clock::Moment;
 use crate::event::{self, Event};
-use crate::limits::{Alarm, Estimate, Marks, Need};
+use crate::limits::Need;
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and what is known about them.
@@ -113,22 +121,10 @@ struct Common {
     provider: Provider,
     selection: Selection,
     cooldowns: Cooldowns,
+    learn_accounts: bool,
     /// The shares of limits that are told of, in rising order.
     warn_at: Box<[f64]>,
     freed: Freed,
-}
-
-/// What leave of all levels of a key looks like.
-type Passes = [Pass; 4];
-
-/// What a request was given when it was let in.
-#[derive(Default)]
-struct Leave {
-    passes: Passes,
-    /// Of the ledger at [`Place::home`].
-    marks: Option<Marks>,
-    /// The gravest, and whose it is.
-    alarm: Option<(Level, Alarm)>,
 }
 
 // === impl KeyPool ===
@@ -181,9 +177,7 @@ impl KeyPool {
 
         set.wake(lane.as_deref(), now.as_unix_ms());
         let take = |place: Place<'_>| ask.allows(&place.key().id).then(|| admit(place, &ask.need, now))?;
-        let taken = select::find(self.0.common.selection, &set, lane.as_deref(), |place| {
-            take(place).map(|leave| (place.key, leave))
-        });
+        let taken = select::find(self.0.common.selection, &set, lane.as_deref(), take);
         let taken = match taken {
             Some(taken) => taken,
             None => self.last_resort(&set, lane.as_deref(), ask, now)?,
@@ -199,26 +193,25 @@ impl KeyPool {
         lane: Option<&ModelLane>,
         ask: &Ask<'_>,
         now: Moment,
-    ) -> Result<(usize, Leave), Exhausted> {
+    ) -> Result<Admitted, Exhausted> {
         let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
-        let missed =
-            select::find_anywhere(set, lane, now.as_unix_ms(), |place| Some((place.key, take(place)?)));
+        let missed = select::find_anywhere(set, lane, now.as_unix_ms(), take);
         let probe = || self.0.suspicion.probe(set, lane, &untried, now.into());
-        let probe = || probe().map(|(key, passes)| (key, Leave { passes, ..Leave::default() }));
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
     }
 
     fn exhausted(&self, set: &KeySet, lane: Option<&ModelLane>, need: &Need, now: Moment) -> Exhausted {
         let (mut earliest, mut probing) = (None, false);
         for key in 0..set.keys.len() {
-            match (Place { set, model: lane, key }).outlook(need, now) {
+            match Place::new(set, lane, key).outlook(need, now) {
                 Outlook::At(until) => earliest = Some(earliest.map_or(until, |before| until.min(before))),
                 Outlook::Probing => probing = true,
                 Outlook::Never => {}
             }
         }
-        let next_probe = || Some(self.0.suspicion.next_probe(set)?.saturating_mul(US_PER_MS));
+        let within = now.as_unix_us() % US_PER_MS;
+        let next_probe = || Some(self.0.suspicion.next_probe(set)?.saturating_mul(US_PER_MS) + within);
         Exhausted::until(earliest.or_else(next_probe), probing, now)
     }
 
@@ -254,7 +247,7 @@ impl Common {
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { common, set, suspicion: _ } = &*self.0;
-        let Common { provider, selection, cooldowns: _, warn_at: _, freed: _ } = &**common;
+        let Common { provider, selection, cooldowns: _, learn_accounts: _, warn_at: _, freed: _ } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())
             .field("selection", selection)
@@ -263,67 +256,7 @@ impl fmt::Debug for KeyPool {
     }
 }
 
-/// Asks leave of all levels of a key; one that is refused gives back what it had.
-fn admit(place: Place<'_>, need: &Need, now: Moment) -> Option<Leave> {
-    let now_ms = now.as_unix_ms();
-    if place.key().is_disabled() {
-        place.follow(Level::Key, now_ms);
-        return None;
-    }
-    let mut leave = Leave::default();
-    for level in Level::ALL {
-        let Some(slot) = place.slot(level) else { continue };
-        let Admission::Granted(pass) = slot.admit(now_ms) else {
-            // Last, for the probes that are handed back show the key again.
-            hand_back(place, leave.passes, now_ms);
-            place.follow(level, now_ms);
-            return None;
-        };
-        leave.passes[level as usize] = pass;
-        if pass.probe {
-            place.follow(level, now_ms);
-        }
-    }
-    match reserve(place, need, &mut leave, now) {
-        Ok(()) => Some(leave),
-        Err(level) => {
-            hand_back(place, leave.passes, now_ms);
-            place.follow(level, now_ms);
-            None
-        }
-    }
-}
-
-/// Takes what a request needs of all ledgers of a key; or else says which has too little.
-fn reserve(place: Place<'_>, need: &Need, leave: &mut Leave, now: Moment) -> Result<(), Level> {
-    for level in Level::ALL {
-        let Some(ledger) = place.ledger(level) else { continue };
-        let Ok(granted) = ledger.admit(need, &place.set.common.warn_at, now) else {
-            let taken = Level::ALL.into_iter().take_while(|before| *before != level);
-            taken.for_each(|before| place.give_back(before, need, now));
-            return Err(level);
-        };
-        if level == place.home() {
-            leave.marks = Some(granted.marks);
-        }
-        let graver = |alarm: &Alarm| leave.alarm.is_none_or(|(_, known)| known.share < alarm.share);
-        leave.alarm = granted.alarm.filter(graver).map(|alarm| (level, alarm)).or(leave.alarm);
-    }
-    Ok(())
-}
-
 const US_PER_MS: u64 = 1_000;
-
-/// Gives back the probes among the passes.
-fn hand_back(place: Place<'_>, passes: Passes, now: u64) {
-    for level in Level::ALL {
-        let pass = passes[level as usize];
-        if let Some(slot) = place.slot(level).filter(|_| pass.probe) {
-            slot.hand_back(pass);
-            place.follow(level, now);
-        }
-    }
-}
 
 impl Place<'_> {
     fn outlook(self, need: &Need, now: Moment) -> Outlook {
@@ -335,38 +268,14 @@ impl Place<'_> {
         if states.iter().any(|state| state.probing && !waits(state)) {
             return Outlook::Probing;
         }
-        let benched = states.iter().map(|state| state.until.saturating_mul(US_PER_MS)).max();
-        let mut latest = benched.unwrap_or(0).max(now.as_unix_us());
+        // Benches began in whole milliseconds and are told so.
+        let within = now.as_unix_us() % US_PER_MS;
+        let ends = |state: &State| state.until.saturating_mul(US_PER_MS).saturating_add(within);
+        let mut latest = states.iter().map(ends).fold(now.as_unix_us(), u64::max);
         for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
             let Some(opens) = ledger.opens_at(need, now) else { return Outlook::Probing };
             latest = latest.max(opens);
         }
         Outlook::At(latest)
-    }
-
-    /// Where what answers say of limits is booked.
-    fn home(self) -> Level {
-        if self.model.is_some() { Level::AccountModel } else { Level::Account }
-    }
-
-    /// Takes what a request that is under way needs of the limits of its model, though it was not asked for.
-    fn take_of_model(self, need: &Need, taken_at: Moment) {
-        for ledger in Level::OF_MODEL.into_iter().filter_map(|level| self.ledger(level)) {
-            ledger.take(need, taken_at);
-        }
-    }
-
-    /// The request took no tokens.
-    fn refund_tokens(self, need: &Need, taken_at: Moment) {
-        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
-            ledger.correct(need.tokens(), Estimate::NONE, taken_at, taken_at);
-        }
-    }
-
-    fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
-        if let Some(ledger) = self.ledger(level) {
-            ledger.give_back(need, taken_at);
-            self.follow(level, taken_at.as_unix_ms());
-        }
     }
 }

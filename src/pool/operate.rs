@@ -4,6 +4,7 @@ use super::KeyPool;
 use super::key_set::{KeySet, Level, Place};
 use crate::clock::Timestamp;
 use crate::key::KeyId;
+use crate::limits::Ledger;
 
 /// No key of the pool has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,8 +12,9 @@ use crate::key::KeyId;
 pub struct UnknownKey(KeyId);
 
 impl KeyPool {
-    /// Frees a key, its account, and both for every model, whatever they were benched for. Reports of
-    /// attempts that began before are void. A key that is [disabled](Self::disable) stays so.
+    /// Frees a key, its account, and both for every model, whatever they were benched for, and forgets what
+    /// answers said of their limits; what was counted of declared ones stands. Reports of attempts that began
+    /// before are void. A key that is [disabled](Self::disable) stays so.
     ///
     /// # Errors
     ///
@@ -53,7 +55,7 @@ impl KeyPool {
     fn set_disabled(&self, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         let now = Timestamp::now().as_unix_ms();
-        let place = Place { set: &set, model: None, key: find(&set, key)? };
+        let place = Place::new(&set, None, find(&set, key)?);
         place.key().set_disabled(disabled, now);
         place.follow(Level::Key, now);
         self.0.common.freed.tell();
@@ -68,10 +70,11 @@ fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
 fn reset(set: &KeySet, key: usize, now: u64) {
     let models = set.models.all();
     let lanes = std::iter::once(None).chain(models.iter().map(|lane| Some(&**lane)));
-    for place in lanes.map(|model| Place { set, model, key }) {
+    for place in lanes.map(|model| Place::new(set, model, key)) {
         for level in Level::ALL {
             if let Some(slot) = place.slot(level) {
                 slot.reset(now);
+                place.ledger(level).into_iter().for_each(Ledger::forget);
                 place.follow(level, now);
             }
         }

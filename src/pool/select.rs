@@ -75,7 +75,7 @@ pub(super) fn find<T>(
             while open != 0 {
                 let key = word * WORD + open.trailing_zeros() as usize;
                 open &= open - 1;
-                if let Some(taken) = take(Place { set, model, key }) {
+                if let Some(taken) = take(Place::new(set, model, key)) {
                     rank.go_on_behind(key, &start);
                     return Some(taken);
                 }
@@ -92,7 +92,7 @@ pub(super) fn find_anywhere<T>(
     now: u64,
     take: impl FnMut(Place<'_>) -> Option<T>,
 ) -> Option<T> {
-    let places = (0..set.keys.len()).map(|key| Place { set, model, key });
+    let places = (0..set.keys.len()).map(|key| Place::new(set, model, key));
     places.filter(|place| place.is_open(now)).find_map(take)
 }
 

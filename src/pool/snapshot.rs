@@ -30,8 +30,12 @@ pub struct PoolSnapshot {
 pub struct KeySnapshot {
     /// The key's name.
     pub id: KeyId,
-    /// The account, if one was declared.
+    /// The account, if one was declared for it or for a key that it shares one with.
     pub account: Option<AccountId>,
+    /// A number that keys have in common if they share an account.
+    pub account_number: usize,
+    /// Whether answers showed that it shares this account; else it was declared, or is the key's own.
+    pub account_learned: bool,
     /// Primary or backup.
     pub tier: Tier,
     /// What is true of the key whatever the model, its account's state included.
@@ -108,7 +112,7 @@ fn key_snapshot(
     key: usize,
     now: Timestamp,
 ) -> KeySnapshot {
-    let place = Place { set, model: None, key };
+    let place = Place::new(set, None, key);
     let entry = place.key();
     let counts = entry.stats.counts();
     let found = match timestamp(entry.disabled_since()) {
@@ -116,7 +120,7 @@ fn key_snapshot(
         since => Found { state: KeyState::Disabled, since, until: None },
     };
     let models = lanes.iter().filter_map(|lane| {
-        let place = Place { set, model: Some(lane), key };
+        let place = Place::new(set, Some(lane), key);
         let found = self::found(place, Level::OF_MODEL, now);
         let Found { state, since, until } = found;
         (state != KeyState::Available).then(|| ModelSnapshot {
@@ -128,7 +132,9 @@ fn key_snapshot(
     });
     KeySnapshot {
         id: entry.id.clone(),
-        account: set.accounts[entry.account].id.clone(),
+        account: set.accounts[place.account].id.clone(),
+        account_number: place.account,
+        account_learned: place.account != entry.account.home(),
         tier: entry.tier,
         state: found.state,
         since: found.since,

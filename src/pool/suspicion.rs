@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::Passes;
+use super::admit::{Admitted, Passes};
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::slot::{Cause, Pass};
@@ -30,7 +30,7 @@ impl Suspicion {
         model: Option<&ModelLane>,
         eligible: impl Fn(&Place<'_>) -> bool,
         now: Timestamp,
-    ) -> Option<(usize, Passes)> {
+    ) -> Option<Admitted> {
         let seen = self.next_probe.load(Ordering::Acquire);
         if self.next_probe(set)? > now.as_unix_ms() {
             return None;
@@ -39,9 +39,9 @@ impl Suspicion {
         self.next_probe.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire).ok()?;
         let first = fastrand::usize(..set.keys.len());
         let keys = (first..set.keys.len()).chain(0..first);
-        keys.map(|key| Place { set, model, key })
+        keys.map(|key| Place::new(set, model, key))
             .filter(|place| !place.key().is_disabled() && eligible(place))
-            .find_map(|place| Some((place.key, admit_invalid(place)?)))
+            .find_map(admit_invalid)
     }
 
     /// When the next probe is due, in milliseconds since the Unix epoch, if there is reason to suspect.
@@ -54,7 +54,7 @@ impl Suspicion {
     /// A probe got through: whoever was refused in that burst is probed next.
     pub(super) fn lift(set: &KeySet, now: u64) {
         for key in 0..set.keys.len() {
-            let place = Place { set, model: None, key };
+            let place = Place::new(set, None, key);
             if let Some(level) = invalid_at(place) {
                 place.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
                 place.follow(level, now);
@@ -67,7 +67,7 @@ impl Suspicion {
 fn burst(set: &KeySet) -> Option<(u64, u64)> {
     let mut span = None;
     for (key, _) in set.keys.iter().enumerate().filter(|(_, key)| !key.is_disabled()) {
-        let place = Place { set, model: None, key };
+        let place = Place::new(set, None, key);
         let since = place.slot(invalid_at(place)?)?.since();
         let (earliest, latest) = span.unwrap_or((since, since));
         span = Some((since.min(earliest), since.max(latest)));
@@ -80,7 +80,7 @@ fn invalid_at(place: Place<'_>) -> Option<Level> {
     Level::OF_KEY.into_iter().find(invalid)
 }
 
-fn admit_invalid(place: Place<'_>) -> Option<Passes> {
+fn admit_invalid(place: Place<'_>) -> Option<Admitted> {
     let level = invalid_at(place)?;
     let pass: Pass = place.slot(level)?.admit_early()?;
     let mut passes = Passes::default();
@@ -88,5 +88,5 @@ fn admit_invalid(place: Place<'_>) -> Option<Passes> {
         passes[other as usize].epoch = place.state(other).epoch;
     }
     passes[level as usize] = pass;
-    Some(passes)
+    Some(Admitted::new(place, passes))
 }

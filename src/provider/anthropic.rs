@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::dialect::{COMMON, Dialect, Preset};
 use super::{AuthScheme, ModelPath, X_API_KEY};
 use crate::classify::answer::{Answer, Reset};
@@ -25,7 +27,13 @@ pub(super) static PRESET: Preset = Preset {
     dialect: &DIALECT,
 };
 
-static DIALECT: Dialect = Dialect { rules: RULES, judge, exact_resets: false, ..COMMON };
+static DIALECT: Dialect = Dialect { rules: RULES, judge, exact_resets: false, account: &ACCOUNT, ..COMMON };
+
+/// A workspace may have limits of its own below the organisation's. Where it has none, two workspaces are
+/// taken for two accounts that are often limited together, which is the smaller mistake: a limit of the one
+/// must not keep the keys of the other out.
+static ACCOUNT: [HeaderName; 2] =
+    [HeaderName::from_static("anthropic-organization-id"), HeaderName::from_static("anthropic-workspace-id")];
 
 const RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[400, 402, 403, 429]).says(&[

@@ -1,5 +1,7 @@
 //! How the answers of one provider are read: its table of rules and what else is peculiar to it.
 
+use http::HeaderName;
+
 use super::limits::{Limit, Windows};
 use super::{AuthScheme, ModelPath};
 use crate::classify::Verdict;
@@ -35,6 +37,9 @@ pub(super) struct Dialect {
     pub(super) bearer_below: Option<&'static str>,
     /// Daily quotas start anew at Pacific midnight, and not at that of universal time.
     pub(super) pacific_days: bool,
+    /// The headers of an answer that name the account whose limits it counts for: first the organisation,
+    /// then what narrows it down.
+    pub(super) account: &'static [HeaderName],
 }
 
 /// What is true of everybody, and nothing else.
@@ -46,6 +51,7 @@ pub(super) const COMMON: Dialect = Dialect {
     errors_in_ok_bodies: false,
     bearer_below: None,
     pacific_days: false,
+    account: &[],
 };
 
 /// A row that has only rules to add.

@@ -16,6 +16,7 @@ mod classifier;
 mod compatible;
 mod dialect;
 mod gemini;
+mod identity;
 mod limits;
 mod model;
 mod openai;
@@ -33,6 +34,7 @@ pub use self::auth::{
 pub use self::builder::ProviderBuilder;
 pub use self::classifier::ProviderClassifier;
 use self::dialect::Dialect;
+pub(crate) use self::identity::AccountFingerprint;
 pub use self::limits::{Dimension, Limit, Window};
 pub use self::model::{ModelId, ModelPath};
 pub(crate) use self::model::{decoded, form_value};
@@ -210,6 +212,11 @@ impl Provider {
     /// The tokens that an answer says it took; `body` is a whole answer that is no event stream.
     pub fn usage(&self, headers: &HeaderMap, body: &[u8]) -> Option<Usage> {
         Usage::from_answer(body).or_else(|| Usage::from_headers(headers))
+    }
+
+    /// The account that an answer was counted for, where this provider says so.
+    pub(crate) fn account_in(&self, headers: &HeaderMap) -> Option<AccountFingerprint> {
+        AccountFingerprint::find(self.0.dialect.account, headers)
     }
 
     fn from_preset(preset: &dialect::Preset) -> Self {

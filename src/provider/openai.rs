@@ -7,6 +7,8 @@
 //! (<https://platform.openai.com/docs/guides/rate-limits>,
 //! <https://platform.openai.com/docs/guides/error-codes>).
 
+use http::HeaderName;
+
 use super::dialect::{COMMON, Dialect, Preset};
 use super::limits::Windows;
 use super::{AuthScheme, ModelPath};
@@ -27,8 +29,13 @@ static DIALECT: Dialect = Dialect {
     rules: RULES,
     windows: Windows { even: true, ..Windows::MINUTE },
     exact_resets: false,
+    account: &ACCOUNT,
     ..COMMON
 };
+
+/// A project may have limits of its own below the organisation's.
+static ACCOUNT: [HeaderName; 2] =
+    [HeaderName::from_static("openai-organization"), HeaderName::from_static("openai-project")];
 
 const RULES: &[Rule] = &[
     // The organisation or project may not do this; another one may.

@@ -1,0 +1,106 @@
+//! What requests take of the limits that stand between them and a key.
+
+use super::key_set::{Level, Place};
+use super::lane::Bar;
+use crate::clock::Moment;
+use crate::limits::{Alarm, Estimate, Ledger, Marks, Need};
+
+/// What a request was given of the limits.
+#[derive(Debug, Default)]
+pub(super) struct Reserved {
+    /// Of the ledger at [home](Place::home), if it was there.
+    pub(super) marks: Option<Marks>,
+    /// The gravest, and whose it is.
+    pub(super) alarm: Option<(Level, Alarm)>,
+}
+
+impl<'a> Place<'a> {
+    /// Takes what a request needs of all ledgers, or of none: then says which has too little.
+    pub(super) fn reserve(self, need: &Need, now: Moment) -> Result<Reserved, Level> {
+        let mut reserved = Reserved::default();
+        for level in Level::ALL {
+            let Some(ledger) = self.ledger(level) else { continue };
+            let Ok(granted) = ledger.admit(need, &self.set.common.warn_at, now) else {
+                let taken = Level::ALL.into_iter().take_while(|before| *before != level);
+                taken.for_each(|before| self.give_back(before, need, now));
+                return Err(level);
+            };
+            if level == self.home() {
+                reserved.marks = Some(granted.marks);
+            }
+            let graver = |alarm: &Alarm| reserved.alarm.is_none_or(|(_, known)| known.share < alarm.share);
+            let news = granted.alarm.filter(graver).map(|alarm| (level, alarm));
+            reserved.alarm = news.or(reserved.alarm);
+        }
+        Ok(reserved)
+    }
+
+    /// Takes what a request that is under way needs of a level that it was not admitted by.
+    pub(super) fn take(self, level: Level, need: &Need, taken_at: Moment) {
+        if let Some(ledger) = self.ledger(level) {
+            ledger.take(need, taken_at);
+        }
+    }
+
+    /// A request was never sent, or is not of this level any more.
+    pub(super) fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
+        if let Some(ledger) = self.ledger(level) {
+            ledger.give_back(need, taken_at);
+            self.follow(level, taken_at.as_unix_ms());
+        }
+    }
+
+    /// The request took other tokens than was thought.
+    pub(super) fn correct(self, thought: Estimate, counted: Estimate, taken_at: Moment, now: Moment) {
+        if thought == counted {
+            return;
+        }
+        for level in Level::ALL {
+            if let Some(ledger) = self.ledger(level) {
+                ledger.correct(thought, counted, taken_at, now);
+                self.follow(level, now.as_unix_ms());
+            }
+        }
+        self.set.common.freed.tell();
+    }
+
+    /// A request that began then is over.
+    pub(super) fn leave(self, began: Moment) {
+        let mut freed = false;
+        for level in Level::ALL {
+            if self.ledger(level).is_some_and(|ledger| ledger.leave(began)) {
+                self.follow(level, began.as_unix_ms());
+                freed = true;
+            }
+        }
+        if freed {
+            self.set.common.freed.tell();
+        }
+    }
+
+    /// Where what answers say of limits is booked.
+    pub(super) fn home(self) -> Level {
+        if self.model.is_some() { Level::AccountModel } else { Level::Account }
+    }
+
+    /// The ledger at home, made if need be.
+    pub(super) fn learning(self) -> &'a Ledger {
+        let ledgers = match self.model {
+            Some(model) => &model.account_ledgers[self.account],
+            None => &self.set.accounts[self.account].ledger,
+        };
+        ledgers.get_or_init(Box::default)
+    }
+
+    /// What of the limits closes a level to every request.
+    pub(super) fn limit(self, level: Level) -> Bar {
+        let Some(ledger) = self.ledger(level) else { return Bar::Open };
+        let now = Moment::now();
+        match ledger.opens_at(&Need::LEAST, now) {
+            Some(at) if at <= now.as_unix_us() => Bar::Open,
+            // Rounded down: whoever comes in that millisecond looks again.
+            Some(at) => Bar::Until(at / 1_000),
+            None => Bar::Shut,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Whose account an answer was counted for.
+//!
+//! Some providers name it in a header of every answer. What matters is only whether two answers name the
+//! same one, so a fingerprint is kept and not the name. A provider that counts limits within a part of an
+//! organisation (a project, a workspace) names that too, but not in every answer: the first header says
+//! *which* account, the others narrow it down, and an answer without them contradicts nobody.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::num::NonZeroU64;
+
+use http::{HeaderMap, HeaderName};
+
+/// Which account an answer was counted for: the hash of what names it. Means something within one process
+/// and for one provider.
+///
+/// The upper half is the organisation's; the lowest bit says whether the part of it is known too, whose
+/// hash then fills the lower half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AccountFingerprint(NonZeroU64);
+
+const PART: u64 = 1;
+const ORGANISATION: u64 = !0 << 32;
+
+// === impl AccountFingerprint ===
+
+impl AccountFingerprint {
+    /// Of the values of these headers; `None` without the first.
+    pub(super) fn find(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
+        let (organisation, parts) = names.split_first()?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(headers.get(organisation)?.as_bytes());
+        let organisation = hasher.finish();
+        let mut narrowed = false;
+        for (number, part) in parts.iter().enumerate() {
+            if let Some(value) = headers.get(part) {
+                hasher.write_usize(number);
+                hasher.write(value.as_bytes());
+                narrowed = true;
+            }
+        }
+        let whole = if narrowed {
+            (organisation & ORGANISATION) | (hasher.finish() & !ORGANISATION) | PART
+        } else {
+            organisation & !PART
+        };
+        NonZeroU64::new(whole).map(Self)
+    }
+
+    pub(crate) const fn as_u64(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Whether an account that is known by `known` may be this one, about which nothing more is said here.
+    pub(crate) const fn agrees_with(self, known: u64) -> bool {
+        let shown = self.0.get();
+        shown == known || (shown & PART == 0 && known & PART == PART && (shown ^ known) & ORGANISATION == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const NAMES: [HeaderName; 2] = [HeaderName::from_static("x-org"), HeaderName::from_static("x-project")];
+
+    fn found(org: Option<&'static str>, project: Option<&'static str>) -> Option<AccountFingerprint> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in NAMES.iter().zip([org, project]) {
+            if let Some(value) = value {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
+        AccountFingerprint::find(&NAMES, &headers)
+    }
+
+    #[test]
+    fn organisation_and_project_name_an_account_together() {
+        let whole = found(Some("acme"), Some("p1")).unwrap();
+        assert_eq!(found(Some("acme"), Some("p1")), Some(whole));
+        assert_ne!(found(Some("acme"), Some("p2")), Some(whole));
+        assert_ne!(found(Some("other"), Some("p1")), Some(whole));
+        assert_eq!(found(None, Some("p1")), None);
+        assert_eq!(AccountFingerprint::find(&[], &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn an_answer_that_says_less_contradicts_nobody() {
+        let (whole, half) = (found(Some("acme"), Some("p1")).unwrap(), found(Some("acme"), None).unwrap());
+        assert!(half.agrees_with(whole.as_u64()));
+        assert!(half.agrees_with(half.as_u64()));
+        assert!(!whole.agrees_with(half.as_u64()), "it says more");
+        assert!(!found(Some("other"), None).unwrap().agrees_with(whole.as_u64()));
+        assert!(!half.agrees_with(0));
+    }
+}

@@ -1,0 +1,235 @@
+//! Keys that share an account which nobody declared.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use tokio::time::advance;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::pool::{KeyPool, KeyState, Lease};
+use tower_key_rotation::{KeyRotationLayer, Provider};
+
+use self::support::*;
+
+/// What an answer to a key of this organisation and project carries.
+fn names(organisation: &str, project: &str) -> HeaderMap {
+    let pairs = [("openai-organization", organisation), ("openai-project", project)];
+    pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+}
+
+fn of(organisation: &str) -> HeaderMap {
+    names(organisation, "proj")
+}
+
+/// The key with this name is answered, and the answer carries these headers.
+fn answer(pool: &KeyPool, name: &str, headers: &HeaderMap) {
+    let mut lease = lease_of(pool, name, None);
+    lease.observe(headers, None);
+    lease.succeed();
+}
+
+fn account_limit() -> Fault {
+    Fault::new(Reason::RateLimited, Scope::Account).retry_after(MINUTE)
+}
+
+/// The names of all keys that are usable, each of which is leased once and dropped.
+fn usable(pool: &KeyPool) -> Vec<String> {
+    let keys = pool.snapshot().keys.len();
+    let leases: Vec<Lease> = (0..keys).map_while(|_| pool.acquire(None).ok()).collect();
+    let mut names: Vec<_> = leases.iter().map(|lease| lease.key_id().to_string()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_whose_answers_name_one_account_share_its_limits() {
+    let pool = pool(&["a", "b", "c"]);
+    answer(&pool, "a", &of("acme"));
+    answer(&pool, "b", &of("acme"));
+    answer(&pool, "c", &of("other"));
+    fail(&pool, "a", &account_limit());
+    assert_eq!(usable(&pool), ["c"]);
+    let (a, b, c) = (shown(&pool, "a"), shown(&pool, "b"), shown(&pool, "c"));
+    assert_eq!((b.state, b.account_number), (KeyState::RateLimited, a.account_number));
+    assert_ne!(c.account_number, a.account_number);
+    assert!(b.account_learned && !c.account_learned);
+    advance(MINUTE).await;
+    assert_eq!(usable(&pool), ["a", "c"], "one probe for both");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_projects_of_an_organisation_are_two_accounts() {
+    let pool = pool(&["a", "b"]);
+    answer(&pool, "a", &names("acme", "one"));
+    answer(&pool, "b", &names("acme", "two"));
+    fail(&pool, "a", &account_limit());
+    assert_eq!(usable(&pool), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_names_the_organisation_only_contradicts_no_project() {
+    let pool = pool(&["a", "b"]);
+    let mut half = of("acme");
+    half.remove("openai-project");
+    for headers in [of("acme"), half, HeaderMap::new()] {
+        answer(&pool, "a", &headers);
+        answer(&pool, "b", &headers);
+    }
+    fail(&pool, "a", &account_limit());
+    assert_eq!(usable(&pool), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_refused_at_its_first_answer_benches_the_account_it_shows() {
+    let pool = pool(&["a", "b"]);
+    answer(&pool, "a", &of("acme"));
+    let mut refused = lease_of(&pool, "b", None);
+    refused.observe(&of("acme"), None);
+    refused.fault(&account_limit(), None);
+    assert_eq!(wait(&pool), Some(MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_key_was_benched_for_before_its_account_was_known_counts_for_all() {
+    let pool = pool(&["a", "b"]);
+    let of_model = Fault::new(Reason::RateLimited, Scope::AccountModel).retry_after(5 * MINUTE);
+    lease_of(&pool, "b", None).fault(&of_model, Some(&model("m")));
+    let mut late = lease_of(&pool, "b", None);
+    fail(&pool, "b", &account_limit());
+    answer(&pool, "a", &of("acme"));
+    assert_eq!(usable(&pool), ["a"]);
+    late.observe(&of("acme"), None);
+    late.succeed();
+    assert_eq!(wait(&pool), Some(MINUTE));
+    advance(MINUTE).await;
+    lease(&pool).succeed();
+    assert_eq!(usable(&pool), ["a", "b"]);
+    assert_eq!(exhausted(&pool, Some(&model("m"))).retry_after(), Some(4 * MINUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_declared_is_never_overruled() {
+    let keys = [key("a").account("one"), key("b").account("two"), key("c")];
+    let pool = builder().keys(keys).build().unwrap();
+    ["c", "a", "b"].into_iter().for_each(|name| answer(&pool, name, &of("acme")));
+    fail(&pool, "a", &account_limit());
+    assert_eq!(usable(&pool), ["b", "c"], "split with intent, so the third keeps to itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_shows_what_a_declared_account_shows_belongs_to_it() {
+    for order in [["a", "b", "c"], ["c", "b", "a"]] {
+        let pool = builder().keys([key("a").account("org"), key("b"), key("c")]).build().unwrap();
+        order.into_iter().for_each(|name| answer(&pool, name, &of("acme")));
+        assert_eq!(shown(&pool, "c").account, shown(&pool, "a").account);
+        fail(&pool, "c", &account_limit());
+        assert_eq!(usable(&pool), [""; 0], "{order:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_shows_another_account_later_has_moved() {
+    for moved in ["a", "b", "c"] {
+        let pool = pool(&["a", "b", "c"]);
+        ["a", "b", "c"].into_iter().for_each(|name| answer(&pool, name, &of("acme")));
+        answer(&pool, moved, &of("other"));
+        let stayed: Vec<_> = ["a", "b", "c"].into_iter().filter(|name| *name != moved).collect();
+        fail(&pool, stayed[1], &account_limit());
+        assert_eq!(usable(&pool), [moved]);
+        fail(&pool, moved, &account_limit());
+        advance(MINUTE).await;
+        let probed = usable(&pool);
+        assert!(probed.len() == 2 && probed.iter().any(|name| name == moved), "{probed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_serves_many_accounts_has_none() {
+    let pool = pool(&["a", "b"]);
+    for _ in 0..10 {
+        answer(&pool, "a", &of("acme"));
+        answer(&pool, "a", &of("other"));
+    }
+    answer(&pool, "b", &of("acme"));
+    answer(&pool, "a", &of("acme"));
+    fail(&pool, "b", &account_limit());
+    assert_eq!(usable(&pool), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_answers_in_one_name_is_not_believed_if_so_told() {
+    let pool = builder().keys([key("a"), key("b")]).learn_accounts(false).build().unwrap();
+    ["a", "b"].into_iter().for_each(|name| answer(&pool, name, &of("acme")));
+    fail(&pool, "a", &account_limit());
+    assert_eq!(usable(&pool), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_keys_of_one_organisation_are_refused_once_for_one_limit() {
+    let pool =
+        KeyPool::builder(Provider::anthropic()).keys(("0123456789").chars().map(|n| key(&n.to_string())));
+    let pool = pool.build().unwrap();
+    let calls = Arc::new(Mutex::new(HashMap::<u16, usize>::new()));
+    let counted = Arc::clone(&calls);
+    let inner = service_fn(move |_: Request<ReplayBody>| {
+        let mut calls = counted.lock().unwrap();
+        let status = if calls.values().sum::<usize>() < 10 { 200 } else { 429 };
+        *calls.entry(status).or_default() += 1;
+        let answer = Response::builder().status(status).header("anthropic-organization-id", "acme");
+        let answer = answer.header("retry-after", "60").body(Full::<Bytes>::default());
+        async move { Ok::<_, Infallible>(answer.unwrap()) }
+    });
+    let service = KeyRotationLayer::new(pool).layer(inner);
+    for _ in 0..20 {
+        let request = Request::post("https://api.anthropic.com/v1/messages");
+        let body = Full::<Bytes>::from(r#"{"model":"m"}"#);
+        let _ = service.clone().oneshot(request.body(body).unwrap()).await;
+    }
+    assert_eq!(*calls.lock().unwrap(), HashMap::from([(200, 10), (429, 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_key_is_lost_however_accounts_are_learned() {
+    const KEYS: usize = 70;
+    let labels: Vec<_> = (0..KEYS).map(|n| n.to_string()).collect();
+    let models = ["m", "n"].map(model);
+    for seed in 0..30 {
+        fastrand::seed(seed);
+        let pool = pool(&labels.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut held = Vec::new();
+        for _ in 0..600 {
+            let model = models.get(fastrand::usize(..3));
+            held.extend(pool.acquire(model).ok());
+            if held.is_empty() || fastrand::bool() {
+                advance(SECOND / 4).await;
+                continue;
+            }
+            let mut lease: Lease = held.swap_remove(fastrand::usize(..held.len()));
+            lease.observe(&of(&fastrand::u8(..6).to_string()), None);
+            let scope = [Scope::Key, Scope::Account, Scope::AccountModel][fastrand::usize(..3)];
+            match fastrand::u8(..3) {
+                0 => lease.succeed(),
+                1 => drop(lease),
+                _ => drop(lease.fault(&Fault::new(Reason::RateLimited, scope).retry_after(SECOND), model)),
+            }
+        }
+        held.into_iter().for_each(Lease::succeed);
+        // Probes first, one for each account and model; then nothing is held back any more.
+        for model in [None, Some(&models[0]), Some(&models[1])].repeat(3) {
+            advance(2 * SECOND).await;
+            let leases: Vec<_> = std::iter::from_fn(|| pool.acquire(model).ok()).take(2 * KEYS).collect();
+            leases.into_iter().for_each(Lease::succeed);
+        }
+        assert_eq!(usable(&pool).len(), KEYS, "seed {seed}");
+    }
+}
