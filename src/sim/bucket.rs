@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::meter::Gauge;
+
 /// Absorbs what floating point loses between a wait that was stated and the refill it brings.
 const SLACK: f64 = 1e-6;
 
@@ -46,16 +48,17 @@ impl Bucket {
         self.level = (self.level - amount).max(0.0);
     }
 
-    pub(super) fn remaining(&self) -> u64 {
-        (self.level + SLACK) as u64
+    pub(super) fn fill(&mut self) {
+        self.level = self.burst;
     }
 
-    pub(super) fn burst(&self) -> u64 {
-        self.burst as u64
+    pub(super) fn level(&self) -> f64 {
+        self.level
     }
 
-    pub(super) fn until_full(&self) -> Duration {
-        self.time_for(self.burst - self.level).unwrap_or(Duration::MAX)
+    pub(super) fn gauge(&self) -> Gauge {
+        let full_in = self.time_for(self.burst - self.level).unwrap_or(Duration::MAX);
+        Gauge { limit: self.burst as u64, remaining: (self.level + SLACK) as u64, full_in }
     }
 
     fn time_for(&self, amount: f64) -> Option<Duration> {
@@ -85,6 +88,6 @@ mod tests {
         let mut bucket = Bucket::new(1, 0, Duration::from_secs(60), Instant::now());
         bucket.take(1.0);
         assert_eq!(bucket.wait_for(1.0), None);
-        assert_eq!(bucket.until_full(), Duration::MAX);
+        assert_eq!(bucket.gauge().full_in, Duration::MAX);
     }
 }

@@ -56,7 +56,7 @@ impl SimBuilder {
             event_gap: Duration::ZERO,
             words: 9,
             seed: 0,
-            pace: Pace::default(),
+            pace: Pace { days_roll: dialect == Dialect::OpenAi, ..Pace::default() },
         }
     }
 

@@ -10,6 +10,7 @@ use super::account::Account;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::log::Tally;
+use super::meter::Headroom;
 use super::script::Script;
 use super::state::{Key, Shared};
 
@@ -53,6 +54,11 @@ impl KeyHandle {
     /// Calls with this key whose body has not ended.
     pub fn in_flight(&self) -> usize {
         self.with(|key| key.in_flight).unwrap_or_default()
+    }
+
+    /// What the key's own limits would let it serve now.
+    pub fn headroom(&self, model: &str) -> Headroom {
+        self.with(|key| key.meter.headroom(model, Instant::now())).unwrap_or_default()
     }
 
     /// The key is no longer valid.
@@ -136,6 +142,11 @@ impl AccountHandle {
     /// The limits that its keys share, all full.
     pub fn set_limits(&self, limits: Limits) {
         self.with(|account| account.meter.set_limits(limits));
+    }
+
+    /// What the limits that its keys share would let them serve now.
+    pub fn headroom(&self, model: &str) -> Headroom {
+        self.with(|account| account.meter.headroom(model, Instant::now())).unwrap_or_default()
     }
 
     /// The money left, in tokens; `None` never ends, 0 refuses the next call.

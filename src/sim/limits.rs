@@ -21,6 +21,8 @@ pub struct Limits {
 pub(super) struct Pace {
     pub(super) minute: Duration,
     pub(super) day: Duration,
+    /// Whether a day's requests come back one by one, and not all at its end.
+    pub(super) days_roll: bool,
 }
 
 // === impl Limits ===
@@ -58,7 +60,8 @@ impl Limits {
         self
     }
 
-    /// At most `requests` a day; a new day starts a day after the first call, or when
+    /// At most `requests` a day. OpenAI's day rolls: what was used comes back one by one, in a day all of
+    /// it. Anybody else's starts a day after the first call; and every one of them when
     /// [`new_day`](super::Simulator::new_day) is called.
     pub const fn requests_per_day(mut self, requests: u32) -> Self {
         self.requests_per_day = Some(requests);
@@ -88,6 +91,6 @@ impl Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { minute: Duration::from_secs(60), day: Duration::from_secs(86_400) }
+        Self { minute: Duration::from_secs(60), day: Duration::from_secs(86_400), days_roll: false }
     }
 }

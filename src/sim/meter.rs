@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
+use super::day::Day;
 use super::limits::{Limits, Pace};
 use super::refusal::{Dimension, Refusal};
 
@@ -28,21 +29,25 @@ struct Lane {
     day: Option<Day>,
 }
 
-#[derive(Debug)]
-struct Day {
-    limit: u32,
-    /// Never more than `limit`.
-    used: u32,
-    ends: Instant,
-    length: Duration,
-}
-
 /// One limit as a header shows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gauge {
     pub(super) limit: u64,
     pub(super) remaining: u64,
     pub(super) full_in: Duration,
+}
+
+/// What a key or an account could serve at this moment, by its limits; `None` where it has none.
+///
+/// A part of a request is one that has begun to come back: what a bucket will allow in some time is what
+/// it holds now and what comes in by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Headroom {
+    /// Requests, by whichever limit of requests holds the fewest.
+    pub requests: Option<f64>,
+    /// Tokens of requests and answers.
+    pub tokens: Option<f64>,
 }
 
 /// What a meter says about a model; `None` where it does not count.
@@ -72,8 +77,12 @@ impl Meter {
 
     pub(super) fn new_day(&mut self) {
         for day in self.lanes.values_mut().filter_map(|lane| lane.day.as_mut()) {
-            day.used = 0;
+            day.begin_anew();
         }
+    }
+
+    pub(super) fn headroom(&mut self, model: &str, now: Instant) -> Headroom {
+        self.lane(model, now).headroom()
     }
 
     /// Whether the call fits; takes nothing.
@@ -112,12 +121,7 @@ impl Lane {
             second: limits.requests_per_second.map(|amount| requests(amount, pace.second())),
             minute: limits.requests_per_minute.map(|amount| requests(amount, pace.minute)),
             tokens: limits.tokens_per_minute.map(|amount| Bucket::new(amount, amount, pace.minute, now)),
-            day: limits.requests_per_day.map(|limit| Day {
-                limit,
-                used: 0,
-                ends: now + pace.day,
-                length: pace.day,
-            }),
+            day: limits.requests_per_day.map(|limit| Day::new(limit, pace, now)),
         }
     }
 
@@ -125,16 +129,13 @@ impl Lane {
         for bucket in [&mut self.second, &mut self.minute, &mut self.tokens].into_iter().flatten() {
             bucket.refill(now);
         }
-        if let Some(day) = self.day.as_mut().filter(|day| day.ends <= now) {
-            day.used = 0;
-            day.ends = now + day.length;
+        if let Some(day) = &mut self.day {
+            day.refill(now);
         }
     }
 
     fn check(&self, tokens: f64) -> Result<(), Refusal> {
-        if let Some(day) = self.day.as_ref().filter(|day| day.used >= day.limit) {
-            return Err(day.refusal());
-        }
+        self.day.as_ref().map_or(Ok(()), Day::check)?;
         for bucket in [&self.second, &self.minute].into_iter().flatten() {
             refuse_unless_zero(Dimension::Requests, bucket.wait_for(1.0))?;
         }
@@ -153,8 +154,14 @@ impl Lane {
             bucket.take(tokens);
         }
         if let Some(day) = &mut self.day {
-            day.used = day.limit.min(day.used.saturating_add(1));
+            day.charge();
         }
+    }
+
+    fn headroom(&self) -> Headroom {
+        let requests = [&self.second, &self.minute].into_iter().flatten().map(Bucket::level);
+        let requests = requests.chain(self.day.as_ref().map(Day::left)).reduce(f64::min);
+        Headroom { requests, tokens: self.tokens.as_ref().map(Bucket::level) }
     }
 
     fn standing(&self, now: Instant) -> Standing {
@@ -168,25 +175,6 @@ fn refuse_unless_zero(dimension: Dimension, wait: Option<Duration>) -> Result<()
     match wait {
         Some(Duration::ZERO) => Ok(()),
         retry_after => Err(Refusal::RateLimited { dimension, retry_after }),
-    }
-}
-
-impl Bucket {
-    fn gauge(&self) -> Gauge {
-        Gauge { limit: self.burst(), remaining: self.remaining(), full_in: self.until_full() }
-    }
-}
-
-// === impl Day ===
-
-impl Day {
-    fn refusal(&self) -> Refusal {
-        Refusal::RateLimited { dimension: Dimension::Day, retry_after: None }
-    }
-
-    fn gauge(&self, now: Instant) -> Gauge {
-        let full_in = self.ends.saturating_duration_since(now);
-        Gauge { limit: u64::from(self.limit), remaining: u64::from(self.limit - self.used), full_in }
     }
 }
 

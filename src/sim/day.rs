@@ -1,0 +1,91 @@
+//! A day's requests.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bucket::Bucket;
+use super::limits::Pace;
+use super::meter::Gauge;
+use super::refusal::{Dimension, Refusal};
+
+/// What is left of a day's requests.
+#[derive(Debug)]
+pub(super) enum Day {
+    /// OpenAI's: a bucket that a day refills, one request at a time (8.64 s of a day of 10,000).
+    Rolling(Bucket),
+    /// Everybody else's: all come back when the day ends, and until then no wait is stated.
+    Fixed {
+        limit: u32,
+        /// Never more than `limit`.
+        used: u32,
+        ends: Instant,
+        length: Duration,
+    },
+}
+
+// === impl Day ===
+
+impl Day {
+    pub(super) fn new(limit: u32, pace: Pace, now: Instant) -> Self {
+        if pace.days_roll {
+            return Self::Rolling(Bucket::new(limit, limit, pace.day, now));
+        }
+        Self::Fixed { limit, used: 0, ends: now + pace.day, length: pace.day }
+    }
+
+    pub(super) fn refill(&mut self, now: Instant) {
+        match self {
+            Self::Rolling(bucket) => bucket.refill(now),
+            Self::Fixed { used, ends, length, .. } if *ends <= now => {
+                *used = 0;
+                *ends = now + *length;
+            }
+            Self::Fixed { .. } => {}
+        }
+    }
+
+    /// Gives everything back at once.
+    pub(super) fn begin_anew(&mut self) {
+        match self {
+            Self::Rolling(bucket) => bucket.fill(),
+            Self::Fixed { used, .. } => *used = 0,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let retry_after = match self {
+            Self::Rolling(bucket) => bucket.wait_for(1.0),
+            Self::Fixed { limit, used, .. } => (used < limit).then_some(Duration::ZERO),
+        };
+        match retry_after {
+            Some(Duration::ZERO) => Ok(()),
+            retry_after => Err(Refusal::RateLimited { dimension: Dimension::Day, retry_after }),
+        }
+    }
+
+    pub(super) fn charge(&mut self) {
+        match self {
+            Self::Rolling(bucket) => bucket.take(1.0),
+            Self::Fixed { limit, used, .. } => *used = (*limit).min(used.saturating_add(1)),
+        }
+    }
+
+    pub(super) fn left(&self) -> f64 {
+        match self {
+            Self::Rolling(bucket) => bucket.level(),
+            Self::Fixed { limit, used, .. } => f64::from(limit - used),
+        }
+    }
+
+    pub(super) fn gauge(&self, now: Instant) -> Gauge {
+        match self {
+            Self::Rolling(bucket) => bucket.gauge(),
+            Self::Fixed { limit, used, ends, .. } => Gauge {
+                limit: u64::from(*limit),
+                remaining: u64::from(limit - used),
+                full_in: ends.saturating_duration_since(now),
+            },
+        }
+    }
+}
