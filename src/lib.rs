@@ -73,6 +73,7 @@ mod event;
 pub mod fallback;
 mod future;
 pub mod guard;
+mod head;
 mod inspect;
 pub mod key;
 pub mod limits;

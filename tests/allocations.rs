@@ -1,6 +1,6 @@
 //! What the layer costs a request: counted, not timed.
 //!
-//! The request is kept for another attempt, so its header map is copied; a header value that owns its
+//! The request is kept for another attempt, so its headers are; a header value that owns its
 //! buffer alone, like the one here, costs one allocation when it is first shared.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]

@@ -38,9 +38,8 @@ fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
         ("x-ratelimit-remaining-requests", remaining),
         ("x-ratelimit-reset-requests", "1ms"),
     ];
-    let headers = headers.map(|(name, value)| {
-        (HeaderName::from_static(name), HeaderValue::from_static(value))
-    });
+    let headers =
+        headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     lease.observe(&HeaderMap::from_iter(headers), model);
     let scopes = [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel, Scope::Provider];
     let scope = scopes[fastrand::usize(..scopes.len())];

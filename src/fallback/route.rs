@@ -187,11 +187,10 @@ impl Route {
     /// the extensions.
     pub(crate) async fn apply(
         &self,
-        parts: &Parts,
+        mut parts: Parts,
         body: &ReplayBody,
         model: Option<&ModelId>,
     ) -> Result<Request<ReplayBody>, Unroutable> {
-        let mut parts = parts.clone();
         let body = self.names.apply(&mut parts, body, model).await?;
         if let Some(base) = &self.base {
             base.redirect(&mut parts.uri, &mut parts.headers, &self.prefix)?;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
@@ -17,6 +16,7 @@ use super::pin::Pin;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Fault, Reason};
 use crate::error::{Error, GaveUp};
+use crate::head::Head;
 use crate::provider::ModelId;
 use crate::rotate::budget::Ticket;
 use crate::rotate::{Deadline, Served};
@@ -24,7 +24,7 @@ use crate::rotate::{Deadline, Served};
 /// A request's way down the chain.
 pub(super) struct Trip<'a, B> {
     chain: &'a Chain<B>,
-    parts: Parts,
+    head: Head,
     body: ReplayBody,
     deadline: Option<Instant>,
     pub(super) ticket: Ticket,
@@ -65,7 +65,7 @@ impl<'a, B> Trip<'a, B> {
             ahead: Ahead::of(chain, parts.extensions.get()),
             behind: Vec::new(),
             retried: false,
-            parts,
+            head: Head::new(parts),
         }
     }
 
@@ -94,15 +94,16 @@ impl<'a, B> Trip<'a, B> {
 
     /// The request as the link is to get it.
     pub(super) async fn request_to(
-        &self,
+        &mut self,
         link: &Link,
         step: Step,
     ) -> Result<Request<ReplayBody>, Unroutable> {
         if !self.body.is_replayable() {
             return Err(Unroutable::NotReplayable);
         }
-        let model = self.parts.extensions.get::<ModelId>();
-        let mut request = link.route.apply(&self.parts, &self.body, model).await?;
+        let parts = self.head.make();
+        let model = self.head.extensions().get::<ModelId>();
+        let mut request = link.route.apply(parts, &self.body, model).await?;
         self.ticket.hand_to_next(step.may_wait);
         request.extensions_mut().insert(self.ticket.clone());
         if let Some(deadline) = self.deadline {
@@ -136,7 +137,7 @@ impl<'a, B> Trip<'a, B> {
             return Err(Error::Body(error));
         }
         let may_have_run = failed.fault().is_some_and(Fault::is_ambiguous);
-        let stop = may_have_run && !self.chain.settings.resend_ambiguous && !self.is_idempotent();
+        let stop = may_have_run && !self.chain.settings.resend_ambiguous && !self.head.is_idempotent();
         self.book(&self.chain.links[link], failed);
         if stop { Err(self.take_failed(false)) } else { Ok(()) }
     }
@@ -211,11 +212,6 @@ impl<'a, B> Trip<'a, B> {
         let at_keys = failed.because != LeftBecause::BreakerOpen;
         let step = Step { link, after: if at_keys { Duration::ZERO } else { wait }, may_wait: at_keys };
         (wait < left).then_some(step)
-    }
-
-    fn is_idempotent(&self) -> bool {
-        let safe = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-        safe || self.parts.headers.contains_key("idempotency-key")
     }
 }
 

@@ -48,7 +48,10 @@ enum Fill {
     },
     Period(Box<Period>),
     /// Taken and given back.
-    Places { size: u32, used: u32 },
+    Places {
+        size: u32,
+        used: u32,
+    },
 }
 
 /// Starts anew at a time.
@@ -115,7 +118,13 @@ impl Default for Need {
 
 impl Gauge {
     /// Full, or as full as `full_at` says.
-    pub(super) fn bucket(counted: Counted, window: Window, size: u64, us_per_unit: f64, source: Source) -> Self {
+    pub(super) fn bucket(
+        counted: Counted,
+        window: Window,
+        size: u64,
+        us_per_unit: f64,
+        source: Source,
+    ) -> Self {
         let fill = Fill::Bucket { size: narrow(size).max(1), us_per_unit, full_at: 0 };
         Self::new(fill, counted, window, source)
     }

@@ -42,14 +42,19 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const ROUNDING_US: f64 = 1e6;
 
 /// Applies what an answer says to the learned gauges, which come behind the `declared` ones.
-pub(super) fn learn(gauges: &mut Vec<Gauge>, declared: usize, marks: Option<&Marks>, observed: &Observed<'_>) {
+pub(super) fn learn(
+    gauges: &mut Vec<Gauge>,
+    declared: usize,
+    marks: Option<&Marks>,
+    observed: &Observed<'_>,
+) {
     for limit in observed.limits {
         let Some(counted) = counted(limit.dimension) else { continue };
         let Some(remaining) = limit.remaining else { continue };
         let window = limit.window.unwrap_or(Window::from_secs(0));
-        let known = gauges[declared..]
-            .iter()
-            .position(|gauge| gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window);
+        let known = gauges[declared..].iter().position(|gauge| {
+            gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window
+        });
         let index = match known {
             Some(index) => index,
             None if gauges.len() - declared == MAX_LEARNED => continue,

@@ -52,7 +52,10 @@ pub(crate) struct Refused {
 
 impl Ledger {
     /// With the gauges of declared limits; `midnight` is the provider's.
-    pub(crate) fn declared<'a>(quotas: impl IntoIterator<Item = &'a Quota>, midnight: &Arc<Zone>) -> Option<Self> {
+    pub(crate) fn declared<'a>(
+        quotas: impl IntoIterator<Item = &'a Quota>,
+        midnight: &Arc<Zone>,
+    ) -> Option<Self> {
         let all: Vec<_> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
         (!all.is_empty()).then(|| Self(Mutex::new(Gauges { declared: all.len(), all })))
     }
@@ -110,7 +113,8 @@ impl Ledger {
     /// A request is over; says whether that frees a place.
     pub(crate) fn leave(&self, taken_at: Moment) -> bool {
         let gauges = &mut *self.lock();
-        let mut places = gauges.all.iter_mut().filter(|gauge| gauge.counted == Counted::Concurrent).peekable();
+        let mut places =
+            gauges.all.iter_mut().filter(|gauge| gauge.counted == Counted::Concurrent).peekable();
         let frees = places.peek().is_some();
         places.for_each(|gauge| gauge.give_back(1, taken_at));
         frees

@@ -42,6 +42,6 @@ pub(crate) use self::gauge::Need;
 pub(crate) use self::learn::{Observed, Seen};
 pub(crate) use self::ledger::{Ledger, Marks};
 pub use self::quota::{Allowance, ModelPattern, Quota};
-pub use self::reading::{Counted, Reading, Source};
 pub(crate) use self::reading::Alarm;
+pub use self::reading::{Counted, Reading, Source};
 pub use self::zone::{InvalidZone, Zone};

@@ -196,7 +196,8 @@ impl ModelPattern {
             rest = &rest[at + last.len()..];
             last = part;
         }
-        rest.len() >= last.len() && rest.as_bytes()[rest.len() - last.len()..].eq_ignore_ascii_case(last.as_bytes())
+        rest.len() >= last.len()
+            && rest.as_bytes()[rest.len() - last.len()..].eq_ignore_ascii_case(last.as_bytes())
     }
 }
 

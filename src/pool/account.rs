@@ -5,8 +5,8 @@
 //! where they do (see `learn`). Who stands between a key and a request is always told by one number, read
 //! once for each question.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 

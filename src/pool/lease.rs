@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Uri};
 
-use super::{StampError, Tab};
 use super::admit::{Admitted, Passes, hand_back};
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
@@ -14,6 +13,7 @@ use super::penalty::Penalty;
 use super::reserve::Reserved;
 use super::slot::{Cause, FOREVER, Pass, State};
 use super::suspicion::Suspicion;
+use super::{StampError, Tab};
 use crate::classify::{Fault, Reason, Scope};
 use crate::clock::{Moment, Timestamp};
 use crate::event::Event;
@@ -278,7 +278,12 @@ impl Lease {
 
     fn warn(&self, level: Level, alarm: &Alarm) {
         let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
-        self.set.common.emit(&Event::QuotaWarning { key: self.key_id(), account: self.account(), model, alarm });
+        self.set.common.emit(&Event::QuotaWarning {
+            key: self.key_id(),
+            account: self.account(),
+            model,
+            alarm,
+        });
     }
 
     fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {

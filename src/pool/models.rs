@@ -61,7 +61,12 @@ impl ModelLanes {
     }
 
     /// The lane of a model of which something is known now, made if need be.
-    pub(super) fn touch(&self, model: &ModelId, now: u64, make: impl FnOnce() -> ModelLane) -> Arc<ModelLane> {
+    pub(super) fn touch(
+        &self,
+        model: &ModelId,
+        now: u64,
+        make: impl FnOnce() -> ModelLane,
+    ) -> Arc<ModelLane> {
         match self.get(model) {
             Some(lane) => {
                 lane.touched.fetch_max(now, Ordering::Relaxed);

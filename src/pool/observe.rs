@@ -40,7 +40,9 @@ impl Lease {
             return;
         }
         self.move_along();
-        if self.lane.is_none() && let Some(model) = model() {
+        if self.lane.is_none()
+            && let Some(model) = model()
+        {
             self.enter(set.new_lane(&model, answered.into()));
         }
         self.book(&limits, answered);

@@ -70,7 +70,8 @@ const VERTEX_ORIGINS: &[&str] = &[
     "https://me-west1-aiplatform.googleapis.com",
 ];
 
-static DIALECT: Dialect = Dialect { rules: RULES, judge, bearer_below: Some("/openai/"), pacific_days: true, ..COMMON };
+static DIALECT: Dialect =
+    Dialect { rules: RULES, judge, bearer_below: Some("/openai/"), pacific_days: true, ..COMMON };
 static VERTEX_DIALECT: Dialect = Dialect { rules: RULES, judge: judge_vertex, ..COMMON };
 
 const RULES: &[Rule] = &[

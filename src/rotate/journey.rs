@@ -88,7 +88,9 @@ where
         }
         let lease = match self.may_wait_until() {
             // Whoever comes first and may wait, waits in line.
-            Some(deadline) if self.tried.is_empty() => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
+            Some(deadline) if self.tried.is_empty() => {
+                pool.acquire_for_within(&self.ask(&[]), deadline).await.ok()
+            }
             Some(deadline) => match self.usable_now() {
                 None => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
                 lease => lease,
@@ -131,7 +133,12 @@ where
     }
 
     /// Books what an attempt brought, and says what comes next.
-    pub(super) fn settle(&mut self, mut lease: Lease, tried: Tried<B>, began: Instant) -> Result<Next<B>, Error> {
+    pub(super) fn settle(
+        &mut self,
+        mut lease: Lease,
+        tried: Tried<B>,
+        began: Instant,
+    ) -> Result<Next<B>, Error> {
         let Tried { verdict, answer, answered } = tried;
         let status = answer.as_ref().ok().map(Response::status);
         if let Ok(response) = &answer {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Parts;
+use http::Uri;
 use tower::retry::budget::TpsBudget;
 use tower_layer::Layer;
 
@@ -132,13 +132,13 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.wait_for_key = wait)
     }
 
-    /// How many tokens a request is thought to take, given its head and what is there of its body; asked only where
+    /// How many tokens a request is thought to take, given its URL and what is there of its body; asked only where
     /// some limit of the pool counts tokens. Default: a quarter of the body's bytes for the prompt, and for the
     /// answer the cap that the request names, or 256.
     #[must_use]
     pub fn estimate_with(
         self,
-        estimate: impl Fn(&Parts, &[Bytes]) -> Estimate + Send + Sync + 'static,
+        estimate: impl Fn(&Uri, &[Bytes]) -> Estimate + Send + Sync + 'static,
     ) -> Self {
         self.configure(|config| config.estimator = Estimator::new(estimate))
     }

@@ -1,8 +1,7 @@
 //! The request between attempts: what is sent again, and what is known of it.
 
+use http::Request;
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
-use http::{Method, Request};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
@@ -11,19 +10,17 @@ use super::Deadline;
 use super::budget::Ticket;
 use super::estimate::Estimator;
 use crate::body::ReplayBody;
+use crate::head::Head;
 use crate::limits::Need;
 use crate::pool::{Lease, StampError};
 use crate::provider::{ModelId, Provider};
 
 /// A request that can be made as often as there are keys.
 pub(super) struct Template {
-    parts: Parts,
+    head: Head,
     body: ReplayBody,
     model: Option<ModelId>,
 }
-
-/// The header by which a caller says that running a request twice does no harm.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 impl Template {
     /// Takes a request apart; of a streaming body, up to `cap` bytes can be sent again.
@@ -34,20 +31,21 @@ impl Template {
     {
         let (parts, body) = request.into_parts();
         let model = parts.extensions.get::<ModelId>().cloned();
-        Self { body: ReplayBody::new(body, cap).await, parts, model }
+        Self { body: ReplayBody::new(body, cap).await, head: Head::new(parts), model }
     }
 
     /// The request with a key on it.
     pub(super) fn stamp(&mut self, lease: &Lease) -> Result<Request<ReplayBody>, StampError> {
-        lease.stamp(&mut self.parts.uri, &mut self.parts.headers)?;
-        Ok(Request::from_parts(self.parts.clone(), self.body.clone()))
+        let mut parts = self.head.make();
+        lease.stamp(&mut parts.uri, &mut parts.headers)?;
+        Ok(Request::from_parts(parts, self.body.clone()))
     }
 
     /// The model that the request names: in an extension, in the path, or in what is there of the body.
     pub(super) fn model(&mut self, provider: &Provider) -> Option<&ModelId> {
         if self.model.is_none() {
-            let content_type = self.parts.headers.get(CONTENT_TYPE);
-            let in_path = provider.model_in_path(&self.parts.uri);
+            let content_type = self.head.header(&CONTENT_TYPE);
+            let in_path = provider.model_in_path(self.head.uri());
             self.model = in_path.or_else(|| provider.model_in_body(content_type, &self.body.recorded()));
         }
         self.model.as_ref()
@@ -55,7 +53,7 @@ impl Template {
 
     /// What it is thought to take, of what is there of its body.
     pub(super) fn need(&self, estimator: &Estimator) -> Need {
-        Need::with_tokens(estimator.estimate(&self.parts, &self.body.recorded()))
+        Need::with_tokens(estimator.estimate(self.head.uri(), &self.body.recorded()))
     }
 
     /// The model, if it is known by now.
@@ -65,8 +63,7 @@ impl Template {
 
     /// Whether running it twice does no harm: by its method, or because its caller says so.
     pub(super) fn is_idempotent(&self) -> bool {
-        let safe = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-        safe || self.parts.headers.contains_key(IDEMPOTENCY_KEY)
+        self.head.is_idempotent()
     }
 
     pub(super) fn is_replayable(&self) -> bool {
@@ -79,11 +76,11 @@ impl Template {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.parts.extensions.get::<Deadline>().map(|deadline| deadline.instant())
+        self.head.extensions().get::<Deadline>().map(|deadline| deadline.instant())
     }
 
     /// What a chain around this layer allows.
     pub(super) fn ticket(&self) -> Option<Ticket> {
-        self.parts.extensions.get::<Ticket>().cloned()
+        self.head.extensions().get::<Ticket>().cloned()
     }
 }

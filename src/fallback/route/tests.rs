@@ -17,7 +17,7 @@ struct Sent {
 
 async fn sent(route: &Route, request: Request<ReplayBody>, model: Option<&str>) -> Result<Sent, Unroutable> {
     let (parts, body) = request.into_parts();
-    let (parts, body) = route.apply(&parts, &body, model.map(ModelId::from).as_ref()).await?.into_parts();
+    let (parts, body) = route.apply(parts, &body, model.map(ModelId::from).as_ref()).await?.into_parts();
     Ok(Sent {
         uri: parts.uri.to_string(),
         model: parts.extensions.get().cloned(),

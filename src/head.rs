@@ -1,0 +1,96 @@
+//! The head of a request that is made as often as it takes.
+//!
+//! Mostly it is made once. So the first that is made is the caller's own, and what is kept for another is no
+//! header map but a list, which is a single allocation and needs no hashes; only another attempt makes a map
+//! of it again.
+
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+/// The head of a request, kept so that it can be made again.
+pub(crate) struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    /// The caller's own, until it is sent.
+    first: Option<HeaderMap>,
+    /// What it held from then on, in its order; a name as often as it has values.
+    kept: Vec<(HeaderName, HeaderValue)>,
+    extensions: Extensions,
+}
+
+/// The header by which a caller says that running a request twice does no harm.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+// === impl Head ===
+
+impl Head {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { method, uri, version, headers, extensions, .. } = parts;
+        Self { method, uri, version, first: Some(headers), kept: Vec::new(), extensions }
+    }
+
+    /// The head as it came, to be sent.
+    pub(crate) fn make(&mut self) -> Parts {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method.clone_from(&self.method);
+        parts.uri.clone_from(&self.uri);
+        parts.version = self.version;
+        parts.headers = match self.first.take() {
+            Some(headers) => {
+                self.kept = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                headers
+            }
+            None => self.kept.iter().cloned().collect(),
+        };
+        parts.extensions.clone_from(&self.extensions);
+        parts
+    }
+
+    pub(crate) const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(crate) const fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The first value of a header.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let kept = || self.kept.iter().find(|(kept, _)| kept == name).map(|(_, value)| value);
+        self.first.as_ref().map_or_else(kept, |headers| headers.get(name))
+    }
+
+    /// Whether running the request twice does no harm: by its method, or because its caller says so.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        let safe = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        safe || self.header(&IDEMPOTENCY_KEY).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_that_is_made_is_as_the_first_came() {
+        let mut request = Request::post("https://h/p?q").version(Version::HTTP_2);
+        for (name, value) in [("x-one", "1"), ("x-two", "2"), ("x-one", "3")] {
+            request = request.header(name, value);
+        }
+        let (parts, ()) = request.extension(7_u8).body(()).unwrap().into_parts();
+        let before = parts.clone();
+        let mut head = Head::new(parts);
+        for _ in 0..3 {
+            let mut made = head.make();
+            assert_eq!(
+                (&made.method, &made.uri, made.version),
+                (&before.method, &before.uri, before.version)
+            );
+            assert_eq!(made.headers, before.headers);
+            assert_eq!(made.extensions.get::<u8>(), Some(&7));
+            assert_eq!(head.header(&HeaderName::from_static("x-one")), before.headers.get("x-one"));
+            made.headers.clear();
+        }
+    }
+}
