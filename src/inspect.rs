@@ -185,7 +185,13 @@ fn reclaim(head: Arc<Parts>) -> Parts {
     })
 }
 
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+/// Whether the answer is an event stream that can be read.
+pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    response.status().is_success() && is_event_stream(headers) && is_readable(headers)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
     let essence =
         headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))

@@ -1,6 +1,6 @@
 //! Bodies: what is sent again, what is looked at, what is passed on.
 
-mod guarded;
+mod guard;
 pub mod meter;
 mod replay;
 mod response;
@@ -8,7 +8,7 @@ mod source;
 pub mod sse;
 mod tee;
 
-pub use self::guarded::StreamError;
-pub(crate) use self::guarded::{Guard, GuardedBody, UsageCell};
+pub use self::guard::StreamError;
+pub(crate) use self::guard::{Guard, UsageCell};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;

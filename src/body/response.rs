@@ -1,4 +1,4 @@
-//! A response body that was looked at before it was passed on.
+//! A response body that was looked at before it was passed on, and is watched as it passes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,15 +12,19 @@ use http_body_util::combinators::UnsyncBoxBody;
 use pin_project_lite::pin_project;
 use tower::BoxError;
 
+use super::guard::Guard;
+
 pin_project! {
     /// The body of a response that came through a layer of this crate.
     ///
     /// What was looked at comes first, byte for byte and errors in their place; the rest passes through
-    /// untouched, with nothing buffered and back-pressure kept.
+    /// untouched, with nothing buffered and back-pressure kept. Out of a [chain](crate::fallback) an event
+    /// stream that ends before its answer is complete ends with a [`StreamError`](super::StreamError).
     pub struct ResponseBody<B> {
         seen: VecDeque<Result<Frame<Bytes>, BoxError>>,
         #[pin]
         rest: Rest<B>,
+        guard: Option<Guard>,
     }
 }
 
@@ -41,17 +45,22 @@ pin_project! {
 impl<B> ResponseBody<B> {
     /// A body that nobody looked at.
     pub(crate) const fn untouched(body: B) -> Self {
-        Self { seen: VecDeque::new(), rest: Rest::Untouched { body } }
+        Self { seen: VecDeque::new(), rest: Rest::Untouched { body }, guard: None }
     }
 
     /// A body of which `seen` was taken.
     pub(crate) const fn begun(seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Pin<Box<B>>) -> Self {
-        Self { seen, rest: Rest::Begun { body } }
+        Self { seen, rest: Rest::Begun { body }, guard: None }
     }
 
     /// A body of another type.
     pub(crate) const fn erased(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
-        Self { seen: VecDeque::new(), rest: Rest::Erased { body } }
+        Self { seen: VecDeque::new(), rest: Rest::Erased { body }, guard: None }
+    }
+
+    /// The same body, watched from its beginning; it has no guard yet.
+    pub(crate) fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 }
 
@@ -63,7 +72,7 @@ where
     /// Forgets the type of the body within.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {
-            Self { seen, rest: Rest::Erased { body } } if seen.is_empty() => body,
+            Self { seen, rest: Rest::Erased { body }, guard: None } if seen.is_empty() => body,
             body => body.boxed_unsync(),
         }
     }
@@ -82,23 +91,27 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        if let Some(frame) = this.seen.pop_front() {
-            return Poll::Ready(Some(frame));
+        if this.guard.as_ref().is_some_and(Guard::is_over) {
+            return Poll::Ready(None);
         }
-        match this.rest.project() {
-            RestProjection::Untouched { body } => body.poll_frame(cx).map_err(Into::into),
-            RestProjection::Begun { body } => body.as_mut().poll_frame(cx).map_err(Into::into),
-            RestProjection::Erased { body } => Pin::new(body).poll_frame(cx),
+        let polled = match this.seen.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => this.rest.poll_frame(cx),
+        };
+        match this.guard {
+            Some(guard) => guard.pass(polled, cx),
+            None => polled,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.seen.is_empty()
+        let says = self.seen.is_empty()
             && match &self.rest {
                 Rest::Untouched { body } => body.is_end_stream(),
                 Rest::Begun { body } => body.is_end_stream(),
                 Rest::Erased { body } => body.is_end_stream(),
-            }
+            };
+        self.guard.as_ref().map_or(says, |guard| guard.is_end_stream(says))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -108,14 +121,37 @@ where
             Rest::Erased { body } => body.size_hint(),
         };
         let seen = self.seen.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref()).map(Bytes::len);
-        longer(&rest, seen.sum())
+        let own = longer(&rest, seen.sum());
+        match &self.guard {
+            Some(guard) => guard.size_hint(own),
+            None => own,
+        }
     }
 }
 
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seen, rest: _ } = self;
+        let Self { seen, rest: _, guard: _ } = self;
         f.debug_struct("ResponseBody").field("frames_seen", &seen.len()).finish_non_exhaustive()
+    }
+}
+
+// === impl Rest ===
+
+impl<B> Rest<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project() {
+            RestProjection::Untouched { body } => body.poll_frame(cx).map_err(Into::into),
+            RestProjection::Begun { body } => body.as_mut().poll_frame(cx).map_err(Into::into),
+            RestProjection::Erased { body } => Pin::new(body).poll_frame(cx),
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use tower::BoxError;
 use super::failure::{LeftBecause, ProviderFailed};
 use super::judge::Judged;
 use super::layer::{Commit, Settings};
-use crate::body::{Guard, GuardedBody, ResponseBody, UsageCell};
+use crate::body::{Guard, ResponseBody};
 use crate::classify::{Fault, Reason, Scope};
-use crate::inspect::{is_event_stream, is_readable};
+use crate::inspect::is_stream;
 use crate::rotate::Served;
 
 /// Puts a guard on the answer, and holds it back until it is complete if the caller wants that.
@@ -23,12 +23,13 @@ pub(super) async fn commit<B>(
     response: Response<ResponseBody<B>>,
     name: Arc<str>,
     settings: &Settings,
+    adopted: bool,
 ) -> Judged<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let response = guarded(response, settings);
+    let response = guarded(response, settings, adopted);
     if settings.commit != Commit::Complete {
         return Judged::Served(response);
     }
@@ -43,23 +44,20 @@ where
     }
 }
 
-/// The answer with its usage metered, its pauses limited and its end checked.
-fn guarded<B>(mut response: Response<ResponseBody<B>>, settings: &Settings) -> Response<ResponseBody<B>>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let usage = UsageCell::default();
-    if let Some(served) = response.extensions_mut().get_mut::<Served>() {
-        served.meter(usage.clone());
+/// The answer with its pauses limited and its end checked. A rotation layer that has adopted the ticket has
+/// seen to that, if it could read the answer; of whatever it could not, somebody between may have made more.
+fn guarded<B>(
+    mut response: Response<ResponseBody<B>>,
+    settings: &Settings,
+    adopted: bool,
+) -> Response<ResponseBody<B>> {
+    let served = response.extensions_mut().get_mut::<Served>();
+    if adopted && served.as_ref().is_some_and(|served| served.is_guarded()) {
+        return response;
     }
-    let guard = Guard { idle: settings.idle_timeout, usage };
-    let headers = response.headers();
-    let streamed = response.status().is_success() && is_event_stream(headers) && is_readable(headers);
-    response.map(|body| {
-        let guarded = if streamed { GuardedBody::new(body, guard) } else { GuardedBody::plain(body, guard) };
-        ResponseBody::erased(guarded.boxed_unsync())
-    })
+    let usage = served.filter(|_| adopted).map(|served| served.usage_cell());
+    let guard = Guard::strict(is_stream(&response), usage, settings.idle_timeout);
+    response.map(|body| body.guarded(guard))
 }
 
 /// Reads a body to its end, or as far as the cap goes.

@@ -71,7 +71,7 @@ where
         Verdict::Fault(fault) if !ticket.is_adopted() && fault.scope() != Scope::None => {
             LeftBecause::Fault(fault)
         }
-        _ => return commit::commit(response, name(), &chain.settings).await,
+        _ => return commit::commit(response, name(), &chain.settings, ticket.is_adopted()).await,
     };
     let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
     let last_response = Some(LastResponse(SyncWrapper::new(response.map(ResponseBody::erase))));

@@ -61,7 +61,12 @@ impl<'a, B> Trip<'a, B> {
             chain,
             body: ReplayBody::new(body, settings.replay_cap).await,
             deadline: callers.into_iter().chain(own).min(),
-            ticket: Ticket::new(settings.max_attempts, settings.head_timeout, settings.limits),
+            ticket: Ticket::new(
+                settings.max_attempts,
+                settings.head_timeout,
+                settings.idle_timeout,
+                settings.limits,
+            ),
             ahead: Ahead::of(chain, parts.extensions.get()),
             behind: Vec::new(),
             retried: false,

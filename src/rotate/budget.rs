@@ -25,16 +25,23 @@ struct Terms {
     /// The link may wait for a key, as no other link is usable.
     may_wait: AtomicBool,
     head_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
     limits: Limits,
 }
 
 impl Ticket {
-    pub(crate) fn new(attempts: usize, head_timeout: Option<Duration>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        attempts: usize,
+        head_timeout: Option<Duration>,
+        idle_timeout: Option<Duration>,
+        limits: Limits,
+    ) -> Self {
         Self(Arc::new(Terms {
             attempts: AtomicUsize::new(attempts),
             adopted: AtomicBool::new(false),
             may_wait: AtomicBool::new(false),
             head_timeout,
+            idle_timeout,
             limits,
         }))
     }
@@ -72,6 +79,11 @@ impl Ticket {
     /// How long the head of an answer may take.
     pub(crate) fn head_timeout(&self) -> Option<Duration> {
         self.0.head_timeout
+    }
+
+    /// How long an answer may say nothing. Whoever adopts the ticket guards the body that it delivers.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.0.idle_timeout
     }
 
     /// How far to look into an answer.

@@ -16,11 +16,12 @@ use super::layer::Config;
 use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
 use super::request::Template;
-use crate::body::ResponseBody;
+use crate::body::{Guard, ResponseBody};
 use crate::classify::{Fault, Reason, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::Event;
+use crate::inspect::{is_readable, is_stream};
 use crate::key::KeyId;
 use crate::limits::Need;
 use crate::pool::{Ask, Lease, Penalty};
@@ -44,6 +45,7 @@ pub(super) struct Journey<'a, B> {
 }
 
 /// What comes next.
+#[expect(clippy::large_enum_variant, reason = "mostly it is the large one, and lives for a moment")]
 pub(super) enum Next<B> {
     Deliver(Response<ResponseBody<B>>),
     Rotate,
@@ -233,12 +235,12 @@ where
             penalty.undo_at(now);
         }
         match answer {
-            Ok(mut response) => {
+            Ok(response) => {
                 let provider = self.config.pool.provider().clone();
                 let model = self.request.known_model().cloned();
                 let attempts = std::mem::take(&mut self.attempts);
-                response.extensions_mut().insert(Served::new(provider, key, model, verdict, attempts));
-                Next::Deliver(response)
+                let served = Served::new(provider, key, model, verdict, attempts);
+                Next::Deliver(guarded(response, served, self.ticket.as_ref()))
             }
             Err(error) => {
                 self.last = Some(Err(error));
@@ -272,4 +274,25 @@ where
         let event = Event::Rotated { key, model, reason: fault.reason(), scope: fault.scope(), wait };
         self.config.pool.emit(&event);
     }
+}
+
+/// The answer with who served it, its usage metered and, for a chain, its end checked. What can't be read is
+/// left to the chain, inside which it may be decompressed.
+fn guarded<B>(
+    response: Response<ResponseBody<B>>,
+    mut served: Served,
+    ticket: Option<&Ticket>,
+) -> Response<ResponseBody<B>> {
+    let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
+    let usage = readable.then(|| served.usage_cell());
+    let guard = match ticket.filter(|_| readable) {
+        Some(ticket) => {
+            served.set_guarded();
+            Guard::strict(streamed, usage, ticket.idle_timeout())
+        }
+        None => Guard::metering(streamed, usage),
+    };
+    let mut response = response.map(|body| body.guarded(guard));
+    response.extensions_mut().insert(served);
+    response
 }

@@ -40,8 +40,10 @@ pub struct Served {
     model: Option<ModelId>,
     verdict: Verdict,
     attempts: Vec<Attempt>,
-    /// Filled by whoever reads the answer to its end.
-    usage: Option<UsageCell>,
+    /// Filled by the body of the answer when it has come to its end.
+    usage: UsageCell,
+    /// The body is guarded as the chain around the layer wants it.
+    guarded: bool,
 }
 
 // === impl Attempt ===
@@ -67,7 +69,16 @@ impl Served {
         verdict: Verdict,
         attempts: Vec<Attempt>,
     ) -> Self {
-        Self { provider, link: None, key, model, verdict, attempts, usage: None }
+        Self {
+            provider,
+            link: None,
+            key,
+            model,
+            verdict,
+            attempts,
+            usage: UsageCell::default(),
+            guarded: false,
+        }
     }
 
     /// The provider's name, or that of its link in a chain.
@@ -91,10 +102,10 @@ impl Served {
         &self.verdict
     }
 
-    /// The tokens that the answer took, where its provider says: known when the body has been read to its end,
-    /// and counted by a [chain](crate::fallback) only. Keep a clone of this to look then.
+    /// The tokens that the answer took, where its provider says: known when the body has been read to its end or
+    /// dropped. Keep a clone of this to look then; an answer of which nobody has one is not read for it.
     pub fn usage(&self) -> Option<Usage> {
-        self.usage.as_ref()?.get()
+        self.usage.get()
     }
 
     /// The attempts before this one, in their order.
@@ -103,14 +114,27 @@ impl Served {
     }
 }
 
+// === for whoever guards the body ===
+
+impl Served {
+    /// Where the body is to leave its usage.
+    pub(crate) fn usage_cell(&self) -> UsageCell {
+        self.usage.clone()
+    }
+
+    /// The body is guarded as a chain wants it.
+    pub(super) const fn set_guarded(&mut self) {
+        self.guarded = true;
+    }
+
+    pub(crate) const fn is_guarded(&self) -> bool {
+        self.guarded
+    }
+}
+
 // === for a chain around the layer ===
 
 impl Served {
-    /// The tokens will be counted there.
-    pub(crate) fn meter(&mut self, usage: UsageCell) {
-        self.usage = Some(usage);
-    }
-
     /// Names the link, and puts what other links tried before.
     pub(crate) fn in_chain(&mut self, link: Arc<str>, before: impl IntoIterator<Item = Attempt>) {
         self.attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&link));

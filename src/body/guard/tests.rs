@@ -2,11 +2,13 @@ use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 
 use futures_util::{StreamExt, stream};
+use http_body::Body;
 use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
+use crate::body::ResponseBody;
 use crate::body::meter::Usage;
 
 const ROLE: &str =
@@ -88,8 +90,8 @@ fn verdict(error: StreamError) -> Verdict {
 
 async fn guarded(chunks: &[&str], then: Then) -> Came {
     let usage = UsageCell::default();
-    let guard = Guard { idle: Some(IDLE), usage: usage.clone() };
-    let came = read(GuardedBody::new(body(chunks, then), guard), usage).await;
+    let guard = Guard::strict(true, Some(usage.clone()), Some(IDLE));
+    let came = read(ResponseBody::untouched(body(chunks, then)).guarded(guard), usage).await;
     assert_eq!(came.bytes, chunks.concat().as_bytes(), "every byte, and no other");
     came
 }
@@ -170,8 +172,8 @@ async fn usage_is_merged_and_left_at_the_end() {
 #[tokio::test(start_paused = true)]
 async fn usage_is_left_by_a_reader_who_stops_at_the_terminator() {
     let usage = UsageCell::default();
-    let guard = Guard { idle: None, usage: usage.clone() };
-    let mut body = GuardedBody::new(body(&[TEXT, USAGE, DONE], Then::Stays), guard);
+    let guard = Guard::strict(true, Some(usage.clone()), None);
+    let mut body = ResponseBody::untouched(body(&[TEXT, USAGE, DONE], Then::Stays)).guarded(guard);
     for _ in 0..3 {
         assert!(body.frame().await.unwrap().is_ok());
     }
@@ -181,8 +183,8 @@ async fn usage_is_left_by_a_reader_who_stops_at_the_terminator() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_counts_only_while_somebody_asks() {
-    let guard = || Guard { idle: Some(IDLE), usage: UsageCell::default() };
-    let mut body = task::spawn(GuardedBody::new(body(&[ROLE, TEXT], Then::Stays), guard()));
+    let guard = Guard::strict(true, None, Some(IDLE));
+    let mut body = task::spawn(ResponseBody::untouched(body(&[ROLE, TEXT], Then::Stays)).guarded(guard));
     for _ in 0..2 {
         tokio::time::advance(IDLE * 3).await;
         assert!(assert_ready!(body.enter(|cx, body| body.poll_frame(cx))).unwrap().is_ok(), "a slow reader");
@@ -206,10 +208,11 @@ async fn progress_starts_the_silence_anew_and_no_limit_is_none() {
         StreamBody::new(Box::pin(ticks))
     };
     let usage = UsageCell::default();
-    let guard = Guard { idle: Some(IDLE), usage: usage.clone() };
-    assert_eq!(read(GuardedBody::new(frames(), guard), usage.clone()).await.verdict, Verdict::Truncated);
+    let guard = |idle| Guard::strict(true, Some(usage.clone()), idle);
+    let guarded = ResponseBody::untouched(frames()).guarded(guard(Some(IDLE)));
+    assert_eq!(read(guarded, usage.clone()).await.verdict, Verdict::Truncated);
     for idle in [None, Some(Duration::MAX)] {
-        let body = GuardedBody::new(body(&[ROLE], Then::Stays), Guard { idle, usage: usage.clone() });
+        let body = ResponseBody::untouched(body(&[ROLE], Then::Stays)).guarded(guard(idle));
         assert!(tokio::time::timeout(Duration::from_secs(86_400), read(body, usage.clone())).await.is_err());
     }
 }
@@ -227,8 +230,8 @@ async fn other_bodies_are_guarded_only_against_silence() {
         (&[TEXT], Then::Ends, Verdict::Clean, None),
     ] {
         let usage = UsageCell::default();
-        let guard = Guard { idle: Some(IDLE), usage: usage.clone() };
-        let came = read(GuardedBody::plain(body(chunks, then), guard), usage).await;
+        let guard = Guard::strict(false, Some(usage.clone()), Some(IDLE));
+        let came = read(ResponseBody::untouched(body(chunks, then)).guarded(guard), usage).await;
         assert_eq!(came.bytes, chunks.concat().as_bytes());
         assert_eq!(came.verdict, expected, "{chunks:?}");
         assert_eq!(came.usage.and_then(|usage| usage.input_tokens), tokens, "{chunks:?}");
@@ -238,13 +241,14 @@ async fn other_bodies_are_guarded_only_against_silence() {
 #[tokio::test]
 async fn hints_are_true() {
     let whole = |text: &'static str| Full::new(Bytes::from_static(text.as_bytes()));
-    let mut plain = GuardedBody::plain(whole("{}"), Guard::default());
+    let strict = |streamed| Guard::strict(streamed, None, None);
+    let mut plain = ResponseBody::untouched(whole("{}")).guarded(strict(false));
     assert_eq!((plain.size_hint().exact(), plain.is_end_stream()), (Some(2), false));
     plain.frame().await.unwrap().unwrap();
     assert!(plain.is_end_stream());
     for (text, ends) in [(DONE, true), (STOP, true), (TEXT, false), ("data: [DONE]\n", false), (ERROR, false)]
     {
-        let mut events = GuardedBody::new(whole(text), Guard::default());
+        let mut events = ResponseBody::untouched(whole(text)).guarded(strict(true));
         assert_eq!((events.size_hint().lower(), events.size_hint().upper()), (0, Some(text.len() as u64)));
         assert!(!events.is_end_stream());
         events.frame().await.unwrap().unwrap();
@@ -259,7 +263,7 @@ async fn nothing_is_pulled_before_it_is_asked_for() {
         pulled += 1;
         Poll::Ready(Some(Ok::<_, Infallible>(Frame::data(Bytes::from_static(TEXT.as_bytes())))))
     });
-    let mut body = GuardedBody::new(StreamBody::new(frames), Guard::default());
+    let mut body = ResponseBody::untouched(StreamBody::new(frames)).guarded(Guard::strict(true, None, None));
     for _ in 0..3 {
         poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
     }

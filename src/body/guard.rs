@@ -12,18 +12,19 @@
 //! for a new one.
 //!
 //! Silence is counted only while somebody asks: a reader that is slow is no stall of the provider.
+//!
+//! All that is what a chain wants, which promises that a stream is complete. Without one the guard only notes
+//! what the body says of its usage, and passes its end on as it is.
 
 mod error;
 mod watch;
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
@@ -37,24 +38,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait for the connection's own end after the terminator.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// What to guard against, and where to say what was used.
-#[derive(Clone, Debug, Default)]
+/// Watches a body as it passes.
 pub(crate) struct Guard {
-    /// How long nothing may come.
-    pub(crate) idle: Option<Duration>,
-    pub(crate) usage: UsageCell,
-}
-
-pin_project! {
-    /// A response body whose end can be believed.
-    ///
-    /// Its bytes pass as they come; an end that is none is a [`StreamError`].
-    pub(crate) struct GuardedBody<B> {
-        #[pin]
-        inner: B,
-        watch: Watch,
-        silence: Silence,
-    }
+    watch: Watch,
+    /// `None`: only the usage is noted, and the end is what it is.
+    silence: Option<Silence>,
 }
 
 /// How long nothing has come.
@@ -66,89 +54,76 @@ struct Silence {
     running: bool,
 }
 
-// === impl GuardedBody ===
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
-impl<B> GuardedBody<B> {
-    /// Guards an event stream. Of a body that has been looked at, `inner` is what gives all of it again; or
-    /// else what was taken is to be [shown](Self::seen).
-    pub(crate) fn new(inner: B, guard: Guard) -> Self {
-        Self::with(inner, guard.idle, Watch::events(guard.usage))
+// === impl Guard ===
+
+impl Guard {
+    /// Notes what the body says of its usage, and changes nothing. `streamed`: it is an event stream that can
+    /// be read.
+    pub(crate) fn metering(streamed: bool, usage: Option<UsageCell>) -> Self {
+        Self { watch: Watch::new(streamed, false, usage), silence: None }
     }
 
-    /// Guards any other body: only against silence.
-    pub(crate) fn plain(inner: B, guard: Guard) -> Self {
-        Self::with(inner, guard.idle, Watch::answer(guard.usage))
+    /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.
+    pub(crate) fn strict(streamed: bool, usage: Option<UsageCell>, idle: Option<Duration>) -> Self {
+        let silence = Silence { limit: idle, timer: None, running: false };
+        Self { watch: Watch::new(streamed, true, usage), silence: Some(silence) }
     }
 
-    fn with(inner: B, limit: Option<Duration>, watch: Watch) -> Self {
-        Self { inner, watch, silence: Silence { limit, timer: None, running: false } }
+    /// Nothing comes any more.
+    pub(super) const fn is_over(&self) -> bool {
+        self.watch.is_over()
     }
-}
 
-impl<B> Body for GuardedBody<B>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.project();
-        if this.watch.is_over() {
-            return Poll::Ready(None);
-        }
-        let end = match this.inner.poll_frame(cx) {
+    /// Looks at what polling the body brought; says what it is worth.
+    pub(super) fn pass(&mut self, polled: Polled, cx: &mut Context<'_>) -> Polled {
+        let end = match polled {
             Poll::Ready(Some(Ok(frame))) => {
-                this.silence.running = false;
+                if let Some(silence) = &mut self.silence {
+                    silence.running = false;
+                }
                 if let Some(data) = frame.data_ref() {
-                    this.watch.see(data);
+                    self.watch.see(data);
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(error))) => End::Broken(error.into()),
+            Poll::Ready(Some(Err(error))) if self.silence.is_none() => {
+                self.watch.finish();
+                return Poll::Ready(Some(Err(error)));
+            }
+            Poll::Ready(Some(Err(error))) => End::Broken(error),
             Poll::Ready(None) => End::Clean,
             Poll::Pending => {
-                let patience = this.silence.patience(this.watch.patience());
-                std::task::ready!(this.silence.poll(patience, cx));
-                End::Silent(this.silence.limit)
+                let Some(silence) = &mut self.silence else { return Poll::Pending };
+                let patience = silence.patience(self.watch.patience());
+                std::task::ready!(silence.poll(patience, cx));
+                End::Silent(silence.limit)
             }
         };
-        Poll::Ready(this.watch.end(end).map(|error| Err(error.into())))
+        let worth = self.watch.end(end);
+        Poll::Ready(worth.map(|worth| Err(worth.into())))
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.watch.is_over() || (self.inner.is_end_stream() && self.watch.may_end())
+    /// Whether the body ends here, which says so itself or does not.
+    pub(super) fn is_end_stream(&self, says: bool) -> bool {
+        self.is_over() || (says && (self.silence.is_none() || self.watch.may_end()))
     }
 
-    fn size_hint(&self) -> SizeHint {
-        if self.watch.is_over() {
+    /// What is left of a body, whose own hint is given.
+    pub(super) fn size_hint(&self, own: SizeHint) -> SizeHint {
+        if self.is_over() {
             return SizeHint::with_exact(0);
         }
-        let inner = self.inner.size_hint();
-        match inner.upper() {
-            // An event stream may be left before its end.
-            Some(upper) if self.watch.is_events() => {
-                let mut hint = SizeHint::new();
-                hint.set_upper(upper);
-                hint
-            }
-            None if self.watch.is_events() => SizeHint::new(),
-            _ => inner,
+        if self.silence.is_none() || !self.watch.is_events() {
+            return own;
         }
-    }
-}
-
-impl<B> fmt::Debug for GuardedBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner: _, watch, silence } = self;
-        f.debug_struct("GuardedBody")
-            .field("over", &watch.is_over())
-            .field("idle", &silence.limit)
-            .finish_non_exhaustive()
+        // An event stream may be left before its end.
+        let mut hint = SizeHint::new();
+        if let Some(upper) = own.upper() {
+            hint.set_upper(upper);
+        }
+        hint
     }
 }
 

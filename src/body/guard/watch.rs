@@ -1,0 +1,267 @@
+//! What passed, what it means, and what the end is worth.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tower::BoxError;
+
+use super::StreamError;
+use crate::body::meter::{Completion, Ending, Usage};
+use crate::body::sse::{Decoder, Event};
+
+/// Where the usage of an answer is left when its body has come to its end. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct UsageCell(Arc<OnceLock<Left>>);
+
+/// What is left of a body that tells its usage.
+enum Left {
+    /// An answer, which only whoever asks for the usage parses.
+    Answer(Bytes),
+    Counted(Usage),
+}
+
+/// Reads what passes.
+pub(super) struct Watch {
+    content: Content,
+    /// Where to leave the usage; `None`: nowhere.
+    cell: Option<UsageCell>,
+    over: bool,
+}
+
+enum Content {
+    /// In a box, for most answers are none.
+    Events(Box<Events>),
+    /// The beginning of an answer that is read for its usage; `None`: it is too long, or no JSON.
+    Answer(Option<Bytes>),
+}
+
+struct Events {
+    decoder: Decoder,
+    /// `None`: nobody wants to know what the end is worth.
+    completion: Option<Completion>,
+    usage: Option<Usage>,
+}
+
+/// How a body came to its end.
+pub(super) enum End {
+    Clean,
+    Broken(BoxError),
+    Silent(Option<Duration>),
+}
+
+/// How long to wait when nothing comes.
+pub(super) enum Patience {
+    /// As long as is allowed.
+    Limit,
+    /// As long as what may follow a complete answer takes.
+    Grace,
+    /// As long as the end of a connection's framing takes.
+    Linger,
+}
+
+/// An answer that is longer is not read for its usage.
+const MAX_ANSWER: usize = 64 * 1024;
+
+// === impl UsageCell ===
+
+impl UsageCell {
+    /// The usage, once it is known.
+    pub(crate) fn get(&self) -> Option<Usage> {
+        match self.0.get()? {
+            Left::Answer(answer) => Usage::from_answer(answer),
+            Left::Counted(usage) => Some(*usage),
+        }
+    }
+
+    /// Whether anybody else has it, who may ask.
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    fn leave(&self, left: Left) {
+        // Whoever was first has seen the same body.
+        let _known = self.0.set(left);
+    }
+}
+
+impl fmt::Debug for UsageCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UsageCell").field(&self.get()).finish()
+    }
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// `streamed`: events can be read; `strict`: somebody wants to know what the end is worth.
+    pub(super) fn new(streamed: bool, strict: bool, cell: Option<UsageCell>) -> Self {
+        let content = if streamed && (strict || cell.is_some()) {
+            Content::Events(Box::new(Events {
+                decoder: Decoder::new(),
+                completion: strict.then(Completion::default),
+                usage: None,
+            }))
+        } else {
+            Content::Answer(cell.is_some().then(Bytes::new))
+        };
+        Self { content, cell, over: false }
+    }
+
+    pub(super) fn see(&mut self, data: &Bytes) {
+        let metered = self.is_metered();
+        match &mut self.content {
+            Content::Events(events) => events.see(data, metered),
+            Content::Answer(answer) if metered => keep(answer, data),
+            Content::Answer(answer) => *answer = None,
+        }
+    }
+
+    /// Whether somebody may ask for the usage. Once nobody may, nobody ever will.
+    fn is_metered(&self) -> bool {
+        self.cell.as_ref().is_some_and(UsageCell::is_shared)
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) const fn is_events(&self) -> bool {
+        matches!(self.content, Content::Events(_))
+    }
+
+    /// Whether the end would be a clean one if it were now.
+    pub(super) fn may_end(&self) -> bool {
+        match &self.content {
+            Content::Events(events) => events.may_end(),
+            Content::Answer(_) => true,
+        }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        match self.completion() {
+            None => Patience::Limit,
+            Some(completion) => match completion.ending() {
+                Ending::Last => Patience::Linger,
+                _ if completion.has_failed() || completion.is_malformed() => Patience::Grace,
+                _ if completion.is_certain() => Patience::Grace,
+                Ending::Open | Ending::Finished => Patience::Limit,
+            },
+        }
+    }
+
+    fn completion(&self) -> Option<&Completion> {
+        match &self.content {
+            Content::Events(events) => events.completion.as_ref(),
+            Content::Answer(_) => None,
+        }
+    }
+
+    /// Takes note of the end; what it is worth, if not what it seems.
+    pub(super) fn end(&mut self, end: End) -> Option<StreamError> {
+        // An event that the end has cut is no document either, but that is the end's fault.
+        let malformed = self.completion().is_some_and(Completion::is_malformed);
+        self.finish();
+        if let Some(completion) = self.completion() {
+            if completion.has_failed() {
+                return Some(StreamError::Failed);
+            }
+            if malformed {
+                return Some(StreamError::Malformed);
+            }
+            if completion.is_certain() {
+                return None;
+            }
+        }
+        match end {
+            End::Broken(source) => Some(StreamError::Broken(source)),
+            End::Silent(limit) => Some(StreamError::Idle(limit.unwrap_or_default())),
+            End::Clean => self.completion().is_some_and(Completion::is_cut).then_some(StreamError::Truncated),
+        }
+    }
+
+    /// Takes note of the end, whatever it is worth.
+    pub(super) fn finish(&mut self) {
+        let metered = self.is_metered();
+        if let Content::Events(events) = &mut self.content {
+            events.finish(metered);
+        }
+        self.settle();
+    }
+
+    /// What is known by now is all: the body has ended, or is not read any more. Done once.
+    fn settle(&mut self) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let left = match &mut self.content {
+            Content::Events(events) => events.usage.map(Left::Counted),
+            Content::Answer(answer) => answer.take().map(Left::Answer),
+        };
+        if let (Some(cell), Some(left)) = (self.cell.take(), left) {
+            cell.leave(left);
+        }
+    }
+}
+
+impl Drop for Watch {
+    /// Readers that know the protocol stop at the terminator, and never ask for the end.
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+// === impl Events ===
+
+impl Events {
+    fn see(&mut self, data: &Bytes, metered: bool) {
+        if self.completion.is_none() && !metered {
+            return;
+        }
+        self.decoder.push(data.clone());
+        loop {
+            match self.decoder.next_event() {
+                Ok(Some(event)) => self.take(&event, metered),
+                Ok(None) => break,
+                // An event too large to be read is no terminator.
+                Err(_overflow) => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, metered: bool) {
+        if let Some(event) = self.decoder.finish() {
+            self.take(&event, metered);
+        }
+    }
+
+    fn take(&mut self, event: &Event, metered: bool) {
+        if let Some(completion) = &mut self.completion {
+            completion.see(event);
+        }
+        if let Some(later) = Some(event).filter(|_| metered).and_then(Usage::from_event) {
+            self.usage.get_or_insert_default().merge(later);
+        }
+    }
+
+    fn may_end(&self) -> bool {
+        let sound = |completion: &Completion| {
+            !completion.has_failed() && !completion.is_malformed() && !completion.is_cut()
+        };
+        self.completion.as_ref().is_none_or(sound) && !self.decoder.is_inside_event()
+    }
+}
+
+fn keep(answer: &mut Option<Bytes>, data: &Bytes) {
+    let Some(kept) = answer else { return };
+    let starts = kept.iter().chain(data).find(|byte| !byte.is_ascii_whitespace());
+    let is_json = starts.is_none_or(|byte| matches!(byte, b'{' | b'['));
+    if !is_json || kept.len() + data.len() > MAX_ANSWER {
+        *answer = None;
+    } else if kept.is_empty() {
+        *kept = data.clone();
+    } else {
+        *kept = [&**kept, data].concat().into();
+    }
+}
