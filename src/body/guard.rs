@@ -16,6 +16,7 @@
 //! All that is what a chain wants, which promises that a stream is complete. Without one the guard only notes
 //! what the body says of its usage, and passes its end on as it is.
 
+mod cell;
 mod error;
 mod watch;
 
@@ -28,8 +29,8 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
+pub(crate) use self::cell::{Settle, UsageCell};
 pub use self::error::StreamError;
-pub(crate) use self::watch::UsageCell;
 use self::watch::{End, Patience, Watch};
 
 /// How long to wait for what may follow a finish reason.
@@ -61,8 +62,13 @@ type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 impl Guard {
     /// Notes what the body says of its usage, and changes nothing. `streamed`: it is an event stream that can
     /// be read.
-    pub(crate) fn metering(streamed: bool, usage: Option<UsageCell>) -> Self {
-        Self { watch: Watch::new(streamed, false, usage), silence: None }
+    pub(crate) fn metering(streamed: bool, usage: UsageCell) -> Self {
+        Self { watch: Watch::new(streamed, false, Some(usage)), silence: None }
+    }
+
+    /// Changes nothing, and reads nothing; holds on to the usage for whoever can read the body.
+    pub(crate) const fn holding(usage: UsageCell) -> Self {
+        Self { watch: Watch::holding(usage), silence: None }
     }
 
     /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.

@@ -9,6 +9,6 @@ pub mod sse;
 mod tee;
 
 pub use self::guard::StreamError;
-pub(crate) use self::guard::{Guard, UsageCell};
+pub(crate) use self::guard::{Guard, Settle, UsageCell};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;

@@ -133,6 +133,7 @@ impl Lease {
             account: self.account,
             need: self.need,
             began: self.began,
+            closed: AtomicBool::new(false),
         }
     }
 

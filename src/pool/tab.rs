@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::key_set::{KeySet, Place};
 use super::models::ModelLane;
+use crate::body::Settle;
 use crate::body::meter::Usage;
 use crate::clock::Moment;
 use crate::limits::Need;
@@ -18,12 +20,14 @@ pub(crate) struct Tab {
     pub(super) account: usize,
     pub(super) need: Need,
     pub(super) began: Moment,
+    /// It is closed.
+    pub(super) closed: AtomicBool,
 }
 
+// === impl Tab ===
+
 impl Tab {
-    /// The body has ended, or is not wanted any more; this is what its provider counted, if it said so.
-    pub(crate) fn close(self, usage: Option<Usage>) {
-        let Some(usage) = usage else { return };
+    fn count(&self, usage: Usage) {
         let (place, now) = (self.place(), Moment::now());
         place.key().tally.tokens(usage, now.into());
         if let Some(lane) = &self.lane {
@@ -33,20 +37,37 @@ impl Tab {
         place.correct(thought, thought.corrected(usage), self.began, now);
     }
 
+    fn close(&self) {
+        if !self.closed.swap(true, Ordering::Relaxed) {
+            self.place().leave(self.began);
+        }
+    }
+
     fn place(&self) -> Place<'_> {
         Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
     }
 }
 
+impl Settle for Tab {
+    fn wants_usage(&self) -> bool {
+        true
+    }
+
+    fn settle(&self, usage: Option<Usage>) {
+        usage.into_iter().for_each(|usage| self.count(usage));
+        self.close();
+    }
+}
+
 impl Drop for Tab {
     fn drop(&mut self) {
-        self.place().leave(self.began);
+        self.close();
     }
 }
 
 impl fmt::Debug for Tab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, key, account: _, need, began: _ } = self;
+        let Self { set, lane: _, key, account: _, need, began: _, closed: _ } = self;
         f.debug_struct("Tab").field("key", &set.keys[*key].id).field("need", need).finish_non_exhaustive()
     }
 }

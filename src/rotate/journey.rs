@@ -16,7 +16,7 @@ use super::layer::Config;
 use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
 use super::request::Template;
-use crate::body::{Guard, ResponseBody};
+use crate::body::{Guard, ResponseBody, UsageCell};
 use crate::classify::{Fault, Reason, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
@@ -228,9 +228,10 @@ where
     ) -> Next<B> {
         let now = Timestamp::now();
         let key = lease.key_id().clone();
-        if verdict == Verdict::Success {
-            drop(lease.succeed_at(now));
-        }
+        let usage = match verdict {
+            Verdict::Success => UsageCell::new(lease.succeed_at(now)),
+            _ => UsageCell::default(),
+        };
         if let Some((_, penalty)) = self.refused.take_if(|_| action == Action::Absolve) {
             penalty.undo_at(now);
         }
@@ -239,7 +240,7 @@ where
                 let provider = self.config.pool.provider().clone();
                 let model = self.request.known_model().cloned();
                 let attempts = std::mem::take(&mut self.attempts);
-                let served = Served::new(provider, key, model, verdict, attempts);
+                let served = Served::new(provider, key, model, verdict, attempts, usage);
                 Next::Deliver(guarded(response, served, self.ticket.as_ref()))
             }
             Err(error) => {
@@ -284,11 +285,12 @@ fn guarded<B>(
     ticket: Option<&Ticket>,
 ) -> Response<ResponseBody<B>> {
     let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
-    let usage = readable.then(|| served.usage_cell());
-    let guard = match ticket.filter(|_| readable) {
+    let usage = served.usage_cell();
+    let guard = match ticket {
+        _ if !readable => Guard::holding(usage),
         Some(ticket) => {
             served.set_guarded();
-            Guard::strict(streamed, usage, ticket.idle_timeout())
+            Guard::strict(streamed, Some(usage), ticket.idle_timeout())
         }
         None => Guard::metering(streamed, usage),
     };

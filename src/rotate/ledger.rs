@@ -68,17 +68,9 @@ impl Served {
         model: Option<ModelId>,
         verdict: Verdict,
         attempts: Vec<Attempt>,
+        usage: UsageCell,
     ) -> Self {
-        Self {
-            provider,
-            link: None,
-            key,
-            model,
-            verdict,
-            attempts,
-            usage: UsageCell::default(),
-            guarded: false,
-        }
+        Self { provider, link: None, key, model, verdict, attempts, usage, guarded: false }
     }
 
     /// The provider's name, or that of its link in a chain.
@@ -103,7 +95,7 @@ impl Served {
     }
 
     /// The tokens that the answer took, where its provider says: known when the body has been read to its end or
-    /// dropped. Keep a clone of this to look then; an answer of which nobody has one is not read for it.
+    /// dropped. Keep a clone of this to look then.
     pub fn usage(&self) -> Option<Usage> {
         self.usage.get()
     }

@@ -1,32 +1,22 @@
 //! What passed, what it means, and what the end is worth.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tower::BoxError;
 
 use super::StreamError;
+use super::cell::{Left, UsageCell};
 use crate::body::meter::{Completion, Ending, Usage};
 use crate::body::sse::{Decoder, Event};
-
-/// Where the usage of an answer is left when its body has come to its end. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct UsageCell(Arc<OnceLock<Left>>);
-
-/// What is left of a body that tells its usage.
-enum Left {
-    /// An answer, which only whoever asks for the usage parses.
-    Answer(Bytes),
-    Counted(Usage),
-}
 
 /// Reads what passes.
 pub(super) struct Watch {
     content: Content,
-    /// Where to leave the usage; `None`: nowhere.
+    /// Where to leave the usage. `None`: nowhere, or it is left already.
     cell: Option<UsageCell>,
+    /// Of a body that can't be read here: whoever can may leave the usage, until this one is over.
+    held: Option<UsageCell>,
     over: bool,
 }
 
@@ -64,34 +54,6 @@ pub(super) enum Patience {
 /// An answer that is longer is not read for its usage.
 const MAX_ANSWER: usize = 64 * 1024;
 
-// === impl UsageCell ===
-
-impl UsageCell {
-    /// The usage, once it is known.
-    pub(crate) fn get(&self) -> Option<Usage> {
-        match self.0.get()? {
-            Left::Answer(answer) => Usage::from_answer(answer),
-            Left::Counted(usage) => Some(*usage),
-        }
-    }
-
-    /// Whether anybody else has it, who may ask.
-    fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
-    }
-
-    fn leave(&self, left: Left) {
-        // Whoever was first has seen the same body.
-        let _known = self.0.set(left);
-    }
-}
-
-impl fmt::Debug for UsageCell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UsageCell").field(&self.get()).finish()
-    }
-}
-
 // === impl Watch ===
 
 impl Watch {
@@ -106,7 +68,12 @@ impl Watch {
         } else {
             Content::Answer(cell.is_some().then(Bytes::new))
         };
-        Self { content, cell, over: false }
+        Self { content, cell, held: None, over: false }
+    }
+
+    /// Reads nothing.
+    pub(super) const fn holding(cell: UsageCell) -> Self {
+        Self { content: Content::Answer(None), cell: None, held: Some(cell), over: false }
     }
 
     pub(super) fn see(&mut self, data: &Bytes) {
@@ -120,7 +87,7 @@ impl Watch {
 
     /// Whether somebody may ask for the usage. Once nobody may, nobody ever will.
     fn is_metered(&self) -> bool {
-        self.cell.as_ref().is_some_and(UsageCell::is_shared)
+        self.cell.as_ref().is_some_and(UsageCell::is_of_use)
     }
 
     pub(super) const fn is_over(&self) -> bool {
@@ -199,9 +166,10 @@ impl Watch {
             Content::Events(events) => events.usage.map(Left::Counted),
             Content::Answer(answer) => answer.take().map(Left::Answer),
         };
-        if let (Some(cell), Some(left)) = (self.cell.take(), left) {
+        if let Some(cell) = self.cell.take() {
             cell.leave(left);
         }
+        self.held = None;
     }
 }
 
