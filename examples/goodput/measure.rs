@@ -1,0 +1,87 @@
+//! One case, from its first request to its last answer.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tower::BoxError;
+
+use crate::cases::Case;
+use crate::load::{self, Answer, PATIENCE};
+use crate::provider::InABox;
+
+/// How often the provider is asked for its counts.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// All that was seen of a case.
+pub(crate) struct Run {
+    pub(crate) answers: Vec<Answer>,
+    /// In the order of time; the first is from before the load.
+    pub(crate) samples: Vec<Sample>,
+    /// The samples between which everything is counted.
+    pub(crate) window: (Sample, Sample),
+}
+
+/// What the provider had counted, and would have allowed, at some time since the load began.
+#[derive(Clone)]
+pub(crate) struct Sample {
+    pub(crate) at: Duration,
+    pub(crate) calls: u64,
+    pub(crate) wasted: u64,
+    /// What the buckets held, in the unit of the limits.
+    pub(crate) headroom: f64,
+}
+
+// === impl Run ===
+
+impl Run {
+    pub(crate) async fn of(case: &Case, seed: u64) -> Result<Self, BoxError> {
+        let provider = InABox::start(case).await?;
+        let window_ends = case.warm_up + case.measured;
+        let began = Instant::now();
+        let mut samples = vec![Sample::take(&provider, case, began)];
+        // The load goes on until whatever was due in the window has its answer.
+        let mut load = std::pin::pin!(load::run(case, &provider, began, window_ends + PATIENCE, seed));
+        let mut ticks = interval_at(began + EVERY, EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let answers = loop {
+            tokio::select! {
+                answers = load.as_mut() => break answers?,
+                _ = ticks.tick() => samples.push(Sample::take(&provider, case, began)),
+            }
+        };
+        let window = (Self::first(&samples, case.warm_up)?, Self::first(&samples, window_ends)?);
+        Ok(Self { answers, samples, window })
+    }
+
+    fn first(samples: &[Sample], from: Duration) -> Result<Sample, BoxError> {
+        let sample = samples.iter().find(|sample| sample.at >= from).cloned();
+        Ok(sample.ok_or("the provider was not asked often enough")?)
+    }
+
+    /// Whether this time is inside the window.
+    pub(crate) fn counts(&self, time: Duration) -> bool {
+        let (start, end) = &self.window;
+        start.at <= time && time < end.at
+    }
+
+    /// The window's length in seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        let (start, end) = &self.window;
+        end.at.saturating_sub(start.at).as_secs_f64()
+    }
+}
+
+// === impl Sample ===
+
+impl Sample {
+    fn take(provider: &InABox, case: &Case, began: Instant) -> Self {
+        let tally = provider.tally();
+        Self {
+            at: Instant::now().saturating_duration_since(began),
+            calls: tally.total,
+            wasted: tally.total - tally.with(StatusCode::OK),
+            headroom: provider.headroom(case),
+        }
+    }
+}
