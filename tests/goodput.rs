@@ -1,0 +1,84 @@
+//! Many requests on few limited keys: everybody is served, and hardly a call is refused.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt};
+use tower_key_rotation::rotate::KeyRotation;
+use tower_key_rotation::sim::{Latency, Limits, Simulator};
+use tower_key_rotation::{Deadline, KeyRotationLayer};
+
+use support::{chat, key, pool, text};
+
+const KEYS: [&str; 3] = ["a", "b", "c"];
+const REQUESTS: u32 = 1_000;
+const PER_SECOND: u32 = 50;
+const BURST: u32 = 10;
+
+/// The least time in which the limits allow so many, as at first every bucket is full.
+const LEAST: Duration = Duration::from_millis(
+    (REQUESTS - KEYS.len() as u32 * BURST) as u64 * 1_000 / (KEYS.len() as u32 * PER_SECOND) as u64,
+);
+
+/// The time it takes if 97 % of that is used.
+const ALLOWED: Duration = Duration::from_micros(LEAST.as_micros() as u64 * 100 / 97);
+
+/// The longest the provider takes for an answer.
+const LATENCY: Duration = Duration::from_millis(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_at_once_on_three_keys_whose_limits_are_known() {
+    let (sim, service) = three_limited_keys();
+    for _ in KEYS {
+        ask(service.clone()).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    sim.reset_counts();
+    a_thousand_at_once(&sim, &service).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known() {
+    let (sim, service) = three_limited_keys();
+    a_thousand_at_once(&sim, &service).await;
+}
+
+async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) {
+    let began = Instant::now();
+    let mut running = JoinSet::new();
+    for _ in 0..REQUESTS {
+        running.spawn(ask(service.clone()));
+    }
+    let answered = running.join_all().await.into_iter().filter(|answered| *answered).count();
+    let took = Instant::now() - began;
+    let wasted = sim.calls() - sim.tally().with(StatusCode::OK);
+    let seen = format!("{answered} answered, {wasted} of {} calls wasted, in {took:?}", sim.calls());
+    assert_eq!(answered, REQUESTS as usize, "{seen}");
+    assert!(wasted * 100 <= sim.calls(), "{seen}");
+    assert!(LEAST <= took && took <= ALLOWED + LATENCY, "{seen}");
+}
+
+async fn ask(service: KeyRotation<Simulator>) -> bool {
+    let mut request = chat("m");
+    request.extensions_mut().insert(Deadline::at(Instant::now() + Duration::from_secs(30)));
+    let Ok(response) = service.oneshot(request).await else { return false };
+    let served = response.status().is_success();
+    text(response).await;
+    served
+}
+
+fn three_limited_keys() -> (Simulator, KeyRotation<Simulator>) {
+    let limits = Limits::new().requests_per_second(PER_SECOND).burst(BURST);
+    let sim = Simulator::openai()
+        .keys(KEYS.map(|label| key(label).limits(limits)))
+        .latency(Latency::Uniform(LATENCY / 3..LATENCY))
+        .build();
+    let layer = KeyRotationLayer::new(pool(&KEYS)).wait_for_key(true);
+    (sim.clone(), layer.layer(sim))
+}
