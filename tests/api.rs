@@ -37,7 +37,7 @@ assert_not_impl_any!(Secret: serde::Serialize);
 assert_not_impl_any!(ApiKey: serde::Serialize);
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),

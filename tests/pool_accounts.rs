@@ -7,6 +7,7 @@ mod support;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -15,7 +16,9 @@ use tokio::time::advance;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::key::Tier;
 use tower_key_rotation::pool::{KeyPool, KeyState, Lease};
+use tower_key_rotation::provider::ModelId;
 use tower_key_rotation::{KeyRotationLayer, Provider};
 
 use self::support::*;
@@ -232,4 +235,192 @@ async fn no_key_is_lost_however_accounts_are_learned() {
         }
         assert_eq!(usable(&pool).len(), KEYS, "seed {seed}");
     }
+}
+
+/// A limit of an account that the provider does not name.
+fn nameless(wait: Duration) -> Fault {
+    Fault::new(Reason::RateLimited, Scope::AccountModel).retry_after(wait)
+}
+
+fn digits() -> KeyPool {
+    pool(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"])
+}
+
+/// Asks for keys, each of which is refused, until there is none. Returns how many were.
+fn refuse_all(pool: &KeyPool, fault: &Fault, model: Option<&ModelId>) -> usize {
+    std::iter::from_fn(|| pool.acquire(model).ok()).map(|lease| drop(lease.fault(fault, model))).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_keys_of_an_account_that_nobody_names_are_refused_thrice_for_one_limit() {
+    for model in [None, Some(model("m"))] {
+        let (pool, model) = (digits(), model.as_ref());
+        (0..10).for_each(|_| pool.acquire(model).unwrap().succeed());
+        for window in 0..5 {
+            let refused = refuse_all(&pool, &nameless(MINUTE), model);
+            assert!(refused <= 3, "window {window}: {refused}");
+            assert_eq!(exhausted(&pool, model).retry_after(), Some(MINUTE));
+            advance(MINUTE).await;
+        }
+        // The limit is over: one trial, and then everybody.
+        let trial = pool.acquire(model).unwrap();
+        assert!(trial.is_probe() && exhausted(&pool, model).is_probing());
+        trial.succeed();
+        assert_eq!(std::iter::from_fn(|| pool.acquire(model).ok()).take(20).count(), 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_were_served_meanwhile_are_not_held() {
+    let pool = digits();
+    let mut busy: Vec<_> = (0..7).map(|_| lease(&pool)).collect();
+    let refused: Vec<_> = busy.drain(..3).collect();
+    advance(SECOND / 10).await;
+    refused.into_iter().for_each(|lease| drop(lease.fault(&nameless(MINUTE), None)));
+    assert_eq!(usable(&pool), [""; 0], "all that are not known to be served");
+    let served = busy.remove(0);
+    let name = served.key_id().to_string();
+    served.succeed();
+    assert_eq!(usable(&pool), [&*name], "it was under way before the refusals, so it speaks for itself only");
+    lease(&pool).succeed();
+    assert_eq!(usable(&pool).len(), 7, "what was asked later speaks for all");
+    assert_eq!(usable(&pool)[4..], ["7", "8", "9"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_keys_limited_at_the_same_moment_hold_nobody() {
+    let pool = digits();
+    fail(&pool, "0", &nameless(MINUTE));
+    fail(&pool, "1", &nameless(MINUTE));
+    assert_eq!(usable(&pool).len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_that_are_not_alike_hold_nobody() {
+    let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(MINUTE);
+    let of_key = Fault::new(Reason::RateLimited, Scope::Key).retry_after(MINUTE);
+    for other in [quota, of_key, nameless(MINUTE * 3 / 4)] {
+        let pool = digits();
+        fail(&pool, "0", &nameless(MINUTE));
+        fail(&pool, "1", &other);
+        fail(&pool, "2", &nameless(MINUTE));
+        fail(&pool, "3", &other);
+        assert_eq!(usable(&pool).len(), 6, "{other:?}");
+    }
+    let pool = digits();
+    for name in ["0", "1", "2", "3"] {
+        fail(&pool, name, &nameless(MINUTE));
+        advance(SECOND + SECOND / 2).await;
+    }
+    assert_eq!(usable(&pool).len(), 6, "one at a time");
+    let pool = digits();
+    for name in ["0", "1", "2", "3"] {
+        fail(&pool, name, &nameless(MINUTE));
+        lease(&pool).succeed();
+    }
+    assert_eq!(usable(&pool).len(), 6, "others are served in between");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_refused_many_times_is_one() {
+    let pool = digits();
+    let mut leases: Vec<_> = (0..30).map(|_| lease(&pool)).collect();
+    leases.retain(|lease| matches!(lease.key_id().as_str(), "0" | "1"));
+    leases.into_iter().for_each(|lease| drop(lease.fault(&nameless(MINUTE), None)));
+    assert_eq!(usable(&pool).len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_known_accounts_and_backups_are_not_held() {
+    let mut keys: Vec<_> = (0..6).map(|n| key(&n.to_string())).collect();
+    keys.push(key("declared").account("org"));
+    keys.push(key("backup").tier(Tier::Backup));
+    let pool = builder().keys(keys).build().unwrap();
+    answer(&pool, "5", &of("acme"));
+    ["0", "1", "2"].into_iter().for_each(|name| drop(fail(&pool, name, &nameless(MINUTE))));
+    assert_eq!(usable(&pool), ["5", "declared"]);
+    pool.disable(&id("5")).unwrap();
+    pool.disable(&id("declared")).unwrap();
+    assert_eq!(usable(&pool), ["backup"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_one_named_account_warn_those_that_have_not_been_answered_yet() {
+    let pool = digits();
+    let refused = std::iter::from_fn(|| pool.acquire(None).ok()).map(|mut lease| {
+        lease.observe(&of("acme"), None);
+        lease.fault(&account_limit(), None);
+    });
+    assert_eq!(refused.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_that_seems_to_be_shared_is_tried_again_after_a_second() {
+    let pool = digits();
+    let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(DAY);
+    ["0", "1", "2"].into_iter().for_each(|name| drop(fail(&pool, name, &quota)));
+    for pause in [1, 2, 4, 8] {
+        assert_eq!(wait(&pool), Some(pause * SECOND));
+        assert_eq!(shown(&pool, "9").state, KeyState::QuotaExceeded);
+        advance(pause * SECOND).await;
+        fail(&pool, &next(&pool), &quota);
+    }
+    advance(16 * SECOND).await;
+    lease(&pool).succeed();
+    assert_eq!(usable(&pool).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_is_dropped_is_handed_on() {
+    let pool = digits();
+    refuse_all(&pool, &nameless(SECOND), None);
+    advance(SECOND).await;
+    for _ in 0..5 {
+        let trial = lease(&pool);
+        assert!(pool.acquire(None).is_err());
+        advance(MINUTE).await;
+        drop(trial);
+    }
+    drop(lease(&pool).fault(&Fault::new(Reason::ServerError, Scope::Provider), None));
+    lease(&pool).succeed();
+    assert_eq!(usable(&pool).len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_nobody_came_for_is_forgotten() {
+    let pool = digits();
+    refuse_all(&pool, &nameless(SECOND), None);
+    advance(MINUTE).await;
+    assert_eq!(usable(&pool).len(), 10);
+    refuse_all(&pool, &nameless(MINUTE), None);
+    assert_eq!(wait(&pool), Some(MINUTE), "and begins anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_frees_keys_that_are_held() {
+    let pool = digits();
+    refuse_all(&pool, &nameless(MINUTE), Some(&model("m")));
+    refuse_all(&pool, &nameless(MINUTE), None);
+    assert_eq!(shown(&pool, "9").until, shown(&pool, "0").until);
+    pool.reset_all();
+    assert_eq!(usable(&pool).len(), 10);
+    assert!(pool.acquire(Some(&model("m"))).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_key_is_told_when_those_that_were_held_are_free() {
+    let pool = digits();
+    let mut leases: Vec<_> = (0..4).map(|_| lease(&pool)).collect();
+    let served = leases.pop().unwrap();
+    leases.into_iter().for_each(|lease| drop(lease.fault(&nameless(MINUTE), None)));
+    let deadline = tokio::time::Instant::now() + HOUR;
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.acquire_within(None, deadline).await.map(|lease| lease.key_id().to_string()) }
+    });
+    tokio::task::yield_now().await;
+    served.succeed();
+    let before = tokio::time::Instant::now();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(tokio::time::Instant::now(), before);
 }

@@ -5,7 +5,7 @@
 //! where they do (see `learn`). Who stands between a key and a request is always told by one number, read
 //! once for each question.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -29,9 +29,9 @@ pub(super) struct Account {
 
 /// The account of a key. All that changes does so under the lock of the set's `learning`.
 pub(super) struct Membership {
-    home: usize,
+    home: u32,
     /// Home, or where keys live that show the same identity.
-    present: AtomicUsize,
+    present: AtomicU32,
     /// The identity that its answers showed last; zero: none; [`WANDERER`](Self::WANDERER).
     identity: AtomicU64,
     /// How often that has changed; stops at [`MOVES`](Self::MOVES).
@@ -74,19 +74,25 @@ impl Membership {
     const MOVES: u32 = 4;
 
     pub(super) fn new(home: usize) -> Self {
+        let home = home as u32;
         Self { home, present: home.into(), identity: 0.into(), moves: 0.into() }
     }
 
-    pub(super) fn home(&self) -> usize {
-        self.home
+    pub(super) const fn home(&self) -> usize {
+        self.home as usize
     }
 
     pub(super) fn present(&self) -> usize {
-        self.present.load(Ordering::Acquire)
+        self.present.load(Ordering::Acquire) as usize
     }
 
     pub(super) fn move_to(&self, account: usize) {
-        self.present.store(account, Ordering::Release);
+        self.present.store(account as u32, Ordering::Release);
+    }
+
+    /// The account that its answers have shown, unless that is nothing.
+    pub(super) fn shown(&self) -> Option<usize> {
+        (self.identity() != 0).then(|| self.present())
     }
 
     pub(super) fn identity(&self) -> u64 {

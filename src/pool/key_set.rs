@@ -13,6 +13,7 @@ use http::HeaderValue;
 
 use super::Common;
 use super::account::{Account, Membership};
+use super::chorus::Chorus;
 use super::lane::{Bar, Lane, only};
 use super::models::{ModelLane, ModelLanes};
 use super::quotas::Quotas;
@@ -36,6 +37,7 @@ pub(crate) struct KeySet {
     /// What is closed for every model.
     pub(super) lane: Lane,
     pub(super) models: ModelLanes,
+    pub(super) chorus: Chorus,
     /// Who waits for a key, whatever the model.
     pub(super) line: Line,
     /// By tier, primaries first.
@@ -284,6 +286,7 @@ impl KeySet {
             learning: Mutex::default(),
             lane: Lane::new(keys.len()),
             models: ModelLanes::new(models),
+            chorus: Chorus::new(keys.len()),
             line: Line::default(),
             ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
             counts_tokens: AtomicBool::new(quotas.count_tokens() || keys_count_tokens(&keys)),

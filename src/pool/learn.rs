@@ -51,7 +51,7 @@ impl KeySet {
         self.common.freed.tell();
     }
 
-    fn is_declared(&self, key: usize) -> bool {
+    pub(super) fn is_declared(&self, key: usize) -> bool {
         self.accounts[self.keys[key].account.home()].id.is_some()
     }
 

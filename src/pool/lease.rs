@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Uri};
 
-use super::admit::{Admitted, Passes, hand_back};
+use super::admit::{Admitted, Passes, Trials, hand_back};
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::penalty::Penalty;
@@ -29,10 +29,11 @@ use crate::provider::ModelId;
 pub struct Lease {
     pub(super) set: Arc<KeySet>,
     pub(super) lane: Option<Arc<ModelLane>>,
-    key: usize,
+    pub(super) key: usize,
     /// The account that it was admitted by, and settles with.
     account: usize,
     passes: Passes,
+    pub(super) trials: Trials,
     /// What it took of the limits of the lane it was leased for.
     need: Need,
     /// Of the ledger at home.
@@ -54,12 +55,22 @@ impl Lease {
         need: Need,
         now: Moment,
     ) -> Self {
-        let Admitted { key, account, passes, reserved } = admitted;
+        let Admitted { key, account, passes, trials, reserved } = admitted;
         set.keys[key].stats.called(now.as_unix_ms());
         let Reserved { marks, alarm } = reserved;
-        let stamped = AtomicBool::new(false);
-        let lease =
-            Self { set, lane, key, account, passes, need, marks, began: now, stamped, handed_over: false };
+        let lease = Self {
+            set,
+            lane,
+            key,
+            account,
+            passes,
+            trials,
+            need,
+            marks,
+            began: now,
+            stamped: AtomicBool::new(false),
+            handed_over: false,
+        };
         if let Some((level, alarm)) = alarm {
             lease.warn(level, &alarm);
         }
@@ -78,7 +89,7 @@ impl Lease {
 
     /// Whether this attempt finds out if something has recovered.
     pub fn is_probe(&self) -> bool {
-        self.passes.iter().any(|pass| pass.probe)
+        self.passes.iter().any(|pass| pass.probe) || self.trials.contains(&true)
     }
 
     /// Stamps the key onto a request to `uri`, all other credentials removed.
@@ -121,6 +132,7 @@ impl Lease {
                 self.recover(level, now);
             }
         }
+        self.contradict();
         self.place().key().tally.request(now);
         if let Some(lane) = &self.lane {
             lane.tally.request(now);
@@ -169,6 +181,7 @@ impl Lease {
         }
         place.key().stats.failed();
         benched.after.cause?;
+        self.join_chorus(level, cause, benched.after.until, now);
         let penalty = Penalty {
             set: Arc::clone(&self.set),
             lane: self.lane.clone(),
@@ -185,10 +198,6 @@ impl Lease {
     /// The text that must not be seen in an answer.
     pub(crate) fn secret(&self) -> &str {
         self.place().key().secret.expose()
-    }
-
-    pub(super) const fn key_number(&self) -> usize {
-        self.key
     }
 
     pub(super) fn place(&self) -> Place<'_> {
@@ -216,6 +225,8 @@ impl Lease {
         if self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
             return;
         }
+        let [_, trial] = std::mem::take(&mut self.trials);
+        hand_back(self.place(), Passes::default(), [false, trial], self.began.as_unix_ms());
         self.exchange(Level::OF_MODEL, |lease| lease.lane = Some(lane));
     }
 
@@ -234,7 +245,7 @@ impl Lease {
         for level in levels {
             left[level as usize] = self.take(level);
         }
-        hand_back(self.place(), left, began);
+        hand_back(self.place(), left, Trials::default(), began);
         levels.iter().for_each(|level| self.place().give_back(*level, &self.need, self.began));
         change(self);
         self.marks = None;
@@ -307,7 +318,8 @@ impl Drop for Lease {
             }
         }
         if self.is_probe() {
-            hand_back(self.place(), self.passes, self.began.as_unix_ms());
+            let now = Timestamp::now().as_unix_ms();
+            hand_back(self.place(), self.passes, self.trials, now);
             self.set.common.freed.tell();
         }
     }

@@ -7,7 +7,8 @@
 //!
 //! What is remembered has a scope. A limit of one model benches the key for that model only; keys of one
 //! account are benched together, so that ten keys of one organisation cost one refusal and not ten: as
-//! declared, or as the provider's answers show.
+//! declared, or as the provider's answers show. Where neither says anything, keys that are refused one
+//! after the other for the same limit are taken to share it, until one of them is served.
 //!
 //! Asking takes no lock and does not depend on the number of keys: see the module sources of `lane`
 //! (which keys are worth looking at) and `slot` (whether one may be used).
@@ -39,6 +40,7 @@ mod admit;
 mod ask;
 mod backoff;
 mod builder;
+mod chorus;
 mod exhausted;
 mod key_set;
 mod lane;
@@ -79,6 +81,7 @@ pub(crate) use self::tab::Tab;
 pub use self::tally::{Consumption, UsageSnapshot};
 
 use self::admit::{Admitted, admit};
+use self::chorus::Gate;
 use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
 use self::slot::{FOREVER, State};
@@ -265,17 +268,24 @@ impl Place<'_> {
         if self.key().is_disabled() || states.iter().any(|state| state.until == FOREVER && !state.probing) {
             return Outlook::Never;
         }
-        if states.iter().any(|state| state.probing && !waits(state)) {
-            return Outlook::Probing;
-        }
         // Benches began in whole milliseconds and are told so.
         let within = now.as_unix_us() % US_PER_MS;
-        let ends = |state: &State| state.until.saturating_mul(US_PER_MS).saturating_add(within);
-        let mut latest = states.iter().map(ends).fold(now.as_unix_us(), u64::max);
-        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
-            let Some(opens) = ledger.opens_at(need, now) else { return Outlook::Probing };
-            latest = latest.max(opens);
+        let ends = |until: u64| until.saturating_mul(US_PER_MS).saturating_add(within);
+        let mut latest = states.iter().map(|state| ends(state.until)).fold(now.as_unix_us(), u64::max);
+        let mut probing = states.iter().any(|state| state.probing && !waits(state));
+        for gate in self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now.as_unix_ms())) {
+            match gate {
+                Gate::Held(Some(next)) => latest = latest.max(ends(next)),
+                Gate::Held(None) => probing = true,
+                Gate::Open | Gate::Trial => {}
+            }
         }
-        Outlook::At(latest)
+        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
+            match ledger.opens_at(need, now) {
+                Some(opens) => latest = latest.max(opens),
+                None => probing = true,
+            }
+        }
+        if probing { Outlook::Probing } else { Outlook::At(latest) }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::chorus::Chorus;
 use super::lane::Lane;
 use super::slot::Slot;
 use super::tally::Tally;
@@ -36,6 +37,7 @@ pub(super) struct ModelLane {
     pub(super) key_ledgers: Box<[Option<Box<Ledger>>]>,
     /// What answers took.
     pub(super) tally: Tally,
+    pub(super) chorus: Chorus,
     /// Who waits for a key for it.
     pub(super) line: Line,
     /// When something was last learned of it, in milliseconds since the Unix epoch: who goes when it gets
@@ -121,6 +123,7 @@ impl ModelLane {
             account_ledgers,
             key_ledgers,
             tally: Tally::default(),
+            chorus: Chorus::new(keys),
             line: Line::default(),
             touched: AtomicU64::new(now),
         }

@@ -33,7 +33,7 @@ impl Lease {
         let set = Arc::clone(&self.set);
         let provider = &set.common.provider;
         if let Some(shown) = provider.account_in(headers) {
-            set.learn(self.key_number(), shown);
+            set.learn(self.key, shown);
         }
         let limits = provider.telling_limits(headers, answered.into());
         if limits.is_empty() {

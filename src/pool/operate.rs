@@ -70,6 +70,10 @@ fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
 fn reset(set: &KeySet, key: usize, now: u64) {
     let models = set.models.all();
     let lanes = std::iter::once(None).chain(models.iter().map(|lane| Some(&**lane)));
+    set.chorus.clear();
+    for lane in &models {
+        lane.chorus.clear();
+    }
     for place in lanes.map(|model| Place::new(set, model, key)) {
         for level in Level::ALL {
             if let Some(slot) = place.slot(level) {

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::KeyPool;
+use super::chorus::Gate;
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::slot::{Cause, FOREVER, Slot, State};
@@ -160,11 +161,30 @@ fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
     let level = levels.into_iter().filter(closed).max_by_key(|level| place.state(*level).until);
     let since = timestamp(level.and_then(|level| place.slot(level)).map_or(0, Slot::since));
     let Some(state) = level.map(|level| place.state(level)) else {
+        if let Some(held) = held(place, levels, now) {
+            return held;
+        }
         let latest = levels.into_iter().filter_map(|level| Some(place.slot(level)?.since())).max();
         return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };
     };
     let until = Some(state.until).filter(|until| *until > now.as_unix_ms() && *until < FOREVER);
     Found { state: KeyState::of(state, now), since, until: until.map(Timestamp::from_unix_ms) }
+}
+
+/// The state of a key that is held back because others of its kind were refused.
+fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
+    let chorus = place.choruses()[usize::from(levels[0].is_model())];
+    let until = match place.held(chorus, now.as_unix_ms())? {
+        Gate::Held(until) => until?,
+        Gate::Open | Gate::Trial => return None,
+    };
+    let cause = chorus?.cause()?;
+    let state = State { until, cause: Some(cause), ..State::default() };
+    (until > now.as_unix_ms()).then(|| Found {
+        state: KeyState::of(state, now),
+        since: None,
+        until: timestamp(until),
+    })
 }
 
 fn timestamp(ms: u64) -> Option<Timestamp> {

@@ -37,12 +37,15 @@ pub struct Consumption {
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Spans>);
 
+/// A pool may have very many keys: what a minute brings fits into less.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spans {
-    usage: UsageSnapshot,
+    total: Consumption,
+    day: Consumption,
+    minute: [u32; 4],
     /// Which minute since the Unix epoch, and which day, the counts are of.
-    minute: u64,
-    day: u64,
+    minute_number: u32,
+    day_number: u32,
 }
 
 const MINUTE_MS: u64 = 60 * 1_000;
@@ -66,25 +69,32 @@ impl Tally {
     pub(super) fn usage(&self, now: Timestamp) -> UsageSnapshot {
         let spans = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         spans.turn(now);
-        spans.usage
+        let [requests, input_tokens, output_tokens, total_tokens] = spans.minute.map(u64::from);
+        let minute = Consumption { requests, input_tokens, output_tokens, total_tokens };
+        UsageSnapshot { total: spans.total, minute, day: spans.day }
     }
 
     fn add(&self, more: Consumption, now: Timestamp) {
         let spans = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         spans.turn(now);
-        let UsageSnapshot { total, minute, day } = &mut spans.usage;
-        [total, minute, day].into_iter().for_each(|span| span.add(more));
+        spans.total.add(more);
+        spans.day.add(more);
+        let Consumption { requests, input_tokens, output_tokens, total_tokens } = more;
+        let more = [requests, input_tokens, output_tokens, total_tokens];
+        for (count, more) in spans.minute.iter_mut().zip(more) {
+            *count = count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        }
     }
 }
 
 impl Spans {
     fn turn(&mut self, now: Timestamp) {
-        let (minute, day) = (now.as_unix_ms() / MINUTE_MS, now.as_unix_ms() / DAY_MS);
-        if minute > self.minute {
-            (self.minute, self.usage.minute) = (minute, Consumption::default());
+        let (minute, day) = ((now.as_unix_ms() / MINUTE_MS) as u32, (now.as_unix_ms() / DAY_MS) as u32);
+        if minute > self.minute_number {
+            (self.minute_number, self.minute) = (minute, [0; 4]);
         }
-        if day > self.day {
-            (self.day, self.usage.day) = (day, Consumption::default());
+        if day > self.day_number {
+            (self.day_number, self.day) = (day, Consumption::default());
         }
     }
 }
