@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tower_key_rotation::limits::Quota;
 use tower_key_rotation::sim::{Dialect, Limits, SimAccount, SimKey};
 
 use crate::load::Answer;
@@ -20,6 +21,8 @@ pub(crate) struct Case {
     /// The labels of the keys, in their order.
     pub(crate) labels: Vec<String>,
     pub(crate) accounts: Vec<SimAccount>,
+    /// What the client is told of the limits of each account; nothing of those that it can learn.
+    pub(crate) declared: Option<Quota>,
     /// Whose limits are the capacity.
     pub(crate) limited: Vec<Limited>,
     /// How long the provider's minute lasts.
@@ -66,11 +69,12 @@ pub(crate) fn all() -> Vec<Case> {
 fn three_keys(dialect: Dialect, burst: u32, rate: u32) -> Case {
     let limits = Limits::new().requests_per_second(50).burst(burst);
     let (name, about) = match dialect {
-        Dialect::Gemini => ("gemini", "three keys of 50 rps, no header says so"),
+        Dialect::Gemini => ("gemini", "three keys of 50 rps, declared"),
         _ => ("burst", "three keys of 50 rps"),
     };
     let name = if name == "gemini" { format!("gemini-{rate}") } else { format!("burst{burst}-{rate}") };
-    let case = Case::new(name, about, rate).dialect(dialect);
+    let quota = Quota::requests(50).per_second().burst(burst.into());
+    let case = Case::new(name, about, rate).dialect(dialect, quota);
     ["a", "b", "c"].into_iter().fold(case, |case, label| case.key(label, limits, 50.0, Unit::Requests))
 }
 
@@ -105,7 +109,8 @@ fn a_day(dialect: Dialect) -> Case {
         Dialect::Gemini => ("gemini-day", 0.0),
         _ => ("day", f64::from(A_DAY) / 86_400.0),
     };
-    let mut case = Case::new(name.to_owned(), "one key of 25 requests a day", 10).dialect(dialect);
+    let mut case = Case::new(name.to_owned(), "one key of 25 requests a day", 10);
+    case = case.dialect(dialect, Quota::requests(A_DAY.into()).per_day());
     case.warm_up = Duration::ZERO;
     case.measured = 5 * SECOND;
     case.key("a", Limits::new().requests_per_day(A_DAY), per_second, Unit::Requests)
@@ -122,6 +127,7 @@ impl Case {
             keys: Vec::new(),
             labels: Vec::new(),
             accounts: Vec::new(),
+            declared: None,
             limited: Vec::new(),
             minute: 60 * SECOND,
             rate,
@@ -131,8 +137,10 @@ impl Case {
         }
     }
 
-    fn dialect(self, dialect: Dialect) -> Self {
-        Self { dialect, ..self }
+    /// Where no header tells of a limit, it is declared.
+    fn dialect(self, dialect: Dialect, quota: Quota) -> Self {
+        let declared = (dialect == Dialect::Gemini).then_some(quota);
+        Self { dialect, declared, ..self }
     }
 
     /// A key with a limit of its own.

@@ -87,7 +87,7 @@ impl InABox {
     }
 
     /// The whole integration: a layer around the client. What OpenAI's keys are limited to, and which of them
-    /// share a limit, is learned.
+    /// share a limit, is learned; Gemini's are declared.
     pub(crate) fn rotating(&self, case: &Case) -> Result<Rotating, BoxError> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -102,6 +102,9 @@ impl InABox {
             _ => Provider::openai(),
         };
         let mut pool = KeyPool::builder(provider.with_origin(self.server.origin().parse()?));
+        if let Some(quota) = &case.declared {
+            pool = pool.quota(quota.clone());
+        }
         for label in &case.labels {
             pool = pool.key(ApiKey::new(secret(label))?.id(label.as_str()));
         }
