@@ -42,7 +42,7 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
             return None;
         };
         passes[level as usize] = pass;
-        if pass.probe {
+        if pass.probe || pass.ramp {
             place.follow(level, now);
         }
     }
@@ -56,7 +56,7 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
     }
 }
 
-/// Gives back the probes among the passes, and the trials.
+/// Gives back the probes and the places on ramps among the passes, and the trials.
 pub(super) fn hand_back(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
     for level in Level::ALL {
         let pass = passes[level as usize];
@@ -64,9 +64,18 @@ pub(super) fn hand_back(place: Place<'_>, passes: Passes, trials: Trials, now: u
             slot.hand_back(pass);
             place.follow(level, now);
         }
+        step_off(place, level, pass, false, now);
     }
     for (chorus, _) in place.choruses().into_iter().flatten().zip(trials).filter(|(_, trial)| *trial) {
         chorus.hand_back(now);
+    }
+}
+
+/// Gives back a place on a ramp, if the pass has one.
+pub(super) fn step_off(place: Place<'_>, level: Level, pass: Pass, succeeded: bool, now: u64) {
+    if let Some(slot) = place.slot(level).filter(|_| pass.ramp) {
+        slot.step_off(pass, succeeded, place.set.common.cooldowns.last_on_ramp());
+        place.follow(level, now);
     }
 }
 

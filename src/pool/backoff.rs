@@ -38,6 +38,7 @@ pub struct Cooldowns {
     rate_clamp: Duration,
     quota_clamp: Duration,
     fixed: Option<Duration>,
+    ramp: u16,
 }
 
 // === impl Cooldowns ===
@@ -53,6 +54,9 @@ impl Cooldowns {
     pub const RATE_CLAMP: Duration = Duration::from_secs(10 * 60);
     /// The longest hint believed of a quota: 24 h.
     pub const QUOTA_CLAMP: Duration = DAY;
+
+    /// The most leases at a time that are counted after a probe: 64.
+    pub const RAMP: u16 = 64;
 
     /// Times of a rate limit without a hint. Default: [`RATE`](Self::RATE).
     #[must_use]
@@ -97,6 +101,19 @@ impl Cooldowns {
         self
     }
 
+    /// What recovers from a limit takes two leases at a time at first and twice as many with each success,
+    /// up to so many; more than that are not counted any more. Zero: none are. Default:
+    /// [`RAMP`](Self::RAMP).
+    #[must_use]
+    pub const fn ramp(mut self, leases: u16) -> Self {
+        self.ramp = leases;
+        self
+    }
+
+    pub(super) const fn last_on_ramp(&self) -> u16 {
+        self.ramp
+    }
+
     /// When a bench that begins at `now` ends, after so many failures in a row.
     pub(crate) fn until(&self, cause: Cause, hint: Option<Duration>, strikes: u8, now: Timestamp) -> u64 {
         let wait = match cause {
@@ -128,6 +145,7 @@ impl Default for Cooldowns {
             rate_clamp: Self::RATE_CLAMP,
             quota_clamp: Self::QUOTA_CLAMP,
             fixed: None,
+            ramp: Self::RAMP,
         }
     }
 }

@@ -141,7 +141,7 @@ impl KeyPoolBuilder {
     }
 
     /// How many models are remembered at once; the one at fault the longest ago is forgotten first. Each
-    /// takes up to 32 bytes a key, so a pool of very many keys may want fewer.
+    /// takes up to 48 bytes a key, so a pool of very many keys may want fewer.
     /// Default: [`MAX_MODELS`](Self::MAX_MODELS).
     pub const fn max_models(mut self, models: usize) -> Self {
         self.max_models = if models == 0 { 1 } else { models };

@@ -28,7 +28,7 @@ impl Exhausted {
     }
 
     /// Whether a probe is out, whose success makes a key usable sooner; or a key has as many requests under way
-    /// as it may, and the end of one makes it usable.
+    /// as it may, or as it takes when it has just recovered, and the end of one makes it usable.
     pub const fn is_probing(&self) -> bool {
         self.probing
     }

@@ -18,7 +18,7 @@ use super::lane::{Bar, Lane, only};
 use super::models::{ModelLane, ModelLanes};
 use super::quotas::Quotas;
 use super::select::Rank;
-use super::slot::{FOREVER, Slot, State};
+use super::slot::{Slot, State};
 use super::stats::Stats;
 use super::tally::Tally;
 use super::wait::Line;
@@ -222,11 +222,7 @@ impl<'a> Place<'a> {
 
     /// What closes a level to every request.
     pub(super) fn bar(self, level: Level, now: u64) -> Bar {
-        let benched = match self.state(level) {
-            state if !state.is_closed(now) => Bar::Open,
-            State { until, .. } if until > now && until < FOREVER => Bar::Until(until),
-            _ => Bar::Shut,
-        };
+        let benched = self.slot(level).map_or(Bar::Open, |slot| slot.bar(now));
         benched.max(self.limit(level))
     }
 

@@ -11,7 +11,7 @@
 //! whoever clears a bit enters the deadline in the word's `next` *after* clearing, and whoever wakes a
 //! word takes `next` away *before* looking at its bits. Either the waker sees the cleared bit, or the
 //! entry outlives the waker. The same rule holds one level up, between the words and the lane. A bit
-//! that is cleared for a probe has no deadline; the probe's lease sets it when it ends.
+//! that is cleared for a probe, or because a ramp is full, has no deadline; the lease sets it when it ends.
 
 use crate::sync::{AtomicU64, Ordering};
 

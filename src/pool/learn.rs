@@ -129,6 +129,6 @@ impl KeySet {
 fn carry(from: &Slot, to: &Slot, now: u64) {
     let (from, known) = (from.state(), to.state());
     if let Some(cause) = from.cause.filter(|_| from.until > now.max(known.until)) {
-        to.bench(Pass { epoch: known.epoch, probe: false }, cause, now, |_| from.until);
+        to.bench(Pass { epoch: known.epoch, ..Pass::default() }, cause, now, |_| from.until);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Uri};
 
-use super::admit::{Admitted, Passes, Trials, hand_back};
+use super::admit::{Admitted, Passes, Trials, hand_back, step_off};
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::penalty::Penalty;
@@ -128,8 +128,10 @@ impl Lease {
     pub(crate) fn succeed_at(mut self, now: Timestamp) -> Tab {
         self.place().key().stats.succeeded();
         for level in Level::ALL {
-            if self.passes[level as usize].probe {
-                self.recover(level, now);
+            match self.passes[level as usize] {
+                Pass { probe: true, .. } => self.recover(level, now),
+                Pass { ramp: true, .. } => self.climb(level, now),
+                Pass { .. } => {}
             }
         }
         self.contradict();
@@ -276,7 +278,8 @@ impl Lease {
         let place = self.place();
         // A lifted key that recovers says nothing about those that were lifted with it.
         let suspect = matches!(place.state(level), State { cause: Some(Cause::Invalid), until: FOREVER, .. });
-        let recovered = place.slot(level).and_then(|slot| slot.recover(pass, now.as_unix_ms()));
+        let last = self.set.common.cooldowns.last_on_ramp();
+        let recovered = place.slot(level).and_then(|slot| slot.recover(pass, now.as_unix_ms(), last));
         place.follow(level, now.as_unix_ms());
         let Some(pass) = recovered else { return };
         self.passes[level as usize] = pass;
@@ -298,6 +301,13 @@ impl Lease {
         });
     }
 
+    /// What has recovered lately takes twice as many leases at a time.
+    fn climb(&mut self, level: Level, now: Timestamp) {
+        let pass = std::mem::take(&mut self.passes[level as usize]);
+        step_off(self.place(), level, pass, true, now.as_unix_ms());
+        self.set.common.freed.tell();
+    }
+
     fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
         let key = self.key_id();
         self.set.common.emit(&match fault.reason() {
@@ -317,7 +327,7 @@ impl Drop for Lease {
                 Level::ALL.into_iter().for_each(|level| place.give_back(level, &self.need, self.began));
             }
         }
-        if self.is_probe() {
+        if self.is_probe() || self.passes.iter().any(|pass| pass.ramp) {
             let now = Timestamp::now().as_unix_ms();
             hand_back(self.place(), self.passes, self.trials, now);
             self.set.common.freed.tell();

@@ -51,11 +51,13 @@ mod observe;
 mod operate;
 mod penalty;
 mod quotas;
+mod ramp;
 mod reserve;
 mod select;
 mod slot;
 mod snapshot;
 mod stamp;
+mod state;
 mod stats;
 mod suspicion;
 mod tab;
@@ -272,7 +274,9 @@ impl Place<'_> {
         let within = now.as_unix_us() % US_PER_MS;
         let ends = |until: u64| until.saturating_mul(US_PER_MS).saturating_add(within);
         let mut latest = states.iter().map(|state| ends(state.until)).fold(now.as_unix_us(), u64::max);
-        let mut probing = states.iter().any(|state| state.probing && !waits(state));
+        let full = |level: &Level| self.slot(*level).is_some_and(|slot| slot.is_full(slot.state()));
+        let mut probing =
+            states.iter().any(|state| state.probing && !waits(state)) || Level::ALL.iter().any(full);
         for gate in self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now.as_unix_ms())) {
             match gate {
                 Gate::Held(Some(next)) => latest = latest.max(ends(next)),

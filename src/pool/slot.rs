@@ -12,47 +12,11 @@
 
 use std::fmt;
 
+use super::lane::Bar;
+use super::ramp::{Entry, Ramp};
+pub(crate) use super::state::{Cause, FOREVER, Pass, State};
+use super::state::{next, previous};
 use crate::sync::{AtomicU64, Ordering};
-
-/// Later than every cooldown: until replaced or reset.
-pub(crate) const FOREVER: u64 = (1 << UNTIL_BITS) - 1;
-
-/// Enough for milliseconds since the Unix epoch until the year 2109.
-const UNTIL_BITS: u32 = 42;
-const CAUSE_BITS: u32 = 3;
-const STRIKE_BITS: u32 = 5;
-const EPOCH_BITS: u32 = 13;
-
-/// Why a scope is benched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    RateLimited = 1,
-    QuotaExceeded = 2,
-    Invalid = 3,
-    Forbidden = 4,
-}
-
-/// The state of a scope, unpacked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct State {
-    /// When the bench ends, in milliseconds since the Unix epoch; zero unless benched.
-    pub(crate) until: u64,
-    /// `None`: free.
-    pub(crate) cause: Option<Cause>,
-    /// One lease is out to see whether the scope has recovered.
-    pub(crate) probing: bool,
-    /// Benches in a row, for the back-off.
-    pub(crate) strikes: u8,
-    /// Raised by every change of regime; wraps.
-    pub(crate) epoch: u16,
-}
-
-/// What a lease remembers of a scope.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pass {
-    pub(crate) epoch: u16,
-    pub(crate) probe: bool,
-}
 
 /// Whether a scope may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +27,8 @@ pub(crate) enum Admission {
     Benched(u64),
     /// A probe is out.
     Probing,
+    /// It has just recovered, and as many leases are out as it takes for now.
+    Ramping,
 }
 
 /// What [`Slot::bench`] did.
@@ -81,77 +47,8 @@ pub(crate) struct Slot {
     /// When the regime last changed, in milliseconds since the Unix epoch; zero: never. For people and
     /// for telling a burst; written after the word, so it may lag behind it.
     since: AtomicU64,
-}
-
-// === impl State ===
-
-impl State {
-    /// Whether the scope is benched at `now`, or has a probe out.
-    pub(crate) const fn is_closed(self, now: u64) -> bool {
-        self.cause.is_some() && (self.until > now || self.probing)
-    }
-
-    /// `until` says when a bench ends, given the failures in a row before it.
-    fn benched(self, pass: Pass, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
-        let news = self.epoch == pass.epoch;
-        if !news && self.cause.is_none() {
-            // Cleared since this lease began, on newer evidence: an old report benches nobody.
-            return self;
-        }
-        // A late report is of the failure that was counted already.
-        let earlier = if news { self.strikes } else { self.strikes.saturating_sub(1) };
-        let until = until(earlier).min(FOREVER);
-        let longer = self.cause.is_none() || until > self.until;
-        let benched = if longer { Self { until, cause: Some(cause), ..self } } else { self };
-        if !news {
-            return benched;
-        }
-        let strikes = if self.strikes < MAX_STRIKES { self.strikes + 1 } else { MAX_STRIKES };
-        Self { probing: false, strikes, epoch: next(self.epoch), ..benched }
-    }
-
-    const fn cleared(self) -> Self {
-        Self { until: 0, cause: None, probing: false, strikes: 0, epoch: next(self.epoch) }
-    }
-
-    const fn pack(self) -> u64 {
-        let cause = match self.cause {
-            Some(cause) => cause as u64,
-            None => 0,
-        };
-        let mut word = self.until;
-        word |= cause << UNTIL_BITS;
-        word |= (self.probing as u64) << (UNTIL_BITS + CAUSE_BITS);
-        word |= (self.strikes as u64) << (UNTIL_BITS + CAUSE_BITS + 1);
-        word | (self.epoch as u64) << (64 - EPOCH_BITS)
-    }
-
-    const fn unpack(word: u64) -> Self {
-        let cause = match (word >> UNTIL_BITS) & ((1 << CAUSE_BITS) - 1) {
-            1 => Some(Cause::RateLimited),
-            2 => Some(Cause::QuotaExceeded),
-            3 => Some(Cause::Invalid),
-            4 => Some(Cause::Forbidden),
-            _ => None,
-        };
-        Self {
-            until: word & FOREVER,
-            cause,
-            probing: (word >> (UNTIL_BITS + CAUSE_BITS)) & 1 == 1,
-            strikes: ((word >> (UNTIL_BITS + CAUSE_BITS + 1)) & MAX_STRIKES as u64) as u8,
-            epoch: (word >> (64 - EPOCH_BITS)) as u16,
-        }
-    }
-}
-
-const MAX_STRIKES: u8 = (1 << STRIKE_BITS) - 1;
-
-const fn next(epoch: u16) -> u16 {
-    (epoch + 1) & ((1 << EPOCH_BITS) - 1)
-}
-
-const fn previous(epoch: u16) -> u16 {
-    epoch.wrapping_sub(1) & ((1 << EPOCH_BITS) - 1)
+    /// How many leases at a time it takes after a recovery.
+    ramp: Ramp,
 }
 
 // === impl Slot ===
@@ -161,15 +58,51 @@ impl Slot {
         State::unpack(self.word.load(Ordering::Acquire))
     }
 
+    /// Whether the scope admits nobody at `now`, and in which state it is then.
+    pub(crate) fn closed(&self, now: u64) -> Option<State> {
+        let state = self.state();
+        (state.is_closed(now) || self.is_full(state)).then_some(state)
+    }
+
+    /// What keeps it closed at `now`.
+    pub(crate) fn bar(&self, now: u64) -> Bar {
+        match self.closed(now) {
+            None => Bar::Open,
+            Some(State { until, .. }) if until > now && until < FOREVER => Bar::Until(until),
+            Some(_) => Bar::Shut,
+        }
+    }
+
+    /// Whether it has recovered, and as many leases are out as it takes for now.
+    pub(crate) fn is_full(&self, state: State) -> bool {
+        state.cause.is_none() && self.ramp.is_full(state.epoch)
+    }
+
     /// Lets a lease in, as the single probe if a bench has just ended.
     pub(crate) fn admit(&self, now: u64) -> Admission {
+        match self.admit_to_bench(now) {
+            Admission::Granted(pass) if !pass.probe => match self.ramp.enter(pass.epoch) {
+                Entry::Free => Admission::Granted(pass),
+                Entry::Taken => Admission::Granted(Pass { ramp: true, ..pass }),
+                Entry::Full => Admission::Ramping,
+            },
+            admission => admission,
+        }
+    }
+
+    /// The lease has no use any more for its place on the ramp.
+    pub(crate) fn step_off(&self, pass: Pass, succeeded: bool, last: u16) {
+        self.ramp.leave(pass.epoch, succeeded, last);
+    }
+
+    fn admit_to_bench(&self, now: u64) -> Admission {
         let mut admission = Admission::Probing;
         self.update(|state| {
             let probe = state.cause.is_some();
             admission = match state {
                 State { cause: Some(_), until, .. } if until > now => Admission::Benched(until),
                 State { probing: true, .. } => Admission::Probing,
-                State { epoch, .. } => Admission::Granted(Pass { epoch, probe }),
+                State { epoch, .. } => Admission::Granted(Pass { epoch, probe, ramp: false }),
             };
             let granted = matches!(admission, Admission::Granted(_));
             State { probing: state.probing || (granted && probe), ..state }
@@ -181,7 +114,7 @@ impl Slot {
     pub(crate) fn pass_from(&self, began: u64) -> Pass {
         let epoch = self.state().epoch;
         let epoch = if self.since() < began { epoch } else { previous(epoch) };
-        Pass { epoch, probe: false }
+        Pass { epoch, ..Pass::default() }
     }
 
     /// Lets one lease in although the bench has not ended; `None` if a probe is out or it is free.
@@ -189,7 +122,7 @@ impl Slot {
         let mut pass = None;
         self.update(|state| {
             let allowed = state.cause.is_some() && !state.probing;
-            pass = allowed.then_some(Pass { epoch: state.epoch, probe: true });
+            pass = allowed.then_some(Pass { epoch: state.epoch, probe: true, ramp: false });
             State { probing: state.probing || allowed, ..state }
         });
         pass
@@ -207,13 +140,25 @@ impl Slot {
 
     /// The probe succeeded: the scope is free. `None` if this pass was not entitled to say so, else the
     /// pass for what the same lease has to say about the freed scope.
-    pub(crate) fn recover(&self, pass: Pass, now: u64) -> Option<Pass> {
-        let (before, after) = self.update(|state| {
-            let entitled = pass.probe && state.probing && state.epoch == pass.epoch;
-            if entitled { state.cleared() } else { state }
-        });
+    ///
+    /// `last` is the most leases at a time of the ramp that follows a limit.
+    pub(crate) fn recover(&self, pass: Pass, now: u64, last: u16) -> Option<Pass> {
+        let entitled = |state: State| pass.probe && state.probing && state.epoch == pass.epoch;
+        let benched = self.state();
+        if !entitled(benched) {
+            return None;
+        }
+        // Nobody else is entitled: what happens to the ramp meanwhile is of older epochs.
+        let epoch = next(pass.epoch);
+        let limited = matches!(benched.cause, Some(Cause::RateLimited | Cause::QuotaExceeded));
+        self.ramp.begin(epoch, if limited { last } else { 0 });
+        let (before, after) = self.update(|state| if entitled(state) { state.cleared() } else { state });
         self.changed(before, after, now);
-        (before != after).then_some(Pass { epoch: after.epoch, probe: false })
+        if before == after {
+            self.ramp.end(epoch);
+            return None;
+        }
+        Some(Pass { epoch, ..Pass::default() })
     }
 
     /// The probe brought no news: the next lease may try.
@@ -240,6 +185,8 @@ impl Slot {
     /// Frees the scope whatever it was; older news is void.
     pub(crate) fn reset(&self, now: u64) {
         let (before, after) = self.update(State::cleared);
+        // There is none of this epoch, but for a probe that is succeeding just now.
+        self.ramp.end(after.epoch);
         self.changed(before, after, now);
     }
 

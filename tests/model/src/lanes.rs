@@ -8,6 +8,8 @@ use crate::pool::slot::{Admission, Cause, FOREVER, Pass, Slot, State};
 
 const LIMIT: Cause = Cause::RateLimited;
 const LATER: u64 = 1_000;
+/// The most leases at a time that a ramp counts.
+const LAST: u16 = 2;
 
 /// Two keys of one word.
 struct Keys {
@@ -21,17 +23,17 @@ impl Keys {
     }
 
     fn follow(&self, key: usize, now: u64) {
-        self.lane.follow(&self.slots[key], &only(key), now);
+        self.lane.follow(|| self.slots[key].bar(now), &only(key));
     }
 
     fn admit(&self, key: usize, now: u64) -> Option<Pass> {
         let admission = self.slots[key].admit(now);
-        if !matches!(admission, Admission::Granted(Pass { probe: false, .. })) {
+        if !matches!(admission, Admission::Granted(Pass { probe: false, ramp: false, .. })) {
             self.follow(key, now);
         }
         match admission {
             Admission::Granted(pass) => Some(pass),
-            Admission::Benched(_) | Admission::Probing => None,
+            Admission::Benched(_) | Admission::Probing | Admission::Ramping => None,
         }
     }
 
@@ -50,9 +52,28 @@ impl Keys {
         self.follow(key, now);
     }
 
+    fn step_off(&self, key: usize, pass: Pass, succeeded: bool, now: u64) {
+        if pass.ramp {
+            self.slots[key].step_off(pass, succeeded, LAST);
+            self.follow(key, now);
+        }
+    }
+
+    /// The probe of a key succeeds.
+    fn recovered() -> Arc<Self> {
+        let keys = Self::new();
+        let pass = keys.admit(0, 1).unwrap();
+        keys.bench(0, pass, 1, 10);
+        keys.wake(10);
+        let probe = keys.admit(0, 10).unwrap();
+        keys.slots[0].recover(probe, 10, LAST);
+        keys.follow(0, 10);
+        keys
+    }
+
     fn wake(&self, now: u64) {
         self.lane.wake(now, |key| match self.slots.get(key)?.state() {
-            State { cause: None, .. } => Some(0),
+            state @ State { cause: None, .. } => (!self.slots[key].is_full(state)).then_some(0),
             State { probing: true, .. } | State { until: FOREVER, .. } => None,
             State { until, .. } => Some(until),
         });
@@ -63,7 +84,7 @@ impl Keys {
         self.wake(LATER);
         for (key, slot) in self.slots.iter().enumerate() {
             let shown = self.lane.word(0) & (1 << key) != 0;
-            assert!(shown || slot.state().is_closed(LATER), "key {key}: {:?}", slot.state());
+            assert!(shown || slot.closed(LATER).is_some(), "key {key}: {:?}", slot.state());
         }
     }
 }
@@ -187,15 +208,64 @@ fn a_key_whose_account_is_probed_while_others_wake_is_not_lost() {
         let passes = [0, 1].map(|slot| keys.admit(slot, 1).unwrap());
         keys.slots[1].bench(passes[1], LIMIT, 1, |_| 5);
         let Admission::Granted(probe) = keys.slots[1].admit(5) else { panic!("due") };
-        keys.lane.follow(&keys.slots[1], &bit, 5);
+        keys.lane.follow(|| keys.slots[1].bar(5), &bit);
         keys.bench(0, passes[0], 5, 10);
 
         let other = with(&keys, move |keys| wake(keys, 10));
         keys.slots[1].bench(probe, LIMIT, 9, |_| 20);
-        keys.lane.follow(&keys.slots[1], &bit, 9);
+        keys.lane.follow(|| keys.slots[1].bar(9), &bit);
         wake(&keys, 20);
         other.join().unwrap();
         wake(&keys, LATER);
         assert_eq!(keys.lane.word(0) & 1, 1);
+    });
+}
+
+#[test]
+fn a_place_that_is_returned_while_another_takes_the_last_is_not_lost() {
+    for succeeded in [false, true] {
+        orders(move || {
+            let keys = Keys::recovered();
+            let mine = keys.admit(0, 11).unwrap();
+            let other = with(&keys, |keys| {
+                keys.admit(0, 11);
+            });
+            keys.step_off(0, mine, succeeded, 11);
+            other.join().unwrap();
+            // One place is left, and whoever looks is shown it: no deadline is going to wake it.
+            assert_eq!(keys.lane.word(0) & 1, 1);
+            assert!(keys.admit(0, 12).is_some());
+        });
+    }
+}
+
+#[test]
+fn a_ramp_that_is_full_is_not_shown_for_long_and_not_hidden_for_ever() {
+    orders(|| {
+        let keys = Keys::recovered();
+        let passes = [0, 1].map(|_| keys.admit(0, 11).unwrap());
+        let other = with(&keys, |keys| {
+            assert!(keys.admit(0, 11).is_none_or(|pass| pass.ramp));
+        });
+        keys.step_off(0, passes[0], false, 11);
+        other.join().unwrap();
+        keys.step_off(0, passes[1], false, 11);
+        assert_eq!(keys.lane.word(0) & 1, 1);
+    });
+}
+
+#[test]
+fn a_bench_ends_a_ramp_and_the_place_that_is_returned_late_opens_nothing() {
+    orders(|| {
+        let keys = Keys::recovered();
+        let passes = [0, 1].map(|_| keys.admit(0, 11).unwrap());
+        let [late, refused] = passes;
+        let other = with(&keys, move |keys| keys.step_off(0, late, true, 12));
+        keys.bench(0, refused, 12, 20);
+        keys.step_off(0, refused, false, 12);
+        other.join().unwrap();
+        assert!(keys.admit(0, 13).is_none());
+        keys.no_key_is_lost();
+        assert!(keys.admit(0, LATER).is_some_and(|pass| pass.probe));
     });
 }

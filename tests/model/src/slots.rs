@@ -6,6 +6,8 @@ use loom::thread;
 use crate::pool::slot::{Admission, Cause, Pass, Slot, State};
 
 const LIMIT: Cause = Cause::RateLimited;
+/// The most leases at a time that a ramp counts.
+const LAST: u16 = 4;
 
 fn shared() -> Arc<Slot> {
     Arc::new(Slot::default())
@@ -22,14 +24,14 @@ fn due() -> Arc<Slot> {
 fn pass(slot: &Slot) -> Pass {
     match slot.admit(0) {
         Admission::Granted(pass) => pass,
-        Admission::Benched(_) | Admission::Probing => panic!("not free"),
+        Admission::Benched(_) | Admission::Probing | Admission::Ramping => panic!("not free"),
     }
 }
 
 fn probe(slot: &Slot) -> Option<Pass> {
     match slot.admit(10) {
         Admission::Granted(pass) => Some(pass),
-        Admission::Benched(_) | Admission::Probing => None,
+        Admission::Benched(_) | Admission::Probing | Admission::Ramping => None,
     }
 }
 
@@ -67,6 +69,60 @@ fn a_probe_that_is_handed_back_is_granted_to_one_other() {
         other.join().unwrap();
         assert!(probe(&slot).is_some());
         assert!(probe(&slot).is_none());
+    });
+}
+
+#[test]
+fn what_recovers_takes_two_at_a_time_however_many_come() {
+    loom::model(|| {
+        let slot = due();
+        let mine = probe(&slot).unwrap();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let slot = Arc::clone(&slot);
+                thread::spawn(move || probe(&slot))
+            })
+            .collect();
+        slot.recover(mine, 11, LAST);
+        let early = probe(&slot);
+        let granted = others.into_iter().map(|other| other.join().unwrap()).chain([early]);
+        let granted: Vec<_> = granted.flatten().collect();
+        assert!(granted.iter().all(|pass| pass.ramp), "{granted:?}");
+        assert!(granted.len() <= 2, "{granted:?}");
+        assert!(granted.len() == 2 || probe(&slot).is_some(), "a place is lost");
+    });
+}
+
+#[test]
+fn places_on_a_ramp_are_never_more_than_allowed() {
+    loom::model(|| {
+        let slot = due();
+        slot.recover(probe(&slot).unwrap(), 11, LAST);
+        let held = [0, 1].map(|_| probe(&slot).unwrap());
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || {
+            other.step_off(held[0], true, LAST);
+            [0, 1, 2, 3].map(|_| probe(&other)).into_iter().flatten().count()
+        });
+        slot.step_off(held[1], false, LAST);
+        let mine = [0, 1, 2, 3].map(|_| probe(&slot)).into_iter().flatten().count();
+        assert!(mine + other.join().unwrap() == 4, "four after one success");
+        assert!(probe(&slot).is_none());
+    });
+}
+
+#[test]
+fn a_reset_leaves_no_ramp() {
+    loom::model(|| {
+        let slot = due();
+        let mine = probe(&slot).unwrap();
+        let other = Arc::clone(&slot);
+        let other = thread::spawn(move || other.reset(11));
+        let recovered = slot.recover(mine, 11, LAST).is_some();
+        other.join().unwrap();
+        if !recovered {
+            assert!((0..5).all(|_| probe(&slot).is_some()));
+        }
     });
 }
 
