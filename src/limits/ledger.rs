@@ -76,10 +76,19 @@ impl Ledger {
         Ok(Granted { marks: gauges.marks(), alarm })
     }
 
-    /// Takes what a request needs, whatever is left.
-    pub(crate) fn take(&self, need: &Need, now: Moment) {
-        for gauge in &mut self.lock().all {
-            gauge.take(need.of(gauge.counted), now);
+    /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
+    pub(crate) fn join(&self, need: &Need, taken_at: Moment) {
+        let gauges = &mut *self.lock();
+        for gauge in &mut gauges.all[..gauges.declared] {
+            gauge.take(need.of(gauge.counted), taken_at);
+        }
+    }
+
+    /// Counts a request no more that is under way, and is counted elsewhere from now on.
+    pub(crate) fn part(&self, need: &Need, taken_at: Moment) {
+        let gauges = &mut *self.lock();
+        for gauge in &mut gauges.all[..gauges.declared] {
+            gauge.give_back(need.of(gauge.counted), taken_at);
         }
     }
 

@@ -4,6 +4,9 @@
 //! came back within the hour. So a hint is clamped, and when it ends the scope is probed by one request,
 //! which costs little if the provider was right. Without a hint the time doubles with each failure in a
 //! row, and up to a quarter is added by chance, so that many processes do not come back together.
+//!
+//! A wait of less than a second, of a scope whose ledger knows its limits, is no bench in that sense but a
+//! correction of the pace: nothing has to recover, and waiting for a probe's answer would take longer.
 
 use std::time::Duration;
 
@@ -114,6 +117,13 @@ impl Cooldowns {
         self.ramp
     }
 
+    /// Why a fault benches a scope whose pace a ledger knows: for a wait of less than a second there is nothing
+    /// to recover from, and a probe would cost more time than the wait.
+    pub(crate) fn paced(&self, cause: Cause, hint: Option<Duration>) -> Cause {
+        let brief = hint.is_some_and(|hint| hint < BRIEF) && self.fixed.is_none();
+        if brief && cause == Cause::RateLimited { Cause::Paced } else { cause }
+    }
+
     /// When a bench that begins at `now` ends, after so many failures in a row.
     pub(crate) fn until(&self, cause: Cause, hint: Option<Duration>, strikes: u8, now: Timestamp) -> u64 {
         let wait = match cause {
@@ -121,7 +131,7 @@ impl Cooldowns {
             Cause::Forbidden => {
                 hint.map_or_else(|| self.forbidden.wait(strikes), |hint| hint.min(self.quota_clamp))
             }
-            Cause::RateLimited => self.limited(self.rate, self.rate_clamp, hint, strikes),
+            Cause::RateLimited | Cause::Paced => self.limited(self.rate, self.rate_clamp, hint, strikes),
             Cause::QuotaExceeded => self.limited(self.quota, self.quota_clamp, hint, strikes),
         };
         now.saturating_add(wait).as_unix_ms()
@@ -180,5 +190,6 @@ impl Cause {
     }
 }
 
+const BRIEF: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

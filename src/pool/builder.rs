@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::account::Membership;
 use super::key_set::{Key, KeySet};
+use super::pace::Pace;
 use super::quotas::Quotas;
 use super::slot::Slot;
 use super::stats::Stats;
@@ -194,7 +195,9 @@ impl KeyPoolBuilder {
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
         let warn_at = warn_at.into();
         let freed = Freed::default();
-        let common = Arc::new(Common { provider, selection, cooldowns, learn_accounts, warn_at, freed });
+        let pace = Pace::default();
+        let common =
+            Arc::new(Common { provider, selection, cooldowns, learn_accounts, warn_at, freed, pace });
         let set = key_set(&common, keys, max_models, quotas)?;
         Ok(KeyPool(Arc::new(Shared {
             common,

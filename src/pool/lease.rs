@@ -135,6 +135,7 @@ impl Lease {
             }
         }
         self.contradict();
+        self.set.common.pace.answered(Moment::from(now).saturating_since(self.began));
         self.place().key().tally.request(now);
         if let Some(lane) = &self.lane {
             lane.tally.request(now);
@@ -173,6 +174,8 @@ impl Lease {
         self.prove_valid(cause, now);
         let pass = self.take(level);
         let place = self.place();
+        let paced = place.ledger(place.home()).map(|_| self.set.common.cooldowns.paced(cause, fault.wait()));
+        let cause = paced.unwrap_or(cause);
         let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
         // What was refused took no tokens.
@@ -248,10 +251,10 @@ impl Lease {
             left[level as usize] = self.take(level);
         }
         hand_back(self.place(), left, Trials::default(), began);
-        levels.iter().for_each(|level| self.place().give_back(*level, &self.need, self.began));
+        levels.iter().for_each(|level| self.place().part(*level, &self.need, self.began));
         change(self);
         self.marks = None;
-        levels.iter().for_each(|level| self.place().take(*level, &self.need, self.began));
+        levels.iter().for_each(|level| self.place().join(*level, &self.need, self.began));
         for level in levels {
             let pass = self.place().slot(level).map(|slot| slot.pass_from(began));
             self.passes[level as usize] = pass.unwrap_or_default();

@@ -49,6 +49,7 @@ mod lease;
 mod models;
 mod observe;
 mod operate;
+mod pace;
 mod penalty;
 mod quotas;
 mod ramp;
@@ -86,6 +87,7 @@ use self::admit::{Admitted, admit};
 use self::chorus::Gate;
 use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
+use self::pace::Pace;
 use self::slot::{FOREVER, State};
 use self::suspicion::Suspicion;
 use self::wait::Freed;
@@ -130,6 +132,7 @@ struct Common {
     /// The shares of limits that are told of, in rising order.
     warn_at: Box<[f64]>,
     freed: Freed,
+    pace: Pace,
 }
 
 // === impl KeyPool ===
@@ -252,7 +255,7 @@ impl Common {
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { common, set, suspicion: _ } = &*self.0;
-        let Common { provider, selection, cooldowns: _, learn_accounts: _, warn_at: _, freed: _ } = &**common;
+        let Common { provider, selection, .. } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())
             .field("selection", selection)

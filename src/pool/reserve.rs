@@ -35,14 +35,22 @@ impl<'a> Place<'a> {
         Ok(reserved)
     }
 
-    /// Takes what a request that is under way needs of a level that it was not admitted by.
-    pub(super) fn take(self, level: Level, need: &Need, taken_at: Moment) {
+    /// Counts a request that is under way at a level that it was not admitted by.
+    pub(super) fn join(self, level: Level, need: &Need, taken_at: Moment) {
         if let Some(ledger) = self.ledger(level) {
-            ledger.take(need, taken_at);
+            ledger.join(need, taken_at);
         }
     }
 
-    /// A request was never sent, or is not of this level any more.
+    /// Counts a request no more at a level that it was admitted by.
+    pub(super) fn part(self, level: Level, need: &Need, taken_at: Moment) {
+        if let Some(ledger) = self.ledger(level) {
+            ledger.part(need, taken_at);
+            self.follow(level, taken_at.as_unix_ms());
+        }
+    }
+
+    /// A request was never sent.
     pub(super) fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
         if let Some(ledger) = self.ledger(level) {
             ledger.give_back(need, taken_at);

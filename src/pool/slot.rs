@@ -98,7 +98,7 @@ impl Slot {
     fn admit_to_bench(&self, now: u64) -> Admission {
         let mut admission = Admission::Probing;
         self.update(|state| {
-            let probe = state.cause.is_some();
+            let probe = state.cause.is_some_and(|cause| cause != Cause::Paced);
             admission = match state {
                 State { cause: Some(_), until, .. } if until > now => Admission::Benched(until),
                 State { probing: true, .. } => Admission::Probing,

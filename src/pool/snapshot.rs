@@ -213,7 +213,7 @@ impl KeyState {
         }
         match state.cause {
             None => Self::Available,
-            Some(Cause::RateLimited) => Self::RateLimited,
+            Some(Cause::RateLimited | Cause::Paced) => Self::RateLimited,
             Some(Cause::QuotaExceeded) => Self::QuotaExceeded,
             Some(Cause::Invalid) => Self::Invalid,
             Some(Cause::Forbidden) => Self::Forbidden,

@@ -16,6 +16,8 @@ pub(crate) enum Cause {
     QuotaExceeded = 2,
     Invalid = 3,
     Forbidden = 4,
+    /// For a moment, by a limit that a ledger paces: what comes after needs no probe.
+    Paced = 5,
 }
 
 /// The state of a scope, unpacked.
@@ -65,7 +67,8 @@ impl State {
         if !news {
             return benched;
         }
-        let strikes = if self.strikes < MAX_STRIKES { self.strikes + 1 } else { MAX_STRIKES };
+        let more = u8::from(cause != Cause::Paced);
+        let strikes = (self.strikes + more).min(MAX_STRIKES);
         Self { probing: false, strikes, epoch: next(self.epoch), ..benched }
     }
 
@@ -91,6 +94,7 @@ impl State {
             2 => Some(Cause::QuotaExceeded),
             3 => Some(Cause::Invalid),
             4 => Some(Cause::Forbidden),
+            5 => Some(Cause::Paced),
             _ => None,
         };
         Self {

@@ -36,6 +36,13 @@ pub(super) struct Freed {
 /// The shortest wait.
 const LEAST: Duration = Duration::from_millis(1);
 
+/// Tokio's timers fire up to two milliseconds late, which is nothing to a limit per minute and a tenth of what
+/// a key of fifty requests a second allows. So the last of a short wait is slept through by a thread.
+const NAP: Duration = Duration::from_millis(2);
+
+/// For a longer wait, two milliseconds are less than a hundredth.
+const COARSE: Duration = Duration::from_millis(200);
+
 /// A place in a line, or an ear for news; given up on drop.
 struct Counted<'a>(&'a AtomicUsize);
 
@@ -65,6 +72,8 @@ impl KeyPool {
     ///
     /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
     pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
+        // A key that comes too late for an answer is wasted.
+        let deadline = deadline.checked_sub(self.0.common.pace.most()).unwrap_or(deadline);
         let set = self.0.set.load_full();
         let lane = ask.model.and_then(|model| set.lane_of(model, Timestamp::now()));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
@@ -85,6 +94,7 @@ impl KeyPool {
         let freed = &self.0.common.freed;
         let _ear = Counted::on(&freed.listening);
         fence(Ordering::SeqCst);
+        let mut napped = false;
         loop {
             // Listen before looking, or what is freed in between is missed.
             let news = freed.news.notified();
@@ -94,13 +104,30 @@ impl KeyPool {
                 Err(exhausted) if exhausted.ends_by(deadline) => exhausted,
                 done => return done,
             };
-            // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
-            let wait = exhausted.retry_after().map(|wait| wait.max(LEAST));
-            let end = wait.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
-            // News or the end: both are a reason to look.
-            let _ = timeout_at(end, news).await;
+            match exhausted.retry_after() {
+                Some(wait) if wait <= NAP && !napped => napped = nap(wait).await,
+                Some(wait) if wait > NAP && wait < COARSE => {
+                    napped = false;
+                    let _ = timeout_at(Instant::now() + (wait - NAP), news).await;
+                }
+                // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
+                wait => {
+                    let end = wait.map_or(deadline, |wait| deadline.min(Instant::now() + wait.max(LEAST)));
+                    // News or the end: both are a reason to look.
+                    let _ = timeout_at(end, news).await;
+                }
+            }
         }
     }
+}
+
+/// Sleeps precisely; not at all where time stands still. Returns `true`.
+async fn nap(wait: Duration) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "on a thread for blocking, for two milliseconds at most")]
+    let sleep = move || std::thread::sleep(wait);
+    // A runtime that shuts down cancels it, and the waiter with it.
+    let _ = tokio::task::spawn_blocking(sleep).await;
+    true
 }
 
 impl Exhausted {
