@@ -92,7 +92,7 @@ mod transport;
 pub use self::error::{AllKeysFailed, Error, GaveUp};
 pub use self::fallback::{AllProvidersFailed, Pin, ProviderFallbackLayer};
 pub use self::key::ApiKey;
-pub use self::pool::KeyPool;
+pub use self::pool::{KeyPool, Session};
 pub use self::provider::{ModelId, Provider};
 pub use self::respond::RespondLayer;
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};

@@ -40,16 +40,21 @@ async fn a_thousand_at_once_on_three_keys_whose_limits_are_known() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     sim.reset_counts();
-    a_thousand_at_once(&sim, &service).await;
+    let wasted = a_thousand_at_once(&sim, &service).await;
+    assert!(wasted * 100 <= sim.calls(), "{wasted} of {}", sim.calls());
 }
 
+/// Before the first answer nobody knows that there is a limit, so the first volley goes out as it came; but it
+/// is the only one, and costs no time.
 #[tokio::test(start_paused = true)]
-async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known() {
+async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known_are_refused_once_at_most() {
     let (sim, service) = three_limited_keys();
-    a_thousand_at_once(&sim, &service).await;
+    let wasted = a_thousand_at_once(&sim, &service).await;
+    assert!(wasted <= REQUESTS as usize, "{wasted}");
 }
 
-async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) {
+/// Returns how many calls were wasted.
+async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) -> usize {
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..REQUESTS {
@@ -60,8 +65,8 @@ async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) {
     let wasted = sim.calls() - sim.tally().with(StatusCode::OK);
     let seen = format!("{answered} answered, {wasted} of {} calls wasted, in {took:?}", sim.calls());
     assert_eq!(answered, REQUESTS as usize, "{seen}");
-    assert!(wasted * 100 <= sim.calls(), "{seen}");
     assert!(LEAST <= took && took <= ALLOWED + LATENCY, "{seen}");
+    wasted
 }
 
 async fn ask(service: KeyRotation<Simulator>) -> bool {

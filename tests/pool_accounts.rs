@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::time::advance;
 use tower::{Layer, ServiceExt, service_fn};
@@ -36,7 +36,7 @@ fn of(organisation: &str) -> HeaderMap {
 /// The key with this name is answered, and the answer carries these headers.
 fn answer(pool: &KeyPool, name: &str, headers: &HeaderMap) {
     let mut lease = lease_of(pool, name, None);
-    lease.observe(headers, None);
+    lease.observe(StatusCode::OK, headers, None);
     lease.succeed();
 }
 
@@ -97,7 +97,7 @@ async fn a_key_that_is_refused_at_its_first_answer_benches_the_account_it_shows(
     let pool = pool(&["a", "b"]);
     answer(&pool, "a", &of("acme"));
     let mut refused = lease_of(&pool, "b", None);
-    refused.observe(&of("acme"), None);
+    refused.observe(StatusCode::OK, &of("acme"), None);
     refused.fault(&account_limit(), None);
     assert_eq!(wait(&pool), Some(MINUTE));
 }
@@ -111,7 +111,7 @@ async fn what_a_key_was_benched_for_before_its_account_was_known_counts_for_all(
     fail(&pool, "b", &account_limit());
     answer(&pool, "a", &of("acme"));
     assert_eq!(usable(&pool), ["a"]);
-    late.observe(&of("acme"), None);
+    late.observe(StatusCode::OK, &of("acme"), None);
     late.succeed();
     assert_eq!(wait(&pool), Some(MINUTE));
     advance(MINUTE).await;
@@ -218,7 +218,7 @@ async fn no_key_is_lost_however_accounts_are_learned() {
                 continue;
             }
             let mut lease: Lease = held.swap_remove(fastrand::usize(..held.len()));
-            lease.observe(&of(&fastrand::u8(..6).to_string()), None);
+            lease.observe(StatusCode::OK, &of(&fastrand::u8(..6).to_string()), None);
             let scope = [Scope::Key, Scope::Account, Scope::AccountModel][fastrand::usize(..3)];
             match fastrand::u8(..3) {
                 0 => lease.succeed(),
@@ -348,7 +348,7 @@ async fn keys_of_known_accounts_and_backups_are_not_held() {
 async fn keys_of_one_named_account_warn_those_that_have_not_been_answered_yet() {
     let pool = digits();
     let refused = std::iter::from_fn(|| pool.acquire(None).ok()).map(|mut lease| {
-        lease.observe(&of("acme"), None);
+        lease.observe(StatusCode::OK, &of("acme"), None);
         lease.fault(&account_limit(), None);
     });
     assert_eq!(refused.count(), 3);

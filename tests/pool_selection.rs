@@ -4,14 +4,24 @@
 #[path = "support/pool.rs"]
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use proptest::prelude::*;
 use tokio::time::advance;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::key::ApiKey;
-use tower_key_rotation::pool::{KeyPool, Selection};
+use tower_key_rotation::pool::{KeyPool, Lease, Selection};
 
 use self::support::*;
+
+const ALL: [Selection; 5] = [
+    Selection::RoundRobin,
+    Selection::InOrder,
+    Selection::Random,
+    Selection::LeastInFlight,
+    Selection::MostRemaining,
+];
 
 fn weighted(name: &str, weight: u32) -> ApiKey {
     key(name).weight(NonZeroU32::new(weight).unwrap())
@@ -126,8 +136,114 @@ async fn by_chance_each_key_is_chosen_as_often_as_its_weight_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_least_busy_has_its_turn_among_equals() {
+    let pool = with(Selection::LeastInFlight, ["a", "b", "c"].map(key));
+    let names: Vec<_> = (0..6).map(|_| next(&pool)).collect();
+    assert_eq!(names, ["a", "b", "c", "a", "b", "c"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// However leases come and go: no key of a small pool has less to do than the one that is chosen.
+    #[test]
+    fn the_least_busy_of_a_small_pool_is_chosen(
+        keys in 1_usize..=8,
+        steps in prop::collection::vec(prop::option::weighted(0.4, any::<prop::sample::Index>()), 1..80),
+    ) {
+        let pool = with(Selection::LeastInFlight, (0..keys).map(|n| key(&n.to_string())));
+        let (mut leases, mut busy) = (Vec::new(), vec![0; keys]);
+        let number = |lease: &Lease| lease.key_id().as_str().parse::<usize>().unwrap();
+        for step in steps {
+            match step.filter(|_| !leases.is_empty()) {
+                Some(index) => {
+                    let lease: Lease = leases.swap_remove(index.index(leases.len()));
+                    busy[number(&lease)] -= 1;
+                    settle(lease);
+                }
+                None => {
+                    let lease = lease(&pool);
+                    prop_assert_eq!(busy[number(&lease)], *busy.iter().min().unwrap(), "{:?}", busy);
+                    busy[number(&lease)] += 1;
+                    leases.push(lease);
+                }
+            }
+        }
+    }
+}
+
+/// Ends a lease in one of the ways that leave the key usable.
+fn settle(lease: Lease) {
+    let overloaded = Fault::new(Reason::Overloaded, Scope::Provider);
+    match lease.key_id().as_str() {
+        "0" | "1" | "2" => lease.succeed(),
+        "3" | "4" => drop(lease.fault(&overloaded, None)),
+        _ => drop(lease),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_busy_keys_of_a_large_pool_are_left_alone() {
+    fastrand::seed(7);
+    let pool = with(Selection::LeastInFlight, (0..200).map(|n| key(&n.to_string())));
+    let busy: Vec<_> = (0..50).map(|_| lease(&pool)).collect();
+    let names: BTreeSet<_> = busy.iter().map(|lease| lease.key_id().to_string()).collect();
+    assert_eq!(names.len(), 50);
+    // Both of two are busy once in sixteen times.
+    let chosen = shares(&pool, 1_500);
+    let wrong: f64 = names.iter().filter_map(|name| chosen.get(name)).sum();
+    assert!(wrong < 0.08, "{wrong}");
+    let more: Vec<_> = (0..2_000).map(|_| lease(&pool)).collect();
+    let mut counts = BTreeMap::new();
+    for lease in more.iter().chain(&busy) {
+        *counts.entry(lease.key_id().to_string()).or_insert(0) += 1;
+    }
+    assert!(counts.values().all(|count| (7..=13).contains(count)), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heavier_key_has_more_to_do_before_it_is_busy() {
+    let pool = with(Selection::LeastInFlight, [weighted("a", 5), weighted("b", 3), weighted("c", 2)]);
+    let leases: Vec<_> = (0..30).map(|_| lease(&pool)).collect();
+    let held = |name| leases.iter().filter(|lease| lease.key_id().as_str() == name).count();
+    assert_eq!(["a", "b", "c"].map(held), [15, 9, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_keys_with_as_much_left_the_less_busy_is_chosen() {
+    fastrand::seed(7);
+    let pool = with(Selection::MostRemaining, ["a", "b"].map(key));
+    assert_shares(&pool, 20_000, &[("a", 0.5), ("b", 0.5)]);
+    let held = lease(&pool);
+    let other = if held.key_id().as_str() == "a" { "b" } else { "a" };
+    assert_shares(&pool, 20, &[(other, 1.0)]);
+    drop(held);
+    assert_shares(&pool, 20_000, &[("a", 0.5), ("b", 0.5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_what_remains_keys_are_looked_at_as_often_as_their_weights_say() {
+    fastrand::seed(7);
+    let pool = with(Selection::MostRemaining, [weighted("a", 2), weighted("b", 1), weighted("c", 1)]);
+    assert_shares(&pool, 20_000, &[("a", 0.5), ("b", 0.25), ("c", 0.25)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_policy_finds_the_one_usable_key_of_a_thousand() {
+    for selection in ALL {
+        let pool = with(selection, (0..1_000).map(|n| key(&n.to_string())));
+        pool.disable(&id("777")).unwrap();
+        while let Ok(lease) = pool.acquire(None) {
+            lease.fault(&limit(HOUR), None);
+        }
+        pool.enable(&id("777")).unwrap();
+        assert_shares(&pool, 20, &[("777", 1.0)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn backups_are_used_only_while_no_primary_is_usable() {
-    for selection in [Selection::RoundRobin, Selection::InOrder, Selection::Random] {
+    for selection in ALL {
         let pool = with(selection, [key("x").backup(), key("a"), key("y").backup(), key("b")]);
         assert!(shares(&pool, 100).keys().all(|name| ["a", "b"].contains(&name.as_str())));
         for name in ["a", "b"] {
@@ -162,7 +278,7 @@ async fn one_usable_key_of_ten_thousand_is_found_and_cooldowns_end_without_a_tas
     }
     assert_shares(&pool, 20, &[("4321", 1.0)]);
     advance(MINUTE).await;
-    let names: std::collections::BTreeSet<_> = (0..10_000)
+    let names: BTreeSet<_> = (0..10_000)
         .map(|_| {
             let lease = lease(&pool);
             let name = lease.key_id().to_string();

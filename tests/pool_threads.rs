@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::pool::{Cooldowns, KeyPool, KeyState, Lease};
 use tower_key_rotation::provider::ModelId;
@@ -40,7 +40,7 @@ fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
     ];
     let headers =
         headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-    lease.observe(&HeaderMap::from_iter(headers), model);
+    lease.observe(StatusCode::OK, &HeaderMap::from_iter(headers), model);
     let scopes = [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel, Scope::Provider];
     let scope = scopes[fastrand::usize(..scopes.len())];
     let millisecond = Duration::from_millis(1);

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use support::{all_keys_failed, chat, chat_stream, key, openai, pool, rotating, send, served, text};
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 use tower::Layer;
 use tower_key_rotation::classify::{Reason, Scope};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::sim::{Fault, Limits, Refusal, Script};
-use tower_key_rotation::{Deadline, GaveUp, KeyRotationLayer};
+use tower_key_rotation::{Deadline, GaveUp, KeyRotationLayer, Session};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -354,6 +354,31 @@ async fn a_thousand_requests_at_once_are_served_and_find_a_bad_key_out_once() {
     sim.reset_counts();
     send(&service, chat("m")).await.unwrap();
     assert_eq!(sim.key("bad").calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requests_of_a_session_are_served_with_one_key_while_that_is_usable() {
+    let labels = ["a", "b", "c", "d", "e"];
+    let sim = openai(labels.map(key));
+    let service = rotating(&pool(&labels), &sim);
+    let ask = || {
+        let mut request = chat("m");
+        request.extensions_mut().insert(Session::new("conversation"));
+        request
+    };
+    let key_of = async || served(&send(&service, ask()).await.unwrap()).key_id().to_string();
+
+    let home = key_of().await;
+    for _ in 0..10 {
+        send(&service, chat("m")).await.unwrap();
+        assert_eq!(key_of().await, home);
+    }
+    sim.key(&home).fail(1, Fault::rate_limited(20 * SECOND));
+    let other = key_of().await;
+    assert_ne!(other, home, "rotated to the session's next key");
+    assert_eq!(key_of().await, other);
+    advance(20 * SECOND).await;
+    assert_eq!(key_of().await, home);
 }
 
 /// The ids and times in simulated answers differ from call to call.

@@ -90,8 +90,8 @@ impl ApiKey {
 
     /// How many times as often as a key of weight one this key is chosen. Default: 1.
     ///
-    /// Heeded by [`Selection::RoundRobin`](crate::pool::Selection::RoundRobin) and
-    /// [`Selection::Random`](crate::pool::Selection::Random).
+    /// Heeded by every [`Selection`](crate::pool::Selection) but
+    /// [`InOrder`](crate::pool::Selection::InOrder), and by [`Session`](crate::Session)s.
     #[must_use]
     pub const fn weight(mut self, weight: NonZeroU32) -> Self {
         self.weight = weight;

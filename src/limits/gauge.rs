@@ -244,9 +244,8 @@ impl Gauge {
     }
 
     /// What is left, as a share.
-    pub(super) fn headroom(&mut self, now: Moment) -> f32 {
-        let reading = self.read(now);
-        1.0 - reading.used_share() as f32
+    pub(super) fn headroom(&mut self, now: Moment) -> f64 {
+        1.0 - self.read(now).used_share()
     }
 
     pub(super) fn read(&mut self, now: Moment) -> Reading {

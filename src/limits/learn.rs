@@ -22,6 +22,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) limits: &'a [Limit],
     /// A reset is when a bucket is full, not when a window is over.
     pub(crate) resets_mean_full: bool,
+    /// The request was let in, and its part is taken off already.
+    pub(crate) admitted: bool,
     pub(crate) seen: Seen,
 }
 
@@ -116,10 +118,17 @@ fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, later: u64, observed:
     let spent = limit_now.saturating_sub(remaining);
     let documented = us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64;
     let known = (size == limit_now).then_some(interval);
-    let interval = reset.map_or(documented, |reset| interval_of(reset, spent, limit_now, documented, known));
+    // Of a request that was refused nothing was taken: a reset may be of less than one.
+    let at_least = spent.saturating_sub(1).max(observed.admitted.into());
+    let interval = reset.map_or(documented, |reset| {
+        let shown = Shown { reset: reset.as_secs_f64() * 1e6, spent, at_least, limit: limit_now };
+        shown.interval(documented, known)
+    });
     gauge.set_bucket(limit_now, interval);
     let missing = Duration::from_micros((spent as f64 * interval) as u64);
-    let at_most = reset.map_or(Duration::MAX, |reset| reset + Duration::from_micros(interval as u64));
+    // Remaining hides up to one, unless there is never more.
+    let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
+    let at_most = reset.map_or(Duration::MAX, |reset| reset + hidden);
     gauge.is_full_at(admitted.saturating_add(missing.min(at_most)).as_unix_us(), later);
 }
 
@@ -127,22 +136,32 @@ fn window(gauge: &Gauge) -> Duration {
     gauge.window().map_or(Duration::ZERO, Window::length)
 }
 
-/// How long one unit takes to come back, in microseconds: as documented, if the reset agrees; else the shortest
-/// of the times that resets have not excluded.
-fn interval_of(reset: Duration, spent: u64, limit: u64, documented: f64, known: Option<f64>) -> f64 {
-    let (reset, rounding) = (reset.as_secs_f64() * 1e6, (limit / 100).max(1));
-    if spent == 0 {
-        return known.filter(|known| *known > 0.0).unwrap_or(documented);
-    }
-    let most = (reset + ROUNDING_US) / spent.saturating_sub(rounding).max(1) as f64;
-    let least = (reset - ROUNDING_US) / spent.saturating_add(rounding) as f64;
-    if documented > 0.0 && (least..=most).contains(&documented) {
-        return documented;
-    }
-    let bound = reset / spent.saturating_sub(1).max(1) as f64;
-    match known {
-        Some(known) if known > 0.0 && known != documented => known.min(bound),
-        _ => bound,
+/// What an answer shows of a bucket.
+struct Shown {
+    /// Until it is full, in microseconds.
+    reset: f64,
+    /// How much of it is missing: at most so much, and not less than `at_least`.
+    spent: u64,
+    at_least: u64,
+    limit: u64,
+}
+
+impl Shown {
+    /// How long one unit takes to come back, in microseconds: as documented, if the reset agrees; else the
+    /// shortest of the times that resets have not excluded.
+    fn interval(&self, documented: f64, known: Option<f64>) -> f64 {
+        let known = known.filter(|known| *known > 0.0);
+        let rounding = (self.limit / 100).max(1);
+        if self.at_least == 0 {
+            return known.unwrap_or(documented);
+        }
+        let most = (self.reset + ROUNDING_US) / self.spent.saturating_sub(rounding).max(1) as f64;
+        let least = (self.reset - ROUNDING_US) / self.spent.saturating_add(rounding) as f64;
+        if documented > 0.0 && (least..=most).contains(&documented) {
+            return documented;
+        }
+        let bound = self.reset / self.at_least as f64;
+        known.filter(|known| *known != documented).map_or(bound, |known| known.min(bound))
     }
 }
 

@@ -136,8 +136,8 @@ impl Ledger {
     }
 
     /// The share that is left of the tightest limit.
-    pub(crate) fn headroom(&self, now: Moment) -> f32 {
-        self.lock().all.iter_mut().map(|gauge| gauge.headroom(now)).fold(1.0, f32::min)
+    pub(crate) fn headroom(&self, now: Moment) -> f64 {
+        self.lock().all.iter_mut().map(|gauge| gauge.headroom(now)).fold(1.0, f64::min)
     }
 
     /// What the gauges show.

@@ -1,10 +1,11 @@
 //! What a request asks of a pool.
 
+use super::Session;
 use crate::key::KeyId;
 use crate::limits::{Estimate, Need};
 use crate::provider::ModelId;
 
-/// What a request asks of a pool: a key for which model.
+/// What a request asks of a pool: a key for which model, and as part of which session.
 ///
 /// ```
 /// use tower_key_rotation::pool::Ask;
@@ -20,6 +21,7 @@ use crate::provider::ModelId;
 #[must_use = "ask a pool with `KeyPool::acquire_for`"]
 pub struct Ask<'a> {
     pub(crate) model: Option<&'a ModelId>,
+    pub(crate) session: Option<Session>,
     /// The keys that will not do, for the request has tried them.
     pub(crate) tried: &'a [KeyId],
     /// What it takes of the limits.
@@ -31,7 +33,7 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Any key, for a model that is not known.
     pub const fn new() -> Self {
-        Self { model: None, tried: &[], need: Need::REQUEST }
+        Self { model: None, session: None, tried: &[], need: Need::REQUEST }
     }
 
     /// A key that is usable for this model. Default: the model is not known, and its limits do not count.
@@ -43,6 +45,12 @@ impl<'a> Ask<'a> {
     /// A key that has so many tokens left, where tokens are limited. Default: none are counted before the answer.
     pub const fn tokens(mut self, estimate: Estimate) -> Self {
         self.need = Need::with_tokens(estimate);
+        self
+    }
+
+    /// The session's key, as long as that is usable. Default: the request belongs to none.
+    pub const fn session(mut self, session: Session) -> Self {
+        self.session = Some(session);
         self
     }
 

@@ -269,8 +269,7 @@ fn build_key(
         slot: Slot::default(),
         stats: Stats::default(),
         tally: Tally::default(),
-        quotas: key.declared_quotas().into(),
-        ledger: quotas.of_key(key.declared_quotas(), None),
+        ledger: quotas.ledger(key.declared_quotas(), None),
         id,
     })
 }

@@ -247,7 +247,7 @@ impl Lease {
         let trials = std::mem::take(&mut self.trials);
         let mut frees = false;
         for (chorus, trial) in self.place().choruses().into_iter().flatten().zip(trials) {
-            frees |= chorus.succeeded(self.key, self.began.as_unix_ms(), trial);
+            frees |= chorus.succeeded(self.set.key(), self.began.as_unix_ms(), trial);
         }
         if frees {
             self.set.common.freed.tell();

@@ -17,14 +17,15 @@ use super::chorus::Chorus;
 use super::lane::{Bar, Lane, only};
 use super::models::{ModelLane, ModelLanes};
 use super::quotas::Quotas;
-use super::select::Rank;
+use super::rank::Rank;
+use super::rendezvous::Rendezvous;
 use super::slot::{Slot, State};
 use super::stats::Stats;
 use super::tally::Tally;
 use super::wait::Line;
 use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId, Secret, Tier};
-use crate::limits::{Ledger, Quota};
+use crate::limits::Ledger;
 use crate::provider::{Limit, ModelId};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -45,6 +46,8 @@ pub(crate) struct KeySet {
     pub(super) quotas: Quotas,
     /// Some limit is known that counts tokens. Once true, it stays.
     counts_tokens: AtomicBool,
+    /// Which key is the home of which session.
+    pub(super) rendezvous: Rendezvous,
 }
 
 pub(super) struct Key {
@@ -61,9 +64,7 @@ pub(super) struct Key {
     pub(super) stats: Stats,
     /// What answers to its requests took.
     pub(super) tally: Tally,
-    /// Declared for this key alone.
-    pub(super) quotas: Box<[Quota]>,
-    /// Of those that concern no single model.
+    /// Of the limits declared for this key alone that concern no single model.
     pub(super) ledger: Option<Box<Ledger>>,
 }
 
@@ -285,15 +286,12 @@ impl KeySet {
             chorus: Chorus::new(keys.len()),
             line: Line::default(),
             ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
-            counts_tokens: AtomicBool::new(quotas.count_tokens() || keys_count_tokens(&keys)),
+            counts_tokens: AtomicBool::new(quotas.count_tokens()),
+            rendezvous: Rendezvous::new(keys.iter().map(|key| (&key.id, key.weight.get()))),
             keys: keys.into(),
             quotas,
         }
     }
-}
-
-fn keys_count_tokens(keys: &[Key]) -> bool {
-    keys.iter().flat_map(|key| &key.quotas).any(Quota::counts_tokens)
 }
 
 fn rank(keys: &[Key], tier: Tier) -> Rank {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::{HeaderMap, Uri};
 
 use super::admit::{Admitted, Passes, Trials, hand_back, step_off};
+use super::in_flight::InFlight;
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
 use super::penalty::Penalty;
@@ -27,9 +28,8 @@ use crate::provider::ModelId;
 /// nobody knows: no key is blamed, and a probe is handed on to the next.
 #[must_use = "a lease that is dropped at once uses no key"]
 pub struct Lease {
-    pub(super) set: Arc<KeySet>,
+    pub(super) set: InFlight,
     pub(super) lane: Option<Arc<ModelLane>>,
-    pub(super) key: usize,
     /// The account that it was admitted by, and settles with.
     account: usize,
     passes: Passes,
@@ -56,12 +56,10 @@ impl Lease {
         now: Moment,
     ) -> Self {
         let Admitted { key, account, passes, trials, reserved } = admitted;
-        set.keys[key].stats.called(now.as_unix_ms());
         let Reserved { marks, alarm } = reserved;
         let lease = Self {
-            set,
+            set: InFlight::new(set, key, now.as_unix_ms()),
             lane,
-            key,
             account,
             passes,
             trials,
@@ -142,9 +140,8 @@ impl Lease {
         }
         self.handed_over = true;
         Tab {
-            set: Arc::clone(&self.set),
+            set: self.set.hand_over(),
             lane: self.lane.clone(),
-            key: self.key,
             account: self.account,
             need: self.need,
             began: self.began,
@@ -190,7 +187,7 @@ impl Lease {
         let penalty = Penalty {
             set: Arc::clone(&self.set),
             lane: self.lane.clone(),
-            key: self.key,
+            key: self.set.key(),
             account: self.account,
             level,
             benched,
@@ -206,7 +203,8 @@ impl Lease {
     }
 
     pub(super) fn place(&self) -> Place<'_> {
-        Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
+        let (key, account) = (self.set.key(), self.account);
+        Place { set: &self.set, model: self.lane.as_deref(), key, account }
     }
 
     /// The level that a scope means for this key; creates the model's lane if need be.

@@ -42,6 +42,8 @@ mod backoff;
 mod builder;
 mod chorus;
 mod exhausted;
+mod headroom;
+mod in_flight;
 mod key_set;
 mod lane;
 mod learn;
@@ -53,8 +55,11 @@ mod pace;
 mod penalty;
 mod quotas;
 mod ramp;
+mod rank;
+mod rendezvous;
 mod reserve;
 mod select;
+mod session;
 mod slot;
 mod snapshot;
 mod stamp;
@@ -78,6 +83,7 @@ pub use self::lease::Lease;
 pub use self::operate::UnknownKey;
 pub use self::penalty::Penalty;
 pub use self::select::Selection;
+pub use self::session::Session;
 pub use self::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::stamp::StampError;
 pub(crate) use self::tab::Tab;
@@ -88,6 +94,7 @@ use self::chorus::Gate;
 use self::key_set::{KeySet, Level, Place};
 use self::models::ModelLane;
 use self::pace::Pace;
+use self::select::Search;
 use self::slot::{FOREVER, State};
 use self::suspicion::Suspicion;
 use self::wait::Freed;
@@ -184,8 +191,8 @@ impl KeyPool {
         let lane = ask.model.and_then(|model| set.lane_of(model, now.into()));
 
         set.wake(lane.as_deref(), now.as_unix_ms());
-        let take = |place: Place<'_>| ask.allows(&place.key().id).then(|| admit(place, &ask.need, now))?;
-        let taken = select::find(self.0.common.selection, &set, lane.as_deref(), take);
+        let search = Search { set: &set, model: lane.as_deref(), ask, now };
+        let taken = search.find(|place| admit(place, &ask.need, now));
         let taken = match taken {
             Some(taken) => taken,
             None => self.last_resort(&set, lane.as_deref(), ask, now)?,

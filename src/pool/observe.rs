@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::Lease;
 use crate::clock::Moment;
@@ -19,13 +19,14 @@ impl Lease {
     ///
     /// The rotation layer does this with every answer. Whoever sends requests without it may, before the
     /// lease is settled.
-    pub fn observe(&mut self, headers: &HeaderMap, model: Option<&ModelId>) {
-        self.observe_at(headers, || model.cloned(), Moment::now());
+    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, model: Option<&ModelId>) {
+        self.observe_at(status, headers, || model.cloned(), Moment::now());
     }
 
     /// The same; `model` is asked for only if the answer speaks of limits.
     pub(crate) fn observe_at(
         &mut self,
+        status: StatusCode,
         headers: &HeaderMap,
         model: impl FnOnce() -> Option<ModelId>,
         answered: Moment,
@@ -33,7 +34,7 @@ impl Lease {
         let set = Arc::clone(&self.set);
         let provider = &set.common.provider;
         if let Some(shown) = provider.account_in(headers) {
-            set.learn(self.key, shown);
+            set.learn(self.set.key(), shown);
         }
         let limits = provider.telling_limits(headers, answered.into());
         if limits.is_empty() {
@@ -45,15 +46,15 @@ impl Lease {
         {
             self.enter(set.new_lane(&model, answered.into()));
         }
-        self.book(&limits, answered);
+        self.book(&limits, status.is_success(), answered);
     }
 
-    fn book(&self, limits: &[Limit], answered: Moment) {
+    fn book(&self, limits: &[Limit], admitted: bool, answered: Moment) {
         let set = &self.set;
         let seen = Seen { sent: self.began, answered };
         let resets_mean_full = set.common.provider.resets_mean_full();
         let place = self.place();
-        place.learning().observe(self.marks.as_ref(), &Observed { limits, resets_mean_full, seen });
+        place.learning().observe(self.marks.as_ref(), &Observed { limits, resets_mean_full, admitted, seen });
         set.saw_limits(limits);
         place.follow(place.home(), answered.as_unix_ms());
     }

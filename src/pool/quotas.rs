@@ -17,6 +17,8 @@ pub(super) struct Quotas {
     each: Vec<Quota>,
     /// Of single ones, beside those.
     by_account: HashMap<AccountId, Vec<Quota>>,
+    /// Of single keys, by their numbers.
+    by_key: HashMap<usize, Vec<Quota>>,
     /// All models, each once, for which any quota is declared, those of keys included.
     models: Vec<ModelPattern>,
     /// Where the provider's days begin.
@@ -27,18 +29,19 @@ impl Quotas {
     pub(super) fn new(
         each: Vec<Quota>,
         by_account: HashMap<AccountId, Vec<Quota>>,
-        of_keys: &[ApiKey],
+        keys: &[ApiKey],
         midnight: Zone,
     ) -> Self {
-        let of_keys = of_keys.iter().flat_map(ApiKey::declared_quotas);
-        let all = each.iter().chain(by_account.values().flatten()).chain(of_keys);
+        let by_key = keys.iter().map(|key| key.declared_quotas().to_vec()).enumerate();
+        let by_key: HashMap<_, _> = by_key.filter(|(_, quotas)| !quotas.is_empty()).collect();
+        let all = each.iter().chain(by_account.values().flatten()).chain(by_key.values().flatten());
         let mut models: Vec<ModelPattern> = Vec::new();
         for pattern in all.filter_map(Quota::models) {
             if !models.contains(pattern) {
                 models.push(pattern.clone());
             }
         }
-        Self { each, by_account, models, midnight: Arc::new(midnight) }
+        Self { each, by_account, by_key, models, midnight: Arc::new(midnight) }
     }
 
     /// Whether a quota is declared for this model in particular.
@@ -51,9 +54,10 @@ impl Quotas {
         !self.models.is_empty()
     }
 
-    /// Whether any quota of an account counts tokens.
+    /// Whether any quota counts tokens.
     pub(super) fn count_tokens(&self) -> bool {
-        self.each.iter().chain(self.by_account.values().flatten()).any(Quota::counts_tokens)
+        let of_accounts = self.each.iter().chain(self.by_account.values().flatten());
+        of_accounts.chain(self.by_key.values().flatten()).any(Quota::counts_tokens)
     }
 
     pub(super) fn of_account(&self, id: Option<&AccountId>, model: Option<&ModelId>) -> Option<Box<Ledger>> {
@@ -61,11 +65,7 @@ impl Quotas {
         self.ledger(self.each.iter().chain(own), model)
     }
 
-    pub(super) fn of_key(&self, quotas: &[Quota], model: Option<&ModelId>) -> Option<Box<Ledger>> {
-        self.ledger(quotas, model)
-    }
-
-    fn ledger<'a>(
+    pub(super) fn ledger<'a>(
         &self,
         quotas: impl IntoIterator<Item = &'a Quota>,
         model: Option<&ModelId>,
@@ -80,9 +80,9 @@ impl Quotas {
             let ledger = self.of_account(account.id.as_ref(), Some(model));
             ledger.map_or_else(OnceLock::new, OnceLock::from)
         });
-        let declared = set.keys.iter().any(|key| key.quotas.iter().any(|quota| quota.is_for(Some(model))));
-        let keys = set.keys.iter().filter(|_| declared);
-        let keys = keys.map(|key| self.of_key(&key.quotas, Some(model))).collect();
-        ModelLane::new(model.clone(), accounts.collect(), keys, set.keys.len(), now.as_unix_ms())
+        let declared = self.by_key.values().flatten().any(|quota| quota.is_for(Some(model)));
+        let keys = (0..set.keys.len()).filter(|_| declared);
+        let keys = keys.map(|key| self.ledger(self.by_key.get(&key).into_iter().flatten(), Some(model)));
+        ModelLane::new(model.clone(), accounts.collect(), keys.collect(), set.keys.len(), now.as_unix_ms())
     }
 }

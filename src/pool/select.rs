@@ -1,88 +1,174 @@
 //! Which of the usable keys is next.
 //!
-//! Each policy says only where to *start* looking; the lane says which keys are worth looking at from
-//! there, so that no policy costs more with more keys. Primaries are looked at first, backups only if no
-//! primary is usable.
+//! A policy says only which few keys to look at *first*, and where to go on; the lane says which keys are
+//! worth looking at from there, so that no policy costs more with more keys. Primaries are looked at first,
+//! backups only if no primary is usable.
+//!
+//! Where a policy compares keys it compares a few: all that are open for what they have in flight, if they are
+//! at most [`FEW`], and else two, of which at least one is there by chance. Two are enough that no key gets far
+//! ahead of the others; and chance keeps requests that know the same old news of the limits from going to
+//! the same key together.
 
+use std::sync::Arc;
+
+use super::Ask;
 use super::key_set::{KeySet, Place};
-use super::lane::group;
 use super::models::ModelLane;
-use crate::sync::{AtomicU64, Ordering};
-
-const WORD: usize = u64::BITS as usize;
+use super::rank::Rank;
+use super::session::Session;
+use crate::clock::Moment;
 
 /// Which of the usable keys is next.
+///
+/// A request that belongs to a [`Session`] goes to the session's key in the first place, whatever the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
     /// Each in its turn, as often as its weight says.
     #[default]
     RoundRobin,
-    /// The first in the order of the list that is usable: fill one before the next is touched.
+    /// The first in the order of the list that is usable: fill one before the next is touched. Heeds no
+    /// weights.
     InOrder,
     /// By chance, as often as its weight says.
     Random,
+    /// The one with the fewest requests in flight for its weight; in turn among equals. Where more than eight
+    /// are usable, the next in turn and one by chance are compared, and not all.
+    LeastInFlight,
+    /// Of two by chance, as often as their weights say, the one with the larger share of its limits left, as
+    /// far as they are known; the one with fewer requests in flight among equals.
+    MostRemaining,
 }
 
-/// The keys of one tier.
-pub(super) struct Rank {
-    /// One bit a key; as many words as needed for the last.
-    bits: Box<[u64]>,
-    /// Key numbers in the order of their turns, each as often as its weight says.
-    turns: Box<[u32]>,
-    /// Each key has one turn, in rising order.
-    level: bool,
-    /// The next turn; wraps.
-    cursor: AtomicU64,
+/// A search for a key.
+pub(super) struct Search<'a> {
+    pub(super) set: &'a Arc<KeySet>,
+    pub(super) model: Option<&'a ModelLane>,
+    pub(super) ask: &'a Ask<'a>,
+    pub(super) now: Moment,
 }
 
-/// Where to start looking, and the turn that said so.
-struct Start {
+/// A key to compare with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Candidate {
     key: usize,
-    turn: Option<u64>,
+    /// The share of its limits that is left.
+    headroom: f64,
+    /// Requests in flight for its weight.
+    load: f64,
 }
 
-/// The words from the one with a key on, round to it again, each with the bits to look at.
-struct Round {
-    word: usize,
-    mask: u64,
-    /// Words that are still to come; the first comes twice.
-    left: usize,
-    words: usize,
-    /// The bits before the key, for when its word comes again.
-    rest: u64,
-}
+/// So many keys that are open are all compared for what they have in flight.
+const FEW: usize = 8;
 
-/// How often a closed key is passed over by its turn before the lane is searched instead: enough to keep
-/// the shares of the others, too few to matter.
-const PASSES: usize = 8;
+/// How many keys a session tries in its own order before the policy decides.
+const SPILLS: usize = 8;
 
-/// Shows the keys that look usable to `take`, the next in turn first, until it takes one.
-pub(super) fn find<T>(
-    selection: Selection,
-    set: &KeySet,
-    model: Option<&ModelLane>,
-    mut take: impl FnMut(Place<'_>) -> Option<T>,
-) -> Option<T> {
-    for rank in &set.ranks {
-        let open = |word: usize| {
-            let model = model.map_or(u64::MAX, |model| model.bits.word(word));
-            rank.bits[word] & model & set.lane.word(word)
-        };
-        let start = rank.start(selection, open);
-        for (word, mask) in Round::new(start.key, rank.bits.len()) {
-            let mut open = open(word) & mask;
-            while open != 0 {
-                let key = word * WORD + open.trailing_zeros() as usize;
-                open &= open - 1;
-                if let Some(taken) = take(Place::new(set, model, key)) {
-                    rank.go_on_behind(key, &start);
-                    return Some(taken);
-                }
+// === impl Search ===
+
+impl<'a> Search<'a> {
+    /// Shows the keys that look usable to `take`, the next first, until it takes one.
+    pub(super) fn find<T>(&self, mut take: impl FnMut(Place<'a>) -> Option<T>) -> Option<T> {
+        self.set.ranks.iter().find_map(|rank| self.find_in(rank, &mut take))
+    }
+
+    fn find_in<T>(&self, rank: &Rank, mut take: impl FnMut(Place<'a>) -> Option<T>) -> Option<T> {
+        let open = |word| self.open(rank, word);
+        let mut take = |key| take(self.place(key));
+        if let Some(session) = self.ask.session
+            && let Some(taken) = self.at_home(session, rank, &mut take)
+        {
+            return Some(taken);
+        }
+        let start = rank.start(self.set.common.selection, open);
+        let mut take = |key| take(key).inspect(|_| rank.go_on_behind(key, &start));
+        self.compare(rank, start.key, &mut take).or_else(|| self.round(rank, start.key).find_map(take))
+    }
+
+    /// The keys of a word that look usable.
+    fn open(&self, rank: &Rank, word: usize) -> u64 {
+        let model = self.model.map_or(u64::MAX, |model| model.bits.word(word));
+        rank.bits[word] & model & self.set.lane.word(word)
+    }
+
+    fn place(&self, key: usize) -> Place<'a> {
+        Place::new(self.set, self.model, key)
+    }
+
+    fn allows(&self, key: usize) -> bool {
+        self.ask.allows(&self.set.keys[key].id)
+    }
+
+    // === sessions ===
+
+    /// The first key in the session's own order that is not out, has not too much to do, and is taken.
+    fn at_home<T>(
+        &self,
+        session: Session,
+        rank: &Rank,
+        mut take: impl FnMut(usize) -> Option<T>,
+    ) -> Option<T> {
+        let open = |word| self.open(rank, word);
+        let mut refused = Vec::new();
+        while refused.len() < SPILLS {
+            let usable = |key| rank.has(key, open) && !refused.contains(&key) && self.may_serve(key, rank);
+            let key = self.set.rendezvous.first(session, rank.round(0, open), usable)?;
+            match take(key) {
+                Some(taken) => return Some(taken),
+                None => refused.push(key),
             }
         }
+        None
     }
-    None
+
+    fn may_serve(&self, key: usize, rank: &Rank) -> bool {
+        let entry = &self.set.keys[key];
+        let (count, all) = (entry.stats.in_flight(), self.set.in_flight());
+        self.allows(key) && !rank.is_too_much(count, all, entry.weight.get(), |word| self.open(rank, word))
+    }
+
+    // === comparing ===
+
+    /// The few keys that a policy compares, the best first; none if it compares none.
+    fn compare<T>(&self, rank: &Rank, start: usize, take: impl FnMut(usize) -> Option<T>) -> Option<T> {
+        let few = match self.set.common.selection {
+            Selection::InOrder | Selection::Random | Selection::RoundRobin => return None,
+            Selection::LeastInFlight => FEW,
+            Selection::MostRemaining => 1,
+        };
+        let mut candidates = [Candidate::default(); FEW + 1];
+        let found = self.round(rank, start).zip(&mut candidates[..=few]);
+        let mut found = found.map(|(key, place)| place.key = key).count();
+        if found > few {
+            // Too many to look at all: the first of them, and another by chance.
+            let first = candidates[0].key;
+            let other = self.round(rank, rank.by_chance()).find(|key| *key != first);
+            candidates[1].key = other.unwrap_or(first);
+            found = 2;
+        }
+        candidates[..found].iter_mut().for_each(|candidate| *candidate = self.candidate(candidate.key));
+        best_first(&mut candidates[..found]).iter().map(|candidate| candidate.key).find_map(take)
+    }
+
+    /// The keys that look usable and may serve, from one on round to it again.
+    fn round<'r>(&'r self, rank: &'r Rank, start: usize) -> impl Iterator<Item = usize> + 'r {
+        rank.round(start, |word| self.open(rank, word)).filter(|key| self.allows(*key))
+    }
+
+    fn candidate(&self, key: usize) -> Candidate {
+        let (entry, selection) = (&self.set.keys[key], self.set.common.selection);
+        let headroom = match selection {
+            Selection::MostRemaining => self.place(key).headroom(self.now),
+            _ => 1.0,
+        };
+        Candidate { key, headroom, load: entry.stats.in_flight() as f64 / f64::from(entry.weight.get()) }
+    }
+}
+
+/// Sorts by what is left and then by what is in flight; equals stay in their order.
+fn best_first(candidates: &mut [Candidate]) -> &[Candidate] {
+    candidates.sort_by(|a, b| b.headroom.total_cmp(&a.headroom).then(a.load.total_cmp(&b.load)));
+    candidates
 }
 
 /// Shows every key that is open to `take`, whatever the lanes say: when they show none.
@@ -96,132 +182,23 @@ pub(super) fn find_anywhere<T>(
     places.filter(|place| place.is_open(now)).find_map(take)
 }
 
-// === impl Round ===
-
-impl Round {
-    fn new(key: usize, words: usize) -> Self {
-        let (word, shift) = if key / WORD < words { (key / WORD, key % WORD) } else { (0, 0) };
-        let mask = u64::MAX << shift;
-        Self { word, mask, left: if words == 0 { 0 } else { words + 1 }, words, rest: !mask }
-    }
-}
-
-impl Iterator for Round {
-    type Item = (usize, u64);
-
-    fn next(&mut self) -> Option<(usize, u64)> {
-        self.left = self.left.checked_sub(1)?;
-        let shown = (self.word, self.mask);
-        self.word = if self.word + 1 == self.words { 0 } else { self.word + 1 };
-        self.mask = if self.left == 1 { self.rest } else { u64::MAX };
-        Some(shown)
-    }
-}
-
-// === impl Rank ===
-
-impl Rank {
-    /// The keys given, each with its weight, in rising order.
-    pub(super) fn new(members: &[(usize, u32)]) -> Self {
-        let groups = group(members.iter().map(|(key, _)| *key));
-        let mut bits = vec![0; groups.last().map_or(0, |(word, _)| word + 1)];
-        for &(word, group) in &groups {
-            bits[word] = group;
-        }
-        let turns = turns(members);
-        Self { bits: bits.into(), level: turns.len() == members.len(), turns, cursor: AtomicU64::new(0) }
-    }
-
-    fn start(&self, selection: Selection, open: impl Fn(usize) -> u64) -> Start {
-        let turns = self.turns.len() as u64;
-        if turns == 0 || selection == Selection::InOrder {
-            return Start { key: 0, turn: None };
-        }
-        let mut start = self.next(selection, turns);
-        for _ in 1..PASSES {
-            let (word, bit) = (start.key / WORD, start.key % WORD);
-            if (start.turn.is_some() && self.level) || (open(word) >> bit) & 1 == 1 {
-                break;
-            }
-            start = self.next(selection, turns);
-        }
-        start
-    }
-
-    fn next(&self, selection: Selection, turns: u64) -> Start {
-        let turn = match selection {
-            Selection::Random => fastrand::u64(..turns),
-            Selection::RoundRobin | Selection::InOrder => self.cursor.fetch_add(1, Ordering::Relaxed),
-        };
-        let key = self.turns[(turn % turns) as usize] as usize;
-        Start { key, turn: (selection == Selection::RoundRobin).then_some(turn) }
-    }
-
-    /// Turns that were skipped because their keys are out must not all fall to the next key: where each
-    /// key has one turn, the round goes on behind the key that was taken.
-    fn go_on_behind(&self, key: usize, start: &Start) {
-        let Some(turn) = start.turn.filter(|_| self.level && key != start.key) else { return };
-        let Some(place) = self.place(key) else { return };
-        let behind = place as u64 + 1;
-        // Whoever moved the cursor meanwhile may keep it: a turn more or less harms nobody.
-        let _ = self.cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// The turn of a key where each has one: its number, if there is no gap before it.
-    fn place(&self, key: usize) -> Option<usize> {
-        let number = key as u32;
-        if self.turns.get(key) == Some(&number) {
-            return Some(key);
-        }
-        self.turns.binary_search(&number).ok()
-    }
-}
-
-/// The order of turns: each key as often as its weight says, its turns spread evenly.
-fn turns(members: &[(usize, u32)]) -> Box<[u32]> {
-    let weights = || members.iter().map(|(_, weight)| *weight);
-    let divisor = weights().fold(0, gcd).max(1);
-    let heaviest = (weights().max().unwrap_or(1) / divisor).max(1);
-    let scale = f64::from(MAX_TURNS_OF_A_KEY.min(heaviest)) / f64::from(heaviest);
-    let mut turns = Vec::new();
-    for &(key, weight) in members {
-        let count = (f64::from(weight / divisor) * scale).round().max(1.0) as u32;
-        turns.extend((0..count).map(|turn| ((f64::from(turn) + 0.5) / f64::from(count), key as u32)));
-    }
-    turns.sort_by(|a, b| a.0.total_cmp(&b.0));
-    turns.into_iter().map(|(_, key)| key).collect()
-}
-
-/// Bounds the memory of the list of turns; weights beyond it are brought down in proportion.
-const MAX_TURNS_OF_A_KEY: u32 = 100;
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_bit_is_shown_once() {
-        for (key, words) in [(0, 1), (5, 1), (63, 1), (64, 1), (70, 3), (0, 3), (191, 3), (500, 3)] {
-            let mut seen = vec![0_u64; words];
-            for (word, mask) in Round::new(key, words) {
-                assert_eq!(seen[word] & mask, 0, "{key} of {words}");
-                seen[word] |= mask;
-            }
-            assert!(seen.iter().all(|word| *word == u64::MAX), "{key} of {words}");
-        }
-        assert_eq!(Round::new(3, 0).count(), 0);
+    fn first(candidates: &[(f64, f64)]) -> usize {
+        let candidates = candidates.iter().enumerate();
+        let mut candidates: Vec<_> =
+            candidates.map(|(key, &(headroom, load))| Candidate { key, headroom, load }).collect();
+        best_first(&mut candidates)[0].key
     }
 
     #[test]
-    fn turns_are_as_many_as_weights_say_and_spread() {
-        assert_eq!(*turns(&[(0, 1), (1, 1), (5, 1)]), [0, 1, 5]);
-        assert_eq!(*turns(&[(0, 7), (3, 7)]), [0, 3]);
-        assert_eq!(*turns(&[(0, 3), (1, 1)]), [0, 0, 1, 0]);
-        assert_eq!(turns(&[(0, u32::MAX), (1, 1)]).len(), 101);
-        assert!(turns(&[]).is_empty());
+    fn what_is_left_counts_before_what_is_in_flight_and_equals_keep_their_order() {
+        assert_eq!(first(&[(0.2, 0.0), (0.9, 7.0)]), 1);
+        assert_eq!(first(&[(0.9, 7.0), (0.2, 0.0)]), 0);
+        assert_eq!(first(&[(0.5, 2.0), (0.5, 1.0)]), 1);
+        assert_eq!(first(&[(0.5, 1.0), (0.5, 1.0)]), 0);
+        assert_eq!(first(&[(1.0, 1.0), (1.0, 1.0), (1.0, 0.5), (1.0, 0.5)]), 2);
     }
 }

@@ -1,10 +1,12 @@
-//! Counters of a key, for people; no decision looks at them.
+//! Counters of a key, for people. Decisions look at one thing only, how many calls have not ended.
 
 use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(super) struct Stats {
     calls: AtomicU64,
+    /// Calls that are no more in flight; never more than calls, but for a moment in which both are read.
+    ended: AtomicU64,
     successes: AtomicU64,
     /// Faults that concerned the key or its account.
     faults: AtomicU64,
@@ -31,6 +33,16 @@ impl Stats {
         if self.last_used.load(Ordering::Relaxed) < now {
             self.last_used.fetch_max(now, Ordering::Relaxed);
         }
+    }
+
+    pub(super) fn ended(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls that have not ended.
+    pub(super) fn in_flight(&self) -> u64 {
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.calls.load(Ordering::Relaxed).saturating_sub(ended)
     }
 
     pub(super) fn succeeded(&self) {

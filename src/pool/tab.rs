@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::key_set::{KeySet, Place};
+use super::in_flight::InFlight;
+use super::key_set::Place;
 use super::models::ModelLane;
 use crate::body::Settle;
 use crate::body::meter::Usage;
@@ -14,9 +15,9 @@ use crate::limits::Need;
 /// Open from the commit of an answer to the end of its body. Dropping it says that the body was given up: its
 /// place is free, and what it took stays as it was thought to be.
 pub(crate) struct Tab {
-    pub(super) set: Arc<KeySet>,
+    /// Counts as long as the tab is there.
+    pub(super) set: InFlight,
     pub(super) lane: Option<Arc<ModelLane>>,
-    pub(super) key: usize,
     pub(super) account: usize,
     pub(super) need: Need,
     pub(super) began: Moment,
@@ -44,7 +45,7 @@ impl Tab {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
+        Place { set: &self.set, model: self.lane.as_deref(), key: self.set.key(), account: self.account }
     }
 }
 
@@ -67,7 +68,10 @@ impl Drop for Tab {
 
 impl fmt::Debug for Tab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, key, account: _, need, began: _, closed: _ } = self;
-        f.debug_struct("Tab").field("key", &set.keys[*key].id).field("need", need).finish_non_exhaustive()
+        let Self { set, lane: _, account: _, need, began: _, closed: _ } = self;
+        f.debug_struct("Tab")
+            .field("key", &set.keys[set.key()].id)
+            .field("need", need)
+            .finish_non_exhaustive()
     }
 }

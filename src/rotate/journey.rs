@@ -115,7 +115,8 @@ where
 
     /// What this request asks of the pool; the keys in `tried` will not do.
     fn ask<'t>(&'t self, tried: &'t [KeyId]) -> Ask<'t> {
-        Ask { model: self.request.known_model(), tried, need: self.need }
+        let (model, session) = (self.request.known_model(), self.request.session());
+        Ask { model, session, tried, need: self.need }
     }
 
     /// The deadline, if it is right to wait: a chain says so when no other link is usable, else the layer's user.
@@ -145,7 +146,7 @@ where
         let status = answer.as_ref().ok().map(Response::status);
         if let Ok(response) = &answer {
             let model = || self.request.model(self.config.pool.provider()).cloned();
-            lease.observe_at(response.headers(), model, answered.into());
+            lease.observe_at(response.status(), response.headers(), model, answered.into());
         }
         if answer.is_err()
             && let Some(error) = self.request.take_body_error()

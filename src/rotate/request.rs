@@ -12,7 +12,7 @@ use super::estimate::Estimator;
 use crate::body::ReplayBody;
 use crate::head::Head;
 use crate::limits::Need;
-use crate::pool::{Lease, StampError};
+use crate::pool::{Lease, Session, StampError};
 use crate::provider::{ModelId, Provider};
 
 /// A request that can be made as often as there are keys.
@@ -77,6 +77,11 @@ impl Template {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.head.extensions().get::<Deadline>().map(|deadline| deadline.instant())
+    }
+
+    /// What the request belongs to.
+    pub(super) fn session(&self) -> Option<Session> {
+        self.head.extensions().get::<Session>().copied()
     }
 
     /// What a chain around this layer allows.

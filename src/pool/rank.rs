@@ -1,0 +1,234 @@
+//! The keys of one tier: whose turn it is, and how much they have to do.
+
+use super::lane::group;
+use super::select::Selection;
+use crate::sync::{AtomicU64, Ordering};
+
+const WORD: usize = u64::BITS as usize;
+
+/// The keys of one tier.
+pub(super) struct Rank {
+    /// One bit a key; as many words as needed for the last.
+    pub(super) bits: Box<[u64]>,
+    /// Key numbers in the order of their turns, each as often as its weight says.
+    turns: Box<[u32]>,
+    /// Each key has one turn, in rising order.
+    level: bool,
+    /// The next turn; wraps.
+    cursor: AtomicU64,
+    keys: usize,
+    /// Of a key, on the average.
+    weight: f64,
+}
+
+/// Where to start looking, and the turn that said so.
+pub(super) struct Start {
+    pub(super) key: usize,
+    turn: Option<u64>,
+}
+
+/// The words from the one with a key on, round to it again, each with the bits to look at.
+struct Round {
+    word: usize,
+    mask: u64,
+    /// Words that are still to come; the first comes twice.
+    left: usize,
+    words: usize,
+    /// The bits before the key, for when its word comes again.
+    rest: u64,
+}
+
+/// How often a closed key is passed over by its turn before the lane is searched instead: enough to keep
+/// the shares of the others, too few to matter.
+const PASSES: usize = 8;
+
+/// How many times its share of what is in flight a key may have, and one request more, before sessions go
+/// elsewhere: a little unevenness is worth less than what the provider has cached.
+const BOUND: f64 = 1.25;
+
+// === impl Rank ===
+
+impl Rank {
+    /// The keys given, each with its weight, in rising order.
+    pub(super) fn new(members: &[(usize, u32)]) -> Self {
+        let groups = group(members.iter().map(|(key, _)| *key));
+        let mut bits = vec![0; groups.last().map_or(0, |(word, _)| word + 1)];
+        for &(word, group) in &groups {
+            bits[word] = group;
+        }
+        let turns = turns(members);
+        let weights: f64 = members.iter().map(|(_, weight)| f64::from(*weight)).sum();
+        Self {
+            bits: bits.into(),
+            level: turns.len() == members.len(),
+            turns,
+            cursor: AtomicU64::new(0),
+            keys: members.len(),
+            weight: weights / members.len() as f64,
+        }
+    }
+
+    /// The keys whose bit is set in what `open` says of their word, from one key on round to it again.
+    pub(super) fn round<'a>(
+        &'a self,
+        key: usize,
+        open: impl Fn(usize) -> u64 + 'a,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let mut words = Round::new(key, self.bits.len());
+        let (mut word, mut bits) = (0, 0);
+        std::iter::from_fn(move || {
+            while bits == 0 {
+                let (next, mask) = words.next()?;
+                (word, bits) = (next, open(next) & mask);
+            }
+            let bit = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            Some(word * WORD + bit)
+        })
+    }
+
+    /// Whether a key's bit is set in what `open` says of its word.
+    pub(super) fn has(&self, key: usize, open: impl Fn(usize) -> u64) -> bool {
+        let word = key / WORD;
+        word < self.bits.len() && (open(word) >> (key % WORD)) & 1 == 1
+    }
+
+    pub(super) fn start(&self, selection: Selection, open: impl Fn(usize) -> u64) -> Start {
+        let turns = self.turns.len() as u64;
+        if turns == 0 || selection == Selection::InOrder {
+            return Start { key: 0, turn: None };
+        }
+        let mut start = self.next(selection, turns);
+        for _ in 1..PASSES {
+            if (start.turn.is_some() && self.level) || self.has(start.key, &open) {
+                break;
+            }
+            start = self.next(selection, turns);
+        }
+        start
+    }
+
+    fn next(&self, selection: Selection, turns: u64) -> Start {
+        if matches!(selection, Selection::MostRemaining | Selection::Random) {
+            return Start { key: self.by_chance(), turn: None };
+        }
+        let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
+        Start { key: self.turns[(turn % turns) as usize] as usize, turn: Some(turn) }
+    }
+
+    /// Any key, as often as its weight says; there must be one.
+    pub(super) fn by_chance(&self) -> usize {
+        self.turns[fastrand::usize(..self.turns.len())] as usize
+    }
+
+    /// Turns that were skipped because their keys are out must not all fall to the next key: where each
+    /// key has one turn, the round goes on behind the key that was taken.
+    pub(super) fn go_on_behind(&self, key: usize, start: &Start) {
+        let Some(turn) = start.turn.filter(|_| self.level && key != start.key) else { return };
+        let Some(place) = self.place(key) else { return };
+        let behind = place as u64 + 1;
+        // Whoever moved the cursor meanwhile may keep it: a turn more or less harms nobody.
+        let _ = self.cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The turn of a key where each has one: its number, if there is no gap before it.
+    fn place(&self, key: usize) -> Option<usize> {
+        let number = key as u32;
+        if self.turns.get(key) == Some(&number) {
+            return Some(key);
+        }
+        self.turns.binary_search(&number).ok()
+    }
+
+    fn count(&self, open: impl Fn(usize) -> u64) -> usize {
+        (0..self.bits.len()).map(|word| open(word).count_ones() as usize).sum()
+    }
+
+    /// Whether `count` requests in flight of `all` are too much for a key that weighs so much, given which keys
+    /// are open to share them.
+    pub(super) fn is_too_much(
+        &self,
+        count: u64,
+        all: usize,
+        weight: u32,
+        open: impl Fn(usize) -> u64,
+    ) -> bool {
+        let bound = |keys: usize| {
+            let average = all as f64 / keys as f64;
+            (BOUND * average * f64::from(weight) / self.weight).ceil() + 1.0
+        };
+        // Counting those that are open takes a look at every word: only where it can matter.
+        count as f64 > bound(self.keys) && count as f64 > bound(self.count(open))
+    }
+}
+
+/// The order of turns: each key as often as its weight says, its turns spread evenly.
+fn turns(members: &[(usize, u32)]) -> Box<[u32]> {
+    let weights = || members.iter().map(|(_, weight)| *weight);
+    let divisor = weights().fold(0, gcd).max(1);
+    let heaviest = (weights().max().unwrap_or(1) / divisor).max(1);
+    let scale = f64::from(MAX_TURNS_OF_A_KEY.min(heaviest)) / f64::from(heaviest);
+    let mut turns = Vec::new();
+    for &(key, weight) in members {
+        let count = (f64::from(weight / divisor) * scale).round().max(1.0) as u32;
+        turns.extend((0..count).map(|turn| ((f64::from(turn) + 0.5) / f64::from(count), key as u32)));
+    }
+    turns.sort_by(|a, b| a.0.total_cmp(&b.0));
+    turns.into_iter().map(|(_, key)| key).collect()
+}
+
+/// Bounds the memory of the list of turns; weights beyond it are brought down in proportion.
+const MAX_TURNS_OF_A_KEY: u32 = 100;
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+// === impl Round ===
+
+impl Round {
+    fn new(key: usize, words: usize) -> Self {
+        let (word, shift) = if key / WORD < words { (key / WORD, key % WORD) } else { (0, 0) };
+        let mask = u64::MAX << shift;
+        Self { word, mask, left: if words == 0 { 0 } else { words + 1 }, words, rest: !mask }
+    }
+}
+
+impl Iterator for Round {
+    type Item = (usize, u64);
+
+    fn next(&mut self) -> Option<(usize, u64)> {
+        self.left = self.left.checked_sub(1)?;
+        let shown = (self.word, self.mask);
+        self.word = if self.word + 1 == self.words { 0 } else { self.word + 1 };
+        self.mask = if self.left == 1 { self.rest } else { u64::MAX };
+        Some(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_is_shown_once() {
+        for (key, words) in [(0, 1), (5, 1), (63, 1), (64, 1), (70, 3), (0, 3), (191, 3), (500, 3)] {
+            let mut seen = vec![0_u64; words];
+            for (word, mask) in Round::new(key, words) {
+                assert_eq!(seen[word] & mask, 0, "{key} of {words}");
+                seen[word] |= mask;
+            }
+            assert!(seen.iter().all(|word| *word == u64::MAX), "{key} of {words}");
+        }
+        assert_eq!(Round::new(3, 0).count(), 0);
+    }
+
+    #[test]
+    fn turns_are_as_many_as_weights_say_and_spread() {
+        assert_eq!(*turns(&[(0, 1), (1, 1), (5, 1)]), [0, 1, 5]);
+        assert_eq!(*turns(&[(0, 7), (3, 7)]), [0, 3]);
+        assert_eq!(*turns(&[(0, 3), (1, 1)]), [0, 0, 1, 0]);
+        assert_eq!(turns(&[(0, u32::MAX), (1, 1)]).len(), 101);
+        assert!(turns(&[]).is_empty());
+    }
+}

@@ -1,0 +1,275 @@
+//! One session, one key.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+use tokio::time::{Instant, advance};
+use tower_key_rotation::Session;
+use tower_key_rotation::key::ApiKey;
+use tower_key_rotation::pool::{Ask, KeyPool, Lease, Selection};
+
+use self::support::*;
+
+fn named(n: usize) -> Session {
+    Session::new(format!("session-{n}"))
+}
+
+fn lease_for(pool: &KeyPool, session: Session) -> Lease {
+    pool.acquire_for(&Ask::new().session(session)).unwrap()
+}
+
+/// The key that the session would go to now.
+fn key_of(pool: &KeyPool, session: Session) -> String {
+    lease_for(pool, session).key_id().to_string()
+}
+
+fn pool_of(keys: impl IntoIterator<Item = ApiKey>) -> KeyPool {
+    builder().keys(keys).build().unwrap()
+}
+
+fn numbered(keys: impl IntoIterator<Item = usize>) -> KeyPool {
+    pool_of(keys.into_iter().map(|n| key(&format!("key-{n}"))))
+}
+
+/// How many of so many sessions are at home where.
+fn homes(pool: &KeyPool, sessions: usize) -> BTreeMap<String, usize> {
+    let mut homes = BTreeMap::new();
+    for n in 0..sessions {
+        *homes.entry(key_of(pool, named(n))).or_default() += 1;
+    }
+    homes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_stays_at_its_key_whatever_the_policy_and_whatever_else_is_asked_for() {
+    for selection in [
+        Selection::RoundRobin,
+        Selection::InOrder,
+        Selection::Random,
+        Selection::LeastInFlight,
+        Selection::MostRemaining,
+    ] {
+        let pool = builder().keys(["a", "b", "c", "d", "e"].map(key)).selection(selection).build().unwrap();
+        for session in (0..20).map(named) {
+            let home = key_of(&pool, session);
+            for _ in 0..5 {
+                next(&pool);
+                assert_eq!(key_of(&pool, session), home, "{selection:?}");
+            }
+        }
+        assert_eq!(homes(&pool, 100).len(), 5, "{selection:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_process_and_every_version_agrees_on_a_home() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    let homes: Vec<_> = (0..12).map(|n| key_of(&pool, named(n))).collect();
+    assert_eq!(homes.concat(), "bccadcdbddcd");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_spread_evenly_over_few_keys_and_over_many() {
+    for (keys, unevenness) in [(2, 0.05), (5, 0.08), (64, 0.35), (500, 0.6), (4_000, 0.7)] {
+        let (each, pool) = (if keys < 64 { 2_000 } else { 100 }, numbered(0..keys));
+        let homes = homes(&pool, each * keys);
+        assert_eq!(homes.len(), keys);
+        for (name, sessions) in homes {
+            let share = sessions as f64 / each as f64;
+            assert!((share - 1.0).abs() < unevenness, "{name} of {keys}: {share}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_home_to_as_many_sessions_as_its_weight_says() {
+    let weighted = |name, weight| key(name).weight(NonZeroU32::new(weight).unwrap());
+    let homes = homes(&pool_of([weighted("a", 500), weighted("b", 300), weighted("c", 200)]), 10_000);
+    for (name, share) in [("a", 0.5), ("b", 0.3), ("c", 0.2)] {
+        assert!((homes[name] as f64 / 10_000.0 - share).abs() < 0.02, "{homes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_home_cools_the_session_has_one_other_key_and_then_returns() {
+    let pool = pool(&["a", "b", "c", "d", "e", "f"]);
+    for session in (0..10).map(named) {
+        let first = lease_for(&pool, session);
+        let home = first.key_id().to_string();
+        first.fault(&limit(MINUTE), None);
+        let second = key_of(&pool, session);
+        assert_ne!(second, home);
+        for _ in 0..10 {
+            next(&pool);
+            assert_eq!(key_of(&pool, session), second);
+        }
+        advance(MINUTE).await;
+        let probe = lease_for(&pool, session);
+        assert_eq!(probe.key_id().as_str(), home);
+        assert_eq!(key_of(&pool, session), second, "one probe is enough");
+        probe.succeed();
+        assert_eq!(key_of(&pool, session), home);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_removed_moves_its_own_sessions_and_no_other() {
+    for keys in [2, 7, 64, 130, 1_500] {
+        let gone = keys / 2;
+        // In another order, too: it is the name that counts and not the place.
+        let (before, after) = (numbered(0..keys), numbered((0..keys).rev().filter(|n| *n != gone)));
+        let mut moved = 0;
+        for session in (0..4_000).map(named) {
+            let (old, new) = (key_of(&before, session), key_of(&after, session));
+            let removed = old == format!("key-{gone}");
+            assert_eq!(old != new, removed, "{keys} keys: {old} -> {new}");
+            moved += usize::from(removed);
+        }
+        assert!(moved < 4_000 * 2 / keys + 20, "{keys} keys: {moved}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_for_a_while_is_the_home_there_would_be_without_the_first() {
+    for keys in [3, 64, 700] {
+        let pool = numbered(0..keys);
+        for session in (0..20).map(named) {
+            let lease = lease_for(&pool, session);
+            let home = lease.key_id().to_string();
+            let penalty = lease.fault(&limit(MINUTE), None).unwrap();
+            let without = numbered((0..keys).filter(|n| format!("key-{n}") != home));
+            assert_eq!(key_of(&pool, session), key_of(&without, session));
+            penalty.undo();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// Of any two pools, a session that is at home at a key of both has the same home or one that the
+    /// other pool does not know.
+    #[test]
+    fn keys_that_come_and_go_move_no_session_between_keys_that_stay(
+        one in prop::collection::btree_set(0_usize..90, 1..80),
+        other in prop::collection::btree_set(0_usize..90, 1..80),
+        sessions in prop::collection::vec(any::<u64>(), 30),
+        weights in prop::collection::vec(1_u32..5, 90),
+    ) {
+        let pool = |keys: &std::collections::BTreeSet<usize>| {
+            let weight = |n: &usize| NonZeroU32::new(weights[*n]).unwrap();
+            pool_of(keys.iter().map(|n| key(&n.to_string()).weight(weight(n))))
+        };
+        let (one_pool, other_pool) = (pool(&one), pool(&other));
+        for session in sessions.iter().map(|session| Session::new(session.to_be_bytes())) {
+            let number = |pool| key_of(pool, session).parse::<usize>().unwrap();
+            let (old, new) = (number(&one_pool), number(&other_pool));
+            prop_assert!(old == new || !other.contains(&old) || !one.contains(&new), "{old} -> {new}");
+        }
+    }
+}
+
+/// How many leases of each key there are.
+fn held(leases: &[Lease]) -> BTreeMap<String, usize> {
+    let mut held = BTreeMap::new();
+    for lease in leases {
+        *held.entry(lease.key_id().to_string()).or_default() += 1;
+    }
+    held
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_floods_its_home_goes_on_at_its_other_keys() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    let session = named(1);
+    let mut leases: Vec<Lease> = Vec::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for n in 0..400 {
+        let lease = lease_for(&pool, session);
+        let count = counts.entry(lease.key_id().to_string()).or_default();
+        let bound = (1.25 * n as f64 / 4.0).ceil() as usize + 1;
+        assert!(*count <= bound, "{n} in flight: {counts:?}");
+        *counts.get_mut(lease.key_id().as_str()).unwrap() += 1;
+        leases.push(lease);
+    }
+    assert_eq!(held(&leases).len(), 4);
+    // It fills its keys in its own order, so the home has as much as it may.
+    let home = leases[0].key_id().to_string();
+    assert_eq!(held(&leases)[&home], 127);
+    leases.clear();
+    assert_eq!(key_of(&pool, session), home);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_few_requests_of_a_quiet_pool_all_go_home() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    let leases: Vec<_> = (0..2).map(|_| lease_for(&pool, named(1))).collect();
+    assert_eq!(held(&leases).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_bears_what_the_closed_keys_can_not() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    let session = named(1);
+    let mut order = Vec::new();
+    let penalties: Vec<_> = (0..3)
+        .map(|_| {
+            let lease = lease_for(&pool, session);
+            order.push(lease.key_id().to_string());
+            lease.fault(&limit(HOUR), None)
+        })
+        .collect();
+    let leases: Vec<_> = (0..50).map(|_| lease_for(&pool, session)).collect();
+    assert_eq!(held(&leases).len(), 1, "the only key that is open is never too busy");
+    drop(penalties);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_goes_to_a_backup_only_while_no_primary_is_usable() {
+    let pool = pool_of([key("x").backup(), key("a"), key("y").backup(), key("b")]);
+    for session in (0..20).map(named) {
+        let home = key_of(&pool, session);
+        assert!(["a", "b"].contains(&home.as_str()), "{home}");
+    }
+    for name in ["a", "b"] {
+        fail(&pool, name, &limit(MINUTE));
+    }
+    let backups: BTreeMap<_, _> = homes(&pool, 20);
+    assert_eq!(backups.keys().collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!(backups, homes(&pool, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_out_for_one_model_is_home_for_the_others() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    let (model, other) = (model("one"), model("two"));
+    let session = named(3);
+    let lease = pool.acquire_for(&Ask::new().session(session).model(&model)).unwrap();
+    let home = lease.key_id().clone();
+    let fault = tower_key_rotation::classify::Fault::new(
+        tower_key_rotation::classify::Reason::RateLimited,
+        tower_key_rotation::classify::Scope::KeyModel,
+    );
+    lease.fault(&fault.retry_after(MINUTE), Some(&model));
+    let of = |model| pool.acquire_for(&Ask::new().session(session).model(model)).unwrap().key_id().clone();
+    assert_ne!(of(&model), home);
+    assert_eq!(of(&other), home);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_key_is_given_the_one_of_its_session() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    let session = named(5);
+    let home = key_of(&pool, session);
+    while let Ok(lease) = pool.acquire(None) {
+        lease.fault(&limit(MINUTE), None);
+    }
+    let ask = Ask::new().session(session);
+    let lease = pool.acquire_for_within(&ask, Instant::now() + HOUR).await.unwrap();
+    assert_eq!(lease.key_id().as_str(), home);
+}
