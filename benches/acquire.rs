@@ -1,6 +1,6 @@
 //! What a lease costs: acquiring one and dropping it, with the clock read that belongs to it.
 //!
-//! By number of keys, by share of keys that are cooling, and by threads; with two threads the time is
+//! By policy, by number of keys, by share of keys that are cooling, and by threads; with two threads the time is
 //! that of one thread's lease while the other does the same.
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop")]
 
@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::time::Instant;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::key::ApiKey;
-use tower_key_rotation::pool::{KeyPool, Lease};
+use tower_key_rotation::pool::{Ask, KeyPool, Selection, Session};
 use tower_key_rotation::provider::{ModelId, Provider};
 
 const KEYS: [usize; 4] = [1, 64, 1_024, 10_000];
@@ -23,16 +23,27 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A pool of which a share is cooling for a day, the usable keys spread evenly.
 fn pool(keys: usize, cooling: usize) -> KeyPool {
+    pool_with(Selection::RoundRobin, keys, cooling)
+}
+
+fn pool_with(selection: Selection, keys: usize, cooling: usize) -> KeyPool {
     let key = |n| ApiKey::new(format!("sk-{n}")).unwrap().id(format!("key-{n}"));
-    let pool = KeyPool::builder(Provider::openai()).keys((0..keys).map(key)).build().unwrap();
+    let keys_of = KeyPool::builder(Provider::openai()).keys((0..keys).map(key));
+    let pool = keys_of.selection(selection).build().unwrap();
     let fault = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY);
-    let leases: Vec<Lease> = (0..keys).map(|_| pool.acquire(None).unwrap()).collect();
-    for (n, lease) in leases.into_iter().enumerate() {
-        let usable = (n * (1_000 - cooling)) / 1_000 != ((n + 1) * (1_000 - cooling)) / 1_000;
-        if !usable && n > 0 {
-            lease.fault(&fault, None);
-        }
+    let usable =
+        |n: usize| n == 0 || (n * (1_000 - cooling)) / 1_000 != ((n + 1) * (1_000 - cooling)) / 1_000;
+    // Keys that are to stay usable are kept out until the rest has failed, whatever the policy.
+    if cooling == 0 {
+        return pool;
     }
+    let ids: Vec<_> = pool.snapshot().keys.into_iter().map(|key| key.id).collect();
+    let kept = || ids.iter().enumerate().filter(|(n, _)| usable(*n)).map(|(_, id)| id);
+    kept().for_each(|id| pool.disable(id).unwrap());
+    while let Ok(lease) = pool.acquire(None) {
+        lease.fault(&fault, None);
+    }
+    kept().for_each(|id| pool.enable(id).unwrap());
     pool
 }
 
@@ -107,6 +118,35 @@ fn acquire_for_a_model(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Each policy, and sessions under the default one.
+fn acquire_by_policy(criterion: &mut Criterion) {
+    let policies =
+        [Selection::InOrder, Selection::Random, Selection::LeastInFlight, Selection::MostRemaining];
+    for cooling in [0, 999] {
+        let mut group = criterion.benchmark_group(format!("acquire/{}% cooling", cooling as f64 / 10.0));
+        for keys in [64, 1_024, 10_000] {
+            for selection in policies {
+                let pool = pool_with(selection, keys, cooling);
+                group.bench_function(BenchmarkId::new(format!("{selection:?}"), keys), |bencher| {
+                    bencher.iter(|| drop(black_box(pool.acquire(None))));
+                });
+            }
+            let (pool, mut turn) = (pool(keys, cooling), 0);
+            let sessions: Vec<_> = (0..4_096_u32).map(|n| Session::new(n.to_be_bytes())).collect();
+            group.bench_function(BenchmarkId::new("Session", keys), |bencher| {
+                bencher.iter(|| {
+                    turn = (turn + 1) % sessions.len();
+                    drop(black_box(pool.acquire_for(&Ask::new().session(sessions[turn]))));
+                });
+            });
+        }
+        group.finish();
+    }
+    criterion.bench_function("session/from a name", |bencher| {
+        bencher.iter(|| Session::new(black_box("conversation-0123456789")));
+    });
+}
+
 /// No key is usable: what it costs to find out, and when that changes.
 fn exhausted(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exhausted");
@@ -129,5 +169,5 @@ fn short() -> Criterion {
         .without_plots()
 }
 
-criterion_group! { name = benches; config = short(); targets = acquire, acquire_for_a_model, exhausted }
+criterion_group! { name = benches; config = short(); targets = acquire, acquire_for_a_model, acquire_by_policy, exhausted }
 criterion_main!(benches);
