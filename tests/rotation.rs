@@ -379,6 +379,9 @@ async fn the_requests_of_a_session_are_served_with_one_key_while_that_is_usable(
     assert_eq!(key_of().await, other);
     advance(20 * SECOND).await;
     assert_eq!(key_of().await, home);
+    sim.key(&home).fail(1, Fault::overloaded());
+    assert_eq!(key_of().await, other, "not the same key twice in one request");
+    assert_eq!(key_of().await, home);
 }
 
 /// The ids and times in simulated answers differ from call to call.
