@@ -50,11 +50,11 @@ async fn a_thousand_at_once_on_three_keys_whose_limits_are_known() {
 async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known_are_refused_once_at_most() {
     let (sim, service) = three_limited_keys();
     let wasted = a_thousand_at_once(&sim, &service).await;
-    assert!(wasted <= REQUESTS as usize, "{wasted}");
+    assert!(wasted <= u64::from(REQUESTS), "{wasted}");
 }
 
 /// Returns how many calls were wasted.
-async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) -> usize {
+async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) -> u64 {
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..REQUESTS {
