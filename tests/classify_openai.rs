@@ -176,3 +176,13 @@ fn a_failed_batch_is_a_good_answer() {
     let body = r#"{"object":"batch","errors":{"object":"list","data":[{"code":"token_limit_exceeded","message":"m"}]}}"#;
     assert_eq!(judge("openai", 200, body), "success");
 }
+
+#[test]
+fn an_organisation_that_the_request_names_wrongly_is_not_the_keys_fault() {
+    let named = |message: &str| {
+        let error = format!(r#"{{"message":"{message}","code":"invalid_organization"}}"#);
+        judge("openai", 401, &format!(r#"{{"error":{error}}}"#))
+    };
+    assert_eq!(named("No such organization: acme."), "rejected");
+    assert_eq!(named("You do not have access to the organization tied to the API key."), "invalid_key key");
+}

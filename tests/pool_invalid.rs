@@ -146,3 +146,106 @@ async fn a_disabled_key_is_no_witness_and_is_not_probed() {
         assert_eq!(next(&pool), "a");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_last_keys_are_refused_at_once_is_probed_though_one_was_revoked_before() {
+    let pool = pool(&["old", "b", "c", "d"]);
+    fail(&pool, "old", &invalid());
+    advance(HOUR).await;
+    ["b", "c", "d"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
+    for _ in 0..20 {
+        assert_eq!(wait(&pool), Some(MINUTE));
+        advance(MINUTE).await;
+        let probe = lease(&pool);
+        assert_ne!(probe.key_id().as_str(), "old");
+        probe.fault(&invalid(), None);
+    }
+    advance(MINUTE).await;
+    lease(&pool).succeed();
+    let leases: Vec<_> = (0..9).map(|_| lease(&pool)).collect();
+    assert_eq!(leases.iter().filter(|lease| lease.is_probe()).count(), 2);
+    assert!(leases.iter().all(|lease| lease.key_id().as_str() != "old"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_refused_at_once_are_probed_now_and_then_while_others_serve() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    ["a", "b"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
+    let mut probes = 0;
+    for _ in 0..24 * 60 {
+        advance(MINUTE).await;
+        for _ in 0..4 {
+            let lease = lease(&pool);
+            match lease.key_id().as_str() {
+                "c" | "d" => lease.succeed(),
+                _ => {
+                    probes += 1;
+                    drop(lease.fault(&invalid(), None));
+                }
+            }
+        }
+    }
+    assert!((24..=30).contains(&probes), "{probes} in a day");
+    advance(HOUR + 4 * MINUTE).await;
+    let probe = lease(&pool);
+    assert!(probe.is_probe());
+    probe.succeed();
+    let leases: Vec<_> = (0..4).map(|_| lease(&pool)).collect();
+    assert_eq!(leases.iter().filter(|lease| lease.is_probe()).count(), 1, "the other of the two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_refused_at_once_are_probed_while_the_others_cool() {
+    let pool = pool(&["a", "b", "c"]);
+    fail(&pool, "a", &Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY));
+    ["b", "c"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
+    for _ in 0..10 {
+        assert_eq!(wait(&pool), Some(MINUTE));
+        advance(MINUTE).await;
+        drop(lease(&pool).fault(&invalid(), None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_revoked_among_others_is_never_called_again() {
+    let pool = pool(&["a", "b", "c"]);
+    fail(&pool, "a", &invalid());
+    for _ in 0..200 {
+        advance(10 * MINUTE).await;
+        assert_ne!(next(&pool), "a");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_account_among_others_is_one_witness() {
+    let keys = [key("a").account("closed"), key("b").account("closed"), key("c")];
+    let pool = builder().keys(keys).build().unwrap();
+    lease(&pool).fault(&Fault::new(Reason::InvalidKey, Scope::Account), None);
+    for _ in 0..200 {
+        advance(10 * MINUTE).await;
+        assert_eq!(next(&pool), "c");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspects_that_are_disabled_or_reset_are_not_waited_for() {
+    let pool = pool(&["a", "b", "c"]);
+    refuse_all(&pool);
+    pool.disable(&id("a")).unwrap();
+    assert_eq!(wait(&pool), Some(MINUTE));
+    ["b", "c"].into_iter().for_each(|name| pool.disable(&id(name)).unwrap());
+    assert_eq!(wait(&pool), None);
+    pool.enable(&id("b")).unwrap();
+    assert_eq!(wait(&pool), Some(MINUTE), "the only one there is");
+    pool.reset(&id("b")).unwrap();
+    advance(DAY).await;
+    let lease = lease(&pool);
+    assert!(!lease.is_probe());
+    assert_eq!(
+        wait(&{
+            pool.disable(&id("b")).unwrap();
+            pool.clone()
+        }),
+        None
+    );
+}

@@ -1,4 +1,5 @@
 //! What has just recovered from a limit is not overrun.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
 mod support;

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use support::{all_keys_failed, chat, chat_stream, key, openai, pool, rotating, send, served, text};
 use tokio::time::{Instant, advance};
 use tower::Layer;
@@ -180,6 +180,19 @@ async fn a_second_key_refused_alike_turns_the_verdict_on_the_request() {
     let response = send(&rotating(&pool, &sim), chat("o3")).await.unwrap();
     assert!(response.status().is_client_error());
     assert_eq!(sim.calls(), 2);
+    assert!(pool.snapshot().keys.iter().all(|key| key.models.is_empty() && key.state == KeyState::Available));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_keys_refused_alike_absolve_one_that_was_refused_otherwise_before() {
+    let body = r#"{"error":{"message":"You have insufficient permissions for this operation."}}"#;
+    let other = Fault::Raw { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body: body.into() };
+    let forbidden = |label| key(label).forbid_model("o3");
+    let sim = openai([key("a").script(Script::always(other)), forbidden("b"), forbidden("c"), key("d")]);
+    let pool = pool(&["a", "b", "c", "d"]);
+    let response = send(&rotating(&pool, &sim), chat("o3")).await.unwrap();
+    assert!(response.status().is_client_error());
+    assert_eq!(sim.calls(), 3);
     assert!(pool.snapshot().keys.iter().all(|key| key.models.is_empty() && key.state == KeyState::Available));
 }
 

@@ -194,16 +194,19 @@ impl KeyPoolBuilder {
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
         let warn_at = warn_at.into();
-        let freed = Freed::default();
-        let pace = Pace::default();
-        let common =
-            Arc::new(Common { provider, selection, cooldowns, learn_accounts, warn_at, freed, pace });
+        let (freed, pace, suspicion) = (Freed::default(), Pace::default(), Suspicion::default());
+        let common = Arc::new(Common {
+            provider,
+            selection,
+            cooldowns,
+            learn_accounts,
+            warn_at,
+            suspicion,
+            freed,
+            pace,
+        });
         let set = key_set(&common, keys, max_models, quotas)?;
-        Ok(KeyPool(Arc::new(Shared {
-            common,
-            set: ArcSwap::from_pointee(set),
-            suspicion: Suspicion::default(),
-        })))
+        Ok(KeyPool(Arc::new(Shared { common, set: ArcSwap::from_pointee(set) })))
     }
 }
 

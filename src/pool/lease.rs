@@ -13,7 +13,6 @@ use super::models::ModelLane;
 use super::penalty::Penalty;
 use super::reserve::Reserved;
 use super::slot::{Cause, FOREVER, Pass, State};
-use super::suspicion::Suspicion;
 use super::{StampError, Tab};
 use crate::classify::{Fault, Reason, Scope};
 use crate::clock::{Moment, Timestamp};
@@ -183,6 +182,9 @@ impl Lease {
         }
         place.key().stats.failed();
         benched.after.cause?;
+        if cause == Cause::Invalid {
+            self.set.common.suspicion.note(&self.set);
+        }
         self.join_chorus(level, cause, benched.after.until, now);
         let penalty = Penalty {
             set: Arc::clone(&self.set),
@@ -285,7 +287,7 @@ impl Lease {
         let Some(pass) = recovered else { return };
         self.passes[level as usize] = pass;
         if suspect {
-            Suspicion::lift(&self.set, now.as_unix_ms());
+            self.set.common.suspicion.lift(&self.set, now.as_unix_ms());
         }
         self.set.common.freed.tell();
         let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);

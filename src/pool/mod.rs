@@ -96,7 +96,7 @@ use self::models::ModelLane;
 use self::pace::Pace;
 use self::select::Search;
 use self::slot::{FOREVER, State};
-use self::suspicion::Suspicion;
+use self::suspicion::{Others, Suspicion};
 use self::wait::Freed;
 use crate::clock::Moment;
 use crate::event::{self, Event};
@@ -115,8 +115,6 @@ struct Shared {
     common: Arc<Common>,
     /// The present keys; a lease keeps the set it came from.
     set: ArcSwap<KeySet>,
-    /// Whether the provider, and not its keys, is the culprit.
-    suspicion: Suspicion,
 }
 
 /// When a key becomes usable.
@@ -138,6 +136,8 @@ struct Common {
     learn_accounts: bool,
     /// The shares of limits that are told of, in rising order.
     warn_at: Box<[f64]>,
+    /// Whether the provider, and not its keys, is the culprit.
+    suspicion: Suspicion,
     freed: Freed,
     pace: Pace,
 }
@@ -191,8 +191,11 @@ impl KeyPool {
         let lane = ask.model.and_then(|model| set.lane_of(model, now.into()));
 
         set.wake(lane.as_deref(), now.as_unix_ms());
+        let untried = |place: &Place<'_>| ask.allows(&place.key().id);
+        let suspicion = &self.0.common.suspicion;
+        let suspect = || suspicion.probe(&set, lane.as_deref(), untried, Others::Usable, now.into());
         let search = Search { set: &set, model: lane.as_deref(), ask, now };
-        let taken = search.find(|place| admit(place, &ask.need, now));
+        let taken = suspect().or_else(|| search.find(|place| admit(place, &ask.need, now)));
         let taken = match taken {
             Some(taken) => taken,
             None => self.last_resort(&set, lane.as_deref(), ask, now)?,
@@ -212,7 +215,7 @@ impl KeyPool {
         let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
         let missed = select::find_anywhere(set, lane, now.as_unix_ms(), take);
-        let probe = || self.0.suspicion.probe(set, lane, &untried, now.into());
+        let probe = || self.0.common.suspicion.probe(set, lane, &untried, Others::None, now.into());
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
     }
 
@@ -226,8 +229,10 @@ impl KeyPool {
             }
         }
         let within = now.as_unix_us() % US_PER_MS;
-        let next_probe = || Some(self.0.suspicion.next_probe(set)?.saturating_mul(US_PER_MS) + within);
-        Exhausted::until(earliest.or_else(next_probe), probing, now)
+        let suspect = self.0.common.suspicion.next_probe(Others::None);
+        let suspect = suspect.map(|at| at.saturating_mul(US_PER_MS).saturating_add(within));
+        let earliest = earliest.into_iter().chain(suspect).min();
+        Exhausted::until(earliest, probing, now)
     }
 
     /// Whether anything is known of any model: only then is it worth knowing a request's model beforehand.
@@ -261,7 +266,7 @@ impl Common {
 
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { common, set, suspicion: _ } = &*self.0;
+        let Shared { common, set } = &*self.0;
         let Common { provider, selection, .. } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())

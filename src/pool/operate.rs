@@ -22,6 +22,7 @@ impl KeyPool {
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         reset(&set, find(&set, key)?, Timestamp::now().as_unix_ms());
+        self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
         Ok(())
     }
@@ -31,6 +32,7 @@ impl KeyPool {
         let set = self.0.set.load();
         let now = Timestamp::now().as_unix_ms();
         (0..set.keys.len()).for_each(|key| reset(&set, key, now));
+        self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
     }
 
@@ -58,6 +60,7 @@ impl KeyPool {
         let place = Place::new(&set, None, find(&set, key)?);
         place.key().set_disabled(disabled, now);
         place.follow(Level::Key, now);
+        self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
         Ok(())
     }

@@ -1,61 +1,99 @@
-//! When every key looks invalid.
+//! When keys look invalid that were fine a minute ago.
 //!
-//! One revoked key is revoked. If *all* keys of a pool are refused within a minute, the provider, the base
-//! URL or a proxy between is the likelier culprit, and a pool that buried its keys for good would stay
-//! dead when the culprit is mended. So such a pool sends one probe a minute; when one gets through, the
-//! other keys of that minute are probed on their next turn.
+//! One revoked key is revoked. If several are refused within a minute, the provider, the base URL, a proxy
+//! between or a request that no key could have served is the likelier culprit, and a pool that buried its
+//! keys for good would stay dead when the culprit is gone. Such a *burst* is at least two keys, or all
+//! there are: a pool of one key has nothing else to offer. What turned invalid earlier is no part of it and
+//! stays buried; keys of one account that was closed are one witness, not many.
+//!
+//! Of a burst one key is probed a minute after it: once a minute for as long as no other key is usable,
+//! else at growing intervals, up to an hour, so that two keys that really were revoked together cost a
+//! refusal now and then and no more. When a probe gets through, the rest of the burst is probed next.
 
 use std::time::Duration;
 
 use super::admit::{Admitted, Passes};
 use super::key_set::{KeySet, Level, Place};
 use super::models::ModelLane;
-use super::slot::{Cause, Pass};
+use super::slot::{Cause, FOREVER, Pass, State};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU64, Ordering};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
+/// The interval is doubled so often: 64 minutes.
+const DOUBLINGS: u64 = 6;
 
 #[derive(Default)]
 pub(super) struct Suspicion {
-    /// No probe before this, in milliseconds since the Unix epoch.
-    next_probe: AtomicU64,
+    /// When the latest key of the present burst turned invalid, in milliseconds since the Unix epoch; zero:
+    /// there is none.
+    burst: AtomicU64,
+    /// When a probe last went out.
+    probed: AtomicU64,
+    /// How many have, since the burst.
+    probes: AtomicU64,
+}
+
+/// Whether other keys are usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    Usable,
+    None,
 }
 
 impl Suspicion {
-    /// The right to probe one of these keys, if all were refused within a minute and a probe is due.
+    /// A key or an account has turned invalid.
+    pub(super) fn note(&self, set: &KeySet) {
+        let burst = latest_burst(set);
+        if self.burst.swap(burst.unwrap_or(0), Ordering::AcqRel) != burst.unwrap_or(0) {
+            self.probes.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The right to probe one key of the burst, if that is due.
     pub(super) fn probe(
         &self,
         set: &KeySet,
         model: Option<&ModelLane>,
         eligible: impl Fn(&Place<'_>) -> bool,
+        others: Others,
         now: Timestamp,
     ) -> Option<Admitted> {
-        let seen = self.next_probe.load(Ordering::Acquire);
-        if self.next_probe(set)? > now.as_unix_ms() {
+        let now = now.as_unix_ms();
+        let probed = self.probed.load(Ordering::Acquire);
+        if self.next_probe(others)? > now {
             return None;
         }
-        let next = now.saturating_add(MINUTE).as_unix_ms();
-        self.next_probe.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        let burst = self.burst.load(Ordering::Acquire);
         let first = fastrand::usize(..set.keys.len());
-        let keys = (first..set.keys.len()).chain(0..first);
-        keys.map(|key| Place::new(set, model, key))
-            .filter(|place| !place.key().is_disabled() && eligible(place))
-            .find_map(admit_invalid)
+        let keys = (first..set.keys.len()).chain(0..first).map(|key| Place::new(set, model, key));
+        let mut suspects = keys
+            .filter(|place| !place.key().is_disabled() && is_of(*place, burst) && eligible(place))
+            .peekable();
+        suspects.peek()?;
+        self.probed.compare_exchange(probed, now, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        let admitted = suspects.find_map(admit_invalid)?;
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        Some(admitted)
     }
 
     /// When the next probe is due, in milliseconds since the Unix epoch, if there is reason to suspect.
-    pub(super) fn next_probe(&self, set: &KeySet) -> Option<u64> {
-        let (earliest, latest) = burst(set)?;
-        let minute = MINUTE.as_millis() as u64;
-        (latest - earliest <= minute).then(|| (latest + minute).max(self.next_probe.load(Ordering::Acquire)))
+    pub(super) fn next_probe(&self, others: Others) -> Option<u64> {
+        let burst = self.burst.load(Ordering::Acquire);
+        let interval = match others {
+            Others::None => MINUTE_MS,
+            Others::Usable => MINUTE_MS << self.probes.load(Ordering::Relaxed).min(DOUBLINGS),
+        };
+        let next = burst.saturating_add(MINUTE_MS);
+        (burst != 0).then(|| next.max(self.probed.load(Ordering::Acquire).saturating_add(interval)))
     }
 
     /// A probe got through: whoever was refused in that burst is probed next.
-    pub(super) fn lift(set: &KeySet, now: u64) {
+    pub(super) fn lift(&self, set: &KeySet, now: u64) {
+        let burst = self.burst.swap(0, Ordering::AcqRel);
         for key in 0..set.keys.len() {
             let place = Place::new(set, None, key);
-            if let Some(level) = invalid_at(place) {
+            if let Some(level) = buried_at(place).filter(|_| burst != 0 && is_of(place, burst)) {
                 place.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
                 place.follow(level, now);
             }
@@ -63,25 +101,42 @@ impl Suspicion {
     }
 }
 
-/// When the first and the last key turned invalid; `None` unless all that are enabled are.
-fn burst(set: &KeySet) -> Option<(u64, u64)> {
-    let mut span = None;
-    for (key, _) in set.keys.iter().enumerate().filter(|(_, key)| !key.is_disabled()) {
-        let place = Place::new(set, None, key);
-        let since = place.slot(invalid_at(place)?)?.since();
-        let (earliest, latest) = span.unwrap_or((since, since));
-        span = Some((since.min(earliest), since.max(latest)));
-    }
-    span
+/// When the latest of the keys turned invalid, if it was not the only one.
+fn latest_burst(set: &KeySet) -> Option<u64> {
+    let enabled = || {
+        (0..set.keys.len()).map(|key| Place::new(set, None, key)).filter(|place| !place.key().is_disabled())
+    };
+    let latest = enabled().filter_map(buried_since).max()?;
+    let of_burst = || enabled().filter(|place| is_of(*place, latest));
+    let mut witnesses: Vec<_> = of_burst()
+        .map(|place| match buried_at(place) {
+            Some(Level::Account) => (Level::Account as usize, place.account),
+            _ => (Level::Key as usize, place.key),
+        })
+        .collect();
+    witnesses.sort_unstable();
+    witnesses.dedup();
+    (witnesses.len() > 1 || of_burst().count() == enabled().count()).then_some(latest)
 }
 
-fn invalid_at(place: Place<'_>) -> Option<Level> {
-    let invalid = |level: &Level| place.state(*level).cause == Some(Cause::Invalid);
-    Level::OF_KEY.into_iter().find(invalid)
+/// Whether the key turned invalid in the minute before.
+fn is_of(place: Place<'_>, burst: u64) -> bool {
+    buried_since(place).is_some_and(|since| since <= burst && burst - since <= MINUTE_MS)
+}
+
+fn buried_since(place: Place<'_>) -> Option<u64> {
+    Some(place.slot(buried_at(place)?)?.since())
+}
+
+fn buried_at(place: Place<'_>) -> Option<Level> {
+    let buried = |level: &Level| {
+        matches!(place.state(*level), State { cause: Some(Cause::Invalid), until: FOREVER, .. })
+    };
+    Level::OF_KEY.into_iter().find(buried)
 }
 
 fn admit_invalid(place: Place<'_>) -> Option<Admitted> {
-    let level = invalid_at(place)?;
+    let level = buried_at(place)?;
     let pass: Pass = place.slot(level)?.admit_early()?;
     let mut passes = Passes::default();
     for other in Level::ALL.into_iter().filter(|other| *other != level) {

@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["country, region, or territory"]),
     // 401 means the key only where it does not mean the address, the permission or a stray header.
     reject(Rejection::Invalid).named(&["mismatched_organization", "mismatched_project"]),
+    reject(Rejection::Invalid).on(&[401]).says(&["no such organization"]),
     fault(Reason::Forbidden, Scope::Account).on(&[401, 403]).says(&[
         "ip not authorized",
         "ip address is not",

@@ -17,7 +17,7 @@ use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
 use super::request::Template;
 use crate::body::{Guard, ResponseBody, UsageCell};
-use crate::classify::{Fault, Reason, Verdict};
+use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::Event;
@@ -39,10 +39,13 @@ pub(super) struct Journey<'a, B> {
     retries: usize,
     /// The next attempt repeats one that failed for the provider's fault.
     retrying: bool,
-    /// The first key that was not allowed to, and its penalty.
-    refused: Option<(Option<StatusCode>, Penalty)>,
+    /// How keys were refused that were not allowed to, and their penalties.
+    refused: Vec<(Refused, Penalty)>,
     last: Option<Result<Response<ResponseBody<B>>, BoxError>>,
 }
+
+/// Refusals are alike that have the same status and concern as much.
+type Refused = (Option<StatusCode>, Scope);
 
 /// What comes next.
 #[expect(clippy::large_enum_variant, reason = "mostly it is the large one, and lives for a moment")]
@@ -73,7 +76,7 @@ where
             attempts: Vec::new(),
             retries: 0,
             retrying: false,
-            refused: None,
+            refused: Vec::new(),
             last: None,
         }
     }
@@ -209,12 +212,13 @@ where
     }
 
     fn progress(&self, verdict: &Verdict, status: Option<StatusCode>) -> Progress {
-        let alike = |(before, _): &(_, _)| *before == status;
+        let refused = verdict.fault().map(|fault| (status, fault.scope()));
+        let alike = |(before, _): &(Refused, _)| Some(*before) == refused;
         Progress {
             attempts: self.attempts.len() + 1,
             in_chain: self.ticket.is_some(),
             retries: self.retries,
-            refused_alike: self.refused.as_ref().is_some_and(alike),
+            refused_alike: self.refused.iter().any(alike),
             replayable: self.request.is_replayable(),
             idempotent: verdict.fault().is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
         }
@@ -233,8 +237,8 @@ where
             Verdict::Success => UsageCell::new(lease.succeed_at(now)),
             _ => UsageCell::default(),
         };
-        if let Some((_, penalty)) = self.refused.take_if(|_| action == Action::Absolve) {
-            penalty.undo_at(now);
+        if action == Action::Absolve {
+            self.refused.drain(..).for_each(|(_, penalty)| penalty.undo_at(now));
         }
         match answer {
             Ok(response) => {
@@ -265,8 +269,8 @@ where
             duration: now.saturating_duration_since(began),
         });
         self.tried.push(key);
-        if fault.reason() == Reason::Forbidden && self.refused.is_none() {
-            self.refused = penalty.map(|penalty| (status, penalty));
+        if fault.reason() == Reason::Forbidden {
+            self.refused.extend(penalty.map(|penalty| ((status, fault.scope()), penalty)));
         }
     }
 
