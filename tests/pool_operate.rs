@@ -4,6 +4,8 @@
 #[path = "support/pool.rs"]
 mod support;
 
+use std::time::Duration;
+
 use tokio::time::advance;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::clock::Timestamp;
@@ -234,4 +236,34 @@ async fn a_snapshot_survives_json_and_holds_no_secret() {
 fn marked() -> KeyPool {
     let key = tower_key_rotation::ApiKey::new("sk-MARKER").unwrap();
     builder().key(key).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_can_force_a_cooldown() {
+    let pool = pool(&["a"]);
+    let under_way = lease(&pool);
+    pool.cool_down(&id("a"), None, MINUTE).unwrap();
+    under_way.succeed();
+    assert_eq!(wait(&pool), Some(MINUTE));
+    pool.cool_down(&id("a"), None, SECOND).unwrap();
+    assert_eq!(wait(&pool), Some(MINUTE), "it only grows");
+    advance(MINUTE).await;
+    let probe = lease(&pool);
+    assert!(probe.is_probe());
+    pool.cool_down(&id("a"), None, SECOND).unwrap();
+    probe.succeed();
+    assert_eq!(wait(&pool), Some(SECOND), "the probe began before");
+    pool.reset(&id("a")).unwrap();
+    assert!(!lease(&pool).is_probe());
+    assert!(pool.cool_down(&id("nobody"), None, SECOND).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_cooldown_may_concern_one_model_and_never_lasts_for_ever() {
+    let (pool, slow) = (pool(&["a"]), model("slow"));
+    pool.cool_down(&id("a"), Some(&slow), Duration::MAX).unwrap();
+    let shown = shown(&pool, "a");
+    assert_eq!((shown.state, shown.models[0].state), (KeyState::Available, KeyState::RateLimited));
+    assert!(shown.models[0].until.is_some());
+    assert!(pool.acquire(Some(&slow)).is_err() && pool.acquire(Some(&model("other"))).is_ok());
 }

@@ -1,10 +1,14 @@
 //! What an operator can do to keys.
 
+use std::time::Duration;
+
 use super::KeyPool;
 use super::key_set::{KeySet, Level, Place};
+use super::slot::FOREVER;
 use crate::clock::Timestamp;
 use crate::key::KeyId;
 use crate::limits::Ledger;
+use crate::provider::ModelId;
 
 /// No key of the pool has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +56,30 @@ impl KeyPool {
     /// [`UnknownKey`] if no key has this name.
     pub fn enable(&self, key: &KeyId) -> Result<(), UnknownKey> {
         self.set_disabled(key, false)
+    }
+
+    /// Benches a key for so long, or longer if it is benched for longer already; only for a model, if one is
+    /// given. It is probed then, like after a limit that the provider stated. What is under way goes on,
+    /// and its success does not end the bench.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownKey`] if no key has this name.
+    pub fn cool_down(&self, key: &KeyId, model: Option<&ModelId>, wait: Duration) -> Result<(), UnknownKey> {
+        let set = self.0.set.load();
+        let key = find(&set, key)?;
+        let now = Timestamp::now();
+        let until = now.saturating_add(wait).as_unix_ms();
+        let now = now.as_unix_ms();
+        let lane = model.map(|model| set.models.at_fault(model, set.keys.len(), set.accounts.len(), now));
+        let place = Place::new(&set, lane.as_deref(), key);
+        let level = if model.is_some() { Level::KeyModel } else { Level::Key };
+        if let Some(slot) = place.slot(level) {
+            // Not for ever: that is what disabling is for.
+            slot.cool_down(until.min(FOREVER - 1), now);
+            place.follow(level, now);
+        }
+        Ok(())
     }
 
     fn set_disabled(&self, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {

@@ -190,6 +190,20 @@ impl Slot {
         self.changed(before, after, now);
     }
 
+    /// Benches the scope until then at least: no failure, but a change of regime, so that a probe that is out
+    /// does not end it.
+    pub(crate) fn cool_down(&self, until: u64, now: u64) {
+        let (before, after) = self.update(|state| {
+            if state.until == FOREVER {
+                return state;
+            }
+            let cause = state.cause.or(Some(Cause::RateLimited));
+            let until = state.until.max(until);
+            State { until, cause, probing: false, epoch: next(state.epoch), ..state }
+        });
+        self.changed(before, after, now);
+    }
+
     /// Ends a bench now, so that the next lease probes.
     pub(crate) fn end_bench(&self, now: u64) {
         let (before, after) = self.update(|state| match state.cause {
