@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::key::ApiKey;
@@ -161,6 +162,29 @@ fn exhausted(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What it costs to heed the head of an answer that names the account, as every answer does.
+fn observe(criterion: &mut Criterion) {
+    let pool = pool(64, 0);
+    let headers = [
+        ("content-type", "application/json"),
+        ("openai-organization", "user-a1b2c3d4e5f6g7h8i9j0k1l2"),
+        ("openai-project", "proj_AbCdEfGhIjKlMnOpQrStUvWx"),
+        ("x-request-id", "req_0123456789abcdef0123456789abcdef"),
+    ];
+    let headers: HeaderMap =
+        headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
+    let mut lease = pool.acquire(None).unwrap();
+    let mut group = criterion.benchmark_group("observe");
+    group.bench_function("an account that is known", |bencher| {
+        bencher.iter(|| lease.observe(StatusCode::OK, black_box(&headers), None));
+    });
+    group.bench_function("no account", |bencher| {
+        let headers = HeaderMap::new();
+        bencher.iter(|| lease.observe(StatusCode::OK, black_box(&headers), None));
+    });
+    group.finish();
+}
+
 fn short() -> Criterion {
     Criterion::default()
         .sample_size(30)
@@ -169,5 +193,5 @@ fn short() -> Criterion {
         .without_plots()
 }
 
-criterion_group! { name = benches; config = short(); targets = acquire, acquire_for_a_model, acquire_by_policy, exhausted }
+criterion_group! { name = benches; config = short(); targets = acquire, acquire_for_a_model, acquire_by_policy, exhausted, observe }
 criterion_main!(benches);

@@ -67,6 +67,8 @@ fn answer() -> Response<Full<Bytes>> {
     Response::builder()
         .header("content-type", "application/json")
         .header("x-request-id", "1")
+        .header("openai-organization", "acme-corporation")
+        .header("openai-project", "proj_1234567890")
         .body(Full::from(Bytes::from_static(b"{}")))
         .unwrap()
 }

@@ -288,10 +288,11 @@ impl Place<'_> {
         // Benches began in whole milliseconds and are told so.
         let within = now.as_unix_us() % US_PER_MS;
         let ends = |until: u64| until.saturating_mul(US_PER_MS).saturating_add(within);
-        let mut latest = states.iter().map(|state| ends(state.until)).fold(now.as_unix_us(), u64::max);
-        let full = |level: &Level| self.slot(*level).is_some_and(|slot| slot.is_full(slot.state()));
-        let mut probing =
-            states.iter().any(|state| state.probing && !waits(state)) || Level::ALL.iter().any(full);
+        let benched = states.iter().map(|state| state.until).fold(0, u64::max);
+        let mut latest = ends(benched).max(now.as_unix_us());
+        let mut probing = states.iter().any(|state| state.probing && !waits(state));
+        // What is benched in any case is not out for its ramps.
+        probing |= benched <= now.as_unix_ms() && self.is_on_full_ramp(&states);
         for gate in self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now.as_unix_ms())) {
             match gate {
                 Gate::Held(Some(next)) => latest = latest.max(ends(next)),
@@ -306,5 +307,11 @@ impl Place<'_> {
             }
         }
         if probing { Outlook::Probing } else { Outlook::At(latest) }
+    }
+
+    fn is_on_full_ramp(self, states: &[State; 4]) -> bool {
+        let full =
+            |(level, state): (Level, &State)| self.slot(level).is_some_and(|slot| slot.is_full(*state));
+        Level::ALL.into_iter().zip(states).any(full)
     }
 }

@@ -71,7 +71,7 @@ impl KeyPool {
         let now = Timestamp::now();
         let until = now.saturating_add(wait).as_unix_ms();
         let now = now.as_unix_ms();
-        let lane = model.map(|model| set.models.at_fault(model, set.keys.len(), set.accounts.len(), now));
+        let lane = model.map(|model| set.new_lane(model, Timestamp::from_unix_ms(now)));
         let place = Place::new(&set, lane.as_deref(), key);
         let level = if model.is_some() { Level::KeyModel } else { Level::Key };
         if let Some(slot) = place.slot(level) {

@@ -59,6 +59,9 @@ impl Suspicion {
         others: Others,
         now: Timestamp,
     ) -> Option<Admitted> {
+        if self.burst.load(Ordering::Acquire) == 0 {
+            return None;
+        }
         let now = now.as_unix_ms();
         let probed = self.probed.load(Ordering::Acquire);
         if self.next_probe(others)? > now {
