@@ -49,6 +49,7 @@
 //! | [`body`] | bodies that are sent again, and that are looked at |
 //! | [`respond`] | errors into responses |
 //! | [`config`] | providers, keys and their chain from a file |
+//! | [`event`] | what happens: a stream to subscribe to, log lines, metrics |
 //! | [`guard`] | keeping keys at home below a layer that follows redirects |
 //!
 //! # Features
@@ -69,7 +70,7 @@ pub mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 mod error;
-mod event;
+pub mod event;
 pub mod fallback;
 mod future;
 pub mod guard;

@@ -23,12 +23,17 @@ pub(crate) fn redact(error: BoxError, secret: &str) -> BoxError {
     let mut next: Option<&dyn Error> = Some(&*error);
     while let Some(part) = next {
         let text = format!("{part} {part:?}");
-        if forms(secret).iter().any(|form| text.contains(&**form)) {
+        if shows(&text, secret) {
             return Withheld.into();
         }
         next = part.source();
     }
     error
+}
+
+/// Whether the text shows the secret.
+pub(crate) fn shows(text: &str, secret: &str) -> bool {
+    forms(secret).iter().any(|form| text.contains(&**form))
 }
 
 /// The text with the secret overwritten, its length unchanged; `None` if it does not show it.

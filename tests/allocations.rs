@@ -31,13 +31,18 @@ async fn the_layer_allocates_at_most_eight_times_a_request() {
     let pool = KeyPool::builder(Provider::openai()).keys(keys).build().unwrap();
     let bare = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) });
     let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(answer()) });
-    let rotating = KeyRotationLayer::new(pool).layer(inner);
+    // One who has listened and gone leaves nothing behind.
+    drop(pool.subscribe());
+    let rotating = KeyRotationLayer::new(pool.clone()).layer(inner);
 
     let without = count(bare).await;
-    let with = count(rotating).await;
+    let with = count(rotating.clone()).await;
     let more = (with - without) as f64 / REQUESTS as f64;
     println!("{more:.2} allocations a request more than the bare service");
     assert!(more <= PROMISED as f64, "{more:.2}");
+
+    let _heard = pool.subscribe();
+    assert!(count(rotating).await > with, "an event is put together only for somebody who listens");
 }
 
 async fn count<S, B>(service: S) -> usize

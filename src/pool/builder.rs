@@ -17,6 +17,7 @@ use super::suspicion::Suspicion;
 use super::tally::Tally;
 use super::wait::Freed;
 use super::{Common, Cooldowns, KeyPool, Selection, Shared};
+use crate::event::Events;
 use crate::key::{AccountId, ApiKey, Discovery, InvalidSecret, KeyId};
 use crate::limits::{Quota, Zone};
 use crate::provider::Provider;
@@ -34,6 +35,7 @@ pub struct KeyPoolBuilder {
     quotas: Vec<Quota>,
     account_quotas: HashMap<AccountId, Vec<Quota>>,
     warn_at: Vec<f64>,
+    events: Events,
 }
 
 /// A pool that can't be built.
@@ -92,6 +94,7 @@ impl KeyPoolBuilder {
             quotas: Vec::new(),
             account_quotas: HashMap::new(),
             warn_at: Self::WARN_AT.to_vec(),
+            events: Events::default(),
         }
     }
 
@@ -170,6 +173,12 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// The hub that hears of what happens. Default: one of the pool's own.
+    pub fn events(mut self, events: &Events) -> Self {
+        self.events = events.clone();
+        self
+    }
+
     /// Builds the pool. Starts no task.
     ///
     /// # Errors
@@ -187,23 +196,24 @@ impl KeyPoolBuilder {
             quotas,
             account_quotas,
             warn_at,
+            events,
         } = self;
         if keys.is_empty() {
             return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
         }
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
-        let warn_at = warn_at.into();
-        let (freed, pace, suspicion) = (Freed::default(), Pace::default(), Suspicion::default());
         let common = Arc::new(Common {
+            name: provider.name().into(),
             provider,
             selection,
             cooldowns,
             learn_accounts,
-            warn_at,
-            suspicion,
-            freed,
-            pace,
+            warn_at: warn_at.into(),
+            suspicion: Suspicion::default(),
+            freed: Freed::default(),
+            pace: Pace::default(),
+            events,
         });
         let set = key_set(&common, keys, max_models, quotas)?;
         Ok(KeyPool(Arc::new(Shared { common, set: ArcSwap::from_pointee(set) })))
@@ -290,6 +300,7 @@ impl fmt::Debug for KeyPoolBuilder {
             quotas,
             account_quotas,
             warn_at,
+            events,
         } = self;
         f.debug_struct("KeyPoolBuilder")
             .field("provider", provider)
@@ -302,6 +313,7 @@ impl fmt::Debug for KeyPoolBuilder {
             .field("quotas", quotas)
             .field("account_quotas", account_quotas)
             .field("warn_at", warn_at)
+            .field("events", events)
             .finish()
     }
 }

@@ -16,9 +16,9 @@ use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};
 use crate::classify::{Fault, Reason, Scope};
 use crate::clock::{Moment, Timestamp};
-use crate::event::Event;
+use crate::event::{Kind, Severity};
 use crate::key::{AccountId, KeyId};
-use crate::limits::{Alarm, Estimate, Marks, Need};
+use crate::limits::{Alarm, Counted, Estimate, Marks, Need, Reading};
 use crate::provider::ModelId;
 
 /// The right to use one key for one attempt.
@@ -290,17 +290,26 @@ impl Lease {
             self.set.common.suspicion.lift(&self.set, now.as_unix_ms());
         }
         self.set.common.freed.tell();
-        let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
-        self.set.common.emit(&Event::Recovered { key: self.key_id(), model });
+        self.set.common.emit(Severity::Change, || {
+            let lane = self.lane.as_deref().filter(|_| level.is_model());
+            Kind::Recovered { key: self.key_id().clone(), model: lane.map(|lane| lane.model.clone()) }
+        });
     }
 
     fn warn(&self, level: Level, alarm: &Alarm) {
-        let model = self.lane.as_deref().filter(|_| level.is_model()).map(|lane| &lane.model);
-        self.set.common.emit(&Event::QuotaWarning {
-            key: self.key_id(),
-            account: self.account(),
-            model,
-            alarm,
+        let Reading { counted, window, limit, remaining, full_at, .. } = alarm.reading;
+        let Counted::Of(dimension) = counted else { return };
+        self.set.common.emit(Severity::Alarm, || Kind::QuotaWarning {
+            key: Some(self.key_id().clone()),
+            account: self.account().cloned(),
+            model: self.lane.as_deref().filter(|_| level.is_model()).map(|lane| lane.model.clone()),
+            dimension,
+            window,
+            used: alarm.reading.used_share(),
+            threshold: alarm.share,
+            remaining: Some(remaining),
+            limit: Some(limit),
+            resets_at: full_at,
         });
     }
 
@@ -312,11 +321,15 @@ impl Lease {
     }
 
     fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
-        let key = self.key_id();
-        self.set.common.emit(&match fault.reason() {
-            Reason::InvalidKey => Event::InvalidKey { key, fault },
-            _ => Event::CooledDown { key, model, fault, wait: penalty.wait() },
-        });
+        let (reason, scope, common) = (fault.reason(), fault.scope(), &self.set.common);
+        let key = || self.key_id().clone();
+        match reason {
+            Reason::InvalidKey => common.emit(Severity::Alarm, || Kind::InvalidKey { key: key(), scope }),
+            _ => common.emit(Severity::Change, || {
+                let (model, wait) = (model.cloned(), penalty.wait());
+                Kind::CooledDown { key: key(), model, reason, scope, wait }
+            }),
+        }
     }
 }
 

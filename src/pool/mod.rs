@@ -99,7 +99,7 @@ use self::slot::{FOREVER, State};
 use self::suspicion::{Others, Suspicion};
 use self::wait::Freed;
 use crate::clock::Moment;
-use crate::event::{self, Event};
+use crate::event::{Events, Kind, Severity, Source, Subscription};
 use crate::limits::Need;
 use crate::provider::{ModelId, Provider};
 
@@ -131,6 +131,8 @@ enum Outlook {
 /// thing and not to two, which every thread would have to count.
 struct Common {
     provider: Provider,
+    /// The provider's name, as events carry it.
+    name: Arc<str>,
     selection: Selection,
     cooldowns: Cooldowns,
     learn_accounts: bool,
@@ -140,6 +142,7 @@ struct Common {
     suspicion: Suspicion,
     freed: Freed,
     pace: Pace,
+    events: Events,
 }
 
 // === impl KeyPool ===
@@ -253,14 +256,26 @@ impl KeyPool {
         self.exhausted(&set, lane.as_deref(), &ask.need, now)
     }
 
-    pub(crate) fn emit(&self, event: &Event<'_>) {
-        self.0.common.emit(event);
+    /// What happens to the pool's keys and to the requests that use them, from now on. With a hub that was
+    /// [given to the pool](KeyPoolBuilder::events), what happens to all that shares it.
+    pub fn subscribe(&self) -> Subscription {
+        self.0.common.events.subscribe()
+    }
+
+    pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
+        self.0.common.emit(severity, kind);
+    }
+
+    /// Whether anybody may hear what is as severe as this.
+    pub(crate) fn is_heard(&self, severity: Severity) -> bool {
+        self.0.common.events.listens(severity)
     }
 }
 
 impl Common {
-    fn emit(&self, event: &Event<'_>) {
-        event::emit(self.provider.name(), event);
+    fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
+        let source = Source { name: &self.name, system: Some(self.provider.system()) };
+        self.events.emit(severity, source, kind);
     }
 }
 

@@ -6,6 +6,7 @@ use super::KeyPool;
 use super::key_set::{KeySet, Level, Place};
 use super::slot::FOREVER;
 use crate::clock::Timestamp;
+use crate::event::{Kind, Severity};
 use crate::key::KeyId;
 use crate::limits::Ledger;
 use crate::provider::ModelId;
@@ -28,6 +29,7 @@ impl KeyPool {
         reset(&set, find(&set, key)?, Timestamp::now().as_unix_ms());
         self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
+        self.emit(Severity::Change, || Kind::Reset { key: Some(key.clone()) });
         Ok(())
     }
 
@@ -38,6 +40,7 @@ impl KeyPool {
         (0..set.keys.len()).for_each(|key| reset(&set, key, now));
         self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
+        self.emit(Severity::Change, || Kind::Reset { key: None });
     }
 
     /// Takes a key out of use until it is [enabled](Self::enable); what it is doing goes on.
@@ -90,6 +93,10 @@ impl KeyPool {
         place.follow(Level::Key, now);
         self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
+        self.emit(Severity::Change, || match key.clone() {
+            key if disabled => Kind::Disabled { key },
+            key => Kind::Enabled { key },
+        });
         Ok(())
     }
 }

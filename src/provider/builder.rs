@@ -30,6 +30,7 @@ pub struct ProviderBuilder {
 impl ProviderBuilder {
     pub(super) fn new(name: Cow<'static, str>) -> Self {
         let profile = Profile {
+            system: name.clone(),
             name,
             origins: Vec::new(),
             auth: AuthScheme::Bearer,

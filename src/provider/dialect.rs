@@ -59,6 +59,20 @@ pub(super) const fn with_rules(rules: &'static [Rule]) -> Dialect {
     Dialect { rules, ..COMMON }
 }
 
+/// What OpenTelemetry's semantic conventions call a preset (`gen_ai.provider.name`, version 1.41.0), where they
+/// have a word of their own for it.
+pub(super) fn system(preset: &'static str) -> &'static str {
+    match preset {
+        "azure" => "azure.ai.openai",
+        "bedrock" => "aws.bedrock",
+        "gemini" => "gcp.gemini",
+        "mistral" => "mistral_ai",
+        "vertex" => "gcp.vertex_ai",
+        "xai" => "x_ai",
+        name => name,
+    }
+}
+
 const fn nothing(_: &mut Answer<'_>) -> Option<Verdict> {
     None
 }

@@ -49,6 +49,8 @@ pub struct Provider(Arc<Profile>);
 #[derive(Clone)]
 struct Profile {
     name: Cow<'static, str>,
+    /// What OpenTelemetry calls the API; of one that is in no list, its first name.
+    system: Cow<'static, str>,
     origins: Vec<Origin>,
     auth: AuthScheme,
     env_prefixes: Vec<Cow<'static, str>>,
@@ -107,6 +109,12 @@ impl Provider {
     /// The provider's name, as in logs and errors.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What OpenTelemetry's semantic conventions for generative AI call this API, whatever name the provider
+    /// was given: their `gen_ai.provider.name`.
+    pub(crate) fn system(&self) -> &str {
+        &self.0.system
     }
 
     /// How a key is stamped.
@@ -222,6 +230,7 @@ impl Provider {
     fn from_preset(preset: &dialect::Preset) -> Self {
         Self(Arc::new(Profile {
             name: Cow::Borrowed(preset.name),
+            system: Cow::Borrowed(dialect::system(preset.name)),
             origins: preset.origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
             auth: preset.auth.clone(),
             env_prefixes: preset.env_prefixes.iter().copied().map(Cow::Borrowed).collect(),
@@ -233,7 +242,7 @@ impl Provider {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Profile { name, origins, auth, env_prefixes, model_path, dialect: _ } = &*self.0;
+        let Profile { name, system: _, origins, auth, env_prefixes, model_path, dialect: _ } = &*self.0;
         f.debug_struct("Provider")
             .field("name", name)
             .field("origins", origins)

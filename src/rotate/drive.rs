@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tower::BoxError;
 use tower_service::Service;
 
 use super::attempt::{attempt, before};
+use super::audit::Audit;
 use super::journey::{Journey, Next};
 use super::layer::Config;
 use super::request::Template;
@@ -47,12 +48,15 @@ where
             Err(why) => return Err(journey.failed(why)),
         };
         let stamped = journey.request.stamp(&lease)?;
-        let began = Instant::now();
+        let mut audit = Audit::begin(&config.pool, &lease);
         let attempt = attempt(&mut service, ready, stamped, &classifier, journey.bounds(), &lease);
         let Some(tried) = before(deadline, attempt).await else {
+            // Said before what comes of it.
+            drop(audit);
             return Err(journey.failed(GaveUp::Deadline));
         };
-        match journey.settle(lease, tried?, began)? {
+        let tried = tried.inspect_err(|_unsent| audit.forget())?;
+        match journey.settle(lease, tried, audit)? {
             Next::Deliver(response) => return Ok(response),
             Next::Rotate => {}
             Next::Retry(wait) => {

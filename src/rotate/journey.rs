@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use super::attempt::{Bounds, Tried};
+use super::audit::Audit;
 use super::budget::Ticket;
 use super::layer::Config;
 use super::ledger::{Attempt, Served};
@@ -20,7 +21,7 @@ use crate::body::{Guard, ResponseBody, UsageCell};
 use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
-use crate::event::Event;
+use crate::event::{Kind, Severity};
 use crate::inspect::{is_readable, is_stream};
 use crate::key::KeyId;
 use crate::limits::Need;
@@ -143,7 +144,7 @@ where
         &mut self,
         mut lease: Lease,
         tried: Tried<B>,
-        began: Instant,
+        audit: Audit<'_>,
     ) -> Result<Next<B>, Error> {
         let Tried { verdict, answer, answered } = tried;
         let status = answer.as_ref().ok().map(Response::status);
@@ -156,6 +157,8 @@ where
         {
             return Err(Error::Body(error));
         }
+        let began = audit.began();
+        audit.end(&self.request, &lease, &verdict, answer.as_ref().ok());
         let action = self.config.policy.decide(&verdict, self.progress(&verdict, status));
         let fault = match (action, &verdict) {
             (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) => fault.clone(),
@@ -192,13 +195,19 @@ where
         };
         if gave_up == GaveUp::Exhausted {
             let attempts = self.attempts.len();
-            pool.emit(&Event::Exhausted { model: model.as_ref(), attempts, retry_after });
+            pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
         }
         let (last_response, source) = match self.last {
             Some(Ok(response)) => (Some(response.map(ResponseBody::erase)), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
+        pool.emit(Severity::Detail, || Kind::PoolFailed {
+            model: model.clone(),
+            reason: gave_up.as_str(),
+            attempts: self.attempts.len(),
+            retry_after,
+        });
         Error::from(AllKeysFailed {
             provider: pool.provider().clone(),
             model,
@@ -276,9 +285,13 @@ where
 
     fn announce(&self, fault: &Fault, wait: Option<Duration>) {
         let Some(Attempt { key, .. }) = self.attempts.last() else { return };
-        let model = self.request.known_model();
-        let event = Event::Rotated { key, model, reason: fault.reason(), scope: fault.scope(), wait };
-        self.config.pool.emit(&event);
+        self.config.pool.emit(Severity::Detail, || Kind::Rotated {
+            key: key.clone(),
+            model: self.request.known_model().cloned(),
+            reason: fault.reason(),
+            scope: fault.scope(),
+            wait,
+        });
     }
 }
 

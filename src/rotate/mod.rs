@@ -56,6 +56,7 @@
 //! ```
 
 mod attempt;
+mod audit;
 pub(crate) mod budget;
 mod deadline;
 mod drive;

@@ -44,9 +44,7 @@ impl Template {
     /// The model that the request names: in an extension, in the path, or in what is there of the body.
     pub(super) fn model(&mut self, provider: &Provider) -> Option<&ModelId> {
         if self.model.is_none() {
-            let content_type = self.head.header(&CONTENT_TYPE);
-            let in_path = provider.model_in_path(self.head.uri());
-            self.model = in_path.or_else(|| provider.model_in_body(content_type, &self.body.recorded()));
+            self.model = self.look_for_model(provider);
         }
         self.model.as_ref()
     }
@@ -54,6 +52,17 @@ impl Template {
     /// What it is thought to take, of what is there of its body.
     pub(super) fn need(&self, estimator: &Estimator) -> Need {
         Need::with_tokens(estimator.estimate(self.head.uri(), &self.body.recorded()))
+    }
+
+    /// The same, for somebody who only listens: it is not remembered, so that listening changes nothing.
+    pub(super) fn told_model(&self, provider: &Provider) -> Option<ModelId> {
+        self.model.clone().or_else(|| self.look_for_model(provider))
+    }
+
+    fn look_for_model(&self, provider: &Provider) -> Option<ModelId> {
+        let content_type = self.head.header(&CONTENT_TYPE);
+        let in_path = provider.model_in_path(self.head.uri());
+        in_path.or_else(|| provider.model_in_body(content_type, &self.body.recorded()))
     }
 
     /// The model, if it is known by now.

@@ -1,0 +1,167 @@
+//! Where events go through.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::broadcast;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+use super::{Event, Kind, Subscription, log};
+use crate::clock::Timestamp;
+
+/// A hub: what is said to it is heard by all who subscribe to it.
+///
+/// # Clone
+///
+/// Clones are handles to the same hub.
+#[derive(Clone)]
+pub struct Events(Arc<Hub>);
+
+struct Hub {
+    capacity: usize,
+    /// Made for the first subscriber: until then a hub is a few words.
+    sender: OnceLock<broadcast::Sender<Event>>,
+    /// How many subscriptions there are; those count themselves. Asking the channel would take its lock.
+    subscribers: Arc<AtomicUsize>,
+}
+
+/// Who says something.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The provider or the link.
+    pub(crate) name: &'a Arc<str>,
+    /// What the semantic conventions call its API.
+    pub(crate) system: Option<&'a str>,
+}
+
+/// Who should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// What one request did: `debug`.
+    Detail,
+    /// The state of something has changed: `info`.
+    Change,
+    /// A person may have to act: `warn`.
+    Alarm,
+}
+
+// === impl Events ===
+
+impl Events {
+    /// As many events a subscriber may be behind: 1,024.
+    pub const CAPACITY: usize = 1024;
+
+    /// A hub of its own.
+    pub fn new() -> Self {
+        Self::with_capacity(Self::CAPACITY)
+    }
+
+    /// A hub whose subscribers may be this many events behind, rounded up to a power of two, before they miss
+    /// any: from 1 to 65,536. The memory for them, about 250 bytes each, is taken when the first subscribes.
+    pub fn with_capacity(events: usize) -> Self {
+        Self(Arc::new(Hub {
+            capacity: events.clamp(1, 1 << 16),
+            sender: OnceLock::new(),
+            subscribers: Arc::default(),
+        }))
+    }
+
+    /// What is said from now on.
+    pub fn subscribe(&self) -> Subscription {
+        let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(self.0.capacity));
+        Subscription::new(sender.subscribe(), &self.0.subscribers)
+    }
+
+    /// How many subscriptions there are.
+    pub fn subscribers(&self) -> usize {
+        self.0.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Says something, if anybody listens; else it is not even put together. Never waits.
+    pub(crate) fn emit(&self, severity: Severity, source: Source<'_>, kind: impl FnOnce() -> Kind) {
+        if self.listens(severity) {
+            let Source { name, system } = source;
+            self.say(Event { at: Timestamp::now(), provider: Arc::clone(name), kind: kind() }, system);
+        }
+    }
+
+    /// Whether anybody may hear what is as severe as this.
+    pub(crate) fn listens(&self, severity: Severity) -> bool {
+        self.subscribers() > 0 || severity.level() <= LevelFilter::current()
+    }
+
+    fn say(&self, event: Event, system: Option<&str>) {
+        log::write(&event, system);
+        if let Some(sender) = self.0.sender.get().filter(|_| self.subscribers() > 0) {
+            // That the last subscriber has just gone is no error.
+            let _heard_by = sender.send(event);
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hub { capacity, sender: _, subscribers: _ } = &*self.0;
+        f.debug_struct("Events")
+            .field("capacity", capacity)
+            .field("subscribers", &self.subscribers())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Severity ===
+
+impl Severity {
+    const fn level(self) -> Level {
+        match self {
+            Self::Detail => Level::DEBUG,
+            Self::Change => Level::INFO,
+            Self::Alarm => Level::WARN,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Dimension;
+
+    #[tokio::test]
+    async fn a_quota_warning_is_flat_when_serialized() {
+        let events = Events::new();
+        let mut heard = events.subscribe();
+        let name = Arc::from("openai");
+        events.emit(Severity::Alarm, Source { name: &name, system: None }, || Kind::QuotaWarning {
+            key: Some("a".into()),
+            account: None,
+            model: Some("m".into()),
+            dimension: Dimension::Tokens,
+            window: None,
+            used: 0.8,
+            threshold: 0.75,
+            remaining: Some(20),
+            limit: Some(100),
+            resets_at: Some(Timestamp::from_unix_ms(5)),
+        });
+        let event = heard.next().await.unwrap().unwrap();
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["event"], "quota_warning");
+        assert_eq!((json["provider"].as_str(), json["dimension"].as_str()), (Some("openai"), Some("tokens")));
+        assert_eq!((json["remaining"].as_u64(), json["resets_at"].as_u64()), (Some(20), Some(5)));
+    }
+
+    #[test]
+    fn an_event_fits_what_the_docs_say_of_memory() {
+        let bytes = size_of::<Event>();
+        println!("{bytes} bytes");
+        assert!(bytes + 40 <= 250, "{bytes}");
+    }
+}

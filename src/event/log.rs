@@ -1,0 +1,119 @@
+//! Events as log lines.
+
+use std::time::Duration;
+
+use super::kind::whole_ms;
+use super::{Event, Kind};
+use crate::classify::Reason;
+use crate::clock::Timestamp;
+use crate::key::{AccountId, KeyId};
+use crate::provider::ModelId;
+
+const TARGET: &str = "tower_key_rotation";
+
+/// One line: who says it, then the fields.
+macro_rules! line {
+    ($level:ident, $who:expr, $message:literal $(, $($field:tt)+)?) => {{
+        let (provider, system) = $who;
+        tracing::$level!(
+            target: TARGET,
+            provider,
+            gen_ai.provider.name = system,
+            $($($field)+,)?
+            $message
+        )
+    }};
+}
+
+type Who<'a> = (&'a str, Option<&'a str>);
+
+/// Writes a line; `system` is what the semantic conventions call the provider's API.
+pub(super) fn write(event: &Event, system: Option<&str>) {
+    let who = (&*event.provider, system);
+    match &event.kind {
+        Kind::Attempt { key, model, outcome, status, duration, request_id } => line!(
+            debug, who, "attempt", %key, gen_ai.request.model = name(model), outcome = outcome.as_str(),
+            error.type = outcome.error(), http.response.status_code = status,
+            duration_ms = whole_ms(*duration), request_id = request_id.as_deref()
+        ),
+        Kind::Rotated { key, model, reason, scope, wait } => line!(
+            debug, who, "rotated", %key, gen_ai.request.model = name(model),
+            error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait)
+        ),
+        Kind::CooledDown { key, model, reason, scope, wait } => line!(
+            info, who, "cooled down", %key, gen_ai.request.model = name(model),
+            error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait)
+        ),
+        Kind::Recovered { key, model } => {
+            line!(info, who, "recovered", %key, gen_ai.request.model = name(model));
+        }
+        Kind::InvalidKey { key, scope } => line!(
+            warn, who, "invalid key", %key, error.type = Reason::InvalidKey.as_str(), scope = scope.as_str()
+        ),
+        Kind::Exhausted { model, attempts, retry_after } => line!(
+            warn,
+            who,
+            "exhausted",
+            gen_ai.request.model = name(model),
+            attempts,
+            wait_ms = ms(*retry_after)
+        ),
+        Kind::QuotaWarning { .. } => quota(who, &event.kind),
+        Kind::PoolFailed { model, reason, attempts, retry_after } => line!(
+            debug, who, "pool failed", gen_ai.request.model = name(model), error.type = reason, attempts,
+            wait_ms = ms(*retry_after)
+        ),
+        Kind::FellOver { from, to, reason } => {
+            line!(debug, who, "fell over", from = &**from, to = &**to, error.type = reason);
+        }
+        Kind::BreakerOpened { wait } => line!(info, who, "breaker opened", wait_ms = whole_ms(*wait)),
+        Kind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
+        Kind::BreakerClosed => line!(info, who, "breaker closed"),
+        Kind::ChainFailed { providers, attempts, deadline_passed, retry_after } => {
+            line!(
+                warn,
+                who,
+                "chain failed",
+                providers,
+                attempts,
+                deadline_passed,
+                wait_ms = ms(*retry_after)
+            );
+        }
+        Kind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
+        Kind::Disabled { key } => line!(info, who, "disabled", %key),
+        Kind::Enabled { key } => line!(info, who, "enabled", %key),
+    }
+}
+
+fn quota(who: Who<'_>, kind: &Kind) {
+    let Kind::QuotaWarning {
+        key,
+        account,
+        model,
+        dimension,
+        window,
+        used,
+        threshold,
+        remaining,
+        limit,
+        resets_at,
+    } = kind
+    else {
+        return;
+    };
+    line!(
+        warn, who, "quota warning", key = key.as_ref().map(KeyId::as_str),
+        account = account.as_ref().map(AccountId::as_str), gen_ai.request.model = name(model),
+        %dimension, window = window.map(tracing::field::display), used, threshold, remaining, limit,
+        resets_at_ms = resets_at.map(Timestamp::as_unix_ms)
+    );
+}
+
+fn name(model: &Option<ModelId>) -> Option<&str> {
+    model.as_ref().map(ModelId::as_str)
+}
+
+fn ms(time: Option<Duration>) -> Option<u64> {
+    time.map(whole_ms)
+}

@@ -1,0 +1,92 @@
+//! One line for each attempt: which key served what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Response};
+use tokio::time::Instant;
+
+use super::request::Template;
+use crate::classify::Verdict;
+use crate::event::{AttemptOutcome, Kind, Severity};
+use crate::key::KeyId;
+use crate::pool::{KeyPool, Lease};
+use crate::scrub::shows;
+
+/// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is
+/// dropped before that is known.
+pub(super) struct Audit<'a> {
+    pool: &'a KeyPool,
+    began: Instant,
+    /// `None`: nobody listens, or it has been said.
+    key: Option<KeyId>,
+}
+
+/// Where providers name a request: OpenAI and most that are like it, Anthropic, AWS, Azure.
+const REQUEST_ID: [&str; 4] = ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
+
+/// As much of it as is kept, in characters, all of them ASCII.
+const LONGEST_ID: usize = 128;
+
+// === impl Audit ===
+
+impl<'a> Audit<'a> {
+    /// An attempt begins.
+    pub(super) fn begin(pool: &'a KeyPool, lease: &Lease) -> Self {
+        let key = pool.is_heard(Severity::Detail).then(|| lease.key_id().clone());
+        Self { pool, began: Instant::now(), key }
+    }
+
+    pub(super) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    fn duration(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.began)
+    }
+
+    /// Nothing was sent: there is nothing to say.
+    pub(super) fn forget(&mut self) {
+        self.key = None;
+    }
+
+    /// It is over.
+    pub(super) fn end<B>(
+        mut self,
+        request: &Template,
+        lease: &Lease,
+        verdict: &Verdict,
+        answer: Option<&Response<B>>,
+    ) {
+        let Some(key) = self.key.take() else { return };
+        self.pool.emit(Severity::Detail, || Kind::Attempt {
+            key,
+            model: request.told_model(self.pool.provider()),
+            outcome: AttemptOutcome::from(verdict),
+            status: answer.map(|answer| answer.status().as_u16()),
+            duration: self.duration(),
+            request_id: answer.and_then(|answer| request_id(answer.headers(), lease.secret())),
+        });
+    }
+}
+
+impl Drop for Audit<'_> {
+    fn drop(&mut self) {
+        let Some(key) = self.key.take() else { return };
+        self.pool.emit(Severity::Detail, || Kind::Attempt {
+            key,
+            model: None,
+            outcome: AttemptOutcome::Abandoned,
+            status: None,
+            duration: self.duration(),
+            request_id: None,
+        });
+    }
+}
+
+/// What the provider calls the request, unless that shows the key.
+fn request_id(headers: &HeaderMap, secret: &str) -> Option<Arc<str>> {
+    let id = REQUEST_ID.iter().find_map(|name| headers.get(*name))?;
+    let id = id.to_str().ok().filter(|id| !id.is_empty() && !shows(id, secret))?;
+    Some(Arc::from(&id[..id.len().min(LONGEST_ID)]))
+}
