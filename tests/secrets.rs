@@ -6,14 +6,15 @@ mod support;
 
 use std::error::Error as _;
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use support::{MARKER, all_keys_failed, chat, chat_stream, key, openai, pool, pool_of, rotating, send, text};
+use support::{
+    Captured, MARKER, all_keys_failed, chat, chat_stream, key, openai, pool, pool_of, rotating, send, text,
+};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
@@ -21,7 +22,6 @@ use tower_key_rotation::key::{ApiKey, Discovery, Secret};
 use tower_key_rotation::provider::AuthScheme;
 use tower_key_rotation::sim::{Fault, Refusal, Script, Simulator};
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider, RespondLayer};
-use tracing_subscriber::fmt::MakeWriter;
 
 #[tokio::test(start_paused = true)]
 async fn no_trace_line_error_or_debug_output_shows_a_key() {
@@ -196,32 +196,4 @@ async fn a_chain_that_fails_shows_no_key() {
     write!(out, "{:?}", response.headers()).unwrap();
     out += &text(response).await;
     assert!(!out.contains(MARKER), "{out}");
-}
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }

@@ -136,7 +136,6 @@ impl Opened {
 
 impl Passage {
     /// Whether this call finds out if the provider is back.
-    #[cfg(test)]
     pub(crate) const fn is_probe(&self) -> bool {
         self.probe
     }
@@ -154,22 +153,22 @@ impl Passage {
         probe
     }
 
-    /// The provider was at fault. Says whether that opened the breaker, or kept it open.
-    pub(crate) fn failed(mut self, now: Timestamp) -> bool {
+    /// The provider was at fault. Says for how long that opened the breaker, or keeps it open.
+    pub(crate) fn failed(mut self, now: Timestamp) -> Option<Duration> {
         let probe = std::mem::take(&mut self.probe);
         let policy = self.breaker.policy;
-        let Some(mut state) = self.current().filter(|_| policy.is_enabled()) else { return false };
+        let mut state = self.current().filter(|_| policy.is_enabled())?;
         state.consecutive = state.consecutive.saturating_add(1);
         let bucket = policy.bucket(now, BUCKETS);
         state.recent.count(bucket, true);
-        let opens = probe || policy.trips(state.consecutive, state.recent.sum(bucket));
-        if opens {
-            let until = now.saturating_add(policy.open_time(state.times));
-            state.opened = Some(Opened { until, probing: false });
-            state.times = state.times.saturating_add(1);
-            state.generation += 1;
+        if !probe && !policy.trips(state.consecutive, state.recent.sum(bucket)) {
+            return None;
         }
-        opens
+        let wait = policy.open_time(state.times);
+        state.opened = Some(Opened { until: now.saturating_add(wait), probing: false });
+        state.times = state.times.saturating_add(1);
+        state.generation += 1;
+        Some(wait)
     }
 
     /// The state, unless it has changed since this passage was given out.

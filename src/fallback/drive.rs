@@ -16,6 +16,7 @@ use super::{call, judge};
 use crate::body::{ReplayBody, ResponseBody};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::event::{Kind, Severity};
 
 /// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
 pub(super) async fn drive<S, ReqBody, B>(
@@ -52,6 +53,10 @@ where
                 continue;
             }
         };
+        if passage.is_probe() {
+            chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
+        }
+        trip.say_fell_over(link);
         let answered = async {
             let answer = match chain.other(step.link) {
                 Some(other) => call::link(other, request, &trip.ticket).await,
@@ -64,12 +69,16 @@ where
         };
         match judged {
             Judged::Served(response) => {
-                passage.succeeded(Timestamp::now());
+                if passage.succeeded(Timestamp::now()) {
+                    chain.emit(link, Severity::Change, || Kind::BreakerClosed);
+                }
                 return Ok(trip.deliver(response, link));
             }
             Judged::Left(failed) => {
-                if failed.is_providers_fault() {
-                    passage.failed(Timestamp::now());
+                if failed.is_providers_fault()
+                    && let Some(wait) = passage.failed(Timestamp::now())
+                {
+                    chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
                 }
                 trip.leave(step.link, failed)?;
             }

@@ -188,6 +188,14 @@ impl ProviderFailed {
         }
     }
 
+    /// Why it was left, in one word: where the provider was at fault, its fault.
+    pub(super) fn word(&self) -> &'static str {
+        match (&self.because, self.fault()) {
+            (LeftBecause::Keys(GaveUp::ProviderFault), Some(fault)) => fault.reason().as_str(),
+            (because, _) => because.as_str(),
+        }
+    }
+
     /// Whether its keys are limited, and no more is wrong with it.
     fn is_limited(&self) -> bool {
         match (&self.because, self.fault().map(Fault::reason)) {
@@ -223,6 +231,23 @@ impl fmt::Debug for ProviderFailed {
 }
 
 // === impl LeftBecause ===
+
+impl LeftBecause {
+    /// The name in events: the reason of a fault, what [`GaveUp::as_str`] says of keys, or the variant's name in
+    /// snake case.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "breaker_open",
+            Self::ContextLength => "context_length",
+            Self::Fault(fault) => fault.reason().as_str(),
+            Self::Keys(gave_up) => gave_up.as_str(),
+            Self::NoModel => "no_model",
+            Self::NotReady => "not_ready",
+            Self::NotReplayable => "not_replayable",
+            Self::Unroutable => "unroutable",
+        }
+    }
+}
 
 impl fmt::Display for LeftBecause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,6 +14,7 @@ use super::link::{Chain, Link};
 use super::route::Route;
 use super::service::ProviderFallback;
 use crate::body::ReplayBody;
+use crate::event::Events;
 use crate::inspect::Limits;
 
 /// Puts providers behind one service; see the [module docs](super) for what it does and an example.
@@ -46,6 +47,7 @@ pub(super) struct Settings {
     pub(super) budget: Arc<TpsBudget>,
     pub(super) breaker: BreakerPolicy,
     pub(super) replay_cap: usize,
+    pub(super) events: Events,
 }
 
 /// Which link a request is given to first.
@@ -121,6 +123,7 @@ impl<B> ProviderFallbackLayer<B> {
             budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, Self::RETRY_SHARE)),
             breaker: BreakerPolicy::default(),
             replay_cap: ReplayBody::CAP,
+            events: Events::default(),
         };
         Self { links: vec![(first.into(), Route::new())], others: Vec::new(), settings }
     }
@@ -257,6 +260,14 @@ impl<B> ProviderFallbackLayer<B> {
     #[must_use]
     pub const fn replay_cap(mut self, bytes: usize) -> Self {
         self.settings.replay_cap = bytes;
+        self
+    }
+
+    /// The hub that hears of what happens in the chain. Default: one of its own, that only log lines come of.
+    /// Give it to the pools of the links too for one stream of everything.
+    #[must_use]
+    pub fn events(mut self, events: &Events) -> Self {
+        self.settings.events = events.clone();
         self
     }
 }

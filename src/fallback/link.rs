@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::breaker::{Breaker, BreakerPolicy};
 use super::layer::{Boxed, Settings, Start};
 use super::route::Route;
+use crate::event::{Kind, Severity, Source};
 use crate::provider::Provider;
 
 /// What is known of a link beside its service.
@@ -35,6 +36,11 @@ impl Link {
 }
 
 impl<B> Chain<B> {
+    /// Says something of a link.
+    pub(super) fn emit(&self, link: &Link, severity: Severity, kind: impl FnOnce() -> Kind) {
+        self.settings.events.emit(severity, Source { name: &link.name, system: None }, kind);
+    }
+
     pub(super) fn new(links: Vec<Link>, others: Vec<Boxed<B>>, settings: Settings) -> Self {
         let general = Provider::compatible("link");
         Self { links, others, settings, general, cursor: AtomicUsize::new(0) }

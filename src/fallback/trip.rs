@@ -16,6 +16,7 @@ use super::pin::Pin;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Fault, Reason};
 use crate::error::{Error, GaveUp};
+use crate::event::{Kind, Severity, Source};
 use crate::head::Head;
 use crate::provider::ModelId;
 use crate::rotate::budget::Ticket;
@@ -32,6 +33,8 @@ pub(super) struct Trip<'a, B> {
     ahead: Ahead,
     /// What became of the request at each link that had, and the link's number.
     behind: Vec<(usize, ProviderFailed)>,
+    /// The link that was left or skipped last, and why.
+    left: Option<(Arc<str>, &'static str)>,
     retried: bool,
 }
 
@@ -69,6 +72,7 @@ impl<'a, B> Trip<'a, B> {
             ),
             ahead: Ahead::of(chain, parts.extensions.get()),
             behind: Vec::new(),
+            left: None,
             retried: false,
             head: Head::new(parts),
         }
@@ -115,6 +119,17 @@ impl<'a, B> Trip<'a, B> {
             request.extensions_mut().insert(Deadline::at(deadline));
         }
         Ok(request)
+    }
+
+    /// Before a link is called: the request goes on there, if it has been elsewhere.
+    pub(super) fn say_fell_over(&self, to: &Link) {
+        let Some((from, reason)) = self.left.as_ref().filter(|(from, _)| *from != to.name) else { return };
+        let source = Source { name: from, system: None };
+        self.chain.settings.events.emit(Severity::Detail, source, || Kind::FellOver {
+            from: Arc::clone(from),
+            to: Arc::clone(&to.name),
+            reason,
+        });
     }
 
     pub(super) fn skip_open(&mut self, link: &Link, retry_after: Option<Duration>) {
@@ -170,10 +185,18 @@ impl<'a, B> Trip<'a, B> {
 
     fn take_failed(&mut self, deadline_passed: bool) -> Error {
         let failures = self.behind.drain(..).map(|(_, failed)| failed).collect();
-        Error::from(AllProvidersFailed { failures, deadline_passed })
+        let failed = AllProvidersFailed { failures, deadline_passed };
+        self.chain.emit(&self.chain.links[0], Severity::Alarm, || Kind::ChainFailed {
+            providers: failed.providers().len(),
+            attempts: failed.attempts().count(),
+            deadline_passed,
+            retry_after: failed.retry_after(),
+        });
+        Error::from(failed)
     }
 
     fn book(&mut self, link: &Link, failed: ProviderFailed) {
+        self.left = Some((Arc::clone(&link.name), failed.word()));
         let number = self.chain.links.iter().position(|other| std::ptr::eq(other, link)).unwrap_or_default();
         match self.behind.iter_mut().find(|(before, _)| *before == number) {
             Some((_, before)) => before.then(failed),
