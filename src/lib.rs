@@ -60,6 +60,7 @@
 //! |---|---|
 //! | `config` | a loader for a file that names providers, keys and their chain |
 //! | `hyper-util` | recognition of hyper-util's errors: tells a request that never left from one that may have run |
+//! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs that are told to keep count |
 //! | `reqwest` | `ReqwestClient`, and recognition of its errors |
 //! | `sim` | a provider in a box, for tests and demos |
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -43,7 +43,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("clock", &[]),
     ("config", &["fallback", "key", "pool", "provider"]),
     ("error", &["classify", "fallback", "pool", "provider", "rotate"]),
-    ("event", &["classify", "clock", "key", "limits", "provider"]),
+    ("event", &["body", "classify", "clock", "key", "limits", "provider"]),
     (
         "fallback",
         &[

@@ -8,8 +8,14 @@ use tokio::sync::broadcast;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
+#[cfg(feature = "metrics")]
+use super::metrics::Metrics;
 use super::{Event, Kind, Subscription, log};
+#[cfg(feature = "metrics")]
+use crate::body::meter::Usage;
 use crate::clock::Timestamp;
+#[cfg(feature = "metrics")]
+use crate::provider::ModelId;
 
 /// A hub: what is said to it is heard by all who subscribe to it.
 ///
@@ -25,6 +31,9 @@ struct Hub {
     sender: OnceLock<broadcast::Sender<Event>>,
     /// How many subscriptions there are; those count themselves. Asking the channel would take its lock.
     subscribers: Arc<AtomicUsize>,
+    /// Once it is told to keep count.
+    #[cfg(feature = "metrics")]
+    metrics: OnceLock<Metrics>,
 }
 
 /// Who says something.
@@ -65,13 +74,39 @@ impl Events {
             capacity: events.clamp(1, 1 << 16),
             sender: OnceLock::new(),
             subscribers: Arc::default(),
+            #[cfg(feature = "metrics")]
+            metrics: OnceLock::new(),
         }))
+    }
+
+    /// Counts and measures what is said to the hub, all its handles included, from now on: see
+    /// [`metrics`](super::metrics) for what comes of it. Install the recorder before, for it to get descriptions.
+    ///
+    /// Costs a request some look-ups at the recorder, and reading its body up to where that names the model.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn with_metrics(self) -> Self {
+        self.0.metrics.get_or_init(Metrics::described);
+        self
+    }
+
+    /// Counts the tokens that an answer says it took, if the hub [keeps count](Self::with_metrics): those of the
+    /// answer include what the model thought.
+    #[cfg(feature = "metrics")]
+    pub fn count_tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.tokens(provider, model, usage);
+        }
     }
 
     /// What is said from now on.
     pub fn subscribe(&self) -> Subscription {
         let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(self.0.capacity));
-        Subscription::new(sender.subscribe(), &self.0.subscribers)
+        #[cfg(feature = "metrics")]
+        let missed = if self.keeps_count() { super::metrics::missed } else { |_| {} };
+        #[cfg(not(feature = "metrics"))]
+        let missed = |_| {};
+        Subscription::new(sender.subscribe(), &self.0.subscribers, missed)
     }
 
     /// How many subscriptions there are.
@@ -89,11 +124,25 @@ impl Events {
 
     /// Whether anybody may hear what is as severe as this.
     pub(crate) fn listens(&self, severity: Severity) -> bool {
-        self.subscribers() > 0 || severity.level() <= LevelFilter::current()
+        self.subscribers() > 0 || severity.level() <= LevelFilter::current() || self.keeps_count()
+    }
+
+    #[cfg(feature = "metrics")]
+    fn keeps_count(&self) -> bool {
+        self.0.metrics.get().is_some()
+    }
+
+    #[cfg(not(feature = "metrics"))]
+    const fn keeps_count(&self) -> bool {
+        false
     }
 
     fn say(&self, event: Event, system: Option<&str>) {
         log::write(&event, system);
+        #[cfg(feature = "metrics")]
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.record(&event);
+        }
         if let Some(sender) = self.0.sender.get().filter(|_| self.subscribers() > 0) {
             // That the last subscriber has just gone is no error.
             let _heard_by = sender.send(event);
@@ -109,10 +158,11 @@ impl Default for Events {
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Hub { capacity, sender: _, subscribers: _ } = &*self.0;
+        let Hub { capacity, .. } = &*self.0;
         f.debug_struct("Events")
             .field("capacity", capacity)
             .field("subscribers", &self.subscribers())
+            .field("keeps_count", &self.keeps_count())
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,8 @@
 //!   ([`KeyPool::subscribe`](crate::KeyPool::subscribe)); give one hub to several pools and to their chain for
 //!   one stream of everything.
 //! - `tracing` events under the target `tower_key_rotation`: see [below](#log-lines).
-//! - With the feature `metrics`, a hub that is told so counts and measures what it hears of.
+//! - With the feature `metrics`, a hub that is told so (`Events::with_metrics`) counts and measures what it hears
+//!   of: see `event::metrics` for the names.
 //!
 //! # It changes nothing
 //!
@@ -67,6 +68,8 @@
 mod hub;
 mod kind;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod subscription;
 
 use std::sync::Arc;

@@ -33,11 +33,15 @@ struct Counted(Arc<AtomicUsize>);
 // === impl Subscription ===
 
 impl Subscription {
-    pub(super) fn new(receiver: Receiver<Event>, subscribers: &Arc<AtomicUsize>) -> Self {
-        let stream = stream::unfold(receiver, |mut receiver| async {
+    /// `on_missed` hears how many events were missed.
+    pub(super) fn new(receiver: Receiver<Event>, subscribers: &Arc<AtomicUsize>, on_missed: fn(u64)) -> Self {
+        let stream = stream::unfold(receiver, move |mut receiver| async move {
             match receiver.recv().await {
                 Ok(event) => Some((Ok(event), receiver)),
-                Err(RecvError::Lagged(missed)) => Some((Err(Missed(missed)), receiver)),
+                Err(RecvError::Lagged(missed)) => {
+                    on_missed(missed);
+                    Some((Err(Missed(missed)), receiver))
+                }
                 Err(RecvError::Closed) => None,
             }
         });

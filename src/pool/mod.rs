@@ -42,6 +42,8 @@ mod backoff;
 mod builder;
 mod chorus;
 mod exhausted;
+#[cfg(feature = "metrics")]
+mod gauges;
 mod headroom;
 mod in_flight;
 mod key_set;

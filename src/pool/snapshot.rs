@@ -194,6 +194,17 @@ fn timestamp(ms: u64) -> Option<Timestamp> {
 // === impl KeyState ===
 
 impl KeyState {
+    #[cfg(feature = "metrics")]
+    pub(super) const ALL: [Self; 7] = [
+        Self::Available,
+        Self::Disabled,
+        Self::Forbidden,
+        Self::Invalid,
+        Self::Probing,
+        Self::QuotaExceeded,
+        Self::RateLimited,
+    ];
+
     /// The name in snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {

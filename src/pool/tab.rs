@@ -34,6 +34,11 @@ impl Tab {
         if let Some(lane) = &self.lane {
             lane.tally.tokens(usage, now.into());
         }
+        #[cfg(feature = "metrics")]
+        {
+            let model = self.lane.as_deref().map(|lane| &lane.model);
+            self.set.common.events.count_tokens(&self.set.common.name, model, &usage);
+        }
         let thought = self.need.tokens();
         place.correct(thought, thought.corrected(usage), self.began, now);
     }

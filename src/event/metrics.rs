@@ -1,0 +1,216 @@
+//! What happens, as numbers: through the `metrics` facade, for any exporter.
+//!
+//! Install a recorder (`metrics-exporter-prometheus`, for example), then tell a hub to keep count:
+//! `Events::new().with_metrics()`. Nothing is counted that no hub was told to count.
+//!
+//! | name | is a | unit | labels | says |
+//! |---|---|---|---|---|
+//! | `tower_key_rotation_attempts_total` | counter | | `provider`, `key`, `outcome` | attempts that are over |
+//! | `tower_key_rotation_attempt_duration_seconds` | histogram | s | `provider`, `model`, `outcome` | from sending a request to the verdict on its answer |
+//! | `tower_key_rotation_rate_limits_total` | counter | | `provider`, `key`, `model` | attempts that were refused as too fast |
+//! | `tower_key_rotation_rotations_total` | counter | | `provider`, `reason` | times a request went on with another key, or tried again |
+//! | `tower_key_rotation_cooldowns_total` | counter | | `provider`, `key`, `reason` | benches |
+//! | `tower_key_rotation_recoveries_total` | counter | | `provider`, `key` | probes that ended one |
+//! | `tower_key_rotation_invalid_keys_total` | counter | | `provider`, `key` | times a key was refused for good |
+//! | `tower_key_rotation_exhausted_total` | counter | | `provider`, `model` | requests that found no usable key left |
+//! | `tower_key_rotation_pool_failures_total` | counter | | `provider`, `reason` | requests that failed at a provider |
+//! | `tower_key_rotation_fallbacks_total` | counter | | `from`, `to`, `reason` | times a request went on at another link |
+//! | `tower_key_rotation_chain_failures_total` | counter | | `provider` | requests that no link could serve; `provider` is the first |
+//! | `tower_key_rotation_breaker_state` | gauge | | `provider` | 0 closed, 1 half-open, 2 open; set when it changes |
+//! | `tower_key_rotation_quota_warnings_total` | counter | | `provider`, `key`, `account`, `dimension` | thresholds of a quota that were passed |
+//! | `tower_key_rotation_quota_remaining_ratio` | gauge | | `provider`, `key`, `account`, `model`, `dimension` | the share of a quota that is left, as of its last warning |
+//! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that answers say they took: `input`, `output`; set by [`Events::count_tokens`](super::Events::count_tokens) |
+//! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
+//! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state a key is in, 0 for the others; set like it. Its average over a time is the share of that time spent in the state |
+//! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
+//!
+//! # Labels
+//!
+//! All are bounded. `provider`, `key`, `account`, `from` and `to` are what the operator configured; `outcome`,
+//! `reason`, `state`, `dimension` and `direction` are words of this crate. Models are named by callers: the first
+//! [256](MODELS) that a hub hears of have their names, all later ones are `other`, and so are names of more than
+//! 100 bytes; `unknown` is what names none. None is a secret, or made from one.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use metrics::{
+    SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+use super::{AttemptOutcome, Event, Kind};
+use crate::body::meter::Usage;
+use crate::classify::Reason;
+use crate::key::KeyId;
+use crate::provider::ModelId;
+
+/// How many models a hub tells apart: 256.
+pub const MODELS: usize = 256;
+
+const LONGEST_MODEL: usize = 100;
+
+const ATTEMPTS: &str = "tower_key_rotation_attempts_total";
+const DURATION: &str = "tower_key_rotation_attempt_duration_seconds";
+const RATE_LIMITS: &str = "tower_key_rotation_rate_limits_total";
+const ROTATIONS: &str = "tower_key_rotation_rotations_total";
+const COOLDOWNS: &str = "tower_key_rotation_cooldowns_total";
+const RECOVERIES: &str = "tower_key_rotation_recoveries_total";
+const INVALID_KEYS: &str = "tower_key_rotation_invalid_keys_total";
+const EXHAUSTED: &str = "tower_key_rotation_exhausted_total";
+const POOL_FAILURES: &str = "tower_key_rotation_pool_failures_total";
+const FALLBACKS: &str = "tower_key_rotation_fallbacks_total";
+const CHAIN_FAILURES: &str = "tower_key_rotation_chain_failures_total";
+const BREAKER: &str = "tower_key_rotation_breaker_state";
+const QUOTA_WARNINGS: &str = "tower_key_rotation_quota_warnings_total";
+const QUOTA_LEFT: &str = "tower_key_rotation_quota_remaining_ratio";
+const TOKENS: &str = "tower_key_rotation_tokens_total";
+const KEYS: &str = "tower_key_rotation_keys";
+const KEY_STATE: &str = "tower_key_rotation_key_state";
+const MISSED: &str = "tower_key_rotation_events_missed_total";
+
+/// What a hub that keeps count has to remember.
+#[derive(Default)]
+pub(super) struct Metrics {
+    /// The models that have labels; at most [`MODELS`], and none is ever removed, as recorders keep them too.
+    models: Mutex<HashSet<ModelId>>,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Tells the recorder what there will be.
+    pub(super) fn described() -> Self {
+        describe_counter!(ATTEMPTS, Unit::Count, "Attempts that are over.");
+        describe_histogram!(DURATION, Unit::Seconds, "From sending a request to the verdict on its answer.");
+        describe_counter!(RATE_LIMITS, Unit::Count, "Attempts that were refused as too fast.");
+        describe_counter!(ROTATIONS, Unit::Count, "Times a request went on with another key.");
+        describe_counter!(COOLDOWNS, Unit::Count, "Benches of keys.");
+        describe_counter!(RECOVERIES, Unit::Count, "Probes that ended a bench.");
+        describe_counter!(INVALID_KEYS, Unit::Count, "Times a key was refused for good.");
+        describe_counter!(EXHAUSTED, Unit::Count, "Requests that found no usable key left.");
+        describe_counter!(POOL_FAILURES, Unit::Count, "Requests that failed at a provider.");
+        describe_counter!(FALLBACKS, Unit::Count, "Times a request went on at another link.");
+        describe_counter!(CHAIN_FAILURES, Unit::Count, "Requests that no link could serve.");
+        describe_gauge!(BREAKER, "0 closed, 1 half-open, 2 open.");
+        describe_counter!(QUOTA_WARNINGS, Unit::Count, "Thresholds of a quota that were passed.");
+        describe_gauge!(QUOTA_LEFT, "The share of a quota that was left at its last warning.");
+        describe_counter!(TOKENS, Unit::Count, "Tokens that answers say they took.");
+        describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
+        describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
+        describe_counter!(MISSED, Unit::Count, "Events that subscribers were too slow for.");
+        Self::default()
+    }
+
+    pub(super) fn record(&self, event: &Event) {
+        let provider = || SharedString::from(event.provider.clone());
+        let count = |name: &'static str, key: &KeyId| {
+            counter!(name, "provider" => provider(), "key" => label(key)).increment(1);
+        };
+        match &event.kind {
+            Kind::Attempt { .. } => self.attempt(event),
+            Kind::Rotated { reason, .. } => {
+                counter!(ROTATIONS, "provider" => provider(), "reason" => reason.as_str()).increment(1);
+            }
+            Kind::CooledDown { key, reason, .. } => {
+                let reason = reason.as_str();
+                counter!(COOLDOWNS, "provider" => provider(), "key" => label(key), "reason" => reason)
+                    .increment(1);
+            }
+            Kind::Recovered { key, .. } => count(RECOVERIES, key),
+            Kind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
+            Kind::Exhausted { model, .. } => {
+                let model = self.model(model.as_ref());
+                counter!(EXHAUSTED, "provider" => provider(), "model" => model).increment(1);
+            }
+            Kind::QuotaWarning { .. } => self.quota(event),
+            Kind::PoolFailed { reason, .. } => {
+                counter!(POOL_FAILURES, "provider" => provider(), "reason" => *reason).increment(1);
+            }
+            Kind::FellOver { from, to, reason } => {
+                counter!(FALLBACKS, "from" => from.clone(), "to" => to.clone(), "reason" => *reason)
+                    .increment(1);
+            }
+            Kind::BreakerClosed => gauge!(BREAKER, "provider" => provider()).set(0.0),
+            Kind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
+            Kind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
+            Kind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
+            Kind::Reset { .. } | Kind::Disabled { .. } | Kind::Enabled { .. } => {}
+        }
+    }
+
+    fn attempt(&self, event: &Event) {
+        let Kind::Attempt { key, model, outcome, duration, .. } = &event.kind else { return };
+        let provider = || SharedString::from(event.provider.clone());
+        let (model, word) = (self.model(model.as_ref()), outcome.as_str());
+        counter!(ATTEMPTS, "provider" => provider(), "key" => label(key), "outcome" => word).increment(1);
+        histogram!(DURATION, "provider" => provider(), "model" => model.clone(), "outcome" => word)
+            .record(*duration);
+        if *outcome == AttemptOutcome::Failed(Reason::RateLimited) {
+            counter!(RATE_LIMITS, "provider" => provider(), "key" => label(key), "model" => model)
+                .increment(1);
+        }
+    }
+
+    fn quota(&self, event: &Event) {
+        let Kind::QuotaWarning { key, account, model, dimension, used, .. } = &event.kind else { return };
+        let owned = [
+            ("provider", SharedString::from(event.provider.clone())),
+            ("key", key.as_ref().map_or_else(SharedString::default, label)),
+            ("account", account.as_ref().map_or_else(SharedString::default, label)),
+            ("dimension", dimension.to_string().into()),
+        ];
+        counter!(QUOTA_WARNINGS, &owned).increment(1);
+        let with_model = [&owned[..], &[("model", self.model(model.as_ref()))]].concat();
+        gauge!(QUOTA_LEFT, &with_model).set((1.0 - used).max(0.0));
+    }
+
+    pub(super) fn tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
+        let input = usage.input_tokens.unwrap_or(0);
+        // What is in neither is thinking, and billed as output.
+        let output =
+            usage.total_tokens.unwrap_or(0).saturating_sub(input).max(usage.output_tokens.unwrap_or(0));
+        let model = self.model(model);
+        for (direction, tokens) in [("input", input), ("output", output)] {
+            let (provider, model) = (provider.to_owned(), model.clone());
+            counter!(TOKENS, "provider" => provider, "model" => model, "direction" => direction)
+                .increment(tokens);
+        }
+    }
+
+    /// The label of a model.
+    fn model(&self, model: Option<&ModelId>) -> SharedString {
+        let Some(model) = model else { return SharedString::const_str("unknown") };
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = models.contains(model);
+        if !known && (models.len() >= MODELS || model.as_str().len() > LONGEST_MODEL) {
+            return SharedString::const_str("other");
+        }
+        if !known {
+            models.insert(model.clone());
+        }
+        label(model)
+    }
+}
+
+/// So many keys of a provider are in a state.
+pub(crate) fn keys(provider: &str, state: &'static str, keys: usize) {
+    gauge!(KEYS, "provider" => provider.to_owned(), "state" => state).set(keys as f64);
+}
+
+/// Whether a key is in a state.
+pub(crate) fn key_state(provider: &str, key: &KeyId, state: &'static str, is_in: bool) {
+    gauge!(KEY_STATE, "provider" => provider.to_owned(), "key" => label(key), "state" => state)
+        .set(f64::from(u8::from(is_in)));
+}
+
+/// A subscriber was too slow for so many events.
+pub(super) fn missed(events: u64) {
+    counter!(MISSED).increment(events);
+}
+
+fn label(name: &impl ToString) -> SharedString {
+    name.to_string().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The table in the module's docs says what there is, and all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_util::CompositeKey;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+use super::super::{Events, Severity, Source};
+use super::*;
+use crate::classify::Scope;
+use crate::provider::Dimension;
+
+type Row = (String, BTreeSet<String>);
+
+#[test]
+fn the_table_has_all_names_with_their_labels_and_no_other() {
+    let recorder = DebuggingRecorder::new();
+    let events = metrics::with_local_recorder(&recorder, || {
+        let events = Events::new().with_metrics();
+        say_everything(&events);
+        events.count_tokens("openai", Some(&"m".into()), &Usage::default());
+        keys("openai", "available", 1);
+        key_state("openai", &"a".into(), "available", true);
+        missed(1);
+        events
+    });
+    assert_eq!(recorded(&recorder.snapshotter()), documented());
+    drop(events);
+}
+
+#[test]
+fn no_more_models_have_labels_than_the_cap() {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        let events = Events::new().with_metrics();
+        for number in 0..2 * MODELS {
+            exhausted(&events, &format!("m-{number}"));
+        }
+        exhausted(&events, "m-0");
+        exhausted(&Events::new().with_metrics(), &"x".repeat(LONGEST_MODEL + 1));
+    });
+    let mut counts = BTreeMap::new();
+    for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
+        let DebugValue::Counter(count) = value else { continue };
+        let model = key.key().labels().find(|label| label.key() == "model").unwrap().value().to_owned();
+        counts.insert(model, count);
+    }
+    assert_eq!(counts.len(), MODELS + 1);
+    assert_eq!((counts["m-0"], counts["m-255"]), (2, 1));
+    assert_eq!(counts["other"], MODELS as u64 + 1);
+}
+
+#[test]
+fn thinking_is_counted_as_output() {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        let usage = Usage { input_tokens: Some(10), output_tokens: Some(5), total_tokens: Some(40) };
+        Events::new().with_metrics().count_tokens("gemini", None, &usage);
+        Events::new().count_tokens("gemini", None, &usage);
+    });
+    let counts: BTreeSet<_> = recorder
+        .snapshotter()
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|it| it.3)
+        .filter_map(|value| match value {
+            DebugValue::Counter(count) => Some(count),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, BTreeSet::from([10, 30]), "and only by a hub that was told to");
+}
+
+/// One event of each kind.
+fn say_everything(events: &Events) {
+    let (key, model, reason, scope) = (KeyId::from("a"), ModelId::from("m"), Reason::RateLimited, Scope::Key);
+    let (wait, link): (_, Arc<str>) = (Duration::from_secs(1), "openai".into());
+    let kinds = [
+        Kind::Attempt {
+            key: key.clone(),
+            model: Some(model.clone()),
+            outcome: AttemptOutcome::Failed(reason),
+            status: Some(429),
+            duration: wait,
+            request_id: None,
+        },
+        Kind::Rotated { key: key.clone(), model: None, reason, scope, wait: None },
+        Kind::CooledDown { key: key.clone(), model: None, reason, scope, wait: Some(wait) },
+        Kind::Recovered { key: key.clone(), model: None },
+        Kind::InvalidKey { key: key.clone(), scope },
+        Kind::Exhausted { model: Some(model.clone()), attempts: 1, retry_after: None },
+        Kind::QuotaWarning {
+            key: Some(key.clone()),
+            account: Some("org".into()),
+            model: Some(model),
+            dimension: Dimension::Tokens,
+            window: None,
+            used: 0.9,
+            threshold: 0.8,
+            remaining: Some(10),
+            limit: Some(100),
+            resets_at: None,
+        },
+        Kind::PoolFailed { model: None, reason: "exhausted", attempts: 1, retry_after: None },
+        Kind::FellOver { from: Arc::clone(&link), to: "gemini".into(), reason: "exhausted" },
+        Kind::BreakerOpened { wait },
+        Kind::BreakerHalfOpen,
+        Kind::BreakerClosed,
+        Kind::ChainFailed { providers: 2, attempts: 2, deadline_passed: false, retry_after: None },
+        Kind::Reset { key: None },
+        Kind::Disabled { key: key.clone() },
+        Kind::Enabled { key },
+    ];
+    for kind in kinds {
+        events.emit(Severity::Detail, Source { name: &link, system: None }, || kind);
+    }
+}
+
+fn exhausted(events: &Events, model: &str) {
+    let kind = || Kind::Exhausted { model: Some(model.into()), attempts: 1, retry_after: None };
+    events.emit(Severity::Alarm, Source { name: &Arc::from("openai"), system: None }, kind);
+}
+
+fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, Row> {
+    let all = snapshotter.snapshot().into_vec();
+    let row = |(key, unit, description, value): (CompositeKey, _, Option<SharedString>, _)| {
+        let (_, key) = key.into_parts();
+        let kind = match value {
+            DebugValue::Counter(_) => "counter",
+            DebugValue::Gauge(_) => "gauge",
+            DebugValue::Histogram(_) => "histogram",
+        };
+        assert!(description.is_some(), "{key} is described");
+        let seconds = unit == Some(Unit::Seconds);
+        assert_eq!(seconds, key.name().ends_with("_seconds"), "{key}");
+        let labels = key.labels().map(|label| label.key().to_owned()).collect();
+        (key.name().to_owned(), (kind.to_owned(), labels))
+    };
+    all.into_iter().map(row).collect()
+}
+
+fn documented() -> BTreeMap<String, Row> {
+    let rows = include_str!("../metrics.rs").lines().filter_map(|line| line.strip_prefix("//! | `tower_key"));
+    let row = |row: &str| {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        let labels = cells[3].split(", ").filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        (format!("tower_key{}", cells[0]), (cells[1].clone(), labels))
+    };
+    rows.map(row).collect()
+}

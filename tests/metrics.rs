@@ -1,0 +1,82 @@
+//! What is counted of real requests, by hubs that are told to, and no key in any label.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use support::{MARKER, chat, key, openai, rotating, secret, send};
+use tower_key_rotation::event::Events;
+use tower_key_rotation::sim::{Fault, Script};
+use tower_key_rotation::{ApiKey, KeyPool, Provider};
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_is_told_to_counts_what_requests_do() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let limited = Script::always(Fault::rate_limited(Duration::from_secs(60)));
+    let sim = openai([key("a").script(limited), key("b")]);
+    let events = Events::with_capacity(1).with_metrics();
+    let pool = pool(&events);
+    let service = rotating(&pool, &sim);
+    let mut slow = events.subscribe();
+    for _ in 0..3 {
+        send(&service, chat("gpt-x")).await.unwrap();
+    }
+    slow.next().await.unwrap().unwrap_err();
+    pool.record_metrics();
+
+    let mut seen = seen(&recorder.snapshotter());
+    seen.retain(|line| !line.ends_with(" 0"));
+    let expected = [
+        "attempt_duration_seconds{provider=openai,model=gpt-x,outcome=rate_limited} 1 values",
+        "attempt_duration_seconds{provider=openai,model=gpt-x,outcome=success} 3 values",
+        "attempts_total{provider=openai,key=a,outcome=rate_limited} 1",
+        "attempts_total{provider=openai,key=b,outcome=success} 3",
+        "cooldowns_total{provider=openai,key=a,reason=rate_limited} 1",
+        "events_missed_total{} 5",
+        "key_state{provider=openai,key=a,state=available} 1",
+        "key_state{provider=openai,key=b,state=available} 1",
+        "keys{provider=openai,state=available} 2",
+        "rate_limits_total{provider=openai,key=a,model=gpt-x} 1",
+        "rotations_total{provider=openai,reason=rate_limited} 1",
+    ];
+    assert_eq!(seen, expected, "the limit is one of the model, so that no key is out for all");
+    assert!(!seen.concat().contains(MARKER));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_is_not_told_to_counts_nothing() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let pool = pool(&Events::new());
+    let _heard = pool.subscribe();
+    send(&rotating(&pool, &openai([key("a"), key("b")])), chat("m")).await.unwrap();
+    assert_eq!(seen(&recorder.snapshotter()), Vec::<String>::new());
+}
+
+fn pool(events: &Events) -> KeyPool {
+    let keys = ["a", "b"].map(|name| ApiKey::new(secret(name)).unwrap().id(name));
+    KeyPool::builder(support::at_sim(Provider::openai())).keys(keys).events(events).build().unwrap()
+}
+
+/// Each metric in a line, sorted, without the name that all begin with.
+fn seen(recorder: &Snapshotter) -> Vec<String> {
+    let all = recorder.snapshot().into_vec().into_iter();
+    let mut lines: Vec<_> = all
+        .map(|(key, _, _, value)| {
+            let name = key.key().name().strip_prefix("tower_key_rotation_").unwrap();
+            let labels = key.key().labels().map(|label| format!("{}={}", label.key(), label.value()));
+            let value = match value {
+                DebugValue::Counter(count) => count.to_string(),
+                DebugValue::Gauge(gauge) => gauge.to_string(),
+                DebugValue::Histogram(values) => format!("{} values", values.len()),
+            };
+            format!("{name}{{{}}} {value}", labels.collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    lines.sort();
+    lines
+}
