@@ -126,7 +126,7 @@ impl Lane {
 // === impl Bar ===
 
 impl Bar {
-    const fn until(self) -> Option<u64> {
+    pub(crate) const fn until(self) -> Option<u64> {
         match self {
             Self::Until(until) => Some(until),
             Self::Open | Self::Shut => None,

@@ -2,15 +2,21 @@
 //!
 //! Free of secrets by type: nothing here can hold one.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::KeyPool;
 use super::chorus::Gate;
 use super::key_set::{KeySet, Level, Place};
+use super::known_limits::{self, ModelLimits, ModelUsage, by_model, readings};
+use super::lane::Bar;
 use super::models::ModelLane;
 use super::slot::{Cause, FOREVER, Slot, State};
-use crate::clock::Timestamp;
+use super::tally::UsageSnapshot;
+use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Tier};
+use crate::limits::Reading;
 use crate::provider::ModelId;
 
 /// A pool at one moment.
@@ -23,6 +29,8 @@ pub struct PoolSnapshot {
     pub at: Timestamp,
     /// The keys, in the order of the pool.
     pub keys: Vec<KeySnapshot>,
+    /// What answers took, by model, as far as the model was known: it is where its limits are.
+    pub models: Vec<ModelUsage>,
 }
 
 /// A key at one moment.
@@ -55,6 +63,14 @@ pub struct KeySnapshot {
     pub faults: u64,
     /// Such faults since the last success.
     pub consecutive_faults: u64,
+    /// Requests under way, each to the end of its answer's body.
+    pub in_flight: u64,
+    /// What answers took.
+    pub usage: UsageSnapshot,
+    /// What is left of the limits that concern no single model, declared ones first.
+    pub limits: Vec<Reading>,
+    /// What is left of the limits of single models.
+    pub model_limits: Vec<ModelLimits>,
     /// Models for which it is not available.
     pub models: Vec<ModelSnapshot>,
 }
@@ -103,7 +119,12 @@ impl KeyPool {
         let now = Timestamp::now();
         let lanes = set.models.all();
         let keys = (0..set.keys.len()).map(|key| key_snapshot(&set, &lanes, key, now));
-        PoolSnapshot { provider: self.provider().name().to_owned(), at: now, keys: keys.collect() }
+        PoolSnapshot {
+            provider: self.provider().name().to_owned(),
+            at: now,
+            keys: keys.collect(),
+            models: known_limits::usage(&lanes, now),
+        }
     }
 }
 
@@ -145,6 +166,10 @@ fn key_snapshot(
         successes: counts.successes,
         faults: counts.faults,
         consecutive_faults: counts.consecutive_faults,
+        in_flight: entry.stats.in_flight(),
+        usage: entry.tally.usage(now),
+        limits: readings(place, Level::OF_KEY, Moment::now()),
+        model_limits: by_model(place, lanes, Moment::now()),
         models: models.collect(),
     }
 }
@@ -163,6 +188,9 @@ fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
     let Some(state) = level.map(|level| place.state(level)) else {
         if let Some(held) = held(place, levels, now) {
             return held;
+        }
+        if let Some(used_up) = used_up(place, levels, now) {
+            return used_up;
         }
         let latest = levels.into_iter().filter_map(|level| Some(place.slot(level)?.since())).max();
         return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };
@@ -186,6 +214,17 @@ fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
         until: timestamp(until),
     })
 }
+
+/// The state of a key of whose limits nothing is left.
+fn used_up(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
+    let until = levels.into_iter().map(|level| place.limit(level)).max().and_then(Bar::until)?;
+    let left = Timestamp::from_unix_ms(until).saturating_since(now);
+    let state = if left < QUOTA { KeyState::RateLimited } else { KeyState::QuotaExceeded };
+    (!left.is_zero()).then(|| Found { state, since: None, until: timestamp(until) })
+}
+
+/// What is back within this time is a rate.
+const QUOTA: Duration = Duration::from_secs(60 * 60);
 
 fn timestamp(ms: u64) -> Option<Timestamp> {
     (ms > 0).then(|| Timestamp::from_unix_ms(ms))
