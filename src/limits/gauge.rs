@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::ledger::Mark;
 use super::reading::{Alarm, Counted, Reading, Source};
 use super::{Estimate, Zone};
 use crate::clock::{Moment, Timestamp};
@@ -28,6 +29,8 @@ pub(super) struct Gauge {
     pub(super) taken: u32,
     /// `taken` as of the newest request that a header has spoken of.
     pub(super) as_of: u32,
+    /// How much later than it could be a bucket is used that is not full, in microseconds.
+    distance: f32,
     /// When an alarm was last told, in seconds since the Unix epoch; wraps.
     told_at: u32,
     /// The thresholds that were told since, a bit each.
@@ -78,6 +81,15 @@ pub(super) enum Anew {
 pub(super) const NEVER: u64 = u64::MAX;
 
 const US_PER_S: u64 = 1_000_000;
+
+/// The share of requests that may be refused for coming a moment too early.
+const ONE_IN: f32 = 200.0;
+
+/// How far a refusal moves the distance, as a share of the interval.
+const STEP: f32 = 0.02;
+
+/// The distance is never more than this share of the interval.
+const FARTHEST: f32 = 0.25;
 
 /// Alarms are for people, who do not care about what is over in less.
 const SHORTEST_ALARM_S: u32 = 60;
@@ -148,7 +160,7 @@ impl Gauge {
 
     fn new(fill: Fill, counted: Counted, window: Window, source: Source) -> Self {
         let window = narrow(window.length().as_secs());
-        Self { fill, window, taken: 0, as_of: 0, told_at: 0, told: 0, counted, source }
+        Self { fill, window, taken: 0, as_of: 0, distance: 0.0, told_at: 0, told: 0, counted, source }
     }
 
     pub(super) fn window(&self) -> Option<Window> {
@@ -164,7 +176,9 @@ impl Gauge {
             _ if amount == 0 => 0,
             Fill::Bucket { size, us_per_unit, full_at } => {
                 let spare = u64::from(*size).saturating_sub(amount);
-                full_at.saturating_sub(us(*us_per_unit, spare))
+                let at = full_at.saturating_sub(us(*us_per_unit, spare));
+                let is_full = *full_at <= now.as_unix_us();
+                if is_full { at } else { at.saturating_add(self.distance as u64) }
             }
             Fill::Period(period) if period.size == 0 => NEVER,
             Fill::Period(period) if period.used == 0 || period.used + amount <= period.size => 0,
@@ -201,15 +215,40 @@ impl Gauge {
         }
     }
 
-    /// So much was left at `at`, of which `later` has been taken since.
-    pub(super) fn is_full_at(&mut self, full_at: u64, later: u64) {
-        if let Fill::Bucket { us_per_unit, full_at: present, .. } = &mut self.fill {
-            *present = full_at.saturating_add(us(*us_per_unit, later));
+    /// A request that this gauge let in was taken in by the provider, or refused. The distance goes to where one
+    /// of [`ONE_IN`] is refused: each refusal moves it as far as so many successes move it back.
+    pub(super) fn keep_distance(&mut self, admitted: bool) {
+        let Fill::Bucket { us_per_unit, .. } = &self.fill else { return };
+        let interval = *us_per_unit as f32;
+        let step = interval * STEP;
+        let moved = if admitted { self.distance - step / ONE_IN } else { self.distance + step };
+        self.distance = moved.clamp(0.0, interval * FARTHEST);
+    }
+
+    /// What it shows when a request has just taken its part.
+    pub(super) fn mark(&self, now: Moment) -> Mark {
+        let full_in = match &self.fill {
+            Fill::Bucket { full_at, .. } => full_at.saturating_sub(now.as_unix_us()) as f32,
+            _ => 0.0,
+        };
+        Mark { taken: self.taken, full_in }
+    }
+
+    /// A bucket will be full at a time, if nothing was taken since a request, at which this gauge thought that it
+    /// would be full at `thought`. The error is as large by now; what was taken since stays taken.
+    pub(super) fn is_full_at(&mut self, told: u64, thought: Option<u64>) {
+        if let Fill::Bucket { full_at, .. } = &mut self.fill {
+            let thought = thought.unwrap_or(*full_at);
+            *full_at = told.max(full_at.saturating_add(told).saturating_sub(thought));
         }
     }
 
     pub(super) fn set_bucket(&mut self, limit: u64, interval: f64) {
         if let Fill::Bucket { size, us_per_unit, .. } = &mut self.fill {
+            // What was learned of another pace is nothing to this one.
+            if interval < *us_per_unit / 2.0 {
+                self.distance = 0.0;
+            }
             (*size, *us_per_unit) = (narrow(limit).max(1), interval);
         }
     }

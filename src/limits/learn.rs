@@ -7,11 +7,15 @@
 //! *how much a whole number hides*: remaining is rounded down, so the true level is up to one higher, and the
 //! rate that follows from it is taken at its lowest. The next answer corrects what that leaves unused, and a
 //! call that is refused costs more than one that comes a moment late.
+//!
+//! And there is *how evenly* requests travel: one that is slower than the next shortens the distance between
+//! the two. Who keeps to the provider's pace exactly is refused half the time where there is no burst, so
+//! a bucket that is not full is used a little later than it could be. How much is learned from refusals.
 
 use std::time::Duration;
 
 use super::gauge::{Anew, Gauge, us_of};
-use super::ledger::{MAX_LEARNED, Marks};
+use super::ledger::{MAX_LEARNED, Mark, Marks};
 use super::reading::{Counted, Source};
 use crate::clock::Moment;
 use crate::provider::{Dimension, Limit, Window};
@@ -33,9 +37,6 @@ pub(crate) struct Seen {
     pub(crate) sent: Moment,
     pub(crate) answered: Moment,
 }
-
-/// A request is taken in within this time of its sending, or later ones are delayed as much.
-const ADMITTED_WITHIN: Duration = Duration::from_millis(1);
 
 /// No reset is believed for longer; then the scope is tried.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -69,28 +70,28 @@ pub(super) fn learn(
             },
         };
         let gauge = &mut gauges[declared + index];
-        let later = match marks.and_then(|marks| marks.get(index)) {
-            Some(mark) => match newer(gauge, mark) {
-                Some(later) => later,
-                None => continue,
-            },
+        let mark = marks.and_then(|marks| marks.get(index));
+        match mark {
+            Some(mark) if is_older(gauge, mark) => continue,
+            Some(_) => {}
             // From before the gauge was there: news only if it is worse than what is known.
             None if known.is_some() && remaining >= gauge.read(observed.seen.answered).remaining => continue,
-            None => 0,
-        };
-        apply(gauge, limit, remaining, later, observed);
+            None => {}
+        }
+        apply(gauge, limit, remaining, mark, observed);
+        if mark.is_some() && (observed.admitted || remaining == 0) {
+            gauge.keep_distance(observed.admitted);
+        }
     }
 }
 
-/// What was taken since the request that a mark is of; `None` if a header has spoken of a newer one.
-const fn newer(gauge: &mut Gauge, mark: u32) -> Option<u64> {
-    if (mark.wrapping_sub(gauge.as_of) as i32) < 0 {
-        return None;
+/// Whether a header has spoken of a newer request than the one that a mark is of.
+const fn is_older(gauge: &mut Gauge, mark: Mark) -> bool {
+    let older = (mark.taken.wrapping_sub(gauge.as_of) as i32) < 0;
+    if !older {
+        gauge.as_of = mark.taken;
     }
-    gauge.as_of = mark;
-    // Less than nothing, if more was given back than taken.
-    let later = gauge.taken.wrapping_sub(mark) as i32;
-    Some(if later > 0 { later as u64 } else { 0 })
+    older
 }
 
 fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {
@@ -104,16 +105,17 @@ fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_
     Some(Gauge::period(counted, window, size, Anew::Told, Source::Learned))
 }
 
-fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, later: u64, observed: &Observed<'_>) {
+fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, mark: Option<Mark>, observed: &Observed<'_>) {
     let Seen { sent, answered } = observed.seen;
     let reset = limit.reset.map(|reset| reset.min(LONGEST));
     let Some((size, interval)) = gauge.as_bucket() else {
         let size = limit.limit.unwrap_or(remaining);
         let ends = answered.saturating_add(reset.unwrap_or_else(|| window(gauge))).as_unix_us();
-        let used = size.saturating_sub(remaining).saturating_add(later);
+        // Less than nothing, if more was given back than taken.
+        let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
+        let used = size.saturating_sub(remaining).saturating_add(later as u64);
         return gauge.set_period(size, used, ends, answered);
     };
-    let admitted = answered.min(sent.saturating_add(ADMITTED_WITHIN));
     let limit_now = limit.limit.unwrap_or_else(|| size.max(remaining));
     let spent = limit_now.saturating_sub(remaining);
     let documented = us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64;
@@ -129,7 +131,8 @@ fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, later: u64, observed:
     // Remaining hides up to one, unless there is never more.
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
     let at_most = reset.map_or(Duration::MAX, |reset| reset + hidden);
-    gauge.is_full_at(admitted.saturating_add(missing.min(at_most)).as_unix_us(), later);
+    let told = sent.saturating_add(missing.min(at_most)).as_unix_us();
+    gauge.is_full_at(told, mark.map(|mark| sent.as_unix_us().saturating_add(mark.full_in as u64)));
 }
 
 fn window(gauge: &Gauge) -> Duration {

@@ -27,11 +27,20 @@ struct Gauges {
 /// More than any provider tells of one model.
 pub(super) const MAX_LEARNED: usize = 6;
 
-/// How much had been taken of each learned gauge when a request had taken its part.
+/// What each learned gauge showed when a request had taken its part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
-    marks: [u32; MAX_LEARNED],
+    marks: [Mark; MAX_LEARNED],
     known: u8,
+}
+
+/// What a gauge showed when a request had taken its part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    /// How much had been taken, for the order of requests.
+    pub(super) taken: u32,
+    /// How long it took a bucket to be full from then on, in microseconds.
+    pub(super) full_in: f32,
 }
 
 /// A request got what it needs.
@@ -73,7 +82,7 @@ impl Ledger {
             let news = gauge.alarm(thresholds, now);
             alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
         }
-        Ok(Granted { marks: gauges.marks(), alarm })
+        Ok(Granted { marks: gauges.marks(now), alarm })
     }
 
     /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
@@ -178,10 +187,10 @@ impl Gauges {
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 
-    fn marks(&self) -> Marks {
+    fn marks(&self, now: Moment) -> Marks {
         let mut marks = Marks::default();
         for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared..]) {
-            *mark = gauge.taken;
+            *mark = gauge.mark(now);
             marks.known += 1;
         }
         marks
@@ -191,7 +200,7 @@ impl Gauges {
 // === impl Marks ===
 
 impl Marks {
-    pub(super) fn get(&self, learned: usize) -> Option<u32> {
+    pub(super) fn get(&self, learned: usize) -> Option<Mark> {
         (learned < self.known.into()).then(|| self.marks[learned])
     }
 }
