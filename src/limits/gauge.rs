@@ -29,6 +29,8 @@ pub(super) struct Gauge {
     pub(super) taken: u32,
     /// `taken` as of the newest request that a header has spoken of.
     pub(super) as_of: u32,
+    /// By how much headers have moved the time at which a bucket is full, in microseconds.
+    corrections: i64,
     /// How much later than it could be a bucket is used that is not full, in microseconds.
     distance: f32,
     /// When an alarm was last told, in seconds since the Unix epoch; wraps.
@@ -160,7 +162,18 @@ impl Gauge {
 
     fn new(fill: Fill, counted: Counted, window: Window, source: Source) -> Self {
         let window = narrow(window.length().as_secs());
-        Self { fill, window, taken: 0, as_of: 0, distance: 0.0, told_at: 0, told: 0, counted, source }
+        Self {
+            fill,
+            window,
+            taken: 0,
+            as_of: 0,
+            corrections: 0,
+            distance: 0.0,
+            told_at: 0,
+            told: 0,
+            counted,
+            source,
+        }
     }
 
     pub(super) fn window(&self) -> Option<Window> {
@@ -226,21 +239,23 @@ impl Gauge {
     }
 
     /// What it shows when a request has just taken its part.
-    pub(super) fn mark(&self, now: Moment) -> Mark {
-        let full_in = match &self.fill {
-            Fill::Bucket { full_at, .. } => full_at.saturating_sub(now.as_unix_us()) as f32,
-            _ => 0.0,
+    pub(super) fn mark(&self) -> Mark {
+        let full_at = match &self.fill {
+            Fill::Bucket { full_at, .. } => (*full_at).cast_signed() - self.corrections,
+            _ => 0,
         };
-        Mark { taken: self.taken, full_in }
+        Mark { taken: self.taken, full_at }
     }
 
-    /// A bucket will be full at a time, if nothing was taken since a request, at which this gauge thought that it
-    /// would be full at `thought`. The error is as large by now; what was taken since stays taken.
-    pub(super) fn is_full_at(&mut self, told: u64, thought: Option<u64>) {
-        if let Fill::Bucket { full_at, .. } = &mut self.fill {
-            let thought = thought.unwrap_or(*full_at);
-            *full_at = told.max(full_at.saturating_add(told).saturating_sub(thought));
-        }
+    /// A bucket would be full at `told` if nothing had been taken since the request of the mark. How far this
+    /// gauge was off then it is off now, but for what was corrected since; what was taken stays taken.
+    pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
+        let Fill::Bucket { full_at, .. } = &mut self.fill else { return };
+        let before = full_at.cast_signed();
+        let thought = mark.map_or(before, |mark| mark.full_at + self.corrections);
+        let after = (before + told.cast_signed() - thought).max(told.cast_signed());
+        *full_at = after.cast_unsigned();
+        self.corrections += after - before;
     }
 
     pub(super) fn set_bucket(&mut self, limit: u64, interval: f64) {

@@ -132,7 +132,7 @@ fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, mark: Option<Mark>, o
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
     let at_most = reset.map_or(Duration::MAX, |reset| reset + hidden);
     let told = sent.saturating_add(missing.min(at_most)).as_unix_us();
-    gauge.is_full_at(told, mark.map(|mark| sent.as_unix_us().saturating_add(mark.full_in as u64)));
+    gauge.is_full_at(told, mark);
 }
 
 fn window(gauge: &Gauge) -> Duration {

@@ -24,8 +24,8 @@ struct Gauges {
     declared: usize,
 }
 
-/// More than any provider tells of one model.
-pub(super) const MAX_LEARNED: usize = 6;
+/// As many as any provider tells of one model.
+pub(super) const MAX_LEARNED: usize = 4;
 
 /// What each learned gauge showed when a request had taken its part.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,8 +39,10 @@ pub(crate) struct Marks {
 pub(super) struct Mark {
     /// How much had been taken, for the order of requests.
     pub(super) taken: u32,
-    /// How long it took a bucket to be full from then on, in microseconds.
-    pub(super) full_in: f32,
+    /// When a bucket was thought to be full, in microseconds since the Unix epoch, all [corrections] taken off.
+    ///
+    /// [corrections]: super::gauge::Gauge::corrections
+    pub(super) full_at: i64,
 }
 
 /// A request got what it needs.
@@ -82,7 +84,7 @@ impl Ledger {
             let news = gauge.alarm(thresholds, now);
             alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
         }
-        Ok(Granted { marks: gauges.marks(now), alarm })
+        Ok(Granted { marks: gauges.marks(), alarm })
     }
 
     /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
@@ -187,10 +189,10 @@ impl Gauges {
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 
-    fn marks(&self, now: Moment) -> Marks {
+    fn marks(&self) -> Marks {
         let mut marks = Marks::default();
         for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared..]) {
-            *mark = gauge.mark(now);
+            *mark = gauge.mark();
             marks.known += 1;
         }
         marks
