@@ -79,8 +79,11 @@ pub(super) enum Anew {
     Told,
 }
 
-/// Not a matter of time.
+/// Nothing brings it.
 pub(super) const NEVER: u64 = u64::MAX;
+
+/// The end of a request that is under way brings it.
+pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 
 const US_PER_S: u64 = 1_000_000;
 
@@ -180,9 +183,22 @@ impl Gauge {
         (self.window > 0).then(|| Window::from_secs(self.window.into()))
     }
 
-    /// When so much can be taken; not later than `now` if it can be now, [`NEVER`] if no time brings it.
-    ///
-    /// More than fits is taken for what fits.
+    /// What a request is thought to take. More than fits is taken for what fits: it is let in when nothing is
+    /// missing, and nobody waits longer for what it took than for a whole limit.
+    pub(super) fn part_of(&self, need: &Need) -> u64 {
+        self.at_most(need.of(self.counted))
+    }
+
+    pub(super) fn at_most(&self, amount: u64) -> u64 {
+        let size = match &self.fill {
+            Fill::Bucket { size, .. } | Fill::Places { size, .. } => u64::from(*size),
+            Fill::Period(period) => period.size,
+        };
+        amount.min(size.max(1))
+    }
+
+    /// When so much can be taken; not later than `now` if it can be now. [`AFTER_ANOTHER`] or [`NEVER`] if no
+    /// time brings it.
     pub(super) fn available_at(&mut self, amount: u64, now: Moment) -> u64 {
         self.renew(now);
         match &self.fill {
@@ -193,11 +209,12 @@ impl Gauge {
                 let is_full = *full_at <= now.as_unix_us();
                 if is_full { at } else { at.saturating_add(self.distance as u64) }
             }
-            Fill::Period(period) if period.size == 0 => NEVER,
-            Fill::Period(period) if period.used == 0 || period.used + amount <= period.size => 0,
+            Fill::Period(period) if period.is_shut() => NEVER,
+            Fill::Period(period) if period.has_room_for(amount) => 0,
             Fill::Period(period) => period.ends,
+            Fill::Places { size: 0, .. } => NEVER,
             Fill::Places { size, used } if used < size => 0,
-            Fill::Places { .. } => NEVER,
+            Fill::Places { .. } => AFTER_ANOTHER,
         }
     }
 
@@ -273,7 +290,8 @@ impl Gauge {
             // What is in flight across the turn belongs to the period that is told of.
             let began = if period.ends <= now.as_unix_us() { 0 } else { period.began };
             let Period { size, used, ends, .. } = &mut **period;
-            (*size, *used, *ends) = (limit, used_now, ends_at);
+            // A limit of nothing has nothing left, either.
+            (*size, *used, *ends) = (limit, used_now.max(u64::from(limit == 0)), ends_at);
             period.began = began;
         }
     }
@@ -339,6 +357,19 @@ impl Gauge {
         let share = *news.last()?.1;
         self.told_at = second;
         Some(Alarm { share, reading })
+    }
+}
+
+// === impl Period ===
+
+impl Period {
+    /// Whether an operator allows nothing. What a header says is over with its reset, and then tried.
+    const fn is_shut(&self) -> bool {
+        self.size == 0 && !matches!(self.anew, Anew::Told)
+    }
+
+    const fn has_room_for(&self, amount: u64) -> bool {
+        self.used == 0 || self.used.saturating_add(amount) <= self.size
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::gauge::{Anew, Gauge, NEVER, Need};
+use super::gauge::{AFTER_ANOTHER, Anew, Gauge, NEVER, Need};
 use super::learn::{Observed, learn};
 use super::quota::{Quota, Renewal};
 use super::reading::{Alarm, Counted, Reading};
@@ -52,11 +52,14 @@ pub(crate) struct Granted {
     pub(crate) alarm: Option<Alarm>,
 }
 
-/// Too little is left.
+/// When a request can be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    /// When there is enough, in microseconds since the Unix epoch; `None`: that is no matter of time.
-    pub(crate) until: Option<u64>,
+pub(crate) enum Opening {
+    /// At this time, in microseconds since the Unix epoch; zero or past: now.
+    At(u64),
+    /// When another has ended.
+    AfterAnother,
+    Never,
 }
 
 // === impl Ledger ===
@@ -71,27 +74,26 @@ impl Ledger {
         (!all.is_empty()).then(|| Self(Mutex::new(Gauges { declared: all.len(), all })))
     }
 
-    /// Takes what a request needs, of all gauges or of none.
-    pub(crate) fn admit(&self, need: &Need, thresholds: &[f64], now: Moment) -> Result<Granted, Refused> {
+    /// Takes what a request needs, of all gauges or, if one has too little, of none.
+    pub(crate) fn admit(&self, need: &Need, thresholds: &[f64], now: Moment) -> Option<Granted> {
         let gauges = &mut *self.lock();
-        let until = gauges.available_at(need, now);
-        if until > now.as_unix_us() {
-            return Err(Refused { until: (until != NEVER).then_some(until) });
+        if gauges.available_at(need, now) > now.as_unix_us() {
+            return None;
         }
         let mut alarm: Option<Alarm> = None;
         for gauge in &mut gauges.all {
-            gauge.take(need.of(gauge.counted), now);
+            gauge.take(gauge.part_of(need), now);
             let news = gauge.alarm(thresholds, now);
             alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
         }
-        Ok(Granted { marks: gauges.marks(), alarm })
+        Some(Granted { marks: gauges.marks(), alarm })
     }
 
     /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
     pub(crate) fn join(&self, need: &Need, taken_at: Moment) {
         let gauges = &mut *self.lock();
         for gauge in &mut gauges.all[..gauges.declared] {
-            gauge.take(need.of(gauge.counted), taken_at);
+            gauge.take(gauge.part_of(need), taken_at);
         }
     }
 
@@ -99,20 +101,23 @@ impl Ledger {
     pub(crate) fn part(&self, need: &Need, taken_at: Moment) {
         let gauges = &mut *self.lock();
         for gauge in &mut gauges.all[..gauges.declared] {
-            gauge.give_back(need.of(gauge.counted), taken_at);
+            gauge.give_back(gauge.part_of(need), taken_at);
         }
     }
 
-    /// When a request of this need can be let in; zero or past: now. `None`: no time brings it.
-    pub(crate) fn opens_at(&self, need: &Need, now: Moment) -> Option<u64> {
-        let until = self.lock().available_at(need, now);
-        (until != NEVER).then_some(until)
+    /// When a request of this need can be let in.
+    pub(crate) fn opening(&self, need: &Need, now: Moment) -> Opening {
+        match self.lock().available_at(need, now) {
+            NEVER => Opening::Never,
+            AFTER_ANOTHER => Opening::AfterAnother,
+            at => Opening::At(at),
+        }
     }
 
     /// The request was never sent.
     pub(crate) fn give_back(&self, need: &Need, taken_at: Moment) {
         for gauge in &mut self.lock().all {
-            gauge.give_back(need.of(gauge.counted), taken_at);
+            gauge.give_back(gauge.part_of(need), taken_at);
         }
     }
 
@@ -121,7 +126,7 @@ impl Ledger {
         let gauges = &mut *self.lock();
         for gauge in &mut gauges.all[..gauges.declared] {
             let Counted::Of(dimension) = gauge.counted else { continue };
-            let (before, after) = (thought.of(dimension), counted.of(dimension));
+            let (before, after) = (gauge.at_most(thought.of(dimension)), counted.of(dimension));
             if after > before {
                 gauge.take(after - before, now);
             } else if before > after {
@@ -185,7 +190,9 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
 
 impl Gauges {
     fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
-        let at = |gauge: &mut Gauge| gauge.available_at(need.of(gauge.counted), now);
+        // What is closed to all is closed to who says that it needs less, too.
+        let part = |gauge: &Gauge| gauge.part_of(need).max(gauge.part_of(&Need::LEAST));
+        let at = |gauge: &mut Gauge| gauge.available_at(part(gauge), now);
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 

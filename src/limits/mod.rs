@@ -40,7 +40,7 @@ mod zone;
 pub use self::estimate::Estimate;
 pub(crate) use self::gauge::Need;
 pub(crate) use self::learn::{Observed, Seen};
-pub(crate) use self::ledger::{Ledger, Marks};
+pub(crate) use self::ledger::{Ledger, Marks, Opening};
 pub use self::quota::{Allowance, ModelPattern, Quota};
 pub(crate) use self::reading::Alarm;
 pub use self::reading::{Counted, Reading, Source};

@@ -104,7 +104,7 @@ use self::suspicion::{Others, Suspicion};
 use self::wait::Freed;
 use crate::clock::Moment;
 use crate::event::{Events, Kind, Severity, Source, Subscription};
-use crate::limits::Need;
+use crate::limits::{Need, Opening};
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and what is known about them.
@@ -222,7 +222,7 @@ impl KeyPool {
         let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
         let missed = select::find_anywhere(set, lane, now.as_unix_ms(), take);
-        let probe = || self.0.common.suspicion.probe(set, lane, &untried, Others::None, now.into());
+        let probe = || self.0.common.suspicion.probe(set, lane, untried, Others::None, now.into());
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
     }
 
@@ -320,9 +320,10 @@ impl Place<'_> {
             }
         }
         for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
-            match ledger.opens_at(need, now) {
-                Some(opens) => latest = latest.max(opens),
-                None => probing = true,
+            match ledger.opening(need, now) {
+                Opening::At(at) => latest = latest.max(at),
+                Opening::AfterAnother => probing = true,
+                Opening::Never => return Outlook::Never,
             }
         }
         if probing { Outlook::Probing } else { Outlook::At(latest) }

@@ -3,7 +3,7 @@
 use super::key_set::{Level, Place};
 use super::lane::Bar;
 use crate::clock::Moment;
-use crate::limits::{Alarm, Estimate, Ledger, Marks, Need};
+use crate::limits::{Alarm, Estimate, Ledger, Marks, Need, Opening};
 
 /// What a request was given of the limits.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl<'a> Place<'a> {
         let mut reserved = Reserved::default();
         for level in Level::ALL {
             let Some(ledger) = self.ledger(level) else { continue };
-            let Ok(granted) = ledger.admit(need, &self.set.common.warn_at, now) else {
+            let Some(granted) = ledger.admit(need, &self.set.common.warn_at, now) else {
                 let taken = Level::ALL.into_iter().take_while(|before| *before != level);
                 taken.for_each(|before| self.give_back(before, need, now));
                 return Err(level);
@@ -104,11 +104,11 @@ impl<'a> Place<'a> {
     pub(super) fn limit(self, level: Level) -> Bar {
         let Some(ledger) = self.ledger(level) else { return Bar::Open };
         let now = Moment::now();
-        match ledger.opens_at(&Need::LEAST, now) {
-            Some(at) if at <= now.as_unix_us() => Bar::Open,
+        match ledger.opening(&Need::LEAST, now) {
+            Opening::At(at) if at <= now.as_unix_us() => Bar::Open,
             // Rounded down: whoever comes in that millisecond looks again.
-            Some(at) => Bar::Until(at / 1_000),
-            None => Bar::Shut,
+            Opening::At(at) => Bar::Until(at / 1_000),
+            Opening::AfterAnother | Opening::Never => Bar::Shut,
         }
     }
 }
