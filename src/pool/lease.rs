@@ -169,13 +169,14 @@ impl Lease {
         let cause = Cause::of(fault);
         self.prove_valid(cause, now);
         let pass = self.take(level);
+        // What was refused took no tokens.
+        let thought = std::mem::replace(&mut self.need, Need::REQUEST).tokens();
         let place = self.place();
+        place.correct(thought, Estimate::NONE, self.began, self.began);
         let paced = place.ledger(place.home()).map(|_| self.set.common.cooldowns.paced(cause, fault.wait()));
         let cause = paced.unwrap_or(cause);
         let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
         let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
-        // What was refused took no tokens.
-        place.correct(self.need.tokens(), Estimate::NONE, self.began, self.began);
         place.follow(level, now.as_unix_ms());
         if pass.probe {
             self.set.common.freed.tell();
@@ -255,6 +256,7 @@ impl Lease {
         change(self);
         self.marks = None;
         levels.iter().for_each(|level| self.place().join(*level, &self.need, self.began));
+        self.set.common.freed.tell();
         for level in levels {
             let pass = self.place().slot(level).map(|slot| slot.pass_from(began));
             self.passes[level as usize] = pass.unwrap_or_default();
@@ -340,7 +342,7 @@ impl Drop for Lease {
             if self.stamped.load(Ordering::Relaxed) {
                 place.leave(self.began);
             } else {
-                Level::ALL.into_iter().for_each(|level| place.give_back(level, &self.need, self.began));
+                place.give_all_back(&self.need, self.began);
             }
         }
         if self.is_probe() || self.passes.iter().any(|pass| pass.ramp) {

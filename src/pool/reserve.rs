@@ -51,7 +51,14 @@ impl<'a> Place<'a> {
     }
 
     /// A request was never sent.
-    pub(super) fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
+    pub(super) fn give_all_back(self, need: &Need, taken_at: Moment) {
+        Level::ALL.into_iter().for_each(|level| self.give_back(level, need, taken_at));
+        if Level::ALL.into_iter().any(|level| self.ledger(level).is_some()) {
+            self.set.common.freed.tell();
+        }
+    }
+
+    fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
         if let Some(ledger) = self.ledger(level) {
             ledger.give_back(need, taken_at);
             self.follow(level, taken_at.as_unix_ms());

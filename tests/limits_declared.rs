@@ -1,0 +1,380 @@
+//! Limits that an operator declares.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+use support::{DAY, HOUR, MINUTE, SECOND, builder, key, model};
+use tokio::time::{Instant, advance};
+use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::limits::{Estimate, Quota, Reading, Source, Zone};
+use tower_key_rotation::pool::{Ask, Exhausted, KeyPoolBuilder, Lease};
+use tower_key_rotation::provider::Window;
+use tower_key_rotation::{KeyPool, Provider};
+
+/// A pool of one key with these limits.
+fn limited(quotas: impl IntoIterator<Item = Quota>) -> KeyPool {
+    limited_at(Provider::openai(), quotas)
+}
+
+fn limited_at(provider: Provider, quotas: impl IntoIterator<Item = Quota>) -> KeyPool {
+    quotas.into_iter().fold(at_test(provider).key(key("a")), KeyPoolBuilder::quota).build().unwrap()
+}
+
+fn at_test(provider: Provider) -> KeyPoolBuilder {
+    KeyPool::builder(provider.with_origin("https://api.test".parse().unwrap()))
+}
+
+fn ask(pool: &KeyPool, tokens: u64) -> Result<Lease, Exhausted> {
+    let estimate = Estimate { input_tokens: tokens, output_tokens: 0 };
+    let lease = pool.acquire_for(&Ask::new().tokens(estimate))?;
+    let mut uri = Uri::from_static("https://api.test/v1/chat/completions");
+    lease.stamp(&mut uri, &mut HeaderMap::new()).unwrap();
+    Ok(lease)
+}
+
+/// How many requests are let in now.
+fn let_in(pool: &KeyPool) -> usize {
+    (0..1_000).take_while(|_| ask(pool, 0).map(Lease::succeed).is_ok()).count()
+}
+
+fn wait(pool: &KeyPool) -> Duration {
+    pool.acquire(None).unwrap_err().retry_after().unwrap()
+}
+
+fn left(pool: &KeyPool) -> Vec<u64> {
+    readings(pool).iter().map(|reading| reading.remaining).collect()
+}
+
+fn readings(pool: &KeyPool) -> Vec<Reading> {
+    pool.snapshot().keys[0].limits.clone()
+}
+
+#[track_caller]
+fn assert_near(one: Duration, other: Duration) {
+    assert!(one.abs_diff(other) <= Duration::from_millis(1), "{one:?} {other:?}");
+}
+
+// === buckets ===
+
+#[tokio::test(start_paused = true)]
+async fn a_second_spaces_requests_unless_a_burst_is_allowed() {
+    let pool = limited([Quota::requests(2).per_second()]);
+    for _ in 0..3 {
+        assert_eq!(let_in(&pool), 1);
+        assert_eq!(wait(&pool), SECOND / 2);
+        advance(Duration::from_millis(499)).await;
+        assert_eq!(wait(&pool), Duration::from_millis(1));
+        advance(Duration::from_millis(1)).await;
+    }
+    let pool = limited([Quota::requests(50).per_second().burst(10)]);
+    assert_eq!((let_in(&pool), wait(&pool)), (10, Duration::from_millis(20)));
+    advance(Duration::from_millis(100)).await;
+    assert_eq!(let_in(&pool), 5);
+    advance(HOUR).await;
+    assert_eq!(let_in(&pool), 10, "no more than fits is saved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minute_refills_evenly() {
+    let pool = limited([Quota::requests(60).per_minute()]);
+    assert_eq!((let_in(&pool), wait(&pool)), (60, SECOND));
+    advance(SECOND * 10).await;
+    assert_eq!(let_in(&pool), 10);
+    let pool = limited([Quota::requests(24).per_day().rolling()]);
+    assert_eq!((let_in(&pool), wait(&pool)), (24, HOUR));
+}
+
+// === windows ===
+
+#[tokio::test(start_paused = true)]
+async fn an_aligned_window_is_over_when_the_clock_says_so() {
+    let pool = limited([Quota::requests(3).per_minute().aligned()]);
+    for _ in 0..3 {
+        to_the_next(MINUTE).await;
+        advance(SECOND * 50).await;
+        assert_eq!(let_in(&pool), 3);
+        assert_near(wait(&pool), SECOND * 10);
+        advance(SECOND * 10).await;
+        assert_eq!(let_in(&pool), 3, "all at once, ten seconds after the last");
+        assert_near(wait(&pool), MINUTE);
+    }
+}
+
+async fn to_the_next(window: Duration) {
+    let length = window.as_millis() as u64;
+    let over = Timestamp::now().as_unix_ms() % length;
+    advance(Duration::from_millis(length - over)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_ends_at_the_providers_midnight_through_a_year_of_both_changes_of_the_clock() {
+    let gemini = limited_at(Provider::gemini(), [Quota::requests(3).per_day()]);
+    let openai = limited([Quota::requests(3).per_day()]);
+    let own = limited([Quota::requests(3).per_day().resets_at_midnight(Zone::pacific())]);
+    for (pool, zone) in [(gemini, Zone::pacific()), (openai, Zone::utc()), (own, Zone::pacific())] {
+        let mut hours = std::collections::BTreeMap::<u64, u32>::new();
+        for _ in 0..370 {
+            assert_eq!(let_in(&pool), 3);
+            let now = Timestamp::now();
+            let midnight = zone.next_midnight(now);
+            assert_near(wait(&pool), midnight.saturating_since(now));
+            assert_near(
+                readings(&pool)[0].full_at.unwrap().saturating_since(now),
+                midnight.saturating_since(now),
+            );
+            advance(midnight.saturating_since(now) - SECOND).await;
+            assert_eq!(let_in(&pool), 0);
+            advance(SECOND * 2).await;
+            let next = zone.next_midnight(Timestamp::now());
+            *hours.entry(next.saturating_since(midnight).as_secs() / 3_600).or_default() += 1;
+        }
+        let changes = [hours.get(&23), hours.get(&25)].map(|days| days.copied().unwrap_or(0));
+        assert_eq!(changes.map(|days| days > 0), [zone == Zone::pacific(); 2], "{hours:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_before_the_turn_of_the_day_is_not_given_back_to_the_new_one() {
+    let pool = limited([Quota::requests(3).per_day(), Quota::tokens(100).per_day()]);
+    to_the_next(DAY).await;
+    advance(DAY - SECOND).await;
+    let unsent = pool.acquire_for(&Ask::new().tokens(tokens(30))).unwrap();
+    let refused = ask(&pool, 40).unwrap();
+    advance(SECOND * 2).await;
+    assert_eq!(left(&pool), [3, 100], "a new day is whole, whatever is under way");
+    ask(&pool, 50).unwrap().succeed();
+    assert_eq!(left(&pool), [2, 50]);
+    drop(unsent);
+    refused.fault(&support::limit(SECOND), None);
+    assert_eq!(left(&pool), [2, 50]);
+}
+
+fn tokens(count: u64) -> Estimate {
+    Estimate { input_tokens: count, output_tokens: 0 }
+}
+
+// === who is counted ===
+
+#[tokio::test(start_paused = true)]
+async fn each_model_of_a_pattern_has_the_whole_amount() {
+    let pool = limited([Quota::requests(2).per_day().for_models("gemini-2.5-*")]);
+    for name in ["gemini-2.5-pro", "gemini-2.5-flash"] {
+        let model = model(name);
+        for _ in 0..2 {
+            pool.acquire(Some(&model)).unwrap().succeed();
+        }
+        assert!(pool.acquire(Some(&model)).is_err(), "{name}");
+    }
+    let other = model("gemini-2.0-flash");
+    for _ in 0..5 {
+        pool.acquire(Some(&other)).unwrap().succeed();
+        pool.acquire(None).unwrap().succeed();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_a_key_holds_beside_that_of_its_account() {
+    let of = |name: &str, amount| key(name).account("org").quota(Quota::requests(amount).per_day());
+    let account = Quota::requests(5).per_day();
+    let build = |keys: Vec<_>| builder().account_quota("org", account.clone()).keys(keys).build().unwrap();
+    let pool = build(vec![of("a", 2), of("b", 9)]);
+    let used = |pool: &KeyPool| {
+        let names = (0..9).filter_map(|_| pool.acquire(None).ok()).map(|lease| {
+            let name = lease.key_id().to_string();
+            lease.succeed();
+            name
+        });
+        let names: Vec<_> = names.collect();
+        ["a", "b"].map(|name| names.iter().filter(|used| *used == name).count())
+    };
+    assert_eq!(used(&pool), [2, 3]);
+    assert_eq!(used(&build(vec![of("a", 2), of("b", 1)])), [2, 1], "the account has two left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_for_models_may_be_of_one_key() {
+    let limited = key("a").account("org").quota(Quota::requests(1).per_day().for_models("m*"));
+    let pool = builder().keys([limited, key("b").account("org")]).build().unwrap();
+    let model = model("m-1");
+    let used = (0..6).map(|_| {
+        let lease = pool.acquire(Some(&model)).unwrap();
+        let name = lease.key_id().to_string();
+        lease.succeed();
+        name
+    });
+    assert_eq!(used.filter(|name| name == "a").count(), 1);
+    assert_eq!(pool.acquire(None).unwrap().key_id().as_str(), "a", "for any other model it is usable");
+}
+
+// === declared and learned ===
+
+#[tokio::test(start_paused = true)]
+async fn declared_and_learned_stand_side_by_side_and_the_stricter_holds() {
+    for (amount, allowed) in [(5, 4), (50, 9)] {
+        let pool = limited([Quota::requests(amount).per_day()]);
+        let mut lease = pool.acquire(None).unwrap();
+        lease.observe(http::StatusCode::OK, &of_openai([10, 9], "6s"), None);
+        lease.succeed();
+        let sources: Vec<_> = readings(&pool).iter().map(|reading| reading.source).collect();
+        assert_eq!(sources, [Source::Declared, Source::Learned]);
+        assert_eq!(let_in(&pool), allowed);
+    }
+}
+
+/// Limit and remaining of requests a minute.
+fn of_openai([limit, remaining]: [u64; 2], reset: &str) -> HeaderMap {
+    let headers = [
+        ("x-ratelimit-limit-requests", limit.to_string()),
+        ("x-ratelimit-remaining-requests", remaining.to_string()),
+        ("x-ratelimit-reset-requests", reset.to_owned()),
+    ];
+    headers
+        .into_iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect::<HeaderMap>()
+}
+
+// === the edges ===
+
+#[tokio::test(start_paused = true)]
+async fn a_request_larger_than_the_limit_passes_when_the_limit_is_untouched() {
+    for quota in [Quota::tokens(100).per_minute(), Quota::tokens(100).per_day()] {
+        let pool = limited([quota]);
+        ask(&pool, 1_000_000).unwrap().succeed();
+        let exhausted = ask(&pool, 2).unwrap_err();
+        assert!(exhausted.retry_after().unwrap() <= DAY, "it takes what there is, and no more");
+        advance(exhausted.retry_after().unwrap() + Duration::from_millis(1)).await;
+        ask(&pool, 2).unwrap().succeed();
+        assert!(ask(&pool, 1_000_000).is_err(), "not when something is taken");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_that_it_needs_nothing_is_told_the_true_time_too() {
+    let pool = limited([Quota::tokens(600).per_minute()]);
+    ask(&pool, 600).unwrap().succeed();
+    let least = wait(&pool);
+    assert!(!least.is_zero());
+    advance(least).await;
+    pool.acquire(None).unwrap().succeed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_estimate_is_too_large_to_be_counted() {
+    for quota in [Quota::tokens(100).per_minute(), Quota::tokens(100).per_day()] {
+        let pool = limited([quota]);
+        ask(&pool, 60).unwrap().succeed();
+        assert!(ask(&pool, u64::MAX).is_err());
+        advance(DAY).await;
+        drop(pool.acquire_for(&Ask::new().tokens(tokens(u64::MAX))).unwrap());
+        ask(&pool, 60).unwrap().succeed();
+        assert_eq!(left(&pool), [40]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_zero_closes_and_nobody_waits_for_it() {
+    for quota in [
+        Quota::requests(0).per_second(),
+        Quota::requests(0).per_minute(),
+        Quota::requests(0).per_day(),
+        Quota::requests(0).per_minute().aligned(),
+        Quota::concurrent(0),
+    ] {
+        let pool = limited([quota.clone()]);
+        let exhausted = pool.acquire(None).unwrap_err();
+        assert_eq!((exhausted.retry_after(), exhausted.is_probing()), (None, false), "{quota:?}");
+        let began = Instant::now();
+        assert!(pool.acquire_within(None, began + HOUR).await.is_err());
+        assert_eq!(Instant::now(), began, "{quota:?}");
+        advance(DAY * 2).await;
+        assert!(pool.acquire(None).is_err(), "{quota:?}");
+    }
+    // What is closed for one model is open for the rest.
+    let pool = limited([Quota::requests(0).per_day().for_models("big-*")]);
+    assert!(pool.acquire(Some(&model("big-1"))).is_err());
+    pool.acquire(Some(&model("small-1"))).unwrap().succeed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_for_the_earliest_key_and_the_latest_of_its_limits() {
+    let by = |name: &str, seconds| key(name).quota(Quota::requests(1).per(Window::from_secs(seconds)));
+    let pool = at_test(Provider::openai())
+        .keys([by("a", 90), by("b", 40)])
+        .quota(Quota::requests(2).per_second())
+        .build()
+        .unwrap();
+    assert_eq!(let_in(&pool), 2);
+    assert_eq!(wait(&pool), SECOND * 40);
+    advance(SECOND * 40).await;
+    let lease = pool.acquire(None).unwrap();
+    assert_eq!(lease.key_id().as_str(), "b");
+    lease.succeed();
+    assert_eq!(wait(&pool), SECOND * 40);
+    advance(SECOND * 40).await;
+    assert_eq!(let_in(&pool), 1);
+    assert_eq!(wait(&pool), SECOND * 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_needs_more_waits_longer() {
+    let pool = limited([Quota::tokens(600).per_minute()]);
+    ask(&pool, 600).unwrap().succeed();
+    assert_eq!(ask(&pool, 10).unwrap_err().retry_after(), Some(SECOND));
+    assert_eq!(ask(&pool, 300).unwrap_err().retry_after(), Some(SECOND * 30));
+    assert_eq!(ask(&pool, 6_000).unwrap_err().retry_after(), Some(MINUTE));
+}
+
+// === given back ===
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_never_sent_gives_everything_back() {
+    let quotas = [
+        Quota::requests(10).per_minute(),
+        Quota::requests(10).per_day(),
+        Quota::tokens(100).per_minute(),
+        Quota::concurrent(3),
+    ];
+    let pool = limited(quotas);
+    let lease = pool.acquire_for(&Ask::new().tokens(tokens(40))).unwrap();
+    assert_eq!(left(&pool), [9, 9, 60, 2]);
+    drop(lease);
+    assert_eq!(left(&pool), [10, 10, 100, 3]);
+    // One that was sent and is given up may have been executed.
+    drop(ask(&pool, 40).unwrap());
+    assert_eq!(left(&pool), [9, 9, 60, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_gives_its_tokens_back_and_no_more() {
+    let pool = limited([Quota::requests(10).per_day(), Quota::tokens(100).per_day(), Quota::concurrent(3)]);
+    ask(&pool, 30).unwrap().succeed();
+    ask(&pool, 40).unwrap().fault(&support::limit(SECOND), None);
+    assert_eq!(left(&pool), [8, 70, 3]);
+    advance(SECOND).await;
+    // Whoever does not stamp its requests may settle them, too.
+    let lease = pool.acquire_for(&Ask::new().tokens(tokens(40))).unwrap();
+    lease.fault(&support::limit(SECOND), None);
+    assert_eq!(left(&pool)[1], 70);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_when_a_request_was_never_sent() {
+    for quota in [Quota::concurrent(1), Quota::requests(1).per_day(), Quota::requests(1).per_minute()] {
+        let pool = limited([quota.clone()]);
+        let unsent = pool.acquire(None).unwrap();
+        let began = Instant::now();
+        let waiting = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.acquire_within(None, began + DAY * 2).await.map(Lease::succeed) }
+        });
+        tokio::time::sleep(SECOND).await;
+        drop(unsent);
+        waiting.await.unwrap().unwrap();
+        assert_eq!(Instant::now(), began + SECOND, "{quota:?}");
+    }
+}
