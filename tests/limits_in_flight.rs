@@ -1,0 +1,143 @@
+//! Declared limits while requests run: what is reserved, corrected and freed, through the layer.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use http::StatusCode;
+use support::{at_sim, chat, chat_stream, key, openai, secret, send, served, text};
+use tokio::time::{Instant, sleep, timeout};
+use tower::Layer;
+use tower_key_rotation::limits::{Estimate, Quota};
+use tower_key_rotation::rotate::KeyRotation;
+use tower_key_rotation::sim::{Fault, Latency, Simulator};
+use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A pool of one key with this limit.
+fn limited(quotas: impl IntoIterator<Item = Quota>) -> KeyPool {
+    let key = ApiKey::new(secret("a")).unwrap().id("a");
+    let builder = KeyPool::builder(at_sim(Provider::openai())).key(key);
+    quotas.into_iter().fold(builder, |builder, quota| builder.quota(quota)).build().unwrap()
+}
+
+fn left(pool: &KeyPool) -> u64 {
+    pool.snapshot().keys[0].limits[0].remaining
+}
+
+fn thinking(pool: &KeyPool, sim: &Simulator, tokens: u64) -> KeyRotation<Simulator> {
+    let estimate = Estimate { input_tokens: tokens, output_tokens: 0 };
+    let layer = KeyRotationLayer::new(pool.clone()).estimate_with(move |_, _| estimate);
+    layer.wait_for_key(true).layer(sim.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrency_is_held_until_the_body_ends_and_a_key_never_floods() {
+    let (pool, sim) = (limited([Quota::concurrent(2)]), openai([key("a")]));
+    let service = support::rotating(&pool, &sim);
+    let [one, other] = [send(&service, chat_stream("m")).await, send(&service, chat_stream("m")).await];
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(left(&pool), 0);
+    send(&service, chat("m")).await.unwrap_err();
+    assert_eq!(sim.calls(), 2, "no call was spent on a place that is taken");
+    text(one).await;
+    assert_eq!(left(&pool), 1);
+    drop(other);
+    assert_eq!(left(&pool), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_released_however_a_request_ends() {
+    let pool = limited([Quota::concurrent(1)]);
+    let slow = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND)).build();
+    let service = support::rotating(&pool, &slow);
+    timeout(SECOND / 2, send(&service, chat("m"))).await.unwrap_err();
+    assert_eq!(left(&pool), 1, "cancelled before the head");
+    let response = send(&service, chat_stream("m")).await.unwrap();
+    assert_eq!(left(&pool), 0);
+    drop(response);
+    assert_eq!(left(&pool), 1, "dropped midway");
+    for fault in [Fault::status(500), Fault::status(400), Fault::Reset, Fault::rate_limited(SECOND)] {
+        slow.key("a").fail(1, fault.clone());
+        let _ = send(&service, chat("m")).await;
+        assert_eq!(left(&pool), 1, "{fault:?}");
+        pool.reset_all();
+    }
+    assert_eq!(text(send(&service, chat("m")).await.unwrap()).await.is_empty(), false);
+    assert_eq!(left(&pool), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_place_has_it_when_a_body_ends() {
+    let (pool, sim) = (limited([Quota::concurrent(1)]), openai([key("a")]));
+    let service = thinking(&pool, &sim, 0);
+    let first = send(&service, chat_stream("m")).await.unwrap();
+    let began = Instant::now();
+    let waiting = tokio::spawn(later(service.clone()));
+    sleep(SECOND).await;
+    assert_eq!(sim.calls(), 1);
+    drop(first);
+    assert_eq!(waiting.await.unwrap(), StatusCode::OK);
+    assert_eq!(Instant::now(), began + SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_estimated_and_corrected_up_and_down() {
+    for estimate in [1, 500] {
+        let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
+        let service = thinking(&pool, &sim, estimate);
+        let response = send(&service, chat("m")).await.unwrap();
+        let seen = served(&response).clone();
+        assert_eq!(left(&pool), 1_000 - estimate, "as thought until the answer has ended");
+        text(response).await;
+        let counted = seen.usage().unwrap().total_tokens.unwrap();
+        assert!(counted > 1 && counted < 500);
+        assert_eq!(left(&pool), 1_000 - counted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_given_up_counts_as_estimated() {
+    let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
+    drop(send(&thinking(&pool, &sim, 300), chat_stream("m")).await.unwrap());
+    assert_eq!(left(&pool), 700);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_requests_give_their_tokens_back() {
+    let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
+    let service = KeyRotationLayer::new(pool.clone());
+    let service = service.estimate_with(|_, _| Estimate { input_tokens: 300, output_tokens: 0 });
+    let service = service.layer(sim.clone());
+    for fault in [Fault::rate_limited(SECOND), Fault::status(401)] {
+        sim.key("a").fail(1, fault.clone());
+        let _ = send(&service, chat("m")).await;
+        assert_eq!(left(&pool), 1_000, "{fault:?}");
+        pool.reset_all();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_tokens_is_woken_by_a_correction() {
+    let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
+    let service = thinking(&pool, &sim, 900);
+    let first = send(&service, chat("m")).await.unwrap();
+    let began = Instant::now();
+    let waiting = tokio::spawn(later(service.clone()));
+    sleep(SECOND).await;
+    assert_eq!(sim.calls(), 1);
+    text(first).await;
+    assert_eq!(waiting.await.unwrap(), StatusCode::OK);
+    assert_eq!(Instant::now(), began + SECOND);
+}
+
+/// Asks with more patience than any limit here needs.
+async fn later(service: KeyRotation<Simulator>) -> StatusCode {
+    let mut request = chat("m");
+    request.extensions_mut().insert(Deadline::at(Instant::now() + DAY * 2));
+    send(&service, request).await.unwrap().status()
+}
