@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
-    ("config", &["fallback", "key", "pool", "provider"]),
+    ("config", &["event", "fallback", "key", "limits", "pool", "provider"]),
     ("error", &["classify", "fallback", "pool", "provider", "rotate"]),
     ("event", &["body", "classify", "clock", "key", "limits", "provider"]),
     (

@@ -26,18 +26,33 @@ first_content_timeout = "15s"
 idle_timeout = "20s"
 commit = "first_content"                    # or "head", "complete"
 context_length = "fall_over"                # or "deliver"
+[rotation]                                  # for all providers
+selection = "most_remaining"
+affinity_header = "X-Session-Id"            # optional
+warn_at = [0.5, 1]                          # optional
 [[provider]]
 name = "openai"
 dialect = "openai"                          # openai, anthropic, gemini, or a preset's name
 base_url = "https://api.openai.com/v1"
 keys_env = "OPENAI"                         # discovery prefix; and/or explicit keys:
+selection = "in_order"                      # optional, overrides
+learn_accounts = false                      # optional
 [provider.models]                           # what this provider calls a model the caller named
 "gpt-4o" = "gpt-4o-2024-11-20"
+[[provider.limit]]                          # of each account
+model = "gpt-4o*"
+requests_per_minute = 20
+[[provider.limit]]
+account = "org-1"                           # of that account only
+requests_per_day = 25
+reset = "utc"
 [[provider.key]]
 id = "team-a"
 secret = "env:TEAM_A_KEY"
 account = "org-1"
 tier = "primary"                            # or "backup"
+[[provider.key.limit]]                      # of that key alone
+concurrent = 4
 [[provider]]
 name = "anthropic"
 dialect = "anthropic"
@@ -94,6 +109,10 @@ fn the_sample_is_what_it_says() {
     assert_eq!(ids, ["OPENAI_API_KEY", "OPENAI_API_KEY_2", "team-a"]);
     assert_eq!(keys[2].account.as_ref().unwrap().as_str(), "org-1");
     assert_eq!(keys[2].tier, Tier::Primary);
+    let counted =
+        |key: usize| keys[key].limits.iter().map(|limit| limit.counted.as_str()).collect::<Vec<_>>();
+    assert_eq!((counted(0), counted(2)), (vec![], vec!["concurrent", "requests"]));
+    assert_eq!(config.affinity_header().unwrap(), "x-session-id");
 
     let anthropic = config.provider("anthropic").unwrap();
     assert_eq!(anthropic.models().collect::<Vec<_>>(), [("*", "claude-sonnet-4-5")]);
@@ -259,6 +278,67 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         "the keys OPENAI_API_KEY and a have the same secret",
     ),
     ("KEYED\nKEY OPENAI_API_KEY sk-1", "provider[0].key[0].id", 6, "two keys are named OPENAI_API_KEY"),
+    (
+        "[rotation]\nselection = \"best\"",
+        "rotation.selection",
+        2,
+        "write one of round_robin, in_order, random",
+    ),
+    (
+        "[rotation]\naffinity_header = \"x session\"",
+        "rotation.affinity_header",
+        2,
+        "not the name of a header",
+    ),
+    ("[rotation]\naffinity_header = \"\"", "rotation.affinity_header", 2, "not the name of a header"),
+    ("[rotation]\nwarn_at = [0.5, 1.5]", "rotation.warn_at[1]", 2, "not a share of a limit"),
+    ("[rotation]\nwarn_at = [0]", "rotation.warn_at[0]", 2, "not a share of a limit"),
+    (
+        "[rotation]\nwarn_at = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]",
+        "rotation.warn_at",
+        2,
+        "at most eight",
+    ),
+    ("PROVIDER\nselection = \"best\"", "provider[0].selection", 5, "write one of round_robin, in_order"),
+    ("LIMIT", "provider[0].limit[0]", 4, "it limits nothing"),
+    ("LIMIT\nmodel = \"gpt\"", "provider[0].limit[0]", 4, "it limits nothing"),
+    ("LIMIT\nrequests_per_minute = 0", "", 5, "invalid value: integer, expected a nonzero u64"),
+    ("LIMIT\nconcurrent = -1", "", 5, "invalid value: integer, expected a nonzero u32"),
+    ("LIMIT\nrequests_per_hour = 1", "", 5, "unknown field `requests_per_hour`, expected one of `model`"),
+    ("LIMIT\ntokens_per_day = 1\nmodel = \"\"", "provider[0].limit[0].model", 6, "model is empty"),
+    ("LIMIT\nconcurrent = 1\nburst = 5", "provider[0].limit[0].burst", 6, "a burst of nothing"),
+    ("LIMIT\nrequests_per_day = 1\nburst = 5", "provider[0].limit[0].burst", 6, "a burst of nothing"),
+    ("LIMIT\ntokens_per_minute = 1\nreset = \"utc\"", "provider[0].limit[0].reset", 6, "a reset of nothing"),
+    (
+        "LIMIT\nrequests_per_day = 1\nreset = \"sk-tkrmarker\"",
+        "provider[0].limit[0].reset",
+        6,
+        "write `utc`, `pacific`, `rolling`, or a POSIX rule",
+    ),
+    (
+        "KEYED\n[[provider.limit]]\naccount = \"org\"\nrequests_per_day = 1",
+        "provider[0].limit[0].account",
+        6,
+        "no key is of the account org; give a [[provider.key]] its `account`",
+    ),
+    (
+        "LIMIT\naccount = \"org\"\nconcurrent = 1\nKEY a sk-1\naccount = \"two\"\nKEY b sk-2\naccount = \"one\"",
+        "provider[0].limit[0].account",
+        5,
+        "no key is of the account org; there is one, two",
+    ),
+    (
+        "PROVIDER\nKEY a sk-1\naccount = \"org\"\n[[provider.key.limit]]\nconcurrent = 1\naccount = \"org\"",
+        "provider[0].key[0].limit[0].account",
+        11,
+        "a key's own limit is of no account",
+    ),
+    (
+        "PROVIDER\nKEY a sk-1\n[[provider.key.limit]]\nmodel = \"m\"",
+        "provider[0].key[0].limit[0]",
+        8,
+        "it limits nothing",
+    ),
 ];
 
 /// Writes out the abbreviations of the table.
@@ -272,6 +352,7 @@ fn written(short: &str) -> String {
     let line = |line: &str| match line {
         "PROVIDER" => with_provider(""),
         "KEYED" => with_provider("keys_env = \"OPENAI\""),
+        "LIMIT" => with_provider("[[provider.limit]]"),
         line => url(line).or_else(|| key(line)).unwrap_or_else(|| line.to_owned()),
     };
     short.lines().map(line).collect::<Vec<_>>().join("\n")

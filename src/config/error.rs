@@ -116,6 +116,35 @@ pub enum Problem {
     /// An empty name of a model.
     #[error("the name of a model is empty")]
     Model,
+    /// Not the name of a header.
+    #[error("not the name of a header: write `x-session-id`, or another name of letters, digits and `-`")]
+    HeaderName,
+    /// Not shares of a limit.
+    #[error("not a share of a limit: write at most eight numbers above 0 and up to 1")]
+    Share,
+    /// A limit without an amount.
+    #[error("it limits nothing: write `requests_per_minute`, `tokens_per_day`, `concurrent` or the like")]
+    NoLimit,
+    /// A burst without anything that it could be of.
+    #[error("a burst of nothing: it is for what is limited per second or per minute")]
+    BurstOfNothing,
+    /// A reset without anything that could be reset.
+    #[error("a reset of nothing: it is for what is limited per day")]
+    ResetOfNothing,
+    /// Not a way in which a day's limit comes back.
+    #[error("write `utc`, `pacific`, `rolling`, or a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`")]
+    Reset,
+    /// A limit of an account that no key is of.
+    #[error("no key is of the account {name}; {}", Known(.known))]
+    UnknownAccount {
+        /// The account.
+        name: String,
+        /// The accounts that keys are of.
+        known: Vec<String>,
+    },
+    /// A limit of a key that names an account.
+    #[error("a key's own limit is of no account: write it as a [[provider.limit]]")]
+    AccountOfKey,
     /// What follows `env:` can't be the name of a variable.
     #[error("what follows `env:` is not the name of a variable")]
     VariableName,
@@ -142,6 +171,8 @@ pub enum Problem {
 }
 
 struct LookedAt<'a>(&'a [String]);
+
+struct Known<'a>(&'a [String]);
 
 // === impl ConfigError ===
 
@@ -197,5 +228,14 @@ impl fmt::Display for LookedAt<'_> {
             return f.write_str(": add a [[provider.key]], or `keys_env`");
         }
         write!(f, ": set one of {}, or add a [[provider.key]]", self.0.join(", "))
+    }
+}
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("give a [[provider.key]] its `account`");
+        }
+        write!(f, "there is {}", self.0.join(", "))
     }
 }

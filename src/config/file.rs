@@ -4,7 +4,7 @@
 //! with its place and without its content.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::Deserialize;
 
@@ -22,6 +22,8 @@ pub struct File {
     #[serde(default)]
     pub(super) chain: ChainTable,
     #[serde(default)]
+    pub(super) rotation: RotationTable,
+    #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
 }
 
@@ -38,6 +40,14 @@ pub(super) struct ChainTable {
     pub(super) context_length: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RotationTable {
+    pub(super) selection: Option<String>,
+    pub(super) affinity_header: Option<String>,
+    pub(super) warn_at: Option<Vec<f64>>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct ProviderTable {
@@ -45,8 +55,12 @@ pub(super) struct ProviderTable {
     pub(super) dialect: Option<String>,
     pub(super) base_url: String,
     pub(super) keys_env: Option<String>,
+    pub(super) selection: Option<String>,
+    pub(super) learn_accounts: Option<bool>,
     #[serde(default)]
     pub(super) models: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) limit: Vec<LimitTable>,
     #[serde(default)]
     pub(super) key: Vec<KeyTable>,
 }
@@ -59,4 +73,28 @@ pub(super) struct KeyTable {
     pub(super) account: Option<String>,
     pub(super) tier: Option<String>,
     pub(super) weight: Option<NonZeroU32>,
+    #[serde(default)]
+    pub(super) limit: Vec<LimitTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct LimitTable {
+    pub(super) model: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) requests_per_second: Option<NonZeroU64>,
+    pub(super) requests_per_minute: Option<NonZeroU64>,
+    pub(super) requests_per_day: Option<NonZeroU64>,
+    pub(super) tokens_per_second: Option<NonZeroU64>,
+    pub(super) tokens_per_minute: Option<NonZeroU64>,
+    pub(super) tokens_per_day: Option<NonZeroU64>,
+    pub(super) input_tokens_per_second: Option<NonZeroU64>,
+    pub(super) input_tokens_per_minute: Option<NonZeroU64>,
+    pub(super) input_tokens_per_day: Option<NonZeroU64>,
+    pub(super) output_tokens_per_second: Option<NonZeroU64>,
+    pub(super) output_tokens_per_minute: Option<NonZeroU64>,
+    pub(super) output_tokens_per_day: Option<NonZeroU64>,
+    pub(super) concurrent: Option<NonZeroU32>,
+    pub(super) burst: Option<NonZeroU64>,
+    pub(super) reset: Option<String>,
 }

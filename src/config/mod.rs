@@ -17,19 +17,35 @@
 //! idle_timeout = "20s"
 //! commit = "first_content"                    # or "head", "complete"
 //! context_length = "fall_over"                # or "deliver"
+//! [rotation]                                  # for all providers
+//! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
+//! affinity_header = "x-session-id"            # optional: requests with the same value keep to one key
+//! warn_at = [0.8, 0.95]                       # shares of a limit that are told of when they are used up
 //! [[provider]]
 //! name = "openai"
 //! dialect = "openai"                          # a preset's name, or "compatible"; else the name tells it
 //! base_url = "https://api.openai.com/v1"
 //! keys_env = "OPENAI"                         # finds OPENAI_API_KEY, OPENAI_API_KEY_1, OPENAI_API_KEYS, …
+//! selection = "most_remaining"                # instead of what [rotation] says
+//! learn_accounts = true                       # whether answers show which keys share an account
 //! [provider.models]                           # what this provider calls a model the caller named
 //! "gpt-4o" = "gpt-4o-2024-11-20"
+//! [[provider.limit]]                          # of each account; a key without one is one of its own
+//! model = "gpt-4o*"                           # of each such model; without it, of all together
+//! requests_per_minute = 500                   # or see below
+//! burst = 50
+//! [[provider.limit]]
+//! account = "org-1"                           # of this account, beside those of each
+//! tokens_per_day = 2_000_000
+//! reset = "utc"
 //! [[provider.key]]
 //! id = "team-a"                               # else the variable's or the file's name
 //! secret = "env:TEAM_A_KEY"                   # or "file:PATH", relative to this file; or the key itself
 //! account = "org-1"
 //! tier = "primary"                            # or "backup"
 //! weight = 1
+//! [[provider.key.limit]]                      # of this key alone
+//! concurrent = 4
 //! [[provider]]
 //! name = "anthropic"
 //! base_url = "https://api.anthropic.com/v1"
@@ -37,6 +53,20 @@
 //! [provider.models]
 //! "*" = "claude-sonnet-5-5"                   # any other model
 //! ```
+//!
+//! # Limits
+//!
+//! A limit that is declared is kept to, as a [`Quota`](crate::limits::Quota) is: no request is sent that would be
+//! refused for it. Each table has one amount or several, and all of them hold:
+//!
+//! | name | says |
+//! |---|---|
+//! | `{requests,tokens,input_tokens,output_tokens}_per_second` | evenly spaced, unless there is a `burst` |
+//! | `…_per_minute` | as a bucket of the whole minute's amount, or of `burst` |
+//! | `…_per_day` | anew at the provider's midnight, or as `reset` says |
+//! | `concurrent` | requests under way at once |
+//! | `burst` | so much at once, of what is limited per second or per minute |
+//! | `reset` | when a day begins: at midnight in `"utc"`, `"pacific"` or by a POSIX rule such as `"CET-1CEST,M3.5.0,M10.5.0/3"`; or `"rolling"`: comes back evenly |
 //!
 //! # Secrets
 //!
@@ -71,15 +101,17 @@ mod chain;
 mod error;
 mod file;
 mod format;
+mod limit;
 mod load;
 mod place;
 mod resolve;
+mod rotation;
 mod secret;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use http::Uri;
+use http::{HeaderName, Uri};
 
 pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};
@@ -89,6 +121,7 @@ pub use self::load::Loader;
 pub use self::place::Place;
 pub use self::secret::Token;
 
+use crate::event::Events;
 use crate::pool::KeyPool;
 
 /// A configuration that was checked.
@@ -97,6 +130,8 @@ pub struct Config {
     listen: Option<SocketAddr>,
     token: Option<Token>,
     chain: ChainSettings,
+    affinity_header: Option<HeaderName>,
+    events: Events,
     /// Never empty; no two of one name.
     providers: Vec<ProviderSettings>,
 }
@@ -126,6 +161,17 @@ impl Config {
     /// The chain.
     pub const fn chain(&self) -> &ChainSettings {
         &self.chain
+    }
+
+    /// The header whose value tells what belongs together: who serves requests makes a
+    /// [`Session`](crate::Session) of it.
+    pub const fn affinity_header(&self) -> Option<&HeaderName> {
+        self.affinity_header.as_ref()
+    }
+
+    /// The hub of all pools of this configuration, and of its clones; give it to the chain, too.
+    pub const fn events(&self) -> &Events {
+        &self.events
     }
 
     /// All providers, in the order of the file, whether they are in the chain or not.

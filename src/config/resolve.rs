@@ -1,18 +1,20 @@
 //! From what is written to what can be used: the checks, from the top of the file to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use http::uri::Scheme;
 
 use super::chain::{ChainSettings, Words, choice};
 use super::error::{ConfigError, Problem};
-use super::file::{File, KeyTable, ProviderTable};
+use super::file::{File, KeyTable, LimitTable, ProviderTable};
 use super::place::Steps;
+use super::rotation::Rotation;
 use super::secret::{Reference, Sources, Token};
-use super::{Config, ProviderSettings};
+use super::{Config, ProviderSettings, limit};
+use crate::event::Events;
 use crate::key::{ApiKey, Discovery, Tier};
-use crate::pool::{BuildError, KeyPool};
+use crate::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use crate::provider::{Origin, Provider};
 
 /// A dialect of nobody's: judged by what is true of everybody.
@@ -20,32 +22,43 @@ const COMPATIBLE: &str = "compatible";
 
 const TIERS: Words<Tier> = Words(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
 
+/// What all providers have in common.
+struct Common<'a> {
+    sources: &'a Sources,
+    rotation: Rotation,
+    events: Events,
+}
+
 pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigError> {
     let root = Steps::default();
-    let File { listen, token, chain, provider: tables } = file;
+    let File { listen, token, chain, rotation, provider: tables } = file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
     let read = |token: Reference| token.read(sources).map_err(|problem| problem.at(root.field("token")));
     let token = token.map(read).transpose()?.map(Token::new);
+    let rotation = Rotation::resolve(rotation)?;
     if tables.is_empty() {
         return Err(Problem::NoProvider.at(root));
     }
+    let common = Common { sources, rotation, events: Events::new() };
     let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
     for (index, table) in tables.into_iter().enumerate() {
         let at = root.field("provider").index(index);
         if providers.iter().any(|provider| provider.name() == table.name) {
             return Err(Problem::DuplicateProvider { name: table.name }.at(at.field("name")));
         }
-        providers.push(provider(table, sources, &at)?);
+        providers.push(provider(table, &common, &at)?);
     }
     let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
     let chain = ChainSettings::resolve(chain, &names)?;
-    Ok(Config { listen, token, chain, providers })
+    let Common { rotation: Rotation { affinity_header, .. }, events, .. } = common;
+    Ok(Config { listen, token, chain, affinity_header, events, providers })
 }
 
-fn provider(table: ProviderTable, sources: &Sources, at: &Steps) -> Result<ProviderSettings, ConfigError> {
-    let ProviderTable { name, dialect, base_url, keys_env, models, key } = table;
+fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<ProviderSettings, ConfigError> {
+    let ProviderTable { name, dialect, base_url, keys_env, selection, learn_accounts, models, limit, key } =
+        table;
     if !is_name(&name) {
         return Err(Problem::Name.at(at.field("name")));
     }
@@ -58,8 +71,36 @@ fn provider(table: ProviderTable, sources: &Sources, at: &Steps) -> Result<Provi
         }
     }
     // The file says where this provider is, so its keys go there and nowhere else.
-    let pool = pool(profile.with_origin(origin), keys_env.as_deref(), key, sources, at)?;
+    let provider = profile.with_origin(origin);
+    let (found, looked_at) = keys(&provider, keys_env.as_deref(), key, common.sources, at)?;
+    let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
+    let pool = limits(pool, limit, &found, at)?.keys(found.into_iter().map(|found| found.key)).build();
+    let pool = pool.map_err(|error| match error {
+        BuildError::NoKeys { .. } => Problem::NoKeys { looked_at }.at(at.clone()),
+        other => Problem::Pool(other).at(at.clone()),
+    })?;
     Ok(ProviderSettings { name, base_url, models, pool })
+}
+
+impl Common<'_> {
+    /// A pool without keys, as the file has it for all providers and for this one.
+    fn pool(
+        &self,
+        provider: Provider,
+        selection: Option<&str>,
+        learn_accounts: Option<bool>,
+        at: &Steps,
+    ) -> Result<KeyPoolBuilder, ConfigError> {
+        let selection = self.rotation.selection(selection, &at.field("selection"))?;
+        let mut pool = KeyPool::builder(provider).selection(selection).events(&self.events);
+        if let Some(learn) = learn_accounts {
+            pool = pool.learn_accounts(learn);
+        }
+        if let Some(shares) = &self.rotation.warn_at {
+            pool = pool.warn_at(shares.iter().copied());
+        }
+        Ok(pool)
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -105,38 +146,33 @@ struct Found {
     at: Steps,
 }
 
-fn pool(
-    provider: Provider,
+/// The keys of a provider, and the variables that were looked for.
+fn keys(
+    provider: &Provider,
     prefix: Option<&str>,
     tables: Vec<KeyTable>,
     sources: &Sources,
     at: &Steps,
-) -> Result<KeyPool, ConfigError> {
+) -> Result<(Vec<Found>, Vec<String>), ConfigError> {
     let listed = tables.into_iter().enumerate();
     let listed = listed.map(|(index, table)| key(table, sources, at.field("key").index(index)));
-    let mut found = listed.collect::<Result<Vec<_>, _>>()?;
+    let listed = listed.collect::<Result<Vec<_>, _>>()?;
     let discovery = prefix.map(|prefix| Discovery::with_prefixes([prefix], sources.vars.clone()));
     let discovery = discovery.unwrap_or_default();
     discovery.report(provider.name());
     let looked_at = discovery.looked_at().to_vec();
-    found.splice(
-        0..0,
-        discovery.into_iter().map(|key| Found {
-            name: key.label().unwrap_or_default().to_owned(),
-            at: at.field("keys_env"),
-            key,
-        }),
-    );
+    let discovered = discovery.into_iter().map(|key| Found {
+        name: key.label().unwrap_or_default().to_owned(),
+        at: at.field("keys_env"),
+        key,
+    });
+    let found: Vec<_> = discovered.chain(listed).collect();
     check_twins(&found)?;
-    let built = KeyPool::builder(provider).keys(found.into_iter().map(|found| found.key)).build();
-    built.map_err(|error| match error {
-        BuildError::NoKeys { .. } => Problem::NoKeys { looked_at }.at(at.clone()),
-        other => Problem::Pool(other).at(at.clone()),
-    })
+    Ok((found, looked_at))
 }
 
 fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigError> {
-    let KeyTable { id, secret, account, tier, weight } = table;
+    let KeyTable { id, secret, account, tier, weight, limit } = table;
     if id.as_ref().is_some_and(String::is_empty) {
         return Err(Problem::Name.at(at.field("id")));
     }
@@ -153,7 +189,40 @@ fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigErr
     if let Some(weight) = weight {
         key = key.weight(weight);
     }
+    for (index, table) in limit.iter().enumerate() {
+        let at = at.field("limit").index(index);
+        if table.account.is_some() {
+            return Err(Problem::AccountOfKey.at(at.field("account")));
+        }
+        key = limit::quotas(table, &at)?.into_iter().fold(key, ApiKey::quota);
+    }
     Ok(Found { key, name: id.unwrap_or_else(|| at.to_string()), at })
+}
+
+/// What is declared of accounts.
+fn limits(
+    mut pool: KeyPoolBuilder,
+    tables: Vec<LimitTable>,
+    keys: &[Found],
+    at: &Steps,
+) -> Result<KeyPoolBuilder, ConfigError> {
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = at.field("limit").index(index);
+        let quotas = limit::quotas(&table, &at)?.into_iter();
+        pool = match table.account {
+            None => quotas.fold(pool, KeyPoolBuilder::quota),
+            Some(name) => {
+                let known: BTreeSet<_> =
+                    keys.iter().filter_map(|found| found.key.declared_account()).collect();
+                if !known.iter().any(|account| account.as_str() == name) {
+                    let known = known.into_iter().map(ToString::to_string).collect();
+                    return Err(Problem::UnknownAccount { name, known }.at(at.field("account")));
+                }
+                quotas.fold(pool, |pool, quota| pool.account_quota(name.as_str(), quota))
+            }
+        };
+    }
+    Ok(pool)
 }
 
 /// Finds keys that are one, and different keys of one name.

@@ -1,0 +1,66 @@
+//! What the file says of how keys are chosen.
+
+use http::HeaderName;
+
+use super::chain::{Words, choice};
+use super::error::{ConfigError, Problem};
+use super::file::RotationTable;
+use super::place::Steps;
+use crate::pool::Selection;
+
+/// What holds for all providers, unless one says otherwise.
+pub(super) struct Rotation {
+    selection: Selection,
+    pub(super) affinity_header: Option<HeaderName>,
+    /// `None`: as pools have it.
+    pub(super) warn_at: Option<Vec<f64>>,
+}
+
+const SELECTIONS: Words<Selection> = Words(
+    &["round_robin", "in_order", "random", "least_in_flight", "most_remaining"],
+    &[
+        Selection::RoundRobin,
+        Selection::InOrder,
+        Selection::Random,
+        Selection::LeastInFlight,
+        Selection::MostRemaining,
+    ],
+);
+
+/// As many as a pool heeds.
+const MAX_SHARES: usize = 8;
+
+// === impl Rotation ===
+
+impl Rotation {
+    pub(super) fn resolve(table: RotationTable) -> Result<Self, ConfigError> {
+        let RotationTable { selection, affinity_header, warn_at } = table;
+        let at = Steps::default().field("rotation");
+        let header =
+            |name: String| name.parse().map_err(|_| Problem::HeaderName.at(at.field("affinity_header")));
+        check(warn_at.as_deref().unwrap_or_default(), &at.field("warn_at"))?;
+        Ok(Self {
+            selection: choice(selection.as_deref(), SELECTIONS, &at.field("selection"))?,
+            affinity_header: affinity_header.map(header).transpose()?,
+            warn_at,
+        })
+    }
+
+    /// The selection of a provider that says this of it.
+    pub(super) fn selection(&self, own: Option<&str>, at: &Steps) -> Result<Selection, ConfigError> {
+        match own {
+            None => Ok(self.selection),
+            own => choice(own, SELECTIONS, at),
+        }
+    }
+}
+
+fn check(shares: &[f64], at: &Steps) -> Result<(), ConfigError> {
+    if shares.len() > MAX_SHARES {
+        return Err(Problem::Share.at(at.clone()));
+    }
+    match shares.iter().position(|share| !(*share > 0.0 && *share <= 1.0)) {
+        Some(wrong) => Err(Problem::Share.at(at.index(wrong))),
+        None => Ok(()),
+    }
+}
