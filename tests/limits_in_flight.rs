@@ -11,6 +11,7 @@ use support::{at_sim, chat, chat_stream, key, openai, secret, send, served, text
 use tokio::time::{Instant, sleep, timeout};
 use tower::Layer;
 use tower_key_rotation::limits::{Estimate, Quota};
+use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::sim::{Fault, Latency, Simulator};
 use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider};
@@ -22,7 +23,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 fn limited(quotas: impl IntoIterator<Item = Quota>) -> KeyPool {
     let key = ApiKey::new(secret("a")).unwrap().id("a");
     let builder = KeyPool::builder(at_sim(Provider::openai())).key(key);
-    quotas.into_iter().fold(builder, |builder, quota| builder.quota(quota)).build().unwrap()
+    quotas.into_iter().fold(builder, KeyPoolBuilder::quota).build().unwrap()
 }
 
 fn left(pool: &KeyPool) -> u64 {
@@ -67,7 +68,7 @@ async fn a_place_is_released_however_a_request_ends() {
         assert_eq!(left(&pool), 1, "{fault:?}");
         pool.reset_all();
     }
-    assert_eq!(text(send(&service, chat("m")).await.unwrap()).await.is_empty(), false);
+    assert!(!text(send(&service, chat("m")).await.unwrap()).await.is_empty());
     assert_eq!(left(&pool), 1);
 }
 
