@@ -22,6 +22,8 @@ pub(crate) struct Ledger(Mutex<Gauges>);
 struct Gauges {
     all: Vec<Gauge>,
     declared: usize,
+    /// Raised whenever the learned ones are forgotten; wraps. Marks from before are of other gauges.
+    generation: u8,
 }
 
 /// As many as any provider tells of one model.
@@ -32,6 +34,7 @@ pub(super) const MAX_LEARNED: usize = 4;
 pub(crate) struct Marks {
     marks: [Mark; MAX_LEARNED],
     known: u8,
+    generation: u8,
 }
 
 /// What a gauge showed when a request had taken its part.
@@ -71,7 +74,7 @@ impl Ledger {
         midnight: &Arc<Zone>,
     ) -> Option<Self> {
         let all: Vec<_> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
-        (!all.is_empty()).then(|| Self(Mutex::new(Gauges { declared: all.len(), all })))
+        (!all.is_empty()).then(|| Self(Mutex::new(Gauges { declared: all.len(), all, generation: 0 })))
     }
 
     /// Takes what a request needs, of all gauges or, if one has too little, of none.
@@ -147,7 +150,8 @@ impl Ledger {
 
     /// Takes over what an answer says; `marks` are those of its request, if the ledger was there then.
     pub(crate) fn observe(&self, marks: Option<&Marks>, observed: &Observed<'_>) {
-        let Gauges { all, declared } = &mut *self.lock();
+        let Gauges { all, declared, generation } = &mut *self.lock();
+        let marks = marks.filter(|marks| marks.generation == *generation);
         learn(all, *declared, marks, observed);
     }
 
@@ -163,8 +167,9 @@ impl Ledger {
 
     /// Forgets what was learned.
     pub(crate) fn forget(&self) {
-        let Gauges { all, declared } = &mut *self.lock();
+        let Gauges { all, declared, generation } = &mut *self.lock();
         all.truncate(*declared);
+        *generation = generation.wrapping_add(1);
     }
 
     /// Nothing panics while it holds the lock; if it did, counts a little off beat no counts at all.
@@ -197,7 +202,7 @@ impl Gauges {
     }
 
     fn marks(&self) -> Marks {
-        let mut marks = Marks::default();
+        let mut marks = Marks { generation: self.generation, ..Marks::default() };
         for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared..]) {
             *mark = gauge.mark();
             marks.known += 1;
