@@ -1,0 +1,390 @@
+//! Limits that answers tell of, in the headers that providers really send.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::Value;
+use support::{DAY, MINUTE, SECOND, key, model};
+use tokio::time::advance;
+use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::limits::{Estimate, Reading};
+use tower_key_rotation::pool::{Ask, Lease, Selection};
+use tower_key_rotation::provider::Window;
+use tower_key_rotation::{KeyPool, Provider};
+
+fn pool_at(provider: &str, names: &[&str]) -> KeyPool {
+    let provider = Provider::preset(provider).unwrap();
+    KeyPool::builder(provider).keys(names.iter().map(|name| key(name))).build().unwrap()
+}
+
+fn openai() -> KeyPool {
+    pool_at("openai", &["a"])
+}
+
+/// Takes a key and sees it answered with these headers.
+fn answer(pool: &KeyPool, headers: &[(&str, &str)]) {
+    let lease = pool.acquire(None).unwrap();
+    see(lease, headers);
+}
+
+fn see(mut lease: Lease, headers: &[(&str, &str)]) {
+    lease.observe(StatusCode::OK, &head(headers), None);
+    lease.succeed();
+}
+
+fn head(headers: &[(&str, &str)]) -> HeaderMap {
+    headers
+        .iter()
+        .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), value.parse().unwrap()))
+        .collect()
+}
+
+/// Headers of requests a minute.
+fn requests<'a>(limit: &'a str, remaining: &'a str, reset: &'a str) -> [(&'static str, &'a str); 3] {
+    [
+        ("x-ratelimit-limit-requests", limit),
+        ("x-ratelimit-remaining-requests", remaining),
+        ("x-ratelimit-reset-requests", reset),
+    ]
+}
+
+fn tokens<'a>(limit: &'a str, remaining: &'a str, reset: &'a str) -> [(&'static str, &'a str); 3] {
+    [
+        ("x-ratelimit-limit-tokens", limit),
+        ("x-ratelimit-remaining-tokens", remaining),
+        ("x-ratelimit-reset-tokens", reset),
+    ]
+}
+
+fn limits(pool: &KeyPool) -> Vec<Reading> {
+    pool.snapshot().keys[0].limits.clone()
+}
+
+fn left(pool: &KeyPool) -> u64 {
+    limits(pool)[0].remaining
+}
+
+/// How many requests are let in now.
+fn let_in(pool: &KeyPool) -> usize {
+    (0..1_000).take_while(|_| pool.acquire(None).map(Lease::succeed).is_ok()).count()
+}
+
+fn wait(pool: &KeyPool) -> Duration {
+    pool.acquire(None).unwrap_err().retry_after().unwrap()
+}
+
+// === what the headers of each provider mean ===
+
+#[tokio::test(start_paused = true)]
+async fn openais_reset_is_when_all_is_there_again_and_not_the_next() {
+    let pool = openai();
+    answer(&pool, &requests("10", "4", "36s"));
+    assert_eq!(let_in(&pool), 4);
+    assert!(wait(&pool) <= SECOND * 12, "{:?}", wait(&pool));
+    advance(SECOND * 36).await;
+    assert!((5..=6).contains(&let_in(&pool)), "not all at once");
+
+    // A header of 1m0.052s stood beside a true wait of half a second.
+    let pool = openai();
+    answer(&pool, &tokens("30000", "0", "1m0.052s"));
+    let estimate = Estimate { input_tokens: 247, output_tokens: 0 };
+    let exhausted = pool.acquire_for(&Ask::new().tokens(estimate)).unwrap_err();
+    let wait = exhausted.retry_after().unwrap();
+    assert!((SECOND / 4..SECOND).contains(&wait), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn openais_requests_may_be_those_of_a_day() {
+    let pool = openai();
+    answer(&pool, &requests("100", "99", "14m24s"));
+    assert_eq!((limits(&pool)[0].window, let_in(&pool)), (Some(Window::DAY), 99));
+    assert!(wait(&pool) <= Duration::from_secs(2 * 864));
+}
+
+#[tokio::test(start_paused = true)]
+async fn anthropics_reset_may_lie_in_the_past_and_its_tokens_are_rounded() {
+    let pool = pool_at("anthropic", &["a"]);
+    let instant = |ms: i64| {
+        let now = i64::try_from(Timestamp::now().as_unix_ms()).unwrap();
+        jiff::Timestamp::from_millisecond(now + ms).unwrap().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    };
+    let (past, soon) = (instant(-30_000), instant(2_000));
+    answer(
+        &pool,
+        &[
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-requests-reset", &past),
+            ("anthropic-ratelimit-input-tokens-limit", "30000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "29000"),
+            ("anthropic-ratelimit-input-tokens-reset", &soon),
+        ],
+    );
+    let known: Vec<_> = limits(&pool).iter().map(|limit| (limit.counted.as_str(), limit.limit)).collect();
+    assert_eq!(known, [("requests", 50), ("input_tokens", 30_000)]);
+    assert!(let_in(&pool) >= 49);
+    advance(MINUTE + SECOND * 2).await;
+    let estimate = Estimate { input_tokens: 30_000, output_tokens: 0 };
+    pool.acquire_for(&Ask::new().tokens(estimate)).unwrap().succeed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn groqs_requests_are_those_of_a_day() {
+    let pool = pool_at("groq", &["a"]);
+    let headers = [requests("14400", "14370", "2m59.56s"), tokens("18000", "17997", "7.66ms")].concat();
+    answer(&pool, &headers);
+    let windows: Vec<_> = limits(&pool).iter().map(|limit| (limit.window, limit.remaining)).collect();
+    assert_eq!(windows, [(Some(Window::DAY), 14_370), (Some(Window::MINUTE), 17_997)]);
+    answer(&pool, &requests("14400", "0", "24h0m0s"));
+    assert!(wait(&pool) <= SECOND * 12, "one comes back every six seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn azures_sentinels_mean_nothing_and_its_resets_are_bare_numbers() {
+    let pool = pool_at("azure", &["a"]);
+    answer(&pool, &[requests("-1", "-1", "0"), tokens("-1", "-1", "0")].concat());
+    assert!(limits(&pool).is_empty());
+    let renewal = [("x-ratelimit-renewalperiod-requests", "60")];
+    answer(&pool, &[&requests("10", "0", "41")[..], &renewal].concat());
+    assert_eq!((left(&pool), let_in(&pool)), (0, 0));
+    assert!(wait(&pool) <= SECOND * 41);
+    advance(SECOND * 41).await;
+    assert!(let_in(&pool) > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn togethers_nothing_left_on_a_success_means_nothing() {
+    let pool = pool_at("together", &["a"]);
+    for _ in 0..3 {
+        answer(
+            &pool,
+            &[("x-ratelimit-limit", "2"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")],
+        );
+    }
+    assert!(limits(&pool).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_on_a_success_is_no_cooldown() {
+    let pool = openai();
+    let more = [("retry-after", "3600"), ("retry-after-ms", "3600000")];
+    answer(&pool, &[&requests("10", "9", "6s")[..], &more].concat());
+    assert_eq!(let_in(&pool), 9);
+}
+
+// === which moment a header speaks of ===
+
+#[tokio::test(start_paused = true)]
+async fn of_two_answers_the_one_to_the_later_request_counts() {
+    for in_order in [true, false] {
+        let pool = openai();
+        answer(&pool, &requests("10", "9", "6s"));
+        let [first, second] = [pool.acquire(None).unwrap(), pool.acquire(None).unwrap()];
+        // Somebody else has taken four of the account meanwhile.
+        let of_first = || requests("10", "8", "12s");
+        let of_second = || requests("10", "3", "42s");
+        if in_order {
+            see(first, &of_first());
+            see(second, &of_second());
+        } else {
+            see(second, &of_second());
+            see(first, &of_first());
+        }
+        assert_eq!(left(&pool), 3, "{in_order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_is_reserved() {
+    let pool = openai();
+    answer(&pool, &requests("10", "9", "6s"));
+    let first = pool.acquire(None).unwrap();
+    let under_way: Vec<_> = (0..3).map(|_| pool.acquire(None).unwrap()).collect();
+    see(first, &requests("10", "8", "12s"));
+    assert_eq!((left(&pool), let_in(&pool)), (5, 5), "the provider has not seen three yet");
+    drop(under_way);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_from_before_a_reset_by_hand_does_not_deafen_the_pool() {
+    let pool = openai();
+    for _ in 0..8 {
+        answer(&pool, &requests("100", "90", "6s"));
+    }
+    let old = pool.acquire(None).unwrap();
+    pool.reset_all();
+    answer(&pool, &requests("100", "50", "30s"));
+    see(old, &requests("100", "89", "6.6s"));
+    answer(&pool, &requests("100", "2", "58.8s"));
+    assert_eq!(left(&pool), 2);
+}
+
+// === nobody is locked out ===
+
+#[tokio::test(start_paused = true)]
+async fn no_header_locks_a_key_out_for_longer_than_the_reset_it_names() {
+    let contradictory = [
+        ("0", "0", "30"),
+        ("10", "0", "30"),
+        ("1", "0", "30"),
+        ("10", "99", "30"),
+        ("9000000000000000", "0", "30"),
+        ("10", "0", "0"),
+        ("0", "5", "30"),
+    ];
+    for provider in ["openai", "anthropic", "groq", "azure", "mistral", "xai", "fireworks"] {
+        for (limit, remaining, reset) in contradictory {
+            let pool = pool_at(provider, &["a"]);
+            for _ in 0..2 {
+                answer(&pool, &[requests(limit, remaining, reset), tokens(limit, remaining, reset)].concat());
+                let said = format!("{provider} {limit} {remaining} {reset}");
+                if let Err(exhausted) = pool.acquire(None) {
+                    let wait = exhausted.retry_after().expect(&said);
+                    assert!(wait <= SECOND * 30, "{said}: {wait:?}");
+                    advance(wait).await;
+                    drop(pool.acquire(None).expect(&said));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_of_days_is_believed_for_one_and_then_tried() {
+    for provider in ["openai", "anthropic", "groq", "xai"] {
+        for reset in ["26h", "18d", "432h0m0s", "1555200"] {
+            for limit in ["0", "1", "1000"] {
+                let pool = pool_at(provider, &["a"]);
+                answer(&pool, &requests(limit, "0", reset));
+                if let Err(exhausted) = pool.acquire(None) {
+                    assert!(exhausted.retry_after().unwrap() <= DAY, "{provider} {reset} {limit}");
+                    advance(DAY + SECOND).await;
+                    drop(pool.acquire(None).unwrap());
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_with_nothing_left_is_not_used_before_it_is_back() {
+    let pool = pool_at("xai", &["a", "b"]);
+    let lease = support::lease_of(&pool, "a", None);
+    see(lease, &requests("10", "0", "20s"));
+    let used = |pool: &KeyPool| {
+        let names: Vec<_> = (0..10).map(|_| support::next(pool)).collect();
+        names.iter().filter(|name| *name == "a").count()
+    };
+    assert_eq!(used(&pool), 0);
+    advance(Duration::from_millis(19_900)).await;
+    assert_eq!(used(&pool), 0);
+    advance(Duration::from_millis(200)).await;
+    assert_eq!(used(&pool), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn near_empty_others_are_preferred() {
+    let provider = Provider::openai();
+    let keys = ["a", "b"].map(key);
+    let pool = KeyPool::builder(provider).keys(keys).selection(Selection::MostRemaining).build().unwrap();
+    see(support::lease_of(&pool, "a", None), &requests("10", "1", "54s"));
+    see(support::lease_of(&pool, "b", None), &requests("10", "8", "12s"));
+    let names: Vec<_> = (0..8)
+        .map(|_| {
+            let lease = pool.acquire(None).unwrap();
+            let name = lease.key_id().to_string();
+            lease.succeed();
+            name
+        })
+        .collect();
+    assert_eq!(names[..7], ["b"; 7].map(str::to_owned));
+    assert_eq!(let_in(&pool), 1, "and what is left is used in the end");
+}
+
+// === whose limits they are ===
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_a_model_bench_no_other() {
+    let pool = openai();
+    let (big, small) = (model("big"), model("small"));
+    let mut lease = pool.acquire(Some(&big)).unwrap();
+    lease.observe(StatusCode::OK, &head(&requests("10", "0", "1m0s")), Some(&big));
+    lease.succeed();
+    assert!(pool.acquire(Some(&big)).is_err());
+    pool.acquire(Some(&small)).unwrap().succeed();
+    pool.acquire(None).unwrap().succeed();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_limit_of_an_organisation_benches_all_its_ten_keys() {
+    let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let pool = pool_at("openai", &names);
+    let model = model("m");
+    let organisation = [("openai-organization", "acme")];
+    let see = |lease: &mut Lease, remaining| {
+        let headers = [&requests("10000", remaining, "6s")[..], &organisation].concat();
+        lease.observe(StatusCode::OK, &head(&headers), Some(&model));
+    };
+    for _ in names {
+        let mut lease = pool.acquire(Some(&model)).unwrap();
+        see(&mut lease, "9000");
+        lease.succeed();
+    }
+    let mut lease = pool.acquire(Some(&model)).unwrap();
+    see(&mut lease, "0");
+    lease.succeed();
+    let exhausted = pool.acquire(Some(&model)).unwrap_err();
+    assert!(exhausted.retry_after().unwrap() < SECOND);
+    let of_model = pool.snapshot().keys.into_iter().map(|key| key.model_limits[0].limits[0].remaining);
+    assert_eq!(of_model.collect::<Vec<_>>(), [0; 10]);
+}
+
+// === recorded answers ===
+
+/// `TKR_CORPUS` names the file; without it, `../shared/corpus/dev.jsonl` beside the crate is used.
+#[tokio::test(start_paused = true)]
+async fn no_recorded_success_locks_a_key_out_for_longer_than_a_reset_it_names() {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/dev.jsonl");
+    let path = std::env::var_os("TKR_CORPUS").map_or_else(beside, PathBuf::from);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: no recorded responses at {}", path.display());
+        return;
+    };
+    let (mut seen, mut telling) = (0, 0);
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let record: Value = serde_json::from_str(line).unwrap();
+        if !(200..300).contains(&record["status"].as_u64().unwrap()) {
+            continue;
+        }
+        seen += 1;
+        telling += usize::from(observe(&record));
+    }
+    eprintln!("{seen} successes, {telling} of which tell of limits");
+    assert!(telling > 0);
+}
+
+/// Says whether the answer tells of limits.
+fn observe(record: &Value) -> bool {
+    let name = record["provider"].as_str().unwrap();
+    let provider = Provider::preset(name).unwrap_or_else(|| Provider::compatible(name.to_owned()));
+    let headers: Vec<_> = record["headers"].as_object().into_iter().flatten().collect();
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    // A moment that was named lies in the past by now.
+    let named = provider.limits(&head(&headers), b"", Timestamp::now());
+    let longest =
+        named.iter().map(|limit| limit.reset.unwrap_or_else(|| limit.window.map_or(DAY, Window::length)));
+    let longest = longest.max().unwrap_or_default().min(DAY);
+    let pool = KeyPool::builder(provider).key(key("a")).build().unwrap();
+    answer(&pool, &headers);
+    let wait = pool
+        .acquire(None)
+        .map_or_else(|exhausted| exhausted.retry_after().unwrap_or(Duration::MAX), |_| Duration::ZERO);
+    assert!(wait <= longest, "{}: {wait:?}, {named:?}", record["id"]);
+    !limits(&pool).is_empty()
+}
