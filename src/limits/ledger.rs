@@ -17,11 +17,13 @@ use crate::clock::Moment;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Gauges>);
 
-/// Declared ones first, which stay; then learned ones, at most [`MAX_LEARNED`].
+/// There may be one for each key and model, so it has no room to spare.
 #[derive(Debug, Default)]
 struct Gauges {
-    all: Vec<Gauge>,
-    declared: usize,
+    /// Declared ones first, which stay; then learned ones, at most [`MAX_LEARNED`].
+    all: Box<[Gauge]>,
+    /// At most as many as there are.
+    declared: u32,
     /// Raised whenever the learned ones are forgotten; wraps. Marks from before are of other gauges.
     generation: u8,
 }
@@ -73,8 +75,9 @@ impl Ledger {
         quotas: impl IntoIterator<Item = &'a Quota>,
         midnight: &Arc<Zone>,
     ) -> Option<Self> {
-        let all: Vec<_> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
-        (!all.is_empty()).then(|| Self(Mutex::new(Gauges { declared: all.len(), all, generation: 0 })))
+        let all: Box<[_]> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
+        let declared = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        (!all.is_empty()).then(|| Self(Mutex::new(Gauges { all, declared, generation: 0 })))
     }
 
     /// Takes what a request needs, of all gauges or, if one has too little, of none.
@@ -84,7 +87,7 @@ impl Ledger {
             return None;
         }
         let mut alarm: Option<Alarm> = None;
-        for gauge in &mut gauges.all {
+        for gauge in &mut *gauges.all {
             gauge.take(gauge.part_of(need), now);
             let news = gauge.alarm(thresholds, now);
             alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
@@ -95,7 +98,7 @@ impl Ledger {
     /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
     pub(crate) fn join(&self, need: &Need, taken_at: Moment) {
         let gauges = &mut *self.lock();
-        for gauge in &mut gauges.all[..gauges.declared] {
+        for gauge in gauges.declared() {
             gauge.take(gauge.part_of(need), taken_at);
         }
     }
@@ -103,7 +106,7 @@ impl Ledger {
     /// Counts a request no more that is under way, and is counted elsewhere from now on.
     pub(crate) fn part(&self, need: &Need, taken_at: Moment) {
         let gauges = &mut *self.lock();
-        for gauge in &mut gauges.all[..gauges.declared] {
+        for gauge in gauges.declared() {
             gauge.give_back(gauge.part_of(need), taken_at);
         }
     }
@@ -119,7 +122,7 @@ impl Ledger {
 
     /// The request was never sent.
     pub(crate) fn give_back(&self, need: &Need, taken_at: Moment) {
-        for gauge in &mut self.lock().all {
+        for gauge in &mut *self.lock().all {
             gauge.give_back(gauge.part_of(need), taken_at);
         }
     }
@@ -127,7 +130,7 @@ impl Ledger {
     /// The request took other tokens than was thought. What headers say needs no correction.
     pub(crate) fn correct(&self, thought: Estimate, counted: Estimate, taken_at: Moment, now: Moment) {
         let gauges = &mut *self.lock();
-        for gauge in &mut gauges.all[..gauges.declared] {
+        for gauge in gauges.declared() {
             let Counted::Of(dimension) = gauge.counted else { continue };
             let (before, after) = (gauge.at_most(thought.of(dimension)), counted.of(dimension));
             if after > before {
@@ -150,9 +153,10 @@ impl Ledger {
 
     /// Takes over what an answer says; `marks` are those of its request, if the ledger was there then.
     pub(crate) fn observe(&self, marks: Option<&Marks>, observed: &Observed<'_>) {
-        let Gauges { all, declared, generation } = &mut *self.lock();
-        let marks = marks.filter(|marks| marks.generation == *generation);
-        learn(all, *declared, marks, observed);
+        let gauges = &mut *self.lock();
+        let marks = marks.filter(|marks| marks.generation == gauges.generation);
+        let declared = gauges.declared as usize;
+        gauges.change(|all| learn(all, declared, marks, observed));
     }
 
     /// The share that is left of the tightest limit.
@@ -167,9 +171,10 @@ impl Ledger {
 
     /// Forgets what was learned.
     pub(crate) fn forget(&self) {
-        let Gauges { all, declared, generation } = &mut *self.lock();
-        all.truncate(*declared);
-        *generation = generation.wrapping_add(1);
+        let gauges = &mut *self.lock();
+        let declared = gauges.declared as usize;
+        gauges.change(|all| all.truncate(declared));
+        gauges.generation = gauges.generation.wrapping_add(1);
     }
 
     /// Nothing panics while it holds the lock; if it did, counts a little off beat no counts at all.
@@ -194,6 +199,17 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
 // === impl Gauges ===
 
 impl Gauges {
+    fn declared(&mut self) -> &mut [Gauge] {
+        &mut self.all[..self.declared as usize]
+    }
+
+    /// Allocates only if their number changes.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Gauge>)) {
+        let mut all = std::mem::take(&mut self.all).into_vec();
+        change(&mut all);
+        self.all = all.into();
+    }
+
     fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
         // What is closed to all is closed to who says that it needs less, too.
         let part = |gauge: &Gauge| gauge.part_of(need).max(gauge.part_of(&Need::LEAST));
@@ -203,7 +219,7 @@ impl Gauges {
 
     fn marks(&self) -> Marks {
         let mut marks = Marks { generation: self.generation, ..Marks::default() };
-        for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared..]) {
+        for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared as usize..]) {
             *mark = gauge.mark();
             marks.known += 1;
         }
