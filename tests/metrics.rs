@@ -9,6 +9,7 @@ use std::time::Duration;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use support::{MARKER, chat, key, openai, rotating, secret, send};
 use tower_key_rotation::event::Events;
+use tower_key_rotation::limits::Quota;
 use tower_key_rotation::sim::{Fault, Script};
 use tower_key_rotation::{ApiKey, KeyPool, Provider};
 
@@ -29,7 +30,7 @@ async fn a_hub_that_is_told_to_counts_what_requests_do() {
     pool.record_metrics();
 
     let mut seen = seen(&recorder.snapshotter());
-    seen.retain(|line| !line.ends_with(" 0"));
+    seen.retain(|line| !line.ends_with(" 0") && !line.starts_with("quota"));
     let expected = [
         "attempt_duration_seconds{provider=openai,model=gpt-x,outcome=rate_limited} 1 values",
         "attempt_duration_seconds{provider=openai,model=gpt-x,outcome=success} 3 values",
@@ -45,6 +46,37 @@ async fn a_hub_that_is_told_to_counts_what_requests_do() {
     ];
     assert_eq!(seen, expected, "the limit is one of the model, so that no key is out for all");
     assert!(!seen.concat().contains(MARKER));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_limits_is_measured_when_it_is_looked_at() {
+    let recorder = DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let key = ApiKey::new(secret("a")).unwrap().id("a").account("org");
+    let pool = KeyPool::builder(Provider::openai())
+        .key(key)
+        .quota(Quota::requests(100).per_day())
+        .quota(Quota::requests(10).per_minute())
+        .quota(Quota::concurrent(2))
+        .quota(Quota::requests(4).per_minute().for_models("m"))
+        .events(&Events::new().with_metrics())
+        .build()
+        .unwrap();
+    let of_all = "quota_remaining_ratio{provider=openai,key=a,account=org,dimension=";
+    let left = |dimension: &str, model: &str| {
+        pool.record_metrics();
+        let name = format!("{of_all}{dimension},model={model}}} ");
+        let seen = seen(&recorder.snapshotter());
+        let found = seen.iter().find_map(|line| line.strip_prefix(&name)).map(str::to_owned);
+        found.unwrap_or_else(|| panic!("{name}: {seen:?}"))
+    };
+    let lease = pool.acquire(Some(&"m".into())).unwrap();
+    assert_eq!((left("requests", "unknown").as_str(), left("requests", "m").as_str()), ("0.9", "0.75"));
+    assert_eq!(left("concurrent", "unknown"), "0.5");
+    lease.succeed();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(left("requests", "unknown"), "0.99", "the day is what is left to be felt");
+    assert_eq!((left("requests", "m").as_str(), left("concurrent", "unknown").as_str()), ("1", "1"));
 }
 
 #[tokio::test(start_paused = true)]

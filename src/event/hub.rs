@@ -15,6 +15,10 @@ use super::{Event, Kind, Subscription, log};
 use crate::body::meter::Usage;
 use crate::clock::Timestamp;
 #[cfg(feature = "metrics")]
+use crate::key::{AccountId, KeyId};
+#[cfg(feature = "metrics")]
+use crate::limits::Reading;
+#[cfg(feature = "metrics")]
 use crate::provider::ModelId;
 
 /// A hub: what is said to it is heard by all who subscribe to it.
@@ -96,6 +100,19 @@ impl Events {
     pub fn count_tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
         if let Some(metrics) = self.0.metrics.get() {
             metrics.tokens(provider, model, usage);
+        }
+    }
+
+    /// Measures what is left of a key's limits, for all models or for one, if the hub keeps count.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn measure_left<'a>(
+        &self,
+        provider: &Arc<str>,
+        (key, account): (&KeyId, Option<&AccountId>),
+        limits: impl Iterator<Item = (Option<&'a ModelId>, &'a Reading)>,
+    ) {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.left(provider, key, account, limits);
         }
     }
 

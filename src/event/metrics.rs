@@ -18,7 +18,7 @@
 //! | `tower_key_rotation_chain_failures_total` | counter | | `provider` | requests that no link could serve; `provider` is the first |
 //! | `tower_key_rotation_breaker_state` | gauge | | `provider` | 0 closed, 1 half-open, 2 open; set when it changes |
 //! | `tower_key_rotation_quota_warnings_total` | counter | | `provider`, `key`, `account`, `dimension` | thresholds of a quota that were passed |
-//! | `tower_key_rotation_quota_remaining_ratio` | gauge | | `provider`, `key`, `account`, `model`, `dimension` | the share of a quota that is left, as of its last warning |
+//! | `tower_key_rotation_quota_remaining_ratio` | gauge | | `provider`, `key`, `account`, `model`, `dimension` | the share of a quota that is left, of the one with the least where there are several; set by warnings, and by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that answers say they took: `input`, `output`; set by [`Events::count_tokens`](super::Events::count_tokens) |
 //! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state a key is in, 0 for the others; set like it. Its average over a time is the share of that time spent in the state |
@@ -31,8 +31,8 @@
 //! [256](MODELS) that a hub hears of have their names, all later ones are `other`, and so are names of more than
 //! 100 bytes; `unknown` is what names none. None is a secret, or made from one.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{
     SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -41,7 +41,8 @@ use metrics::{
 use super::{AttemptOutcome, Event, Kind};
 use crate::body::meter::Usage;
 use crate::classify::Reason;
-use crate::key::KeyId;
+use crate::key::{AccountId, KeyId};
+use crate::limits::Reading;
 use crate::provider::ModelId;
 
 /// How many models a hub tells apart: 256.
@@ -93,7 +94,7 @@ impl Metrics {
         describe_counter!(CHAIN_FAILURES, Unit::Count, "Requests that no link could serve.");
         describe_gauge!(BREAKER, "0 closed, 1 half-open, 2 open.");
         describe_counter!(QUOTA_WARNINGS, Unit::Count, "Thresholds of a quota that were passed.");
-        describe_gauge!(QUOTA_LEFT, "The share of a quota that was left at its last warning.");
+        describe_gauge!(QUOTA_LEFT, "The share of a quota that is left.");
         describe_counter!(TOKENS, Unit::Count, "Tokens that answers say they took.");
         describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
         describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
@@ -153,15 +154,29 @@ impl Metrics {
 
     fn quota(&self, event: &Event) {
         let Kind::QuotaWarning { key, account, model, dimension, used, .. } = &event.kind else { return };
-        let owned = [
-            ("provider", SharedString::from(event.provider.clone())),
-            ("key", key.as_ref().map_or_else(SharedString::default, label)),
-            ("account", account.as_ref().map_or_else(SharedString::default, label)),
-            ("dimension", dimension.to_string().into()),
-        ];
+        let owned = owner(&event.provider, key.as_ref(), account.as_ref(), dimension.as_str());
         counter!(QUOTA_WARNINGS, &owned).increment(1);
-        let with_model = [&owned[..], &[("model", self.model(model.as_ref()))]].concat();
-        gauge!(QUOTA_LEFT, &with_model).set((1.0 - used).max(0.0));
+        set_left(&owned, self.model(model.as_ref()), 1.0 - used);
+    }
+
+    /// What is left of a key's limits. Windows have no label, so of several limits of one dimension the one with
+    /// the least left is told of: it is the one that will be felt.
+    pub(super) fn left<'a>(
+        &self,
+        provider: &Arc<str>,
+        key: &KeyId,
+        account: Option<&AccountId>,
+        limits: impl Iterator<Item = (Option<&'a ModelId>, &'a Reading)>,
+    ) {
+        let mut least = HashMap::new();
+        for (model, reading) in limits {
+            let left = 1.0 - reading.used_share();
+            let known = least.entry((self.model(model), reading.counted.as_str())).or_insert(left);
+            *known = left.min(*known);
+        }
+        for ((model, dimension), left) in least {
+            set_left(&owner(provider, Some(key), account, dimension), model, left);
+        }
     }
 
     pub(super) fn tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
@@ -206,6 +221,27 @@ pub(crate) fn key_state(provider: &str, key: &KeyId, state: &'static str, is_in:
 /// A subscriber was too slow for so many events.
 pub(super) fn missed(events: u64) {
     counter!(MISSED).increment(events);
+}
+
+/// So much of a quota is left.
+fn set_left(owner: &[(&'static str, SharedString); 4], model: SharedString, left: f64) {
+    let with_model = [&owner[..], &[("model", model)]].concat();
+    gauge!(QUOTA_LEFT, &with_model).set(left.max(0.0));
+}
+
+/// The labels of whose quota it is, and of what.
+fn owner(
+    provider: &Arc<str>,
+    key: Option<&KeyId>,
+    account: Option<&AccountId>,
+    dimension: &'static str,
+) -> [(&'static str, SharedString); 4] {
+    [
+        ("provider", SharedString::from(Arc::clone(provider))),
+        ("key", key.map_or_else(SharedString::default, label)),
+        ("account", account.map_or_else(SharedString::default, label)),
+        ("dimension", SharedString::const_str(dimension)),
+    ]
 }
 
 fn label(name: &impl ToString) -> SharedString {

@@ -1,0 +1,98 @@
+//! Who declared a limit hears of it before it is used up.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use futures_util::FutureExt;
+use support::{DAY, MINUTE, SECOND, builder, key, lease};
+use tokio::time::sleep;
+use tower_key_rotation::event::{Kind, Subscription};
+use tower_key_rotation::limits::Quota;
+use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
+use tower_key_rotation::provider::ModelId;
+
+fn pool_of(quota: Quota) -> KeyPoolBuilder {
+    builder().key(key("a").account("org")).quota(quota)
+}
+
+/// Serves requests until none is let in; says at which one of them which share was told of.
+fn use_up(pool: &KeyPool, heard: &mut Subscription) -> Vec<(u32, f64)> {
+    let mut told = Vec::new();
+    for request in 1.. {
+        let Ok(lease) = pool.acquire(None) else { return told };
+        lease.succeed();
+        told.extend(thresholds(heard).into_iter().map(|share| (request, share)));
+    }
+    told
+}
+
+fn thresholds(heard: &mut Subscription) -> Vec<f64> {
+    let said = std::iter::from_fn(|| heard.next().now_or_never().flatten()).map(Result::unwrap);
+    let shares = said.filter_map(|event| match event.kind {
+        Kind::QuotaWarning { threshold, .. } => Some(threshold),
+        _ => None,
+    });
+    shares.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_share_of_a_day_is_told_of_once_a_day() {
+    let pool = pool_of(Quota::requests(40).per_day()).build().unwrap();
+    let mut heard = pool.subscribe();
+    for _ in 0..3 {
+        assert_eq!(use_up(&pool, &mut heard), [(32, 0.8), (38, 0.95)]);
+        sleep(DAY).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minute_that_is_used_all_the_time_is_told_of_once_a_minute() {
+    let pool = pool_of(Quota::requests(20).per_minute()).build().unwrap();
+    let mut heard = pool.subscribe();
+    assert_eq!(use_up(&pool, &mut heard), [(16, 0.8), (19, 0.95)]);
+    for _ in 0..19 {
+        sleep(3 * SECOND).await;
+        lease(&pool).succeed();
+    }
+    assert_eq!(thresholds(&mut heard), [0.0; 0], "one comes back every three seconds");
+    sleep(4 * SECOND).await;
+    lease(&pool).succeed();
+    assert_eq!(thresholds(&mut heard).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warning_says_whose_limit_it_is_and_what_is_left() {
+    let quota = Quota::requests(10).per_minute().for_models("m*");
+    let pool = pool_of(quota).build().unwrap();
+    let mut heard = pool.subscribe();
+    for _ in 0..8 {
+        pool.acquire(Some(&ModelId::from("m-1"))).unwrap().succeed();
+        pool.acquire(Some(&ModelId::from("other"))).unwrap().succeed();
+    }
+    let event = heard.next().now_or_never().flatten().unwrap().unwrap();
+    let Kind::QuotaWarning { key, account, model, window, used, threshold, remaining, limit, .. } =
+        event.kind
+    else {
+        panic!("{event:?}")
+    };
+    assert_eq!((key.unwrap().as_str(), account.unwrap().as_str()), ("a", "org"));
+    assert_eq!((model.unwrap().as_str(), window.unwrap().length()), ("m-1", MINUTE));
+    assert_eq!((used, threshold, remaining, limit), (0.8, 0.8, Some(2), Some(10)));
+    assert_eq!(thresholds(&mut heard), [0.0; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_worth_a_warning_is_for_the_operator_to_say() {
+    for (shares, told) in
+        [(vec![0.5, 0.25], vec![(1, 0.25), (2, 0.5)]), (vec![1.0], vec![(4, 1.0)]), (vec![], vec![])]
+    {
+        let pool = pool_of(Quota::requests(4).per_day()).warn_at(shares).build().unwrap();
+        let mut heard = pool.subscribe();
+        assert_eq!(use_up(&pool, &mut heard), told);
+    }
+    let pool = pool_of(Quota::requests(4).per_second().burst(4)).build().unwrap();
+    let mut heard = pool.subscribe();
+    assert_eq!(use_up(&pool, &mut heard), [], "what is back within seconds is for nobody to see to");
+}
