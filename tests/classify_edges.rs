@@ -196,6 +196,18 @@ fn usage(body: &str) -> Option<(u64, u64, u64)> {
 fn usage_in_all_dialects() {
     for (body, expected) in [
         (r#"{"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#, Some((1, 2, 3))),
+        (
+            r#"{"text":"\"usage\":{\"total_tokens\":9}","usage":{"input_tokens":1,"output_tokens":2}}"#,
+            Some((1, 2, 3)),
+        ),
+        (
+            r#"{"parts":[{"usage":{"total_tokens":9}}],"usage":{"input_tokens":1,"output_tokens":2}}"#,
+            Some((1, 2, 3)),
+        ),
+        (
+            r#"{"usage":{"input_tokens":1,"output_tokens":2},"parts":[{"usage":{"total_tokens":9}}]}"#,
+            Some((1, 2, 3)),
+        ),
         (r#"{"usage":{"prompt_tokens":35,"completion_tokens":12,"total_tokens":109}}"#, Some((35, 12, 109))),
         (r#"{"usage":{"input_tokens":1,"output_tokens":2}}"#, Some((1, 2, 3))),
         (

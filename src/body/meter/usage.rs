@@ -103,7 +103,7 @@ impl Usage {
     pub fn from_answer(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii_start();
         match body.first()? {
-            b'{' => parse(body),
+            b'{' => only_usage(body).or_else(|| parse(body)),
             b'[' => {
                 serde_json::from_slice::<Vec<Document>>(body).ok()?.iter().rev().find_map(Document::usage)
             }
@@ -154,6 +154,18 @@ impl Usage {
         };
         Some(Self { input_tokens: input, output_tokens: output, total_tokens: total })
     }
+}
+
+/// Of a long answer its usage is the end: what is in a member of that name, if there is just one, is read without
+/// the rest. In a text the name would have a backslash before its quotation mark.
+fn only_usage(document: &[u8]) -> Option<Usage> {
+    const MEMBER: &[u8] = b"\"usage\":";
+    let at = memmem::rfind(document, MEMBER)?;
+    let (before, counts) = (&document[..at], &document[at + MEMBER.len()..]);
+    if before.ends_with(b"\\") || memmem::find(before, MEMBER).is_some() {
+        return None;
+    }
+    serde_json::Deserializer::from_slice(counts).into_iter::<Counts>().next()?.ok()?.usage()
 }
 
 fn parse(document: &[u8]) -> Option<Usage> {
