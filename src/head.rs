@@ -26,7 +26,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl Head {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { method, uri, version, headers, extensions, .. } = parts;
+        let Parts { method, uri, version, headers, mut extensions, .. } = parts;
+        if extensions.is_empty() {
+            // Of which a copy would be made all the same.
+            extensions = Extensions::new();
+        }
         Self { method, uri, version, first: Some(headers), kept: Vec::new(), extensions }
     }
 

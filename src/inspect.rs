@@ -78,17 +78,26 @@ impl<C: Classify> Inspector<'_, C> {
         let look = is_readable(&head.headers) && worth_it;
         let head = Arc::new(head);
         let (verdict, body) = if look {
-            let mut look = Look::new(body, self.limits);
-            let verdict = match (success, streamed) {
-                (true, true) => self.events(&head, &mut look).await,
-                (true, false) => self.success(&head, &mut look).await,
-                (false, _) => self.refusal(&head, &mut look).await,
-            };
-            (verdict, ResponseBody::begun(look.seen, look.body))
+            // In a box, for most answers are not looked into.
+            Box::pin(self.look_into(&head, body, streamed)).await
         } else {
             (self.ask_about(&head, Bytes::new()).await, ResponseBody::untouched(body))
         };
         (verdict, Response::from_parts(reclaim(head), body))
+    }
+
+    async fn look_into<B>(&self, head: &Arc<Parts>, body: B, streamed: bool) -> (Verdict, ResponseBody<B>)
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let mut look = Look::new(body, self.limits);
+        let verdict = match (head.status.is_success(), streamed) {
+            (true, true) => self.events(head, &mut look).await,
+            (true, false) => self.success(head, &mut look).await,
+            (false, _) => self.refusal(head, &mut look).await,
+        };
+        (verdict, ResponseBody::begun(look.seen, look.body))
     }
 
     /// Reads up to the cap, or as much as comes in time.

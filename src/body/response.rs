@@ -58,9 +58,15 @@ impl<B> ResponseBody<B> {
         Self { seen: VecDeque::new(), rest: Rest::Erased { body }, guard: None }
     }
 
-    /// The same body, watched from its beginning; it has no guard yet.
-    pub(crate) fn guarded(self, guard: Guard) -> Self {
-        Self { guard: Some(guard), ..self }
+    /// Has the body watched from its beginning; it has no guard yet.
+    pub(crate) fn watch(&mut self, guard: Guard) {
+        self.guard = Some(guard);
+    }
+
+    #[cfg(test)]
+    pub(super) fn guarded(mut self, guard: Guard) -> Self {
+        self.watch(guard);
+        self
     }
 }
 

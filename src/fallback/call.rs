@@ -26,17 +26,21 @@ pub(super) enum Failed {
 /// Drives the link's service to readiness and calls it. A link that has adopted the ticket watches the limit
 /// itself: it may make several attempts, each of which has the whole of it.
 pub(super) async fn link<S, B>(
-    mut service: S,
+    service: &mut S,
     request: Request<ReplayBody>,
     ticket: &Ticket,
 ) -> Result<Response<B>, Failed>
 where
-    S: Service<Request<ReplayBody>, Response = Response<B>>,
+    S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
 {
     let limit = ticket.head_timeout();
     let ready = poll_fn(|cx| service.poll_ready(cx).map_err(|error| Failed::NotReady(Some(error.into()))));
-    within(limit, ready).await.unwrap_or(Err(Failed::NotReady(None)))?;
+    if let Err(failed) = within(limit, ready).await.unwrap_or(Err(Failed::NotReady(None))) {
+        // It may have reserved something while it was asked, which is not for keeping until the chain's end.
+        *service = service.clone();
+        return Err(failed);
+    }
     let mut call = pin!(service.call(request).map_err(|error| Failed::Call(error.into())));
     // A link adopts the ticket when it is first polled; one that does needs no second timer.
     let begun = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;

@@ -20,8 +20,8 @@ use crate::rotate::Served;
 
 /// Puts a guard on the answer, and holds it back until it is complete if the caller wants that.
 pub(super) async fn commit<B>(
-    response: Response<ResponseBody<B>>,
-    name: Arc<str>,
+    mut response: Response<ResponseBody<B>>,
+    name: &Arc<str>,
     settings: &Settings,
     adopted: bool,
 ) -> Judged<B>
@@ -29,35 +29,31 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let response = guarded(response, settings, adopted);
+    guard(&mut response, settings, adopted);
     if settings.commit != Commit::Complete {
         return Judged::Served(response);
     }
     let (head, body) = response.into_parts();
-    match complete(Box::pin(body), settings.complete_cap).await {
+    match Box::pin(complete(Box::pin(body), settings.complete_cap)).await {
         Ok(body) => Judged::Served(Response::from_parts(head, body)),
         Err(source) => {
             let fault = Fault::new(Reason::Truncated, Scope::Provider);
-            let left = ProviderFailed::new(name, LeftBecause::Fault(fault));
+            let left = ProviderFailed::new(Arc::clone(name), LeftBecause::Fault(fault));
             Judged::Left(ProviderFailed { source: Some(source), ..left })
         }
     }
 }
 
-/// The answer with its pauses limited and its end checked. A rotation layer that has adopted the ticket has
+/// Has the pauses of the answer limited and its end checked. A rotation layer that has adopted the ticket has
 /// seen to that, if it could read the answer; of whatever it could not, somebody between may have made more.
-fn guarded<B>(
-    mut response: Response<ResponseBody<B>>,
-    settings: &Settings,
-    adopted: bool,
-) -> Response<ResponseBody<B>> {
-    let served = response.extensions_mut().get_mut::<Served>();
-    if adopted && served.as_ref().is_some_and(|served| served.is_guarded()) {
-        return response;
+fn guard<B>(response: &mut Response<ResponseBody<B>>, settings: &Settings, adopted: bool) {
+    let served = response.extensions().get::<Served>().filter(|_| adopted);
+    if served.is_some_and(Served::is_guarded) {
+        return;
     }
-    let usage = served.filter(|_| adopted).map(|served| served.usage_cell());
-    let guard = Guard::strict(is_stream(&response), usage, settings.idle_timeout);
-    response.map(|body| body.guarded(guard))
+    let usage = served.map(Served::usage_cell);
+    let guard = Guard::strict(is_stream(response), usage, settings.idle_timeout);
+    response.body_mut().watch(guard);
 }
 
 /// Reads a body to its end, or as far as the cap goes.

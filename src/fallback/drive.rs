@@ -1,5 +1,6 @@
 //! The straight line: one request down the chain.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,6 @@ use tower::BoxError;
 use tower_service::Service;
 
 use super::judge::Judged;
-use super::link::Chain;
 use super::trip::Trip;
 use super::{call, judge};
 use crate::body::{ReplayBody, ResponseBody};
@@ -19,11 +19,14 @@ use crate::error::Error;
 use crate::event::{Kind, Severity};
 
 /// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
-pub(super) async fn drive<S, ReqBody, B>(
-    first: S,
-    chain: Arc<Chain<B>>,
-    request: Request<ReqBody>,
-) -> Result<Response<ResponseBody<B>>, Error>
+///
+/// What is rare is in a box, so that the future of a request that the first link serves is a small one.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+pub(super) fn drive<S, ReqBody, B>(
+    mut first: S,
+    mut trip: Trip<B>,
+    body: ReqBody,
+) -> impl Future<Output = Result<Response<ResponseBody<B>>, Error>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
@@ -32,58 +35,61 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let mut trip = Trip::begin(&chain, request).await;
-    while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline()) {
-        // Tokio's shortest sleep is a millisecond: not worth a step that is due.
-        if !step.after.is_zero() && trip.before_deadline(sleep(step.after)).await.is_none() {
-            return Err(trip.deadline_passed());
-        }
-        let link = &chain.links[step.link];
-        let passage = match link.breaker.enter(Timestamp::now()) {
-            Ok(passage) => passage,
-            Err(open) => {
-                trip.skip_open(link, open.retry_after);
-                continue;
+    async move {
+        let chain = Arc::clone(&trip.chain);
+        trip.begin(body).await;
+        while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline()) {
+            // Tokio's shortest sleep is a millisecond: not worth a step that is due.
+            if !step.after.is_zero() && trip.before_deadline(Box::pin(sleep(step.after))).await.is_none() {
+                return Err(trip.deadline_passed());
             }
-        };
-        let request = match trip.request_to(link, step).await {
-            Ok(request) => request,
-            Err(unroutable) => {
-                trip.skip_unroutable(link, unroutable)?;
-                continue;
-            }
-        };
-        if passage.is_probe() {
-            chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
-        }
-        trip.say_fell_over(link);
-        let answered = async {
-            let answer = match chain.other(step.link) {
-                Some(other) => call::link(other, request, &trip.ticket).await,
-                None => call::link(first.clone(), request, &trip.ticket).await,
+            let link = &chain.links[step.link];
+            let passage = match link.breaker.enter(Timestamp::now()) {
+                Ok(passage) => passage,
+                Err(open) => {
+                    trip.skip_open(step.link, open.retry_after);
+                    continue;
+                }
             };
-            judge::answer(answer, link, &chain, &trip.ticket).await
-        };
-        let Some(judged) = trip.before_deadline(answered).await else {
-            return Err(trip.deadline_passed());
-        };
-        match judged {
-            Judged::Served(response) => {
-                if passage.succeeded(Timestamp::now()) {
-                    chain.emit(link, Severity::Change, || Kind::BreakerClosed);
+            let request = match trip.request_to(link, step).await {
+                Ok(request) => request,
+                Err(unroutable) => {
+                    trip.skip_unroutable(step.link, unroutable)?;
+                    continue;
                 }
-                return Ok(trip.deliver(response, link));
+            };
+            if passage.is_probe() {
+                chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
             }
-            Judged::Left(failed) => {
-                if failed.is_providers_fault()
-                    && let Some(wait) = passage.failed(Timestamp::now())
-                {
-                    chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
+            trip.say_fell_over(link);
+            let answered = async {
+                let answer = match chain.other(step.link) {
+                    Some(mut other) => Box::pin(call::link(&mut other, request, &trip.ticket)).await,
+                    None => call::link(&mut first, request, &trip.ticket).await,
+                };
+                judge::answer(answer, link, &chain, &trip.ticket).await
+            };
+            let Some(judged) = trip.before_deadline(pin!(answered)).await else {
+                return Err(trip.deadline_passed());
+            };
+            match judged {
+                Judged::Served(response) => {
+                    if passage.succeeded(Timestamp::now()) {
+                        chain.emit(link, Severity::Change, || Kind::BreakerClosed);
+                    }
+                    return Ok(trip.deliver(response, link));
                 }
-                trip.leave(step.link, failed)?;
+                Judged::Left(failed) => {
+                    if failed.is_providers_fault()
+                        && let Some(wait) = passage.failed(Timestamp::now())
+                    {
+                        chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
+                    }
+                    trip.leave(step.link, failed)?;
+                }
+                Judged::Ended(error) => return Err(error),
             }
-            Judged::Ended(error) => return Err(error),
         }
+        Err(if trip.is_past_deadline() { trip.deadline_passed() } else { trip.failed() })
     }
-    Err(if trip.is_past_deadline() { trip.deadline_passed() } else { trip.failed() })
 }

@@ -50,11 +50,12 @@ where
     let name = || Arc::clone(&link.name);
     let (verdict, response) = match called {
         Ok(response) if ticket.is_adopted() => judged_inside(response),
+        // In boxes, for there is mostly a rotation layer and an answer.
         Ok(response) => {
             ticket.take_attempt();
-            judged_here(response, chain, ticket).await
+            Box::pin(judged_here(response, chain, ticket)).await
         }
-        Err(Failed::Call(error)) => return failed(error, name(), chain, ticket).await,
+        Err(Failed::Call(error)) => return Box::pin(failed(error, name(), chain, ticket)).await,
         Err(Failed::NotReady(source)) => {
             return Judged::Left(ProviderFailed {
                 source,
@@ -71,7 +72,7 @@ where
         Verdict::Fault(fault) if !ticket.is_adopted() && fault.scope() != Scope::None => {
             LeftBecause::Fault(fault)
         }
-        _ => return commit::commit(response, name(), &chain.settings, ticket.is_adopted()).await,
+        _ => return commit::commit(response, &link.name, &chain.settings, ticket.is_adopted()).await,
     };
     let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
     let last_response = Some(LastResponse(SyncWrapper::new(response.map(ResponseBody::erase))));

@@ -86,9 +86,6 @@ impl Names {
         body: &ReplayBody,
         model: Option<&ModelId>,
     ) -> Result<ReplayBody, Unroutable> {
-        if !self.matter() {
-            return Ok(body.clone());
-        }
         if let Some(model) = model
             && self.of(model)?.is_none()
         {

@@ -191,7 +191,10 @@ impl Route {
         body: &ReplayBody,
         model: Option<&ModelId>,
     ) -> Result<Request<ReplayBody>, Unroutable> {
-        let body = self.names.apply(&mut parts, body, model).await?;
+        let body = match self.names.matter() {
+            true => Box::pin(self.names.apply(&mut parts, body, model)).await?,
+            false => body.clone(),
+        };
         if let Some(base) = &self.base {
             base.redirect(&mut parts.uri, &mut parts.headers, &self.prefix)?;
         }

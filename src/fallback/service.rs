@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::drive::drive;
 use super::link::Chain;
+use super::trip::Trip;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::error::Error;
 use crate::future::ResponseFuture;
@@ -72,6 +73,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        ResponseFuture::new(drive(self.first.clone(), Arc::clone(&self.chain), request))
+        let (parts, body) = request.into_parts();
+        ResponseFuture::new(drive(self.first.clone(), Trip::new(Arc::clone(&self.chain), parts), body))
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
@@ -23,9 +24,10 @@ use crate::rotate::budget::Ticket;
 use crate::rotate::{Deadline, Served};
 
 /// A request's way down the chain.
-pub(super) struct Trip<'a, B> {
-    chain: &'a Chain<B>,
+pub(super) struct Trip<B> {
+    pub(super) chain: Arc<Chain<B>>,
     head: Head,
+    /// Empty until it has [begun](Self::begin).
     body: ReplayBody,
     deadline: Option<Instant>,
     pub(super) ticket: Ticket,
@@ -49,33 +51,33 @@ pub(super) struct Step {
 
 // === impl Trip ===
 
-impl<'a, B> Trip<'a, B> {
-    pub(super) async fn begin<ReqBody>(chain: &'a Chain<B>, request: Request<ReqBody>) -> Self
+impl<B> Trip<B> {
+    pub(super) fn new(chain: Arc<Chain<B>>, parts: Parts) -> Self {
+        let settings = &chain.settings;
+        let limits = settings.limits;
+        Self {
+            deadline: parts.extensions.get::<Deadline>().map(|deadline| deadline.instant()),
+            ticket: Ticket::new(settings.max_attempts, settings.head_timeout, settings.idle_timeout, limits),
+            ahead: Ahead::of(&chain, parts.extensions.get()),
+            behind: Vec::new(),
+            left: None,
+            retried: false,
+            body: ReplayBody::empty(),
+            head: Head::new(parts),
+            chain,
+        }
+    }
+
+    pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody)
     where
         ReqBody: Body + Send + 'static,
         ReqBody::Error: Into<BoxError>,
     {
-        let settings = &chain.settings;
+        let settings = &self.chain.settings;
         settings.budget.deposit();
-        let (parts, body) = request.into_parts();
-        let callers = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
         let own = settings.deadline.map(|limit| Instant::now() + limit);
-        Self {
-            chain,
-            body: ReplayBody::new(body, settings.replay_cap).await,
-            deadline: callers.into_iter().chain(own).min(),
-            ticket: Ticket::new(
-                settings.max_attempts,
-                settings.head_timeout,
-                settings.idle_timeout,
-                settings.limits,
-            ),
-            ahead: Ahead::of(chain, parts.extensions.get()),
-            behind: Vec::new(),
-            left: None,
-            retried: false,
-            head: Head::new(parts),
-        }
+        self.deadline = self.deadline.into_iter().chain(own).min();
+        self.body = ReplayBody::new(body, settings.replay_cap).await;
     }
 
     /// The next link in order; when all have had their turn, one that a retry or a wait may serve.
@@ -89,7 +91,7 @@ impl<'a, B> Trip<'a, B> {
     }
 
     /// What the future brings, unless the deadline comes first.
-    pub(super) async fn before_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
+    pub(super) async fn before_deadline<F: Future + Unpin>(&self, future: F) -> Option<F::Output> {
         match self.deadline {
             Some(deadline) => timeout_at(deadline, future).await.ok(),
             None => Some(future.await),
@@ -132,13 +134,13 @@ impl<'a, B> Trip<'a, B> {
         });
     }
 
-    pub(super) fn skip_open(&mut self, link: &Link, retry_after: Option<Duration>) {
-        let skipped = ProviderFailed::new(Arc::clone(&link.name), LeftBecause::BreakerOpen);
+    pub(super) fn skip_open(&mut self, link: usize, retry_after: Option<Duration>) {
+        let skipped = ProviderFailed::new(self.name_of(link), LeftBecause::BreakerOpen);
         self.book(link, ProviderFailed { retry_after, ..skipped });
     }
 
     /// An error, if it is the request's own body that failed while the model was looked for in it.
-    pub(super) fn skip_unroutable(&mut self, link: &Link, unroutable: Unroutable) -> Result<(), Error> {
+    pub(super) fn skip_unroutable(&mut self, link: usize, unroutable: Unroutable) -> Result<(), Error> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
         }
@@ -147,7 +149,7 @@ impl<'a, B> Trip<'a, B> {
             Unroutable::NotReplayable => LeftBecause::NotReplayable,
             Unroutable::NotFound | Unroutable::Url => LeftBecause::Unroutable,
         };
-        self.book(link, ProviderFailed::new(Arc::clone(&link.name), because));
+        self.book(link, ProviderFailed::new(self.name_of(link), because));
         Ok(())
     }
 
@@ -158,7 +160,7 @@ impl<'a, B> Trip<'a, B> {
         }
         let may_have_run = failed.fault().is_some_and(Fault::is_ambiguous);
         let stop = may_have_run && !self.chain.settings.resend_ambiguous && !self.head.is_idempotent();
-        self.book(&self.chain.links[link], failed);
+        self.book(link, failed);
         if stop { Err(self.take_failed(false)) } else { Ok(()) }
     }
 
@@ -195,12 +197,15 @@ impl<'a, B> Trip<'a, B> {
         Error::from(failed)
     }
 
-    fn book(&mut self, link: &Link, failed: ProviderFailed) {
-        self.left = Some((Arc::clone(&link.name), failed.word()));
-        let number = self.chain.links.iter().position(|other| std::ptr::eq(other, link)).unwrap_or_default();
-        match self.behind.iter_mut().find(|(before, _)| *before == number) {
+    fn name_of(&self, link: usize) -> Arc<str> {
+        Arc::clone(&self.chain.links[link].name)
+    }
+
+    fn book(&mut self, link: usize, failed: ProviderFailed) {
+        self.left = Some((self.name_of(link), failed.word()));
+        match self.behind.iter_mut().find(|(before, _)| *before == link) {
             Some((_, before)) => before.then(failed),
-            None => self.behind.push((number, failed)),
+            None => self.behind.push((link, failed)),
         }
     }
 

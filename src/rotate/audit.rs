@@ -15,11 +15,10 @@ use crate::scrub::shows;
 
 /// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is
 /// dropped before that is known.
-pub(super) struct Audit<'a> {
-    pool: &'a KeyPool,
+pub(super) struct Audit {
     began: Instant,
-    /// `None`: nobody listens, or it has been said.
-    key: Option<KeyId>,
+    /// Where it is told, and of which key. `None`: nobody listens, or it has been said.
+    heard: Option<(KeyPool, KeyId)>,
 }
 
 /// Where providers name a request: OpenAI and most that are like it, Anthropic, AWS, Azure.
@@ -30,11 +29,11 @@ const LONGEST_ID: usize = 128;
 
 // === impl Audit ===
 
-impl<'a> Audit<'a> {
+impl Audit {
     /// An attempt begins.
-    pub(super) fn begin(pool: &'a KeyPool, lease: &Lease) -> Self {
-        let key = pool.is_heard(Severity::Detail).then(|| lease.key_id().clone());
-        Self { pool, began: Instant::now(), key }
+    pub(super) fn begin(pool: &KeyPool, lease: &Lease) -> Self {
+        let heard = pool.is_heard(Severity::Detail).then(|| (pool.clone(), lease.key_id().clone()));
+        Self { began: Instant::now(), heard }
     }
 
     pub(super) const fn began(&self) -> Instant {
@@ -47,7 +46,7 @@ impl<'a> Audit<'a> {
 
     /// Nothing was sent: there is nothing to say.
     pub(super) fn forget(&mut self) {
-        self.key = None;
+        self.heard = None;
     }
 
     /// It is over.
@@ -58,10 +57,10 @@ impl<'a> Audit<'a> {
         verdict: &Verdict,
         answer: Option<&Response<B>>,
     ) {
-        let Some(key) = self.key.take() else { return };
-        self.pool.emit(Severity::Detail, || Kind::Attempt {
+        let Some((pool, key)) = self.heard.take() else { return };
+        pool.emit(Severity::Detail, || Kind::Attempt {
             key,
-            model: request.told_model(self.pool.provider()),
+            model: request.told_model(pool.provider()),
             outcome: AttemptOutcome::from(verdict),
             status: answer.map(|answer| answer.status().as_u16()),
             duration: self.duration(),
@@ -70,10 +69,10 @@ impl<'a> Audit<'a> {
     }
 }
 
-impl Drop for Audit<'_> {
+impl Drop for Audit {
     fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        self.pool.emit(Severity::Detail, || Kind::Attempt {
+        let Some((pool, key)) = self.heard.take() else { return };
+        pool.emit(Severity::Detail, || Kind::Attempt {
             key,
             model: None,
             outcome: AttemptOutcome::Abandoned,

@@ -1,6 +1,6 @@
 //! The straight line: one request from the caller to an answer.
 
-use std::sync::Arc;
+use std::pin::pin;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,10 +10,7 @@ use tower::BoxError;
 use tower_service::Service;
 
 use super::attempt::{attempt, before};
-use super::audit::Audit;
 use super::journey::{Journey, Next};
-use super::layer::Config;
-use super::request::Template;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::{Error, GaveUp};
@@ -22,12 +19,15 @@ use crate::error::{Error, GaveUp};
 ///
 /// `service` is the instance that was polled ready before the request came; it is driven to readiness again
 /// for each later attempt.
-pub(super) async fn drive<S, C, ReqBody, ResBody>(
+///
+/// What is rare is in a box, so that the future of a request that needs no rotation is a small one.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+pub(super) fn drive<S, C, ReqBody, ResBody>(
     mut service: S,
     classifier: C,
-    config: Arc<Config>,
-    request: Request<ReqBody>,
-) -> Result<Response<ResponseBody<ResBody>>, Error>
+    mut journey: Journey<ResBody>,
+    body: ReqBody,
+) -> impl Future<Output = Result<Response<ResponseBody<ResBody>>, Error>>
 where
     S: Service<Request<ReplayBody>, Response = Response<ResBody>>,
     S::Error: Into<BoxError>,
@@ -37,35 +37,35 @@ where
     ResBody: Body<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
-    let request = Template::new(request, config.replay_cap).await;
-    // A chain around this layer watches the deadline, and drops this future when it passes.
-    let deadline = request.deadline().filter(|_| request.ticket().is_none());
-    let mut journey = Journey::begin(&config, request);
-    let mut ready = true;
-    loop {
-        let lease = match journey.next_key().await {
-            Ok(lease) => lease,
-            Err(why) => return Err(journey.failed(why)),
-        };
-        let stamped = journey.request.stamp(&lease)?;
-        let mut audit = Audit::begin(&config.pool, &lease);
-        let attempt = attempt(&mut service, ready, stamped, &classifier, journey.bounds(), &lease);
-        let Some(tried) = before(deadline, attempt).await else {
-            // Said before what comes of it.
-            drop(audit);
-            return Err(journey.failed(GaveUp::Deadline));
-        };
-        let tried = tried.inspect_err(|_unsent| audit.forget())?;
-        match journey.settle(lease, tried, audit)? {
-            Next::Deliver(response) => return Ok(response),
-            Next::Rotate => {}
-            Next::Retry(wait) => {
-                if before(deadline, sleep(wait)).await.is_none() {
-                    return Err(journey.failed(GaveUp::Deadline));
+    async move {
+        journey.begin(body).await;
+        // A chain around this layer watches the deadline, and drops this future when it passes.
+        let deadline = journey.own_deadline();
+        let mut ready = true;
+        loop {
+            let lease = match journey.next_key().await {
+                Ok(lease) => lease,
+                Err(why) => return Err(journey.failed(why)),
+            };
+            let mut audit = journey.audit(&lease);
+            let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier);
+            let Some(tried) = before(deadline, pin!(attempt)).await else {
+                // Said before what comes of it.
+                drop(audit);
+                return Err(journey.failed(GaveUp::Deadline));
+            };
+            let tried = tried.inspect_err(|_unsent| audit.forget())?;
+            match journey.settle(lease, tried, audit)? {
+                Next::Deliver(response) => return Ok(response),
+                Next::Rotate => {}
+                Next::Retry(wait) => {
+                    if before(deadline, Box::pin(sleep(wait))).await.is_none() {
+                        return Err(journey.failed(GaveUp::Deadline));
+                    }
                 }
+                Next::GiveUp(why) => return Err(journey.failed(why)),
             }
-            Next::GiveUp(why) => return Err(journey.failed(why)),
+            ready = false;
         }
-        ready = false;
     }
 }

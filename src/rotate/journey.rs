@@ -1,16 +1,18 @@
 //! What a request has been through, and what comes next.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::Body;
 use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use super::attempt::{Bounds, Tried};
+use super::attempt::Tried;
 use super::audit::Audit;
 use super::budget::Ticket;
 use super::layer::Config;
@@ -22,17 +24,17 @@ use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::{Kind, Severity};
-use crate::inspect::{is_readable, is_stream};
+use crate::inspect::{Inspector, is_readable, is_stream};
 use crate::key::KeyId;
 use crate::limits::Need;
 use crate::pool::{Ask, Lease, Penalty};
 
 /// What a request has been through.
-pub(super) struct Journey<'a, B> {
+pub(super) struct Journey<B> {
     pub(super) request: Template,
     /// What it takes of the limits.
     need: Need,
-    config: &'a Config,
+    config: Arc<Config>,
     /// What a chain around the layer allows.
     ticket: Option<Ticket>,
     tried: Vec<KeyId>,
@@ -42,7 +44,8 @@ pub(super) struct Journey<'a, B> {
     retrying: bool,
     /// How keys were refused that were not allowed to, and their penalties.
     refused: Vec<(Refused, Penalty)>,
-    last: Option<Result<Response<ResponseBody<B>>, BoxError>>,
+    /// In a box, for there is mostly none.
+    last: Option<Box<Result<Response<ResponseBody<B>>, BoxError>>>,
 }
 
 /// Refusals are alike that have the same status and concern as much.
@@ -59,15 +62,13 @@ pub(super) enum Next<B> {
 
 // === impl Journey ===
 
-impl<'a, B> Journey<'a, B>
+impl<B> Journey<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn begin(config: &'a Config, request: Template) -> Self {
-        config.policy.begin();
-        let ticket = request.ticket();
-        ticket.iter().for_each(Ticket::adopt);
+    pub(super) fn new(config: Arc<Config>, parts: Parts) -> Self {
+        let (request, ticket) = Template::new(parts);
         Self {
             request,
             need: Need::REQUEST,
@@ -82,6 +83,21 @@ where
         }
     }
 
+    pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody)
+    where
+        ReqBody: Body + Send + 'static,
+        ReqBody::Error: Into<BoxError>,
+    {
+        self.config.policy.begin();
+        self.ticket.iter().for_each(Ticket::adopt);
+        self.request.receive(body, self.config.replay_cap).await;
+    }
+
+    /// The deadline, unless a chain watches it.
+    pub(super) fn own_deadline(&self) -> Option<Instant> {
+        self.request.deadline().filter(|_| self.ticket.is_none())
+    }
+
     /// A key that this request has not tried; for a retry, rather the same one than none; and where the request
     /// may wait, whichever is usable first.
     pub(super) async fn next_key(&mut self) -> Result<Lease, GaveUp> {
@@ -94,11 +110,9 @@ where
         }
         let lease = match self.may_wait_until() {
             // Whoever comes first and may wait, waits in line.
-            Some(deadline) if self.tried.is_empty() => {
-                pool.acquire_for_within(&self.ask(&[]), deadline).await.ok()
-            }
+            Some(deadline) if self.tried.is_empty() => self.in_line(deadline).await,
             Some(deadline) => match self.usable_now() {
-                None => pool.acquire_for_within(&self.ask(&[]), deadline).await.ok(),
+                None => self.in_line(deadline).await,
                 lease => lease,
             },
             None => self.usable_now(),
@@ -108,6 +122,12 @@ where
             Some(ticket) if !ticket.take_attempt() => Err(GaveUp::AttemptLimit),
             _ => Ok(lease),
         }
+    }
+
+    /// In a box, for mostly nobody waits.
+    fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
+        let (pool, ask) = (&self.config.pool, self.ask(&[]));
+        Box::pin(async move { pool.acquire_for_within(&ask, deadline).await.ok() })
     }
 
     fn usable_now(&self) -> Option<Lease> {
@@ -129,13 +149,23 @@ where
         self.request.deadline().filter(|_| may_wait)
     }
 
-    /// What bounds the next attempt: the chain's limits inside a chain, else the layer's.
-    pub(super) fn bounds(&self) -> Bounds {
-        let chain = self.ticket.as_ref();
-        Bounds {
-            head_timeout: chain.and_then(Ticket::head_timeout),
-            limits: chain.map_or(self.config.limits, Ticket::limits),
+    /// An attempt begins.
+    pub(super) fn audit(&self, lease: &Lease) -> Audit {
+        Audit::begin(&self.config.pool, lease)
+    }
+
+    /// How long the head of an answer may take: the chain says.
+    pub(super) fn head_timeout(&self) -> Option<Duration> {
+        self.ticket.as_ref().and_then(Ticket::head_timeout)
+    }
+
+    /// Who looks into answers, as far as the chain allows, or else the layer.
+    pub(super) fn inspector<'a, C>(&self, classifier: &'a C, lease: &'a Lease) -> Inspector<'a, C> {
+        Inspector {
+            classifier,
+            limits: self.ticket.as_ref().map_or(self.config.limits, Ticket::limits),
             look_into_success: self.config.pool.provider().errors_in_ok_bodies(),
+            secret: Some(lease.secret()),
         }
     }
 
@@ -144,7 +174,7 @@ where
         &mut self,
         mut lease: Lease,
         tried: Tried<B>,
-        audit: Audit<'_>,
+        audit: Audit,
     ) -> Result<Next<B>, Error> {
         let Tried { verdict, answer, answered } = tried;
         let status = answer.as_ref().ok().map(Response::status);
@@ -165,7 +195,7 @@ where
             _ => return Ok(self.deliver(lease, verdict, answer, action)),
         };
         self.record(lease, &fault, status, began);
-        self.last = Some(answer);
+        self.last = Some(Box::new(answer));
         self.retrying = matches!(action, Action::Retry(_));
         Ok(match action {
             Action::Retry(wait) => {
@@ -197,7 +227,7 @@ where
             let attempts = self.attempts.len();
             pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
         }
-        let (last_response, source) = match self.last {
+        let (last_response, source) = match self.last.map(|last| *last) {
             Some(Ok(response)) => (Some(response.map(ResponseBody::erase)), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
@@ -258,7 +288,7 @@ where
                 Next::Deliver(guarded(response, served, self.ticket.as_ref()))
             }
             Err(error) => {
-                self.last = Some(Err(error));
+                self.last = Some(Box::new(Err(error)));
                 Next::GiveUp(GaveUp::ProviderFault)
             }
         }
@@ -298,7 +328,7 @@ where
 /// The answer with who served it, its usage metered and, for a chain, its end checked. What can't be read is
 /// left to the chain, inside which it may be decompressed.
 fn guarded<B>(
-    response: Response<ResponseBody<B>>,
+    mut response: Response<ResponseBody<B>>,
     mut served: Served,
     ticket: Option<&Ticket>,
 ) -> Response<ResponseBody<B>> {
@@ -312,7 +342,7 @@ fn guarded<B>(
         }
         None => Guard::metering(streamed, usage),
     };
-    let mut response = response.map(|body| body.guarded(guard));
+    response.body_mut().watch(guard);
     response.extensions_mut().insert(served);
     response
 }

@@ -2,6 +2,7 @@
 
 use http::Request;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
@@ -18,20 +19,29 @@ use crate::provider::{ModelId, Provider};
 /// A request that can be made as often as there are keys.
 pub(super) struct Template {
     head: Head,
+    /// Empty until it is [received](Self::receive).
     body: ReplayBody,
     model: Option<ModelId>,
+    deadline: Option<Instant>,
 }
 
 impl Template {
-    /// Takes a request apart; of a streaming body, up to `cap` bytes can be sent again.
-    pub(super) async fn new<B>(request: Request<B>, cap: usize) -> Self
+    /// A request without its body, and what a chain around the layer allows it.
+    pub(super) fn new(mut parts: Parts) -> (Self, Option<Ticket>) {
+        let model = parts.extensions.get::<ModelId>().cloned();
+        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
+        // It is for this layer, and would be copied for each attempt.
+        let ticket = parts.extensions.remove::<Ticket>();
+        (Self { head: Head::new(parts), body: ReplayBody::empty(), model, deadline }, ticket)
+    }
+
+    /// Takes the body; of a streaming one, up to `cap` bytes can be sent again.
+    pub(super) async fn receive<B>(&mut self, body: B, cap: usize)
     where
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let (parts, body) = request.into_parts();
-        let model = parts.extensions.get::<ModelId>().cloned();
-        Self { body: ReplayBody::new(body, cap).await, head: Head::new(parts), model }
+        self.body = ReplayBody::new(body, cap).await;
     }
 
     /// The request with a key on it.
@@ -84,17 +94,12 @@ impl Template {
         self.body.take_error()
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.head.extensions().get::<Deadline>().map(|deadline| deadline.instant())
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// What the request belongs to.
     pub(super) fn session(&self) -> Option<Session> {
         self.head.extensions().get::<Session>().copied()
-    }
-
-    /// What a chain around this layer allows.
-    pub(super) fn ticket(&self) -> Option<Ticket> {
-        self.head.extensions().get::<Ticket>().cloned()
     }
 }

@@ -10,6 +10,7 @@ use tower::BoxError;
 use tower_service::Service;
 
 use super::drive::drive;
+use super::journey::Journey;
 use super::layer::Config;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
@@ -75,6 +76,8 @@ where
         // The instance that was polled ready is the one to call; the clone left behind is not ready yet.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::new(drive(ready, self.classifier.clone(), Arc::clone(&self.config), request))
+        let (parts, body) = request.into_parts();
+        let journey = Journey::new(Arc::clone(&self.config), parts);
+        ResponseFuture::new(drive(ready, self.classifier.clone(), journey, body))
     }
 }
