@@ -234,17 +234,32 @@ impl Base {
     fn redirect(&self, uri: &mut Uri, headers: &mut HeaderMap, prefix: &str) -> Result<(), Unroutable> {
         AuthScheme::Bearer.strip(uri, headers).map_err(|_| Unroutable::Url)?;
         headers.remove(HOST);
-        let path = uri.path().strip_prefix(prefix);
-        let path = path.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or_else(|| uri.path());
-        let slash =
-            if path.starts_with('/') || (path.is_empty() && !self.path.is_empty()) { "" } else { "/" };
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let path: PathAndQuery =
-            format!("{}{slash}{path}{query}", self.path).parse().map_err(|_| Unroutable::Url)?;
-        let url = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
-        *uri = url.path_and_query(path).build().map_err(|_| Unroutable::Url)?;
+        let mut parts = std::mem::take(uri).into_parts();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(self.join(parts.path_and_query, prefix)?);
+        *uri = Uri::from_parts(parts).map_err(|_| Unroutable::Url)?;
         Ok(())
     }
+
+    fn join(&self, from: Option<PathAndQuery>, prefix: &str) -> Result<PathAndQuery, Unroutable> {
+        let path = from.as_ref().map_or("", PathAndQuery::path);
+        let rest = below(path, prefix);
+        if let (Some(_), Some(from)) = (rest.filter(|_| self.path == prefix), &from) {
+            return Ok(from.clone());
+        }
+        let path = rest.unwrap_or(path);
+        let slash =
+            if path.starts_with('/') || (path.is_empty() && !self.path.is_empty()) { "" } else { "/" };
+        let query = from.as_ref().and_then(PathAndQuery::query);
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{slash}{path}{query}", self.path).parse().map_err(|_| Unroutable::Url)
+    }
+}
+
+/// What comes after a prefix that ends with a segment.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl std::str::FromStr for Base {

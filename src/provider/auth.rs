@@ -106,7 +106,10 @@ impl AuthScheme {
 
     /// Removes every credential, its own included, from a request.
     pub(crate) fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), http::Error> {
-        for name in &CREDENTIAL_HEADERS {
+        // Mostly there is one at most, and to look through the names of a few headers is cheaper than to look
+        // each of ours up.
+        static CREDENTIALS: [HeaderName; 6] = CREDENTIAL_HEADERS;
+        while let Some(name) = headers.keys().find_map(|name| CREDENTIALS.iter().find(|it| *it == name)) {
             headers.remove(name);
         }
         match self {
@@ -133,14 +136,27 @@ impl fmt::Debug for AuthScheme {
 impl Origin {
     /// Whether a request to `uri` stays within this origin; never for a URI without a host.
     pub fn contains(&self, uri: &Uri) -> bool {
-        let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
         let https = *scheme == Scheme::HTTPS;
-        (https || *scheme == Scheme::HTTP)
-            && https == self.https
-            && uri.port_u16().unwrap_or_else(|| default_port(https)) == self.port
-            && self.host.matches(host)
+        let is_http = https || *scheme == Scheme::HTTP;
+        is_http && https == self.https && (self.is_written(authority) || self.is_meant(authority))
+    }
+
+    /// Whether the authority is this host as it is mostly written: then it need not be taken apart.
+    fn is_written(&self, authority: &Authority) -> bool {
+        let HostPattern::Exact(host) = &self.host else { return false };
+        match authority.as_str().strip_prefix(&**host) {
+            Some("") => self.port == default_port(self.https),
+            Some(port) => port.strip_prefix(':').is_some_and(|port| port.parse() == Ok(self.port)),
+            None => false,
+        }
+    }
+
+    fn is_meant(&self, authority: &Authority) -> bool {
+        authority.port_u16().unwrap_or_else(|| default_port(self.https)) == self.port
+            && self.host.matches(authority.host())
     }
 }
 
@@ -278,6 +294,8 @@ mod tests {
         for foreign in [
             "http://api.openai.com/v1",
             "https://api.openai.com:8443/v1",
+            "https://api.openai.com:443@evil.example/v1",
+            "https://api.openai.com@evil.example/v1",
             "https://api.openai.com.example.org/v1",
             "https://evil-api.openai.com/v1",
             "https://openai.com/v1",
