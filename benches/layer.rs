@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tokio::runtime::{Builder, Runtime};
 use tower::retry::{Policy, RetryLayer};
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::set_header::SetRequestHeaderLayer;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
@@ -39,6 +39,14 @@ fn layer(criterion: &mut Criterion) {
             bencher.iter(|| run(&runtime, service.clone()));
         });
     }
+
+    let telling = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(telling()) });
+    group.bench_function("bare_telling_limits", |bencher| bencher.iter(|| run(&runtime, telling)));
+    let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(self::telling()) });
+    let service = KeyRotationLayer::new(pool(64)).layer(inner);
+    group.bench_function("rotation_telling_limits", |bencher| {
+        bencher.iter(|| run(&runtime, service.clone()));
+    });
     group.finish();
 }
 
@@ -64,6 +72,21 @@ fn request() -> Request<Full<Bytes>> {
 
 fn answer() -> Response<Full<Bytes>> {
     Response::builder().header("content-type", "application/json").body(Full::default()).unwrap()
+}
+
+/// An answer as OpenAI gives it: ample limits, and the account that they are of.
+fn telling() -> Response<Full<Bytes>> {
+    Response::builder()
+        .header("content-type", "application/json")
+        .header("openai-organization", "acme-corporation")
+        .header("x-ratelimit-limit-requests", "100000000")
+        .header("x-ratelimit-limit-tokens", "4000000000")
+        .header("x-ratelimit-remaining-requests", "99999999")
+        .header("x-ratelimit-remaining-tokens", "3999999990")
+        .header("x-ratelimit-reset-requests", "0s")
+        .header("x-ratelimit-reset-tokens", "0s")
+        .body(Full::default())
+        .unwrap()
 }
 
 /// A retry policy that keeps a copy of the request, as it must, and never retries.

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::{Dimension, Limit, Window, Windows, messages};
 use crate::classify::hints;
@@ -36,13 +36,32 @@ enum Field {
     Renewal,
 }
 
+/// What there is beside the first family and Anthropic's. Looking up what is not there costs most answers more
+/// than reading what is.
+#[derive(Default)]
+struct Others {
+    bare: bool,
+    structured: bool,
+    cohere: bool,
+    warning: bool,
+}
+
 /// All limits that headers name, requests before tokens.
 pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
-    let mut limits: Vec<_> = rows(headers).iter().filter_map(|row| row.limit(windows, now)).collect();
-    limits.extend(bare(windows, headers, now));
-    limits.extend(structured(headers));
-    limits.extend(cohere(headers));
-    limits.extend(text(headers, "x-api-warning").and_then(messages::reduced).into_iter().flatten());
+    let (rows, others) = rows(headers);
+    let mut limits: Vec<_> = rows.iter().filter_map(|row| row.limit(windows, now)).collect();
+    if others.bare {
+        limits.extend(bare(windows, headers, now));
+    }
+    if others.structured {
+        limits.extend(structured(headers));
+    }
+    if others.cohere {
+        limits.extend(cohere(headers));
+    }
+    if others.warning {
+        limits.extend(text(headers, "x-api-warning").and_then(messages::reduced).into_iter().flatten());
+    }
     limits.sort_by_key(|limit| (limit.dimension, limit.window));
     limits
 }
@@ -71,22 +90,23 @@ fn is_of_limits(name: &str) -> bool {
     FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-fn rows(headers: &HeaderMap) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = Vec::new();
+fn rows(headers: &HeaderMap) -> (Vec<Row<'_>>, Others) {
+    let (mut rows, mut others): (Vec<Row<'_>>, _) = (Vec::new(), Others::default());
     for (name, value) in headers {
+        others.note(name.as_str());
         let Some((field, dimension, named)) = parse_name(name.as_str()) else { continue };
         let Ok(value) = value.to_str() else { continue };
         let found = rows.iter().position(|row| row.dimension == dimension && row.named == named);
         let at = found.unwrap_or(rows.len());
         if at == rows.len() {
             if at == MAX_LIMITS {
-                break;
+                continue;
             }
             rows.push(Row { dimension, named, limit: None, remaining: None, reset: None, renewal: None });
         }
         rows[at].set(&field, value.trim());
     }
-    rows
+    (rows, others)
 }
 
 fn parse_name(name: &str) -> Option<(Field, Dimension, Option<Window>)> {
@@ -138,6 +158,20 @@ fn split_window(name: &str) -> (&str, Option<Window>) {
     (rest, Some(Window(seconds.saturating_mul(count))))
 }
 
+// === impl Others ===
+
+impl Others {
+    fn note(&mut self, name: &str) {
+        match name {
+            "x-ratelimit-remaining" | "ratelimit-remaining" | "x-rate-limit-remaining" => self.bare = true,
+            "ratelimit" => self.structured = true,
+            "x-trial-endpoint-call-limit" | "x-endpoint-monthly-call-limit" => self.cohere = true,
+            "x-api-warning" => self.warning = true,
+            _ => {}
+        }
+    }
+}
+
 // === impl Row ===
 
 impl<'a> Row<'a> {
@@ -178,7 +212,8 @@ impl<'a> Row<'a> {
         left: Option<u64>,
         now: Timestamp,
     ) -> Option<Duration> {
-        if let Some(at) = hints::instant(text) {
+        // Taking a length for an instant and failing costs as much as all the rest.
+        if let Some(at) = text.contains(['T', 't', ':', ' ']).then(|| hints::instant(text)).flatten() {
             return Some(at.saturating_since(now)).filter(|reset| *reset <= hints::MAX_HINT);
         }
         let Ok(number) = text.parse::<f64>() else {
@@ -231,18 +266,35 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
+/// Limit, remaining and reset.
+static BARE: [[HeaderName; 3]; 3] = [
+    [
+        HeaderName::from_static("x-ratelimit-limit"),
+        HeaderName::from_static("x-ratelimit-remaining"),
+        HeaderName::from_static("x-ratelimit-reset"),
+    ],
+    [
+        HeaderName::from_static("ratelimit-limit"),
+        HeaderName::from_static("ratelimit-remaining"),
+        HeaderName::from_static("ratelimit-reset"),
+    ],
+    [
+        HeaderName::from_static("x-rate-limit-limit"),
+        HeaderName::from_static("x-rate-limit-remaining"),
+        HeaderName::from_static("x-rate-limit-reset"),
+    ],
+];
+
 /// `x-ratelimit-limit` and `ratelimit-limit`, each without a dimension.
 fn bare(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Option<Limit> {
-    let prefix = ["x-ratelimit", "ratelimit", "x-rate-limit"]
-        .into_iter()
-        .find(|prefix| text(headers, &format!("{prefix}-remaining")).is_some())?;
-    let read = |field: &str| text(headers, &format!("{prefix}-{field}"));
-    let reset = read("reset").and_then(|text| match text.parse() {
+    let read = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let [limit, remaining, reset] = BARE.iter().find(|[_, remaining, _]| read(remaining).is_some())?;
+    let reset = read(reset).and_then(|text| match text.parse() {
         Ok(number) => in_seconds(number, now),
         Err(_) => hints::length(text),
     });
-    let remaining = Some(count(read("remaining")?)?);
-    let limit = read("limit").and_then(count);
+    let remaining = Some(count(read(remaining)?)?);
+    let limit = read(limit).and_then(count);
     Some(Limit { limit, remaining, window: windows.bare, reset, ..Limit::new(Dimension::Requests) })
 }
 
