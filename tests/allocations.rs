@@ -9,7 +9,7 @@ use std::alloc::System;
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -25,10 +25,12 @@ const KEYS: usize = 64;
 /// The bound that the crate promises, over the bare service.
 const PROMISED: usize = 8;
 
+/// The same for answers that tell of limits: the model is found, and what is said is read.
+const TELLING: usize = 19;
+
 #[tokio::test]
 async fn the_layer_allocates_at_most_eight_times_a_request() {
-    let keys = (0..KEYS).map(|key| ApiKey::new(format!("sk-{key}")).unwrap());
-    let pool = KeyPool::builder(Provider::openai()).keys(keys).build().unwrap();
+    let pool = pool();
     let bare = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) });
     let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(answer()) });
     // One who has listened and gone leaves nothing behind.
@@ -41,8 +43,21 @@ async fn the_layer_allocates_at_most_eight_times_a_request() {
     println!("{more:.2} allocations a request more than the bare service");
     assert!(more <= PROMISED as f64, "{more:.2}");
 
+    let bare = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(telling()) });
+    let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(telling()) });
+    let without = count(bare).await;
+    let more = count(KeyRotationLayer::new(self::pool()).layer(inner)).await - without;
+    let more = more as f64 / REQUESTS as f64;
+    println!("{more:.2} allocations a request more where answers tell of limits");
+    assert!(more <= TELLING as f64, "{more:.2}");
+
     let _heard = pool.subscribe();
     assert!(count(rotating).await > with, "an event is put together only for somebody who listens");
+}
+
+fn pool() -> KeyPool {
+    let keys = (0..KEYS).map(|key| ApiKey::new(format!("sk-{key}")).unwrap());
+    KeyPool::builder(Provider::openai()).keys(keys).build().unwrap()
 }
 
 async fn count<S, B>(service: S) -> usize
@@ -76,4 +91,19 @@ fn answer() -> Response<Full<Bytes>> {
         .header("openai-project", "proj_1234567890")
         .body(Full::from(Bytes::from_static(b"{}")))
         .unwrap()
+}
+
+fn telling() -> Response<Full<Bytes>> {
+    let mut response = answer();
+    for (name, value) in [
+        ("x-ratelimit-limit-requests", "100000000"),
+        ("x-ratelimit-limit-tokens", "4000000000"),
+        ("x-ratelimit-remaining-requests", "99999999"),
+        ("x-ratelimit-remaining-tokens", "3999999990"),
+        ("x-ratelimit-reset-requests", "0s"),
+        ("x-ratelimit-reset-tokens", "0s"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
