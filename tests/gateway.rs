@@ -15,7 +15,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use support::{Gateway, MARKER, Sims, chat, header, post, text};
-use tower_key_rotation::sim::{Call, Fault, Script};
+use tower_key_rotation::sim::{Call, Fault, Script, SimServer, Simulator};
 
 /// One of each dialect: a request in it, and how its stream ends.
 const NATIVE: [(&str, &str, &str); 3] = [
@@ -193,7 +193,8 @@ async fn a_stream_is_passed_on_as_it_comes() {
 #[tokio::test]
 async fn a_request_that_is_too_long_is_refused() {
     let sims = Sims::new();
-    let gateway = Gateway::with(&sims, "", 1000, |router| router).await;
+    let settings = app::Settings { max_request: 1000, ..app::Settings::default() };
+    let gateway = Gateway::with(&sims, "", settings, |router| router).await;
     let long = json!({"model": "m", "messages": [{"role": "user", "content": "x".repeat(1000)}]}).to_string();
     let announced = gateway.send(post("/v1/chat/completions", Body::from(long.clone()))).await;
     let pieces = long
@@ -230,8 +231,8 @@ async fn broken() -> &'static str {
 #[tokio::test]
 async fn a_panic_is_a_500_and_the_gateway_goes_on() {
     let sims = Sims::new();
-    let gateway =
-        Gateway::with(&sims, "", app::MAX_REQUEST, |router| router.route("/broken", get(broken))).await;
+    let more = |router: axum::Router| router.route("/broken", get(broken));
+    let gateway = Gateway::with(&sims, "", app::Settings::default(), more).await;
     let response = gateway.send(Request::get("/broken").body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let text = text(response).await;
@@ -336,10 +337,143 @@ async fn what_belongs_to_one_connection_stays_there() {
 fn a_provider_can_not_hide_behind_a_path_of_the_gateway() {
     let text = "[[provider]]\nname = \"v1\"\ndialect = \"compatible\"\nbase_url = \"http://h\"\n\
                 [[provider.key]]\nsecret = \"sk-1\"\n";
-    let error = app::front(support::config(text), app::MAX_REQUEST, |others| others).err().unwrap();
+    let error = app::front(support::config(text), app::Settings::default(), |others| others).err().unwrap();
     assert!(error.to_string().contains("can't be named v1"), "{error}");
 }
 
 async fn json_of<B: http_body::Body<Error: std::fmt::Debug>>(response: http::Response<B>) -> Value {
     serde_json::from_str(&text(response).await).unwrap()
+}
+
+// === limits, sessions and metrics ===
+
+/// A gateway to one provider, of whose configuration `rest` follows the base URL; `first` is what is before.
+async fn limited(sim: &Simulator, first: &str, rest: &str) -> (Gateway, SimServer) {
+    let server = sim.serve().await.unwrap();
+    let origin = server.origin();
+    let text = format!("{first}\n[[provider]]\nname = \"openai\"\nbase_url = \"{origin}/v1\"\n{rest}");
+    (Gateway::at(&text).await, server)
+}
+
+fn keys(ids: &[&str]) -> String {
+    let key = |id: &&str| format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"{}\"\n", support::secret(id));
+    ids.iter().map(key).collect()
+}
+
+#[tokio::test]
+async fn a_limit_of_the_file_is_kept_to_without_asking() {
+    let sims = Sims::new();
+    for limit in [
+        "[[provider.limit]]\nrequests_per_minute = 1",
+        "[[provider.limit]]\nmodel = \"gpt*\"\nrequests_per_minute = 1",
+    ] {
+        let before = sims.openai.calls();
+        let rest = format!("{limit}\n{}", keys(&["a"]));
+        let (gateway, _server) = limited(&sims.openai, "", &rest).await;
+        assert_eq!(gateway.send(chat("")).await.status(), StatusCode::OK);
+        let response = gateway.send(chat("")).await;
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        let wait: u64 = header(&response, "retry-after").parse().unwrap();
+        assert!((50..=60).contains(&wait), "{wait}");
+        assert_eq!(header(&response, "x-attempts"), "0");
+        assert_eq!(sims.openai.calls() - before, 1, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_limits_is_in_the_state_of_the_keys() {
+    let sims = Sims::new();
+    let rest = format!("[[provider.limit]]\nrequests_per_minute = 9\n{}", keys(&["a"]));
+    let (gateway, _server) = limited(&sims.openai, "", &rest).await;
+    text(gateway.send(chat("")).await).await;
+    let status = gateway.send(Request::get("/api/key-status").body(Body::empty()).unwrap()).await;
+    let status = json_of(status).await;
+    let key = &status["providers"][0]["keys"][0];
+    let limit = &key["limits"][0];
+    assert_eq!((&limit["counted"], &limit["source"]), (&json!("requests"), &json!("declared")));
+    assert_eq!((&limit["limit"], &limit["remaining"]), (&json!(9), &json!(8)));
+    assert_eq!(key["in_flight"], 0);
+    assert!(key["usage"].to_string().contains("tokens"), "{key}");
+    assert_eq!(key["model_limits"][0]["limits"][0]["source"], "learned");
+    assert!(!status.to_string().contains(MARKER));
+}
+
+#[tokio::test]
+async fn requests_of_a_session_keep_to_one_key() {
+    let (upstream, seen) = support::echo().await;
+    let provider = "[[provider]]\nname = \"any\"\ndialect = \"compatible\"";
+    let text = format!(
+        "[rotation]\naffinity_header = \"X-Session-Id\"\n{provider}\nbase_url = \"http://{upstream}\"\n{}",
+        keys(&["a", "b", "c", "d"])
+    );
+    let gateway = Gateway::at(&text).await;
+    let mut homes = std::collections::BTreeSet::new();
+    for path in ["/v1/things", "/any/v1/things"] {
+        for session in ["one", "two", "three", "four", "five"] {
+            let mut by = std::collections::BTreeSet::new();
+            for _ in 0..5 {
+                let request = Request::post(path).header("x-session-id", session).body(Body::from("{}"));
+                by.insert(header(&gateway.send(request.unwrap()).await, "x-served-by").to_owned());
+            }
+            assert_eq!(by.len(), 1, "{session}: {by:?}");
+            homes.extend(by);
+        }
+        let mut without = std::collections::BTreeSet::new();
+        for _ in 0..4 {
+            let request = Request::post(path).body(Body::from("{}")).unwrap();
+            without.insert(header(&gateway.send(request).await, "x-served-by").to_owned());
+        }
+        assert_eq!(without.len(), 4, "a request of no session takes its turn");
+    }
+    assert!(homes.len() > 1, "not all sessions have one home: {homes:?}");
+    assert!(seen.lock().unwrap().iter().all(|(_, headers)| !headers.contains_key("x-session-id")));
+}
+
+#[tokio::test]
+async fn there_are_metrics_for_whom_the_token_lets_in() {
+    let recorder = app::recorder().unwrap();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let sims = Sims::new();
+    sims.openai.key("a").fail(1, Fault::status(429));
+    let settings = app::Settings { recorded: Some(recorder.handle()), ..app::Settings::default() };
+    let gateway = Gateway::with(&sims, &format!("token = \"gw-{MARKER}\""), settings, |more| more).await;
+    let with_token = |mut request: Request<Body>| {
+        request.headers_mut().insert("authorization", format!("Bearer gw-{MARKER}").parse().unwrap());
+        request
+    };
+    text(gateway.send(with_token(chat(""))).await).await;
+    let scrape = || Request::get("/metrics").body(Body::empty()).unwrap();
+    assert_eq!(gateway.send(scrape()).await.status(), StatusCode::UNAUTHORIZED);
+
+    let response = gateway.send(with_token(scrape())).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(header(&response, "content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let text = text(response).await;
+    for line in [
+        "# TYPE tower_key_rotation_attempts_total counter",
+        r#"attempts_total{provider="openai",key="a",outcome="rate_limited"} 1"#,
+        r#"attempts_total{provider="openai",key="b",outcome="success"} 1"#,
+        r#"attempt_duration_seconds_bucket{provider="openai",model="openai-model",outcome="success",le="120"} 1"#,
+        r#"tokens_total{provider="openai",model="openai-model",direction="output"} "#,
+        r#"keys{provider="gemini",state="available"} 2"#,
+        r#"key_state{provider="anthropic",key="b",state="available"} 1"#,
+        r#"quota_remaining_ratio{provider="openai",key="b",account="","#,
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.lines().all(is_exposition), "{text}");
+    assert!(!text.contains(MARKER), "{text}");
+}
+
+/// A comment, nothing, or a name of ours with a number at the end.
+fn is_exposition(line: &str) -> bool {
+    let value = line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
+    line.is_empty() || line.starts_with("# ") || (line.starts_with("tower_key_rotation_") && value.is_some())
+}
+
+#[tokio::test]
+async fn without_a_recorder_there_are_no_metrics() {
+    let gateway = Gateway::start(&Sims::new(), "").await;
+    let response = gateway.send(Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
 }

@@ -18,14 +18,20 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tower::BoxError;
 use tower_key_rotation::config::{Config, Loader};
 use tracing::Level;
 
 use crate::demo::Demo;
+
+/// What was measured waits at the recorder to be sorted into buckets; so long at most.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Serves LLM APIs with whichever key of whichever provider can.
 #[derive(Parser)]
@@ -42,6 +48,9 @@ struct Args {
     /// How long a request may be, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = app::MAX_REQUEST)]
     max_request: usize,
+    /// Count nothing, and serve no /metrics: saves a request some look-ups.
+    #[arg(long)]
+    no_metrics: bool,
     /// What to log, to the standard error stream: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
@@ -68,10 +77,15 @@ async fn run(args: Args) -> Result<(), BoxError> {
             (demo.config.clone(), Some(demo))
         }
     };
-    let front = app::front(config.clone(), args.max_request, |others| others)?;
+    let recorded = if args.no_metrics { None } else { Some(record()?) };
+    let settings = app::Settings { max_request: args.max_request, recorded: recorded.clone() };
+    let front = app::front(config.clone(), settings, |others| others)?;
     if args.check {
         describe(&config);
         return Ok(());
+    }
+    if let Some(recorded) = recorded {
+        tokio::spawn(upkeep(recorded));
     }
     let address = args.listen.or_else(|| config.listen());
     let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)));
@@ -84,6 +98,22 @@ async fn run(args: Args) -> Result<(), BoxError> {
     }
     app::serve(listener, front, stopped()).await?;
     Ok(())
+}
+
+/// Records what the process counts from now on.
+fn record() -> Result<PrometheusHandle, BoxError> {
+    let recorder = app::recorder()?;
+    let recorded = recorder.handle();
+    metrics::set_global_recorder(recorder)?;
+    Ok(recorded)
+}
+
+/// Keeps what waits at the recorder small, even if nobody scrapes.
+async fn upkeep(recorded: PrometheusHandle) {
+    loop {
+        sleep(UPKEEP).await;
+        recorded.run_upkeep();
+    }
 }
 
 fn describe(config: &Config) {
@@ -104,6 +134,7 @@ fn invite(origin: &str) {
   curl -i {origin}/v1/chat/completions -H 'content-type: application/json' -d '{chat}}}'
   curl -N {origin}/v1/chat/completions -H 'content-type: application/json' -d '{chat},\"stream\":true}}'
   curl {origin}/api/key-status
+  curl {origin}/metrics
 
 or any program that uses an SDK:
 

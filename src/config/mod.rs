@@ -31,7 +31,7 @@
 //! [provider.models]                           # what this provider calls a model the caller named
 //! "gpt-4o" = "gpt-4o-2024-11-20"
 //! [[provider.limit]]                          # of each account; a key without one is one of its own
-//! model = "gpt-4o*"                           # of each such model; without it, of all together
+//! model = "gpt-4o*"                           # of each such model, as the provider calls it
 //! requests_per_minute = 500                   # or see below
 //! burst = 50
 //! [[provider.limit]]
@@ -61,6 +61,8 @@
 //!
 //! | name | says |
 //! |---|---|
+//! | `model` | for each model of such a name, `*` being any text, after `[provider.models]` has renamed it; without it, for all together |
+//! | `account` | of that account only, which a `[[provider.key]]` has to name |
 //! | `{requests,tokens,input_tokens,output_tokens}_per_second` | evenly spaced, unless there is a `burst` |
 //! | `…_per_minute` | as a bucket of the whole minute's amount, or of `burst` |
 //! | `…_per_day` | anew at the provider's midnight, or as `reset` says |

@@ -64,7 +64,7 @@ impl Sims {
     }
 }
 
-fn secret(name: &str) -> String {
+pub(crate) fn secret(name: &str) -> String {
     format!("sk-{MARKER}-{name}")
 }
 
@@ -73,13 +73,13 @@ fn secret(name: &str) -> String {
 impl Gateway {
     /// A gateway in front of the providers; `more` comes first in its configuration.
     pub(crate) async fn start(sims: &Sims, more: &str) -> Self {
-        Self::with(sims, more, app::MAX_REQUEST, |router| router).await
+        Self::with(sims, more, app::Settings::default(), |router| router).await
     }
 
     pub(crate) async fn with(
         sims: &Sims,
         more: &str,
-        max: usize,
+        settings: app::Settings,
         change: impl FnOnce(Router) -> Router,
     ) -> Self {
         let mut text = format!("{more}\n");
@@ -93,13 +93,13 @@ impl Gateway {
             text += &format!("models = {{ \"gpt-4o\" = \"{name}-model\" }}\n{}", keys.concat());
             servers.push(server);
         }
-        let front = app::front(config(&text), max, change).unwrap();
+        let front = app::front(config(&text), settings, change).unwrap();
         Self { _servers: servers, ..Self::serving(front).await }
     }
 
     /// A gateway with this configuration.
     pub(crate) async fn at(text: &str) -> Self {
-        Self::serving(app::front(config(text), app::MAX_REQUEST, |others| others).unwrap()).await
+        Self::serving(app::front(config(text), app::Settings::default(), |others| others).unwrap()).await
     }
 
     async fn serving(front: app::Front) -> Self {

@@ -5,6 +5,7 @@
 //! | `/v1/…` | OpenAI's API, served by whichever provider of the chain can |
 //! | `/{provider}/…` | the native API of one provider, with whichever of its keys can serve it |
 //! | `/api/key-status` | the state of every key, as JSON |
+//! | `/metrics` | counters and gauges for Prometheus, if there is a recorder |
 //! | `/health` | whether the chain has a usable key, as JSON |
 //!
 //! A request is taken apart once and changed in place, its body is collected only if it is small, and an
@@ -17,6 +18,7 @@ mod front;
 mod headers;
 mod pinned;
 mod refusal;
+mod scrape;
 mod serve;
 mod status;
 mod upstream;
@@ -30,11 +32,14 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use http::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tower::BoxError;
+use tower_key_rotation::Session;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::config::{Config, ProviderSettings};
 
 pub(crate) use self::front::Front;
+pub(crate) use self::scrape::recorder;
 pub(crate) use self::serve::serve;
 
 use self::pinned::Pinned;
@@ -45,21 +50,28 @@ use self::upstream::Chain;
 pub(crate) const MAX_REQUEST: usize = 32 * 1024 * 1024;
 
 /// Names of providers that would be hidden by other paths.
-const RESERVED: [&str; 3] = ["v1", "api", "health"];
+const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
+
+/// What is for whoever starts a gateway to say, and in no file.
+pub(crate) struct Settings {
+    /// A request of more bytes is refused.
+    pub(crate) max_request: usize,
+    /// What the recorder of the process has recorded. Without it nothing is counted, and there is no `/metrics`.
+    pub(crate) recorded: Option<PrometheusHandle>,
+}
 
 /// What all requests share.
 struct Gateway {
     config: Config,
-    max_request: usize,
+    settings: Settings,
     chain: Chain,
     pinned: HashMap<String, Pinned>,
 }
 
-/// The gateway over the providers of a configuration; a request of more than `max_request` bytes is refused.
-/// `more` adds to the paths that are not providers'.
+/// The gateway over the providers of a configuration. `more` adds to the paths that are not providers'.
 pub(crate) fn front(
     config: Config,
-    max_request: usize,
+    settings: Settings,
     more: impl FnOnce(Router) -> Router,
 ) -> Result<Front, BoxError> {
     let client = upstream::client();
@@ -68,14 +80,19 @@ pub(crate) fn front(
     {
         return Err(format!("a provider can't be named {name}: /{name}/ is a path of the gateway").into());
     }
+    if settings.recorded.is_some() {
+        // All handles of a hub are one: its pools and the chain are counted from now on.
+        let _counting = config.events().clone().with_metrics();
+    }
     let chain = upstream::chain(&config, &client)?;
     let pinned =
         config.providers().iter().map(|it| (it.name().to_owned(), Pinned::new(&config, it, &client)));
     let pinned = pinned.collect();
-    let gateway = Arc::new(Gateway { config, max_request, chain, pinned });
+    let gateway = Arc::new(Gateway { config, settings, chain, pinned });
     let others = Router::new()
         .route("/health", get(health))
         .route("/api/key-status", get(key_status))
+        .route("/metrics", get(metrics))
         .fallback(nowhere)
         .with_state(Arc::clone(&gateway));
     Ok(Front::new(gateway, more(others)))
@@ -90,11 +107,26 @@ async fn key_status(State(gateway): State<Arc<Gateway>>, request: Request) -> Re
     Ok(status::keys(&gateway.config))
 }
 
+async fn metrics(state: State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
+    let State(gateway) = &state;
+    let Some(recorded) = &gateway.settings.recorded else { return nowhere(state, request).await };
+    access::check(gateway.config.token(), &request)?;
+    Ok(scrape::answer(recorded, &gateway.config))
+}
+
 async fn nowhere(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
     access::check(gateway.config.token(), &request)?;
     let names: Vec<_> = gateway.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
     let message = format!("there is nothing here: ask for /v1/ or {}", names.join(", "));
     Ok(answer::error(StatusCode::NOT_FOUND, "unknown_path", &message))
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_request: MAX_REQUEST, recorded: None }
+    }
 }
 
 // === impl Gateway ===
@@ -114,9 +146,13 @@ impl Gateway {
         if let Some(pinned) = to {
             *request.uri_mut() = pinned.url(request.uri())?;
         }
+        let session = self.config.affinity_header().and_then(|name| request.headers_mut().remove(name));
         headers::upwards(request.headers_mut());
         *request.version_mut() = http::Version::HTTP_11;
         request.extensions_mut().clear();
-        body::take(request, self.max_request).await
+        if let Some(name) = session {
+            request.extensions_mut().insert(Session::new(name));
+        }
+        body::take(request, self.settings.max_request).await
     }
 }

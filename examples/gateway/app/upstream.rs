@@ -50,14 +50,15 @@ pub(super) fn client() -> HttpClient {
 pub(super) fn chain(config: &Config, client: &HttpClient) -> Result<Chain, BoxError> {
     let mut links = config.chain().order().iter().filter_map(|name| config.provider(name));
     let first = links.next().ok_or("the chain has no provider")?;
-    let layer = ProviderFallbackLayer::new(first.name()).route(route(first)?);
+    let layer = ProviderFallbackLayer::new(first.name()).route(route(first)?).events(config.events());
     let layer = links.try_fold(limited(layer, config.chain()), |layer, provider| {
         Ok::<_, BoxError>(layer.fallback(provider.name(), keyed(provider, client), route(provider)?))
     });
     Ok(layer?.layer(keyed(first, client)))
 }
 
-/// A chain of one, to which requests come with their URL.
+/// A chain of one, to which requests come with their URL. What it says is only in the log: it has breakers of its
+/// own, which would pass for the chain's.
 pub(super) fn alone(config: &Config, provider: &ProviderSettings, client: &HttpClient) -> Chain {
     let layer = limited(ProviderFallbackLayer::new(provider.name()), config.chain());
     layer.layer(keyed(provider, client))
