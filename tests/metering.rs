@@ -88,8 +88,8 @@ async fn send(pool: &KeyPool, run: &Run) -> Consumption {
         body.frame().await.unwrap().unwrap();
         sleep(Duration::from_millis(3)).await;
     }
-    // A document shows it when it is whole, a stream with the event.
-    if run.read == 4 || run.streamed && run.read == 3 {
+    // What has passed is counted, though the rest may never be read.
+    if run.read >= 3 {
         (counted.input_tokens, counted.output_tokens) = (run.input, run.output);
         counted.total_tokens = run.input + run.output;
     }

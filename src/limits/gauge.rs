@@ -29,12 +29,12 @@ pub(super) struct Gauge {
     pub(super) taken: u32,
     /// `taken` as of the newest request that a header has spoken of.
     pub(super) as_of: u32,
-    /// By how much headers have moved the time at which a bucket is full, in microseconds.
-    corrections: i64,
-    /// How much later than it could be a bucket is used that is not full, in microseconds.
-    distance: f32,
-    /// When an alarm was last told, in seconds since the Unix epoch; wraps.
-    told_at: u32,
+    /// How far headers have moved the time at which a bucket is full, in units of [`CORRECTION_US`]; wraps.
+    corrections: u32,
+    /// How much later than it could be a bucket is used that is not full, in ten-thousandths of its interval.
+    distance: u16,
+    /// When an alarm was last told, in [`PARTS`] of the window since the Unix epoch; wraps.
+    told_at: u16,
     /// The thresholds that were told since, a bit each.
     told: u8,
     pub(super) counted: Counted,
@@ -87,14 +87,17 @@ pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 
 const US_PER_S: u64 = 1_000_000;
 
-/// The share of requests that may be refused for coming a moment too early.
-const ONE_IN: f32 = 200.0;
+/// One of so many requests may be refused for coming a moment too early.
+const ONE_IN: u16 = 200;
 
-/// How far a refusal moves the distance, as a share of the interval.
-const STEP: f32 = 0.02;
+/// The largest distance: a quarter of the interval.
+const FARTHEST: u16 = 2_500;
 
-/// The distance is never more than this share of the interval.
-const FARTHEST: f32 = 0.25;
+/// Fine enough for a pace, and two billions of them for a day.
+const CORRECTION_US: i64 = 64;
+
+/// Of a window, for telling when one is over.
+const PARTS: u64 = 64;
 
 /// Alarms are for people, who do not care about what is over in less.
 const SHORTEST_ALARM_S: u32 = 60;
@@ -171,7 +174,7 @@ impl Gauge {
             taken: 0,
             as_of: 0,
             corrections: 0,
-            distance: 0.0,
+            distance: 0,
             told_at: 0,
             told: 0,
             counted,
@@ -207,7 +210,8 @@ impl Gauge {
                 let spare = u64::from(*size).saturating_sub(amount);
                 let at = full_at.saturating_sub(us(*us_per_unit, spare));
                 let is_full = *full_at <= now.as_unix_us();
-                if is_full { at } else { at.saturating_add(self.distance as u64) }
+                let distance = us_per_unit * f64::from(self.distance) / 1e4;
+                if is_full { at } else { at.saturating_add(distance as u64) }
             }
             Fill::Period(period) if period.is_shut() => NEVER,
             Fill::Period(period) if period.has_room_for(amount) => 0,
@@ -247,39 +251,37 @@ impl Gauge {
 
     /// A request that this gauge let in was taken in by the provider, or refused. The distance goes to where one
     /// of [`ONE_IN`] is refused: each refusal moves it as far as so many successes move it back.
-    pub(super) fn keep_distance(&mut self, admitted: bool) {
-        let Fill::Bucket { us_per_unit, .. } = &self.fill else { return };
-        let interval = *us_per_unit as f32;
-        let step = interval * STEP;
-        let moved = if admitted { self.distance - step / ONE_IN } else { self.distance + step };
-        self.distance = moved.clamp(0.0, interval * FARTHEST);
+    pub(super) const fn keep_distance(&mut self, admitted: bool) {
+        self.distance = match admitted {
+            true => self.distance.saturating_sub(1),
+            false if self.distance > FARTHEST - ONE_IN => FARTHEST,
+            false => self.distance + ONE_IN,
+        };
     }
 
     /// What it shows when a request has just taken its part.
     pub(super) fn mark(&self) -> Mark {
-        let full_at = match &self.fill {
-            Fill::Bucket { full_at, .. } => (*full_at).cast_signed() - self.corrections,
-            _ => 0,
-        };
-        Mark { taken: self.taken, full_at }
+        let full_at = if let Fill::Bucket { full_at, .. } = &self.fill { *full_at } else { 0 };
+        Mark { taken: self.taken, full_at, corrections: self.corrections }
     }
 
     /// A bucket would be full at `told` if nothing had been taken since the request of the mark. How far this
     /// gauge was off then it is off now, but for what was corrected since; what was taken stays taken.
     pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
         let Fill::Bucket { full_at, .. } = &mut self.fill else { return };
-        let before = full_at.cast_signed();
-        let thought = mark.map_or(before, |mark| mark.full_at + self.corrections);
-        let after = (before + told.cast_signed() - thought).max(told.cast_signed());
+        let (before, told) = (full_at.cast_signed(), told.cast_signed());
+        let since = |mark: Mark| i64::from(self.corrections.wrapping_sub(mark.corrections).cast_signed());
+        let thought = mark.map_or(before, |mark| mark.full_at.cast_signed() + since(mark) * CORRECTION_US);
+        let after = told.max(before + told - thought);
         *full_at = after.cast_unsigned();
-        self.corrections += after - before;
+        self.corrections = self.corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
     }
 
     pub(super) fn set_bucket(&mut self, limit: u64, interval: f64) {
         if let Fill::Bucket { size, us_per_unit, .. } = &mut self.fill {
             // What was learned of another pace is nothing to this one.
             if interval < *us_per_unit / 2.0 {
-                self.distance = 0.0;
+                self.distance = 0;
             }
             (*size, *us_per_unit) = (narrow(limit).max(1), interval);
         }
@@ -344,8 +346,8 @@ impl Gauge {
         if self.window < SHORTEST_ALARM_S || thresholds.is_empty() {
             return None;
         }
-        let second = (now.as_unix_us() / US_PER_S) as u32;
-        if second.wrapping_sub(self.told_at) >= self.window {
+        let part = (now.as_unix_us() / (u64::from(self.window) * US_PER_S / PARTS)) as u16;
+        if u64::from(part.wrapping_sub(self.told_at)) > PARTS {
             self.told = 0;
         }
         let reading = self.read(now);
@@ -355,7 +357,7 @@ impl Gauge {
         let news = crossed.filter(|(index, _)| self.told & (1 << index) == 0).collect::<Vec<_>>();
         news.iter().for_each(|(index, _)| self.told |= 1 << index);
         let share = *news.last()?.1;
-        self.told_at = second;
+        self.told_at = part;
         Some(Alarm { share, reading })
     }
 }

@@ -44,10 +44,10 @@ pub(crate) struct Marks {
 pub(super) struct Mark {
     /// How much had been taken, for the order of requests.
     pub(super) taken: u32,
-    /// When a bucket was thought to be full, in microseconds since the Unix epoch, all [corrections] taken off.
-    ///
-    /// [corrections]: super::gauge::Gauge::corrections
-    pub(super) full_at: i64,
+    /// When a bucket was thought to be full, in microseconds since the Unix epoch.
+    pub(super) full_at: u64,
+    /// How far headers had moved that time.
+    pub(super) corrections: u32,
 }
 
 /// A request got what it needs.
