@@ -64,8 +64,12 @@ pub(crate) struct Inspector<'a, C> {
 }
 
 impl<C: Classify> Inspector<'_, C> {
-    /// Asks the classifier about an answer; gives the answer back, whole.
-    pub(crate) async fn inspect<B>(&self, response: Response<B>) -> (Verdict, Response<ResponseBody<B>>)
+    /// Asks the classifier about an answer that came `now`; gives the answer back, whole.
+    pub(crate) async fn inspect<B>(
+        &self,
+        response: Response<B>,
+        now: Timestamp,
+    ) -> (Verdict, Response<ResponseBody<B>>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
@@ -81,7 +85,8 @@ impl<C: Classify> Inspector<'_, C> {
             // In a box, for most answers are not looked into.
             Box::pin(self.look_into(&head, body, streamed)).await
         } else {
-            (self.ask_about(&head, Bytes::new()).await, ResponseBody::untouched(body))
+            let outcome = Outcome::answer(Arc::clone(&head), Bytes::new(), now);
+            (ask(self.classifier, outcome).await, ResponseBody::untouched(body))
         };
         (verdict, Response::from_parts(reclaim(head), body))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower::BoxError;
 use tower_service::Service;
 
@@ -14,7 +14,6 @@ use super::judge::Judged;
 use super::trip::Trip;
 use super::{call, judge};
 use crate::body::{ReplayBody, ResponseBody};
-use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{Kind, Severity};
 
@@ -37,14 +36,17 @@ where
 {
     async move {
         let chain = Arc::clone(&trip.chain);
-        trip.begin(body).await;
-        while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline()) {
+        let mut now = trip.begin(body).await;
+        while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline(now)) {
             // Tokio's shortest sleep is a millisecond: not worth a step that is due.
-            if !step.after.is_zero() && trip.before_deadline(Box::pin(sleep(step.after))).await.is_none() {
-                return Err(trip.deadline_passed());
+            if !step.after.is_zero() {
+                if trip.before_deadline(Box::pin(sleep(step.after))).await.is_none() {
+                    return Err(trip.deadline_passed());
+                }
+                now = Instant::now();
             }
             let link = &chain.links[step.link];
-            let passage = match link.breaker.enter(Timestamp::now()) {
+            let passage = match link.breaker.enter(now.into()) {
                 Ok(passage) => passage,
                 Err(open) => {
                     trip.skip_open(step.link, open.retry_after);
@@ -55,6 +57,7 @@ where
                 Ok(request) => request,
                 Err(unroutable) => {
                     trip.skip_unroutable(step.link, unroutable)?;
+                    now = Instant::now();
                     continue;
                 }
             };
@@ -72,16 +75,18 @@ where
             let Some(judged) = trip.before_deadline(pin!(answered)).await else {
                 return Err(trip.deadline_passed());
             };
+            now = Instant::now();
             match judged {
-                Judged::Served(response) => {
-                    if passage.succeeded(Timestamp::now()) {
+                Judged::Served(mut response) => {
+                    if passage.succeeded(now.into()) {
                         chain.emit(link, Severity::Change, || Kind::BreakerClosed);
                     }
-                    return Ok(trip.deliver(response, link));
+                    trip.deliver(&mut response, link);
+                    return Ok(response);
                 }
                 Judged::Left(failed) => {
                     if failed.is_providers_fault()
-                        && let Some(wait) = passage.failed(Timestamp::now())
+                        && let Some(wait) = passage.failed(now.into())
                     {
                         chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
                     }
@@ -90,6 +95,6 @@ where
                 Judged::Ended(error) => return Err(error),
             }
         }
-        Err(if trip.is_past_deadline() { trip.deadline_passed() } else { trip.failed() })
+        Err(if trip.is_past_deadline(Instant::now()) { trip.deadline_passed() } else { trip.failed() })
     }
 }

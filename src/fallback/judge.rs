@@ -101,7 +101,7 @@ where
         look_into_success: false,
         secret: None,
     };
-    inspector.inspect(response).await
+    inspector.inspect(response, Timestamp::now()).await
 }
 
 /// No answer: an error of a rotation layer, which says what to do, or of a client.

@@ -68,16 +68,19 @@ impl<B> Trip<B> {
         }
     }
 
-    pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody)
+    /// Takes the body, and says when that was.
+    pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody) -> Instant
     where
         ReqBody: Body + Send + 'static,
         ReqBody::Error: Into<BoxError>,
     {
         let settings = &self.chain.settings;
         settings.budget.deposit();
-        let own = settings.deadline.map(|limit| Instant::now() + limit);
+        let now = Instant::now();
+        let own = settings.deadline.map(|limit| now + limit);
         self.deadline = self.deadline.into_iter().chain(own).min();
         self.body = ReplayBody::new(body, settings.replay_cap).await;
+        now
     }
 
     /// The next link in order; when all have had their turn, one that a retry or a wait may serve.
@@ -99,8 +102,8 @@ impl<B> Trip<B> {
     }
 
     /// Links end at the deadline by themselves, and may do so a moment before the chain notices.
-    pub(super) fn is_past_deadline(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The request as the link is to get it.
@@ -165,16 +168,11 @@ impl<B> Trip<B> {
     }
 
     /// Names the link that served the request, and what was tried before.
-    pub(super) fn deliver(
-        &mut self,
-        mut response: Response<ResponseBody<B>>,
-        link: &Link,
-    ) -> Response<ResponseBody<B>> {
+    pub(super) fn deliver(&mut self, response: &mut Response<ResponseBody<B>>, link: &Link) {
         if let Some(served) = response.extensions_mut().get_mut::<Served>() {
             let before = self.behind.drain(..).flat_map(|(_, failed)| failed.attempts);
             served.in_chain(Arc::clone(&link.name), before);
         }
-        response
     }
 
     pub(super) fn failed(mut self) -> Error {

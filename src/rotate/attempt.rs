@@ -5,14 +5,14 @@ use std::pin::pin;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
 use super::journey::Journey;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Classify, Outcome, Verdict};
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::inspect::ask;
 use crate::pool::Lease;
@@ -24,7 +24,7 @@ pub(super) struct Tried<B> {
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Response<ResponseBody<B>>, BoxError>,
     /// When the head came, or the error.
-    pub(super) answered: Instant,
+    pub(super) answered: Moment,
 }
 
 /// Sends the request with a key on it. An error of the client is something to judge; only that the service does
@@ -35,6 +35,7 @@ pub(super) async fn attempt<S, C, B>(
     journey: &mut Journey<B>,
     lease: &Lease,
     classifier: &C,
+    began: Instant,
 ) -> Result<Tried<B>, Error>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>>,
@@ -43,27 +44,29 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let mut sent = began;
     if !ready {
         service.ready().await.map_err(|error| Error::Service(error.into()))?;
+        sent = Instant::now();
     }
     let call = pin!(service.call(journey.request.stamp(lease)?));
-    let called = match journey.head_timeout() {
-        Some(limit) => match timeout(limit, call).await {
+    let called = match journey.head_timeout().and_then(|limit| sent.checked_add(limit)) {
+        Some(limit) => match timeout_at(limit, call).await {
             Ok(called) => called.map_err(Into::into),
             Err(late) => Err(late.into()),
         },
         None => call.await.map_err(Into::into),
     };
-    let answered = Instant::now();
+    let answered = Moment::now();
     match called {
         Ok(response) => {
             let inspector = journey.inspector(classifier, lease);
-            let (verdict, response) = inspector.inspect(response).await;
+            let (verdict, response) = inspector.inspect(response, answered.into()).await;
             Ok(Tried { verdict, answer: Ok(response), answered })
         }
         Err(error) => {
             let error = redact(error, lease.secret());
-            let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
+            let outcome = Outcome::transport(transport::of(&error), answered.into());
             Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
         }
     }

@@ -31,9 +31,9 @@ const LONGEST_ID: usize = 128;
 
 impl Audit {
     /// An attempt begins.
-    pub(super) fn begin(pool: &KeyPool, lease: &Lease) -> Self {
+    pub(super) fn begin(pool: &KeyPool, lease: &Lease, began: Instant) -> Self {
         let heard = pool.is_heard(Severity::Detail).then(|| (pool.clone(), lease.key_id().clone()));
-        Self { began: Instant::now(), heard }
+        Self { began, heard }
     }
 
     pub(super) const fn began(&self) -> Instant {

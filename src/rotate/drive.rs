@@ -43,20 +43,23 @@ where
         let deadline = journey.own_deadline();
         let mut ready = true;
         loop {
-            let lease = match journey.next_key().await {
-                Ok(lease) => lease,
+            let (lease, began) = match journey.next_key().await {
+                Ok(leased) => leased,
                 Err(why) => return Err(journey.failed(why)),
             };
-            let mut audit = journey.audit(&lease);
-            let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier);
+            let mut audit = journey.audit(&lease, began);
+            let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier, began);
             let Some(tried) = before(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
                 drop(audit);
                 return Err(journey.failed(GaveUp::Deadline));
             };
-            let tried = tried.inspect_err(|_unsent| audit.forget())?;
-            match journey.settle(lease, tried, audit)? {
-                Next::Deliver(response) => return Ok(response),
+            let mut tried = tried.inspect_err(|_unsent| audit.forget())?;
+            let Some(next) = journey.settle(lease, &mut tried, audit)? else {
+                return tried.answer.map_err(Error::Service);
+            };
+            journey.keep(tried.answer);
+            match next {
                 Next::Rotate => {}
                 Next::Retry(wait) => {
                     if before(deadline, Box::pin(sleep(wait))).await.is_none() {

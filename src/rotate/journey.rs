@@ -51,10 +51,11 @@ pub(super) struct Journey<B> {
 /// Refusals are alike that have the same status and concern as much.
 type Refused = (Option<StatusCode>, Scope);
 
-/// What comes next.
-#[expect(clippy::large_enum_variant, reason = "mostly it is the large one, and lives for a moment")]
-pub(super) enum Next<B> {
-    Deliver(Response<ResponseBody<B>>),
+/// A key, and since when the request has it.
+type Leased = (Lease, Instant);
+
+/// What comes next, if the answer is not the caller's.
+pub(super) enum Next {
     Rotate,
     Retry(Duration),
     GiveUp(GaveUp),
@@ -88,8 +89,11 @@ where
         ReqBody: Body + Send + 'static,
         ReqBody::Error: Into<BoxError>,
     {
-        self.config.policy.begin();
-        self.ticket.iter().for_each(Ticket::adopt);
+        match &self.ticket {
+            // It retries nothing then.
+            Some(ticket) => ticket.adopt(),
+            None => self.config.policy.begin(),
+        }
         self.request.receive(body, self.config.replay_cap).await;
     }
 
@@ -98,9 +102,9 @@ where
         self.request.deadline().filter(|_| self.ticket.is_none())
     }
 
-    /// A key that this request has not tried; for a retry, rather the same one than none; and where the request
-    /// may wait, whichever is usable first.
-    pub(super) async fn next_key(&mut self) -> Result<Lease, GaveUp> {
+    /// A key that this request has not tried, and since when it has it; for a retry, rather the same one than
+    /// none; and where the request may wait, whichever is usable first.
+    pub(super) async fn next_key(&mut self) -> Result<Leased, GaveUp> {
         let pool = &self.config.pool;
         if pool.knows_models() {
             self.request.model(pool.provider());
@@ -108,33 +112,36 @@ where
         if pool.counts_tokens() {
             self.need = self.request.need(&self.config.estimator);
         }
-        let lease = match self.may_wait_until() {
+        let leased = match self.may_wait_until() {
             // Whoever comes first and may wait, waits in line.
             Some(deadline) if self.tried.is_empty() => self.in_line(deadline).await,
             Some(deadline) => match self.usable_now() {
                 None => self.in_line(deadline).await,
-                lease => lease,
+                leased => leased,
             },
             None => self.usable_now(),
         };
-        let lease = lease.ok_or(GaveUp::Exhausted)?;
+        let leased = leased.ok_or(GaveUp::Exhausted)?;
         match &self.ticket {
             Some(ticket) if !ticket.take_attempt() => Err(GaveUp::AttemptLimit),
-            _ => Ok(lease),
+            _ => Ok(leased),
         }
     }
 
     /// In a box, for mostly nobody waits.
-    fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
+    fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Leased>> + Send + '_>> {
         let (pool, ask) = (&self.config.pool, self.ask(&[]));
-        Box::pin(async move { pool.acquire_for_within(&ask, deadline).await.ok() })
+        Box::pin(async move {
+            let lease = pool.acquire_for_within(&ask, deadline).await.ok()?;
+            Some((lease, Instant::now()))
+        })
     }
 
-    fn usable_now(&self) -> Option<Lease> {
-        let (pool, now) = (&self.config.pool, Moment::now());
-        let untried = pool.acquire_at(&self.ask(&self.tried), now);
-        let again = || self.retrying.then(|| pool.acquire_at(&self.ask(&[]), now).ok())?;
-        untried.ok().or_else(again)
+    fn usable_now(&self) -> Option<Leased> {
+        let (pool, now) = (&self.config.pool, Instant::now());
+        let untried = pool.acquire_at(&self.ask(&self.tried), now.into());
+        let again = || self.retrying.then(|| pool.acquire_at(&self.ask(&[]), now.into()).ok())?;
+        untried.ok().or_else(again).map(|lease| (lease, now))
     }
 
     /// What this request asks of the pool; the keys in `tried` will not do.
@@ -150,8 +157,8 @@ where
     }
 
     /// An attempt begins.
-    pub(super) fn audit(&self, lease: &Lease) -> Audit {
-        Audit::begin(&self.config.pool, lease)
+    pub(super) fn audit(&self, lease: &Lease, began: Instant) -> Audit {
+        Audit::begin(&self.config.pool, lease, began)
     }
 
     /// How long the head of an answer may take: the chain says.
@@ -169,35 +176,34 @@ where
         }
     }
 
-    /// Books what an attempt brought, and says what comes next.
+    /// Books what an attempt brought, and says what comes next; `None`: the answer is the caller's.
     pub(super) fn settle(
         &mut self,
         mut lease: Lease,
-        tried: Tried<B>,
+        tried: &mut Tried<B>,
         audit: Audit,
-    ) -> Result<Next<B>, Error> {
-        let Tried { verdict, answer, answered } = tried;
-        let status = answer.as_ref().ok().map(Response::status);
-        if let Ok(response) = &answer {
+    ) -> Result<Option<Next>, Error> {
+        let answer = tried.answer.as_ref().ok();
+        let status = answer.map(Response::status);
+        if let Some(response) = answer {
             let model = || self.request.model(self.config.pool.provider()).cloned();
-            lease.observe_at(response.status(), response.headers(), model, answered.into());
+            lease.observe_at(response.status(), response.headers(), model, tried.answered);
         }
-        if answer.is_err()
+        if answer.is_none()
             && let Some(error) = self.request.take_body_error()
         {
             return Err(Error::Body(error));
         }
         let began = audit.began();
-        audit.end(&self.request, &lease, &verdict, answer.as_ref().ok());
-        let action = self.config.policy.decide(&verdict, self.progress(&verdict, status));
-        let fault = match (action, &verdict) {
+        audit.end(&self.request, &lease, &tried.verdict, answer);
+        let action = self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, status));
+        let fault = match (action, &tried.verdict) {
             (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) => fault.clone(),
-            _ => return Ok(self.deliver(lease, verdict, answer, action)),
+            _ => return Ok(self.deliver(lease, tried, action)),
         };
         self.record(lease, &fault, status, began);
-        self.last = Some(Box::new(answer));
         self.retrying = matches!(action, Action::Retry(_));
-        Ok(match action {
+        Ok(Some(match action {
             Action::Retry(wait) => {
                 self.retries += 1;
                 self.announce(&fault, Some(wait));
@@ -208,7 +214,12 @@ where
                 self.announce(&fault, None);
                 Next::Rotate
             }
-        })
+        }))
+    }
+
+    /// Keeps an answer that is not the caller's, unless it is the last.
+    pub(super) fn keep(&mut self, answer: Result<Response<ResponseBody<B>>, BoxError>) {
+        self.last = Some(Box::new(answer));
     }
 
     /// No more is tried.
@@ -263,35 +274,28 @@ where
         }
     }
 
-    fn deliver(
-        &mut self,
-        lease: Lease,
-        verdict: Verdict,
-        answer: Result<Response<ResponseBody<B>>, BoxError>,
-        action: Action,
-    ) -> Next<B> {
-        let now = Timestamp::now();
+    /// Makes the answer the caller's; an error of the client is none.
+    fn deliver(&mut self, lease: Lease, tried: &mut Tried<B>, action: Action) -> Option<Next> {
         let key = lease.key_id().clone();
-        let usage = match verdict {
+        let now = Timestamp::from(tried.answered);
+        let usage = match tried.verdict {
             Verdict::Success => UsageCell::new(lease.succeed_at(now)),
             _ => UsageCell::default(),
         };
         if action == Action::Absolve {
             self.refused.drain(..).for_each(|(_, penalty)| penalty.undo_at(now));
         }
-        match answer {
-            Ok(response) => {
-                let provider = self.config.pool.provider().clone();
-                let model = self.request.known_model().cloned();
-                let attempts = std::mem::take(&mut self.attempts);
-                let served = Served::new(provider, key, model, verdict, attempts, usage);
-                Next::Deliver(guarded(response, served, self.ticket.as_ref()))
-            }
-            Err(error) => {
-                self.last = Some(Box::new(Err(error)));
-                Next::GiveUp(GaveUp::ProviderFault)
-            }
-        }
+        let Ok(response) = &mut tried.answer else { return Some(Next::GiveUp(GaveUp::ProviderFault)) };
+        let served = Served::new(
+            self.config.pool.provider().clone(),
+            key,
+            self.request.known_model().cloned(),
+            tried.verdict.clone(),
+            std::mem::take(&mut self.attempts),
+            usage,
+        );
+        hand_over(response, served, self.ticket.as_ref());
+        None
     }
 
     fn record(&mut self, lease: Lease, fault: &Fault, status: Option<StatusCode>, began: Instant) {
@@ -325,14 +329,10 @@ where
     }
 }
 
-/// The answer with who served it, its usage metered and, for a chain, its end checked. What can't be read is
-/// left to the chain, inside which it may be decompressed.
-fn guarded<B>(
-    mut response: Response<ResponseBody<B>>,
-    mut served: Served,
-    ticket: Option<&Ticket>,
-) -> Response<ResponseBody<B>> {
-    let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
+/// Says on the answer who served it, and has its usage metered and, for a chain, its end checked. What can't be
+/// read is left to the chain, inside which it may be decompressed.
+fn hand_over<B>(response: &mut Response<ResponseBody<B>>, mut served: Served, ticket: Option<&Ticket>) {
+    let (streamed, readable) = (is_stream(response), is_readable(response.headers()));
     let usage = served.usage_cell();
     let guard = match ticket {
         _ if !readable => Guard::holding(usage),
@@ -344,5 +344,4 @@ fn guarded<B>(
     };
     response.body_mut().watch(guard);
     response.extensions_mut().insert(served);
-    response
 }
