@@ -96,7 +96,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     if demo.is_some() {
         invite(&format!("http://{address}"));
     }
-    app::serve(listener, front, stopped()).await?;
+    app::serve(listener, move |request| front.answer(request), stopped()).await?;
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as AxumRequest;
+use futures_util::FutureExt;
 use http::{HeaderMap, Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tower::ServiceExt;
 use tower_key_rotation::config::{Config, Format, Loader};
 use tower_key_rotation::sim::{SimBuilder, SimKey, SimServer, Simulator};
 use tracing_subscriber::fmt::MakeWriter;
@@ -107,7 +109,7 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let serving = tokio::spawn(app::serve(listener, front, stopped));
+        let serving = tokio::spawn(app::serve(listener, move |request| front.answer(request), stopped));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, client, stop, serving, _servers: Vec::new() }
     }
@@ -181,7 +183,9 @@ pub(crate) async fn echo() -> (SocketAddr, Seen) {
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(app::serve(listener, router, std::future::pending()));
+    let answer =
+        move |request| router.clone().oneshot(request).map(|answered| answered.unwrap().map(Either::Right));
+    tokio::spawn(app::serve(listener, answer, std::future::pending()));
     (address, seen)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn deliver(answer: Result<Response<ChainBody>, Error>) -> Response<Fr
             let (mut head, body) = response.into_parts();
             headers::downwards(&mut head.headers);
             if let Some(served) = head.extensions.remove::<Served>() {
-                let by = format!("{}/{}", served.provider(), served.key_id());
+                let by = [served.provider(), "/", served.key_id().as_str()].concat();
                 if let Ok(by) = HeaderValue::try_from(by) {
                     head.headers.insert(SERVED_BY, by);
                 }

@@ -1,7 +1,6 @@
 //! The body of a request: collected if it is small, passed on as it comes otherwise.
 
 use bytes::Bytes;
-use http::Request;
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tower::BoxError;
@@ -13,21 +12,33 @@ use super::refusal::Refusal;
 const SMALL: u64 = 256 * 1024;
 
 /// Takes the body, which may have so many bytes.
-pub(super) async fn take<B>(request: Request<B>, max: usize) -> Result<Request<ReplayBody>, Refusal>
+pub(super) async fn take<B>(body: B, max: usize) -> Result<ReplayBody, Refusal>
 where
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let (parts, body) = request.into_parts();
     let length = body.size_hint();
     if length.lower() > max as u64 {
         return Err(Refusal::TooLarge);
     }
-    let body = if length.upper().is_some_and(|length| length <= SMALL) {
-        let body = body.collect().await.map_err(|error| Refusal::of_body(&*error.into()))?;
-        ReplayBody::from(body.to_bytes())
+    if length.upper().is_some_and(|length| length <= SMALL) {
+        collect(body).await.map(ReplayBody::from).map_err(|error| Refusal::of_body(&*error))
     } else {
-        ReplayBody::new(Limited::new(body, max), ReplayBody::CAP).await
-    };
-    Ok(Request::from_parts(parts, body))
+        Ok(Box::pin(ReplayBody::new(Limited::new(body, max), ReplayBody::CAP)).await)
+    }
+}
+
+/// The body in one piece, which it mostly comes in.
+async fn collect<B>(mut body: B) -> Result<Bytes, BoxError>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Some(frame) = body.frame().await else { return Ok(Bytes::new()) };
+    let first = frame.map_err(Into::into)?.into_data().unwrap_or_default();
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = Box::pin(body.collect()).await.map_err(Into::into)?.to_bytes();
+    Ok([first, rest].concat().into())
 }

@@ -30,12 +30,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
-use bytes::Bytes;
 use http::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::BoxError;
 use tower_key_rotation::Session;
-use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::config::{Config, ProviderSettings};
 
 pub(crate) use self::front::Front;
@@ -103,19 +101,19 @@ async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 async fn key_status(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
-    access::check(gateway.config.token(), &request)?;
+    access::check(gateway.config.token(), request.headers(), request.uri())?;
     Ok(status::keys(&gateway.config))
 }
 
 async fn metrics(state: State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
     let State(gateway) = &state;
     let Some(recorded) = &gateway.settings.recorded else { return nowhere(state, request).await };
-    access::check(gateway.config.token(), &request)?;
+    access::check(gateway.config.token(), request.headers(), request.uri())?;
     Ok(scrape::answer(recorded, &gateway.config))
 }
 
 async fn nowhere(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Refusal> {
-    access::check(gateway.config.token(), &request)?;
+    access::check(gateway.config.token(), request.headers(), request.uri())?;
     let names: Vec<_> = gateway.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
     let message = format!("there is nothing here: ask for /v1/ or {}", names.join(", "));
     Ok(answer::error(StatusCode::NOT_FOUND, "unknown_path", &message))
@@ -132,27 +130,31 @@ impl Default for Settings {
 // === impl Gateway ===
 
 impl Gateway {
-    /// A request as it may go on: let in, without what is not for the provider, of a bearable size.
-    async fn admit<B>(
-        &self,
-        mut request: http::Request<B>,
-        to: Option<&Pinned>,
-    ) -> Result<http::Request<ReplayBody>, Refusal>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        access::check(self.config.token(), &request)?;
+    /// Who serves the requests for a path, and the provider that it names, if it does.
+    fn find(&self, path: &str) -> Option<(&Chain, Option<&Pinned>)> {
+        let (first, rest) = pinned::split(path);
+        if rest.is_empty() {
+            return None;
+        }
+        if first == "v1" {
+            return Some((&self.chain, None));
+        }
+        self.pinned.get(first).map(|pinned| (pinned.service(), Some(pinned)))
+    }
+
+    /// Lets a request in, and makes its head what may go on: without what is not for the provider.
+    fn admit(&self, head: &mut http::request::Parts, to: Option<&Pinned>) -> Result<(), Refusal> {
+        access::check(self.config.token(), &head.headers, &head.uri)?;
         if let Some(pinned) = to {
-            *request.uri_mut() = pinned.url(request.uri())?;
+            head.uri = pinned.url(&head.uri)?;
         }
-        let session = self.config.affinity_header().and_then(|name| request.headers_mut().remove(name));
-        headers::upwards(request.headers_mut());
-        *request.version_mut() = http::Version::HTTP_11;
-        request.extensions_mut().clear();
+        let session = self.config.affinity_header().and_then(|name| head.headers.remove(name));
+        headers::upwards(&mut head.headers);
+        head.version = http::Version::HTTP_11;
+        head.extensions = http::Extensions::new();
         if let Some(name) = session {
-            request.extensions_mut().insert(Session::new(name));
+            head.extensions.insert(Session::new(name));
         }
-        body::take(request, self.settings.max_request).await
+        Ok(())
     }
 }

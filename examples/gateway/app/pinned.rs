@@ -35,8 +35,8 @@ impl Pinned {
         }
     }
 
-    pub(super) fn service(&self) -> Chain {
-        self.service.clone()
+    pub(super) const fn service(&self) -> &Chain {
+        &self.service
     }
 
     /// The provider's URL for a path of the gateway's.

@@ -3,23 +3,22 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use axum::response::Response;
-use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body::Body;
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use http_body_util::Either;
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
-use tower::{BoxError, Layer, Service};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer;
+use super::front::FrontBody;
 
 /// How long a caller may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,19 +29,17 @@ const GRACE: Duration = Duration::from_secs(300);
 /// A pause after a failed accept, which mostly means that there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Serves until `stop` is done, then lets what is running end.
-pub(crate) async fn serve<S, B>(
+/// Serves until `stop` is done, then lets what is running end. A panic is an answer, and ends nothing else.
+pub(crate) async fn serve<A, F>(
     listener: TcpListener,
-    service: S,
+    answer: A,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()>
 where
-    S: Service<Request<Incoming>, Response = http::Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<FrontBody>> + Send + 'static,
 {
-    let service = TowerToHyperService::new(CatchPanicLayer::custom(panicked).layer(service));
+    let service = service_fn(move |request| AssertUnwindSafe(answer(request)).catch_unwind().map(caught));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     server.http2().timer(TokioTimer::new());
@@ -70,11 +67,12 @@ where
 }
 
 /// What a panic says may hold anything, so it is not passed on.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    tracing::error!(target: "gateway", "a handler panicked");
-    answer::error(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "the gateway failed; its log says where",
-    )
+fn caught(
+    answered: Result<Response<FrontBody>, Box<dyn Any + Send>>,
+) -> Result<Response<FrontBody>, Infallible> {
+    Ok(answered.unwrap_or_else(|_panic| {
+        tracing::error!(target: "gateway", "a handler panicked");
+        let message = "the gateway failed; its log says where";
+        answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).map(Either::Right)
+    }))
 }

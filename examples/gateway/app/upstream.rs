@@ -1,20 +1,26 @@
 //! The way to the providers.
 
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower::{BoxError, Layer};
+use tower::{BoxError, Layer, Service};
 use tower_key_rotation::KeyRotationLayer;
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::config::{ChainSettings, Config, ProviderSettings};
 use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 
-pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, ReplayBody>;
+/// The client of all providers. A request clones it for each layer, which costs less than to clone what it
+/// shares.
+#[derive(Clone)]
+pub(super) struct HttpClient(Arc<Client<HttpsConnector<HttpConnector>, ReplayBody>>);
 
 /// The client with the keys of one provider.
 type Keyed = KeyRotation<HttpClient>;
@@ -40,10 +46,25 @@ pub(super) fn client() -> HttpClient {
     http.set_keepalive(Some(IDLE_CONNECTION));
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1();
-    Client::builder(TokioExecutor::new())
+    let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_CONNECTION)
-        .build(https.wrap_connector(http))
+        .build(https.wrap_connector(http));
+    HttpClient(Arc::new(client))
+}
+
+impl Service<Request<ReplayBody>> for HttpClient {
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReplayBody>) -> ResponseFuture {
+        self.0.request(request)
+    }
 }
 
 /// The providers of the chain, in their order.
