@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderMap, Response};
@@ -65,39 +66,45 @@ pub(crate) struct Inspector<'a, C> {
 
 impl<C: Classify> Inspector<'_, C> {
     /// Asks the classifier about an answer that came `now`; gives the answer back, whole.
-    pub(crate) async fn inspect<B>(
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+    pub(crate) fn inspect<B>(
         &self,
         response: Response<B>,
         now: Timestamp,
-    ) -> (Verdict, Response<ResponseBody<B>>)
+    ) -> impl Future<Output = (Verdict, Response<ResponseBody<B>>)>
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let (head, body) = response.into_parts();
-        let success = head.status.is_success();
-        let streamed = success && is_event_stream(&head.headers);
-        let worth_it =
-            !success || (streamed && self.limits.look_into_streams) || (!streamed && self.look_into_success);
-        let look = is_readable(&head.headers) && worth_it;
-        let head = Arc::new(head);
-        let (verdict, body) = if look {
-            // In a box, for most answers are not looked into.
-            Box::pin(self.look_into(&head, body, streamed)).await
-        } else {
-            let outcome = Outcome::answer(Arc::clone(&head), Bytes::new(), now);
-            (ask(self.classifier, outcome).await, ResponseBody::untouched(body))
-        };
-        (verdict, Response::from_parts(reclaim(head), body))
+        async move {
+            let look = self.is_worth_a_look(&response);
+            let (head, body) = shared(response);
+            let (verdict, body) = if look {
+                // In a box, for most answers are not looked into.
+                Box::pin(self.look_into(&head, body)).await
+            } else {
+                let outcome = Outcome::answer(Arc::clone(&head), Bytes::new(), now);
+                (ask(self.classifier, outcome).await, ResponseBody::untouched(body))
+            };
+            (verdict, Response::from_parts(reclaim(head), body))
+        }
     }
 
-    async fn look_into<B>(&self, head: &Arc<Parts>, body: B, streamed: bool) -> (Verdict, ResponseBody<B>)
+    fn is_worth_a_look<B>(&self, response: &Response<B>) -> bool {
+        let success = response.status().is_success();
+        let streamed = success && is_event_stream(response.headers());
+        let worth_it =
+            !success || (streamed && self.limits.look_into_streams) || (!streamed && self.look_into_success);
+        worth_it && is_readable(response.headers())
+    }
+
+    async fn look_into<B>(&self, head: &Arc<Parts>, body: B) -> (Verdict, ResponseBody<B>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
         let mut look = Look::new(body, self.limits);
-        let verdict = match (head.status.is_success(), streamed) {
+        let verdict = match (head.status.is_success(), is_event_stream(&head.headers)) {
             (true, true) => self.events(head, &mut look).await,
             (true, false) => self.success(head, &mut look).await,
             (false, _) => self.refusal(head, &mut look).await,
@@ -180,11 +187,16 @@ impl<C: Classify> Inspector<'_, C> {
 }
 
 /// Asks the classifier, which can't fail.
-pub(crate) async fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> Verdict {
-    match classifier.clone().oneshot(outcome).await {
+pub(crate) fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> impl Future<Output = Verdict> + use<C> {
+    classifier.clone().oneshot(outcome).map(|verdict| match verdict {
         Ok(verdict) => verdict,
         Err(never) => match never {},
-    }
+    })
+}
+
+fn shared<B>(response: Response<B>) -> (Arc<Parts>, B) {
+    let (head, body) = response.into_parts();
+    (Arc::new(head), body)
 }
 
 /// The head again; a copy if the classifier kept the outcome.

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::TryFutureExt;
@@ -25,34 +25,50 @@ pub(super) enum Failed {
 
 /// Drives the link's service to readiness and calls it. A link that has adopted the ticket watches the limit
 /// itself: it may make several attempts, each of which has the whole of it.
-pub(super) async fn link<S, B>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+pub(super) fn link<S, B>(
     service: &mut S,
     request: Request<ReplayBody>,
     ticket: &Ticket,
-) -> Result<Response<B>, Failed>
+) -> impl Future<Output = Result<Response<B>, Failed>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
 {
-    let limit = ticket.head_timeout();
-    let ready = poll_fn(|cx| service.poll_ready(cx).map_err(|error| Failed::NotReady(Some(error.into()))));
-    if let Err(failed) = within(limit, ready).await.unwrap_or(Err(Failed::NotReady(None))) {
-        // It may have reserved something while it was asked, which is not for keeping until the chain's end.
-        *service = service.clone();
-        return Err(failed);
-    }
-    let mut call = pin!(service.call(request).map_err(|error| Failed::Call(error.into())));
-    // A link adopts the ticket when it is first polled; one that does needs no second timer.
-    let begun = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
-    match begun {
-        Poll::Ready(answer) => answer,
-        Poll::Pending if ticket.is_adopted() => call.await,
-        Poll::Pending => match within(limit, &mut call).await {
+    async move {
+        if let Err(failed) = ready(service, ticket.head_timeout()).await {
+            // It may have reserved something while it was asked, which is not for keeping until the chain's end.
+            *service = service.clone();
+            return Err(failed);
+        }
+        let mut call = pin!(service.call(request).map_err(|error| Failed::Call(error.into())));
+        // A link adopts the ticket when it is first polled; one that does needs no second timer.
+        if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+            return answer;
+        }
+        if ticket.is_adopted() {
+            return call.await;
+        }
+        match Box::pin(within(ticket.head_timeout(), &mut call)).await {
             Ok(answer) => answer,
             Err(_late) if ticket.is_adopted() => call.await,
             Err(late) => Err(Failed::Call(late.into())),
-        },
+        }
     }
+}
+
+async fn ready<S>(service: &mut S, limit: Option<Duration>) -> Result<(), Failed>
+where
+    S: Service<Request<ReplayBody>>,
+    S::Error: Into<BoxError>,
+{
+    let not_ready = |error: S::Error| Failed::NotReady(Some(error.into()));
+    let mut poll = |cx: &mut Context<'_>| service.poll_ready(cx).map_err(not_ready);
+    // Mostly it is, and needs no timer to find out.
+    if let Poll::Ready(ready) = poll_fn(|cx| Poll::Ready(poll(cx))).await {
+        return ready;
+    }
+    Box::pin(within(limit, poll_fn(poll))).await.unwrap_or(Err(Failed::NotReady(None)))
 }
 
 async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Elapsed> {

@@ -12,41 +12,15 @@ use tower::BoxError;
 
 use super::failure::{LeftBecause, ProviderFailed};
 use super::judge::Judged;
-use super::layer::{Commit, Settings};
+use super::layer::Settings;
 use crate::body::{Guard, ResponseBody};
 use crate::classify::{Fault, Reason, Scope};
 use crate::inspect::is_stream;
 use crate::rotate::Served;
 
-/// Puts a guard on the answer, and holds it back until it is complete if the caller wants that.
-pub(super) async fn commit<B>(
-    mut response: Response<ResponseBody<B>>,
-    name: &Arc<str>,
-    settings: &Settings,
-    adopted: bool,
-) -> Judged<B>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    guard(&mut response, settings, adopted);
-    if settings.commit != Commit::Complete {
-        return Judged::Served(response);
-    }
-    let (head, body) = response.into_parts();
-    match Box::pin(complete(Box::pin(body), settings.complete_cap)).await {
-        Ok(body) => Judged::Served(Response::from_parts(head, body)),
-        Err(source) => {
-            let fault = Fault::new(Reason::Truncated, Scope::Provider);
-            let left = ProviderFailed::new(Arc::clone(name), LeftBecause::Fault(fault));
-            Judged::Left(ProviderFailed { source: Some(source), ..left })
-        }
-    }
-}
-
 /// Has the pauses of the answer limited and its end checked. A rotation layer that has adopted the ticket has
 /// seen to that, if it could read the answer; of whatever it could not, somebody between may have made more.
-fn guard<B>(response: &mut Response<ResponseBody<B>>, settings: &Settings, adopted: bool) {
+pub(super) fn guard<B>(response: &mut Response<ResponseBody<B>>, settings: &Settings, adopted: bool) {
     let served = response.extensions().get::<Served>().filter(|_| adopted);
     if served.is_some_and(Served::is_guarded) {
         return;
@@ -54,6 +28,27 @@ fn guard<B>(response: &mut Response<ResponseBody<B>>, settings: &Settings, adopt
     let usage = served.map(Served::usage_cell);
     let guard = Guard::strict(is_stream(response), usage, settings.idle_timeout);
     response.body_mut().watch(guard);
+}
+
+/// Holds an answer back until it is complete, or as far as the cap goes.
+pub(super) async fn hold_back<B>(
+    response: Response<ResponseBody<B>>,
+    name: &Arc<str>,
+    cap: usize,
+) -> Judged<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = response.into_parts();
+    match complete(Box::pin(body), cap).await {
+        Ok(body) => Judged::Served(Response::from_parts(head, body)),
+        Err(source) => {
+            let fault = Fault::new(Reason::Truncated, Scope::Provider);
+            let left = ProviderFailed::new(Arc::clone(name), LeftBecause::Fault(fault));
+            Judged::Left(ProviderFailed { source: Some(source), ..left })
+        }
+    }
 }
 
 /// Reads a body to its end, or as far as the cap goes.

@@ -15,7 +15,7 @@ use tower::BoxError;
 use super::call::Failed;
 use super::commit;
 use super::failure::{LeftBecause, ProviderFailed};
-use super::layer::ContextLength;
+use super::layer::{Commit, ContextLength};
 use super::link::{Chain, Link};
 use crate::body::ResponseBody;
 use crate::classify::{Fault, Outcome, Rejection, Scope, Verdict};
@@ -37,46 +37,59 @@ pub(super) enum Judged<B> {
 }
 
 /// Judges what calling a link brought, and sees the answer through to its commit.
-pub(super) async fn answer<B>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+pub(super) fn answer<B>(
     called: Result<Response<B>, Failed>,
     link: &Link,
     chain: &Chain<B>,
     ticket: &Ticket,
-) -> Judged<B>
+) -> impl Future<Output = Judged<B>>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let name = || Arc::clone(&link.name);
-    let (verdict, response) = match called {
-        Ok(response) if ticket.is_adopted() => judged_inside(response),
-        // In boxes, for there is mostly a rotation layer and an answer.
-        Ok(response) => {
-            ticket.take_attempt();
-            Box::pin(judged_here(response, chain, ticket)).await
-        }
-        Err(Failed::Call(error)) => return Box::pin(failed(error, name(), chain, ticket)).await,
-        Err(Failed::NotReady(source)) => {
-            return Judged::Left(ProviderFailed {
-                source,
-                ..ProviderFailed::new(name(), LeftBecause::NotReady)
-            });
-        }
-    };
-    let because = match verdict {
+    async move {
+        let name = || Arc::clone(&link.name);
+        let settings = &chain.settings;
+        let (verdict, mut response) = match called {
+            Ok(response) if ticket.is_adopted() => judged_inside(response),
+            // In boxes, for there is mostly a rotation layer and an answer.
+            Ok(response) => {
+                ticket.take_attempt();
+                Box::pin(judged_here(response, chain, ticket)).await
+            }
+            Err(Failed::Call(error)) => return Box::pin(failed(error, name(), chain, ticket)).await,
+            Err(Failed::NotReady(source)) => {
+                let left = ProviderFailed::new(name(), LeftBecause::NotReady);
+                return Judged::Left(ProviderFailed { source, ..left });
+            }
+        };
+        let Some(because) = refused(verdict, chain, ticket) else {
+            commit::guard(&mut response, settings, ticket.is_adopted());
+            if settings.commit == Commit::Complete {
+                return Box::pin(commit::hold_back(response, &link.name, settings.complete_cap)).await;
+            }
+            return Judged::Served(response);
+        };
+        let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
+        let last_response = Some(LastResponse(SyncWrapper::new(response.map(ResponseBody::erase))));
+        Judged::Left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
+    }
+}
+
+/// Why the answer is not the caller's, if it is not.
+fn refused<B>(verdict: Verdict, chain: &Chain<B>, ticket: &Ticket) -> Option<LeftBecause> {
+    match verdict {
         Verdict::Rejected(Rejection::ContextLength)
             if chain.settings.context_length == ContextLength::FallOver =>
         {
-            LeftBecause::ContextLength
+            Some(LeftBecause::ContextLength)
         }
         Verdict::Fault(fault) if !ticket.is_adopted() && fault.scope() != Scope::None => {
-            LeftBecause::Fault(fault)
+            Some(LeftBecause::Fault(fault))
         }
-        _ => return commit::commit(response, &link.name, &chain.settings, ticket.is_adopted()).await,
-    };
-    let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
-    let last_response = Some(LastResponse(SyncWrapper::new(response.map(ResponseBody::erase))));
-    Judged::Left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
+        _ => None,
+    }
 }
 
 fn judged_inside<B>(response: Response<B>) -> (Verdict, Response<ResponseBody<B>>) {

@@ -13,7 +13,7 @@ use std::fmt;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::rename::Names;
 use crate::body::ReplayBody;
@@ -180,21 +180,27 @@ impl Route {
         self
     }
 
-    /// The request as the link has to send it; `model` is what the caller calls the model, where that is
-    /// known, and is looked for otherwise.
+    /// Whether it may be that a model has another name there.
+    pub(crate) fn renames(&self) -> bool {
+        self.names.matter()
+    }
+
+    /// Calls the model of a request by its name there; `model` is what the caller calls it, where that is known,
+    /// and is looked for otherwise. Gives the body to send.
     ///
     /// May have to wait for the end of a streamed body. A model that is renamed is left as a [`ModelId`] among
     /// the extensions.
-    pub(crate) async fn apply(
+    pub(crate) async fn rename(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: &ReplayBody,
         model: Option<&ModelId>,
-    ) -> Result<Request<ReplayBody>, Unroutable> {
-        let body = match self.names.matter() {
-            true => Box::pin(self.names.apply(&mut parts, body, model)).await?,
-            false => body.clone(),
-        };
+    ) -> Result<ReplayBody, Unroutable> {
+        self.names.apply(parts, body, model).await
+    }
+
+    /// Makes the rest of the head what the link has to send.
+    pub(crate) fn direct(&self, parts: &mut Parts) -> Result<(), Unroutable> {
         if let Some(base) = &self.base {
             base.redirect(&mut parts.uri, &mut parts.headers, &self.prefix)?;
         }
@@ -204,7 +210,7 @@ impl Route {
         for (name, value) in &self.set {
             parts.headers.insert(name, value.clone());
         }
-        Ok(Request::from_parts(parts, body))
+        Ok(())
     }
 }
 

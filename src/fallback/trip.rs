@@ -115,15 +115,35 @@ impl<B> Trip<B> {
         if !self.body.is_replayable() {
             return Err(Unroutable::NotReplayable);
         }
-        let parts = self.head.make();
-        let model = self.head.extensions().get::<ModelId>();
-        let mut request = link.route.apply(parts, &self.body, model).await?;
-        self.ticket.hand_to_next(step.may_wait);
-        request.extensions_mut().insert(self.ticket.clone());
-        if let Some(deadline) = self.deadline {
-            request.extensions_mut().insert(Deadline::at(deadline));
+        if !link.route.renames() {
+            let parts = self.head.make();
+            return self.hand_over(link, step, parts, self.body.clone());
         }
-        Ok(request)
+        let (parts, body) = Box::pin(self.renamed(link)).await?;
+        self.hand_over(link, step, parts, body)
+    }
+
+    async fn renamed(&mut self, link: &Link) -> Result<(Parts, ReplayBody), Unroutable> {
+        let mut parts = self.head.make();
+        let model = self.head.extensions().get::<ModelId>();
+        let body = link.route.rename(&mut parts, &self.body, model).await?;
+        Ok((parts, body))
+    }
+
+    fn hand_over(
+        &self,
+        link: &Link,
+        step: Step,
+        mut parts: Parts,
+        body: ReplayBody,
+    ) -> Result<Request<ReplayBody>, Unroutable> {
+        link.route.direct(&mut parts)?;
+        self.ticket.hand_to_next(step.may_wait);
+        parts.extensions.insert(self.ticket.clone());
+        if let Some(deadline) = self.deadline {
+            parts.extensions.insert(Deadline::at(deadline));
+        }
+        Ok(Request::from_parts(parts, body))
     }
 
     /// Before a link is called: the request goes on there, if it has been elsewhere.

@@ -16,8 +16,10 @@ struct Sent {
 }
 
 async fn sent(route: &Route, request: Request<ReplayBody>, model: Option<&str>) -> Result<Sent, Unroutable> {
-    let (parts, body) = request.into_parts();
-    let (parts, body) = route.apply(parts, &body, model.map(ModelId::from).as_ref()).await?.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let model = model.map(ModelId::from);
+    let body = if route.renames() { route.rename(&mut parts, &body, model.as_ref()).await? } else { body };
+    route.direct(&mut parts)?;
     Ok(Sent {
         uri: parts.uri.to_string(),
         model: parts.extensions.get().cloned(),
