@@ -1,21 +1,7 @@
 //! What belongs to one connection, and goes no further.
 
 use http::HeaderMap;
-use http::header::{
-    ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
-
-static HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName, SET_COOKIE};
 
 /// From the caller to the provider: no hop-by-hop headers, no host, and no compression, so that answers can
 /// be read.
@@ -35,16 +21,28 @@ pub(super) fn downwards(headers: &mut HeaderMap) {
 /// Most requests and answers have none, and looking through the names of a few headers is cheaper than looking
 /// each of ours up.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+    if !headers.keys().any(is_hop_by_hop) {
         return;
     }
     let lists = headers.get_all(CONNECTION).iter().filter_map(|list| list.to_str().ok());
-    let named: Vec<HeaderName> =
-        lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
-    for name in named {
+    let named = lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok());
+    let names: Vec<HeaderName> =
+        named.chain(headers.keys().filter(|name| is_hop_by_hop(name)).cloned()).collect();
+    for name in names {
         headers.remove(name);
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
