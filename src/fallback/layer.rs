@@ -225,8 +225,8 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// How many attempts a request may have over the whole chain. Default:
-    /// [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
+    /// How many attempts a request may have over the whole chain; of these, one is kept for each link that has
+    /// not had its turn. Default: [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
     #[must_use]
     pub const fn max_attempts(mut self, attempts: usize) -> Self {
         self.settings.max_attempts = if attempts == 0 { 1 } else { attempts };

@@ -138,7 +138,7 @@ impl<B> Trip<B> {
         body: ReplayBody,
     ) -> Result<Request<ReplayBody>, Unroutable> {
         link.route.direct(&mut parts)?;
-        self.ticket.hand_to_next(step.may_wait);
+        self.ticket.hand_to_next(step.may_wait, self.ahead.left);
         parts.extensions.insert(self.ticket.clone());
         if let Some(deadline) = self.deadline {
             parts.extensions.insert(Deadline::at(deadline));

@@ -1,8 +1,9 @@
 //! What a chain of providers allows the layers inside it.
 //!
 //! Retries multiply when every layer has its own. So a chain hands each of its links a [`Ticket`] in the
-//! request's extensions: attempts are counted over all links, a link does not repeat what the chain would
-//! rather send elsewhere, and the limits of silence are the chain's. A rotation layer that finds a ticket
+//! request's extensions: attempts are counted over all links, and one is kept back for each link that has not
+//! had its turn, so that a link with many bad keys does not use up what a good one would need. A link does not
+//! repeat what the chain would rather send elsewhere, and the limits of silence are the chain's. A rotation layer that finds a ticket
 //! *adopts* it: it watches the limits itself, for each attempt anew, since only it knows when one begins. For
 //! a link that adopts nothing the chain watches from outside.
 
@@ -20,6 +21,8 @@ pub(crate) struct Ticket(Arc<Terms>);
 struct Terms {
     /// Attempts that the whole request may still make.
     attempts: AtomicUsize,
+    /// Of these, how many are not for the link whose turn it is; fewer than there are when the turn begins.
+    kept: AtomicUsize,
     /// A link has taken over the watch.
     adopted: AtomicBool,
     /// The link may wait for a key, as no other link is usable.
@@ -38,6 +41,7 @@ impl Ticket {
     ) -> Self {
         Self(Arc::new(Terms {
             attempts: AtomicUsize::new(attempts),
+            kept: AtomicUsize::new(0),
             adopted: AtomicBool::new(false),
             may_wait: AtomicBool::new(false),
             head_timeout,
@@ -46,19 +50,22 @@ impl Ticket {
         }))
     }
 
-    /// Takes one of the attempts that are left; says whether there was one.
+    /// Takes one of the attempts that the link has left; says whether there was one.
     pub(crate) fn take_attempt(&self) -> bool {
-        let take = |left: usize| left.checked_sub(1);
+        let kept = self.0.kept.load(Ordering::Relaxed);
+        let take = |left: usize| left.checked_sub(1).filter(|rest| *rest >= kept);
         self.0.attempts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
-    /// Whether attempts are left.
+    /// Whether attempts are left, for whichever link.
     pub(crate) fn has_attempts(&self) -> bool {
         self.0.attempts.load(Ordering::Relaxed) > 0
     }
 
-    /// Before the next link is called.
-    pub(crate) fn hand_to_next(&self, may_wait: bool) {
+    /// Before the next link is called, behind which there are so many that have not had their turn.
+    pub(crate) fn hand_to_next(&self, may_wait: bool, ahead: usize) {
+        let others = self.0.attempts.load(Ordering::Relaxed).saturating_sub(1);
+        self.0.kept.store(ahead.min(others), Ordering::Relaxed);
         self.0.adopted.store(false, Ordering::Relaxed);
         self.0.may_wait.store(may_wait, Ordering::Relaxed);
     }
