@@ -153,7 +153,10 @@ async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
         each_stream(Script::always(Fault::Cut { after: 3, reset }), |stage| async move {
             match (stage.case.commit, stage.ask().await) {
                 (Commit::Complete, came) => assert_eq!(came, whole("second")),
-                (_, came) => assert!(matches!(came, Came::Broken(_)), "{came:?}"),
+                (_, came) => {
+                    assert!(matches!(came, Came::Broken(_)), "{came:?}");
+                    assert_eq!(stage.second.calls(), 0, "what was begun is asked for nowhere else");
+                }
             }
             assert_eq!(stage.first.calls(), 1);
         })
