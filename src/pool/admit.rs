@@ -2,7 +2,7 @@
 //! keys of which nothing is known.
 
 use super::chorus::{Chorus, Gate};
-use super::key_set::{Level, Place};
+use super::place::{Level, Place};
 use super::reserve::Reserved;
 use super::slot::{Admission, Pass};
 use crate::clock::Moment;

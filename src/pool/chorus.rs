@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Lease;
-use super::key_set::Level;
+use super::place::Level;
 use super::slot::Cause;
 use crate::clock::Timestamp;
 

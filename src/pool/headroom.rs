@@ -1,6 +1,6 @@
 //! How much of its limits a key has left.
 
-use super::key_set::{Level, Place};
+use super::place::{Level, Place};
 use crate::clock::Moment;
 
 impl Place<'_> {

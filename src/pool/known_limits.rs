@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::key_set::{Level, Place};
 use super::models::ModelLane;
+use super::place::{Level, Place};
 use super::tally::UsageSnapshot;
 use crate::clock::{Moment, Timestamp};
 use crate::limits::Reading;

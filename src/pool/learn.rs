@@ -16,9 +16,10 @@
 use std::sync::PoisonError;
 
 use super::account::Membership;
-use super::key_set::{KeySet, Level, Place};
+use super::key_set::KeySet;
 use super::lane::only;
 use super::models::ModelLane;
+use super::place::{Level, Place};
 use super::slot::{Pass, Slot};
 use crate::clock::Timestamp;
 use crate::provider::AccountFingerprint;

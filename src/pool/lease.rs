@@ -8,9 +8,10 @@ use http::{HeaderMap, Uri};
 
 use super::admit::{Admitted, Passes, Trials, hand_back, step_off};
 use super::in_flight::InFlight;
-use super::key_set::{KeySet, Level, Place};
+use super::key_set::KeySet;
 use super::models::ModelLane;
 use super::penalty::Penalty;
+use super::place::{Level, Place};
 use super::reserve::Reserved;
 use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};

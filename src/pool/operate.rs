@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::KeyPool;
-use super::key_set::{KeySet, Level, Place};
+use super::key_set::KeySet;
+use super::place::{Level, Place};
 use super::slot::FOREVER;
 use crate::clock::Timestamp;
 use crate::event::{Kind, Severity};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::key_set::{KeySet, Level, Place};
+use super::key_set::KeySet;
 use super::models::ModelLane;
+use super::place::{Level, Place};
 use super::slot::{Benched, FOREVER};
 use crate::clock::Timestamp;
 

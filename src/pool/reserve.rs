@@ -1,7 +1,7 @@
 //! What requests take of the limits that stand between them and a key.
 
-use super::key_set::{Level, Place};
 use super::lane::Bar;
+use super::place::{Level, Place};
 use crate::clock::Moment;
 use crate::limits::{Alarm, Estimate, Ledger, Marks, Need, Opening};
 

@@ -12,8 +12,9 @@
 use std::sync::Arc;
 
 use super::Ask;
-use super::key_set::{KeySet, Place};
+use super::key_set::KeySet;
 use super::models::ModelLane;
+use super::place::Place;
 use super::rank::Rank;
 use super::session::Session;
 use crate::clock::Moment;

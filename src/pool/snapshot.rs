@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyPool;
 use super::chorus::Gate;
-use super::key_set::{KeySet, Level, Place};
+use super::key_set::KeySet;
 use super::known_limits::{self, ModelLimits, ModelUsage, by_model, readings};
 use super::lane::Bar;
 use super::models::ModelLane;
+use super::place::{Level, Place};
 use super::slot::{Cause, FOREVER, Slot, State};
 use super::tally::UsageSnapshot;
 use crate::clock::{Moment, Timestamp};

@@ -13,8 +13,9 @@
 use std::time::Duration;
 
 use super::admit::{Admitted, Passes};
-use super::key_set::{KeySet, Level, Place};
+use super::key_set::KeySet;
 use super::models::ModelLane;
+use super::place::{Level, Place};
 use super::slot::{Cause, FOREVER, Pass, State};
 use crate::clock::Timestamp;
 use crate::sync::{AtomicU64, Ordering};

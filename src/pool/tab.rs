@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::in_flight::InFlight;
-use super::key_set::Place;
 use super::models::ModelLane;
+use super::place::Place;
 use crate::body::Settle;
 use crate::body::meter::Usage;
 use crate::clock::Moment;
