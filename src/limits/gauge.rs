@@ -4,20 +4,12 @@
 //! that and from the rate; taking moves the time on, giving back moves it back, and a header whose reset means
 //! *full* says the number itself. So there is no refill to run, and no level that is out of date.
 
-use std::sync::Arc;
-
 use super::ledger::Mark;
+use super::need::Need;
+use super::period::{Anew, Period};
 use super::reading::{Alarm, Counted, Reading, Source};
-use super::{Estimate, Zone};
 use crate::clock::{Moment, Timestamp};
-use crate::provider::{Dimension, Window};
-
-/// What a request takes of the limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
-    requests: u32,
-    tokens: Estimate,
-}
+use crate::provider::Window;
 
 /// One dimension over one window.
 #[derive(Debug)]
@@ -59,33 +51,13 @@ enum Fill {
     },
 }
 
-/// Starts anew at a time.
-#[derive(Debug)]
-struct Period {
-    size: u64,
-    used: u64,
-    /// In microseconds since the Unix epoch, like `ends`: what was taken before is not given back here.
-    began: u64,
-    ends: u64,
-    anew: Anew,
-}
-
-/// When a period ends.
-#[derive(Clone, Debug)]
-pub(super) enum Anew {
-    Aligned,
-    Midnight(Arc<Zone>),
-    /// When a header says; until one does, a window after the last.
-    Told,
-}
-
 /// Nothing brings it.
 pub(super) const NEVER: u64 = u64::MAX;
 
 /// The end of a request that is under way brings it.
 pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 
-const US_PER_S: u64 = 1_000_000;
+pub(super) const US_PER_S: u64 = 1_000_000;
 
 /// One of so many requests may be refused for coming a moment too early.
 const ONE_IN: u16 = 200;
@@ -101,38 +73,6 @@ const PARTS: u64 = 64;
 
 /// Alarms are for people, who do not care about what is over in less.
 const SHORTEST_ALARM_S: u32 = 60;
-
-// === impl Need ===
-
-impl Need {
-    /// One request, its tokens not counted.
-    pub(crate) const REQUEST: Self = Self { requests: 1, tokens: Estimate::NONE };
-
-    /// Less than any request needs: a scope that has not even this is closed to all.
-    pub(crate) const LEAST: Self =
-        Self { requests: 1, tokens: Estimate { input_tokens: 1, output_tokens: 1 } };
-
-    pub(crate) const fn with_tokens(tokens: Estimate) -> Self {
-        Self { requests: 1, tokens }
-    }
-
-    pub(crate) const fn tokens(&self) -> Estimate {
-        self.tokens
-    }
-
-    pub(super) fn of(&self, counted: Counted) -> u64 {
-        match counted {
-            Counted::Concurrent | Counted::Of(Dimension::Requests) => self.requests.into(),
-            Counted::Of(dimension) => self.tokens.of(dimension),
-        }
-    }
-}
-
-impl Default for Need {
-    fn default() -> Self {
-        Self::REQUEST
-    }
-}
 
 // === impl Gauge ===
 
@@ -359,32 +299,6 @@ impl Gauge {
         let share = *news.last()?.1;
         self.told_at = part;
         Some(Alarm { share, reading })
-    }
-}
-
-// === impl Period ===
-
-impl Period {
-    /// Whether an operator allows nothing. What a header says is over with its reset, and then tried.
-    const fn is_shut(&self) -> bool {
-        self.size == 0 && !matches!(self.anew, Anew::Told)
-    }
-
-    const fn has_room_for(&self, amount: u64) -> bool {
-        self.used == 0 || self.used.saturating_add(amount) <= self.size
-    }
-}
-
-// === impl Anew ===
-
-impl Anew {
-    fn end_after(&self, now: Moment, window: u32) -> u64 {
-        let length = u64::from(window.max(1)) * US_PER_S;
-        match self {
-            Self::Aligned => (now.as_unix_us() / length + 1).saturating_mul(length),
-            Self::Midnight(zone) => Moment::from(zone.next_midnight(now.into())).as_unix_us(),
-            Self::Told => now.as_unix_us().saturating_add(length),
-        }
     }
 }
 

@@ -14,8 +14,9 @@
 
 use std::time::Duration;
 
-use super::gauge::{Anew, Gauge, us_of};
+use super::gauge::{Gauge, us_of};
 use super::ledger::{MAX_LEARNED, Mark, Marks};
+use super::period::Anew;
 use super::reading::{Counted, Source};
 use crate::clock::Moment;
 use crate::provider::{Dimension, Limit, Window};

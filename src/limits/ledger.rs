@@ -6,8 +6,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::gauge::{AFTER_ANOTHER, Anew, Gauge, NEVER, Need};
+use super::gauge::{AFTER_ANOTHER, Gauge, NEVER};
 use super::learn::{Observed, learn};
+use super::need::Need;
+use super::period::Anew;
 use super::quota::{Quota, Renewal};
 use super::reading::{Alarm, Counted, Reading};
 use super::{Estimate, Zone};

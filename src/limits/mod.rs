@@ -33,14 +33,16 @@ mod estimate;
 mod gauge;
 mod learn;
 mod ledger;
+mod need;
+mod period;
 mod quota;
 mod reading;
 mod zone;
 
 pub use self::estimate::Estimate;
-pub(crate) use self::gauge::Need;
 pub(crate) use self::learn::{Observed, Seen};
 pub(crate) use self::ledger::{Ledger, Marks, Opening};
+pub(crate) use self::need::Need;
 pub use self::quota::{Allowance, ModelPattern, Quota};
 pub(crate) use self::reading::Alarm;
 pub use self::reading::{Counted, Reading, Source};

@@ -1,0 +1,44 @@
+//! What a request takes of the limits.
+
+use super::Estimate;
+use super::reading::Counted;
+use crate::provider::Dimension;
+
+/// What a request takes of the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    requests: u32,
+    tokens: Estimate,
+}
+
+// === impl Need ===
+
+impl Need {
+    /// One request, its tokens not counted.
+    pub(crate) const REQUEST: Self = Self { requests: 1, tokens: Estimate::NONE };
+
+    /// Less than any request needs: a scope that has not even this is closed to all.
+    pub(crate) const LEAST: Self =
+        Self { requests: 1, tokens: Estimate { input_tokens: 1, output_tokens: 1 } };
+
+    pub(crate) const fn with_tokens(tokens: Estimate) -> Self {
+        Self { requests: 1, tokens }
+    }
+
+    pub(crate) const fn tokens(&self) -> Estimate {
+        self.tokens
+    }
+
+    pub(super) fn of(&self, counted: Counted) -> u64 {
+        match counted {
+            Counted::Concurrent | Counted::Of(Dimension::Requests) => self.requests.into(),
+            Counted::Of(dimension) => self.tokens.of(dimension),
+        }
+    }
+}
+
+impl Default for Need {
+    fn default() -> Self {
+        Self::REQUEST
+    }
+}
