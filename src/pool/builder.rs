@@ -16,9 +16,9 @@ use super::stats::Stats;
 use super::suspicion::Suspicion;
 use super::tally::Tally;
 use super::wait::Freed;
-use super::{Common, Cooldowns, KeyPool, Selection, Shared};
+use super::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::event::Events;
-use crate::key::{AccountId, ApiKey, Discovery, InvalidSecret, KeyId};
+use crate::key::{AccountId, ApiKey, Discovery, KeyId};
 use crate::limits::{Quota, Zone};
 use crate::provider::Provider;
 
@@ -37,41 +37,6 @@ pub struct KeyPoolBuilder {
     warn_at: Vec<f64>,
     events: Events,
 }
-
-/// A pool that can't be built.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Two keys have one name.
-    #[error("two keys are named {0}: give each a name of its own")]
-    DuplicateId(KeyId),
-    /// Two keys are one.
-    #[error("the keys {first} and {second} have the same secret: remove one")]
-    DuplicateSecret {
-        /// The name of the one.
-        first: KeyId,
-        /// The name of the other.
-        second: KeyId,
-    },
-    /// A key that no header can carry.
-    #[error("key {key}: {source}")]
-    InvalidSecret {
-        /// The name of the key.
-        key: KeyId,
-        /// What is wrong with it.
-        source: InvalidSecret,
-    },
-    /// Nothing to rotate.
-    #[error("no key for {provider}{}", LookedAt(.looked_at))]
-    NoKeys {
-        /// The name of the provider.
-        provider: String,
-        /// The variables that were looked for, `*` for a number; empty if none was.
-        looked_at: Vec<String>,
-    },
-}
-
-struct LookedAt<'a>(&'a [String]);
 
 // === impl KeyPoolBuilder ===
 
@@ -315,14 +280,5 @@ impl fmt::Debug for KeyPoolBuilder {
             .field("warn_at", warn_at)
             .field("events", events)
             .finish()
-    }
-}
-
-impl fmt::Display for LookedAt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str(": add one with `key`, or `keys_from_env`");
-        }
-        write!(f, ": set one of {}", self.0.join(", "))
     }
 }

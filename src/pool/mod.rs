@@ -39,6 +39,7 @@ mod account;
 mod admit;
 mod ask;
 mod backoff;
+mod build_error;
 mod builder;
 mod chorus;
 mod exhausted;
@@ -54,6 +55,7 @@ mod lease;
 mod models;
 mod observe;
 mod operate;
+mod outlook;
 mod pace;
 mod penalty;
 mod place;
@@ -81,7 +83,8 @@ use arc_swap::ArcSwap;
 
 pub use self::ask::Ask;
 pub use self::backoff::{Backoff, Cooldowns};
-pub use self::builder::{BuildError, KeyPoolBuilder};
+pub use self::build_error::BuildError;
+pub use self::builder::KeyPoolBuilder;
 pub use self::exhausted::Exhausted;
 pub use self::known_limits::{ModelLimits, ModelUsage};
 pub use self::lease::Lease;
@@ -95,18 +98,15 @@ pub(crate) use self::tab::Tab;
 pub use self::tally::{Consumption, UsageSnapshot};
 
 use self::admit::{Admitted, admit};
-use self::chorus::Gate;
 use self::key_set::KeySet;
 use self::models::ModelLane;
 use self::pace::Pace;
-use self::place::{Level, Place};
+use self::place::Place;
 use self::select::Search;
-use self::slot::{FOREVER, State};
 use self::suspicion::{Others, Suspicion};
 use self::wait::Freed;
 use crate::clock::Moment;
 use crate::event::{Events, Kind, Severity, Source, Subscription};
-use crate::limits::{Need, Opening};
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and what is known about them.
@@ -121,16 +121,6 @@ struct Shared {
     common: Arc<Common>,
     /// The present keys; a lease keeps the set it came from.
     set: ArcSwap<KeySet>,
-}
-
-/// When a key becomes usable.
-enum Outlook {
-    /// At this time, in microseconds since the Unix epoch.
-    At(u64),
-    /// As soon as the probe that is out succeeds, or a request that takes the last place has ended.
-    Probing,
-    /// Not by itself.
-    Never,
 }
 
 /// What all key sets of a pool have in common. A lease has it from its set, so that it holds on to one
@@ -228,22 +218,6 @@ impl KeyPool {
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
     }
 
-    fn exhausted(&self, set: &KeySet, lane: Option<&ModelLane>, need: &Need, now: Moment) -> Exhausted {
-        let (mut earliest, mut probing) = (None, false);
-        for key in 0..set.keys.len() {
-            match Place::new(set, lane, key).outlook(need, now) {
-                Outlook::At(until) => earliest = Some(earliest.map_or(until, |before| until.min(before))),
-                Outlook::Probing => probing = true,
-                Outlook::Never => {}
-            }
-        }
-        let within = now.as_unix_us() % US_PER_MS;
-        let suspect = self.0.common.suspicion.next_probe(Others::None);
-        let suspect = suspect.map(|at| at.saturating_mul(US_PER_MS).saturating_add(within));
-        let earliest = earliest.into_iter().chain(suspect).min();
-        Exhausted::until(earliest, probing, now)
-    }
-
     /// Whether anything is known of any model: only then is it worth knowing a request's model beforehand.
     pub(crate) fn knows_models(&self) -> bool {
         let set = self.0.set.load();
@@ -294,46 +268,5 @@ impl fmt::Debug for KeyPool {
             .field("selection", selection)
             .field("keys", &set.load())
             .finish_non_exhaustive()
-    }
-}
-
-const US_PER_MS: u64 = 1_000;
-
-impl Place<'_> {
-    fn outlook(self, need: &Need, now: Moment) -> Outlook {
-        let states = Level::ALL.map(|level| self.state(level));
-        let waits = |state: &State| now.as_unix_ms() < state.until && state.until < FOREVER;
-        if self.key().is_disabled() || states.iter().any(|state| state.until == FOREVER && !state.probing) {
-            return Outlook::Never;
-        }
-        // Benches began in whole milliseconds and are told so.
-        let within = now.as_unix_us() % US_PER_MS;
-        let ends = |until: u64| until.saturating_mul(US_PER_MS).saturating_add(within);
-        let benched = states.iter().map(|state| state.until).fold(0, u64::max);
-        let mut latest = ends(benched).max(now.as_unix_us());
-        let mut probing = states.iter().any(|state| state.probing && !waits(state));
-        // What is benched in any case is not out for its ramps.
-        probing |= benched <= now.as_unix_ms() && self.is_on_full_ramp(&states);
-        for gate in self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now.as_unix_ms())) {
-            match gate {
-                Gate::Held(Some(next)) => latest = latest.max(ends(next)),
-                Gate::Held(None) => probing = true,
-                Gate::Open | Gate::Trial => {}
-            }
-        }
-        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
-            match ledger.opening(need, now) {
-                Opening::At(at) => latest = latest.max(at),
-                Opening::AfterAnother => probing = true,
-                Opening::Never => return Outlook::Never,
-            }
-        }
-        if probing { Outlook::Probing } else { Outlook::At(latest) }
-    }
-
-    fn is_on_full_ramp(self, states: &[State; 4]) -> bool {
-        let full =
-            |(level, state): (Level, &State)| self.slot(level).is_some_and(|slot| slot.is_full(*state));
-        Level::ALL.into_iter().zip(states).any(full)
     }
 }
