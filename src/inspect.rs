@@ -57,7 +57,7 @@ enum Seen {
 /// Whom to ask about an answer, and how.
 pub(crate) struct Inspector<'a, C> {
     pub(crate) classifier: &'a C,
-    pub(crate) limits: Limits,
+    pub(crate) limits: &'a Limits,
     /// The provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
     /// What must not be seen in a refusal.
@@ -65,11 +65,11 @@ pub(crate) struct Inspector<'a, C> {
 }
 
 impl<C: Classify> Inspector<'_, C> {
-    /// Asks the classifier about an answer that came `now`; gives the answer back, whole.
+    /// Asks the classifier about an answer that came `now`, in its [parts](shared); gives the answer back, whole.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
     pub(crate) fn inspect<B>(
         &self,
-        response: Response<B>,
+        (head, body): (Arc<Parts>, B),
         now: Timestamp,
     ) -> impl Future<Output = (Verdict, Response<ResponseBody<B>>)>
     where
@@ -77,9 +77,7 @@ impl<C: Classify> Inspector<'_, C> {
         B::Error: Into<BoxError>,
     {
         async move {
-            let look = self.is_worth_a_look(&response);
-            let (head, body) = shared(response);
-            let (verdict, body) = if look {
+            let (verdict, body) = if self.is_worth_a_look(&head) {
                 // In a box, for most answers are not looked into.
                 Box::pin(self.look_into(&head, body)).await
             } else {
@@ -90,12 +88,12 @@ impl<C: Classify> Inspector<'_, C> {
         }
     }
 
-    fn is_worth_a_look<B>(&self, response: &Response<B>) -> bool {
-        let success = response.status().is_success();
-        let streamed = success && is_event_stream(response.headers());
+    fn is_worth_a_look(&self, head: &Parts) -> bool {
+        let success = head.status.is_success();
+        let streamed = success && is_event_stream(&head.headers);
         let worth_it =
             !success || (streamed && self.limits.look_into_streams) || (!streamed && self.look_into_success);
-        worth_it && is_readable(response.headers())
+        worth_it && is_readable(&head.headers)
     }
 
     async fn look_into<B>(&self, head: &Arc<Parts>, body: B) -> (Verdict, ResponseBody<B>)
@@ -103,7 +101,7 @@ impl<C: Classify> Inspector<'_, C> {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let mut look = Look::new(body, self.limits);
+        let mut look = Look::new(body, self.limits.peek_time);
         let verdict = match (head.status.is_success(), is_event_stream(&head.headers)) {
             (true, true) => self.events(head, &mut look).await,
             (true, false) => self.success(head, &mut look).await,
@@ -194,7 +192,8 @@ pub(crate) fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> impl Future<
     })
 }
 
-fn shared<B>(response: Response<B>) -> (Arc<Parts>, B) {
+/// The parts of an answer, of which the classifier gets to see the head.
+pub(crate) fn shared<B>(response: Response<B>) -> (Arc<Parts>, B) {
     let (head, body) = response.into_parts();
     (Arc::new(head), body)
 }
@@ -235,13 +234,8 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<BoxError>,
 {
-    fn new(body: B, limits: Limits) -> Self {
-        Self {
-            body: Box::pin(body),
-            seen: VecDeque::new(),
-            bytes: 0,
-            until: Instant::now() + limits.peek_time,
-        }
+    fn new(body: B, time: Duration) -> Self {
+        Self { body: Box::pin(body), seen: VecDeque::new(), bytes: 0, until: Instant::now() + time }
     }
 
     /// The next data; an error of the body ends it, and is handed on in its place.

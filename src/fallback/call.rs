@@ -1,11 +1,11 @@
 //! Calling a link, within the limit for the head of its answer.
 
-use std::future::poll_fn;
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::TryFutureExt;
 use http::{Request, Response};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -41,19 +41,23 @@ where
             *service = service.clone();
             return Err(failed);
         }
-        let mut call = pin!(service.call(request).map_err(|error| Failed::Call(error.into())));
-        // A link adopts the ticket when it is first polled; one that does needs no second timer.
-        if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
-            return answer;
-        }
-        if ticket.is_adopted() {
-            return call.await;
-        }
-        match Box::pin(within(ticket.head_timeout(), &mut call)).await {
-            Ok(answer) => answer,
-            Err(_late) if ticket.is_adopted() => call.await,
-            Err(late) => Err(Failed::Call(late.into())),
-        }
+        let mut call = pin!(service.call(request));
+        let mut late = None;
+        let called = poll_fn(|cx| {
+            if let Poll::Ready(called) = call.as_mut().poll(cx) {
+                return Poll::Ready(called.map_err(|error| Failed::Call(error.into())));
+            }
+            // A link adopts the ticket when it is first polled; one that does needs no second timer.
+            let Some(limit) = ticket.head_timeout().filter(|_| !ticket.is_adopted()) else {
+                return Poll::Pending;
+            };
+            let late = late.get_or_insert_with(|| Box::pin(timeout(limit, pending::<Infallible>())));
+            match std::task::ready!(late.as_mut().poll(cx)) {
+                Ok(never) => match never {},
+                Err(late) => Poll::Ready(Err(Failed::Call(late.into()))),
+            }
+        });
+        called.await
     }
 }
 

@@ -20,14 +20,19 @@ use crate::rotate::Served;
 
 /// Has the pauses of the answer limited and its end checked. A rotation layer that has adopted the ticket has
 /// seen to that, if it could read the answer; of whatever it could not, somebody between may have made more.
-pub(super) fn guard<B>(response: &mut Response<ResponseBody<B>>, settings: &Settings, adopted: bool) {
+pub(super) fn guard<B>(
+    mut response: Response<ResponseBody<B>>,
+    settings: &Settings,
+    adopted: bool,
+) -> Response<ResponseBody<B>> {
     let served = response.extensions().get::<Served>().filter(|_| adopted);
     if served.is_some_and(Served::is_guarded) {
-        return;
+        return response;
     }
     let usage = served.map(Served::usage_cell);
-    let guard = Guard::strict(is_stream(response), usage, settings.idle_timeout);
+    let guard = Guard::strict(is_stream(&response), usage, settings.idle_timeout);
     response.body_mut().watch(guard);
+    response
 }
 
 /// Holds an answer back until it is complete, or as far as the cap goes.

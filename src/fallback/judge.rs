@@ -21,7 +21,7 @@ use crate::body::ResponseBody;
 use crate::classify::{Fault, Outcome, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
-use crate::inspect::{Inspector, ask};
+use crate::inspect::{Inspector, ask, shared};
 use crate::rotate::Served;
 use crate::rotate::budget::Ticket;
 use crate::transport;
@@ -51,7 +51,7 @@ where
     async move {
         let name = || Arc::clone(&link.name);
         let settings = &chain.settings;
-        let (verdict, mut response) = match called {
+        let (verdict, response) = match called {
             Ok(response) if ticket.is_adopted() => judged_inside(response),
             // In boxes, for there is mostly a rotation layer and an answer.
             Ok(response) => {
@@ -65,11 +65,11 @@ where
             }
         };
         let Some(because) = refused(verdict, chain, ticket) else {
-            commit::guard(&mut response, settings, ticket.is_adopted());
             if settings.commit == Commit::Complete {
-                return Box::pin(commit::hold_back(response, &link.name, settings.complete_cap)).await;
+                let guarded = commit::guard(response, settings, ticket.is_adopted());
+                return Box::pin(commit::hold_back(guarded, &link.name, settings.complete_cap)).await;
             }
-            return Judged::Served(response);
+            return Judged::Served(commit::guard(response, settings, ticket.is_adopted()));
         };
         let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
         let last_response = Some(LastResponse(SyncWrapper::new(response.map(ResponseBody::erase))));
@@ -114,7 +114,7 @@ where
         look_into_success: false,
         secret: None,
     };
-    inspector.inspect(response, Timestamp::now()).await
+    inspector.inspect(shared(response), Timestamp::now()).await
 }
 
 /// No answer: an error of a rotation layer, which says what to do, or of a client.

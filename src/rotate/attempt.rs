@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +15,7 @@ use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::inspect::ask;
+use crate::inspect::{ask, shared};
 use crate::pool::Lease;
 use crate::scrub::redact;
 use crate::transport;
@@ -49,7 +50,7 @@ where
         service.ready().await.map_err(|error| Error::Service(error.into()))?;
         sent = Instant::now();
     }
-    let call = pin!(service.call(journey.request.stamp(lease)?));
+    let call = pin!(service.call(journey.request.stamp(lease)?).map_ok(shared));
     let called = match journey.head_timeout().and_then(|limit| sent.checked_add(limit)) {
         Some(limit) => match timeout_at(limit, call).await {
             Ok(called) => called.map_err(Into::into),
@@ -59,9 +60,9 @@ where
     };
     let answered = Moment::now();
     match called {
-        Ok(response) => {
+        Ok(parts) => {
             let inspector = journey.inspector(classifier, lease);
-            let (verdict, response) = inspector.inspect(response, answered.into()).await;
+            let (verdict, response) = inspector.inspect(parts, answered.into()).await;
             Ok(Tried { verdict, answer: Ok(response), answered })
         }
         Err(error) => {

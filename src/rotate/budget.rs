@@ -94,7 +94,7 @@ impl Ticket {
     }
 
     /// How far to look into an answer.
-    pub(crate) fn limits(&self) -> Limits {
-        self.0.limits
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 }

@@ -167,10 +167,10 @@ where
     }
 
     /// Who looks into answers, as far as the chain allows, or else the layer.
-    pub(super) fn inspector<'a, C>(&self, classifier: &'a C, lease: &'a Lease) -> Inspector<'a, C> {
+    pub(super) fn inspector<'a, C>(&'a self, classifier: &'a C, lease: &'a Lease) -> Inspector<'a, C> {
         Inspector {
             classifier,
-            limits: self.ticket.as_ref().map_or(self.config.limits, Ticket::limits),
+            limits: self.ticket.as_ref().map_or(&self.config.limits, Ticket::limits),
             look_into_success: self.config.pool.provider().errors_in_ok_bodies(),
             secret: Some(lease.secret()),
         }
