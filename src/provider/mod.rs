@@ -20,6 +20,7 @@ mod identity;
 mod limits;
 mod model;
 mod openai;
+mod origin;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,9 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri};
 
-pub use self::auth::{
-    API_KEY, AuthScheme, CREDENTIAL_HEADERS, InvalidOrigin, Origin, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY,
-};
+pub use self::auth::{API_KEY, AuthScheme, CREDENTIAL_HEADERS, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY};
 pub use self::builder::ProviderBuilder;
 pub use self::classifier::ProviderClassifier;
 use self::dialect::Dialect;
@@ -38,6 +37,7 @@ pub(crate) use self::identity::AccountFingerprint;
 pub use self::limits::{Dimension, Limit, Window};
 pub use self::model::{ModelId, ModelPath};
 pub(crate) use self::model::{decoded, form_value};
+pub use self::origin::{InvalidOrigin, Origin};
 use crate::body::meter::Usage;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;

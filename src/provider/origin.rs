@@ -1,0 +1,170 @@
+//! Where a key may be sent.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+/// Scheme, host and port: where a key may be sent.
+///
+/// ```
+/// use tower_key_rotation::provider::Origin;
+///
+/// let origin: Origin = "https://api.openai.com".parse()?;
+/// assert!(origin.contains(&"https://api.openai.com/v1/models".parse()?));
+/// assert!(origin.contains(&"https://API.openai.com:443/v1/models".parse()?));
+/// assert!(!origin.contains(&"http://api.openai.com/v1/models".parse()?));
+/// assert!(!origin.contains(&"https://api.openai.com.example.org/".parse()?));
+///
+/// let azure: Origin = "https://*.openai.azure.com".parse()?;
+/// assert!(azure.contains(&"https://my-resource.openai.azure.com/openai/v1".parse()?));
+/// assert!(!azure.contains(&"https://openai.azure.com/".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    https: bool,
+    host: HostPattern,
+    port: u16,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum HostPattern {
+    Exact(String),
+    /// The dot and what follows it; at least one label stands before.
+    Suffix(String),
+}
+
+/// A text that names no origin.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("not an origin: write `https://host`, `http://host:port` or `https://*.host`, without a path")]
+pub struct InvalidOrigin(());
+
+// === impl Origin ===
+
+impl Origin {
+    /// Whether a request to `uri` stays within this origin; never for a URI without a host.
+    pub fn contains(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return false;
+        };
+        let https = *scheme == Scheme::HTTPS;
+        let is_http = https || *scheme == Scheme::HTTP;
+        is_http && https == self.https && (self.is_written(authority) || self.is_meant(authority))
+    }
+
+    /// Whether the authority is this host as it is mostly written: then it need not be taken apart.
+    fn is_written(&self, authority: &Authority) -> bool {
+        let HostPattern::Exact(host) = &self.host else { return false };
+        match authority.as_str().strip_prefix(&**host) {
+            Some("") => self.port == default_port(self.https),
+            Some(port) => port.strip_prefix(':').is_some_and(|port| port.parse() == Ok(self.port)),
+            None => false,
+        }
+    }
+
+    fn is_meant(&self, authority: &Authority) -> bool {
+        authority.port_u16().unwrap_or_else(|| default_port(self.https)) == self.port
+            && self.host.matches(authority.host())
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(exact) => host.eq_ignore_ascii_case(exact),
+            Self::Suffix(suffix) => {
+                let Some(at) = host.len().checked_sub(suffix.len()) else {
+                    return false;
+                };
+                at > 0 && host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(suffix)
+            }
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin(()))?;
+        let https = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return Err(InvalidOrigin(())),
+        };
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        let (suffix, authority) = match authority.strip_prefix("*.") {
+            Some(rest) => (true, rest),
+            None => (false, authority),
+        };
+        let authority: Authority = authority.parse().map_err(|_| InvalidOrigin(()))?;
+        if authority.as_str().contains('@') || authority.host().contains('*') {
+            return Err(InvalidOrigin(()));
+        }
+        let host = authority.host().to_ascii_lowercase();
+        Ok(Self {
+            https,
+            port: authority.port_u16().unwrap_or_else(|| default_port(https)),
+            host: if suffix { HostPattern::Suffix(format!(".{host}")) } else { HostPattern::Exact(host) },
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { https, host, port } = self;
+        f.write_str(if *https { "https://" } else { "http://" })?;
+        match host {
+            HostPattern::Exact(host) => f.write_str(host)?,
+            HostPattern::Suffix(suffix) => write!(f, "*{suffix}")?,
+        }
+        if *port == default_port(*https) { Ok(()) } else { write!(f, ":{port}") }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
+    }
+}
+
+const fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_that_only_look_alike_are_foreign() {
+        let origin: Origin = "https://api.openai.com".parse().unwrap();
+        for foreign in [
+            "http://api.openai.com/v1",
+            "https://api.openai.com:8443/v1",
+            "https://api.openai.com:443@evil.example/v1",
+            "https://api.openai.com@evil.example/v1",
+            "https://api.openai.com.example.org/v1",
+            "https://evil-api.openai.com/v1",
+            "https://openai.com/v1",
+            "ftp://api.openai.com/v1",
+            "/v1/chat/completions",
+        ] {
+            assert!(!origin.contains(&foreign.parse().unwrap()), "{foreign}");
+        }
+        let suffix: Origin = "https://*.openai.azure.com".parse().unwrap();
+        assert!(!suffix.contains(&"https://eviloppenai.azure.com/".parse().unwrap()));
+        assert!(!suffix.contains(&"https://.openai.azure.com/".parse().unwrap_or_default()));
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in
+            ["", "api.openai.com", "ftp://h", "https://", "https://u:p@h", "https://a.*.b", "https://h/p"]
+        {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+}
