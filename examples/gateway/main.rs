@@ -48,7 +48,7 @@ struct Args {
     /// How long a request may be, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = app::MAX_REQUEST)]
     max_request: usize,
-    /// Count nothing, and serve no /metrics: saves a request some look-ups.
+    /// Serve no /metrics. Nothing is counted before they are asked for the first time in any case.
     #[arg(long)]
     no_metrics: bool,
     /// What to log, to the standard error stream: error, warn, info, debug or trace.

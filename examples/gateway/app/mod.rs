@@ -54,7 +54,7 @@ const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
 pub(crate) struct Settings {
     /// A request of more bytes is refused.
     pub(crate) max_request: usize,
-    /// What the recorder of the process has recorded. Without it nothing is counted, and there is no `/metrics`.
+    /// What the recorder of the process has recorded. Without it there is no `/metrics`.
     pub(crate) recorded: Option<PrometheusHandle>,
 }
 
@@ -77,10 +77,6 @@ pub(crate) fn front(
         config.providers().iter().map(ProviderSettings::name).find(|name| RESERVED.contains(name))
     {
         return Err(format!("a provider can't be named {name}: /{name}/ is a path of the gateway").into());
-    }
-    if settings.recorded.is_some() {
-        // All handles of a hub are one: its pools and the chain are counted from now on.
-        let _counting = config.events().clone().with_metrics();
     }
     let chain = upstream::chain(&config, &client)?;
     let pinned =

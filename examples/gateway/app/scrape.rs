@@ -21,8 +21,11 @@ pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(PrometheusBuilder::new().set_buckets_for_metric(times, &BUCKETS)?.build_recorder())
 }
 
-/// All metrics, those of keys as of now.
+/// All metrics, those of keys as of now. Counting costs each request a little, so it begins when somebody asks for
+/// the first time: a gateway that nobody scrapes pays nothing.
 pub(super) fn answer(recorded: &PrometheusHandle, config: &Config) -> Response {
+    // All handles of a hub are one: its pools and the chain are counted from now on.
+    let _counting = config.events().clone().with_metrics();
     config.providers().iter().for_each(|provider| provider.pool().record_metrics());
     recorded.run_upkeep();
     let mut response = Response::new(Body::from(recorded.render()));
