@@ -22,7 +22,6 @@ use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFall
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, Simulator};
 use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
-use tracing::Level;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -227,9 +226,7 @@ async fn a_chain_that_fails_says_what_it_came_to() {
 #[tokio::test(start_paused = true)]
 async fn log_lines_have_the_names_of_the_semantic_conventions() {
     let seen = Captured::default();
-    let lines =
-        tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false).with_writer(seen.clone());
-    let _guard = tracing::subscriber::set_default(lines.finish());
+    let _guard = seen.install();
     let xai = support::at_sim(Provider::preset("grok").unwrap().with_name("ours"));
     let pool = support::pool_of(xai, &["a", "b"]);
     let sim = openai([key("a").script(Script::always(Fault::rate_limited(20 * SECOND))), key("b")]);
@@ -261,8 +258,7 @@ async fn log_lines_have_the_names_of_the_semantic_conventions() {
 #[tokio::test(start_paused = true)]
 async fn no_event_shows_a_key_nor_does_its_log_line() {
     let seen = Captured::default();
-    let lines = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(seen.clone());
-    let _guard = tracing::subscriber::set_default(lines.finish());
+    let _guard = seen.install();
     let mut out = String::new();
     let mut kinds = std::collections::HashSet::new();
     for fault in [

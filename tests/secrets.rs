@@ -26,12 +26,7 @@ use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider, RespondLaye
 #[tokio::test(start_paused = true)]
 async fn no_trace_line_error_or_debug_output_shows_a_key() {
     let seen = Captured::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(seen.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = seen.install();
     let mut out = String::new();
 
     let faults = [

@@ -1,6 +1,9 @@
 //! A gateway, providers behind it, and a client before it.
 
-use std::io::{self, Write};
+#[path = "../support/log.rs"]
+mod log;
+
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,8 +24,8 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tower_key_rotation::config::{Config, Format, Loader};
 use tower_key_rotation::sim::{SimBuilder, SimKey, SimServer, Simulator};
-use tracing_subscriber::fmt::MakeWriter;
 
+pub(crate) use self::log::Captured;
 use crate::app;
 
 /// In every secret, and in no output.
@@ -187,40 +190,4 @@ pub(crate) async fn echo() -> (SocketAddr, Seen) {
         move |request| router.clone().oneshot(request).map(|answered| answered.unwrap().map(Either::Right));
     tokio::spawn(app::serve(listener, answer, std::future::pending()));
     (address, seen)
-}
-
-// === the log ===
-
-#[derive(Clone, Default)]
-pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    /// Takes everything that this thread logs, for as long as the guard lives.
-    pub(crate) fn install(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-        tracing::subscriber::set_default(subscriber.with_writer(self.clone()).finish())
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }

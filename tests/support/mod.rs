@@ -1,10 +1,9 @@
 //! What the tests of the rotation layer share.
 
-#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(dead_code, unused_imports, reason = "no test uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+mod log;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,7 +14,8 @@ use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::sim::{SimKey, Simulator};
 use tower_key_rotation::{AllKeysFailed, ApiKey, Error, KeyPool, KeyRotationLayer, Provider, Served};
-use tracing_subscriber::fmt::MakeWriter;
+
+pub(crate) use self::log::Captured;
 
 /// The origin of simulated providers that are called in process.
 pub(crate) const ORIGIN: &str = "http://sim.test";
@@ -111,33 +111,4 @@ pub(crate) fn streamed(
 /// The body that reached an inner service.
 pub(crate) async fn received(body: ReplayBody) -> Result<Bytes, BoxError> {
     Ok(body.collect().await?.to_bytes())
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Captured {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }
