@@ -71,6 +71,10 @@ const CORRECTION_US: i64 = 64;
 /// Of a window, for telling when one is over.
 const PARTS: u64 = 64;
 
+/// No bucket is thought to be full later, so that sums of two such times are times: some thirty thousand years
+/// from now.
+const LATEST: u64 = 1 << 60;
+
 /// Alarms are for people, who do not care about what is over in less.
 const SHORTEST_ALARM_S: u32 = 60;
 
@@ -167,7 +171,8 @@ impl Gauge {
         self.taken = self.taken.wrapping_add(narrow(amount));
         match &mut self.fill {
             Fill::Bucket { us_per_unit, full_at, .. } => {
-                *full_at = (*full_at).max(now.as_unix_us()).saturating_add(us(*us_per_unit, amount));
+                let after = (*full_at).max(now.as_unix_us()).saturating_add(us(*us_per_unit, amount));
+                *full_at = after.min(LATEST);
             }
             Fill::Period(period) => period.used = period.used.saturating_add(amount),
             Fill::Places { used, .. } => *used += narrow(amount),
@@ -209,11 +214,11 @@ impl Gauge {
     /// gauge was off then it is off now, but for what was corrected since; what was taken stays taken.
     pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
         let Fill::Bucket { full_at, .. } = &mut self.fill else { return };
-        let (before, told) = (full_at.cast_signed(), told.cast_signed());
+        let (before, told) = (full_at.cast_signed(), told.min(LATEST).cast_signed());
         let since = |mark: Mark| i64::from(self.corrections.wrapping_sub(mark.corrections).cast_signed());
         let thought = mark.map_or(before, |mark| mark.full_at.cast_signed() + since(mark) * CORRECTION_US);
         let after = told.max(before + told - thought);
-        *full_at = after.cast_unsigned();
+        *full_at = after.cast_unsigned().min(LATEST);
         self.corrections = self.corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
     }
 

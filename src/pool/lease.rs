@@ -166,14 +166,14 @@ impl Lease {
         now: Timestamp,
     ) -> Option<Penalty> {
         self.move_along();
+        if !fault.is_ambiguous() {
+            self.refund();
+        }
         let level = self.level(fault.scope(), model, now)?;
         let cause = Cause::of(fault);
         self.prove_valid(cause, now);
         let pass = self.take(level);
-        // What was refused took no tokens.
-        let thought = std::mem::replace(&mut self.need, Need::REQUEST).tokens();
         let place = self.place();
-        place.correct(thought, Estimate::NONE, self.began, self.began);
         let paced = place.ledger(place.home()).map(|_| self.set.common.cooldowns.paced(cause, fault.wait()));
         let cause = paced.unwrap_or(cause);
         let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
@@ -199,6 +199,12 @@ impl Lease {
         };
         self.announce(fault, model, &penalty);
         Some(penalty)
+    }
+
+    /// The provider did not run the request, which took no tokens then.
+    pub(crate) fn refund(&mut self) {
+        let thought = std::mem::replace(&mut self.need, Need::REQUEST).tokens();
+        self.place().correct(thought, Estimate::NONE, self.began, self.began);
     }
 
     /// The text that must not be seen in an answer.

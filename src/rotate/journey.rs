@@ -219,12 +219,16 @@ where
     }
 
     /// Makes the answer the caller's; an error of the client is none.
-    fn deliver(&mut self, lease: Lease, tried: &mut Tried<B>, action: Action) -> Option<Next> {
+    fn deliver(&mut self, mut lease: Lease, tried: &mut Tried<B>, action: Action) -> Option<Next> {
         let key = lease.key_id().clone();
         let now = Timestamp::from(tried.answered);
         let usage = match tried.verdict {
             Verdict::Success => UsageCell::new(lease.succeed_at(now)),
-            _ => UsageCell::default(),
+            Verdict::Rejected(_) => {
+                lease.refund();
+                UsageCell::default()
+            }
+            Verdict::Fault(_) | Verdict::Inspect => UsageCell::default(),
         };
         if action == Action::Absolve {
             self.refused.drain(..).for_each(|(_, penalty)| penalty.undo_at(now));
