@@ -75,6 +75,20 @@ async fn a_wait_that_does_not_fit_is_refused_at_once_with_the_true_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_back_soon_keeps_nobody_beyond_the_deadline_who_hopes_for_a_probe() {
+    let pool = pool(2);
+    let _first = limit(pool.acquire(None).unwrap(), SECOND);
+    advance(SECOND).await;
+    let mut leases = [pool.acquire(None).unwrap(), pool.acquire(None).unwrap()];
+    leases.sort_by_key(Lease::is_probe);
+    let [other, probe] = leases;
+    assert!(probe.is_probe() && !other.is_probe());
+    let _second = limit(other, SECOND * 3 / 20);
+    let (refused, took) = timed(&pool, SECOND / 20).await;
+    assert!(refused.is_err() && close(took, SECOND / 20), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_deadline_it_is_over() {
     let pool = pool(1);
     let _penalties = bench(&pool, SECOND);

@@ -104,30 +104,31 @@ impl KeyPool {
                 Err(exhausted) if exhausted.ends_by(deadline) => exhausted,
                 done => return done,
             };
-            match exhausted.retry_after() {
-                Some(wait) if wait <= NAP && !napped => napped = nap(wait).await,
-                Some(wait) if wait > NAP && wait < COARSE => {
-                    napped = false;
-                    let _ = timeout_at(Instant::now() + (wait - NAP), news).await;
-                }
-                // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
-                wait => {
-                    let end = wait.map_or(deadline, |wait| deadline.min(Instant::now() + wait.max(LEAST)));
-                    // News or the end: both are a reason to look.
-                    let _ = timeout_at(end, news).await;
-                }
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
+            let wait = exhausted.retry_after().map_or(left, |wait| wait.min(left));
+            if wait <= NAP && !napped {
+                nap(wait).await;
+                napped = true;
+                continue;
             }
+            let precise = wait > NAP && wait < COARSE;
+            napped &= !precise;
+            // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
+            let wait = if precise { wait - NAP } else { wait.max(LEAST) };
+            // News or the end: both are a reason to look.
+            let _ = timeout_at(now + wait, news).await;
         }
     }
 }
 
-/// Sleeps precisely; not at all where time stands still. Returns `true`.
-async fn nap(wait: Duration) -> bool {
+/// Sleeps precisely, by the real clock: where a test has paused tokio's it brings nothing, which is why nobody naps
+/// twice in a row.
+async fn nap(wait: Duration) {
     #[expect(clippy::disallowed_methods, reason = "on a thread for blocking, for two milliseconds at most")]
     let sleep = move || std::thread::sleep(wait);
     // A runtime that shuts down cancels it, and the waiter with it.
     let _ = tokio::task::spawn_blocking(sleep).await;
-    true
 }
 
 impl Exhausted {
