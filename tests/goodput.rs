@@ -87,3 +87,37 @@ fn three_limited_keys() -> (Simulator, KeyRotation<Simulator>) {
     let layer = KeyRotationLayer::new(pool(&KEYS)).wait_for_key(true);
     (sim.clone(), layer.layer(sim))
 }
+
+/// More is asked of a key than it allows, and answers come when others have been sent since: what several of them say
+/// of the same error is corrected once.
+#[tokio::test(start_paused = true)]
+async fn a_key_under_overload_is_used_to_its_limit_and_hardly_ever_refused() {
+    for (burst, asked) in [(BURST, 600), (1, 600)] {
+        let limits = Limits::new().requests_per_second(PER_SECOND).burst(burst);
+        let latency = Latency::Uniform(LATENCY / 3..LATENCY);
+        let sim = Simulator::openai().key(key("a").limits(limits)).latency(latency).build();
+        let service = KeyRotationLayer::new(pool(&["a"])).wait_for_key(true).layer(sim.clone());
+        let began = Instant::now();
+        let mut running = JoinSet::new();
+        for number in 0..asked {
+            running.spawn(ask_at(service.clone(), began + number * Duration::from_millis(15)));
+        }
+        running.join_all().await;
+        let took = (Instant::now() - began).as_secs_f64();
+        let served = sim.tally().with(StatusCode::OK) as f64;
+        let wasted = sim.calls() - sim.tally().with(StatusCode::OK);
+        let seen =
+            format!("burst {burst}: {served} served in {took:.2} s, {wasted} of {} wasted", sim.calls());
+        assert!(wasted * 100 <= sim.calls(), "{seen}");
+        assert!(served >= 0.97 * f64::from(PER_SECOND) * took, "{seen}");
+    }
+}
+
+async fn ask_at(service: KeyRotation<Simulator>, due: Instant) -> bool {
+    tokio::time::sleep_until(due).await;
+    let mut request = chat("m");
+    request.extensions_mut().insert(Deadline::at(due + Duration::from_secs(1)));
+    let Ok(response) = service.oneshot(request).await else { return false };
+    text(response).await;
+    true
+}
