@@ -128,11 +128,11 @@ impl ReplayBody {
         }
     }
 
-    /// What is there of the body, from its beginning.
-    pub(crate) fn recorded(&self) -> Vec<Bytes> {
+    /// Reads what is there of the body, from its beginning.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[Bytes]) -> T) -> T {
         match &self.0 {
-            Inner::Whole(whole) => vec![whole.all.clone()],
-            Inner::Teed(cursor) => cursor.recorded(),
+            Inner::Whole(whole) => read(std::slice::from_ref(&whole.all)),
+            Inner::Teed(cursor) => read(&cursor.recorded()),
         }
     }
 }

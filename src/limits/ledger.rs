@@ -129,9 +129,17 @@ impl Ledger {
         }
     }
 
-    /// The request took other tokens than was thought. What headers say needs no correction.
-    pub(crate) fn correct(&self, thought: Estimate, counted: Estimate, taken_at: Moment, now: Moment) {
+    /// The request took other tokens than was thought; says whether that changes anything. What headers say
+    /// needs no correction.
+    pub(crate) fn correct(
+        &self,
+        thought: Estimate,
+        counted: Estimate,
+        taken_at: Moment,
+        now: Moment,
+    ) -> bool {
         let gauges = &mut *self.lock();
+        let mut changes = false;
         for gauge in gauges.declared() {
             let Counted::Of(dimension) = gauge.counted else { continue };
             let (before, after) = (gauge.at_most(thought.of(dimension)), counted.of(dimension));
@@ -140,7 +148,9 @@ impl Ledger {
             } else if before > after {
                 gauge.give_back(before - after, taken_at);
             }
+            changes |= after != before;
         }
+        changes
     }
 
     /// A request is over; says whether that frees a place.

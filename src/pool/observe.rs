@@ -1,7 +1,5 @@
 //! What the head of an answer says of the key it answers, whether it is a success or a refusal.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, StatusCode};
 
 use super::Lease;
@@ -31,10 +29,9 @@ impl Lease {
         model: impl FnOnce() -> Option<ModelId>,
         answered: Moment,
     ) {
-        let set = Arc::clone(&self.set);
-        let provider = &set.common.provider;
+        let provider = &self.set.common.provider;
         if let Some(shown) = provider.account_in(headers) {
-            set.learn(self.set.key(), shown);
+            self.set.learn(self.set.key(), shown);
         }
         let limits = provider.telling_limits(headers, answered.into());
         if limits.is_empty() {
@@ -44,7 +41,7 @@ impl Lease {
         if self.lane.is_none()
             && let Some(model) = model()
         {
-            self.enter(set.new_lane(&model, answered.into()));
+            self.enter(self.set.new_lane(&model, answered.into()));
         }
         self.book(&limits, status.is_success(), answered);
     }

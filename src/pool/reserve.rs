@@ -70,13 +70,16 @@ impl<'a> Place<'a> {
         if thought == counted {
             return;
         }
+        let mut changed = false;
         for level in Level::ALL {
-            if let Some(ledger) = self.ledger(level) {
-                ledger.correct(thought, counted, taken_at, now);
+            if self.ledger(level).is_some_and(|ledger| ledger.correct(thought, counted, taken_at, now)) {
                 self.follow(level, now.as_unix_ms());
+                changed = true;
             }
         }
-        self.set.common.freed.tell();
+        if changed {
+            self.set.common.freed.tell();
+        }
     }
 
     /// A request that began then is over.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Uri};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// The name of a model as a request writes it. Cheap to clone.
@@ -107,8 +107,7 @@ pub(crate) fn decoded(encoded: &str) -> Option<ModelId> {
 // === bodies ===
 
 pub(super) fn in_body(content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+    if content_type.is_some_and(is_form) {
         return match frames {
             [frame] => in_form(frame),
             frames => in_form(&frames.concat()),
@@ -118,10 +117,16 @@ pub(super) fn in_body(content_type: Option<&HeaderValue>, frames: &[Bytes]) -> O
     (first == Some(&b'{')).then(|| in_json(frames)).flatten()
 }
 
+fn is_form(content_type: &HeaderValue) -> bool {
+    const FORM: &[u8] = b"multipart/form-data";
+    let start = content_type.as_bytes().trim_ascii_start().get(..FORM.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+}
+
 fn in_json(frames: &[Bytes]) -> Option<ModelId> {
     let mut found = None;
     let seed = TopLevel { found: &mut found };
-    // The scan is ended by an error when the model is found, and a body that is cut off ends with one.
+    // An error is no matter: what follows the model is not read, and a body may be cut off.
     let _ended = match frames {
         [frame] => seed.deserialize(&mut serde_json::Deserializer::from_slice(frame)).is_ok(),
         frames => {
@@ -187,12 +192,8 @@ enum Member {
     Other,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Named {
-    Name(String),
-    Other(IgnoredAny),
-}
+/// A name, which is all that a model can be.
+struct Name;
 
 impl<'de> DeserializeSeed<'de> for TopLevel<'_> {
     type Value = ();
@@ -214,14 +215,32 @@ impl<'de> Visitor<'de> for TopLevel<'_> {
             match member {
                 Member::Other => drop(members.next_value::<IgnoredAny>()?),
                 Member::Model => {
-                    if let Named::Name(name) = members.next_value()? {
-                        *self.found = ModelId::new(&name);
-                        return Err(A::Error::custom("found"));
-                    }
+                    *self.found = members.next_value_seed(Name)?;
+                    break;
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<ModelId>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<ModelId>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Option<ModelId>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a model")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<ModelId>, E> {
+        Ok(ModelId::new(name))
     }
 }
 

@@ -4,11 +4,11 @@
 //! thought too little is taken then. Only requests of pools in which some limit counts tokens are looked at.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::Uri;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use crate::limits::Estimate;
@@ -79,7 +79,8 @@ fn estimate(_: &Uri, body: &[Bytes]) -> Estimate {
 }
 
 fn cap(body: &[u8]) -> Option<u64> {
-    memmem::find(body, b"\"max")?;
+    static MAX: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"max"));
+    MAX.find(body)?;
     let Caps { max_completion_tokens, max_output_tokens, max_tokens, google } =
         serde_json::from_slice(body).ok()?;
     max_completion_tokens.or(max_output_tokens).or(max_tokens).or(google.max_output_tokens)

@@ -61,7 +61,7 @@ impl Template {
 
     /// What it is thought to take, of what is there of its body.
     pub(super) fn need(&self, estimator: &Estimator) -> Need {
-        Need::with_tokens(estimator.estimate(self.head.uri(), &self.body.recorded()))
+        Need::with_tokens(self.body.read(|frames| estimator.estimate(self.head.uri(), frames)))
     }
 
     /// The same, for somebody who only listens: it is not remembered, so that listening changes nothing.
@@ -72,7 +72,7 @@ impl Template {
     fn look_for_model(&self, provider: &Provider) -> Option<ModelId> {
         let content_type = self.head.header(&CONTENT_TYPE);
         let in_path = provider.model_in_path(self.head.uri());
-        in_path.or_else(|| provider.model_in_body(content_type, &self.body.recorded()))
+        in_path.or_else(|| self.body.read(|frames| provider.model_in_body(content_type, frames)))
     }
 
     /// The model, if it is known by now.

@@ -1,7 +1,9 @@
 //! Token usage of an answer or a stream.
 
+use std::sync::LazyLock;
+
 use http::{HeaderMap, HeaderName};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -159,10 +161,10 @@ impl Usage {
 /// Of a long answer its usage is the end: what is in a member of that name, if there is just one, is read without
 /// the rest. In a text the name would have a backslash before its quotation mark.
 fn only_usage(document: &[u8]) -> Option<Usage> {
-    const MEMBER: &[u8] = b"\"usage\":";
-    let at = memmem::rfind(document, MEMBER)?;
-    let (before, counts) = (&document[..at], &document[at + MEMBER.len()..]);
-    if before.ends_with(b"\\") || memmem::find(before, MEMBER).is_some() {
+    static MEMBER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\":"));
+    let at = MEMBER.find(document)?;
+    let (before, counts) = (&document[..at], &document[at + MEMBER.needle().len()..]);
+    if before.ends_with(b"\\") || MEMBER.find(counts).is_some() {
         return None;
     }
     serde_json::Deserializer::from_slice(counts).into_iter::<Counts>().next()?.ok()?.usage()

@@ -29,6 +29,7 @@ struct Row<'a> {
     renewal: Option<&'a str>,
 }
 
+#[derive(Clone, Copy)]
 enum Field {
     Limit,
     Remaining,
@@ -104,31 +105,33 @@ fn rows(headers: &HeaderMap) -> (Vec<Row<'_>>, Others) {
             }
             rows.push(Row { dimension, named, limit: None, remaining: None, reset: None, renewal: None });
         }
-        rows[at].set(&field, value.trim());
+        rows[at].set(field, value.trim());
     }
     (rows, others)
 }
 
 fn parse_name(name: &str) -> Option<(Field, Dimension, Option<Window>)> {
     if let Some(rest) = name.strip_prefix("anthropic-ratelimit-") {
-        let (dimension, field) = rest.rsplit_once('-')?;
-        return Some((parse_field(field)?, parse_dimension(dimension)?, None));
+        let (field, dimension) =
+            FIELDS.iter().find_map(|(name, field)| Some((field, rest.strip_suffix(name)?)))?;
+        return Some((*field, parse_dimension(dimension.strip_suffix('-')?)?, None));
     }
     let rest = name.strip_prefix("x-ratelimit-").or_else(|| name.strip_prefix("x-rate-limit-"))?;
-    let (field, rest) = rest.split_once('-')?;
-    let (dimension, window) = split_window(rest);
-    Some((parse_field(field)?, parse_dimension(dimension)?, window))
+    let (field, rest) = FIELDS.iter().find_map(|(name, field)| Some((field, rest.strip_prefix(name)?)))?;
+    let rest = rest.strip_prefix('-')?;
+    let (dimension, window) = match parse_dimension(rest) {
+        Some(dimension) => (dimension, None),
+        None => split_window(rest).and_then(|(rest, window)| Some((parse_dimension(rest)?, Some(window))))?,
+    };
+    Some((*field, dimension, window))
 }
 
-fn parse_field(field: &str) -> Option<Field> {
-    match field {
-        "limit" => Some(Field::Limit),
-        "remaining" => Some(Field::Remaining),
-        "reset" => Some(Field::Reset),
-        "renewalperiod" => Some(Field::Renewal),
-        _ => None,
-    }
-}
+const FIELDS: [(&str, Field); 4] = [
+    ("limit", Field::Limit),
+    ("remaining", Field::Remaining),
+    ("reset", Field::Reset),
+    ("renewalperiod", Field::Renewal),
+];
 
 fn parse_dimension(name: &str) -> Option<Dimension> {
     match name {
@@ -143,19 +146,19 @@ fn parse_dimension(name: &str) -> Option<Dimension> {
 }
 
 /// Mistral and Cerebras write the window into the name: `req-10-second`, `tokens-month`.
-fn split_window(name: &str) -> (&str, Option<Window>) {
-    let Some((rest, unit)) = name.rsplit_once('-') else { return (name, None) };
+fn split_window(name: &str) -> Option<(&str, Window)> {
+    let (rest, unit) = name.rsplit_once('-')?;
     let Window(seconds) = match unit {
         "second" => Window::SECOND,
         "minute" => Window::MINUTE,
         "hour" => Window::HOUR,
         "day" => Window::DAY,
         "month" => Window::MONTH,
-        _ => return (name, None),
+        _ => return None,
     };
     let counted = rest.rsplit_once('-').and_then(|(rest, count)| Some((rest, count.parse::<u64>().ok()?)));
     let (rest, count) = counted.unwrap_or((rest, 1));
-    (rest, Some(Window(seconds.saturating_mul(count))))
+    Some((rest, Window(seconds.saturating_mul(count))))
 }
 
 // === impl Others ===
@@ -175,7 +178,7 @@ impl Others {
 // === impl Row ===
 
 impl<'a> Row<'a> {
-    fn set(&mut self, field: &Field, value: &'a str) {
+    fn set(&mut self, field: Field, value: &'a str) {
         let slot = match field {
             Field::Limit => &mut self.limit,
             Field::Remaining => &mut self.remaining,
@@ -213,7 +216,8 @@ impl<'a> Row<'a> {
         now: Timestamp,
     ) -> Option<Duration> {
         // Taking a length for an instant and failing costs as much as all the rest.
-        if let Some(at) = text.contains(['T', 't', ':', ' ']).then(|| hints::instant(text)).flatten() {
+        let may_be_instant = text.bytes().any(|byte| matches!(byte, b'T' | b't' | b':' | b' '));
+        if let Some(at) = may_be_instant.then(|| hints::instant(text)).flatten() {
             return Some(at.saturating_since(now)).filter(|reset| *reset <= hints::MAX_HINT);
         }
         let Ok(number) = text.parse::<f64>() else {
@@ -255,9 +259,15 @@ fn refill_window(limit: Option<u64>, remaining: Option<u64>, reset: Option<Durat
 }
 
 fn count(text: &str) -> Option<u64> {
-    let number: f64 = text.parse().ok()?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the same line")]
-    (0.0..9e15).contains(&number).then_some(number as u64)
+    /// Who counts so many does not count.
+    const ENDLESS: u64 = 9_000_000_000_000_000;
+    let number = text.parse().ok().or_else(|| fraction(text))?;
+    (number < ENDLESS).then_some(number)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the same line")]
+fn fraction(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number| *number >= 0.0).map(|number: f64| number as u64)
 }
 
 // === other families ===
