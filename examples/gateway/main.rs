@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusHandle;
+use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower::BoxError;
@@ -29,6 +30,10 @@ use tower_key_rotation::config::{Config, Loader};
 use tracing::Level;
 
 use crate::demo::Demo;
+
+/// A request allocates some forty times, mostly in HTTP itself, and a server has nothing else to do.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What was measured waits at the recorder to be sorted into buckets; so long at most.
 const UPKEEP: Duration = Duration::from_secs(5);

@@ -30,8 +30,11 @@ impl Template {
     pub(super) fn new(mut parts: Parts) -> (Self, Option<Ticket>) {
         let model = parts.extensions.get::<ModelId>().cloned();
         let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
-        // It is for this layer, and would be copied for each attempt.
+        // What is for this layer would be copied for each attempt.
         let ticket = parts.extensions.remove::<Ticket>();
+        if ticket.is_some() {
+            parts.extensions.remove::<Deadline>();
+        }
         (Self { head: Head::new(parts), body: ReplayBody::empty(), model, deadline }, ticket)
     }
 

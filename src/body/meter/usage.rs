@@ -1,10 +1,11 @@
 //! Token usage of an answer or a stream.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName};
 use memchr::memmem::{self, Finder};
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::body::sse::Event;
@@ -56,22 +57,35 @@ struct Holder {
     meta: Option<Counts>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct Counts {
-    input_tokens: Option<Count>,
-    output_tokens: Option<Count>,
-    prompt_tokens: Option<Count>,
-    completion_tokens: Option<Count>,
-    total_tokens: Option<Count>,
-    #[serde(rename = "inputTokens")]
-    converse_input: Option<Count>,
-    #[serde(rename = "outputTokens")]
-    converse_output: Option<Count>,
-    #[serde(rename = "totalTokens")]
-    converse_total: Option<Count>,
+    input: Option<Count>,
+    output: Option<Count>,
+    total: Option<Count>,
     /// Cohere: what is paid for; `tokens` beside it counts its own preamble too.
-    billed_units: Option<Box<Self>>,
+    billed: Option<Box<Self>>,
+}
+
+/// What the members of counts are called.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Member {
+    #[serde(alias = "prompt_tokens", alias = "inputTokens")]
+    InputTokens,
+    #[serde(alias = "completion_tokens", alias = "outputTokens")]
+    OutputTokens,
+    #[serde(alias = "totalTokens")]
+    TotalTokens,
+    BilledUnits,
+    #[serde(other)]
+    Other,
+}
+
+/// Reads the members of counts.
+struct Members<'a> {
+    counts: &'a mut Counts,
+    /// What comes when all three are known are details, and whoever asked does not look at what is behind them.
+    may_stop: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -167,7 +181,10 @@ fn only_usage(document: &[u8]) -> Option<Usage> {
     if before.ends_with(b"\\") || MEMBER.find(counts).is_some() {
         return None;
     }
-    serde_json::Deserializer::from_slice(counts).into_iter::<Counts>().next()?.ok()?.usage()
+    let mut read = Counts::default();
+    let mut source = serde_json::Deserializer::from_slice(counts);
+    let ended = source.deserialize_map(Members { counts: &mut read, may_stop: true });
+    (ended.is_ok() || read.are_complete()).then(|| read.usage())?
 }
 
 fn parse(document: &[u8]) -> Option<Usage> {
@@ -197,13 +214,48 @@ impl Holder {
 
 impl Counts {
     fn usage(&self) -> Option<Usage> {
-        if let Some(billed) = &self.billed_units {
-            return billed.usage();
+        let Self { input, output, total, billed } = self;
+        match billed {
+            Some(billed) => billed.usage(),
+            None => Usage::new(number(*input), number(*output), number(*total)),
         }
-        let input = self.input_tokens.or(self.prompt_tokens).or(self.converse_input);
-        let output = self.output_tokens.or(self.completion_tokens).or(self.converse_output);
-        let total = self.total_tokens.or(self.converse_total);
-        Usage::new(number(input), number(output), number(total))
+    }
+
+    const fn are_complete(&self) -> bool {
+        self.input.is_some() && self.output.is_some() && self.total.is_some()
+    }
+}
+
+impl<'de> Deserialize<'de> for Counts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut counts = Self::default();
+        deserializer.deserialize_map(Members { counts: &mut counts, may_stop: false })?;
+        Ok(counts)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("counts of tokens")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let Self { counts, may_stop } = self;
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::InputTokens => counts.input = members.next_value()?,
+                Member::OutputTokens => counts.output = members.next_value()?,
+                Member::TotalTokens => counts.total = members.next_value()?,
+                Member::BilledUnits => counts.billed = members.next_value()?,
+                Member::Other => drop(members.next_value::<IgnoredAny>()?),
+            }
+            if may_stop && counts.are_complete() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
