@@ -105,7 +105,7 @@ fn rows(headers: &HeaderMap) -> (Vec<Row<'_>>, Others) {
             }
             rows.push(Row { dimension, named, limit: None, remaining: None, reset: None, renewal: None });
         }
-        rows[at].set(field, value.trim());
+        rows[at].set(field, value.trim_ascii());
     }
     (rows, others)
 }
