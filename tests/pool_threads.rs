@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
-use tower_key_rotation::pool::{Cooldowns, KeyPool, KeyState, Lease};
+use tower_key_rotation::limits::{Estimate, Quota};
+use tower_key_rotation::pool::{Ask, Cooldowns, KeyPool, KeyState, Lease};
 use tower_key_rotation::provider::ModelId;
 
 use self::support::*;
@@ -140,6 +141,20 @@ fn a_scope_is_never_probed_by_two_at_once() {
         }
     });
     assert_eq!(out.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_refused_request_takes_nothing_away_from_another_one() {
+    let tokens = |count| Ask::new().tokens(Estimate { input_tokens: count, output_tokens: 0 });
+    let pool = builder().key(key("a").quota(Quota::concurrent(1)));
+    let pool = pool.quota(Quota::tokens(100).per_day().for_models("big")).build().unwrap();
+    let big = model("big");
+    pool.acquire_for(&tokens(50).model(&big)).unwrap().succeed();
+    thread::scope(|scope| {
+        let refused = || pool.acquire_for(&tokens(100).model(&big)).is_err();
+        scope.spawn(move || (0..ROUNDS).for_each(|_| assert!(refused())));
+        scope.spawn(|| (0..ROUNDS).for_each(|_| drop(lease(&pool))));
+    });
 }
 
 #[test]

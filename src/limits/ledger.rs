@@ -2,7 +2,8 @@
 //!
 //! The gauges are behind a lock that is held for a few dozen nanoseconds and never across an await: a request
 //! takes of all of them or of none, which one atomic word for each could not promise without giving back what
-//! others have seen missing meanwhile.
+//! others have seen missing meanwhile. The same is true of several ledgers, so whoever needs leave of more than
+//! one holds on to the [offers](Offer) of all before it takes any.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,12 +53,11 @@ pub(super) struct Mark {
     pub(super) corrections: u32,
 }
 
-/// A request got what it needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Granted {
-    pub(crate) marks: Marks,
-    pub(crate) alarm: Option<Alarm>,
-}
+/// A ledger that has what a request needs, and is locked until that is taken or given up.
+///
+/// Whoever holds several asked for them in the order of the scopes: key, account, and both for the model.
+#[must_use = "locks the ledger"]
+pub(crate) struct Offer<'a>(MutexGuard<'a, Gauges>);
 
 /// When a request can be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,19 +82,10 @@ impl Ledger {
         (!all.is_empty()).then(|| Self(Mutex::new(Gauges { all, declared, generation: 0 })))
     }
 
-    /// Takes what a request needs, of all gauges or, if one has too little, of none.
-    pub(crate) fn admit(&self, need: &Need, thresholds: &[f64], now: Moment) -> Option<Granted> {
-        let gauges = &mut *self.lock();
-        if gauges.available_at(need, now) > now.as_unix_us() {
-            return None;
-        }
-        let mut alarm: Option<Alarm> = None;
-        for gauge in &mut *gauges.all {
-            gauge.take(gauge.part_of(need), now);
-            let news = gauge.alarm(thresholds, now);
-            alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
-        }
-        Some(Granted { marks: gauges.marks(), alarm })
+    /// Holds on to what a request needs, if no gauge has too little.
+    pub(crate) fn offer(&self, need: &Need, now: Moment) -> Option<Offer<'_>> {
+        let mut gauges = self.lock();
+        (gauges.available_at(need, now) <= now.as_unix_us()).then_some(Offer(gauges))
     }
 
     /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
@@ -205,6 +196,21 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
         (_, Renewal::Bucket | Renewal::Aligned) => period(Anew::Aligned),
         (_, Renewal::Midnight(Some(zone))) => period(Anew::Midnight(Arc::new(zone.clone()))),
         (_, Renewal::Midnight(None)) => period(Anew::Midnight(Arc::clone(midnight))),
+    }
+}
+
+// === impl Offer ===
+
+impl Offer<'_> {
+    /// Takes what the request needs, of all gauges.
+    pub(crate) fn take(mut self, need: &Need, thresholds: &[f64], now: Moment) -> (Marks, Option<Alarm>) {
+        let mut alarm: Option<Alarm> = None;
+        for gauge in &mut *self.0.all {
+            gauge.take(gauge.part_of(need), now);
+            let news = gauge.alarm(thresholds, now);
+            alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
+        }
+        (self.0.marks(), alarm)
     }
 }
 

@@ -16,20 +16,24 @@ pub(super) struct Reserved {
 
 impl<'a> Place<'a> {
     /// Takes what a request needs of all ledgers, or of none: then says which has too little.
+    ///
+    /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
+    /// such a place, and waits, would never be told. That is why all are held before any is taken.
     pub(super) fn reserve(self, need: &Need, now: Moment) -> Result<Reserved, Level> {
-        let mut reserved = Reserved::default();
-        for level in Level::ALL {
+        let mut offers = [const { None }; Level::ALL.len()];
+        for (level, offer) in Level::ALL.into_iter().zip(&mut offers) {
             let Some(ledger) = self.ledger(level) else { continue };
-            let Some(granted) = ledger.admit(need, &self.set.common.warn_at, now) else {
-                let taken = Level::ALL.into_iter().take_while(|before| *before != level);
-                taken.for_each(|before| self.give_back(before, need, now));
-                return Err(level);
-            };
+            *offer = Some(ledger.offer(need, now).ok_or(level)?);
+        }
+        let mut reserved = Reserved::default();
+        for (level, offer) in Level::ALL.into_iter().zip(offers) {
+            let Some(offer) = offer else { continue };
+            let (marks, alarm) = offer.take(need, &self.set.common.warn_at, now);
             if level == self.home() {
-                reserved.marks = Some(granted.marks);
+                reserved.marks = Some(marks);
             }
             let graver = |alarm: &Alarm| reserved.alarm.is_none_or(|(_, known)| known.share < alarm.share);
-            let news = granted.alarm.filter(graver).map(|alarm| (level, alarm));
+            let news = alarm.filter(graver).map(|alarm| (level, alarm));
             reserved.alarm = news.or(reserved.alarm);
         }
         Ok(reserved)
