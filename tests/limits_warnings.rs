@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use support::{DAY, MINUTE, SECOND, builder, key, lease};
 use tokio::time::sleep;
 use tower_key_rotation::event::{Kind, Subscription};
-use tower_key_rotation::limits::Quota;
-use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
+use tower_key_rotation::limits::{Estimate, Quota};
+use tower_key_rotation::pool::{Ask, KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::ModelId;
 
 fn pool_of(quota: Quota) -> KeyPoolBuilder {
@@ -59,7 +59,59 @@ async fn a_minute_that_is_used_all_the_time_is_told_of_once_a_minute() {
     assert_eq!(thresholds(&mut heard), [0.0; 0], "one comes back every three seconds");
     sleep(4 * SECOND).await;
     lease(&pool).succeed();
-    assert_eq!(thresholds(&mut heard).len(), 1);
+    assert_eq!(thresholds(&mut heard), [0.8, 0.95]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_begins_with_its_first_warning() {
+    let pool = pool_of(Quota::requests(20).per_minute()).build().unwrap();
+    let mut heard = pool.subscribe();
+    (0..16).for_each(|_| lease(&pool).succeed());
+    assert_eq!(thresholds(&mut heard), [0.8]);
+    sleep(50 * SECOND).await;
+    assert_eq!(use_up(&pool, &mut heard), [(19, 0.95)]);
+    sleep(11 * SECOND).await;
+    lease(&pool).succeed();
+    assert_eq!(thresholds(&mut heard), [0.8], "three of twenty are left, and the minute is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_that_crosses_two_shares_tells_of_both() {
+    let pool = pool_of(Quota::tokens(1_000).per_day()).build().unwrap();
+    let mut heard = pool.subscribe();
+    for told in [vec![0.8, 0.95], vec![]] {
+        let large = Estimate { input_tokens: if told.is_empty() { 10 } else { 960 }, output_tokens: 0 };
+        pool.acquire_for(&Ask::new().tokens(large)).unwrap().succeed();
+        assert_eq!(thresholds(&mut heard), told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_crosses_shares_of_several_limits_tells_of_all() {
+    let account = [Quota::requests(20).per_minute(), Quota::tokens(100).per_day()];
+    let account = account.into_iter().fold(builder(), KeyPoolBuilder::quota);
+    let day = Quota::requests(10).per_day();
+    let pool = account.key(key("a").account("org").quota(day)).warn_at([0.1]).build().unwrap();
+    let mut heard = pool.subscribe();
+    let some = Estimate { input_tokens: 5, output_tokens: 0 };
+    for told in [1, 2, 0] {
+        pool.acquire_for(&Ask::new().tokens(some)).unwrap().succeed();
+        assert_eq!(thresholds(&mut heard).len(), told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_another_limit_refuses_takes_no_warning_along() {
+    let own = key("a").account("org").quota(Quota::requests(10).per_day());
+    let pool = builder().key(own).quota(Quota::concurrent(1)).build().unwrap();
+    let mut heard = pool.subscribe();
+    (0..6).for_each(|_| lease(&pool).succeed());
+    let seventh = lease(&pool);
+    pool.acquire(None).unwrap_err();
+    assert_eq!(thresholds(&mut heard), [0.0; 0], "the eighth was not let in");
+    seventh.succeed();
+    lease(&pool).succeed();
+    assert_eq!(thresholds(&mut heard), [0.8]);
 }
 
 #[tokio::test(start_paused = true)]

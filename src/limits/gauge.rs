@@ -8,6 +8,7 @@ use super::ledger::Mark;
 use super::need::Need;
 use super::period::{Anew, Period};
 use super::reading::{Alarm, Counted, Reading, Source};
+use super::told::Told;
 use crate::clock::{Moment, Timestamp};
 use crate::provider::Window;
 
@@ -25,10 +26,7 @@ pub(super) struct Gauge {
     corrections: u32,
     /// How much later than it could be a bucket is used that is not full, in ten-thousandths of its interval.
     distance: u16,
-    /// When an alarm was last told, in [`PARTS`] of the window since the Unix epoch; wraps.
-    told_at: u16,
-    /// The thresholds that were told since, a bit each.
-    told: u8,
+    told: Told,
     pub(super) counted: Counted,
     pub(super) source: Source,
 }
@@ -68,15 +66,9 @@ const FARTHEST: u16 = 2_500;
 /// Fine enough for a pace, and two billions of them for a day.
 const CORRECTION_US: i64 = 64;
 
-/// Of a window, for telling when one is over.
-const PARTS: u64 = 64;
-
 /// No bucket is thought to be full later, so that sums of two such times are times: some thirty thousand years
 /// from now.
 const LATEST: u64 = 1 << 60;
-
-/// Alarms are for people, who do not care about what is over in less.
-const SHORTEST_ALARM_S: u32 = 60;
 
 // === impl Gauge ===
 
@@ -119,8 +111,7 @@ impl Gauge {
             as_of: 0,
             corrections: 0,
             distance: 0,
-            told_at: 0,
-            told: 0,
+            told: Told::default(),
             counted,
             source,
         }
@@ -259,7 +250,7 @@ impl Gauge {
         let ends = period.anew.end_after(now, self.window);
         period.began = now.as_unix_us();
         (period.used, period.ends) = (0, ends);
-        self.told = 0;
+        self.told.forget();
     }
 
     /// What is left, as a share.
@@ -286,24 +277,18 @@ impl Gauge {
         Reading { counted, window: self.window(), source, limit, remaining, full_at }
     }
 
-    /// An alarm, if a threshold has been crossed that was not told of in this window.
-    pub(super) fn alarm(&mut self, thresholds: &[f64], now: Moment) -> Option<Alarm> {
-        if self.window < SHORTEST_ALARM_S || thresholds.is_empty() {
-            return None;
-        }
-        let part = (now.as_unix_us() / (u64::from(self.window) * US_PER_S / PARTS)) as u16;
-        if u64::from(part.wrapping_sub(self.told_at)) > PARTS {
-            self.told = 0;
-        }
-        let reading = self.read(now);
-        let used = reading.used_share();
-        let crossed = thresholds.iter().take(u8::BITS as usize).enumerate();
-        let crossed = crossed.filter(|(_, threshold)| used >= **threshold);
-        let news = crossed.filter(|(index, _)| self.told & (1 << index) == 0).collect::<Vec<_>>();
-        news.iter().for_each(|(index, _)| self.told |= 1 << index);
-        let share = *news.last()?.1;
-        self.told_at = part;
-        Some(Alarm { share, reading })
+    /// An alarm for each of the shares that is used up and was not told of in this window.
+    pub(super) fn alarms<'a>(
+        &mut self,
+        shares: &'a [f64],
+        now: Moment,
+    ) -> impl Iterator<Item = Alarm> + use<'a> {
+        let news = Told::concerns(self.window).then(|| {
+            let reading = self.read(now);
+            let news = self.told.news(shares, reading.used_share(), self.window, now);
+            news.map(move |share| Alarm { share, reading })
+        });
+        news.into_iter().flatten()
     }
 }
 

@@ -202,15 +202,19 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
 // === impl Offer ===
 
 impl Offer<'_> {
-    /// Takes what the request needs, of all gauges.
-    pub(crate) fn take(mut self, need: &Need, thresholds: &[f64], now: Moment) -> (Marks, Option<Alarm>) {
-        let mut alarm: Option<Alarm> = None;
+    /// Takes what the request needs, of all gauges; says which of the shares, in rising order, that uses up.
+    pub(crate) fn take(
+        mut self,
+        need: &Need,
+        shares: &[f64],
+        now: Moment,
+        mut tell: impl FnMut(Alarm),
+    ) -> Marks {
         for gauge in &mut *self.0.all {
             gauge.take(gauge.part_of(need), now);
-            let news = gauge.alarm(thresholds, now);
-            alarm = alarm.into_iter().chain(news).max_by(|one, other| one.share.total_cmp(&other.share));
+            gauge.alarms(shares, now).for_each(&mut tell);
         }
-        (self.0.marks(), alarm)
+        self.0.marks()
     }
 }
 

@@ -37,6 +37,7 @@ mod need;
 mod period;
 mod quota;
 mod reading;
+mod told;
 mod zone;
 
 pub use self::estimate::Estimate;

@@ -135,6 +135,7 @@ impl KeyPoolBuilder {
     pub fn warn_at(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
         self.warn_at = shares.into_iter().filter(|share| (0.0..=1.0).contains(share)).collect();
         self.warn_at.sort_by(f64::total_cmp);
+        self.warn_at.dedup();
         self
     }
 

@@ -56,7 +56,7 @@ impl Lease {
         now: Moment,
     ) -> Self {
         let Admitted { key, account, passes, trials, reserved } = admitted;
-        let Reserved { marks, alarm } = reserved;
+        let Reserved { marks, alarms } = reserved;
         let lease = Self {
             set: InFlight::new(set, key, now.as_unix_ms()),
             lane,
@@ -69,9 +69,7 @@ impl Lease {
             stamped: AtomicBool::new(false),
             handed_over: false,
         };
-        if let Some((level, alarm)) = alarm {
-            lease.warn(level, &alarm);
-        }
+        alarms.iter().for_each(|(level, alarm)| lease.warn(*level, alarm));
         lease
     }
 

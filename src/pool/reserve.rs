@@ -10,8 +10,8 @@ use crate::limits::{Alarm, Estimate, Ledger, Marks, Need, Opening};
 pub(super) struct Reserved {
     /// Of the ledger at [home](Place::home), if it was there.
     pub(super) marks: Option<Marks>,
-    /// The gravest, and whose it is.
-    pub(super) alarm: Option<(Level, Alarm)>,
+    /// Whose they are, too. Hardly ever any, and then worth an allocation.
+    pub(super) alarms: Vec<(Level, Alarm)>,
 }
 
 impl<'a> Place<'a> {
@@ -28,13 +28,11 @@ impl<'a> Place<'a> {
         let mut reserved = Reserved::default();
         for (level, offer) in Level::ALL.into_iter().zip(offers) {
             let Some(offer) = offer else { continue };
-            let (marks, alarm) = offer.take(need, &self.set.common.warn_at, now);
+            let tell = |alarm| reserved.alarms.push((level, alarm));
+            let marks = offer.take(need, &self.set.common.warn_at, now, tell);
             if level == self.home() {
                 reserved.marks = Some(marks);
             }
-            let graver = |alarm: &Alarm| reserved.alarm.is_none_or(|(_, known)| known.share < alarm.share);
-            let news = alarm.filter(graver).map(|alarm| (level, alarm));
-            reserved.alarm = news.or(reserved.alarm);
         }
         Ok(reserved)
     }
