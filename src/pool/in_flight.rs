@@ -31,6 +31,11 @@ impl InFlight {
         Self { set: Arc::clone(&self.set), key: self.key, handed_over }
     }
 
+    /// Whether another one counts in its place.
+    pub(super) const fn is_handed_over(&self) -> bool {
+        self.handed_over
+    }
+
     pub(super) const fn key(&self) -> usize {
         self.key
     }

@@ -15,11 +15,10 @@ use super::place::{Level, Place};
 use super::reserve::Reserved;
 use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};
-use crate::classify::{Fault, Reason, Scope};
+use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
-use crate::event::{Kind, Severity};
 use crate::key::{AccountId, KeyId};
-use crate::limits::{Alarm, Counted, Estimate, Marks, Need, Reading};
+use crate::limits::{Estimate, Marks, Need};
 use crate::provider::ModelId;
 
 /// The right to use one key for one attempt.
@@ -31,18 +30,16 @@ pub struct Lease {
     pub(super) set: InFlight,
     pub(super) lane: Option<Arc<ModelLane>>,
     /// The account that it was admitted by, and settles with.
-    account: usize,
-    passes: Passes,
+    pub(super) account: usize,
+    pub(super) passes: Passes,
     pub(super) trials: Trials,
     /// What it took of the limits of the lane it was leased for.
-    need: Need,
+    pub(super) need: Need,
     /// Of the ledger at home.
     pub(super) marks: Option<Marks>,
     pub(super) began: Moment,
     /// The key was put on a request, which may have been executed.
     stamped: AtomicBool,
-    /// A tab has taken over what is in flight.
-    handed_over: bool,
 }
 
 // === impl Lease ===
@@ -67,7 +64,6 @@ impl Lease {
             marks,
             began: now,
             stamped: AtomicBool::new(false),
-            handed_over: false,
         };
         alarms.iter().for_each(|(level, alarm)| lease.warn(*level, alarm));
         lease
@@ -136,7 +132,6 @@ impl Lease {
         if let Some(lane) = &self.lane {
             lane.tally.request(now);
         }
-        self.handed_over = true;
         Tab {
             set: self.set.hand_over(),
             lane: self.lane.clone(),
@@ -215,64 +210,6 @@ impl Lease {
         Place { set: &self.set, model: self.lane.as_deref(), key, account }
     }
 
-    /// The level that a scope means for this key; creates the model's lane if need be.
-    fn level(&mut self, scope: Scope, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
-        let level = match scope {
-            Scope::Key => Level::Key,
-            Scope::Account => Level::Account,
-            Scope::KeyModel => model.map_or(Level::Key, |_| Level::KeyModel),
-            Scope::AccountModel => model.map_or(Level::Account, |_| Level::AccountModel),
-            Scope::None | Scope::Provider | Scope::ProviderModel => return None,
-        };
-        if let (Level::KeyModel | Level::AccountModel, Some(model)) = (level, model) {
-            self.enter(self.set.new_lane(model, now));
-        }
-        Some(level)
-    }
-
-    /// Goes over to the lane of the model at fault, where that is not the one the key was leased for: the
-    /// caller knew no model or another, or the lane was forgotten and has come anew.
-    pub(super) fn enter(&mut self, lane: Arc<ModelLane>) {
-        if self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
-            return;
-        }
-        let [_, trial] = std::mem::take(&mut self.trials);
-        hand_back(self.place(), Passes::default(), [false, trial], self.began.as_unix_ms());
-        self.exchange(Level::OF_MODEL, |lease| lease.lane = Some(lane));
-    }
-
-    /// Goes over to the account where the key lives by now: what it is refused for concerns that one.
-    pub(super) fn move_along(&mut self) {
-        let present = self.place().key().account.present();
-        if present != self.account {
-            self.exchange(Level::OF_ACCOUNT, |lease| lease.account = present);
-        }
-    }
-
-    /// Leaves the slots of these levels for those that they are after the change.
-    fn exchange(&mut self, levels: [Level; 2], change: impl FnOnce(&mut Self)) {
-        let began = self.began.as_unix_ms();
-        let mut left = Passes::default();
-        for level in levels {
-            left[level as usize] = self.take(level);
-        }
-        hand_back(self.place(), left, Trials::default(), began);
-        levels.iter().for_each(|level| self.place().part(*level, &self.need, self.began));
-        change(self);
-        self.marks = None;
-        levels.iter().for_each(|level| self.place().join(*level, &self.need, self.began));
-        self.set.common.freed.tell();
-        for level in levels {
-            let pass = self.place().slot(level).map(|slot| slot.pass_from(began));
-            self.passes[level as usize] = pass.unwrap_or_default();
-        }
-    }
-
-    fn take(&mut self, level: Level) -> Pass {
-        let pass = &mut self.passes[level as usize];
-        std::mem::replace(pass, Pass { probe: false, ..*pass })
-    }
-
     /// A provider that limits a key has accepted it.
     fn prove_valid(&mut self, cause: Cause, now: Timestamp) {
         for level in Level::OF_KEY {
@@ -297,27 +234,7 @@ impl Lease {
             self.set.common.suspicion.lift(&self.set, now.as_unix_ms());
         }
         self.set.common.freed.tell();
-        self.set.common.emit(Severity::Change, || {
-            let lane = self.lane.as_deref().filter(|_| level.is_model());
-            Kind::Recovered { key: self.key_id().clone(), model: lane.map(|lane| lane.model.clone()) }
-        });
-    }
-
-    fn warn(&self, level: Level, alarm: &Alarm) {
-        let Reading { counted, window, limit, remaining, full_at, .. } = alarm.reading;
-        let Counted::Of(dimension) = counted else { return };
-        self.set.common.emit(Severity::Alarm, || Kind::QuotaWarning {
-            key: Some(self.key_id().clone()),
-            account: self.account().cloned(),
-            model: self.lane.as_deref().filter(|_| level.is_model()).map(|lane| lane.model.clone()),
-            dimension,
-            window,
-            used: alarm.reading.used_share(),
-            threshold: alarm.share,
-            remaining: Some(remaining),
-            limit: Some(limit),
-            resets_at: full_at,
-        });
+        self.announce_recovery(level);
     }
 
     /// What has recovered lately takes twice as many leases at a time.
@@ -326,23 +243,11 @@ impl Lease {
         step_off(self.place(), level, pass, true, now.as_unix_ms());
         self.set.common.freed.tell();
     }
-
-    fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
-        let (reason, scope, common) = (fault.reason(), fault.scope(), &self.set.common);
-        let key = || self.key_id().clone();
-        match reason {
-            Reason::InvalidKey => common.emit(Severity::Alarm, || Kind::InvalidKey { key: key(), scope }),
-            _ => common.emit(Severity::Change, || {
-                let (model, wait) = (model.cloned(), penalty.wait());
-                Kind::CooledDown { key: key(), model, reason, scope, wait }
-            }),
-        }
-    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.handed_over {
+        if !self.set.is_handed_over() {
             let place = self.place();
             if self.stamped.load(Ordering::Relaxed) {
                 place.leave(self.began);

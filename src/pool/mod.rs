@@ -37,11 +37,13 @@
 
 mod account;
 mod admit;
+mod announce;
 mod ask;
 mod backoff;
 mod build_error;
 mod builder;
 mod chorus;
+mod cross_over;
 mod exhausted;
 #[cfg(feature = "metrics")]
 mod gauges;

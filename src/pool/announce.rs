@@ -1,0 +1,55 @@
+//! What a lease has to tell to whoever listens.
+
+use super::Lease;
+use super::penalty::Penalty;
+use super::place::Level;
+use crate::classify::{Fault, Reason};
+use crate::event::{Kind, Severity};
+use crate::limits::{Alarm, Counted, Reading};
+use crate::provider::ModelId;
+
+impl Lease {
+    /// A share of a limit was used up.
+    pub(super) fn warn(&self, level: Level, alarm: &Alarm) {
+        let Reading { counted, window, limit, remaining, full_at, .. } = alarm.reading;
+        let Counted::Of(dimension) = counted else { return };
+        self.set.common.emit(Severity::Alarm, || Kind::QuotaWarning {
+            key: Some(self.key_id().clone()),
+            account: self.account().cloned(),
+            model: self.model_at(level),
+            dimension,
+            window,
+            used: alarm.reading.used_share(),
+            threshold: alarm.share,
+            remaining: Some(remaining),
+            limit: Some(limit),
+            resets_at: full_at,
+        });
+    }
+
+    /// A probe succeeded.
+    pub(super) fn announce_recovery(&self, level: Level) {
+        self.set.common.emit(Severity::Change, || Kind::Recovered {
+            key: self.key_id().clone(),
+            model: self.model_at(level),
+        });
+    }
+
+    /// A fault has benched something.
+    pub(super) fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
+        let (reason, scope, common) = (fault.reason(), fault.scope(), &self.set.common);
+        let key = || self.key_id().clone();
+        match reason {
+            Reason::InvalidKey => common.emit(Severity::Alarm, || Kind::InvalidKey { key: key(), scope }),
+            _ => common.emit(Severity::Change, || {
+                let (model, wait) = (model.cloned(), penalty.wait());
+                Kind::CooledDown { key: key(), model, reason, scope, wait }
+            }),
+        }
+    }
+
+    /// The model, if a level is of one.
+    fn model_at(&self, level: Level) -> Option<ModelId> {
+        self.lane.as_deref().filter(|_| level.is_model()).map(|lane| lane.model.clone())
+    }
+}
