@@ -94,10 +94,10 @@ impl Events {
         self
     }
 
-    /// Counts the tokens that an answer says it took, if the hub [keeps count](Self::with_metrics): those of the
-    /// answer include what the model thought.
+    /// Counts the tokens that an answer says it took, if the hub keeps count: those of the answer include what the
+    /// model thought.
     #[cfg(feature = "metrics")]
-    pub fn count_tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
+    pub(crate) fn count_tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
         if let Some(metrics) = self.0.metrics.get() {
             metrics.tokens(provider, model, usage);
         }

@@ -19,7 +19,7 @@
 //! | `tower_key_rotation_breaker_state` | gauge | | `provider` | 0 closed, 1 half-open, 2 open; set when it changes |
 //! | `tower_key_rotation_quota_warnings_total` | counter | | `provider`, `key`, `account`, `dimension` | thresholds of a quota that were passed |
 //! | `tower_key_rotation_quota_remaining_ratio` | gauge | | `provider`, `key`, `account`, `model`, `dimension` | the share of a quota that is left, of the one with the least where there are several; set by warnings, and by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
-//! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that answers say they took: `input`, `output`; set by [`Events::count_tokens`](super::Events::count_tokens) |
+//! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that answers say they took: `input`, and `output` with what the model thought; counted by the pool when an answer has ended |
 //! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state a key is in, 0 for the others; set like it. Its average over a time is the share of that time spent in the state |
 //! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
