@@ -3,23 +3,26 @@
 #[path = "../support/log.rs"]
 mod log;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as AxumRequest;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tower_key_rotation::config::{Config, Format, Loader};
@@ -156,18 +159,11 @@ pub(crate) async fn text<B: http_body::Body<Error: std::fmt::Debug>>(response: R
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-/// Waits for what another task is about to do.
-pub(crate) async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// Waits until nobody listens there.
-pub(crate) async fn refused(address: SocketAddr) {
-    while TcpStream::connect(address).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+/// Waits until nobody listens any more where this connection leads: whoever stops to listen closes it.
+pub(crate) async fn closed(mut unused: TcpStream) {
+    let address = unused.peer_addr().unwrap();
+    unused.read_u8().await.unwrap_err();
+    TcpStream::connect(address).await.unwrap_err();
 }
 
 // === a provider that remembers ===
@@ -184,10 +180,40 @@ pub(crate) async fn echo() -> (SocketAddr, Seen) {
         let answer = Response::builder().header("connection", "x-down").header("x-down", "1");
         answer.header("keep-alive", "timeout=5").header("set-cookie", "a=b").body(Body::from("{}")).unwrap()
     });
+    (serve(router).await, seen)
+}
+
+// === a provider that never ends ===
+
+/// Answers everything with a stream that begins with `first` and has no end; tells when that is given up.
+pub(crate) async fn endless(first: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
+    let (open, given_up) = mpsc::unbounded_channel();
+    let router = Router::new().fallback(move || {
+        let open = GivenUp(open.clone());
+        let rest = stream::poll_fn(move |_| {
+            let _held = &open;
+            Poll::Pending::<Option<Result<&str, Infallible>>>
+        });
+        let body = Body::from_stream(stream::iter([Ok(first)]).chain(rest));
+        async { Response::builder().header("content-type", "text/event-stream").body(body).unwrap() }
+    });
+    (serve(router).await, given_up)
+}
+
+/// Tells so when it is dropped.
+struct GivenUp(mpsc::UnboundedSender<()>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        let _nobody_may_listen = self.0.send(());
+    }
+}
+
+async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer =
         move |request| router.clone().oneshot(request).map(|answered| answered.unwrap().map(Either::Right));
     tokio::spawn(app::serve(listener, answer, std::future::pending()));
-    (address, seen)
+    address
 }
