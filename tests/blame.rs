@@ -7,13 +7,15 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use support::{all_keys_failed, chat, key, openai, pool, rotating, send, served};
+use support::{Captured, all_keys_failed, chat, key, openai, pool, rotating, send, served};
 use tokio::time::{Instant, advance};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::classify::{Fault as Blame, Reason, Scope, Verdict};
+use tower_key_rotation::event::Kind;
 use tower_key_rotation::fallback::{AllProvidersFailed, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::rotate::KeyRotation;
@@ -134,12 +136,23 @@ async fn preambles_and_keep_alives_are_no_answer_yet() {
 #[tokio::test(start_paused = true)]
 async fn a_hint_of_eighteen_days_is_told_as_it_was_and_obeyed_only_so_far() {
     let sim = openai([key("a").script(Script::new().then(Fault::rate_limited(18 * DAY)))]);
-    let service = rotating(&pool(&["a"]), &sim);
+    let (pool, log) = (pool(&["a"]), Captured::default());
+    let mut heard = pool.subscribe();
+    let service = rotating(&pool, &sim);
+    let _guard = log.install();
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
     let attempt = &failed.attempts()[0];
     assert_eq!(attempt.fault.wait(), Some(18 * DAY), "what the provider said");
     let benched = attempt.benched.unwrap();
     assert!(benched <= DAY, "{benched:?}");
+    let told = std::iter::from_fn(|| heard.next().now_or_never().flatten()).find_map(|event| {
+        let Kind::CooledDown { wait, hint, .. } = event.unwrap().kind else { return None };
+        Some((wait, hint))
+    });
+    assert_eq!(told, Some((Some(benched), Some(18 * DAY))), "both are told");
+    let (log, said) =
+        (log.text(), format!("wait_ms={} hint_ms={}", benched.as_millis(), 18 * DAY.as_millis()));
+    assert!(log.contains(&said), "{said}: {log}");
     advance(benched).await;
     assert!(send(&service, chat("m")).await.is_ok(), "a probe goes out long before");
 }

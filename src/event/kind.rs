@@ -63,6 +63,10 @@ pub enum Kind {
         /// How long; `None`: until the key is replaced or reset.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         wait: Option<Duration>,
+        /// How long the provider said, if it did: more than `wait` where that is more than is
+        /// [believed](crate::pool::Cooldowns).
+        #[serde(rename = "hint_ms", serialize_with = "maybe_ms")]
+        hint: Option<Duration>,
     },
     /// A probe succeeded: what was benched is free.
     #[non_exhaustive]

@@ -40,9 +40,9 @@ pub(super) fn write(event: &Event, system: Option<&str>) {
             debug, who, "rotated", %key, gen_ai.request.model = name(model),
             error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait)
         ),
-        Kind::CooledDown { key, model, reason, scope, wait } => line!(
+        Kind::CooledDown { key, model, reason, scope, wait, hint } => line!(
             info, who, "cooled down", %key, gen_ai.request.model = name(model),
-            error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait)
+            error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait), hint_ms = ms(*hint)
         ),
         Kind::Recovered { key, model } => {
             line!(info, who, "recovered", %key, gen_ai.request.model = name(model));

@@ -62,7 +62,7 @@
 //! | `error.type` | why it failed: a [`Reason`](crate::classify::Reason), or another word that the event's docs name |
 //! | `http.response.status_code` | the status of an answer |
 //! | `key`, `account`, `scope`, `outcome`, `request_id`, `attempts`, `providers`, `from`, `to` | as in the event |
-//! | `wait_ms`, `duration_ms` | milliseconds |
+//! | `wait_ms`, `hint_ms`, `duration_ms` | milliseconds |
 //! | `dimension`, `window`, `used`, `threshold`, `remaining`, `limit`, `resets_at_ms` | of a quota |
 
 mod hub;

@@ -42,8 +42,8 @@ impl Lease {
         match reason {
             Reason::InvalidKey => common.emit(Severity::Alarm, || Kind::InvalidKey { key: key(), scope }),
             _ => common.emit(Severity::Change, || {
-                let (model, wait) = (model.cloned(), penalty.wait());
-                Kind::CooledDown { key: key(), model, reason, scope, wait }
+                let (model, wait, hint) = (model.cloned(), penalty.wait(), fault.wait());
+                Kind::CooledDown { key: key(), model, reason, scope, wait, hint }
             }),
         }
     }

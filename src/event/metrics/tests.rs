@@ -88,7 +88,7 @@ fn say_everything(events: &Events) {
             request_id: None,
         },
         Kind::Rotated { key: key.clone(), model: None, reason, scope, wait: None },
-        Kind::CooledDown { key: key.clone(), model: None, reason, scope, wait: Some(wait) },
+        Kind::CooledDown { key: key.clone(), model: None, reason, scope, wait: Some(wait), hint: None },
         Kind::Recovered { key: key.clone(), model: None },
         Kind::InvalidKey { key: key.clone(), scope },
         Kind::Exhausted { model: Some(model.clone()), attempts: 1, retry_after: None },
