@@ -120,6 +120,12 @@ impl Moment {
         self.0 / US_PER_MS
     }
 
+    /// The same point in another millisecond, which is counted since the Unix epoch: as far from `self` as the two
+    /// milliseconds are from each other.
+    pub(crate) const fn in_ms(self, unix_ms: u64) -> Self {
+        Self(unix_ms.saturating_mul(US_PER_MS).saturating_add(self.0 % US_PER_MS))
+    }
+
     /// The time from `earlier` to `self`, zero if `self` is not later.
     pub(crate) const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -20,8 +20,6 @@ enum Outlook {
     Never,
 }
 
-const US_PER_MS: u64 = 1_000;
-
 impl KeyPool {
     pub(super) fn exhausted(
         &self,
@@ -38,9 +36,8 @@ impl KeyPool {
                 Outlook::Never => {}
             }
         }
-        let within = now.as_unix_us() % US_PER_MS;
         let suspect = self.0.common.suspicion.next_probe(Others::None);
-        let suspect = suspect.map(|at| at.saturating_mul(US_PER_MS).saturating_add(within));
+        let suspect = suspect.map(|at| now.in_ms(at).as_unix_us());
         let earliest = earliest.into_iter().chain(suspect).min();
         Exhausted::until(earliest, probing, now)
     }
@@ -54,8 +51,7 @@ impl Place<'_> {
             return Outlook::Never;
         }
         // Benches began in whole milliseconds and are told so.
-        let within = now.as_unix_us() % US_PER_MS;
-        let ends = |until: u64| until.saturating_mul(US_PER_MS).saturating_add(within);
+        let ends = |until| now.in_ms(until).as_unix_us();
         let benched = states.iter().map(|state| state.until).fold(0, u64::max);
         let mut latest = ends(benched).max(now.as_unix_us());
         let mut probing = states.iter().any(|state| state.probing && !waits(state));

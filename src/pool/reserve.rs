@@ -119,7 +119,7 @@ impl<'a> Place<'a> {
         match ledger.opening(&Need::LEAST, now) {
             Opening::At(at) if at <= now.as_unix_us() => Bar::Open,
             // Rounded down: whoever comes in that millisecond looks again.
-            Opening::At(at) => Bar::Until(at / 1_000),
+            Opening::At(at) => Bar::Until(Moment::from_unix_us(at).as_unix_ms()),
             Opening::AfterAnother | Opening::Never => Bar::Shut,
         }
     }
