@@ -158,6 +158,23 @@ fn a_refused_request_takes_nothing_away_from_another_one() {
 }
 
 #[test]
+fn a_refused_request_takes_no_probe_away_from_another_one() {
+    let tokens = |count| Ask::new().tokens(Estimate { input_tokens: count, output_tokens: 0 });
+    let pool = builder().key(key("a")).quota(Quota::tokens(100).per_day()).build().unwrap();
+    pool.acquire_for(&tokens(50)).unwrap().succeed();
+    let spent = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(Duration::from_millis(1));
+    lease(&pool).fault(&spent, None);
+    while pool.acquire(None).is_err() {
+        thread::yield_now();
+    }
+    thread::scope(|scope| {
+        let refused = || pool.acquire_for(&tokens(100)).is_err();
+        scope.spawn(move || (0..ROUNDS).for_each(|_| assert!(refused())));
+        scope.spawn(|| (0..ROUNDS).for_each(|_| assert!(lease(&pool).is_probe())));
+    });
+}
+
+#[test]
 fn threads_share_the_keys_evenly() {
     let pool = crowd();
     thread::scope(|scope| {

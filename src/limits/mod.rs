@@ -42,7 +42,7 @@ mod zone;
 
 pub use self::estimate::Estimate;
 pub(crate) use self::learn::{Observed, Seen};
-pub(crate) use self::ledger::{Ledger, Marks, Opening};
+pub(crate) use self::ledger::{Ledger, Marks, Offer, Opening};
 pub(crate) use self::need::Need;
 pub use self::quota::{Allowance, ModelPattern, Quota};
 pub(crate) use self::reading::Alarm;

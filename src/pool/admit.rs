@@ -4,7 +4,7 @@
 use super::chorus::{Chorus, Gate};
 use super::place::{Level, Place};
 use super::reserve::Reserved;
-use super::slot::{Admission, Pass};
+use super::slot::{Admission, Pass, Slot};
 use crate::clock::Moment;
 use crate::key::Tier;
 use crate::limits::Need;
@@ -31,14 +31,18 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
         place.follow(Level::Key, now);
         return None;
     }
+    if place.is_narrow()
+        && let Err(level) = place.offers(need, at)
+    {
+        place.follow(level, now);
+        return None;
+    }
     let trials = if place.is_held_back() { audition(place, now)? } else { Trials::default() };
     let mut passes = Passes::default();
     for level in Level::ALL {
         let Some(slot) = place.slot(level) else { continue };
         let Admission::Granted(pass) = slot.admit(now) else {
-            // Last, for the probes that are handed back show the key again.
-            hand_back(place, passes, trials, now);
-            place.follow(level, now);
+            refuse(place, passes, trials, level, now);
             return None;
         };
         passes[level as usize] = pass;
@@ -49,10 +53,28 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
     match place.reserve(need, at) {
         Ok(reserved) => Some(Admitted { trials, reserved, ..Admitted::new(place, passes) }),
         Err(level) => {
-            hand_back(place, passes, trials, now);
-            place.follow(level, now);
+            refuse(place, passes, trials, level, now);
             None
         }
+    }
+}
+
+/// A level has refused a request that the others would let in.
+fn refuse(place: Place<'_>, passes: Passes, trials: Trials, by: Level, now: u64) {
+    retract(place, passes, trials, now);
+    // Last, for the probes that are handed back show the key again.
+    place.follow(by, now);
+}
+
+/// Gives back what a request had that is not let in, and tells whoever was refused for it meanwhile.
+///
+/// This must not come of what stays as it is, or the heads of the lines wake each other and themselves for it
+/// without end. So nobody asks for a probe whose needs the limits do not meet, and a level that refuses is
+/// closed for all: only what changes in between gets here.
+fn retract(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
+    hand_back(place, passes, trials, now);
+    if trials.contains(&true) || passes.iter().any(|pass| pass.probe || pass.ramp) {
+        place.set.common.freed.tell();
     }
 }
 
@@ -81,13 +103,21 @@ pub(super) fn step_off(place: Place<'_>, level: Level, pass: Pass, succeeded: bo
 
 #[cold]
 fn audition(place: Place<'_>, now: u64) -> Option<Trials> {
+    // Nobody takes the one trial who waits for the other.
+    let shut = |chorus: &Chorus| match chorus.gate(place.key, now) {
+        Gate::Held(next) => next.is_none_or(|next| next > now),
+        Gate::Open | Gate::Trial => false,
+    };
+    if place.choruses().into_iter().flatten().any(shut) {
+        return None;
+    }
     let mut trials = Trials::default();
     for (chorus, trial) in place.choruses().into_iter().flatten().zip(0..) {
         match chorus.ask(place.key, now) {
             Gate::Open => {}
             Gate::Trial => trials[trial] = true,
             Gate::Held(_) => {
-                hand_back(place, Passes::default(), trials, now);
+                retract(place, Passes::default(), trials, now);
                 return None;
             }
         }
@@ -115,6 +145,12 @@ impl<'a> Place<'a> {
     /// Who may hold the key back, whatever the model and for the model.
     pub(super) fn choruses(self) -> [Option<&'a Chorus>; 2] {
         [Some(&self.set.chorus), self.model.map(|model| &model.chorus)]
+    }
+
+    /// Whether one that is let in may keep others out, for as long as it is.
+    fn is_narrow(self) -> bool {
+        let narrow = |level| self.slot(level).is_some_and(Slot::is_narrow);
+        self.choruses().into_iter().flatten().any(Chorus::is_holding) || Level::ALL.into_iter().any(narrow)
     }
 
     /// Whether keys like this one are held back.

@@ -3,7 +3,7 @@
 use super::lane::Bar;
 use super::place::{Level, Place};
 use crate::clock::Moment;
-use crate::limits::{Alarm, Estimate, Ledger, Marks, Need, Opening};
+use crate::limits::{Alarm, Estimate, Ledger, Marks, Need, Offer, Opening};
 
 /// What a request was given of the limits.
 #[derive(Debug, Default)]
@@ -14,17 +14,26 @@ pub(super) struct Reserved {
     pub(super) alarms: Vec<(Level, Alarm)>,
 }
 
+/// Of the ledgers of all levels, as far as there are any. They are locked meanwhile.
+pub(super) type Offers<'a> = [Option<Offer<'a>>; Level::ALL.len()];
+
 impl<'a> Place<'a> {
-    /// Takes what a request needs of all ledgers, or of none: then says which has too little.
-    ///
-    /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
-    /// such a place, and waits, would never be told. That is why all are held before any is taken.
-    pub(super) fn reserve(self, need: &Need, now: Moment) -> Result<Reserved, Level> {
+    /// Holds on to what a request needs of all ledgers; or says which has too little.
+    pub(super) fn offers(self, need: &Need, now: Moment) -> Result<Offers<'a>, Level> {
         let mut offers = [const { None }; Level::ALL.len()];
         for (level, offer) in Level::ALL.into_iter().zip(&mut offers) {
             let Some(ledger) = self.ledger(level) else { continue };
             *offer = Some(ledger.offer(need, now).ok_or(level)?);
         }
+        Ok(offers)
+    }
+
+    /// Takes what a request needs of all ledgers, or of none: then says which has too little.
+    ///
+    /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
+    /// such a place, and waits, would never be told. That is why all are held before any is taken.
+    pub(super) fn reserve(self, need: &Need, now: Moment) -> Result<Reserved, Level> {
+        let offers = self.offers(need, now)?;
         let mut reserved = Reserved::default();
         for (level, offer) in Level::ALL.into_iter().zip(offers) {
             let Some(offer) = offer else { continue };
