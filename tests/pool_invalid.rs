@@ -5,6 +5,7 @@ mod support;
 
 use tokio::time::advance;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::limits::Quota;
 use tower_key_rotation::pool::{KeyPool, KeyState};
 
 use self::support::*;
@@ -192,6 +193,20 @@ async fn keys_refused_at_once_are_probed_now_and_then_while_others_serve() {
     probe.succeed();
     let leases: Vec<_> = (0..4).map(|_| lease(&pool)).collect();
     assert_eq!(leases.iter().filter(|lease| lease.is_probe()).count(), 1, "the other of the two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_hold_for_a_key_that_only_looks_invalid_too() {
+    let keys = ["a", "b", "c"].map(|name| key(name).account("org"));
+    let pool = builder().keys(keys).quota(Quota::concurrent(2)).build().unwrap();
+    ["a", "b"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
+    advance(MINUTE).await;
+    let (probe, _other) = (lease(&pool), lease(&pool));
+    assert!(probe.is_probe());
+    pool.acquire(None).unwrap_err();
+    drop(probe);
+    let _in_its_place = lease(&pool);
+    pool.acquire(None).unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

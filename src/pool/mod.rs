@@ -192,9 +192,8 @@ impl KeyPool {
         let lane = ask.model.and_then(|model| set.lane_of(model, now.into()));
 
         set.wake(lane.as_deref(), now.as_unix_ms());
-        let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let suspicion = &self.0.common.suspicion;
-        let suspect = || suspicion.probe(&set, lane.as_deref(), untried, Others::Usable, now.into());
+        let suspect = || suspicion.probe(&set, lane.as_deref(), ask, Others::Usable, now);
         let search = Search { set: &set, model: lane.as_deref(), ask, now };
         let taken = suspect().or_else(|| search.find(|place| admit(place, &ask.need, now)));
         let taken = match taken {
@@ -216,7 +215,7 @@ impl KeyPool {
         let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
         let missed = select::find_anywhere(set, lane, now.as_unix_ms(), take);
-        let probe = || self.0.common.suspicion.probe(set, lane, untried, Others::None, now.into());
+        let probe = || self.0.common.suspicion.probe(set, lane, ask, Others::None, now);
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
     }
 

@@ -33,7 +33,11 @@ impl<'a> Place<'a> {
     /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
     /// such a place, and waits, would never be told. That is why all are held before any is taken.
     pub(super) fn reserve(self, need: &Need, now: Moment) -> Result<Reserved, Level> {
-        let offers = self.offers(need, now)?;
+        Ok(self.take(self.offers(need, now)?, need, now))
+    }
+
+    /// Takes what is offered.
+    pub(super) fn take(self, offers: Offers<'a>, need: &Need, now: Moment) -> Reserved {
         let mut reserved = Reserved::default();
         for (level, offer) in Level::ALL.into_iter().zip(offers) {
             let Some(offer) = offer else { continue };
@@ -43,7 +47,7 @@ impl<'a> Place<'a> {
                 reserved.marks = Some(marks);
             }
         }
-        Ok(reserved)
+        reserved
     }
 
     /// Counts a request that is under way at a level that it was not admitted by.

@@ -12,12 +12,14 @@
 
 use std::time::Duration;
 
+use super::Ask;
 use super::admit::{Admitted, Passes};
 use super::key_set::KeySet;
 use super::models::ModelLane;
 use super::place::{Level, Place};
 use super::slot::{Cause, FOREVER, Pass, State};
-use crate::clock::Timestamp;
+use crate::clock::Moment;
+use crate::limits::Need;
 use crate::sync::{AtomicU64, Ordering};
 
 const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
@@ -56,14 +58,14 @@ impl Suspicion {
         &self,
         set: &KeySet,
         model: Option<&ModelLane>,
-        eligible: impl Fn(&Place<'_>) -> bool,
+        ask: &Ask<'_>,
         others: Others,
-        now: Timestamp,
+        at: Moment,
     ) -> Option<Admitted> {
         if self.burst.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let now = now.as_unix_ms();
+        let now = at.as_unix_ms();
         let probed = self.probed.load(Ordering::Acquire);
         if self.next_probe(others)? > now {
             return None;
@@ -71,12 +73,14 @@ impl Suspicion {
         let burst = self.burst.load(Ordering::Acquire);
         let first = fastrand::usize(..set.keys.len());
         let keys = (first..set.keys.len()).chain(0..first).map(|key| Place::new(set, model, key));
-        let mut suspects = keys
-            .filter(|place| !place.key().is_disabled() && is_of(*place, burst) && eligible(place))
-            .peekable();
+        let eligible = |place: &Place<'_>| {
+            let may_serve = !place.key().is_disabled() && ask.allows(&place.key().id);
+            may_serve && is_of(*place, burst) && place.offers(&ask.need, at).is_ok()
+        };
+        let mut suspects = keys.filter(eligible).peekable();
         suspects.peek()?;
         self.probed.compare_exchange(probed, now, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        let admitted = suspects.find_map(admit_invalid)?;
+        let admitted = suspects.find_map(|place| admit_invalid(place, &ask.need, at))?;
         self.probes.fetch_add(1, Ordering::Relaxed);
         Some(admitted)
     }
@@ -139,13 +143,15 @@ fn buried_at(place: Place<'_>) -> Option<Level> {
     Level::OF_KEY.into_iter().find(buried)
 }
 
-fn admit_invalid(place: Place<'_>) -> Option<Admitted> {
+/// Its limits hold for a suspect too: a refusal for one of them would say nothing.
+fn admit_invalid(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
     let level = buried_at(place)?;
+    let offers = place.offers(need, at).ok()?;
     let pass: Pass = place.slot(level)?.admit_early()?;
     let mut passes = Passes::default();
     for other in Level::ALL.into_iter().filter(|other| *other != level) {
         passes[other as usize].epoch = place.state(other).epoch;
     }
     passes[level as usize] = pass;
-    Some(Admitted::new(place, passes))
+    Some(Admitted { reserved: place.take(offers, need, at), ..Admitted::new(place, passes) })
 }
