@@ -7,7 +7,7 @@ mod support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use serde_json::Value;
 use support::{DAY, MINUTE, SECOND, key, model};
 use tokio::time::advance;
@@ -42,6 +42,14 @@ fn head(headers: &[(&str, &str)]) -> HeaderMap {
         .iter()
         .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), value.parse().unwrap()))
         .collect()
+}
+
+/// A lease whose request is under way.
+fn sent(pool: &KeyPool) -> Lease {
+    let lease = pool.acquire(None).unwrap();
+    let mut uri = Uri::from_static("https://api.openai.com/v1/models");
+    lease.stamp(&mut uri, &mut HeaderMap::new()).unwrap();
+    lease
 }
 
 /// Headers of requests a minute.
@@ -197,6 +205,48 @@ async fn of_two_answers_the_one_to_the_later_request_counts() {
         }
         assert_eq!(left(&pool), 3, "{in_order}");
     }
+}
+
+/// What was refused took nothing, so it was too much that was taken off. But a bucket of one was full again when the
+/// next came, and what it did not take runs over.
+#[tokio::test(start_paused = true)]
+async fn what_a_refused_request_left_is_not_given_to_two() {
+    let interval = Duration::from_millis(20);
+    for (others, least) in [(0, Duration::ZERO), (1, interval)] {
+        let pool = openai();
+        answer(&pool, &requests("1", "0", "20ms"));
+        advance(interval).await;
+        let mut refused = sent(&pool);
+        advance(interval).await;
+        let _under_way: Vec<_> = (0..others).map(|_| pool.acquire(None).unwrap()).collect();
+        refused.observe(StatusCode::TOO_MANY_REQUESTS, &head(&requests("1", "0", "1ms")), None);
+        drop(refused);
+        let wait = pool.acquire(None).err().and_then(|exhausted| exhausted.retry_after()).unwrap_or_default();
+        assert!(least <= wait && wait < least + interval / 4, "{others}: {wait:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_distance_that_was_learned_is_kept_while_nobody_comes_close() {
+    let (pool, interval) = (openai(), Duration::from_millis(20));
+    for _ in 0..2 {
+        answer(&pool, &requests("1", "0", "20ms"));
+        assert_eq!(wait(&pool), interval);
+        advance(interval).await;
+    }
+    let mut refused = sent(&pool);
+    refused.observe(StatusCode::TOO_MANY_REQUESTS, &head(&requests("1", "0", "1ms")), None);
+    drop(refused);
+    for _ in 0..300 {
+        advance(SECOND).await;
+        answer(&pool, &requests("1", "0", "20ms"));
+    }
+    assert!(wait(&pool) > interval, "{:?}", wait(&pool));
+    for _ in 0..300 {
+        advance(wait(&pool)).await;
+        answer(&pool, &requests("1", "0", "20ms"));
+    }
+    assert_eq!(wait(&pool), interval);
 }
 
 #[tokio::test(start_paused = true)]

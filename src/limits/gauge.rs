@@ -4,6 +4,7 @@
 //! that and from the rate; taking moves the time on, giving back moves it back, and a header whose reset means
 //! *full* says the number itself. So there is no refill to run, and no level that is out of date.
 
+use super::distance::Distance;
 use super::ledger::Mark;
 use super::need::Need;
 use super::period::{Anew, Period};
@@ -24,8 +25,7 @@ pub(super) struct Gauge {
     pub(super) as_of: u32,
     /// How far headers have moved the time at which a bucket is full, in units of [`CORRECTION_US`]; wraps.
     corrections: u32,
-    /// How much later than it could be a bucket is used that is not full, in ten-thousandths of its interval.
-    distance: u16,
+    distance: Distance,
     told: Told,
     pub(super) counted: Counted,
     pub(super) source: Source,
@@ -56,12 +56,6 @@ pub(super) const NEVER: u64 = u64::MAX;
 pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 
 pub(super) const US_PER_S: u64 = 1_000_000;
-
-/// One of so many requests may be refused for coming a moment too early.
-const ONE_IN: u16 = 200;
-
-/// The largest distance: a quarter of the interval.
-const FARTHEST: u16 = 2_500;
 
 /// Fine enough for a pace, and two billions of them for a day.
 const CORRECTION_US: i64 = 64;
@@ -110,7 +104,7 @@ impl Gauge {
             taken: 0,
             as_of: 0,
             corrections: 0,
-            distance: 0,
+            distance: Distance::default(),
             told: Told::default(),
             counted,
             source,
@@ -144,9 +138,7 @@ impl Gauge {
             Fill::Bucket { size, us_per_unit, full_at } => {
                 let spare = u64::from(*size).saturating_sub(amount);
                 let at = full_at.saturating_sub(us(*us_per_unit, spare));
-                let is_full = *full_at <= now.as_unix_us();
-                let distance = us_per_unit * f64::from(self.distance) / 1e4;
-                if is_full { at } else { at.saturating_add(distance as u64) }
+                at.saturating_add(self.distance.of(*us_per_unit))
             }
             Fill::Period(period) if period.is_shut() => NEVER,
             Fill::Period(period) if period.has_room_for(amount) => 0,
@@ -185,14 +177,16 @@ impl Gauge {
         }
     }
 
-    /// A request that this gauge let in was taken in by the provider, or refused. The distance goes to where one
-    /// of [`ONE_IN`] is refused: each refusal moves it as far as so many successes move it back.
-    pub(super) const fn keep_distance(&mut self, admitted: bool) {
-        self.distance = match admitted {
-            true => self.distance.saturating_sub(1),
-            false if self.distance > FARTHEST - ONE_IN => FARTHEST,
-            false => self.distance + ONE_IN,
-        };
+    /// Whether a larger distance might not let so much in now. What is let in at any tells nothing of distances.
+    pub(super) fn is_close(&mut self, amount: u64, now: Moment) -> bool {
+        let Fill::Bucket { us_per_unit, .. } = self.fill else { return false };
+        let farthest = Distance::FARTHEST.of(us_per_unit);
+        self.available_at(amount, now).saturating_add(farthest) > now.as_unix_us()
+    }
+
+    /// A request that this gauge let in only [just](Self::is_close) was taken in by the provider, or refused.
+    pub(super) fn learn_distance(&mut self, admitted: bool) {
+        self.distance.learn(admitted);
     }
 
     /// What it shows when a request has just taken its part.
@@ -203,12 +197,17 @@ impl Gauge {
 
     /// A bucket would be full at `told` if nothing had been taken since the request of the mark. How far this
     /// gauge was off then it is off now, but for what was corrected since; what was taken stays taken.
+    ///
+    /// But what a bucket was fuller than was thought may have run over since. Whoever took of it later found it
+    /// empty up to one less than its size at most, and no more than that can be left: of a bucket of one, nothing.
     pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
-        let Fill::Bucket { full_at, .. } = &mut self.fill else { return };
+        let Fill::Bucket { size, us_per_unit, full_at } = &mut self.fill else { return };
         let (before, told) = (full_at.cast_signed(), told.min(LATEST).cast_signed());
         let since = |mark: Mark| i64::from(self.corrections.wrapping_sub(mark.corrections).cast_signed());
         let thought = mark.map_or(before, |mark| mark.full_at.cast_signed() + since(mark) * CORRECTION_US);
-        let after = told.max(before + told - thought);
+        let is_last = mark.is_none_or(|mark| mark.taken == self.taken);
+        let kept = if is_last { i64::MAX } else { us(*us_per_unit, u64::from(*size) - 1).cast_signed() };
+        let after = told.max(before + (told - thought).max(-kept));
         *full_at = after.cast_unsigned().min(LATEST);
         self.corrections = self.corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
     }
@@ -217,7 +216,7 @@ impl Gauge {
         if let Fill::Bucket { size, us_per_unit, .. } = &mut self.fill {
             // What was learned of another pace is nothing to this one.
             if interval < *us_per_unit / 2.0 {
-                self.distance = 0;
+                self.distance = Distance::default();
             }
             (*size, *us_per_unit) = (narrow(limit).max(1), interval);
         }

@@ -10,7 +10,7 @@
 //!
 //! And there is *how evenly* requests travel: one that is slower than the next shortens the distance between
 //! the two. Who keeps to the provider's pace exactly is refused half the time where there is no burst, so
-//! a bucket that is not full is used a little later than it could be. How much is learned from refusals.
+//! a bucket is used a little later than it could be. How much is learned from refusals.
 
 use std::time::Duration;
 
@@ -72,6 +72,14 @@ pub(super) fn learn(
         };
         let gauge = &mut gauges[declared + index];
         let mark = marks.and_then(|marks| marks.get(index));
+        // Before the first that it let in there may have been others, sent before it was there.
+        let is_first = gauge.as_of == 0;
+        if marks.is_some_and(|marks| marks.is_close(index)) && !is_first {
+            // What is refused where something is left is refused for something else.
+            if observed.admitted || remaining == 0 {
+                gauge.learn_distance(observed.admitted);
+            }
+        }
         match mark {
             Some(mark) if is_older(gauge, mark) => continue,
             Some(_) => {}
@@ -80,9 +88,6 @@ pub(super) fn learn(
             None => {}
         }
         apply(gauge, limit, remaining, mark, observed);
-        if mark.is_some() && (observed.admitted || remaining == 0) {
-            gauge.keep_distance(observed.admitted);
-        }
     }
 }
 

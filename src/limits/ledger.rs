@@ -39,6 +39,8 @@ pub(super) const MAX_LEARNED: usize = 4;
 pub(crate) struct Marks {
     marks: [Mark; MAX_LEARNED],
     known: u8,
+    /// A bit for each gauge that let the request in only just.
+    close: u8,
     generation: u8,
 }
 
@@ -210,11 +212,12 @@ impl Offer<'_> {
         now: Moment,
         mut tell: impl FnMut(Alarm),
     ) -> Marks {
+        let close = self.0.close(need, now);
         for gauge in &mut *self.0.all {
             gauge.take(gauge.part_of(need), now);
             gauge.alarms(shares, now).for_each(&mut tell);
         }
-        self.0.marks()
+        Marks { close, ..self.0.marks() }
     }
 }
 
@@ -239,6 +242,14 @@ impl Gauges {
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 
+    /// A bit for each learned gauge that lets a request of this need in only just.
+    fn close(&mut self, need: &Need, now: Moment) -> u8 {
+        let learned = self.all[self.declared as usize..].iter_mut().zip(0..);
+        learned.fold(0, |close, (gauge, index)| {
+            close | u8::from(gauge.is_close(gauge.part_of(need), now)) << index
+        })
+    }
+
     fn marks(&self) -> Marks {
         let mut marks = Marks { generation: self.generation, ..Marks::default() };
         for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared as usize..]) {
@@ -254,5 +265,10 @@ impl Gauges {
 impl Marks {
     pub(super) fn get(&self, learned: usize) -> Option<Mark> {
         (learned < self.known.into()).then(|| self.marks[learned])
+    }
+
+    /// Whether a learned gauge let the request in only just.
+    pub(super) const fn is_close(&self, learned: usize) -> bool {
+        self.close >> learned & 1 == 1
     }
 }

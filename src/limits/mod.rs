@@ -18,7 +18,8 @@
 //! exact about rates and know nothing of other users of the same account; what headers say is true of the
 //! account as a whole, but only as of the moment at which the provider took note of that request. So what a
 //! header says is applied to that moment, and what was sent since is taken off again; of two answers the one
-//! to the later request counts. A header never closes a scope for longer than the reset that it names.
+//! to the later request counts. A header never closes a scope for longer than the reset that it names, but for a
+//! margin where requests were refused for coming too early.
 //!
 //! # What a request takes
 //!
@@ -29,6 +30,7 @@
 //! A request that is larger than a limit itself is let through when the limit is untouched: the provider's
 //! refusal says better what is wrong with it than a wait that never ends.
 
+mod distance;
 mod estimate;
 mod gauge;
 mod learn;
