@@ -1,12 +1,13 @@
 //! From what an answer says to gauges.
 //!
 //! Three things are not in a header and have to be told. *Which moment* it speaks of: that at which the provider
-//! took the request in, which is about when it was sent, however long the answer took; what was sent since is
-//! taken off. *How fast* a bucket refills: as documented, where that agrees with the reset, and else what the
-//! resets themselves allow, since limits may be enforced over shorter windows than they are named for. And
-//! *how much a whole number hides*: remaining is rounded down, so the true level is up to one higher, and the
-//! rate that follows from it is taken at its lowest. The next answer corrects what that leaves unused, and a
-//! call that is refused costs more than one that comes a moment late.
+//! took the request in, which is about when it was sent, however long the answer took. How far a bucket was off
+//! then it is off now, so the error is carried over; to a window what was sent since is added. *How fast* a bucket
+//! refills: as documented, where that agrees with the reset, and else what the resets themselves allow, since
+//! limits may be enforced over shorter windows than they are named for. And *how much a whole number hides*:
+//! remaining is rounded down, so the true level is up to one higher, and the rate that follows from it is taken
+//! at its lowest. The next answer corrects what that leaves unused, and a call that is refused costs more than
+//! one that comes a moment late.
 //!
 //! And there is *how evenly* requests travel: one that is slower than the next shortens the distance between
 //! the two. Who keeps to the provider's pace exactly is refused half the time where there is no burst, so
@@ -27,14 +28,9 @@ pub(crate) struct Observed<'a> {
     pub(crate) limits: &'a [Limit],
     /// A reset is when a bucket is full, not when a window is over.
     pub(crate) resets_mean_full: bool,
-    /// The request was let in, and its part is taken off already.
+    /// The request was let in, and what is left is what it has left.
     pub(crate) admitted: bool,
-    pub(crate) seen: Seen,
-}
-
-/// When a request was sent, and when the head of its answer came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
+    /// When the request was sent, and when the head of its answer came.
     pub(crate) sent: Moment,
     pub(crate) answered: Moment,
 }
@@ -53,41 +49,56 @@ pub(super) fn learn(
     observed: &Observed<'_>,
 ) {
     for limit in observed.limits {
-        let Some(counted) = counted(limit.dimension) else { continue };
         let Some(remaining) = limit.remaining else { continue };
-        let window = limit.window.unwrap_or(Window::from_secs(0));
-        let known = gauges[declared..].iter().position(|gauge| {
-            gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window
-        });
-        let index = match known {
-            Some(index) => index,
-            None if gauges.len() - declared == MAX_LEARNED => continue,
-            None => match first(counted, window, limit, observed) {
-                Some(gauge) => {
-                    gauges.push(gauge);
-                    gauges.len() - declared - 1
-                }
-                None => continue,
-            },
-        };
+        let count = gauges.len();
+        let Some(index) = find_or_make(gauges, declared, limit, observed) else { continue };
+        let is_new = gauges.len() > count;
         let gauge = &mut gauges[declared + index];
+        if marks.is_some_and(|marks| marks.is_close(index)) {
+            learn_distance(gauge, remaining, observed.admitted);
+        }
         let mark = marks.and_then(|marks| marks.get(index));
-        // Before the first that it let in there may have been others, sent before it was there.
-        let is_first = gauge.as_of == 0;
-        if marks.is_some_and(|marks| marks.is_close(index)) && !is_first {
-            // What is refused where something is left is refused for something else.
-            if observed.admitted || remaining == 0 {
-                gauge.learn_distance(observed.admitted);
-            }
-        }
-        match mark {
-            Some(mark) if is_older(gauge, mark) => continue,
-            Some(_) => {}
+        let is_news = match mark {
+            Some(mark) => !is_older(gauge, mark),
             // From before the gauge was there: news only if it is worse than what is known.
-            None if known.is_some() && remaining >= gauge.read(observed.seen.answered).remaining => continue,
-            None => {}
+            None => is_new || remaining < gauge.read(observed.answered).remaining,
+        };
+        if is_news {
+            apply(gauge, limit, remaining, mark, observed);
         }
-        apply(gauge, limit, remaining, mark, observed);
+    }
+}
+
+/// The number among the learned gauges of the one for a limit, which is made if there is none and room for one.
+fn find_or_make(
+    gauges: &mut Vec<Gauge>,
+    declared: usize,
+    limit: &Limit,
+    observed: &Observed<'_>,
+) -> Option<usize> {
+    let counted = counted(limit.dimension)?;
+    let window = limit.window.unwrap_or(Window::from_secs(0));
+    let learned = &gauges[declared..];
+    let is_it =
+        |gauge: &Gauge| gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window;
+    if let Some(index) = learned.iter().position(is_it) {
+        return Some(index);
+    }
+    let index = learned.len();
+    if index < MAX_LEARNED {
+        gauges.push(first(counted, window, limit, observed)?);
+        return Some(index);
+    }
+    None
+}
+
+/// A request that came close was taken in by the provider, or refused.
+fn learn_distance(gauge: &mut Gauge, remaining: u64, admitted: bool) {
+    // Before the first that the gauge let in there may have been others, sent before it was there.
+    let is_first = gauge.as_of == 0;
+    // What is refused where something is left is refused for something else.
+    if !is_first && (admitted || remaining == 0) {
+        gauge.learn_distance(admitted);
     }
 }
 
@@ -112,7 +123,7 @@ fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_
 }
 
 fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, mark: Option<Mark>, observed: &Observed<'_>) {
-    let Seen { sent, answered } = observed.seen;
+    let Observed { sent, answered, .. } = *observed;
     let reset = limit.reset.map(|reset| reset.min(LONGEST));
     let Some((size, interval)) = gauge.as_bucket() else {
         let size = limit.limit.unwrap_or(remaining);

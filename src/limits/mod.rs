@@ -17,9 +17,9 @@
 //! Both kinds of gauge stand side by side and all have to agree, so the stricter holds. Declared limits are
 //! exact about rates and know nothing of other users of the same account; what headers say is true of the
 //! account as a whole, but only as of the moment at which the provider took note of that request. So what a
-//! header says is applied to that moment, and what was sent since is taken off again; of two answers the one
-//! to the later request counts. A header never closes a scope for longer than the reset that it names, but for a
-//! margin where requests were refused for coming too early.
+//! header says is compared with what the gauge showed at that moment, and the error is carried over to what it
+//! shows now; of two answers the one to the later request counts. A header never closes a scope for longer than
+//! the reset that it names, but for a margin where requests were refused for coming too early.
 //!
 //! # What a request takes
 //!
@@ -43,7 +43,7 @@ mod told;
 mod zone;
 
 pub use self::estimate::Estimate;
-pub(crate) use self::learn::{Observed, Seen};
+pub(crate) use self::learn::Observed;
 pub(crate) use self::ledger::{Ledger, Marks, Offer, Opening};
 pub(crate) use self::need::Need;
 pub use self::quota::{Allowance, ModelPattern, Quota};

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::Lease;
 use crate::clock::Moment;
-use crate::limits::{Observed, Seen};
+use crate::limits::Observed;
 use crate::provider::{Limit, ModelId};
 
 impl Lease {
@@ -48,10 +48,10 @@ impl Lease {
 
     fn book(&self, limits: &[Limit], admitted: bool, answered: Moment) {
         let set = &self.set;
-        let seen = Seen { sent: self.began, answered };
         let resets_mean_full = set.common.provider.resets_mean_full();
         let place = self.place();
-        place.learning().observe(self.marks.as_ref(), &Observed { limits, resets_mean_full, admitted, seen });
+        let observed = Observed { limits, resets_mean_full, admitted, sent: self.began, answered };
+        place.learning().observe(self.marks.as_ref(), &observed);
         set.saw_limits(limits);
         place.follow(place.home(), answered.as_unix_ms());
     }
