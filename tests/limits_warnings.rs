@@ -5,9 +5,17 @@
 #[path = "support/pool.rs"]
 mod support;
 
+use std::convert::Infallible;
+
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
 use support::{DAY, MINUTE, SECOND, builder, key, lease};
 use tokio::time::sleep;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_key_rotation::KeyRotationLayer;
+use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::event::{Kind, Subscription};
 use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::pool::{Ask, KeyPool, KeyPoolBuilder};
@@ -133,6 +141,46 @@ async fn a_warning_says_whose_limit_it_is_and_what_is_left() {
     assert_eq!((model.unwrap().as_str(), window.unwrap().length()), ("m-1", MINUTE));
     assert_eq!((used, threshold, remaining, limit), (0.8, 0.8, Some(2), Some(10)));
     assert_eq!(thresholds(&mut heard), [0.0; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_says_is_warned_of_with_the_answer() {
+    let pool = builder().key(key("a")).build().unwrap();
+    let mut heard = pool.subscribe();
+    let answers = [
+        (("500", "30s"), vec![]),
+        (("150", "51s"), vec![0.8]),
+        (("20", "58.8s"), vec![0.95]),
+        (("20", "58.8s"), vec![]),
+    ];
+    for ((remaining, reset), told) in answers {
+        let mut lease = lease(&pool);
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in [("limit", "1000"), ("remaining", remaining), ("reset", reset)] {
+            let name = http::HeaderName::try_from(format!("x-ratelimit-{name}-tokens")).unwrap();
+            headers.insert(name, value.parse().unwrap());
+        }
+        lease.observe(http::StatusCode::OK, &headers, None);
+        assert_eq!(thresholds(&mut heard), told, "{remaining}");
+        lease.succeed();
+        sleep(SECOND / 2).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_took_more_than_was_thought_is_warned_of_at_its_end() {
+    let pool = pool_of(Quota::tokens(10_000).per_day()).build().unwrap();
+    let mut heard = pool.subscribe();
+    let client = service_fn(async |_: Request<ReplayBody>| {
+        let usage = r#"{"usage":{"prompt_tokens":100,"completion_tokens":9400,"total_tokens":9500}}"#;
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(usage)))
+    });
+    let request =
+        Request::post("https://api.openai.com/v1/chat/completions").body(Full::<Bytes>::from("{}")).unwrap();
+    let answer = KeyRotationLayer::new(pool).layer(client).oneshot(request).await.unwrap();
+    assert_eq!(thresholds(&mut heard), [0.0; 0]);
+    drop(answer.into_body().collect().await.unwrap());
+    assert_eq!(thresholds(&mut heard), [0.8, 0.95]);
 }
 
 #[tokio::test(start_paused = true)]

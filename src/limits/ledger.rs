@@ -122,14 +122,14 @@ impl Ledger {
         }
     }
 
-    /// The request took other tokens than was thought; says whether that changes anything. What headers say
-    /// needs no correction.
+    /// The request took other tokens than was thought; says whether that changes anything, and which of the
+    /// shares it uses up. What headers say needs no correction.
     pub(crate) fn correct(
         &self,
-        thought: Estimate,
-        counted: Estimate,
-        taken_at: Moment,
-        now: Moment,
+        (thought, counted): (Estimate, Estimate),
+        (taken_at, now): (Moment, Moment),
+        shares: &[f64],
+        mut tell: impl FnMut(Alarm),
     ) -> bool {
         let gauges = &mut *self.lock();
         let mut changes = false;
@@ -141,6 +141,7 @@ impl Ledger {
             } else if before > after {
                 gauge.give_back(before - after, taken_at);
             }
+            gauge.alarms(shares, now).for_each(&mut tell);
             changes |= after != before;
         }
         changes
@@ -156,12 +157,22 @@ impl Ledger {
         frees
     }
 
-    /// Takes over what an answer says; `marks` are those of its request, if the ledger was there then.
-    pub(crate) fn observe(&self, marks: Option<&Marks>, observed: &Observed<'_>) {
+    /// Takes over what an answer says, and says which of the shares are used up by now; `marks` are those of its
+    /// request, if the ledger was there then.
+    pub(crate) fn observe(
+        &self,
+        marks: Option<&Marks>,
+        observed: &Observed<'_>,
+        shares: &[f64],
+        mut tell: impl FnMut(Alarm),
+    ) {
         let gauges = &mut *self.lock();
         let marks = marks.filter(|marks| marks.generation == gauges.generation);
         let declared = gauges.declared as usize;
         gauges.change(|all| learn(all, declared, marks, observed));
+        for gauge in &mut gauges.all[declared..] {
+            gauge.alarms(shares, observed.answered).for_each(&mut tell);
+        }
     }
 
     /// The share that is left of the tightest limit.
@@ -204,7 +215,8 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
 // === impl Offer ===
 
 impl Offer<'_> {
-    /// Takes what the request needs, of all gauges; says which of the shares, in rising order, that uses up.
+    /// Takes what the request needs, of all gauges; says which of the shares of declared limits, in rising order,
+    /// that uses up. Of the others the answer will tell.
     pub(crate) fn take(
         mut self,
         need: &Need,
@@ -213,8 +225,8 @@ impl Offer<'_> {
         mut tell: impl FnMut(Alarm),
     ) -> Marks {
         let close = self.0.close(need, now);
-        for gauge in &mut *self.0.all {
-            gauge.take(gauge.part_of(need), now);
+        self.0.all.iter_mut().for_each(|gauge| gauge.take(gauge.part_of(need), now));
+        for gauge in self.0.declared() {
             gauge.alarms(shares, now).for_each(&mut tell);
         }
         Marks { close, ..self.0.marks() }

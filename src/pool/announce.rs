@@ -1,21 +1,25 @@
-//! What a lease has to tell to whoever listens.
+//! What requests and their keys have to tell to whoever listens.
 
 use super::Lease;
 use super::penalty::Penalty;
-use super::place::Level;
+use super::place::{Level, Place};
 use crate::classify::{Fault, Reason};
 use crate::event::{Kind, Severity};
 use crate::limits::{Alarm, Counted, Reading};
 use crate::provider::ModelId;
 
-impl Lease {
-    /// A share of a limit was used up.
-    pub(super) fn warn(&self, level: Level, alarm: &Alarm) {
+impl Place<'_> {
+    /// Shares of limits were used up.
+    pub(super) fn warn(self, alarms: &[(Level, Alarm)]) {
+        alarms.iter().for_each(|(level, alarm)| self.warn_of(*level, alarm));
+    }
+
+    fn warn_of(self, level: Level, alarm: &Alarm) {
         let Reading { counted, window, limit, remaining, full_at, .. } = alarm.reading;
         let Counted::Of(dimension) = counted else { return };
         self.set.common.emit(Severity::Alarm, || Kind::QuotaWarning {
-            key: Some(self.key_id().clone()),
-            account: self.account().cloned(),
+            key: Some(self.key().id.clone()),
+            account: self.set.accounts[self.account].id.clone(),
             model: self.model_at(level),
             dimension,
             window,
@@ -27,11 +31,18 @@ impl Lease {
         });
     }
 
+    /// The model, if a level is of one.
+    fn model_at(self, level: Level) -> Option<ModelId> {
+        self.model.filter(|_| level.is_model()).map(|lane| lane.model.clone())
+    }
+}
+
+impl Lease {
     /// A probe succeeded.
     pub(super) fn announce_recovery(&self, level: Level) {
         self.set.common.emit(Severity::Change, || Kind::Recovered {
             key: self.key_id().clone(),
-            model: self.model_at(level),
+            model: self.place().model_at(level),
         });
     }
 
@@ -46,10 +57,5 @@ impl Lease {
                 Kind::CooledDown { key: key(), model, reason, scope, wait, hint }
             }),
         }
-    }
-
-    /// The model, if a level is of one.
-    fn model_at(&self, level: Level) -> Option<ModelId> {
-        self.lane.as_deref().filter(|_| level.is_model()).map(|lane| lane.model.clone())
     }
 }

@@ -65,7 +65,7 @@ impl Lease {
             began: now,
             stamped: AtomicBool::new(false),
         };
-        alarms.iter().for_each(|(level, alarm)| lease.warn(*level, alarm));
+        lease.place().warn(&alarms);
         lease
     }
 

@@ -51,8 +51,11 @@ impl Lease {
         let resets_mean_full = set.common.provider.resets_mean_full();
         let place = self.place();
         let observed = Observed { limits, resets_mean_full, admitted, sent: self.began, answered };
-        place.learning().observe(self.marks.as_ref(), &observed);
+        let mut alarms = Vec::new();
+        let tell = |alarm| alarms.push((place.home(), alarm));
+        place.learning().observe(self.marks.as_ref(), &observed, &set.common.warn_at, tell);
         set.saw_limits(limits);
         place.follow(place.home(), answered.as_unix_ms());
+        place.warn(&alarms);
     }
 }

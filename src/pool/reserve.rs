@@ -85,9 +85,11 @@ impl<'a> Place<'a> {
         if thought == counted {
             return;
         }
-        let mut changed = false;
+        let (mut changed, mut alarms) = (false, Vec::new());
         for level in Level::ALL {
-            if self.ledger(level).is_some_and(|ledger| ledger.correct(thought, counted, taken_at, now)) {
+            let Some(ledger) = self.ledger(level) else { continue };
+            let tell = |alarm| alarms.push((level, alarm));
+            if ledger.correct((thought, counted), (taken_at, now), &self.set.common.warn_at, tell) {
                 self.follow(level, now.as_unix_ms());
                 changed = true;
             }
@@ -95,6 +97,7 @@ impl<'a> Place<'a> {
         if changed {
             self.set.common.freed.tell();
         }
+        self.warn(&alarms);
     }
 
     /// A request that began then is over.
