@@ -7,7 +7,7 @@
 use super::distance::Distance;
 use super::ledger::Mark;
 use super::need::Need;
-use super::period::{Anew, Period};
+use super::period::{Anew, Period, us_of};
 use super::reading::{Alarm, Counted, Reading, Source};
 use super::told::Told;
 use crate::clock::{Moment, Timestamp};
@@ -25,7 +25,8 @@ pub(super) struct Gauge {
     pub(super) as_of: u32,
     /// How far headers have moved the time at which a bucket is full, in units of [`CORRECTION_US`]; wraps.
     corrections: u32,
-    distance: Distance,
+    /// Learns of requests that were let in only [just](Self::is_close).
+    pub(super) distance: Distance,
     told: Told,
     pub(super) counted: Counted,
     pub(super) source: Source,
@@ -54,8 +55,6 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 /// The end of a request that is under way brings it.
 pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
-
-pub(super) const US_PER_S: u64 = 1_000_000;
 
 /// Fine enough for a pace, and two billions of them for a day.
 const CORRECTION_US: i64 = 64;
@@ -184,11 +183,6 @@ impl Gauge {
         self.available_at(amount, now).saturating_add(farthest) > now.as_unix_us()
     }
 
-    /// A request that this gauge let in only [just](Self::is_close) was taken in by the provider, or refused.
-    pub(super) fn learn_distance(&mut self, admitted: bool) {
-        self.distance.learn(admitted);
-    }
-
     /// What it shows when a request has just taken its part.
     pub(super) fn mark(&self) -> Mark {
         let full_at = if let Fill::Bucket { full_at, .. } = &self.fill { *full_at } else { 0 };
@@ -289,10 +283,6 @@ impl Gauge {
         });
         news.into_iter().flatten()
     }
-}
-
-pub(super) fn us_of(window: Window) -> f64 {
-    window.length().as_secs_f64() * US_PER_S as f64
 }
 
 fn us(us_per_unit: f64, amount: u64) -> u64 {

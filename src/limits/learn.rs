@@ -15,9 +15,9 @@
 
 use std::time::Duration;
 
-use super::gauge::{Gauge, us_of};
+use super::gauge::Gauge;
 use super::ledger::{MAX_LEARNED, Mark, Marks};
-use super::period::Anew;
+use super::period::{Anew, us_of};
 use super::reading::{Counted, Source};
 use crate::clock::Moment;
 use crate::provider::{Dimension, Limit, Window};
@@ -98,7 +98,7 @@ fn learn_distance(gauge: &mut Gauge, remaining: u64, admitted: bool) {
     let is_first = gauge.as_of == 0;
     // What is refused where something is left is refused for something else.
     if !is_first && (admitted || remaining == 0) {
-        gauge.learn_distance(admitted);
+        gauge.distance.learn(admitted);
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Zone;
-use super::gauge::US_PER_S;
 use crate::clock::Moment;
+use crate::provider::Window;
+
+pub(super) const US_PER_S: u64 = 1_000_000;
 
 /// Starts anew at a time.
 #[derive(Debug)]
@@ -50,4 +52,9 @@ impl Anew {
             Self::Told => now.as_unix_us().saturating_add(length),
         }
     }
+}
+
+/// The length of a window in microseconds.
+pub(super) fn us_of(window: Window) -> f64 {
+    window.length().as_secs_f64() * US_PER_S as f64
 }

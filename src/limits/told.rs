@@ -1,6 +1,6 @@
 //! Which alarms of a gauge were told.
 
-use super::gauge::US_PER_S;
+use super::period::US_PER_S;
 use crate::clock::Moment;
 
 /// The shares that were told of, each of them once in a window.

@@ -8,11 +8,14 @@
 //! | `ratelimit: "api";r=999;t=295`, `ratelimit-{limit,remaining,reset}` | IETF drafts: Hugging Face, Replicate |
 //! | `x-trial-endpoint-call-*`, `x-endpoint-monthly-call-limit` | Cohere |
 
+mod others;
+
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
-use super::{Dimension, Limit, Window, Windows, messages};
+use self::others::Others;
+use super::{Dimension, Limit, Window, Windows};
 use crate::classify::hints;
 use crate::clock::Timestamp;
 
@@ -37,32 +40,11 @@ enum Field {
     Renewal,
 }
 
-/// What there is beside the first family and Anthropic's. Looking up what is not there costs most answers more
-/// than reading what is.
-#[derive(Default)]
-struct Others {
-    bare: bool,
-    structured: bool,
-    cohere: bool,
-    warning: bool,
-}
-
 /// All limits that headers name, requests before tokens.
 pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     let (rows, others) = rows(headers);
     let mut limits: Vec<_> = rows.iter().filter_map(|row| row.limit(windows, now)).collect();
-    if others.bare {
-        limits.extend(bare(windows, headers, now));
-    }
-    if others.structured {
-        limits.extend(structured(headers));
-    }
-    if others.cohere {
-        limits.extend(cohere(headers));
-    }
-    if others.warning {
-        limits.extend(text(headers, "x-api-warning").and_then(messages::reduced).into_iter().flatten());
-    }
+    limits.extend(others.limits(windows, headers, now));
     limits.sort_by_key(|limit| (limit.dimension, limit.window));
     limits
 }
@@ -161,20 +143,6 @@ fn split_window(name: &str) -> Option<(&str, Window)> {
     Some((rest, Window(seconds.saturating_mul(count))))
 }
 
-// === impl Others ===
-
-impl Others {
-    fn note(&mut self, name: &str) {
-        match name {
-            "x-ratelimit-remaining" | "ratelimit-remaining" | "x-rate-limit-remaining" => self.bare = true,
-            "ratelimit" => self.structured = true,
-            "x-trial-endpoint-call-limit" | "x-endpoint-monthly-call-limit" => self.cohere = true,
-            "x-api-warning" => self.warning = true,
-            _ => {}
-        }
-    }
-}
-
 // === impl Row ===
 
 impl<'a> Row<'a> {
@@ -268,73 +236,4 @@ fn count(text: &str) -> Option<u64> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in the same line")]
 fn fraction(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number| *number >= 0.0).map(|number: f64| number as u64)
-}
-
-// === other families ===
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
-}
-
-/// Limit, remaining and reset.
-static BARE: [[HeaderName; 3]; 3] = [
-    [
-        HeaderName::from_static("x-ratelimit-limit"),
-        HeaderName::from_static("x-ratelimit-remaining"),
-        HeaderName::from_static("x-ratelimit-reset"),
-    ],
-    [
-        HeaderName::from_static("ratelimit-limit"),
-        HeaderName::from_static("ratelimit-remaining"),
-        HeaderName::from_static("ratelimit-reset"),
-    ],
-    [
-        HeaderName::from_static("x-rate-limit-limit"),
-        HeaderName::from_static("x-rate-limit-remaining"),
-        HeaderName::from_static("x-rate-limit-reset"),
-    ],
-];
-
-/// `x-ratelimit-limit` and `ratelimit-limit`, each without a dimension.
-fn bare(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Option<Limit> {
-    let read = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-    let [limit, remaining, reset] = BARE.iter().find(|[_, remaining, _]| read(remaining).is_some())?;
-    let reset = read(reset).and_then(|text| match text.parse() {
-        Ok(number) => in_seconds(number, now),
-        Err(_) => hints::length(text),
-    });
-    let remaining = Some(count(read(remaining)?)?);
-    let limit = read(limit).and_then(count);
-    Some(Limit { limit, remaining, window: windows.bare, reset, ..Limit::new(Dimension::Requests) })
-}
-
-/// The IETF draft since version 8: `ratelimit: "api";r=999;t=295`, `ratelimit-policy: "api";q=1000;w=300`.
-fn structured(headers: &HeaderMap) -> Option<Limit> {
-    let parameter = |header: &str, name: &str| {
-        text(headers, header)?.split([';', ',']).find_map(|part| {
-            let (key, value) = part.trim().split_once('=')?;
-            (key == name).then(|| value.trim().parse::<u64>().ok()).flatten()
-        })
-    };
-    Some(Limit {
-        limit: parameter("ratelimit-policy", "q"),
-        remaining: Some(parameter("ratelimit", "r")?),
-        window: parameter("ratelimit-policy", "w").map(Window),
-        reset: parameter("ratelimit", "t").map(Duration::from_secs).filter(|reset| *reset <= hints::MAX_HINT),
-        ..Limit::new(Dimension::Requests)
-    })
-}
-
-/// Trial keys of Cohere: calls a minute at this endpoint, and a month over all of them.
-fn cohere(headers: &HeaderMap) -> impl Iterator<Item = Limit> {
-    let read = |name: &str| text(headers, name).and_then(count);
-    let requests = |limit, remaining, window| {
-        let limit = Some(limit?);
-        Some(Limit { limit, remaining, window: Some(window), ..Limit::new(Dimension::Requests) })
-    };
-    let trial = "x-trial-endpoint-call-limit";
-    let minute = requests(read(trial), read("x-trial-endpoint-call-remaining"), Window::MINUTE);
-    let monthly = read("x-endpoint-monthly-call-limit");
-    let month = requests(monthly, read("x-endpoint-monthly-call-remaining"), Window::MONTH);
-    minute.into_iter().chain(month)
 }
