@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use serde_json::Value;
 use support::{DAY, MINUTE, SECOND, key, model};
-use tokio::time::advance;
+use tokio::time::{Instant, advance, timeout};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::limits::{Estimate, Reading};
 use tower_key_rotation::pool::{Ask, Lease, Selection};
@@ -358,6 +358,21 @@ async fn near_empty_others_are_preferred() {
         .collect();
     assert_eq!(names[..7], ["b"; 7].map(str::to_owned));
     assert_eq!(let_in(&pool), 1, "and what is left is used in the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_limit_is_woken_when_an_answer_shows_more_of_it() {
+    let pool = openai();
+    answer(&pool, &requests("10", "9", "6s"));
+    let [mut first, mut second] = [sent(&pool), sent(&pool)];
+    first.observe(StatusCode::OK, &head(&requests("10", "0", "60s")), None);
+    let began = Instant::now();
+    let waiting = pool.acquire_within(None, began + MINUTE);
+    tokio::pin!(waiting);
+    assert!(timeout(SECOND, &mut waiting).await.is_err());
+    second.observe(StatusCode::OK, &head(&requests("10", "6", "24s")), None);
+    waiting.await.unwrap().succeed();
+    assert_eq!(began.elapsed(), SECOND);
 }
 
 // === whose limits they are ===

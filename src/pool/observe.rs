@@ -56,6 +56,7 @@ impl Lease {
         place.learning().observe(self.marks.as_ref(), &observed, &set.common.warn_at, tell);
         set.saw_limits(limits);
         place.follow(place.home(), answered.as_unix_ms());
+        set.common.freed.tell();
         place.warn(&alarms);
     }
 }
