@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use serde_json::Value;
 use support::{DAY, MINUTE, SECOND, key, model};
-use tokio::time::{Instant, advance, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::limits::{Estimate, Reading};
 use tower_key_rotation::pool::{Ask, Lease, Selection};
@@ -373,6 +373,18 @@ async fn who_waits_for_a_limit_is_woken_when_an_answer_shows_more_of_it() {
     second.observe(StatusCode::OK, &head(&requests("10", "6", "24s")), None);
     waiting.await.unwrap().succeed();
     assert_eq!(Instant::now() - began, SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pace_that_was_seen_is_not_forgotten_when_nearly_all_is_there() {
+    let pool = openai();
+    answer(&pool, &tokens("40000", "20000", "500ms"));
+    sleep(SECOND).await;
+    answer(&pool, &tokens("40000", "39500", "13ms"));
+    let ask = |input_tokens| Ask::new().tokens(Estimate { input_tokens, output_tokens: 0 });
+    pool.acquire_for(&ask(20_000)).unwrap().succeed();
+    let exhausted = pool.acquire_for(&ask(30_000)).unwrap_err();
+    assert!(exhausted.retry_after().unwrap() <= SECOND, "{exhausted:?}");
 }
 
 // === whose limits they are ===

@@ -177,11 +177,14 @@ impl Shown {
         }
         let most = (self.reset + ROUNDING_US) / self.spent.saturating_sub(rounding).max(1) as f64;
         let least = (self.reset - ROUNDING_US) / self.spent.saturating_add(rounding) as f64;
-        if documented > 0.0 && (least..=most).contains(&documented) {
+        let learned = known.filter(|known| *known != documented);
+        // What is nearly full agrees with any pace, which is no reason to forget one that was seen.
+        let agrees = |interval: f64| (least..=most).contains(&interval);
+        if documented > 0.0 && agrees(documented) && !learned.is_some_and(agrees) {
             return documented;
         }
         let bound = self.reset / self.at_least as f64;
-        known.filter(|known| *known != documented).map_or(bound, |known| known.min(bound))
+        learned.map_or(bound, |learned| learned.min(bound))
     }
 }
 
