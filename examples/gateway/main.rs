@@ -31,7 +31,7 @@ use tracing::Level;
 
 use crate::demo::Demo;
 
-/// A request allocates some forty times, mostly in HTTP itself, and a server has nothing else to do.
+/// Much of what a request costs here is small allocations, mostly of HTTP itself.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
