@@ -4,7 +4,7 @@
 use super::chorus::{Chorus, Gate};
 use super::place::{Level, Place};
 use super::reserve::Reserved;
-use super::slot::{Admission, Pass, Slot};
+use super::slot::{Admission, Pass};
 use crate::clock::Moment;
 use crate::key::Tier;
 use crate::limits::Need;
@@ -25,38 +25,39 @@ pub(super) struct Admitted {
 }
 
 /// Asks leave of all levels of a key; one that is refused gives back what it had.
+///
+/// The limits are asked first and held until the slots have said yes: nobody takes a probe and gives it back for
+/// a limit, and what of a limit is taken is needed.
 pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
     let now = at.as_unix_ms();
     if place.key().is_disabled() {
         place.follow(Level::Key, now);
         return None;
     }
-    if place.is_narrow()
-        && let Err(level) = place.offers(need, at)
-    {
-        place.follow(level, now);
-        return None;
-    }
+    let offers = match place.offers(need, at) {
+        Ok(offers) => offers,
+        Err(level) => {
+            place.follow(level, now);
+            return None;
+        }
+    };
     let trials = if place.is_held_back() { audition(place, now)? } else { Trials::default() };
     let mut passes = Passes::default();
     for level in Level::ALL {
         let Some(slot) = place.slot(level) else { continue };
         let Admission::Granted(pass) = slot.admit(now) else {
+            drop(offers);
             refuse(place, passes, trials, level, now);
             return None;
         };
         passes[level as usize] = pass;
-        if pass.probe || pass.ramp {
-            place.follow(level, now);
-        }
     }
-    match place.reserve(need, at) {
-        Ok(reserved) => Some(Admitted { trials, reserved, ..Admitted::new(place, passes) }),
-        Err(level) => {
-            refuse(place, passes, trials, level, now);
-            None
-        }
+    let reserved = place.take(offers, need, at);
+    // Only now, for this looks at the limits.
+    for level in Level::ALL.into_iter().filter(|level| passes[*level as usize].is_narrow()) {
+        place.follow(level, now);
     }
+    Some(Admitted { trials, reserved, ..Admitted::new(place, passes) })
 }
 
 /// A level has refused a request that the others would let in.
@@ -69,11 +70,11 @@ fn refuse(place: Place<'_>, passes: Passes, trials: Trials, by: Level, now: u64)
 /// Gives back what a request had that is not let in, and tells whoever was refused for it meanwhile.
 ///
 /// This must not come of what stays as it is, or the heads of the lines wake each other and themselves for it
-/// without end. So nobody asks for a probe whose needs the limits do not meet, and a level that refuses is
-/// closed for all: only what changes in between gets here.
+/// without end. So the limits are asked before, and a slot that refuses is closed for all: only what changes in
+/// between gets here.
 fn retract(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
     hand_back(place, passes, trials, now);
-    if trials.contains(&true) || passes.iter().any(|pass| pass.probe || pass.ramp) {
+    if trials.contains(&true) || passes.iter().any(|pass| pass.is_narrow()) {
         place.set.common.freed.tell();
     }
 }
@@ -145,12 +146,6 @@ impl<'a> Place<'a> {
     /// Who may hold the key back, whatever the model and for the model.
     pub(super) fn choruses(self) -> [Option<&'a Chorus>; 2] {
         [Some(&self.set.chorus), self.model.map(|model| &model.chorus)]
-    }
-
-    /// Whether one that is let in may keep others out, for as long as it is.
-    fn is_narrow(self) -> bool {
-        let narrow = |level| self.slot(level).is_some_and(Slot::is_narrow);
-        self.choruses().into_iter().flatten().any(Chorus::is_holding) || Level::ALL.into_iter().any(narrow)
     }
 
     /// Whether keys like this one are held back.

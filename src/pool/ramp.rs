@@ -80,11 +80,6 @@ impl Ramp {
         });
     }
 
-    /// Whether there is a ramp, of whatever epoch.
-    pub(crate) fn is_there(&self) -> bool {
-        self.0.load(Ordering::Acquire) != 0
-    }
-
     /// Whether all places of this epoch are taken.
     pub(crate) fn is_full(&self, epoch: u16) -> bool {
         let step = unpack(self.0.load(Ordering::Acquire));

@@ -19,6 +19,9 @@ pub(super) type Offers<'a> = [Option<Offer<'a>>; Level::ALL.len()];
 
 impl<'a> Place<'a> {
     /// Holds on to what a request needs of all ledgers; or says which has too little.
+    ///
+    /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
+    /// such a place, and waits, would never be told. That is why all are held before any is taken.
     pub(super) fn offers(self, need: &Need, now: Moment) -> Result<Offers<'a>, Level> {
         let mut offers = [const { None }; Level::ALL.len()];
         for (level, offer) in Level::ALL.into_iter().zip(&mut offers) {
@@ -26,14 +29,6 @@ impl<'a> Place<'a> {
             *offer = Some(ledger.offer(need, now).ok_or(level)?);
         }
         Ok(offers)
-    }
-
-    /// Takes what a request needs of all ledgers, or of none: then says which has too little.
-    ///
-    /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
-    /// such a place, and waits, would never be told. That is why all are held before any is taken.
-    pub(super) fn reserve(self, need: &Need, now: Moment) -> Result<Reserved, Level> {
-        Ok(self.take(self.offers(need, now)?, need, now))
     }
 
     /// Takes what is offered.

@@ -78,11 +78,6 @@ impl Slot {
         state.cause.is_none() && self.ramp.is_full(state.epoch)
     }
 
-    /// Whether one that is let in may keep others out: as a probe, or on a ramp.
-    pub(crate) fn is_narrow(&self) -> bool {
-        self.state().cause.is_some() || self.ramp.is_there()
-    }
-
     /// Lets a lease in, as the single probe if a bench has just ended.
     pub(crate) fn admit(&self, now: u64) -> Admission {
         match self.admit_to_bench(now) {

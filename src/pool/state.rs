@@ -44,6 +44,15 @@ pub(crate) struct Pass {
     pub(crate) ramp: bool,
 }
 
+// === impl Pass ===
+
+impl Pass {
+    /// Whether others may be kept out by it: as a probe, or on a ramp.
+    pub(crate) const fn is_narrow(self) -> bool {
+        self.probe || self.ramp
+    }
+}
+
 // === impl State ===
 
 impl State {

@@ -33,18 +33,17 @@ impl Others {
     }
 
     pub(super) fn limits(&self, windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
-        let Self { bare: has_bare, structured: has_structured, cohere: has_cohere, warning } = *self;
         let mut limits = Vec::new();
-        if has_bare {
+        if self.bare {
             limits.extend(bare(windows, headers, now));
         }
-        if has_structured {
+        if self.structured {
             limits.extend(structured(headers));
         }
-        if has_cohere {
+        if self.cohere {
             limits.extend(cohere(headers));
         }
-        if warning {
+        if self.warning {
             limits.extend(text(headers, "x-api-warning").and_then(messages::reduced).into_iter().flatten());
         }
         limits
