@@ -3,11 +3,11 @@
 //! Three things are not in a header and have to be told. *Which moment* it speaks of: that at which the provider
 //! took the request in, which is about when it was sent, however long the answer took. How far a bucket was off
 //! then it is off now, so the error is carried over; to a window what was sent since is added. *How fast* a bucket
-//! refills: as documented, where that agrees with the reset, and else what the resets themselves allow, since
-//! limits may be enforced over shorter windows than they are named for. And *how much a whole number hides*:
-//! remaining is rounded down, so the true level is up to one higher, and the rate that follows from it is taken
-//! at its lowest. The next answer corrects what that leaves unused, and a call that is refused costs more than
-//! one that comes a moment late.
+//! refills: as documented, where that agrees with the reset and no faster pace that was seen does, and else what
+//! the resets themselves allow, since limits may be enforced over shorter windows than they are named for. And
+//! *how much a whole number hides*: remaining is rounded down, so the true level is up to one higher, and the rate
+//! that follows from it is taken at its lowest. The next answer corrects what that leaves unused, and a call that
+//! is refused costs more than one that comes a moment late.
 //!
 //! And there is *how evenly* requests travel: one that is slower than the next shortens the distance between
 //! the two. Who keeps to the provider's pace exactly is refused half the time where there is no burst, so

@@ -3,9 +3,9 @@
 //! Retries multiply when every layer has its own. So a chain hands each of its links a [`Ticket`] in the
 //! request's extensions: attempts are counted over all links, and one is kept back for each link that has not
 //! had its turn, so that a link with many bad keys does not use up what a good one would need. A link does not
-//! repeat what the chain would rather send elsewhere, and the limits of silence are the chain's. A rotation layer that finds a ticket
-//! *adopts* it: it watches the limits itself, for each attempt anew, since only it knows when one begins. For
-//! a link that adopts nothing the chain watches from outside.
+//! repeat what the chain would rather send elsewhere, and the limits of silence are the chain's. A rotation layer
+//! that finds a ticket *adopts* it: it watches the limits itself, for each attempt anew, since only it knows when
+//! one begins. For a link that adopts nothing the chain watches from outside.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
