@@ -3,11 +3,10 @@
 
 use super::chorus::{Chorus, Gate};
 use super::place::{Level, Place};
-use super::reserve::Reserved;
 use super::slot::{Admission, Pass};
 use crate::clock::Moment;
 use crate::key::Tier;
-use crate::limits::Need;
+use crate::limits::{Marks, Need};
 
 /// What leave of all levels of a key looks like.
 pub(super) type Passes = [Pass; 4];
@@ -21,7 +20,8 @@ pub(super) struct Admitted {
     pub(super) account: usize,
     pub(super) passes: Passes,
     pub(super) trials: Trials,
-    pub(super) reserved: Reserved,
+    /// Of the ledger at [home](Place::home), if it was there.
+    pub(super) marks: Option<Marks>,
 }
 
 /// Asks leave of all levels of a key; one that is refused gives back what it had.
@@ -42,8 +42,8 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
         }
     };
     let trials = if place.is_held_back() { audition(place, now)? } else { Trials::default() };
-    let mut passes = Passes::default();
-    for level in Level::ALL {
+    let (mut passes, mut is_narrow) = (Passes::default(), false);
+    for &level in place.levels() {
         let Some(slot) = place.slot(level) else { continue };
         let Admission::Granted(pass) = slot.admit(now) else {
             drop(offers);
@@ -51,13 +51,21 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
             return None;
         };
         passes[level as usize] = pass;
+        is_narrow |= pass.is_narrow();
     }
-    let reserved = place.take(offers, need, at);
-    // Only now, for this looks at the limits.
+    let marks = place.take(offers, need, at);
+    if is_narrow {
+        // Only now, for this looks at the limits.
+        follow_narrow(place, passes, now);
+    }
+    Some(Admitted { trials, marks, ..Admitted::new(place, passes) })
+}
+
+#[cold]
+fn follow_narrow(place: Place<'_>, passes: Passes, now: u64) {
     for level in Level::ALL.into_iter().filter(|level| passes[*level as usize].is_narrow()) {
         place.follow(level, now);
     }
-    Some(Admitted { trials, reserved, ..Admitted::new(place, passes) })
 }
 
 /// A level has refused a request that the others would let in.
@@ -130,13 +138,7 @@ fn audition(place: Place<'_>, now: u64) -> Option<Trials> {
 
 impl Admitted {
     pub(super) fn new(place: Place<'_>, passes: Passes) -> Self {
-        Self {
-            key: place.key,
-            account: place.account,
-            passes,
-            trials: Trials::default(),
-            reserved: Reserved::default(),
-        }
+        Self { key: place.key, account: place.account, passes, trials: Trials::default(), marks: None }
     }
 }
 

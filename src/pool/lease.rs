@@ -12,7 +12,6 @@ use super::key_set::KeySet;
 use super::models::ModelLane;
 use super::penalty::Penalty;
 use super::place::{Level, Place};
-use super::reserve::Reserved;
 use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};
 use crate::classify::Fault;
@@ -52,9 +51,8 @@ impl Lease {
         need: Need,
         now: Moment,
     ) -> Self {
-        let Admitted { key, account, passes, trials, reserved } = admitted;
-        let Reserved { marks, alarms } = reserved;
-        let lease = Self {
+        let Admitted { key, account, passes, trials, marks } = admitted;
+        Self {
             set: InFlight::new(set, key, now.as_unix_ms()),
             lane,
             account,
@@ -64,9 +62,7 @@ impl Lease {
             marks,
             began: now,
             stamped: AtomicBool::new(false),
-        };
-        lease.place().warn(&alarms);
-        lease
+        }
     }
 
     /// The name of the key.
@@ -255,7 +251,7 @@ impl Drop for Lease {
                 place.give_all_back(&self.need, self.began);
             }
         }
-        if self.is_probe() || self.passes.iter().any(|pass| pass.ramp) {
+        if self.passes.iter().any(|pass| pass.is_narrow()) || self.trials.contains(&true) {
             let now = Timestamp::now().as_unix_ms();
             hand_back(self.place(), self.passes, self.trials, now);
             self.set.common.freed.tell();

@@ -193,9 +193,14 @@ impl KeyPool {
 
         set.wake(lane.as_deref(), now.as_unix_ms());
         let suspicion = &self.0.common.suspicion;
-        let suspect = || suspicion.probe(&set, lane.as_deref(), ask, Others::Usable, now);
-        let search = Search { set: &set, model: lane.as_deref(), ask, now };
-        let taken = suspect().or_else(|| search.find(|place| admit(place, &ask.need, now)));
+        let mut taken = suspicion.probe(&set, lane.as_deref(), ask, Others::Usable, now);
+        if taken.is_none() {
+            let search = Search { set: &set, model: lane.as_deref(), ask, now };
+            search.any(|place| {
+                taken = admit(place, &ask.need, now);
+                taken.is_some()
+            });
+        }
         let taken = match taken {
             Some(taken) => taken,
             None => self.last_resort(&set, lane.as_deref(), ask, now)?,

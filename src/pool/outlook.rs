@@ -64,7 +64,7 @@ impl Place<'_> {
                 Gate::Open | Gate::Trial => {}
             }
         }
-        for ledger in Level::ALL.into_iter().filter_map(|level| self.ledger(level)) {
+        for (_, ledger) in self.ledgers() {
             match ledger.opening(need, now) {
                 Opening::At(at) => latest = latest.max(at),
                 Opening::AfterAnother => probing = true,

@@ -52,6 +52,11 @@ impl<'a> Place<'a> {
         &self.set.keys[self.key]
     }
 
+    /// The levels that a request has to do with: those of models only where the model is a matter.
+    pub(super) const fn levels(self) -> &'static [Level] {
+        if self.model.is_some() { &Level::ALL } else { &Level::OF_KEY }
+    }
+
     /// The slot of a level; `None` where no model has ever been a matter.
     pub(super) fn slot(self, level: Level) -> Option<&'a Slot> {
         match level {
@@ -74,6 +79,11 @@ impl<'a> Place<'a> {
             Level::KeyModel => self.model?.key_ledgers.get(self.key)?.as_deref(),
             Level::AccountModel => self.model?.account_ledgers[self.account].get().map(|ledger| &**ledger),
         }
+    }
+
+    /// Those of all levels, as far as there are any.
+    pub(super) fn ledgers(self) -> impl Iterator<Item = (Level, &'a Ledger)> {
+        self.levels().iter().filter_map(move |&level| Some((level, self.ledger(level)?)))
     }
 
     /// Whether no level refuses the key, as far as can be told without asking for leave.

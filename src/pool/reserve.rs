@@ -3,16 +3,7 @@
 use super::lane::Bar;
 use super::place::{Level, Place};
 use crate::clock::Moment;
-use crate::limits::{Alarm, Estimate, Ledger, Marks, Need, Offer, Opening};
-
-/// What a request was given of the limits.
-#[derive(Debug, Default)]
-pub(super) struct Reserved {
-    /// Of the ledger at [home](Place::home), if it was there.
-    pub(super) marks: Option<Marks>,
-    /// Whose they are, too. Hardly ever any, and then worth an allocation.
-    pub(super) alarms: Vec<(Level, Alarm)>,
-}
+use crate::limits::{Estimate, Ledger, Marks, Need, Offer, Opening};
 
 /// Of the ledgers of all levels, as far as there are any. They are locked meanwhile.
 pub(super) type Offers<'a> = [Option<Offer<'a>>; Level::ALL.len()];
@@ -24,25 +15,29 @@ impl<'a> Place<'a> {
     /// such a place, and waits, would never be told. That is why all are held before any is taken.
     pub(super) fn offers(self, need: &Need, now: Moment) -> Result<Offers<'a>, Level> {
         let mut offers = [const { None }; Level::ALL.len()];
-        for (level, offer) in Level::ALL.into_iter().zip(&mut offers) {
-            let Some(ledger) = self.ledger(level) else { continue };
-            *offer = Some(ledger.offer(need, now).ok_or(level)?);
+        for (level, ledger) in self.ledgers() {
+            offers[level as usize] = Some(ledger.offer(need, now).ok_or(level)?);
         }
         Ok(offers)
     }
 
-    /// Takes what is offered.
-    pub(super) fn take(self, offers: Offers<'a>, need: &Need, now: Moment) -> Reserved {
-        let mut reserved = Reserved::default();
-        for (level, offer) in Level::ALL.into_iter().zip(offers) {
-            let Some(offer) = offer else { continue };
-            let tell = |alarm| reserved.alarms.push((level, alarm));
+    /// Takes what is offered; gives the marks of the ledger at [home](Self::home), if it was there.
+    pub(super) fn take(self, mut offers: Offers<'a>, need: &Need, now: Moment) -> Option<Marks> {
+        if offers.iter().all(Option::is_none) {
+            return None;
+        }
+        // Hardly ever any alarms, and then worth an allocation.
+        let (mut home, mut alarms) = (None, Vec::new());
+        for level in Level::ALL {
+            let Some(offer) = offers[level as usize].take() else { continue };
+            let tell = |alarm| alarms.push((level, alarm));
             let marks = offer.take(need, &self.set.common.warn_at, now, tell);
             if level == self.home() {
-                reserved.marks = Some(marks);
+                home = Some(marks);
             }
         }
-        reserved
+        self.warn(&alarms);
+        home
     }
 
     /// Counts a request that is under way at a level that it was not admitted by.
@@ -62,16 +57,14 @@ impl<'a> Place<'a> {
 
     /// A request was never sent.
     pub(super) fn give_all_back(self, need: &Need, taken_at: Moment) {
-        Level::ALL.into_iter().for_each(|level| self.give_back(level, need, taken_at));
-        if Level::ALL.into_iter().any(|level| self.ledger(level).is_some()) {
-            self.set.common.freed.tell();
-        }
-    }
-
-    fn give_back(self, level: Level, need: &Need, taken_at: Moment) {
-        if let Some(ledger) = self.ledger(level) {
+        let mut freed = false;
+        for (level, ledger) in self.ledgers() {
             ledger.give_back(need, taken_at);
             self.follow(level, taken_at.as_unix_ms());
+            freed = true;
+        }
+        if freed {
+            self.set.common.freed.tell();
         }
     }
 
@@ -81,8 +74,7 @@ impl<'a> Place<'a> {
             return;
         }
         let (mut changed, mut alarms) = (false, Vec::new());
-        for level in Level::ALL {
-            let Some(ledger) = self.ledger(level) else { continue };
+        for (level, ledger) in self.ledgers() {
             let tell = |alarm| alarms.push((level, alarm));
             if ledger.correct((thought, counted), (taken_at, now), &self.set.common.warn_at, tell) {
                 self.follow(level, now.as_unix_ms());
@@ -98,8 +90,8 @@ impl<'a> Place<'a> {
     /// A request that began then is over.
     pub(super) fn leave(self, began: Moment) {
         let mut freed = false;
-        for level in Level::ALL {
-            if self.ledger(level).is_some_and(|ledger| ledger.leave(began)) {
+        for (level, ledger) in self.ledgers() {
+            if ledger.leave(began) {
                 self.follow(level, began.as_unix_ms());
                 freed = true;
             }

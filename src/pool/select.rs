@@ -68,22 +68,28 @@ const SPILLS: usize = 8;
 // === impl Search ===
 
 impl<'a> Search<'a> {
-    /// Shows the keys that look usable to `take`, the next first, until it takes one.
-    pub(super) fn find<T>(&self, mut take: impl FnMut(Place<'a>) -> Option<T>) -> Option<T> {
-        self.set.ranks.iter().find_map(|rank| self.find_in(rank, &mut take))
+    /// Shows the keys that look usable to `take`, the next first, until it takes one; says whether it has.
+    pub(super) fn any(&self, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
+        self.set.ranks.iter().any(|rank| self.any_in(rank, &mut take))
     }
 
-    fn find_in<T>(&self, rank: &Rank, mut take: impl FnMut(Place<'a>) -> Option<T>) -> Option<T> {
+    fn any_in(&self, rank: &Rank, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
         let open = |word| self.open(rank, word);
         let mut take = |key| take(self.place(key));
         if let Some(session) = self.ask.session
-            && let Some(taken) = self.at_home(session, rank, &mut take)
+            && self.at_home(session, rank, &mut take)
         {
-            return Some(taken);
+            return true;
         }
         let start = rank.start(self.set.common.selection, open);
-        let mut take = |key| take(key).inspect(|_| rank.go_on_behind(key, &start));
-        self.compare(rank, start.key, &mut take).or_else(|| self.round(rank, start.key).find_map(take))
+        let mut take = |key| {
+            let taken = take(key);
+            if taken {
+                rank.go_on_behind(key, &start);
+            }
+            taken
+        };
+        self.compare(rank, start.key, &mut take) || self.round(rank, start.key).any(take)
     }
 
     /// The keys of a word that look usable.
@@ -103,23 +109,18 @@ impl<'a> Search<'a> {
     // === sessions ===
 
     /// The first key in the session's own order that is not out, has not too much to do, and is taken.
-    fn at_home<T>(
-        &self,
-        session: Session,
-        rank: &Rank,
-        mut take: impl FnMut(usize) -> Option<T>,
-    ) -> Option<T> {
+    fn at_home(&self, session: Session, rank: &Rank, mut take: impl FnMut(usize) -> bool) -> bool {
         let open = |word| self.open(rank, word);
         let mut refused = Vec::new();
         while refused.len() < SPILLS {
             let usable = |key| rank.has(key, open) && !refused.contains(&key) && self.may_serve(key, rank);
-            let key = self.set.rendezvous.first(session, rank.round(0, open), usable)?;
-            match take(key) {
-                Some(taken) => return Some(taken),
-                None => refused.push(key),
+            match self.set.rendezvous.first(session, rank.round(0, open), usable) {
+                Some(key) if take(key) => return true,
+                Some(key) => refused.push(key),
+                None => return false,
             }
         }
-        None
+        false
     }
 
     fn may_serve(&self, key: usize, rank: &Rank) -> bool {
@@ -130,10 +131,10 @@ impl<'a> Search<'a> {
 
     // === comparing ===
 
-    /// The few keys that a policy compares, the best first; none if it compares none.
-    fn compare<T>(&self, rank: &Rank, start: usize, take: impl FnMut(usize) -> Option<T>) -> Option<T> {
+    /// Shows the few keys that a policy compares, the best first; none if it compares none.
+    fn compare(&self, rank: &Rank, start: usize, take: impl FnMut(usize) -> bool) -> bool {
         let few = match self.set.common.selection {
-            Selection::InOrder | Selection::Random | Selection::RoundRobin => return None,
+            Selection::InOrder | Selection::Random | Selection::RoundRobin => return false,
             Selection::LeastInFlight => FEW,
             Selection::MostRemaining => 1,
         };
@@ -148,7 +149,7 @@ impl<'a> Search<'a> {
             found = 2;
         }
         candidates[..found].iter_mut().for_each(|candidate| *candidate = self.candidate(candidate.key));
-        best_first(&mut candidates[..found]).iter().map(|candidate| candidate.key).find_map(take)
+        best_first(&mut candidates[..found]).iter().map(|candidate| candidate.key).any(take)
     }
 
     /// The keys that look usable and may serve, from one on round to it again.

@@ -153,5 +153,5 @@ fn admit_invalid(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> 
         passes[other as usize].epoch = place.state(other).epoch;
     }
     passes[level as usize] = pass;
-    Some(Admitted { reserved: place.take(offers, need, at), ..Admitted::new(place, passes) })
+    Some(Admitted { marks: place.take(offers, need, at), ..Admitted::new(place, passes) })
 }
