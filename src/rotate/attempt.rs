@@ -7,6 +7,7 @@ use futures_util::TryFutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
+use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -30,14 +31,15 @@ pub(super) struct Tried<B> {
 
 /// Sends the request with a key on it. An error of the client is something to judge; only that the service does
 /// not become ready, or the request can't take the key, is an error here.
-pub(super) async fn attempt<S, C, B>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+pub(super) fn attempt<S, C, B>(
     service: &mut S,
     ready: bool,
     journey: &mut Journey<B>,
     lease: &Lease,
     classifier: &C,
     began: Instant,
-) -> Result<Tried<B>, Error>
+) -> impl Future<Output = Result<Tried<B>, Error>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>>,
     S::Error: Into<BoxError>,
@@ -45,38 +47,39 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let mut sent = began;
-    if !ready {
-        service.ready().await.map_err(|error| Error::Service(error.into()))?;
-        sent = Instant::now();
-    }
-    let call = pin!(service.call(journey.request.stamp(lease)?).map_ok(shared));
-    let called = match journey.head_timeout().and_then(|limit| sent.checked_add(limit)) {
-        Some(limit) => match timeout_at(limit, call).await {
-            Ok(called) => called.map_err(Into::into),
-            Err(late) => Err(late.into()),
-        },
-        None => call.await.map_err(Into::into),
-    };
-    let answered = Moment::now();
-    match called {
-        Ok(parts) => {
-            let inspector = journey.inspector(classifier, lease);
-            let (verdict, response) = inspector.inspect(parts, answered.into()).await;
-            Ok(Tried { verdict, answer: Ok(response), answered })
+    async move {
+        let mut sent = began;
+        if !ready {
+            service.ready().await.map_err(|error| Error::Service(error.into()))?;
+            sent = Instant::now();
         }
-        Err(error) => {
-            let error = redact(error, lease.secret());
-            let outcome = Outcome::transport(transport::of(&error), answered.into());
-            Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
+        let call = pin!(service.call(journey.request.stamp(lease)?).map_ok(shared));
+        let limit = journey.head_timeout().and_then(|limit| sent.checked_add(limit));
+        let called = match before(limit, call).await {
+            Some(called) => called.map_err(Into::into),
+            None => Err(Elapsed::new().into()),
+        };
+        let answered = Moment::now();
+        match called {
+            Ok(parts) => {
+                let inspector = journey.inspector(classifier, lease);
+                let (verdict, response) = inspector.inspect(parts, answered.into()).await;
+                Ok(Tried { verdict, answer: Ok(response), answered })
+            }
+            Err(error) => {
+                let error = redact(error, lease.secret());
+                let outcome = Outcome::transport(transport::of(&error), answered.into());
+                Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
+            }
         }
     }
 }
 
-/// What the future brings, unless the deadline comes first.
+/// What the future brings, unless the deadline comes first. The timer is in a box, for it is several times as
+/// large as all else that an attempt has to remember of the time, and most have none.
 pub(super) async fn before<F: Future + Unpin>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     match deadline {
-        Some(deadline) => timeout_at(deadline, future).await.ok(),
+        Some(deadline) => Box::pin(timeout_at(deadline, future)).await.ok(),
         None => Some(future.await),
     }
 }

@@ -39,8 +39,6 @@ where
 {
     async move {
         journey.begin(body).await;
-        // A chain around this layer watches the deadline, and drops this future when it passes.
-        let deadline = journey.own_deadline();
         let mut ready = true;
         loop {
             let (lease, began) = match journey.next_key().await {
@@ -48,6 +46,7 @@ where
                 Err(why) => return Err(journey.failed(why)),
             };
             let mut audit = journey.audit(&lease, began);
+            let deadline = journey.own_deadline();
             let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier, began);
             let Some(tried) = before(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
@@ -62,7 +61,7 @@ where
             match next {
                 Next::Rotate => {}
                 Next::Retry(wait) => {
-                    if before(deadline, Box::pin(sleep(wait))).await.is_none() {
+                    if before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_none() {
                         return Err(journey.failed(GaveUp::Deadline));
                     }
                 }

@@ -1,5 +1,6 @@
 //! What a request has been through, and what comes next.
 
+mod past;
 mod seek;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use self::past::Past;
 use super::attempt::Tried;
 use super::audit::Audit;
 use super::budget::Ticket;
@@ -21,12 +23,11 @@ use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
 use super::request::Template;
 use crate::body::{Guard, ResponseBody, UsageCell};
-use crate::classify::{Fault, Reason, Scope, Verdict};
+use crate::classify::{Fault, Reason, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::{Kind, Severity};
 use crate::inspect::{Inspector, is_readable, is_stream};
-use crate::key::KeyId;
 use crate::limits::Need;
 use crate::pool::{Lease, Penalty};
 
@@ -38,19 +39,9 @@ pub(super) struct Journey<B> {
     config: Arc<Config>,
     /// What a chain around the layer allows.
     ticket: Option<Ticket>,
-    tried: Vec<KeyId>,
-    attempts: Vec<Attempt>,
-    retries: usize,
-    /// The next attempt repeats one that failed for the provider's fault.
-    retrying: bool,
-    /// How keys were refused that were not allowed to, and their penalties.
-    refused: Vec<(Refused, Penalty)>,
-    /// In a box, for there is mostly none.
-    last: Option<Box<Result<Response<ResponseBody<B>>, BoxError>>>,
+    /// In a box, for mostly nothing has failed.
+    past: Option<Box<Past<B>>>,
 }
-
-/// Refusals are alike that have the same status and concern as much.
-type Refused = (Option<StatusCode>, Scope);
 
 /// What comes next, if the answer is not the caller's.
 pub(super) enum Next {
@@ -68,18 +59,7 @@ where
 {
     pub(super) fn new(config: Arc<Config>, parts: Parts) -> Self {
         let (request, ticket) = Template::new(parts);
-        Self {
-            request,
-            need: Need::REQUEST,
-            config,
-            ticket,
-            tried: Vec::new(),
-            attempts: Vec::new(),
-            retries: 0,
-            retrying: false,
-            refused: Vec::new(),
-            last: None,
-        }
+        Self { request, need: Need::REQUEST, config, ticket, past: None }
     }
 
     pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody)
@@ -95,7 +75,7 @@ where
         self.request.receive(body, self.config.replay_cap).await;
     }
 
-    /// The deadline, unless a chain watches it.
+    /// The deadline, unless a chain around the layer watches it and drops the future when it passes.
     pub(super) fn own_deadline(&self) -> Option<Instant> {
         self.request.deadline().filter(|_| self.ticket.is_none())
     }
@@ -146,10 +126,11 @@ where
             _ => return Ok(self.deliver(lease, tried, action)),
         };
         self.record(lease, &fault, status, began);
-        self.retrying = matches!(action, Action::Retry(_));
+        let past = self.past();
+        past.retrying = matches!(action, Action::Retry(_));
         Ok(Some(match action {
             Action::Retry(wait) => {
-                self.retries += 1;
+                past.retries += 1;
                 self.announce(&fault, Some(wait));
                 Next::Retry(wait)
             }
@@ -163,14 +144,15 @@ where
 
     /// Keeps an answer that is not the caller's, unless it is the last.
     pub(super) fn keep(&mut self, answer: Result<Response<ResponseBody<B>>, BoxError>) {
-        self.last = Some(Box::new(answer));
+        self.past().last = Some(answer);
     }
 
     /// No more is tried.
-    pub(super) fn failed(self, gave_up: GaveUp) -> Error {
+    pub(super) fn failed(mut self, gave_up: GaveUp) -> Error {
+        let Past { attempts, last, .. } = self.past.take().map_or_else(Past::default, |past| *past);
         let pool = &self.config.pool;
         let model = self.request.known_model().cloned();
-        let hint = || self.attempts.last().and_then(|attempt| attempt.fault.wait());
+        let hint = || attempts.last().and_then(|attempt| attempt.fault.wait());
         let (retry_after, probing) = match gave_up {
             GaveUp::ProviderFault => (hint(), false),
             _ => {
@@ -179,10 +161,10 @@ where
             }
         };
         if gave_up == GaveUp::Exhausted {
-            let attempts = self.attempts.len();
+            let attempts = attempts.len();
             pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
         }
-        let (last_response, source) = match self.last.map(|last| *last) {
+        let (last_response, source) = match last {
             Some(Ok(response)) => (Some(response.map(ResponseBody::erase)), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
@@ -190,14 +172,14 @@ where
         pool.emit(Severity::Detail, || Kind::PoolFailed {
             model: model.clone(),
             reason: gave_up.as_str(),
-            attempts: self.attempts.len(),
+            attempts: attempts.len(),
             retry_after,
         });
         Error::from(AllKeysFailed {
             provider: pool.provider().clone(),
             model,
             gave_up,
-            attempts: self.attempts,
+            attempts,
             retry_after: retry_after.filter(|wait| !wait.is_zero()),
             probing,
             last_response: last_response.map(|response| LastResponse(SyncWrapper::new(response))),
@@ -206,15 +188,16 @@ where
     }
 
     fn progress(&self, verdict: &Verdict, status: Option<StatusCode>) -> Progress {
-        let refused = verdict.fault().map(|fault| (status, fault.scope()));
-        let alike = |(before, _): &(Refused, _)| Some(*before) == refused;
+        let past = self.past.as_deref();
+        let fault = verdict.fault();
+        let alike = |past: &Past<B>| fault.is_some_and(|fault| past.has_refused((status, fault.scope())));
         Progress {
-            attempts: self.attempts.len() + 1,
+            attempts: past.map_or(0, |past| past.attempts.len()) + 1,
             in_chain: self.ticket.is_some(),
-            retries: self.retries,
-            refused_alike: self.refused.iter().any(alike),
+            retries: past.map_or(0, |past| past.retries),
+            refused_alike: past.is_some_and(alike),
             replayable: self.request.is_replayable(),
-            idempotent: verdict.fault().is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
+            idempotent: fault.is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
         }
     }
 
@@ -230,8 +213,9 @@ where
             }
             Verdict::Fault(_) | Verdict::Inspect => UsageCell::default(),
         };
-        if action == Action::Absolve {
-            self.refused.drain(..).for_each(|(_, penalty)| penalty.undo_at(now));
+        let mut past = self.past.take();
+        if let Some(past) = past.as_deref_mut().filter(|_| action == Action::Absolve) {
+            past.absolve(now);
         }
         let Ok(response) = &mut tried.answer else { return Some(Next::GiveUp(GaveUp::ProviderFault)) };
         let served = Served::new(
@@ -239,7 +223,7 @@ where
             key,
             self.request.known_model().cloned(),
             tried.verdict.clone(),
-            std::mem::take(&mut self.attempts),
+            past.map_or_else(Vec::new, |past| past.attempts),
             usage,
         );
         hand_over(response, served, self.ticket.as_ref());
@@ -251,22 +235,29 @@ where
         let key = lease.key_id().clone();
         let model = self.request.model(self.config.pool.provider());
         let penalty = lease.fault_at(fault, model, Timestamp::from(now));
-        self.attempts.push(Attempt {
+        let attempt = Attempt {
             provider: Arc::from(self.config.pool.provider().name()),
-            key: key.clone(),
+            key,
             status,
             fault: fault.clone(),
             benched: penalty.as_ref().and_then(Penalty::wait),
             duration: now.saturating_duration_since(began),
-        });
-        self.tried.push(key);
-        if fault.reason() == Reason::Forbidden {
-            self.refused.extend(penalty.map(|penalty| ((status, fault.scope()), penalty)));
+        };
+        let past = self.past();
+        past.add(attempt);
+        if let Some(penalty) = penalty.filter(|_| fault.reason() == Reason::Forbidden) {
+            past.add_refused((status, fault.scope()), penalty);
         }
     }
 
+    fn past(&mut self) -> &mut Past<B> {
+        self.past.get_or_insert_default()
+    }
+
     fn announce(&self, fault: &Fault, wait: Option<Duration>) {
-        let Some(Attempt { key, .. }) = self.attempts.last() else { return };
+        let Some(Attempt { key, .. }) = self.past.as_ref().and_then(|past| past.attempts.last()) else {
+            return;
+        };
         self.config.pool.emit(Severity::Detail, || Kind::Rotated {
             key: key.clone(),
             model: self.request.known_model().cloned(),

@@ -28,7 +28,7 @@ impl<B> Journey<B> {
         }
         let leased = match self.may_wait_until() {
             // Whoever comes first and may wait, waits in line.
-            Some(deadline) if self.tried.is_empty() => self.in_line(deadline).await,
+            Some(deadline) if self.past.is_none() => self.in_line(deadline).await,
             Some(deadline) => match self.usable_now() {
                 None => self.in_line(deadline).await,
                 leased => leased,
@@ -53,8 +53,10 @@ impl<B> Journey<B> {
 
     fn usable_now(&self) -> Option<Leased> {
         let (pool, now) = (&self.config.pool, Instant::now());
-        let untried = pool.acquire_at(&self.ask(&self.tried), now.into());
-        let again = || self.retrying.then(|| pool.acquire_at(&self.ask(&[]), now.into()).ok())?;
+        let acquire = |tried| pool.acquire_at(&self.ask(tried), now.into());
+        let past = self.past.as_deref();
+        let untried = acquire(past.map_or(&[], |past| &past.tried));
+        let again = || past?.retrying.then(|| acquire(&[]).ok())?;
         untried.ok().or_else(again).map(|lease| (lease, now))
     }
 
