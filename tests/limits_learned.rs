@@ -207,6 +207,38 @@ async fn of_two_answers_the_one_to_the_later_request_counts() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_small_request_that_overtook_a_large_one_does_not_know_of_it() {
+    for in_order in [true, false] {
+        let pool = openai();
+        answer(&pool, &tokens("1000", "1000", "0s"));
+        let ask = |input_tokens| Ask::new().tokens(Estimate { input_tokens, output_tokens: 0 });
+        let large = pool.acquire_for(&ask(500)).unwrap();
+        advance(Duration::from_millis(1)).await;
+        let small = pool.acquire_for(&ask(10)).unwrap();
+        let of_large = || tokens("1000", "490", "30.6s");
+        let of_small = || tokens("1000", "990", "600ms");
+        if in_order {
+            see(large, &of_large());
+            see(small, &of_small());
+        } else {
+            see(small, &of_small());
+            see(large, &of_large());
+        }
+        assert_eq!(left(&pool) / 10, 48, "in order: {in_order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_between_two_requests_is_believed() {
+    let pool = openai();
+    answer(&pool, &tokens("1000", "1000", "0s"));
+    answer(&pool, &tokens("1000", "100", "54s"));
+    advance(SECOND / 2).await;
+    answer(&pool, &tokens("1000", "900", "6s"));
+    assert_eq!(left(&pool), 900);
+}
+
 /// What was refused took nothing, so it was too much that was taken off. But a bucket of one was full again when the
 /// next came, and what it did not take runs over.
 #[tokio::test(start_paused = true)]
@@ -364,7 +396,9 @@ async fn near_empty_others_are_preferred() {
 async fn who_waits_for_a_limit_is_woken_when_an_answer_shows_more_of_it() {
     let pool = openai();
     answer(&pool, &requests("10", "9", "6s"));
-    let [mut first, mut second] = [sent(&pool), sent(&pool)];
+    let mut first = sent(&pool);
+    advance(SECOND).await;
+    let mut second = sent(&pool);
     first.observe(StatusCode::OK, &head(&requests("10", "0", "60s")), None);
     let began = Instant::now();
     let waiting = pool.acquire_within(None, began + MINUTE);

@@ -74,7 +74,11 @@ fn three_keys(dialect: Dialect, burst: u32, rate: u32) -> Case {
     };
     let name = if name == "gemini" { format!("gemini-{rate}") } else { format!("burst{burst}-{rate}") };
     let quota = Quota::requests(50).per_second().burst(burst.into());
-    let case = Case::new(name, about, rate).dialect(dialect, quota);
+    let mut case = Case::new(name, about, rate).dialect(dialect, quota);
+    if burst == 1 {
+        // Some calls are refused here, and of few calls one more or less is too much of a hundredth.
+        case.measured = 20 * SECOND;
+    }
     ["a", "b", "c"].into_iter().fold(case, |case, label| case.key(label, limits, 50.0, Unit::Requests))
 }
 

@@ -1,7 +1,7 @@
 //! How much of what limited keys allow is used, and how few calls are wasted.
 //!
 //! ```text
-//! cargo run --release --example goodput                     # all cases, some three minutes, as a table
+//! cargo run --release --example goodput                     # all cases, some four minutes, as a table
 //! cargo run --release --example goodput -- --json           # one JSON object a case, a line each
 //! cargo run --release --example goodput -- --case burst1    # the cases whose name begins so
 //! cargo run --release --example goodput -- --svg target     # beside the figures, a plot of each case

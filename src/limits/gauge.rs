@@ -5,6 +5,7 @@
 //! *full* says the number itself. So there is no refill to run, and no level that is out of date.
 
 use super::distance::Distance;
+use super::heard::Heard;
 use super::ledger::Mark;
 use super::need::Need;
 use super::period::{Anew, Period, us_of};
@@ -21,10 +22,7 @@ pub(super) struct Gauge {
     window: u32,
     /// Units ever taken; wraps. Tells how much was taken since a request that a header speaks of.
     pub(super) taken: u32,
-    /// `taken` as of the newest request that a header has spoken of.
-    pub(super) as_of: u32,
-    /// How far headers have moved the time at which a bucket is full, in units of [`CORRECTION_US`]; wraps.
-    corrections: u32,
+    pub(super) heard: Heard,
     /// Learns of requests that were let in only [just](Self::is_close).
     pub(super) distance: Distance,
     told: Told,
@@ -38,9 +36,12 @@ enum Fill {
     Bucket {
         /// Not zero.
         size: u32,
-        us_per_unit: f64,
+        /// Microseconds in which one unit comes back: exact enough for a day to be right to a few milliseconds.
+        interval: f32,
         /// When it is full, in microseconds since the Unix epoch; past: it is.
         full_at: u64,
+        /// How far headers have moved that time, in units of [`CORRECTION_US`]; wraps.
+        corrections: u32,
     },
     Period(Box<Period>),
     /// Taken and given back.
@@ -57,7 +58,7 @@ pub(super) const NEVER: u64 = u64::MAX;
 pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 
 /// Fine enough for a pace, and two billions of them for a day.
-const CORRECTION_US: i64 = 64;
+pub(super) const CORRECTION_US: i64 = 64;
 
 /// No bucket is thought to be full later, so that sums of two such times are times: some thirty thousand years
 /// from now.
@@ -67,21 +68,16 @@ const LATEST: u64 = 1 << 60;
 
 impl Gauge {
     /// Full, or as full as `full_at` says.
-    pub(super) fn bucket(
-        counted: Counted,
-        window: Window,
-        size: u64,
-        us_per_unit: f64,
-        source: Source,
-    ) -> Self {
-        let fill = Fill::Bucket { size: narrow(size).max(1), us_per_unit, full_at: 0 };
+    pub(super) fn bucket(counted: Counted, window: Window, size: u64, interval: f64, source: Source) -> Self {
+        let (size, interval) = (narrow(size).max(1), interval as f32);
+        let fill = Fill::Bucket { size, interval, full_at: 0, corrections: 0 };
         Self::new(fill, counted, window, source)
     }
 
     /// A bucket that a window's amount refills.
     pub(super) fn refilled(counted: Counted, amount: u64, window: Window, burst: Option<u64>) -> Self {
-        let us_per_unit = us_of(window) / amount.max(1) as f64;
-        Self::bucket(counted, window, burst.unwrap_or(amount), us_per_unit, Source::Declared)
+        let interval = us_of(window) / amount.max(1) as f64;
+        Self::bucket(counted, window, burst.unwrap_or(amount), interval, Source::Declared)
     }
 
     /// Nothing used yet, and not yet begun.
@@ -101,8 +97,7 @@ impl Gauge {
             fill,
             window,
             taken: 0,
-            as_of: 0,
-            corrections: 0,
+            heard: Heard::default(),
             distance: Distance::default(),
             told: Told::default(),
             counted,
@@ -134,10 +129,10 @@ impl Gauge {
         self.renew(now);
         match &self.fill {
             _ if amount == 0 => 0,
-            Fill::Bucket { size, us_per_unit, full_at } => {
+            Fill::Bucket { size, interval, full_at, .. } => {
                 let spare = u64::from(*size).saturating_sub(amount);
-                let at = full_at.saturating_sub(us(*us_per_unit, spare));
-                at.saturating_add(self.distance.of(*us_per_unit))
+                let at = full_at.saturating_sub(us(*interval, spare));
+                at.saturating_add(self.distance.of((*interval).into()))
             }
             Fill::Period(period) if period.is_shut() => NEVER,
             Fill::Period(period) if period.has_room_for(amount) => 0,
@@ -152,8 +147,8 @@ impl Gauge {
         self.renew(now);
         self.taken = self.taken.wrapping_add(narrow(amount));
         match &mut self.fill {
-            Fill::Bucket { us_per_unit, full_at, .. } => {
-                let after = (*full_at).max(now.as_unix_us()).saturating_add(us(*us_per_unit, amount));
+            Fill::Bucket { interval, full_at, .. } => {
+                let after = (*full_at).max(now.as_unix_us()).saturating_add(us(*interval, amount));
                 *full_at = after.min(LATEST);
             }
             Fill::Period(period) => period.used = period.used.saturating_add(amount),
@@ -165,8 +160,8 @@ impl Gauge {
     pub(super) fn give_back(&mut self, amount: u64, taken_at: Moment) {
         self.taken = self.taken.wrapping_sub(narrow(amount));
         match &mut self.fill {
-            Fill::Bucket { us_per_unit, full_at, .. } => {
-                *full_at = full_at.saturating_sub(us(*us_per_unit, amount));
+            Fill::Bucket { interval, full_at, .. } => {
+                *full_at = full_at.saturating_sub(us(*interval, amount));
             }
             Fill::Period(period) if period.began <= taken_at.as_unix_us() => {
                 period.used = period.used.saturating_sub(amount);
@@ -178,15 +173,18 @@ impl Gauge {
 
     /// Whether a larger distance might not let so much in now. What is let in at any tells nothing of distances.
     pub(super) fn is_close(&mut self, amount: u64, now: Moment) -> bool {
-        let Fill::Bucket { us_per_unit, .. } = self.fill else { return false };
-        let farthest = Distance::FARTHEST.of(us_per_unit);
+        let Fill::Bucket { interval, .. } = self.fill else { return false };
+        let farthest = Distance::FARTHEST.of(interval.into());
         self.available_at(amount, now).saturating_add(farthest) > now.as_unix_us()
     }
 
     /// What it shows when a request has just taken its part.
     pub(super) fn mark(&self) -> Mark {
-        let full_at = if let Fill::Bucket { full_at, .. } = &self.fill { *full_at } else { 0 };
-        Mark { taken: self.taken, full_at, corrections: self.corrections }
+        let (full_at, corrections) = match self.fill {
+            Fill::Bucket { full_at, corrections, .. } => (full_at, corrections),
+            Fill::Period(_) | Fill::Places { .. } => (0, 0),
+        };
+        Mark { taken: self.taken, full_at, corrections }
     }
 
     /// A bucket would be full at `told` if nothing had been taken since the request of the mark. How far this
@@ -195,24 +193,25 @@ impl Gauge {
     /// But what a bucket was fuller than was thought may have run over since. Whoever took of it later found it
     /// empty up to one less than its size at most, and no more than that can be left: of a bucket of one, nothing.
     pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
-        let Fill::Bucket { size, us_per_unit, full_at } = &mut self.fill else { return };
+        let Fill::Bucket { size, interval, full_at, corrections } = &mut self.fill else { return };
         let (before, told) = (full_at.cast_signed(), told.min(LATEST).cast_signed());
-        let since = |mark: Mark| i64::from(self.corrections.wrapping_sub(mark.corrections).cast_signed());
+        let since = |mark: Mark| i64::from(corrections.wrapping_sub(mark.corrections).cast_signed());
         let thought = mark.map_or(before, |mark| mark.full_at.cast_signed() + since(mark) * CORRECTION_US);
         let is_last = mark.is_none_or(|mark| mark.taken == self.taken);
-        let kept = if is_last { i64::MAX } else { us(*us_per_unit, u64::from(*size) - 1).cast_signed() };
+        let kept = if is_last { i64::MAX } else { us(*interval, u64::from(*size) - 1).cast_signed() };
         let after = told.max(before + (told - thought).max(-kept));
         *full_at = after.cast_unsigned().min(LATEST);
-        self.corrections = self.corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
+        *corrections = corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
     }
 
-    pub(super) fn set_bucket(&mut self, limit: u64, interval: f64) {
-        if let Fill::Bucket { size, us_per_unit, .. } = &mut self.fill {
+    pub(super) fn set_bucket(&mut self, limit: u64, told: f64) {
+        let told = told as f32;
+        if let Fill::Bucket { size, interval, .. } = &mut self.fill {
             // What was learned of another pace is nothing to this one.
-            if interval < *us_per_unit / 2.0 {
+            if told < *interval / 2.0 {
                 self.distance = Distance::default();
             }
-            (*size, *us_per_unit) = (narrow(limit).max(1), interval);
+            (*size, *interval) = (narrow(limit).max(1), told);
         }
     }
 
@@ -230,7 +229,7 @@ impl Gauge {
     /// The size and the interval of a bucket.
     pub(super) const fn as_bucket(&self) -> Option<(u64, f64)> {
         match self.fill {
-            Fill::Bucket { size, us_per_unit, .. } => Some((size as u64, us_per_unit)),
+            Fill::Bucket { size, interval, .. } => Some((size as u64, interval as f64)),
             _ => None,
         }
     }
@@ -254,8 +253,8 @@ impl Gauge {
     pub(super) fn read(&mut self, now: Moment) -> Reading {
         self.renew(now);
         let (limit, remaining, full_at) = match &self.fill {
-            Fill::Bucket { size, us_per_unit, full_at } => {
-                let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / us_per_unit;
+            Fill::Bucket { size, interval, full_at, .. } => {
+                let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / f64::from(*interval);
                 let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
                 (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
             }
@@ -285,8 +284,8 @@ impl Gauge {
     }
 }
 
-fn us(us_per_unit: f64, amount: u64) -> u64 {
-    (us_per_unit * amount as f64).round() as u64
+fn us(interval: f32, amount: u64) -> u64 {
+    (f64::from(interval) * amount as f64).round() as u64
 }
 
 /// Counts beyond four billion are as good as endless here.

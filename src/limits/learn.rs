@@ -58,12 +58,8 @@ pub(super) fn learn(
             learn_distance(gauge, remaining, observed.admitted);
         }
         let mark = marks.and_then(|marks| marks.get(index));
-        let is_news = match mark {
-            Some(mark) => !is_older(gauge, mark),
-            // From before the gauge was there: news only if it is worse than what is known.
-            None => is_new || remaining < gauge.read(observed.answered).remaining,
-        };
-        if is_news {
+        // From before the gauge was there: news only if it is worse than what is known.
+        if mark.is_some() || is_new || remaining < gauge.read(observed.answered).remaining {
             apply(gauge, limit, remaining, mark, observed);
         }
     }
@@ -95,20 +91,11 @@ fn find_or_make(
 /// A request that came close was taken in by the provider, or refused.
 fn learn_distance(gauge: &mut Gauge, remaining: u64, admitted: bool) {
     // Before the first that the gauge let in there may have been others, sent before it was there.
-    let is_first = gauge.as_of == 0;
+    let is_first = gauge.heard.is_nothing();
     // What is refused where something is left is refused for something else.
     if !is_first && (admitted || remaining == 0) {
         gauge.distance.learn(admitted);
     }
-}
-
-/// Whether a header has spoken of a newer request than the one that a mark is of.
-const fn is_older(gauge: &mut Gauge, mark: Mark) -> bool {
-    let older = (mark.taken.wrapping_sub(gauge.as_of) as i32) < 0;
-    if !older {
-        gauge.as_of = mark.taken;
-    }
-    older
 }
 
 fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {
@@ -122,34 +109,70 @@ fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_
     Some(Gauge::period(counted, window, size, Anew::Told, Source::Learned))
 }
 
+/// What it says, unless something newer was heard.
 fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, mark: Option<Mark>, observed: &Observed<'_>) {
-    let Observed { sent, answered, .. } = *observed;
-    let reset = limit.reset.map(|reset| reset.min(LONGEST));
-    let Some((size, interval)) = gauge.as_bucket() else {
-        let size = limit.limit.unwrap_or(remaining);
-        let ends = answered.saturating_add(reset.unwrap_or_else(|| window(gauge))).as_unix_us();
-        // Less than nothing, if more was given back than taken.
-        let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
-        let used = size.saturating_sub(remaining).saturating_add(later as u64);
-        return gauge.set_period(size, used, ends, answered);
-    };
+    match gauge.as_bucket() {
+        Some(bucket) => apply_to_bucket(gauge, bucket, limit, remaining, mark, observed),
+        None => apply_to_period(gauge, limit, remaining, mark, observed),
+    }
+}
+
+fn apply_to_period(
+    gauge: &mut Gauge,
+    limit: &Limit,
+    remaining: u64,
+    mark: Option<Mark>,
+    observed: &Observed<'_>,
+) {
+    if mark.is_some() && !gauge.heard.hear(observed.sent, None) {
+        return;
+    }
+    let size = limit.limit.unwrap_or(remaining);
+    let reset = reset_of(limit).unwrap_or_else(|| window(gauge));
+    let ends = observed.answered.saturating_add(reset).as_unix_us();
+    // Less than nothing, if more was given back than taken.
+    let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
+    let used = size.saturating_sub(remaining).saturating_add(later as u64);
+    gauge.set_period(size, used, ends, observed.answered);
+}
+
+fn apply_to_bucket(
+    gauge: &mut Gauge,
+    (size, interval): (u64, f64),
+    limit: &Limit,
+    remaining: u64,
+    mark: Option<Mark>,
+    observed: &Observed<'_>,
+) {
+    let reset = reset_of(limit);
     let limit_now = limit.limit.unwrap_or_else(|| size.max(remaining));
     let spent = limit_now.saturating_sub(remaining);
-    let documented = us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64;
+    let documented = as_kept(us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64);
     let known = (size == limit_now).then_some(interval);
     // Of a request that was refused nothing was taken: a reset may be of less than one.
     let at_least = spent.saturating_sub(1).max(observed.admitted.into());
     let interval = reset.map_or(documented, |reset| {
         let shown = Shown { reset: reset.as_secs_f64() * 1e6, spent, at_least, limit: limit_now };
-        shown.interval(documented, known)
+        as_kept(shown.interval(documented, known))
     });
-    gauge.set_bucket(limit_now, interval);
     let missing = Duration::from_micros((spent as f64 * interval) as u64);
     // Remaining hides up to one, unless there is never more.
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
     let at_most = reset.map_or(Duration::MAX, |reset| reset + hidden);
-    let told = sent.saturating_add(missing.min(at_most)).as_unix_us();
-    gauge.is_full_at(told, mark);
+    let told = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
+    if mark.is_none() || gauge.heard.hear(observed.sent, Some(told)) {
+        gauge.set_bucket(limit_now, interval);
+        gauge.is_full_at(told, mark);
+    }
+}
+
+fn reset_of(limit: &Limit) -> Option<Duration> {
+    limit.reset.map(|reset| reset.min(LONGEST))
+}
+
+/// An interval as exactly as a gauge keeps it.
+fn as_kept(interval: f64) -> f64 {
+    f64::from(interval as f32)
 }
 
 fn window(gauge: &Gauge) -> Duration {

@@ -33,6 +33,7 @@
 mod distance;
 mod estimate;
 mod gauge;
+mod heard;
 mod learn;
 mod ledger;
 mod need;
