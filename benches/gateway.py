@@ -20,7 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "../shared/tools").resolve()
 TARGET = ROOT / "target" / "bench-tools"
-ROUNDS, SECONDS = 5, 4
+ROUNDS, SECONDS = 12, 2
 UPSTREAM, FLOOR, GATEWAY = 9001, 9101, 9102
 BODY = '{"model":"gpt-4o","messages":[{"role":"user","content":"%s"}]}' % ("Say hello. " * 20)
 KEYS = ["sk-ok-%d" % number for number in range(8)]
