@@ -9,6 +9,8 @@
 //! that follows from it is taken at its lowest. The next answer corrects what that leaves unused, and a call that
 //! is refused costs more than one that comes a moment late.
 //!
+//! Which of the answers is the newest is for [`Heard`](super::heard::Heard) to say.
+//!
 //! And there is *how evenly* requests travel: one that is slower than the next shortens the distance between
 //! the two. Who keeps to the provider's pace exactly is refused half the time where there is no burst, so
 //! a bucket is used a little later than it could be. How much is learned from refusals.
