@@ -21,7 +21,6 @@ pin_project! {
     /// untouched, with nothing buffered and back-pressure kept. Out of a [chain](crate::fallback) an event
     /// stream that ends before its answer is complete ends with a [`StreamError`](super::StreamError).
     pub struct ResponseBody<B> {
-        seen: VecDeque<Result<Frame<Bytes>, BoxError>>,
         #[pin]
         rest: Rest<B>,
         guard: Option<Guard>,
@@ -33,8 +32,8 @@ pin_project! {
     enum Rest<B> {
         /// Never looked at.
         Untouched { #[pin] body: B },
-        /// Looked at, hence pinned to a place.
-        Begun { body: Pin<Box<B>> },
+        /// Looked at, hence pinned to a place; what was seen of it comes before it.
+        Begun { seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Pin<Box<B>> },
         /// Of another type: an answer kept in an error, or one of our own.
         Erased { body: UnsyncBoxBody<Bytes, BoxError> },
     }
@@ -45,17 +44,17 @@ pin_project! {
 impl<B> ResponseBody<B> {
     /// A body that nobody looked at.
     pub(crate) const fn untouched(body: B) -> Self {
-        Self { seen: VecDeque::new(), rest: Rest::Untouched { body }, guard: None }
+        Self { rest: Rest::Untouched { body }, guard: None }
     }
 
     /// A body of which `seen` was taken.
     pub(crate) const fn begun(seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Pin<Box<B>>) -> Self {
-        Self { seen, rest: Rest::Begun { body }, guard: None }
+        Self { rest: Rest::Begun { seen, body }, guard: None }
     }
 
     /// A body of another type.
     pub(crate) const fn erased(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
-        Self { seen: VecDeque::new(), rest: Rest::Erased { body }, guard: None }
+        Self { rest: Rest::Erased { body }, guard: None }
     }
 
     /// Has the body watched from its beginning; it has no guard yet.
@@ -78,7 +77,7 @@ where
     /// Forgets the type of the body within.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {
-            Self { seen, rest: Rest::Erased { body }, guard: None } if seen.is_empty() => body,
+            Self { rest: Rest::Erased { body }, guard: None } => body,
             body => body.boxed_unsync(),
         }
     }
@@ -100,10 +99,7 @@ where
         if this.guard.as_ref().is_some_and(Guard::is_over) {
             return Poll::Ready(None);
         }
-        let polled = match this.seen.pop_front() {
-            Some(frame) => Poll::Ready(Some(frame)),
-            None => this.rest.poll_frame(cx),
-        };
+        let polled = this.rest.poll_frame(cx);
         match this.guard {
             Some(guard) => guard.pass(polled, cx),
             None => polled,
@@ -111,23 +107,23 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        let says = self.seen.is_empty()
-            && match &self.rest {
-                Rest::Untouched { body } => body.is_end_stream(),
-                Rest::Begun { body } => body.is_end_stream(),
-                Rest::Erased { body } => body.is_end_stream(),
-            };
+        let says = match &self.rest {
+            Rest::Untouched { body } => body.is_end_stream(),
+            Rest::Begun { seen, body } => seen.is_empty() && body.is_end_stream(),
+            Rest::Erased { body } => body.is_end_stream(),
+        };
         self.guard.as_ref().map_or(says, |guard| guard.is_end_stream(says))
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = match &self.rest {
+        let own = match &self.rest {
             Rest::Untouched { body } => body.size_hint(),
-            Rest::Begun { body } => body.size_hint(),
+            Rest::Begun { seen, body } => {
+                let seen = seen.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref()).map(Bytes::len);
+                longer(&body.size_hint(), seen.sum())
+            }
             Rest::Erased { body } => body.size_hint(),
         };
-        let seen = self.seen.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref()).map(Bytes::len);
-        let own = longer(&rest, seen.sum());
         match &self.guard {
             Some(guard) => guard.size_hint(own),
             None => own,
@@ -137,8 +133,9 @@ where
 
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seen, rest: _, guard: _ } = self;
-        f.debug_struct("ResponseBody").field("frames_seen", &seen.len()).finish_non_exhaustive()
+        let Self { rest, guard: _ } = self;
+        let seen = if let Rest::Begun { seen, .. } = rest { seen.len() } else { 0 };
+        f.debug_struct("ResponseBody").field("frames_seen", &seen).finish_non_exhaustive()
     }
 }
 
@@ -155,7 +152,10 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project() {
             RestProjection::Untouched { body } => body.poll_frame(cx).map_err(Into::into),
-            RestProjection::Begun { body } => body.as_mut().poll_frame(cx).map_err(Into::into),
+            RestProjection::Begun { seen, body } => match seen.pop_front() {
+                Some(frame) => Poll::Ready(Some(frame)),
+                None => body.as_mut().poll_frame(cx).map_err(Into::into),
+            },
             RestProjection::Erased { body } => Pin::new(body).poll_frame(cx),
         }
     }
