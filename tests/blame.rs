@@ -14,7 +14,7 @@ use support::{Captured, all_keys_failed, chat, key, openai, pool, rotating, send
 use tokio::time::{Instant, advance};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
-use tower_key_rotation::classify::{Fault as Blame, Reason, Scope, Verdict};
+use tower_key_rotation::classify::{Fault as Blame, Reason, Rejection, Scope, Verdict};
 use tower_key_rotation::event::Kind;
 use tower_key_rotation::fallback::{AllProvidersFailed, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
@@ -170,6 +170,23 @@ async fn what_a_word_means_at_a_provider_can_be_overruled() {
     let service = KeyRotationLayer::with_classifier(pool.clone(), throttle).layer(sim);
     send(&service, chat("m")).await.unwrap();
     assert_eq!(pool.snapshot().keys[0].state, KeyState::RateLimited);
+}
+
+/// A classifier may say of anything that it is the caller's own, but an answer there is none to deliver.
+#[tokio::test(start_paused = true)]
+async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
+    let limited = Script::new().then(Fault::rate_limited(SECOND));
+    let sim = openai([key("a").script(limited), key("b").script(Script::always(Fault::Reset))]);
+    let pool = pool(&["a", "b"]);
+    let lenient = pool.provider().classifier().map_response(|verdict| match verdict {
+        Verdict::Fault(fault) if fault.scope().is_provider() => Verdict::Rejected(Rejection::Invalid),
+        other => other,
+    });
+    let service = KeyRotationLayer::with_classifier(pool, lenient).layer(sim);
+    let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
+    let attempts: Vec<_> = failed.attempts().iter().map(|attempt| attempt.key.as_str()).collect();
+    assert_eq!(attempts, ["a"]);
+    assert!(std::error::Error::source(&failed).is_some(), "and why there is none");
 }
 
 // === down a chain ===

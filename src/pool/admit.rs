@@ -82,9 +82,14 @@ fn refuse(place: Place<'_>, passes: Passes, trials: Trials, by: Level, now: u64)
 /// between gets here.
 fn retract(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
     hand_back(place, passes, trials, now);
-    if trials.contains(&true) || passes.iter().any(|pass| pass.is_narrow()) {
+    if are_narrow(passes, trials) {
         place.set.common.freed.tell();
     }
+}
+
+/// Whether others may be kept out for as long as these are held.
+pub(super) fn are_narrow(passes: Passes, trials: Trials) -> bool {
+    trials.contains(&true) || passes.iter().any(|pass| pass.is_narrow())
 }
 
 /// Gives back the probes and the places on ramps among the passes, and the trials.

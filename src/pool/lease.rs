@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, Uri};
 
-use super::admit::{Admitted, Passes, Trials, hand_back, step_off};
+use super::admit::{Admitted, Passes, Trials, are_narrow, hand_back, step_off};
 use super::in_flight::InFlight;
 use super::key_set::KeySet;
 use super::models::ModelLane;
@@ -251,7 +251,7 @@ impl Drop for Lease {
                 place.give_all_back(&self.need, self.began);
             }
         }
-        if self.passes.iter().any(|pass| pass.is_narrow()) || self.trials.contains(&true) {
+        if are_narrow(self.passes, self.trials) {
             let now = Timestamp::now().as_unix_ms();
             hand_back(self.place(), self.passes, self.trials, now);
             self.set.common.freed.tell();

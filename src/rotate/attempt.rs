@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::TryFutureExt;
 use http::{Request, Response};
 use http_body::Body;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
-use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -56,8 +56,8 @@ where
         let call = pin!(service.call(journey.request.stamp(lease)?).map_ok(shared));
         let limit = journey.head_timeout().and_then(|limit| sent.checked_add(limit));
         let called = match before(limit, call).await {
-            Some(called) => called.map_err(Into::into),
-            None => Err(Elapsed::new().into()),
+            Ok(called) => called.map_err(Into::into),
+            Err(late) => Err(late.into()),
         };
         let answered = Moment::now();
         match called {
@@ -77,9 +77,12 @@ where
 
 /// What the future brings, unless the deadline comes first. The timer is in a box, for it is several times as
 /// large as all else that an attempt has to remember of the time, and most have none.
-pub(super) async fn before<F: Future + Unpin>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+pub(super) async fn before<F: Future + Unpin>(
+    deadline: Option<Instant>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     match deadline {
-        Some(deadline) => Box::pin(timeout_at(deadline, future)).await.ok(),
-        None => Some(future.await),
+        Some(deadline) => Box::pin(timeout_at(deadline, future)).await,
+        None => Ok(future.await),
     }
 }

@@ -48,7 +48,7 @@ where
             let mut audit = journey.audit(&lease, began);
             let deadline = journey.own_deadline();
             let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier, began);
-            let Some(tried) = before(deadline, pin!(attempt)).await else {
+            let Ok(tried) = before(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
                 drop(audit);
                 return Err(journey.failed(GaveUp::Deadline));
@@ -61,7 +61,7 @@ where
             match next {
                 Next::Rotate => {}
                 Next::Retry(wait) => {
-                    if before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_none() {
+                    if before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_err() {
                         return Err(journey.failed(GaveUp::Deadline));
                     }
                 }

@@ -213,8 +213,7 @@ where
             }
             Verdict::Fault(_) | Verdict::Inspect => UsageCell::default(),
         };
-        let mut past = self.past.take();
-        if let Some(past) = past.as_deref_mut().filter(|_| action == Action::Absolve) {
+        if let Some(past) = self.past.as_deref_mut().filter(|_| action == Action::Absolve) {
             past.absolve(now);
         }
         let Ok(response) = &mut tried.answer else { return Some(Next::GiveUp(GaveUp::ProviderFault)) };
@@ -223,7 +222,7 @@ where
             key,
             self.request.known_model().cloned(),
             tried.verdict.clone(),
-            past.map_or_else(Vec::new, |past| past.attempts),
+            self.past.take().map_or_else(Vec::new, |past| past.attempts),
             usage,
         );
         hand_over(response, served, self.ticket.as_ref());
