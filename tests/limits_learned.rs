@@ -52,6 +52,16 @@ fn sent(pool: &KeyPool) -> Lease {
     lease
 }
 
+/// Whether two answers come in the order of their requests; from a provider of buckets, and one of windows.
+const EITHER_WAY: [(bool, &str); 4] =
+    [(true, "openai"), (false, "openai"), (true, "mistral"), (false, "mistral")];
+
+/// Sees two requests answered, in their order or the other way round.
+fn see_both(in_order: bool, first: (Lease, [(&str, &str); 3]), second: (Lease, [(&str, &str); 3])) {
+    let answers = if in_order { [first, second] } else { [second, first] };
+    answers.into_iter().for_each(|(lease, headers)| see(lease, &headers));
+}
+
 /// Headers of requests a minute.
 fn requests<'a>(limit: &'a str, remaining: &'a str, reset: &'a str) -> [(&'static str, &'a str); 3] {
     [
@@ -189,43 +199,29 @@ async fn a_wait_on_a_success_is_no_cooldown() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_answers_the_one_to_the_later_request_counts() {
-    for in_order in [true, false] {
-        let pool = openai();
+    for (in_order, provider) in EITHER_WAY {
+        let pool = pool_at(provider, &["a"]);
         answer(&pool, &requests("10", "9", "6s"));
         let [first, second] = [pool.acquire(None).unwrap(), pool.acquire(None).unwrap()];
         // Somebody else has taken four of the account meanwhile.
-        let of_first = || requests("10", "8", "12s");
-        let of_second = || requests("10", "3", "42s");
-        if in_order {
-            see(first, &of_first());
-            see(second, &of_second());
-        } else {
-            see(second, &of_second());
-            see(first, &of_first());
-        }
-        assert_eq!(left(&pool), 3, "{in_order}");
+        let answers = [requests("10", "8", "12s"), requests("10", "3", "42s")];
+        see_both(in_order, (first, answers[0]), (second, answers[1]));
+        assert_eq!(left(&pool), 3, "{provider}, in order: {in_order}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_small_request_that_overtook_a_large_one_does_not_know_of_it() {
-    for in_order in [true, false] {
-        let pool = openai();
+    for (in_order, provider) in EITHER_WAY {
+        let pool = pool_at(provider, &["a"]);
         answer(&pool, &tokens("1000", "1000", "0s"));
         let ask = |input_tokens| Ask::new().tokens(Estimate { input_tokens, output_tokens: 0 });
         let large = pool.acquire_for(&ask(500)).unwrap();
         advance(Duration::from_millis(1)).await;
         let small = pool.acquire_for(&ask(10)).unwrap();
-        let of_large = || tokens("1000", "490", "30.6s");
-        let of_small = || tokens("1000", "990", "600ms");
-        if in_order {
-            see(large, &of_large());
-            see(small, &of_small());
-        } else {
-            see(small, &of_small());
-            see(large, &of_large());
-        }
-        assert_eq!(left(&pool) / 10, 48, "in order: {in_order}");
+        let answers = [tokens("1000", "490", "30.6s"), tokens("1000", "990", "600ms")];
+        see_both(in_order, (large, answers[0]), (small, answers[1]));
+        assert_eq!(left(&pool) / 10, 48, "{provider}, in order: {in_order}");
     }
 }
 

@@ -126,16 +126,16 @@ fn apply_to_period(
     mark: Option<Mark>,
     observed: &Observed<'_>,
 ) {
-    if mark.is_some() && !gauge.heard.hear(observed.sent, None) {
+    let size = limit.limit.unwrap_or(remaining);
+    let used = size.saturating_sub(remaining);
+    if mark.is_some() && !gauge.heard.hear_of_window(observed.sent, used) {
         return;
     }
-    let size = limit.limit.unwrap_or(remaining);
     let reset = reset_of(limit).unwrap_or_else(|| window(gauge));
     let ends = observed.answered.saturating_add(reset).as_unix_us();
     // Less than nothing, if more was given back than taken.
     let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
-    let used = size.saturating_sub(remaining).saturating_add(later as u64);
-    gauge.set_period(size, used, ends, observed.answered);
+    gauge.set_period(size, used.saturating_add(later as u64), ends, observed.answered);
 }
 
 fn apply_to_bucket(
@@ -162,7 +162,7 @@ fn apply_to_bucket(
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
     let at_most = reset.map_or(Duration::MAX, |reset| reset + hidden);
     let told = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
-    if mark.is_none() || gauge.heard.hear(observed.sent, Some(told)) {
+    if mark.is_none() || gauge.heard.hear_of_bucket(observed.sent, told) {
         gauge.set_bucket(limit_now, interval);
         gauge.is_full_at(told, mark);
     }
