@@ -171,11 +171,10 @@ impl Gauge {
         }
     }
 
-    /// Whether a larger distance might not let so much in now. What is let in at any tells nothing of distances.
-    pub(super) fn is_close(&mut self, amount: u64, now: Moment) -> bool {
+    /// Whether a larger distance might not let in now what is available from `at` on.
+    pub(super) fn is_close(&self, at: u64, now: Moment) -> bool {
         let Fill::Bucket { interval, .. } = self.fill else { return false };
-        let farthest = Distance::FARTHEST.of(interval.into());
-        self.available_at(amount, now).saturating_add(farthest) > now.as_unix_us()
+        at.saturating_add(Distance::FARTHEST.of(interval.into())) > now.as_unix_us()
     }
 
     /// What it shows when a request has just taken its part.
@@ -285,7 +284,7 @@ impl Gauge {
 }
 
 fn us(interval: f32, amount: u64) -> u64 {
-    (f64::from(interval) * amount as f64).round() as u64
+    (f64::from(interval) * amount as f64 + 0.5) as u64
 }
 
 /// Counts beyond four billion are as good as endless here.

@@ -59,7 +59,11 @@ pub(super) struct Mark {
 ///
 /// Whoever holds several asked for them in the order of the scopes: key, account, and both for the model.
 #[must_use = "locks the ledger"]
-pub(crate) struct Offer<'a>(MutexGuard<'a, Gauges>);
+pub(crate) struct Offer<'a> {
+    gauges: MutexGuard<'a, Gauges>,
+    /// A bit for each learned gauge that lets the request in only just.
+    close: u8,
+}
 
 /// When a request can be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,8 @@ impl Ledger {
     /// Holds on to what a request needs, if no gauge has too little.
     pub(crate) fn offer(&self, need: &Need, now: Moment) -> Option<Offer<'_>> {
         let mut gauges = self.lock();
-        (gauges.available_at(need, now) <= now.as_unix_us()).then_some(Offer(gauges))
+        let close = gauges.let_in(need, now)?;
+        Some(Offer { gauges, close })
     }
 
     /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
@@ -157,15 +162,15 @@ impl Ledger {
         frees
     }
 
-    /// Takes over what an answer says, and says which of the shares are used up by now; `marks` are those of its
-    /// request, if the ledger was there then.
+    /// Takes over what an answer says, and says which of the shares are used up by now, and whether the least can
+    /// be let in; `marks` are those of its request, if the ledger was there then.
     pub(crate) fn observe(
         &self,
         marks: Option<&Marks>,
         observed: &Observed<'_>,
         shares: &[f64],
         mut tell: impl FnMut(Alarm),
-    ) {
+    ) -> bool {
         let gauges = &mut *self.lock();
         let marks = marks.filter(|marks| marks.generation == gauges.generation);
         let declared = gauges.declared as usize;
@@ -173,6 +178,7 @@ impl Ledger {
         for gauge in &mut gauges.all[declared..] {
             gauge.alarms(shares, observed.answered).for_each(&mut tell);
         }
+        gauges.available_at(&Need::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
 
     /// The share that is left of the tightest limit.
@@ -224,12 +230,12 @@ impl Offer<'_> {
         now: Moment,
         mut tell: impl FnMut(Alarm),
     ) -> Marks {
-        let close = self.0.close(need, now);
-        self.0.all.iter_mut().for_each(|gauge| gauge.take(gauge.part_of(need), now));
-        for gauge in self.0.declared() {
+        let gauges = &mut *self.gauges;
+        gauges.all.iter_mut().for_each(|gauge| gauge.take(gauge.part_of(need), now));
+        for gauge in gauges.declared() {
             gauge.alarms(shares, now).for_each(&mut tell);
         }
-        Marks { close, ..self.0.marks() }
+        gauges.marks(self.close)
     }
 }
 
@@ -248,28 +254,40 @@ impl Gauges {
     }
 
     fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
-        // What is closed to all is closed to who says that it needs less, too.
-        let part = |gauge: &Gauge| gauge.part_of(need).max(gauge.part_of(&Need::LEAST));
-        let at = |gauge: &mut Gauge| gauge.available_at(part(gauge), now);
+        let at = |gauge: &mut Gauge| gauge.available_at(least_part_of(gauge, need), now);
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 
-    /// A bit for each learned gauge that lets a request of this need in only just.
-    fn close(&mut self, need: &Need, now: Moment) -> u8 {
-        let learned = self.all[self.declared as usize..].iter_mut().zip(0..);
-        learned.fold(0, |close, (gauge, index)| {
-            close | u8::from(gauge.is_close(gauge.part_of(need), now)) << index
-        })
+    /// A bit for each learned gauge that lets a request of this need in only just; `None`: one does not.
+    fn let_in(&mut self, need: &Need, now: Moment) -> Option<u8> {
+        let mut close = 0;
+        for (index, gauge) in self.all.iter_mut().enumerate() {
+            let at = gauge.available_at(least_part_of(gauge, need), now);
+            if at > now.as_unix_us() {
+                return None;
+            }
+            // What is let in at any distance tells nothing of distances.
+            let is_close = gauge.part_of(need) > 0 && gauge.is_close(at, now);
+            if let Some(learned) = index.checked_sub(self.declared as usize) {
+                close |= u8::from(is_close) << learned;
+            }
+        }
+        Some(close)
     }
 
-    fn marks(&self) -> Marks {
-        let mut marks = Marks { generation: self.generation, ..Marks::default() };
+    fn marks(&self, close: u8) -> Marks {
+        let mut marks = Marks { close, generation: self.generation, ..Marks::default() };
         for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared as usize..]) {
             *mark = gauge.mark();
             marks.known += 1;
         }
         marks
     }
+}
+
+/// What is closed to all is closed to who says that it needs less, too.
+fn least_part_of(gauge: &Gauge, need: &Need) -> u64 {
+    gauge.part_of(need).max(gauge.part_of(&Need::LEAST))
 }
 
 // === impl Marks ===

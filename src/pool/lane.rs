@@ -63,6 +63,11 @@ impl Lane {
         self.words.get(word).map_or(0, |word| word.bits.load(Ordering::Acquire))
     }
 
+    /// Whether all these keys are worth looking at.
+    pub(crate) fn shows(&self, groups: &[Group]) -> bool {
+        groups.iter().all(|&(word, bits)| self.word(word) & bits == bits)
+    }
+
     /// Brings the bits of a scope's keys in line with the scope.
     ///
     /// Looks at the scope again after closing, until it is what the bits were closed for: whoever changed

@@ -53,9 +53,13 @@ impl Lease {
         let observed = Observed { limits, resets_mean_full, admitted, sent: self.began, answered };
         let mut alarms = Vec::new();
         let tell = |alarm| alarms.push((place.home(), alarm));
-        place.learning().observe(self.marks.as_ref(), &observed, &set.common.warn_at, tell);
+        let is_open = place.learning().observe(self.marks.as_ref(), &observed, &set.common.warn_at, tell);
         set.saw_limits(limits);
-        place.follow(place.home(), answered.as_unix_ms());
+        // Whoever hides keys for what is left asks the ledger again when that is done, and the ledger is asked by
+        // one at a time: either that is later than what was booked here, or the keys are seen hidden here.
+        if !is_open || !place.shows_account() {
+            place.follow(place.home(), answered.as_unix_ms());
+        }
         set.common.freed.tell();
         place.warn(&alarms);
     }

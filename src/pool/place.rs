@@ -109,6 +109,12 @@ impl<'a> Place<'a> {
             (Level::KeyModel | Level::AccountModel, None) => {}
         }
     }
+
+    /// Whether the lane shows all keys of the account.
+    pub(super) fn shows_account(self) -> bool {
+        let lane = self.model.map_or(&self.set.lane, |model| &model.bits);
+        self.set.accounts[self.account].with_members(self.key, |members| lane.shows(members))
+    }
 }
 
 impl Place<'_> {

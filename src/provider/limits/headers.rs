@@ -43,6 +43,9 @@ enum Field {
 /// All limits that headers name, requests before tokens.
 pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     let (rows, others) = rows(headers);
+    if rows.is_empty() && others.is_nothing() {
+        return Vec::new();
+    }
     let mut limits: Vec<_> = rows.iter().filter_map(|row| row.limit(windows, now)).collect();
     limits.extend(others.limits(windows, headers, now));
     limits.sort_by_key(|limit| (limit.dimension, limit.window));
@@ -52,25 +55,10 @@ pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec
 /// Those of the limits that can be relied on: what is left of a second means nothing when it arrives, and
 /// Together sends a zero with every success.
 pub(super) fn telling(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
-    if !headers.keys().any(|name| is_of_limits(name.as_str())) {
-        return Vec::new();
-    }
     let fleeting = |limit: &Limit| limit.window == Some(Window::SECOND);
     let mut limits = read(windows, headers, now);
     limits.retain(|limit| limit.has_numbers() && !fleeting(limit));
     limits
-}
-
-fn is_of_limits(name: &str) -> bool {
-    const FAMILIES: [&str; 6] = [
-        "x-ratelimit-",
-        "anthropic-ratelimit-",
-        "ratelimit",
-        "x-rate-limit-",
-        "x-trial-endpoint-",
-        "x-endpoint-monthly-",
-    ];
-    FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 fn rows(headers: &HeaderMap) -> (Vec<Row<'_>>, Others) {
@@ -94,26 +82,32 @@ fn rows(headers: &HeaderMap) -> (Vec<Row<'_>>, Others) {
 
 fn parse_name(name: &str) -> Option<(Field, Dimension, Option<Window>)> {
     if let Some(rest) = name.strip_prefix("anthropic-ratelimit-") {
-        let (field, dimension) =
-            FIELDS.iter().find_map(|(name, field)| Some((field, rest.strip_suffix(name)?)))?;
-        return Some((*field, parse_dimension(dimension.strip_suffix('-')?)?, None));
+        let (dimension, field) = split_last_field(rest)?;
+        return Some((field, parse_dimension(dimension)?, None));
     }
     let rest = name.strip_prefix("x-ratelimit-").or_else(|| name.strip_prefix("x-rate-limit-"))?;
-    let (field, rest) = FIELDS.iter().find_map(|(name, field)| Some((field, rest.strip_prefix(name)?)))?;
-    let rest = rest.strip_prefix('-')?;
+    let (field, rest) = split_first_field(rest)?;
     let (dimension, window) = match parse_dimension(rest) {
         Some(dimension) => (dimension, None),
         None => split_window(rest).and_then(|(rest, window)| Some((parse_dimension(rest)?, Some(window))))?,
     };
-    Some((*field, dimension, window))
+    Some((field, dimension, window))
 }
 
-const FIELDS: [(&str, Field); 4] = [
-    ("limit", Field::Limit),
-    ("remaining", Field::Remaining),
-    ("reset", Field::Reset),
-    ("renewalperiod", Field::Renewal),
-];
+fn split_first_field(name: &str) -> Option<(Field, &str)> {
+    let of = |field, rest: Option<_>| rest.map(|rest| (field, rest));
+    of(Field::Remaining, name.strip_prefix("remaining-"))
+        .or_else(|| of(Field::Limit, name.strip_prefix("limit-")))
+        .or_else(|| of(Field::Reset, name.strip_prefix("reset-")))
+        .or_else(|| of(Field::Renewal, name.strip_prefix("renewalperiod-")))
+}
+
+fn split_last_field(name: &str) -> Option<(&str, Field)> {
+    let of = |field, rest: Option<_>| rest.map(|rest| (rest, field));
+    of(Field::Remaining, name.strip_suffix("-remaining"))
+        .or_else(|| of(Field::Limit, name.strip_suffix("-limit")))
+        .or_else(|| of(Field::Reset, name.strip_suffix("-reset")))
+}
 
 fn parse_dimension(name: &str) -> Option<Dimension> {
     match name {
@@ -188,7 +182,8 @@ impl<'a> Row<'a> {
         if let Some(at) = may_be_instant.then(|| hints::instant(text)).flatten() {
             return Some(at.saturating_since(now)).filter(|reset| *reset <= hints::MAX_HINT);
         }
-        let Ok(number) = text.parse::<f64>() else {
+        let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+        let Some(number) = (!has_unit).then(|| text.parse::<f64>().ok()).flatten() else {
             return hints::length(text).filter(|reset| *reset <= hints::MAX_HINT);
         };
         let period = self.renewal.and_then(count);

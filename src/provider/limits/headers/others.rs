@@ -32,6 +32,10 @@ impl Others {
         }
     }
 
+    pub(super) const fn is_nothing(&self) -> bool {
+        !(self.bare || self.structured || self.cohere || self.warning)
+    }
+
     pub(super) fn limits(&self, windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
         let mut limits = Vec::new();
         if self.bare {
