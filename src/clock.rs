@@ -155,6 +155,18 @@ impl From<Instant> for Moment {
     }
 }
 
+impl From<Moment> for Instant {
+    fn from(moment: Moment) -> Self {
+        let anchor = ANCHOR.get_or_init(Anchor::here);
+        let anchored = anchor.unix_ms.saturating_mul(US_PER_MS);
+        let at = match moment.0.checked_sub(anchored) {
+            Some(after) => anchor.instant.checked_add(Duration::from_micros(after)),
+            None => anchor.instant.checked_sub(Duration::from_micros(anchored - moment.0)),
+        };
+        at.unwrap_or(anchor.instant)
+    }
+}
+
 impl From<Timestamp> for Moment {
     fn from(timestamp: Timestamp) -> Self {
         Self(timestamp.0.saturating_mul(US_PER_MS))

@@ -75,6 +75,14 @@ pub enum GaveUp {
     ProviderFault,
 }
 
+// === impl LastResponse ===
+
+impl LastResponse {
+    pub(crate) const fn new(response: Response<UnsyncBoxBody<Bytes, BoxError>>) -> Self {
+        Self(SyncWrapper::new(response))
+    }
+}
+
 // === impl AllKeysFailed ===
 
 impl AllKeysFailed {

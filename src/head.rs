@@ -34,21 +34,21 @@ impl Head {
         Self { method, uri, version, first: Some(headers), kept: Vec::new(), extensions }
     }
 
-    /// The head as it came, to be sent.
-    pub(crate) fn make(&mut self) -> Parts {
-        let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method.clone_from(&self.method);
-        parts.uri.clone_from(&self.uri);
-        parts.version = self.version;
-        parts.headers = match self.first.take() {
+    /// A request with the head as it came.
+    pub(crate) fn make<B>(&mut self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.method);
+        request.uri_mut().clone_from(&self.uri);
+        *request.version_mut() = self.version;
+        *request.headers_mut() = match self.first.take() {
             Some(headers) => {
                 self.kept = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
                 headers
             }
             None => self.kept.iter().cloned().collect(),
         };
-        parts.extensions.clone_from(&self.extensions);
-        parts
+        request.extensions_mut().clone_from(&self.extensions);
+        request
     }
 
     pub(crate) const fn uri(&self) -> &Uri {
@@ -86,7 +86,7 @@ mod tests {
         let before = parts.clone();
         let mut head = Head::new(parts);
         for _ in 0..3 {
-            let mut made = head.make();
+            let (mut made, ()) = head.make(()).into_parts();
             assert_eq!(
                 (&made.method, &made.uri, made.version),
                 (&before.method, &before.uri, before.version)

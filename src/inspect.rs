@@ -20,8 +20,8 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 
-use crate::body::ResponseBody;
 use crate::body::sse::{Decoder, Event};
+use crate::body::{ResponseBody, Rest};
 use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::scrub::overwrite;
@@ -54,6 +54,12 @@ enum Seen {
     Late,
 }
 
+/// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
+pub(crate) struct Answer<B> {
+    pub(crate) head: Arc<Parts>,
+    body: Rest<B>,
+}
+
 /// Whom to ask about an answer, and how.
 pub(crate) struct Inspector<'a, C> {
     pub(crate) classifier: &'a C,
@@ -71,20 +77,18 @@ impl<C: Classify> Inspector<'_, C> {
         &self,
         (head, body): (Arc<Parts>, B),
         now: Timestamp,
-    ) -> impl Future<Output = (Verdict, Response<ResponseBody<B>>)>
+    ) -> impl Future<Output = (Verdict, Answer<B>)>
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
         async move {
-            let (verdict, body) = if self.is_worth_a_look(&head) {
+            if self.is_worth_a_look(&head) {
                 // In a box, for most answers are not looked into.
-                Box::pin(self.look_into(&head, body)).await
-            } else {
-                let outcome = Outcome::answer(Arc::clone(&head), Bytes::new(), now);
-                (ask(self.classifier, outcome).await, ResponseBody::untouched(body))
-            };
-            (verdict, Response::from_parts(reclaim(head), body))
+                return Box::pin(self.look_into(head, body)).await;
+            }
+            let outcome = Outcome::answer(Arc::clone(&head), Bytes::new(), now);
+            (ask(self.classifier, outcome).await, Answer { head, body: Rest::Untouched { body } })
         }
     }
 
@@ -96,18 +100,18 @@ impl<C: Classify> Inspector<'_, C> {
         worth_it && is_readable(&head.headers)
     }
 
-    async fn look_into<B>(&self, head: &Arc<Parts>, body: B) -> (Verdict, ResponseBody<B>)
+    async fn look_into<B>(&self, head: Arc<Parts>, body: B) -> (Verdict, Answer<B>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
         let mut look = Look::new(body, self.limits.peek_time);
         let verdict = match (head.status.is_success(), is_event_stream(&head.headers)) {
-            (true, true) => self.events(head, &mut look).await,
-            (true, false) => self.success(head, &mut look).await,
-            (false, _) => self.refusal(head, &mut look).await,
+            (true, true) => self.events(&head, &mut look).await,
+            (true, false) => self.success(&head, &mut look).await,
+            (false, _) => self.refusal(&head, &mut look).await,
         };
-        (verdict, ResponseBody::begun(look.seen, look.body))
+        (verdict, Answer { head, body: Rest::Begun { seen: look.seen, body: look.body } })
     }
 
     /// Reads up to the cap, or as much as comes in time.
@@ -225,6 +229,14 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// A compressed body is not looked into: put a decompression layer inside for that.
 pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
+}
+
+// === impl Answer ===
+
+impl<B> Answer<B> {
+    pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
+        Response::from_parts(reclaim(self.head), ResponseBody::unwatched(self.body))
+    }
 }
 
 // === impl Look ===

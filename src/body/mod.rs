@@ -12,3 +12,4 @@ pub use self::guard::StreamError;
 pub(crate) use self::guard::{Guard, Settle, UsageCell};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
+pub(crate) use self::response::Rest;

@@ -28,8 +28,9 @@ pin_project! {
 }
 
 pin_project! {
+    /// What is still to come of a body, which nobody watches yet.
     #[project = RestProjection]
-    enum Rest<B> {
+    pub(crate) enum Rest<B> {
         /// Never looked at.
         Untouched { #[pin] body: B },
         /// Looked at, hence pinned to a place; what was seen of it comes before it.
@@ -44,17 +45,17 @@ pin_project! {
 impl<B> ResponseBody<B> {
     /// A body that nobody looked at.
     pub(crate) const fn untouched(body: B) -> Self {
-        Self { rest: Rest::Untouched { body }, guard: None }
+        Self::unwatched(Rest::Untouched { body })
     }
 
-    /// A body of which `seen` was taken.
-    pub(crate) const fn begun(seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Pin<Box<B>>) -> Self {
-        Self { rest: Rest::Begun { seen, body }, guard: None }
+    /// A body that has no guard yet.
+    pub(crate) const fn unwatched(rest: Rest<B>) -> Self {
+        Self { rest, guard: None }
     }
 
     /// A body of another type.
     pub(crate) const fn erased(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
-        Self { rest: Rest::Erased { body }, guard: None }
+        Self::unwatched(Rest::Erased { body })
     }
 
     /// Has the body watched from its beginning; it has no guard yet.

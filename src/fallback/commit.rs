@@ -13,7 +13,7 @@ use tower::BoxError;
 use super::failure::{LeftBecause, ProviderFailed};
 use super::judge::Judged;
 use super::layer::Settings;
-use crate::body::{Guard, ResponseBody};
+use crate::body::{Guard, ResponseBody, Rest};
 use crate::classify::{Fault, Reason, Scope};
 use crate::inspect::is_stream;
 use crate::rotate::Served;
@@ -69,5 +69,5 @@ where
         bytes += frame.data_ref().map_or(0, Bytes::len);
         held.push_back(Ok(frame));
     }
-    Ok(ResponseBody::erased(ResponseBody::begun(held, body).boxed_unsync()))
+    Ok(ResponseBody::erased(ResponseBody::unwatched(Rest::Begun { seen: held, body }).boxed_unsync()))
 }

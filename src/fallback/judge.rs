@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use sync_wrapper::SyncWrapper;
 use tower::BoxError;
 
 use super::call::Failed;
@@ -72,7 +71,7 @@ where
             return Judged::Served(commit::guard(response, settings, ticket.is_adopted()));
         };
         let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
-        let last_response = Some(LastResponse(SyncWrapper::new(response.map(ResponseBody::erase))));
+        let last_response = Some(LastResponse::new(response.map(ResponseBody::erase)));
         Judged::Left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
     }
 }
@@ -114,7 +113,8 @@ where
         look_into_success: false,
         secret: None,
     };
-    inspector.inspect(shared(response), Timestamp::now()).await
+    let (verdict, answer) = inspector.inspect(shared(response), Timestamp::now()).await;
+    (verdict, answer.into_response())
 }
 
 /// No answer: an error of a rotation layer, which says what to do, or of a client.

@@ -13,7 +13,7 @@ use std::fmt;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::rename::Names;
 use crate::body::ReplayBody;
@@ -199,16 +199,19 @@ impl Route {
         self.names.apply(parts, body, model).await
     }
 
-    /// Makes the rest of the head what the link has to send.
-    pub(crate) fn direct(&self, parts: &mut Parts) -> Result<(), Unroutable> {
+    /// Makes the rest of the head what the link has to send. One that can't take the route has no URL any more.
+    pub(crate) fn direct<B>(&self, request: &mut Request<B>) -> Result<(), Unroutable> {
         if let Some(base) = &self.base {
-            base.redirect(&mut parts.uri, &mut parts.headers, &self.prefix)?;
+            let mut uri = std::mem::take(request.uri_mut());
+            base.redirect(&mut uri, request.headers_mut(), &self.prefix)?;
+            *request.uri_mut() = uri;
         }
+        let headers = request.headers_mut();
         for name in &self.drop {
-            parts.headers.remove(name);
+            headers.remove(name);
         }
         for (name, value) in &self.set {
-            parts.headers.insert(name, value.clone());
+            headers.insert(name, value.clone());
         }
         Ok(())
     }

@@ -116,34 +116,33 @@ impl<B> Trip<B> {
             return Err(Unroutable::NotReplayable);
         }
         if !link.route.renames() {
-            let parts = self.head.make();
-            return self.hand_over(link, step, parts, self.body.clone());
+            let request = self.head.make(self.body.clone());
+            return self.hand_over(link, step, request);
         }
-        let (parts, body) = Box::pin(self.renamed(link)).await?;
-        self.hand_over(link, step, parts, body)
+        let request = Box::pin(self.renamed(link)).await?;
+        self.hand_over(link, step, request)
     }
 
-    async fn renamed(&mut self, link: &Link) -> Result<(Parts, ReplayBody), Unroutable> {
-        let mut parts = self.head.make();
+    async fn renamed(&mut self, link: &Link) -> Result<Request<ReplayBody>, Unroutable> {
+        let (mut parts, ()) = self.head.make(()).into_parts();
         let model = self.head.extensions().get::<ModelId>();
         let body = link.route.rename(&mut parts, &self.body, model).await?;
-        Ok((parts, body))
+        Ok(Request::from_parts(parts, body))
     }
 
     fn hand_over(
         &self,
         link: &Link,
         step: Step,
-        mut parts: Parts,
-        body: ReplayBody,
+        mut request: Request<ReplayBody>,
     ) -> Result<Request<ReplayBody>, Unroutable> {
-        link.route.direct(&mut parts)?;
+        link.route.direct(&mut request)?;
         self.ticket.hand_to_next(step.may_wait, self.ahead.left);
-        parts.extensions.insert(self.ticket.clone());
+        request.extensions_mut().insert(self.ticket.clone());
         if let Some(deadline) = self.deadline {
-            parts.extensions.insert(Deadline::at(deadline));
+            request.extensions_mut().insert(Deadline::at(deadline));
         }
-        Ok(Request::from_parts(parts, body))
+        Ok(request)
     }
 
     /// Before a link is called: the request goes on there, if it has been elsewhere.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Request, Uri};
 
 use super::admit::{Admitted, Passes, Trials, are_narrow, hand_back, step_off};
 use super::in_flight::InFlight;
@@ -75,6 +75,11 @@ impl Lease {
         self.set.accounts[self.account].id.as_ref()
     }
 
+    /// When the key was leased.
+    pub(crate) const fn began(&self) -> Moment {
+        self.began
+    }
+
     /// Whether this attempt finds out if something has recovered.
     pub fn is_probe(&self) -> bool {
         self.passes.iter().any(|pass| pass.probe) || self.trials.contains(&true)
@@ -89,6 +94,14 @@ impl Lease {
     pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
         self.put_on(uri, headers)?;
         self.stamped.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The same; a request that can't be stamped has no URL any more.
+    pub(crate) fn stamp_on<B>(&self, request: &mut Request<B>) -> Result<(), StampError> {
+        let mut uri = std::mem::take(request.uri_mut());
+        self.stamp(&mut uri, request.headers_mut())?;
+        *request.uri_mut() = uri;
         Ok(())
     }
 
@@ -108,12 +121,12 @@ impl Lease {
     }
 
     /// The attempt succeeded.
-    pub fn succeed(self) {
+    pub fn succeed(mut self) {
         self.succeed_at(Timestamp::now());
     }
 
-    /// What remains open is what the answer's body will show.
-    pub(crate) fn succeed_at(mut self, now: Timestamp) -> Tab {
+    /// The same, of a lease that is of no use any more. What remains open is what the answer's body will show.
+    pub(crate) fn succeed_at(&mut self, now: Timestamp) -> Tab {
         self.place().key().stats.succeeded();
         for level in Level::ALL {
             match self.passes[level as usize] {
@@ -144,12 +157,12 @@ impl Lease {
     ///
     /// `model` is what the attempt was about, for faults that concern one model; where it is unknown they
     /// concern all.
-    pub fn fault(self, fault: &Fault, model: Option<&ModelId>) -> Option<Penalty> {
+    pub fn fault(mut self, fault: &Fault, model: Option<&ModelId>) -> Option<Penalty> {
         self.fault_at(fault, model, Timestamp::now())
     }
 
     pub(crate) fn fault_at(
-        mut self,
+        &mut self,
         fault: &Fault,
         model: Option<&ModelId>,
         now: Timestamp,

@@ -12,11 +12,11 @@ use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
 use super::journey::Journey;
-use crate::body::{ReplayBody, ResponseBody};
+use crate::body::ReplayBody;
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::inspect::{ask, shared};
+use crate::inspect::{Answer, ask, shared};
 use crate::pool::Lease;
 use crate::scrub::redact;
 use crate::transport;
@@ -24,7 +24,7 @@ use crate::transport;
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
 pub(super) struct Tried<B> {
     pub(super) verdict: Verdict,
-    pub(super) answer: Result<Response<ResponseBody<B>>, BoxError>,
+    pub(super) answer: Result<Answer<B>, BoxError>,
     /// When the head came, or the error.
     pub(super) answered: Moment,
 }
@@ -38,7 +38,6 @@ pub(super) fn attempt<S, C, B>(
     journey: &mut Journey<B>,
     lease: &Lease,
     classifier: &C,
-    began: Instant,
 ) -> impl Future<Output = Result<Tried<B>, Error>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>>,
@@ -48,12 +47,17 @@ where
     B::Error: Into<BoxError>,
 {
     async move {
-        let mut sent = began;
+        let mut sent = Instant::from(lease.began());
         if !ready {
             service.ready().await.map_err(|error| Error::Service(error.into()))?;
             sent = Instant::now();
         }
-        let call = pin!(service.call(journey.request.stamp(lease)?).map_ok(shared));
+        let call = pin!({
+            // In a block, or the future would have room for it as long as it runs.
+            let mut request = journey.request.make();
+            lease.stamp_on(&mut request)?;
+            service.call(request).map_ok(shared)
+        });
         let limit = journey.head_timeout().and_then(|limit| sent.checked_add(limit));
         let called = match before(limit, call).await {
             Ok(called) => called.map_err(Into::into),
@@ -63,8 +67,8 @@ where
         match called {
             Ok(parts) => {
                 let inspector = journey.inspector(classifier, lease);
-                let (verdict, response) = inspector.inspect(parts, answered.into()).await;
-                Ok(Tried { verdict, answer: Ok(response), answered })
+                let (verdict, answer) = inspector.inspect(parts, answered.into()).await;
+                Ok(Tried { verdict, answer: Ok(answer), answered })
             }
             Err(error) => {
                 let error = redact(error, lease.secret());

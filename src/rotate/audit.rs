@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Response};
-use tokio::time::Instant;
+use http::HeaderMap;
+use http::response::Parts;
 
 use super::request::Template;
 use crate::classify::Verdict;
+use crate::clock::Moment;
 use crate::event::{AttemptOutcome, Kind, Severity};
 use crate::key::KeyId;
 use crate::pool::{KeyPool, Lease};
@@ -16,7 +17,7 @@ use crate::scrub::shows;
 /// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is
 /// dropped before that is known.
 pub(super) struct Audit {
-    began: Instant,
+    began: Moment,
     /// Where it is told, and of which key. `None`: nobody listens, or it has been said.
     heard: Option<(KeyPool, KeyId)>,
 }
@@ -31,17 +32,13 @@ const LONGEST_ID: usize = 128;
 
 impl Audit {
     /// An attempt begins.
-    pub(super) fn begin(pool: &KeyPool, lease: &Lease, began: Instant) -> Self {
+    pub(super) fn begin(pool: &KeyPool, lease: &Lease) -> Self {
         let heard = pool.is_heard(Severity::Detail).then(|| (pool.clone(), lease.key_id().clone()));
-        Self { began, heard }
-    }
-
-    pub(super) const fn began(&self) -> Instant {
-        self.began
+        Self { began: lease.began(), heard }
     }
 
     fn duration(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.began)
+        Moment::now().saturating_since(self.began)
     }
 
     /// Nothing was sent: there is nothing to say.
@@ -50,21 +47,15 @@ impl Audit {
     }
 
     /// It is over.
-    pub(super) fn end<B>(
-        mut self,
-        request: &Template,
-        lease: &Lease,
-        verdict: &Verdict,
-        answer: Option<&Response<B>>,
-    ) {
+    pub(super) fn end(mut self, request: &Template, lease: &Lease, verdict: &Verdict, head: Option<&Parts>) {
         let Some((pool, key)) = self.heard.take() else { return };
         pool.emit(Severity::Detail, || Kind::Attempt {
             key,
             model: request.told_model(pool.provider()),
             outcome: AttemptOutcome::from(verdict),
-            status: answer.map(|answer| answer.status().as_u16()),
+            status: head.map(|head| head.status.as_u16()),
             duration: self.duration(),
-            request_id: answer.and_then(|answer| request_id(answer.headers(), lease.secret())),
+            request_id: head.and_then(|head| request_id(&head.headers, lease.secret())),
         });
     }
 }

@@ -41,24 +41,21 @@ where
         journey.begin(body).await;
         let mut ready = true;
         loop {
-            let (lease, began) = match journey.next_key().await {
-                Ok(leased) => leased,
+            let lease = match journey.next_key().await {
+                Ok(lease) => lease,
                 Err(why) => return Err(journey.failed(why)),
             };
-            let mut audit = journey.audit(&lease, began);
+            let mut audit = journey.audit(&lease);
             let deadline = journey.own_deadline();
-            let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier, began);
+            let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier);
             let Ok(tried) = before(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
                 drop(audit);
                 return Err(journey.failed(GaveUp::Deadline));
             };
-            let mut tried = tried.inspect_err(|_unsent| audit.forget())?;
-            let Some(next) = journey.settle(lease, &mut tried, audit)? else {
-                return tried.answer.map_err(Error::Service);
-            };
-            journey.keep(tried.answer);
-            match next {
+            let tried = tried.inspect_err(|_unsent| audit.forget())?;
+            match journey.settle(lease, tried, audit) {
+                Next::Deliver(answer) => return Ok(answer),
                 Next::Rotate => {}
                 Next::Retry(wait) => {
                     if before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_err() {
@@ -66,6 +63,7 @@ where
                     }
                 }
                 Next::GiveUp(why) => return Err(journey.failed(why)),
+                Next::Fail(error) => return Err(error),
             }
             ready = false;
         }

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::Body;
-use sync_wrapper::SyncWrapper;
 use tokio::time::Instant;
 use tower::BoxError;
 
 use self::past::Past;
+use super::Deadline;
 use super::attempt::Tried;
 use super::audit::Audit;
 use super::budget::Ticket;
@@ -43,11 +43,16 @@ pub(super) struct Journey<B> {
     past: Option<Box<Past<B>>>,
 }
 
-/// What comes next, if the answer is not the caller's.
-pub(super) enum Next {
+/// What comes next.
+#[expect(clippy::large_enum_variant, reason = "it is handed on at once, and mostly that variant")]
+pub(super) enum Next<B> {
+    /// The answer is the caller's.
+    Deliver(Response<ResponseBody<B>>),
     Rotate,
     Retry(Duration),
     GiveUp(GaveUp),
+    /// It is nobody's fault but the request's.
+    Fail(Error),
 }
 
 // === impl Journey ===
@@ -57,9 +62,14 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn new(config: Arc<Config>, parts: Parts) -> Self {
-        let (request, ticket) = Template::new(parts);
-        Self { request, need: Need::REQUEST, config, ticket, past: None }
+    pub(super) fn new(config: Arc<Config>, mut parts: Parts) -> Self {
+        // What is for this layer would be copied for each attempt.
+        let ticket = parts.extensions.remove::<Ticket>();
+        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
+        if ticket.is_some() {
+            parts.extensions.remove::<Deadline>();
+        }
+        Self { request: Template::new(parts, deadline), need: Need::REQUEST, config, ticket, past: None }
     }
 
     pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody)
@@ -81,8 +91,8 @@ where
     }
 
     /// An attempt begins.
-    pub(super) fn audit(&self, lease: &Lease, began: Instant) -> Audit {
-        Audit::begin(&self.config.pool, lease, began)
+    pub(super) fn audit(&self, lease: &Lease) -> Audit {
+        Audit::begin(&self.config.pool, lease)
     }
 
     /// How long the head of an answer may take: the chain says.
@@ -100,51 +110,39 @@ where
         }
     }
 
-    /// Books what an attempt brought, and says what comes next; `None`: the answer is the caller's.
-    pub(super) fn settle(
-        &mut self,
-        mut lease: Lease,
-        tried: &mut Tried<B>,
-        audit: Audit,
-    ) -> Result<Option<Next>, Error> {
-        let answer = tried.answer.as_ref().ok();
-        let status = answer.map(Response::status);
-        if let Some(response) = answer {
+    /// Books what an attempt brought, and says what comes next.
+    pub(super) fn settle(&mut self, mut lease: Lease, tried: Tried<B>, audit: Audit) -> Next<B> {
+        let head = tried.answer.as_ref().ok().map(|answer| &*answer.head);
+        let status = head.map(|head| head.status);
+        if let Some(head) = head {
             let model = || self.request.model(self.config.pool.provider()).cloned();
-            lease.observe_at(response.status(), response.headers(), model, tried.answered);
+            lease.observe_at(head.status, &head.headers, model, tried.answered);
+        } else if let Some(error) = self.request.take_body_error() {
+            return Next::Fail(Error::Body(error));
         }
-        if answer.is_none()
-            && let Some(error) = self.request.take_body_error()
-        {
-            return Err(Error::Body(error));
-        }
-        let began = audit.began();
-        audit.end(&self.request, &lease, &tried.verdict, answer);
+        audit.end(&self.request, &lease, &tried.verdict, head);
         let action = self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, status));
-        let fault = match (action, &tried.verdict) {
-            (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) => fault.clone(),
-            _ => return Ok(self.deliver(lease, tried, action)),
+        let (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) =
+            (action, &tried.verdict)
+        else {
+            return self.deliver(&mut lease, tried, action);
         };
-        self.record(lease, &fault, status, began);
+        self.record(&mut lease, fault, status);
         let past = self.past();
+        past.last = Some(tried.answer);
         past.retrying = matches!(action, Action::Retry(_));
-        Ok(Some(match action {
+        match action {
             Action::Retry(wait) => {
                 past.retries += 1;
-                self.announce(&fault, Some(wait));
+                self.announce(fault, Some(wait));
                 Next::Retry(wait)
             }
             Action::GiveUp(why) => Next::GiveUp(why),
             Action::Rotate | Action::Deliver | Action::Absolve => {
-                self.announce(&fault, None);
+                self.announce(fault, None);
                 Next::Rotate
             }
-        }))
-    }
-
-    /// Keeps an answer that is not the caller's, unless it is the last.
-    pub(super) fn keep(&mut self, answer: Result<Response<ResponseBody<B>>, BoxError>) {
-        self.past().last = Some(answer);
+        }
     }
 
     /// No more is tried.
@@ -160,15 +158,15 @@ where
                 (exhausted.retry_after(), exhausted.is_probing())
             }
         };
+        let (last_response, source) = match last {
+            Some(Ok(answer)) => (Some(answer.into_response().map(ResponseBody::erase)), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         if gave_up == GaveUp::Exhausted {
             let attempts = attempts.len();
             pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
         }
-        let (last_response, source) = match last {
-            Some(Ok(response)) => (Some(response.map(ResponseBody::erase)), None),
-            Some(Err(error)) => (None, Some(error)),
-            None => (None, None),
-        };
         pool.emit(Severity::Detail, || Kind::PoolFailed {
             model: model.clone(),
             reason: gave_up.as_str(),
@@ -182,7 +180,7 @@ where
             attempts,
             retry_after: retry_after.filter(|wait| !wait.is_zero()),
             probing,
-            last_response: last_response.map(|response| LastResponse(SyncWrapper::new(response))),
+            last_response: last_response.map(LastResponse::new),
             source,
         })
     }
@@ -202,7 +200,7 @@ where
     }
 
     /// Makes the answer the caller's; an error of the client is none.
-    fn deliver(&mut self, mut lease: Lease, tried: &mut Tried<B>, action: Action) -> Option<Next> {
+    fn deliver(&mut self, lease: &mut Lease, tried: Tried<B>, action: Action) -> Next<B> {
         let key = lease.key_id().clone();
         let now = Timestamp::from(tried.answered);
         let usage = match tried.verdict {
@@ -216,21 +214,26 @@ where
         if let Some(past) = self.past.as_deref_mut().filter(|_| action == Action::Absolve) {
             past.absolve(now);
         }
-        let Ok(response) = &mut tried.answer else { return Some(Next::GiveUp(GaveUp::ProviderFault)) };
+        let answer = match tried.answer {
+            Ok(answer) => answer,
+            error @ Err(_) => {
+                self.past().last = Some(error);
+                return Next::GiveUp(GaveUp::ProviderFault);
+            }
+        };
         let served = Served::new(
             self.config.pool.provider().clone(),
             key,
             self.request.known_model().cloned(),
-            tried.verdict.clone(),
+            tried.verdict,
             self.past.take().map_or_else(Vec::new, |past| past.attempts),
             usage,
         );
-        hand_over(response, served, self.ticket.as_ref());
-        None
+        Next::Deliver(handed_over(answer.into_response(), served, self.ticket.as_ref()))
     }
 
-    fn record(&mut self, lease: Lease, fault: &Fault, status: Option<StatusCode>, began: Instant) {
-        let now = Instant::now();
+    fn record(&mut self, lease: &mut Lease, fault: &Fault, status: Option<StatusCode>) {
+        let now = Moment::now();
         let key = lease.key_id().clone();
         let model = self.request.model(self.config.pool.provider());
         let penalty = lease.fault_at(fault, model, Timestamp::from(now));
@@ -240,7 +243,7 @@ where
             status,
             fault: fault.clone(),
             benched: penalty.as_ref().and_then(Penalty::wait),
-            duration: now.saturating_duration_since(began),
+            duration: now.saturating_since(lease.began()),
         };
         let past = self.past();
         past.add(attempt);
@@ -269,8 +272,12 @@ where
 
 /// Says on the answer who served it, and has its usage metered and, for a chain, its end checked. What can't be
 /// read is left to the chain, inside which it may be decompressed.
-fn hand_over<B>(response: &mut Response<ResponseBody<B>>, mut served: Served, ticket: Option<&Ticket>) {
-    let (streamed, readable) = (is_stream(response), is_readable(response.headers()));
+fn handed_over<B>(
+    mut response: Response<ResponseBody<B>>,
+    mut served: Served,
+    ticket: Option<&Ticket>,
+) -> Response<ResponseBody<B>> {
+    let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
     let usage = served.usage_cell();
     let guard = match ticket {
         _ if !readable => Guard::holding(usage),
@@ -282,4 +289,5 @@ fn hand_over<B>(response: &mut Response<ResponseBody<B>>, mut served: Served, ti
     };
     response.body_mut().watch(guard);
     response.extensions_mut().insert(served);
+    response
 }

@@ -7,13 +7,11 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use super::Deadline;
-use super::budget::Ticket;
 use super::estimate::Estimator;
 use crate::body::ReplayBody;
 use crate::head::Head;
 use crate::limits::Need;
-use crate::pool::{Lease, Session, StampError};
+use crate::pool::Session;
 use crate::provider::{ModelId, Provider};
 
 /// A request that can be made as often as there are keys.
@@ -26,16 +24,10 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// A request without its body, and what a chain around the layer allows it.
-    pub(super) fn new(mut parts: Parts) -> (Self, Option<Ticket>) {
+    /// A request without its body.
+    pub(super) fn new(parts: Parts, deadline: Option<Instant>) -> Self {
         let model = parts.extensions.get::<ModelId>().cloned();
-        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
-        // What is for this layer would be copied for each attempt.
-        let ticket = parts.extensions.remove::<Ticket>();
-        if ticket.is_some() {
-            parts.extensions.remove::<Deadline>();
-        }
-        (Self { head: Head::new(parts), body: ReplayBody::empty(), model, deadline }, ticket)
+        Self { head: Head::new(parts), body: ReplayBody::empty(), model, deadline }
     }
 
     /// Takes the body; of a streaming one, up to `cap` bytes can be sent again.
@@ -47,11 +39,9 @@ impl Template {
         self.body = ReplayBody::new(body, cap).await;
     }
 
-    /// The request with a key on it.
-    pub(super) fn stamp(&mut self, lease: &Lease) -> Result<Request<ReplayBody>, StampError> {
-        let mut parts = self.head.make();
-        lease.stamp(&mut parts.uri, &mut parts.headers)?;
-        Ok(Request::from_parts(parts, self.body.clone()))
+    /// The request, without a key on it.
+    pub(super) fn make(&mut self) -> Request<ReplayBody> {
+        self.head.make(self.body.clone())
     }
 
     /// The model that the request names: in an extension, in the path, or in what is there of the body.

@@ -22,7 +22,9 @@ async fn sent(route: &Route, request: Request<ReplayBody>, model: Option<&str>) 
     let (mut parts, body) = request.into_parts();
     let model = model.map(ModelId::from);
     let body = if route.renames() { route.rename(&mut parts, &body, model.as_ref()).await? } else { body };
-    route.direct(&mut parts)?;
+    let mut request = Request::from_parts(parts, body);
+    route.direct(&mut request)?;
+    let (parts, body) = request.into_parts();
     Ok(Sent {
         uri: parts.uri.to_string(),
         model: parts.extensions.get().cloned(),

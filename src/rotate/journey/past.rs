@@ -1,11 +1,11 @@
 //! What has failed before.
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use tower::BoxError;
 
-use crate::body::ResponseBody;
 use crate::classify::Scope;
 use crate::clock::Timestamp;
+use crate::inspect::Answer;
 use crate::key::KeyId;
 use crate::pool::Penalty;
 use crate::rotate::ledger::Attempt;
@@ -19,7 +19,7 @@ pub(super) struct Past<B> {
     pub(super) retrying: bool,
     /// How keys were refused that were not allowed to, and their penalties.
     refused: Vec<(Refused, Penalty)>,
-    pub(super) last: Option<Result<Response<ResponseBody<B>>, BoxError>>,
+    pub(super) last: Option<Result<Answer<B>, BoxError>>,
 }
 
 /// Refusals are alike that have the same status and concern as much.

@@ -5,20 +5,18 @@ use std::pin::Pin;
 use tokio::time::Instant;
 
 use super::Journey;
+use crate::clock::Moment;
 use crate::error::GaveUp;
 use crate::key::KeyId;
 use crate::pool::{Ask, Lease};
 use crate::rotate::budget::Ticket;
 
-/// A key, and since when the request has it.
-type Leased = (Lease, Instant);
-
 // === impl Journey ===
 
 impl<B> Journey<B> {
-    /// A key that this request has not tried, and since when it has it; for a retry, rather the same one than
-    /// none; and where the request may wait, whichever is usable first.
-    pub(in crate::rotate) async fn next_key(&mut self) -> Result<Leased, GaveUp> {
+    /// A key that this request has not tried; for a retry, rather the same one than none; and where the request
+    /// may wait, whichever is usable first.
+    pub(in crate::rotate) async fn next_key(&mut self) -> Result<Lease, GaveUp> {
         let pool = &self.config.pool;
         if pool.knows_models() {
             self.request.model(pool.provider());
@@ -35,29 +33,23 @@ impl<B> Journey<B> {
             },
             None => self.usable_now(),
         };
-        let leased = leased.ok_or(GaveUp::Exhausted)?;
-        match &self.ticket {
-            Some(ticket) if !ticket.take_attempt() => Err(GaveUp::AttemptLimit),
-            _ => Ok(leased),
+        if leased.is_some() && !self.ticket.as_ref().is_none_or(Ticket::take_attempt) {
+            return Err(GaveUp::AttemptLimit);
         }
+        leased.ok_or(GaveUp::Exhausted)
     }
 
     /// In a box, for mostly nobody waits.
-    fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Leased>> + Send + '_>> {
+    fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
         let (pool, ask) = (&self.config.pool, self.ask(&[]));
-        Box::pin(async move {
-            let lease = pool.acquire_for_within(&ask, deadline).await.ok()?;
-            Some((lease, Instant::now()))
-        })
+        Box::pin(async move { pool.acquire_for_within(&ask, deadline).await.ok() })
     }
 
-    fn usable_now(&self) -> Option<Leased> {
-        let (pool, now) = (&self.config.pool, Instant::now());
-        let acquire = |tried| pool.acquire_at(&self.ask(tried), now.into());
-        let past = self.past.as_deref();
-        let untried = acquire(past.map_or(&[], |past| &past.tried));
-        let again = || past?.retrying.then(|| acquire(&[]).ok())?;
-        untried.ok().or_else(again).map(|lease| (lease, now))
+    fn usable_now(&self) -> Option<Lease> {
+        let now = Moment::now();
+        let acquire = |tried| self.config.pool.acquire_at(&self.ask(tried), now).ok();
+        let Some(past) = self.past.as_deref() else { return acquire(&[]) };
+        acquire(&past.tried).or_else(|| past.retrying.then(|| acquire(&[]))?)
     }
 
     /// What this request asks of the pool; the keys in `tried` will not do.
