@@ -15,15 +15,19 @@ mod app;
 mod demo;
 
 use std::error::Error;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusHandle;
 use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 use tower::BoxError;
 use tower_key_rotation::config::{Config, Loader};
@@ -61,17 +65,23 @@ struct Args {
     log: Level,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     tracing_subscriber::fmt().with_max_level(args.log).with_writer(std::io::stderr).init();
-    match run(args).await {
+    match runtime().map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(args))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&*error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// One core is served best by one thread, which wakes no other.
+fn runtime() -> io::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {
