@@ -1,10 +1,12 @@
-//! The future of a response, of whichever layer.
+//! What the futures of both layers are made of.
 
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::Response;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::ResponseBody;
 use crate::error::Error;
@@ -14,6 +16,20 @@ use crate::error::Error;
 pub struct ResponseFuture<B>(Pin<Box<dyn Future<Output = Answer<B>> + Send>>);
 
 type Answer<B> = Result<Response<ResponseBody<B>>, Error>;
+
+/// What the future brings, unless the deadline comes first. The timer is in a box, for it is several times as
+/// large as all else that a request has to remember of the time, and some have none.
+pub(crate) async fn before<F: Future + Unpin>(
+    deadline: Option<Instant>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    match deadline {
+        Some(deadline) => Box::pin(timeout_at(deadline, future)).await,
+        None => Ok(future.await),
+    }
+}
+
+// === impl ResponseFuture ===
 
 impl<B> ResponseFuture<B> {
     pub(crate) fn new(future: impl Future<Output = Answer<B>> + Send + 'static) -> Self {

@@ -23,12 +23,12 @@ pub(super) enum Failed {
     Call(BoxError),
 }
 
-/// Drives the link's service to readiness and calls it. A link that has adopted the ticket watches the limit
+/// Drives the link's service to readiness and calls it, which takes the request. A link that has adopted the ticket watches the limit
 /// itself: it may make several attempts, each of which has the whole of it.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn link<S, B>(
     service: &mut S,
-    request: Request<ReplayBody>,
+    request: &mut Request<ReplayBody>,
     ticket: &Ticket,
 ) -> impl Future<Output = Result<Response<B>, Failed>>
 where
@@ -41,7 +41,7 @@ where
             *service = service.clone();
             return Err(failed);
         }
-        let mut call = pin!(service.call(request));
+        let mut call = pin!(service.call(std::mem::take(request)));
         let mut late = None;
         let called = poll_fn(|cx| {
             if let Poll::Ready(called) = call.as_mut().poll(cx) {

@@ -47,11 +47,11 @@ where
 {
     let (head, body) = response.into_parts();
     match complete(Box::pin(body), cap).await {
-        Ok(body) => Judged::Served(Response::from_parts(head, body)),
+        Ok(body) => Judged::Guarded(Box::new(Response::from_parts(head, body))),
         Err(source) => {
             let fault = Fault::new(Reason::Truncated, Scope::Provider);
             let left = ProviderFailed::new(Arc::clone(name), LeftBecause::Fault(fault));
-            Judged::Left(ProviderFailed { source: Some(source), ..left })
+            Judged::left(ProviderFailed { source: Some(source), ..left })
         }
     }
 }

@@ -10,12 +10,14 @@ use tokio::time::{Instant, sleep};
 use tower::BoxError;
 use tower_service::Service;
 
+use super::breaker::Passage;
 use super::judge::Judged;
-use super::trip::Trip;
+use super::trip::{Step, Trip};
 use super::{call, judge};
 use crate::body::{ReplayBody, ResponseBody};
 use crate::error::Error;
 use crate::event::{Kind, Severity};
+use crate::future::before;
 
 /// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
 ///
@@ -37,52 +39,64 @@ where
     async move {
         let chain = Arc::clone(&trip.chain);
         let mut now = trip.begin(body).await;
-        while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline(now)) {
+        while let Some(Step { link: at, after, may_wait }) =
+            trip.next_step().filter(|_| !trip.is_past_deadline(now))
+        {
             // Tokio's shortest sleep is a millisecond: not worth a step that is due.
-            if !step.after.is_zero() {
-                if trip.before_deadline(Box::pin(sleep(step.after))).await.is_none() {
+            if !after.is_zero() {
+                if before(trip.deadline(), Box::pin(sleep(after))).await.is_err() {
                     return Err(trip.deadline_passed());
                 }
                 now = Instant::now();
             }
-            let link = &chain.links[step.link];
+            let link = &chain.links[at];
             let passage = match link.breaker.enter(now.into()) {
                 Ok(passage) => passage,
                 Err(open) => {
-                    trip.skip_open(step.link, open.retry_after);
+                    trip.skip_open(at, open.retry_after);
                     continue;
                 }
             };
-            let request = match trip.request_to(link, step).await {
-                Ok(request) => request,
-                Err(unroutable) => {
-                    trip.skip_unroutable(step.link, unroutable)?;
-                    now = Instant::now();
-                    continue;
-                }
-            };
+            let mut request = trip.request();
+            if let Err(unroutable) = trip.direct(&mut request, link, may_wait).await {
+                trip.skip_unroutable(at, unroutable)?;
+                now = Instant::now();
+                continue;
+            }
             if passage.is_probe() {
                 chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
             }
             trip.say_fell_over(link);
             let answered = async {
-                let answer = match chain.other(step.link) {
-                    Some(mut other) => Box::pin(call::link(&mut other, request, &trip.ticket)).await,
-                    None => call::link(&mut first, request, &trip.ticket).await,
+                let called = match chain.other(at) {
+                    Some(mut other) => Box::pin(call::link(&mut other, &mut request, &trip.ticket)).await,
+                    None => call::link(&mut first, &mut request, &trip.ticket).await,
                 };
-                judge::answer(answer, link, &chain, &trip.ticket).await
+                let judged = match judge::as_it_came(called, &chain, &trip.ticket) {
+                    Ok(response) => return Judged::Served(response),
+                    Err(called) => Box::pin(judge::answer(called, link, &chain, &trip.ticket)),
+                };
+                judged.await
             };
-            let Some(judged) = trip.before_deadline(pin!(answered)).await else {
+            let Ok(judged) = before(trip.deadline(), pin!(answered)).await else {
                 return Err(trip.deadline_passed());
             };
             now = Instant::now();
+            let succeeded = |passage: Passage| {
+                if passage.succeeded(now.into()) {
+                    chain.emit(link, Severity::Change, || Kind::BreakerClosed);
+                }
+            };
             match judged {
                 Judged::Served(mut response) => {
-                    if passage.succeeded(now.into()) {
-                        chain.emit(link, Severity::Change, || Kind::BreakerClosed);
-                    }
+                    succeeded(passage);
                     trip.deliver(&mut response, link);
-                    return Ok(response);
+                    return Ok(response.map(ResponseBody::untouched));
+                }
+                Judged::Guarded(mut response) => {
+                    succeeded(passage);
+                    trip.deliver(&mut response, link);
+                    return Ok(*response);
                 }
                 Judged::Left(failed) => {
                     if failed.is_providers_fault()
@@ -90,7 +104,7 @@ where
                     {
                         chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
                     }
-                    trip.leave(step.link, failed)?;
+                    trip.leave(at, *failed)?;
                 }
                 Judged::Ended(error) => return Err(error),
             }

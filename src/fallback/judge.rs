@@ -25,59 +25,75 @@ use crate::rotate::Served;
 use crate::rotate::budget::Ticket;
 use crate::transport;
 
-/// What the chain makes of it.
+/// What the chain makes of it. What is rare is in boxes, so that the rest is small enough to be handed on.
 pub(super) enum Judged<B> {
-    /// It is the caller's.
-    Served(Response<ResponseBody<B>>),
+    /// It is the caller's as it came.
+    Served(Response<B>),
+    /// It is the caller's, under a guard of the chain's.
+    Guarded(Box<Response<ResponseBody<B>>>),
     /// The link did not serve the request; another may.
-    Left(ProviderFailed),
+    Left(Box<ProviderFailed>),
     /// Nobody can.
     Ended(Error),
 }
 
-/// Judges what calling a link brought, and sees the answer through to its commit.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
-pub(super) fn answer<B>(
-    called: Result<Response<B>, Failed>,
-    link: &Link,
+/// What calling a link brought.
+type Called<B> = Result<Response<B>, Failed>;
+
+/// An answer that is the caller's as it came; all else is an error, and to be [judged](answer).
+pub(super) fn as_it_came<B>(
+    called: Called<B>,
     chain: &Chain<B>,
     ticket: &Ticket,
-) -> impl Future<Output = Judged<B>>
+) -> Result<Response<B>, Called<B>> {
+    called.map_err(Err).and_then(|response| match is_the_callers(&response, chain, ticket) {
+        true => Ok(response),
+        false => Err(Ok(response)),
+    })
+}
+
+/// Whether a rotation layer inside has judged the answer to be the caller's, and guards it.
+fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) -> bool {
+    let served = response.extensions().get::<Served>().filter(|_| ticket.is_adopted());
+    chain.settings.commit != Commit::Complete
+        && served
+            .is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, ticket).is_none())
+}
+
+/// Judges what calling a link brought, and sees the answer through to its commit.
+pub(super) async fn answer<B>(called: Called<B>, link: &Link, chain: &Chain<B>, ticket: &Ticket) -> Judged<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    async move {
-        let name = || Arc::clone(&link.name);
-        let settings = &chain.settings;
-        let (verdict, response) = match called {
-            Ok(response) if ticket.is_adopted() => judged_inside(response),
-            // In boxes, for there is mostly a rotation layer and an answer.
-            Ok(response) => {
-                ticket.take_attempt();
-                Box::pin(judged_here(response, chain, ticket)).await
-            }
-            Err(Failed::Call(error)) => return Box::pin(failed(error, name(), chain, ticket)).await,
-            Err(Failed::NotReady(source)) => {
-                let left = ProviderFailed::new(name(), LeftBecause::NotReady);
-                return Judged::Left(ProviderFailed { source, ..left });
-            }
-        };
-        let Some(because) = refused(verdict, chain, ticket) else {
-            if settings.commit == Commit::Complete {
-                let guarded = commit::guard(response, settings, ticket.is_adopted());
-                return Box::pin(commit::hold_back(guarded, &link.name, settings.complete_cap)).await;
-            }
-            return Judged::Served(commit::guard(response, settings, ticket.is_adopted()));
-        };
-        let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
-        let last_response = Some(LastResponse::new(response.map(ResponseBody::erase)));
-        Judged::Left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
-    }
+    let name = || Arc::clone(&link.name);
+    let settings = &chain.settings;
+    let (verdict, response) = match called {
+        Ok(response) if ticket.is_adopted() => judged_inside(response),
+        Ok(response) => {
+            ticket.take_attempt();
+            judged_here(response, chain, ticket).await
+        }
+        Err(Failed::Call(error)) => return failed(error, name(), chain, ticket).await,
+        Err(Failed::NotReady(source)) => {
+            let left = ProviderFailed::new(name(), LeftBecause::NotReady);
+            return Judged::left(ProviderFailed { source, ..left });
+        }
+    };
+    let Some(because) = refused(&verdict, chain, ticket) else {
+        let guarded = commit::guard(response, settings, ticket.is_adopted());
+        if settings.commit == Commit::Complete {
+            return commit::hold_back(guarded, &link.name, settings.complete_cap).await;
+        }
+        return Judged::Guarded(Box::new(guarded));
+    };
+    let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
+    let last_response = Some(LastResponse::new(response.map(ResponseBody::erase)));
+    Judged::left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
 }
 
 /// Why the answer is not the caller's, if it is not.
-fn refused<B>(verdict: Verdict, chain: &Chain<B>, ticket: &Ticket) -> Option<LeftBecause> {
+fn refused<B>(verdict: &Verdict, chain: &Chain<B>, ticket: &Ticket) -> Option<LeftBecause> {
     match verdict {
         Verdict::Rejected(Rejection::ContextLength)
             if chain.settings.context_length == ContextLength::FallOver =>
@@ -85,7 +101,7 @@ fn refused<B>(verdict: Verdict, chain: &Chain<B>, ticket: &Ticket) -> Option<Lef
             Some(LeftBecause::ContextLength)
         }
         Verdict::Fault(fault) if !ticket.is_adopted() && fault.scope() != Scope::None => {
-            Some(LeftBecause::Fault(fault))
+            Some(LeftBecause::Fault(fault.clone()))
         }
         _ => None,
     }
@@ -120,14 +136,14 @@ where
 /// No answer: an error of a rotation layer, which says what to do, or of a client.
 async fn failed<B>(error: BoxError, name: Arc<str>, chain: &Chain<B>, ticket: &Ticket) -> Judged<B> {
     let error = match error.downcast::<Error>().map(|error| *error) {
-        Ok(Error::AllKeysFailed(failed)) => return Judged::Left(ProviderFailed::keys(name, *failed)),
+        Ok(Error::AllKeysFailed(failed)) => return Judged::left(ProviderFailed::keys(name, *failed)),
         Ok(Error::Service(source)) => {
             let left = ProviderFailed::new(name, LeftBecause::NotReady);
-            return Judged::Left(ProviderFailed { source: Some(source), ..left });
+            return Judged::left(ProviderFailed { source: Some(source), ..left });
         }
         Ok(error @ Error::Stamp(_)) => {
             let left = ProviderFailed::new(name, LeftBecause::NotReady);
-            return Judged::Left(ProviderFailed { source: Some(error.into()), ..left });
+            return Judged::left(ProviderFailed { source: Some(error.into()), ..left });
         }
         Ok(error) => return Judged::Ended(error),
         Err(error) => error,
@@ -137,9 +153,17 @@ async fn failed<B>(error: BoxError, name: Arc<str>, chain: &Chain<B>, ticket: &T
     match ask(&chain.general.classifier(), outcome).await {
         Verdict::Fault(fault) => {
             let left = ProviderFailed::new(name, LeftBecause::Fault(fault));
-            Judged::Left(ProviderFailed { source: Some(error), ..left })
+            Judged::left(ProviderFailed { source: Some(error), ..left })
         }
         _ => Judged::Ended(Error::Service(error)),
+    }
+}
+
+// === impl Judged ===
+
+impl<B> Judged<B> {
+    pub(super) fn left(failed: ProviderFailed) -> Self {
+        Self::Left(Box::new(failed))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::BoxError;
 use tower::retry::budget::Budget;
 
@@ -14,7 +14,7 @@ use super::Unroutable;
 use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
 use super::link::{Chain, Link};
 use super::pin::Pin;
-use crate::body::{ReplayBody, ResponseBody};
+use crate::body::ReplayBody;
 use crate::classify::{Fault, Reason};
 use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity, Source};
@@ -93,12 +93,8 @@ impl<B> Trip<B> {
         in_order.map(step).or_else(|| self.retry()).or_else(|| self.wait())
     }
 
-    /// What the future brings, unless the deadline comes first.
-    pub(super) async fn before_deadline<F: Future + Unpin>(&self, future: F) -> Option<F::Output> {
-        match self.deadline {
-            Some(deadline) => timeout_at(deadline, future).await.ok(),
-            None => Some(future.await),
-        }
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Links end at the deadline by themselves, and may do so a moment before the chain notices.
@@ -106,43 +102,39 @@ impl<B> Trip<B> {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// The request as the link is to get it.
-    pub(super) async fn request_to(
-        &mut self,
+    /// The request as it came.
+    pub(super) fn request(&mut self) -> Request<ReplayBody> {
+        self.head.make(self.body.clone())
+    }
+
+    /// Makes the request what the link is to get.
+    pub(super) async fn direct(
+        &self,
+        request: &mut Request<ReplayBody>,
         link: &Link,
-        step: Step,
-    ) -> Result<Request<ReplayBody>, Unroutable> {
+        may_wait: bool,
+    ) -> Result<(), Unroutable> {
         if !self.body.is_replayable() {
             return Err(Unroutable::NotReplayable);
         }
-        if !link.route.renames() {
-            let request = self.head.make(self.body.clone());
-            return self.hand_over(link, step, request);
+        if link.route.renames() {
+            Box::pin(self.rename(request, link)).await?;
         }
-        let request = Box::pin(self.renamed(link)).await?;
-        self.hand_over(link, step, request)
-    }
-
-    async fn renamed(&mut self, link: &Link) -> Result<Request<ReplayBody>, Unroutable> {
-        let (mut parts, ()) = self.head.make(()).into_parts();
-        let model = self.head.extensions().get::<ModelId>();
-        let body = link.route.rename(&mut parts, &self.body, model).await?;
-        Ok(Request::from_parts(parts, body))
-    }
-
-    fn hand_over(
-        &self,
-        link: &Link,
-        step: Step,
-        mut request: Request<ReplayBody>,
-    ) -> Result<Request<ReplayBody>, Unroutable> {
-        link.route.direct(&mut request)?;
-        self.ticket.hand_to_next(step.may_wait, self.ahead.left);
+        link.route.direct(request)?;
+        self.ticket.hand_to_next(may_wait, self.ahead.left);
         request.extensions_mut().insert(self.ticket.clone());
         if let Some(deadline) = self.deadline {
             request.extensions_mut().insert(Deadline::at(deadline));
         }
-        Ok(request)
+        Ok(())
+    }
+
+    async fn rename(&self, request: &mut Request<ReplayBody>, link: &Link) -> Result<(), Unroutable> {
+        let (mut parts, body) = std::mem::take(request).into_parts();
+        let model = self.head.extensions().get::<ModelId>();
+        let body = link.route.rename(&mut parts, &body, model).await?;
+        *request = Request::from_parts(parts, body);
+        Ok(())
     }
 
     /// Before a link is called: the request goes on there, if it has been elsewhere.
@@ -187,7 +179,7 @@ impl<B> Trip<B> {
     }
 
     /// Names the link that served the request, and what was tried before.
-    pub(super) fn deliver(&mut self, response: &mut Response<ResponseBody<B>>, link: &Link) {
+    pub(super) fn deliver<T>(&mut self, response: &mut Response<T>, link: &Link) {
         if let Some(served) = response.extensions_mut().get_mut::<Served>() {
             let before = self.behind.drain(..).flat_map(|(_, failed)| failed.attempts);
             served.in_chain(Arc::clone(&link.name), before);

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use futures_util::TryFutureExt;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -16,6 +15,7 @@ use crate::body::ReplayBody;
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Moment;
 use crate::error::Error;
+use crate::future::before;
 use crate::inspect::{Answer, ask, shared};
 use crate::pool::Lease;
 use crate::scrub::redact;
@@ -76,17 +76,5 @@ where
                 Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
             }
         }
-    }
-}
-
-/// What the future brings, unless the deadline comes first. The timer is in a box, for it is several times as
-/// large as all else that an attempt has to remember of the time, and most have none.
-pub(super) async fn before<F: Future + Unpin>(
-    deadline: Option<Instant>,
-    future: F,
-) -> Result<F::Output, Elapsed> {
-    match deadline {
-        Some(deadline) => Box::pin(timeout_at(deadline, future)).await,
-        None => Ok(future.await),
     }
 }
