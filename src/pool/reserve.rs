@@ -6,7 +6,7 @@ use crate::clock::Moment;
 use crate::limits::{Estimate, Ledger, Marks, Need, Offer, Opening};
 
 /// Of the ledgers of all levels, as far as there are any. They are locked meanwhile.
-pub(super) type Offers<'a> = [Option<Offer<'a>>; Level::ALL.len()];
+pub(super) type Offers<'a> = Option<[Option<Offer<'a>>; Level::ALL.len()]>;
 
 impl<'a> Place<'a> {
     /// Holds on to what a request needs of all ledgers; or says which has too little.
@@ -14,18 +14,17 @@ impl<'a> Place<'a> {
     /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
     /// such a place, and waits, would never be told. That is why all are held before any is taken.
     pub(super) fn offers(self, need: &Need, now: Moment) -> Result<Offers<'a>, Level> {
-        let mut offers = [const { None }; Level::ALL.len()];
+        let mut offers: Offers<'a> = None;
         for (level, ledger) in self.ledgers() {
-            offers[level as usize] = Some(ledger.offer(need, now).ok_or(level)?);
+            let offer = ledger.offer(need, now).ok_or(level)?;
+            offers.get_or_insert_with(Default::default)[level as usize] = Some(offer);
         }
         Ok(offers)
     }
 
     /// Takes what is offered; gives the marks of the ledger at [home](Self::home), if it was there.
-    pub(super) fn take(self, mut offers: Offers<'a>, need: &Need, now: Moment) -> Option<Marks> {
-        if offers.iter().all(Option::is_none) {
-            return None;
-        }
+    pub(super) fn take(self, offers: Offers<'a>, need: &Need, now: Moment) -> Option<Marks> {
+        let mut offers = offers?;
         // Hardly ever any alarms, and then worth an allocation.
         let (mut home, mut alarms) = (None, Vec::new());
         for level in Level::ALL {
