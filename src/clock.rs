@@ -223,6 +223,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_moment_is_the_instant_that_it_was_made_of_to_the_microsecond() {
+        Timestamp::now();
+        let anchor = ANCHOR.get().unwrap().instant;
+        let microsecond = Duration::from_micros(1);
+        for nanos in (0..4_000_000).step_by(123_457) {
+            let instant = anchor - Duration::from_millis(2) + Duration::from_nanos(nanos);
+            let again = Instant::from(Moment::from(instant));
+            assert!(again <= instant && instant - again <= microsecond, "{nanos}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn follows_the_paused_clock() {
         let before = Timestamp::now();
         tokio::time::advance(Duration::from_secs(90)).await;
