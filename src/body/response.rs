@@ -28,7 +28,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// What is still to come of a body, which nobody watches yet.
+    /// What is still to come of a body.
     #[project = RestProjection]
     pub(crate) enum Rest<B> {
         /// Never looked at.

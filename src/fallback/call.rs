@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower::BoxError;
 use tower_service::Service;
 
 use crate::body::ReplayBody;
+use crate::future::before;
 use crate::rotate::budget::Ticket;
 
 /// How calling a link failed.
@@ -23,8 +23,8 @@ pub(super) enum Failed {
     Call(BoxError),
 }
 
-/// Drives the link's service to readiness and calls it, which takes the request. A link that has adopted the ticket watches the limit
-/// itself: it may make several attempts, each of which has the whole of it.
+/// Drives the link's service to readiness and calls it, which takes the request. A link that has adopted the
+/// ticket watches the limit itself: it may make several attempts, each of which has the whole of it.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn link<S, B>(
     service: &mut S,
@@ -72,12 +72,6 @@ where
     if let Poll::Ready(ready) = poll_fn(|cx| Poll::Ready(poll(cx))).await {
         return ready;
     }
-    Box::pin(within(limit, poll_fn(poll))).await.unwrap_or(Err(Failed::NotReady(None)))
-}
-
-async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Elapsed> {
-    match limit {
-        Some(limit) => timeout(limit, future).await,
-        None => Ok(future.await),
-    }
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    Box::pin(before(deadline, poll_fn(poll))).await.unwrap_or(Err(Failed::NotReady(None)))
 }

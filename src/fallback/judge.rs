@@ -29,7 +29,7 @@ use crate::transport;
 pub(super) enum Judged<B> {
     /// It is the caller's as it came.
     Served(Response<B>),
-    /// It is the caller's, under a guard of the chain's.
+    /// It is the caller's, held back or under a guard of the chain's.
     Guarded(Box<Response<ResponseBody<B>>>),
     /// The link did not serve the request; another may.
     Left(Box<ProviderFailed>),
@@ -46,10 +46,10 @@ pub(super) fn as_it_came<B>(
     chain: &Chain<B>,
     ticket: &Ticket,
 ) -> Result<Response<B>, Called<B>> {
-    called.map_err(Err).and_then(|response| match is_the_callers(&response, chain, ticket) {
-        true => Ok(response),
-        false => Err(Ok(response)),
-    })
+    match called {
+        Ok(response) if is_the_callers(&response, chain, ticket) => Ok(response),
+        called => Err(called),
+    }
 }
 
 /// Whether a rotation layer inside has judged the answer to be the caller's, and guards it.

@@ -6,7 +6,7 @@
 
 use super::distance::Distance;
 use super::heard::Heard;
-use super::ledger::Mark;
+use super::marks::Mark;
 use super::need::Need;
 use super::period::{Anew, Period, us_of};
 use super::reading::{Alarm, Counted, Reading, Source};
@@ -283,6 +283,7 @@ impl Gauge {
     }
 }
 
+/// Rounded, and without `f64::round`, which is a call into a library on most machines.
 fn us(interval: f32, amount: u64) -> u64 {
     (f64::from(interval) * amount as f64 + 0.5) as u64
 }

@@ -18,7 +18,8 @@
 use std::time::Duration;
 
 use super::gauge::Gauge;
-use super::ledger::{MAX_LEARNED, Mark, Marks};
+use super::ledger::MAX_LEARNED;
+use super::marks::{Mark, Marks};
 use super::period::{Anew, us_of};
 use super::reading::{Counted, Source};
 use crate::clock::Moment;

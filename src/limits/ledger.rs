@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gauge::{AFTER_ANOTHER, Gauge, NEVER};
 use super::learn::{Observed, learn};
+use super::marks::Marks;
 use super::need::Need;
 use super::period::Anew;
 use super::quota::{Quota, Renewal};
@@ -33,27 +34,6 @@ struct Gauges {
 
 /// As many as any provider tells of one model.
 pub(super) const MAX_LEARNED: usize = 4;
-
-/// What each learned gauge showed when a request had taken its part.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Marks {
-    marks: [Mark; MAX_LEARNED],
-    known: u8,
-    /// A bit for each gauge that let the request in only just.
-    close: u8,
-    generation: u8,
-}
-
-/// What a gauge showed when a request had taken its part.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark {
-    /// How much had been taken, for the order of requests.
-    pub(super) taken: u32,
-    /// When a bucket was thought to be full, in microseconds since the Unix epoch.
-    pub(super) full_at: u64,
-    /// How far headers had moved that time.
-    pub(super) corrections: u32,
-}
 
 /// A ledger that has what a request needs, and is locked until that is taken or given up.
 ///
@@ -172,7 +152,7 @@ impl Ledger {
         mut tell: impl FnMut(Alarm),
     ) -> bool {
         let gauges = &mut *self.lock();
-        let marks = marks.filter(|marks| marks.generation == gauges.generation);
+        let marks = marks.filter(|marks| marks.are_of(gauges.generation));
         let declared = gauges.declared as usize;
         gauges.change(|all| learn(all, declared, marks, observed));
         for gauge in &mut gauges.all[declared..] {
@@ -235,7 +215,8 @@ impl Offer<'_> {
         for gauge in gauges.declared() {
             gauge.alarms(shares, now).for_each(&mut tell);
         }
-        gauges.marks(self.close)
+        let learned = &gauges.all[gauges.declared as usize..];
+        Marks::new(gauges.generation, self.close, learned.iter().map(Gauge::mark))
     }
 }
 
@@ -274,31 +255,9 @@ impl Gauges {
         }
         Some(close)
     }
-
-    fn marks(&self, close: u8) -> Marks {
-        let mut marks = Marks { close, generation: self.generation, ..Marks::default() };
-        for (mark, gauge) in marks.marks.iter_mut().zip(&self.all[self.declared as usize..]) {
-            *mark = gauge.mark();
-            marks.known += 1;
-        }
-        marks
-    }
 }
 
 /// What is closed to all is closed to who says that it needs less, too.
 fn least_part_of(gauge: &Gauge, need: &Need) -> u64 {
     gauge.part_of(need).max(gauge.part_of(&Need::LEAST))
-}
-
-// === impl Marks ===
-
-impl Marks {
-    pub(super) fn get(&self, learned: usize) -> Option<Mark> {
-        (learned < self.known.into()).then(|| self.marks[learned])
-    }
-
-    /// Whether a learned gauge let the request in only just.
-    pub(super) const fn is_close(&self, learned: usize) -> bool {
-        self.close >> learned & 1 == 1
-    }
 }

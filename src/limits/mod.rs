@@ -36,6 +36,7 @@ mod gauge;
 mod heard;
 mod learn;
 mod ledger;
+mod marks;
 mod need;
 mod period;
 mod quota;
@@ -45,7 +46,8 @@ mod zone;
 
 pub use self::estimate::Estimate;
 pub(crate) use self::learn::Observed;
-pub(crate) use self::ledger::{Ledger, Marks, Offer, Opening};
+pub(crate) use self::ledger::{Ledger, Offer, Opening};
+pub(crate) use self::marks::Marks;
 pub(crate) use self::need::Need;
 pub use self::quota::{Allowance, ModelPattern, Quota};
 pub(crate) use self::reading::Alarm;

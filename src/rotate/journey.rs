@@ -158,15 +158,15 @@ where
                 (exhausted.retry_after(), exhausted.is_probing())
             }
         };
+        if gave_up == GaveUp::Exhausted {
+            let attempts = attempts.len();
+            pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
+        }
         let (last_response, source) = match last {
             Some(Ok(answer)) => (Some(answer.into_response().map(ResponseBody::erase)), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        if gave_up == GaveUp::Exhausted {
-            let attempts = attempts.len();
-            pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
-        }
         pool.emit(Severity::Detail, || Kind::PoolFailed {
             model: model.clone(),
             reason: gave_up.as_str(),

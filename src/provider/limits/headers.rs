@@ -94,6 +94,8 @@ fn parse_name(name: &str) -> Option<(Field, Dimension, Option<Window>)> {
     Some((field, dimension, window))
 }
 
+// No table: what is constant is compared in a few instructions, and every answer has these names.
+
 fn split_first_field(name: &str) -> Option<(Field, &str)> {
     let of = |field, rest: Option<_>| rest.map(|rest| (field, rest));
     of(Field::Remaining, name.strip_prefix("remaining-"))
@@ -183,7 +185,8 @@ impl<'a> Row<'a> {
             return Some(at.saturating_since(now)).filter(|reset| *reset <= hints::MAX_HINT);
         }
         let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
-        let Some(number) = (!has_unit).then(|| text.parse::<f64>().ok()).flatten() else {
+        let number = if has_unit { None } else { text.parse::<f64>().ok() };
+        let Some(number) = number else {
             return hints::length(text).filter(|reset| *reset <= hints::MAX_HINT);
         };
         let period = self.renewal.and_then(count);

@@ -33,7 +33,7 @@ impl<B> Journey<B> {
             },
             None => self.usable_now(),
         };
-        if leased.is_some() && !self.ticket.as_ref().is_none_or(Ticket::take_attempt) {
+        if leased.is_some() && self.ticket.as_ref().is_some_and(|ticket| !ticket.take_attempt()) {
             return Err(GaveUp::AttemptLimit);
         }
         leased.ok_or(GaveUp::Exhausted)
