@@ -76,6 +76,7 @@ mod stats;
 mod suspicion;
 mod tab;
 mod tally;
+mod usable;
 mod wait;
 
 use std::fmt;

@@ -1,0 +1,46 @@
+//! How many keys are usable, for health checks.
+
+use super::KeyPool;
+use super::chorus::Gate;
+use super::place::Place;
+use crate::clock::Moment;
+use crate::provider::ModelId;
+
+impl KeyPool {
+    /// The number of keys that an attempt could use now, if only for a probe: those that are enabled, not in a
+    /// cooldown, not waiting for a probe, and have room in all limits that are known.
+    ///
+    /// With a model, its cooldowns and limits count too; a model of which nothing is known adds none. Without
+    /// one, only what concerns every model counts.
+    ///
+    /// Takes no snapshot and allocates nothing: the cost is a few loads for each key, whatever the number of
+    /// models, so that a health check may call it for every request.
+    ///
+    /// ```
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// let keys = [ApiKey::new("sk-one")?.id("one"), ApiKey::new("sk-two")?.id("two")];
+    /// let pool = KeyPool::builder(Provider::openai()).keys(keys).build()?;
+    /// pool.disable(pool.acquire(None)?.key_id())?;
+    /// assert_eq!(pool.usable(None), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn usable(&self, model: Option<&ModelId>) -> usize {
+        let set = self.0.set.load();
+        let lane = model.and_then(|model| set.models.get(model));
+        let now = Moment::now().as_unix_ms();
+        let places = (0..set.keys.len()).map(|key| Place::new(&set, lane.as_deref(), key));
+        places.filter(|place| place.is_open(now) && !place.is_waiting_for_others(now)).count()
+    }
+}
+
+impl Place<'_> {
+    /// Whether the key waits for the trial of another that seems to share its limits.
+    fn is_waiting_for_others(self, now: u64) -> bool {
+        let mut gates = self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now));
+        gates.any(|gate| match gate {
+            Gate::Held(until) => until.is_none_or(|until| until > now),
+            Gate::Open | Gate::Trial => false,
+        })
+    }
+}

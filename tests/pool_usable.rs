@@ -1,0 +1,64 @@
+//! The number of usable keys agrees with what a request finds.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use tokio::time::advance;
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::limits::Quota;
+
+use self::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_out_are_not_usable() {
+    let pool = pool(&["a", "b", "c", "d"]);
+    assert_eq!(pool.usable(None), 4);
+    fail(&pool, "a", &limit(MINUTE));
+    fail(&pool, "b", &invalid());
+    pool.disable(&id("c")).unwrap();
+    assert_eq!(pool.usable(None), 1);
+    advance(MINUTE).await;
+    assert_eq!(pool.usable(None), 2, "a probe may begin");
+    let probe = lease_of(&pool, "a", None);
+    assert_eq!(pool.usable(None), 1, "a probe is out");
+    probe.succeed();
+    pool.enable(&id("c")).unwrap();
+    assert_eq!(pool.usable(None), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_counts_only_where_it_is_asked_for() {
+    let pool = pool(&["a", "b"]);
+    let chat = model("chat");
+    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(MINUTE);
+    lease_of(&pool, "a", Some(&chat)).fault(&fault, Some(&chat));
+    let usable = [None, Some(&chat), Some(&model("other"))].map(|model| pool.usable(model));
+    assert_eq!(usable, [2, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_without_room_in_its_limits_is_not_usable() {
+    let keys = ["a", "b"].map(key);
+    let pool = builder().keys(keys).quota(Quota::requests(1).per_minute()).build().unwrap();
+    lease(&pool).succeed();
+    assert_eq!(pool.usable(None), 1);
+    lease(&pool).succeed();
+    assert_eq!(pool.usable(None), 0);
+    assert!(pool.acquire(None).is_err());
+    advance(MINUTE).await;
+    assert_eq!(pool.usable(None), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_wait_for_the_trial_of_another_are_not_usable() {
+    let pool = pool(&["a", "b", "c", "d", "e"]);
+    let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(SECOND * 30);
+    for _ in 0..3 {
+        lease(&pool).fault(&fault, None);
+    }
+    assert!(pool.acquire(None).is_err());
+    assert_eq!(pool.usable(None), 0);
+    advance(SECOND * 30).await;
+    assert_eq!(pool.usable(None), 5, "any of them may be the trial");
+}
