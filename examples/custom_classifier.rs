@@ -1,4 +1,5 @@
-//! A classifier of one's own: a company proxy says 418 when a team's budget is spent.
+//! A classifier of one's own, for a company proxy that has two ways to say that a team's budget is spent:
+//! status 418, and `{"code":1001}` in the body of a 200.
 //!
 //! `cargo run --example custom_classifier` needs no network.
 
@@ -9,6 +10,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use serde_json::Value;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Fault, Outcome, Reason, Scope, Verdict};
@@ -16,10 +18,16 @@ use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let provider = Provider::openai().with_origin("https://llm.example.com".parse()?);
+    // Bodies of successes are not read unless the provider is known to put errors there.
+    let provider = Provider::builder("proxy")
+        .origin("https://llm.example.com".parse()?)
+        .answers_like(&Provider::openai())
+        .errors_in_ok_bodies(true)
+        .build();
     let pool = KeyPool::builder(provider.clone())
-        .key(ApiKey::new("sk-spent")?.id("spent").account("team-a"))
-        .key(ApiKey::new("sk-fresh")?.id("fresh").account("team-b"))
+        .key(ApiKey::new("sk-teapot")?.id("teapot").account("team-a"))
+        .key(ApiKey::new("sk-code")?.id("code").account("team-b"))
+        .key(ApiKey::new("sk-fresh")?.id("fresh").account("team-c"))
         .build()?;
 
     // Our own rule first, the provider's for the rest.
@@ -27,7 +35,7 @@ async fn main() -> Result<(), BoxError> {
     let classifier = service_fn(move |outcome: Outcome| {
         let mut builtin = builtin.clone();
         async move {
-            if outcome.status() == Some(StatusCode::IM_A_TEAPOT) {
+            if is_spent(&outcome) {
                 return Ok::<_, Infallible>(Verdict::from(Fault::new(Reason::QuotaExceeded, Scope::Account)));
             }
             builtin.call(outcome).await
@@ -40,16 +48,27 @@ async fn main() -> Result<(), BoxError> {
     let request = Request::get("https://llm.example.com/v1/models").body(Full::<Bytes>::default())?;
     let response = service.oneshot(request).await?;
 
-    let served = response.extensions().get::<Served>().ok_or("every answer has one")?;
+    let served = response.extensions().get::<Served>().ok_or("every response has one")?;
     println!("{} served by {}", response.status(), served.key_id());
+    for attempt in served.attempts() {
+        println!("before it: {attempt}");
+    }
     for key in pool.snapshot().keys {
         println!("{}: {}", key.id, key.state);
     }
     Ok(())
 }
 
+fn is_spent(outcome: &Outcome) -> bool {
+    let code = || serde_json::from_slice::<Value>(outcome.body()).ok()?.get("code")?.as_i64();
+    outcome.status() == Some(StatusCode::IM_A_TEAPOT) || code() == Some(1001)
+}
+
 async fn company_proxy(request: Request<ReplayBody>) -> Result<Response<Full<Bytes>>, http::Error> {
-    let spent = request.headers()["authorization"] == "Bearer sk-spent";
-    let status = if spent { StatusCode::IM_A_TEAPOT } else { StatusCode::OK };
-    Response::builder().status(status).body(Full::default())
+    let (status, body) = match request.headers()["authorization"].as_bytes() {
+        b"Bearer sk-teapot" => (StatusCode::IM_A_TEAPOT, ""),
+        b"Bearer sk-code" => (StatusCode::OK, r#"{"code":1001,"message":"the team's budget is spent"}"#),
+        _ => (StatusCode::OK, r#"{"data":[]}"#),
+    };
+    Response::builder().status(status).body(Full::from(body))
 }

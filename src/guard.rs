@@ -24,11 +24,14 @@
 //! # }
 //! ```
 
+use std::fmt;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::future::{Either, MapErr, TryFutureExt};
+use futures_util::TryFuture;
 use http::Request;
+use pin_project_lite::pin_project;
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -46,6 +49,23 @@ pub struct OriginGuardLayer {
 pub struct OriginGuard<S> {
     inner: S,
     provider: Provider,
+}
+
+pin_project! {
+    /// The future of a response of [`OriginGuard`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct OriginGuardFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F> {
+        Called { #[pin] future: F },
+        Refused { #[pin] error: Ready<BoxError> },
+    }
 }
 
 // === impl OriginGuardLayer ===
@@ -67,6 +87,23 @@ impl<S> Layer<S> for OriginGuardLayer {
 
 // === impl OriginGuard ===
 
+impl<S> OriginGuard<S> {
+    /// The wrapped client.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped client.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped client.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, B> Service<Request<B>> for OriginGuard<S>
 where
     S: Service<Request<B>>,
@@ -74,7 +111,7 @@ where
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = Either<MapErr<S::Future, fn(S::Error) -> BoxError>, Ready<Result<S::Response, BoxError>>>;
+    type Future = OriginGuardFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -85,9 +122,32 @@ where
         if !self.provider.allows(&parts.uri)
             && let Err(error) = self.provider.auth().strip(&mut parts.uri, &mut parts.headers)
         {
-            return Either::Right(ready(Err(error.into())));
+            return OriginGuardFuture { state: State::Refused { error: ready(error.into()) } };
         }
-        let request = Request::from_parts(parts, body);
-        Either::Left(self.inner.call(request).map_err(Into::into as fn(S::Error) -> BoxError))
+        let future = self.inner.call(Request::from_parts(parts, body));
+        OriginGuardFuture { state: State::Called { future } }
+    }
+}
+
+// === impl OriginGuardFuture ===
+
+impl<F> Future for OriginGuardFuture<F>
+where
+    F: TryFuture,
+    F::Error: Into<BoxError>,
+{
+    type Output = Result<F::Ok, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            Projected::Called { future } => future.try_poll(cx).map_err(Into::into),
+            Projected::Refused { error } => error.poll(cx).map(Err),
+        }
+    }
+}
+
+impl<F> fmt::Debug for OriginGuardFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OriginGuardFuture")
     }
 }

@@ -39,6 +39,18 @@ pub(crate) struct Limits {
     pub(crate) late_is_fault: bool,
 }
 
+impl Limits {
+    /// The defaults of both layers.
+    pub(crate) const DEFAULT: Self = Self {
+        look_into_streams: true,
+        error_body: 64 * 1024,
+        peek_bytes: 64 * 1024,
+        peek_events: 200,
+        peek_time: Duration::from_secs(10),
+        late_is_fault: false,
+    };
+}
+
 /// A body that is being looked at, and what was taken of it.
 struct Look<B> {
     body: Pin<Box<B>>,
@@ -87,7 +99,7 @@ impl<C: Classify> Inspector<'_, C> {
                 // In a box, for most answers are not looked into.
                 return Box::pin(self.look_into(head, body)).await;
             }
-            let outcome = Outcome::answer(Arc::clone(&head), Bytes::new(), now);
+            let outcome = Outcome::with_body(Arc::clone(&head), Bytes::new(), now);
             (ask(self.classifier, outcome).await, Answer { head, body: Rest::Untouched { body } })
         }
     }
@@ -180,11 +192,11 @@ impl<C: Classify> Inspector<'_, C> {
     }
 
     async fn ask_about_stream(&self, head: &Arc<Parts>, event: Option<Event>) -> Verdict {
-        ask(self.classifier, Outcome::streaming(Arc::clone(head), event, Timestamp::now())).await
+        ask(self.classifier, Outcome::with_event(Arc::clone(head), event, Timestamp::now())).await
     }
 
     async fn ask_about(&self, head: &Arc<Parts>, body: Bytes) -> Verdict {
-        ask(self.classifier, Outcome::answer(Arc::clone(head), body, Timestamp::now())).await
+        ask(self.classifier, Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
     }
 }
 

@@ -84,6 +84,7 @@ pub mod provider;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 pub mod respond;
+mod retry;
 pub mod rotate;
 mod scrub;
 #[cfg(feature = "sim")]
@@ -97,6 +98,7 @@ pub use self::key::ApiKey;
 pub use self::pool::{KeyPool, Session};
 pub use self::provider::{ModelId, Provider};
 pub use self::respond::RespondLayer;
+pub use self::retry::RetryBudget;
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
 
 #[cfg(doctest)]

@@ -12,16 +12,24 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::classify::{Outcome, Verdict};
 use tower_key_rotation::event::{Event, Events, Subscription};
-use tower_key_rotation::guard::OriginGuardLayer;
+use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer};
+use tower_key_rotation::guard::{OriginGuardFuture, OriginGuardLayer};
 use tower_key_rotation::key::{ApiKey, Secret};
 use tower_key_rotation::pool::{Lease, PoolSnapshot};
 use tower_key_rotation::rotate::{KeyRotation, ResponseFuture};
-use tower_key_rotation::{AllKeysFailed, Error, KeyPool, KeyRotationLayer, Provider, RespondLayer, Served};
+use tower_key_rotation::{
+    AllKeysFailed, Error, KeyPool, KeyRotationLayer, Provider, RespondLayer, RetryBudget, Served,
+};
 
 assert_impl_all!(KeyPool: Clone, Send, Sync, std::fmt::Debug);
 assert_impl_all!(Provider: Clone, Send, Sync, std::fmt::Debug);
 assert_impl_all!(KeyRotationLayer: Clone, Send, Sync, std::fmt::Debug);
 assert_impl_all!(KeyRotation<()>: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(ProviderFallbackLayer<NotClone>: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(ProviderFallback<(), NotClone>: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(ProviderFallbackLayer<ResponseBody<Full<Bytes>>>: Clone, Send, Sync, std::fmt::Debug);
+assert_impl_all!(RetryBudget: Clone, Send, Sync, std::fmt::Debug, Default);
+assert_impl_all!(OriginGuardFuture<NotClone>: Send, Unpin, std::fmt::Debug);
 assert_impl_all!(RespondLayer: Clone, Send, Sync, std::fmt::Debug);
 assert_impl_all!(OriginGuardLayer: Clone, Send, Sync, std::fmt::Debug);
 assert_impl_all!(ResponseFuture<Full<Bytes>>: Send, Unpin);
@@ -40,8 +48,20 @@ assert_impl_all!(PoolSnapshot: serde::Serialize, serde::de::DeserializeOwned);
 assert_not_impl_any!(Secret: serde::Serialize);
 assert_not_impl_any!(ApiKey: serde::Serialize);
 
+/// Stands for the body of a real client, which implements none of these traits.
+struct NotClone;
+
+/// Defaults can be named without naming a body or a classifier.
+const _: [usize; 5] = [
+    KeyRotationLayer::MAX_ATTEMPTS,
+    KeyRotationLayer::MAX_RETRIES,
+    KeyRotationLayer::PEEK_EVENTS,
+    ProviderFallbackLayer::MAX_ATTEMPTS,
+    ProviderFallbackLayer::COMPLETE_CAP,
+];
+
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     ("body", &[]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
@@ -60,6 +80,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "head",
             "inspect",
             "provider",
+            "retry",
             "rotate",
             "transport",
         ],
@@ -74,6 +95,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("provider", &["body", "classify", "clock", "scrub"]),
     ("reqwest", &["body"]),
     ("respond", &["body", "error", "fallback"]),
+    ("retry", &[]),
     (
         "rotate",
         &[
@@ -89,6 +111,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "limits",
             "pool",
             "provider",
+            "retry",
             "scrub",
             "transport",
         ],
@@ -120,11 +143,22 @@ fn no_module_knows_one_that_it_should_not() {
     assert!(seen > 50, "the arrows are found");
 }
 
+#[test]
+fn paths_are_found_wherever_they_stand() {
+    let source = "use crate::a::X;\npub(crate) use crate::b;\n    fn f(x: crate::c::Y) {\n\
+                  // crate::comment\n/// [`T`](crate::docs::T)\n        crate::d::go(crate::e::Z);\n    }\n\
+                  let x = my_crate::f::X;\n#[cfg(test)]\nmod tests { use crate::g; }";
+    assert_eq!(uses(source), ["a", "b", "c", "d", "e"]);
+}
+
+/// The modules that the code of a file names, in `use` lines and in paths; docs and tests do not count.
 fn uses(source: &str) -> Vec<String> {
     let code = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-    let lines = code.filter_map(|line| line.trim_start().strip_prefix("use crate::"));
-    lines
-        .map(|rest| rest.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect())
+    let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let is_name = |char: char| char.is_alphanumeric() || char == '_';
+    let paths = code.match_indices("crate::").filter(|(at, _)| !code[..*at].ends_with(is_name));
+    paths
+        .map(|(at, path)| code[at + path.len()..].chars().take_while(|char| is_name(*char)).collect())
         .collect()
 }
 

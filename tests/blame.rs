@@ -74,7 +74,7 @@ async fn the_error_names_every_attempt_with_its_own_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn as_many_bad_keys_as_the_cap_allows_hide_no_good_one() {
-    let cap = KeyRotationLayer::<()>::MAX_ATTEMPTS;
+    let cap = KeyRotationLayer::MAX_ATTEMPTS;
     let sim = openai(LABELS[..cap].iter().map(|label| match *label {
         "p" => key("p"),
         bad => key(bad).revoked(),

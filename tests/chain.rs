@@ -20,7 +20,7 @@ use tower_key_rotation::fallback::{
 };
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
-use tower_key_rotation::{Deadline, Error, KeyRotationLayer, Pin, Served};
+use tower_key_rotation::{Deadline, Error, KeyRotationLayer, ModelId, Pin, Served};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
@@ -74,6 +74,40 @@ async fn a_strict_link_without_a_name_for_the_model_is_skipped_and_others_rename
     assert_eq!(ask(&chain).await.unwrap(), "2");
     assert_eq!(sims[1].calls(), 0);
     assert_eq!(sims[2].log()[0].model.as_deref(), Some("ours"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pinned_request_keeps_the_model_it_names() {
+    let sims = [provider(["a"]), provider(["a"])];
+    let link = |number: usize| KeyRotationLayer::new(pool(&["a"])).layer(sims[number].clone());
+    let route = Route::new().model("alias", "theirs").any_model("cheap");
+    let layer = ProviderFallbackLayer::new("0").fallback("1", link(1), route);
+    let chain = ServiceBuilder::new().layer(layer).service(link(0));
+    for (asked, named, sent) in [
+        ("claude-opus-4-1", false, "claude-opus-4-1"),
+        ("claude-opus-4-1", true, "claude-opus-4-1"),
+        ("alias", false, "theirs"),
+        ("alias", true, "theirs"),
+    ] {
+        let mut request = chat(asked);
+        request.extensions_mut().insert(Pin::to("1"));
+        if named {
+            request.extensions_mut().insert(ModelId::from(asked));
+        }
+        send(&chain, request).await.unwrap();
+        assert_eq!(
+            sims[1].log().last().unwrap().model.as_deref(),
+            Some(sent),
+            "{asked}, in an extension: {named}"
+        );
+    }
+    sims[0].script(Script::always(Fault::status(503)));
+    assert_eq!(ask(&chain).await.unwrap(), "1");
+    assert_eq!(
+        sims[1].log().last().unwrap().model.as_deref(),
+        Some("cheap"),
+        "of a request that is not pinned"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ fn at_test(provider: Provider) -> KeyPoolBuilder {
 }
 
 fn ask(pool: &KeyPool, tokens: u64) -> Result<Lease, Exhausted> {
-    let estimate = Estimate { input_tokens: tokens, output_tokens: 0 };
+    let estimate = Estimate::new().input_tokens(tokens);
     let lease = pool.acquire_for(&Ask::new().tokens(estimate))?;
     let mut uri = Uri::from_static("https://api.test/v1/chat/completions");
     lease.stamp(&mut uri, &mut HeaderMap::new()).unwrap();
@@ -154,7 +154,7 @@ async fn what_was_taken_before_the_turn_of_the_day_is_not_given_back_to_the_new_
 }
 
 fn tokens(count: u64) -> Estimate {
-    Estimate { input_tokens: count, output_tokens: 0 }
+    Estimate::new().input_tokens(count)
 }
 
 // === who is counted ===

@@ -31,7 +31,7 @@ fn left(pool: &KeyPool) -> u64 {
 }
 
 fn thinking(pool: &KeyPool, sim: &Simulator, tokens: u64) -> KeyRotation<Simulator> {
-    let estimate = Estimate { input_tokens: tokens, output_tokens: 0 };
+    let estimate = Estimate::new().input_tokens(tokens);
     let layer = KeyRotationLayer::new(pool.clone()).estimate_with(move |_, _| estimate);
     layer.wait_for_key(true).layer(sim.clone())
 }
@@ -112,7 +112,7 @@ async fn an_answer_that_is_given_up_counts_as_estimated() {
 async fn refused_requests_give_their_tokens_back() {
     let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
     let service = KeyRotationLayer::new(pool.clone());
-    let service = service.estimate_with(|_, _| Estimate { input_tokens: 300, output_tokens: 0 });
+    let service = service.estimate_with(|_, _| Estimate::new().input_tokens(300));
     let service = service.layer(sim.clone());
     for fault in [Fault::rate_limited(SECOND), Fault::status(401)] {
         sim.key("a").fail(1, fault.clone());

@@ -110,7 +110,7 @@ async fn openais_reset_is_when_all_is_there_again_and_not_the_next() {
     // A header of 1m0.052s stood beside a true wait of half a second.
     let pool = openai();
     answer(&pool, &tokens("30000", "0", "1m0.052s"));
-    let estimate = Estimate { input_tokens: 247, output_tokens: 0 };
+    let estimate = Estimate::new().input_tokens(247);
     let exhausted = pool.acquire_for(&Ask::new().tokens(estimate)).unwrap_err();
     let wait = exhausted.retry_after().unwrap();
     assert!((SECOND / 4..SECOND).contains(&wait), "{wait:?}");
@@ -147,7 +147,7 @@ async fn anthropics_reset_may_lie_in_the_past_and_its_tokens_are_rounded() {
     assert_eq!(known, [("requests", 50), ("input_tokens", 30_000)]);
     assert!(let_in(&pool) >= 49);
     advance(MINUTE + SECOND * 2).await;
-    let estimate = Estimate { input_tokens: 30_000, output_tokens: 0 };
+    let estimate = Estimate::new().input_tokens(30_000);
     pool.acquire_for(&Ask::new().tokens(estimate)).unwrap().succeed();
 }
 
@@ -215,7 +215,7 @@ async fn a_small_request_that_overtook_a_large_one_does_not_know_of_it() {
     for (in_order, provider) in EITHER_WAY {
         let pool = pool_at(provider, &["a"]);
         answer(&pool, &tokens("1000", "1000", "0s"));
-        let ask = |input_tokens| Ask::new().tokens(Estimate { input_tokens, output_tokens: 0 });
+        let ask = |input_tokens| Ask::new().tokens(Estimate::new().input_tokens(input_tokens));
         let large = pool.acquire_for(&ask(500)).unwrap();
         advance(Duration::from_millis(1)).await;
         let small = pool.acquire_for(&ask(10)).unwrap();
@@ -411,7 +411,7 @@ async fn a_pace_that_was_seen_is_not_forgotten_when_nearly_all_is_there() {
     answer(&pool, &tokens("40000", "20000", "500ms"));
     sleep(SECOND).await;
     answer(&pool, &tokens("40000", "39500", "13ms"));
-    let ask = |input_tokens| Ask::new().tokens(Estimate { input_tokens, output_tokens: 0 });
+    let ask = |input_tokens| Ask::new().tokens(Estimate::new().input_tokens(input_tokens));
     pool.acquire_for(&ask(20_000)).unwrap().succeed();
     let exhausted = pool.acquire_for(&ask(30_000)).unwrap_err();
     assert!(exhausted.retry_after().unwrap() <= SECOND, "{exhausted:?}");

@@ -88,7 +88,7 @@ async fn one_request_that_crosses_two_shares_tells_of_both() {
     let pool = pool_of(Quota::tokens(1_000).per_day()).build().unwrap();
     let mut heard = pool.subscribe();
     for told in [vec![0.8, 0.95], vec![]] {
-        let large = Estimate { input_tokens: if told.is_empty() { 10 } else { 960 }, output_tokens: 0 };
+        let large = Estimate::new().input_tokens(if told.is_empty() { 10 } else { 960 });
         pool.acquire_for(&Ask::new().tokens(large)).unwrap().succeed();
         assert_eq!(thresholds(&mut heard), told);
     }
@@ -101,7 +101,7 @@ async fn a_request_that_crosses_shares_of_several_limits_tells_of_all() {
     let day = Quota::requests(10).per_day();
     let pool = account.key(key("a").account("org").quota(day)).warn_at([0.1]).build().unwrap();
     let mut heard = pool.subscribe();
-    let some = Estimate { input_tokens: 5, output_tokens: 0 };
+    let some = Estimate::new().input_tokens(5);
     for told in [1, 2, 0] {
         pool.acquire_for(&Ask::new().tokens(some)).unwrap().succeed();
         assert_eq!(thresholds(&mut heard).len(), told);

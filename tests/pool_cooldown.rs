@@ -132,9 +132,9 @@ async fn a_fixed_time_overrules_hints_and_failures_in_a_row() {
 #[tokio::test(start_paused = true)]
 async fn every_time_can_be_configured() {
     let cooldowns = Cooldowns::default()
-        .rate(Backoff { base: 3 * SECOND, max: 3 * SECOND })
-        .quota(Backoff { base: 7 * SECOND, max: 7 * SECOND })
-        .forbidden(Backoff { base: 11 * SECOND, max: 11 * SECOND })
+        .rate(Backoff::new(3 * SECOND, 3 * SECOND))
+        .quota(Backoff::new(7 * SECOND, 7 * SECOND))
+        .forbidden(Backoff::new(11 * SECOND, 11 * SECOND))
         .rate_clamp(5 * SECOND)
         .quota_clamp(9 * SECOND);
     let expected = [

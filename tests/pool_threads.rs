@@ -145,7 +145,7 @@ fn a_scope_is_never_probed_by_two_at_once() {
 
 #[test]
 fn a_refused_request_takes_nothing_away_from_another_one() {
-    let tokens = |count| Ask::new().tokens(Estimate { input_tokens: count, output_tokens: 0 });
+    let tokens = |count| Ask::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a").quota(Quota::concurrent(1)));
     let pool = pool.quota(Quota::tokens(100).per_day().for_models("big")).build().unwrap();
     let big = model("big");
@@ -159,7 +159,7 @@ fn a_refused_request_takes_nothing_away_from_another_one() {
 
 #[test]
 fn a_refused_request_takes_no_probe_away_from_another_one() {
-    let tokens = |count| Ask::new().tokens(Estimate { input_tokens: count, output_tokens: 0 });
+    let tokens = |count| Ask::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a")).quota(Quota::tokens(100).per_day()).build().unwrap();
     pool.acquire_for(&tokens(50)).unwrap().succeed();
     let spent = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(Duration::from_millis(1));

@@ -1,5 +1,6 @@
 //! What one attempt brought.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,13 +45,24 @@ pub enum Transport {
 // === impl Outcome ===
 
 impl Outcome {
-    /// A response whose body was read as far as `body` says; empty if it was not read.
-    pub fn answer(head: Arc<Parts>, body: Bytes, now: Timestamp) -> Self {
+    /// A response with this head, which is copied. `body` is the part of its body that was read: empty if it
+    /// was not.
+    pub fn answer(head: impl Borrow<Parts>, body: Bytes, now: Timestamp) -> Self {
+        Self::with_body(Arc::new(head.borrow().clone()), body, now)
+    }
+
+    /// An event of a stream whose response has this head, which is copied; `None` at the end of the stream.
+    pub fn streaming(head: impl Borrow<Parts>, event: Option<Event>, now: Timestamp) -> Self {
+        Self::with_event(Arc::new(head.borrow().clone()), event, now)
+    }
+
+    /// [`answer`](Self::answer) with a head that is shared.
+    pub(crate) fn with_body(head: Arc<Parts>, body: Bytes, now: Timestamp) -> Self {
         Self { kind: Kind::Answer { head, body }, now }
     }
 
-    /// The next event of an event stream; `None` at its end.
-    pub fn streaming(head: Arc<Parts>, event: Option<Event>, now: Timestamp) -> Self {
+    /// [`streaming`](Self::streaming) with a head that is shared.
+    pub(crate) fn with_event(head: Arc<Parts>, event: Option<Event>, now: Timestamp) -> Self {
         Self { kind: Kind::Streaming { head, event }, now }
     }
 

@@ -1,10 +1,10 @@
 //! The layer and its settings.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use tower::retry::budget::TpsBudget;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt};
 use tower_layer::Layer;
@@ -16,11 +16,11 @@ use super::service::ProviderFallback;
 use crate::body::ReplayBody;
 use crate::event::Events;
 use crate::inspect::Limits;
+use crate::retry::{RetryBudget, RetryDelay};
 
 /// Puts providers behind one service; see the [module docs](super) for what it does and an example.
 ///
 /// `B` is the type of the response bodies of all links. Cloning the service shares breakers and budgets.
-#[derive(Clone, Debug)]
 pub struct ProviderFallbackLayer<B> {
     links: Vec<(Arc<str>, Route)>,
     others: Vec<Boxed<B>>,
@@ -43,8 +43,8 @@ pub(super) struct Settings {
     pub(super) resend_ambiguous: bool,
     pub(super) wait_for_key: bool,
     pub(super) max_attempts: usize,
-    pub(super) backoff: (Duration, Duration),
-    pub(super) budget: Arc<TpsBudget>,
+    pub(super) backoff: RetryDelay,
+    pub(super) budget: RetryBudget,
     pub(super) breaker: BreakerPolicy,
     pub(super) replay_cap: usize,
     pub(super) events: Events,
@@ -87,40 +87,35 @@ pub enum ContextLength {
 
 // === impl ProviderFallbackLayer ===
 
-impl<B> ProviderFallbackLayer<B> {
-    /// Attempts of one request over the whole chain: 16.
+/// Defaults. They do not depend on the type of the response bodies, and stand at the unit type so that
+/// `ProviderFallbackLayer::MAX_ATTEMPTS` needs no type to be named.
+impl ProviderFallbackLayer<()> {
+    /// Maximum number of attempts of one request over the whole chain (16).
     pub const MAX_ATTEMPTS: usize = 16;
-    /// How much of an answer is held back before it is complete: 8 MiB. A longer one is committed to.
+    /// Maximum number of bytes of a response that are held back until it is complete (8 MiB). A longer one is
+    /// committed to.
     pub const COMPLETE_CAP: usize = 8 * 1024 * 1024;
-    /// The time before a provider's fault is retried: any between 100 ms and 500 ms.
-    pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
-    /// The share of requests that may be retried so, over ten seconds: 20 %; and ten a second in any case.
-    pub const RETRY_SHARE: f32 = 0.2;
+    /// Shortest and longest delay before a retry (100 ms and 500 ms). The delay is random in between.
+    pub const BACKOFF: (Duration, Duration) = RetryDelay::DEFAULT.bounds();
+}
 
+impl<B> ProviderFallbackLayer<B> {
     /// A chain whose first link, the wrapped service, has this name.
     pub fn new(first: impl Into<Arc<str>>) -> Self {
-        let limits = Limits {
-            look_into_streams: true,
-            error_body: 64 * 1024,
-            peek_bytes: 64 * 1024,
-            peek_events: 200,
-            peek_time: Duration::from_secs(10),
-            late_is_fault: false,
-        };
         let settings = Settings {
             start: Start::default(),
             deadline: None,
             head_timeout: None,
             idle_timeout: None,
-            limits,
+            limits: Limits::DEFAULT,
             commit: Commit::default(),
-            complete_cap: Self::COMPLETE_CAP,
+            complete_cap: ProviderFallbackLayer::COMPLETE_CAP,
             context_length: ContextLength::default(),
             resend_ambiguous: true,
             wait_for_key: true,
-            max_attempts: Self::MAX_ATTEMPTS,
-            backoff: Self::BACKOFF,
-            budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, Self::RETRY_SHARE)),
+            max_attempts: ProviderFallbackLayer::MAX_ATTEMPTS,
+            backoff: RetryDelay::DEFAULT,
+            budget: RetryBudget::default(),
             breaker: BreakerPolicy::default(),
             replay_cap: ReplayBody::CAP,
             events: Events::default(),
@@ -196,7 +191,7 @@ impl<B> ProviderFallbackLayer<B> {
     }
 
     /// How much of an answer [`Commit::Complete`] holds back, in bytes; a longer one is committed to.
-    /// Default: [`COMPLETE_CAP`](Self::COMPLETE_CAP).
+    /// Default: [`COMPLETE_CAP`](ProviderFallbackLayer::COMPLETE_CAP).
     #[must_use]
     pub const fn complete_cap(mut self, bytes: usize) -> Self {
         self.settings.complete_cap = bytes;
@@ -226,7 +221,7 @@ impl<B> ProviderFallbackLayer<B> {
     }
 
     /// How many attempts a request may have over the whole chain; of these, one is kept for each link that has
-    /// not had its turn. Default: [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
+    /// not had its turn. Default: [`MAX_ATTEMPTS`](ProviderFallbackLayer::MAX_ATTEMPTS).
     #[must_use]
     pub const fn max_attempts(mut self, attempts: usize) -> Self {
         self.settings.max_attempts = if attempts == 0 { 1 } else { attempts };
@@ -234,16 +229,16 @@ impl<B> ProviderFallbackLayer<B> {
     }
 
     /// The least and the longest time before a provider's fault is retried. Default:
-    /// [`BACKOFF`](Self::BACKOFF).
+    /// [`BACKOFF`](ProviderFallbackLayer::BACKOFF).
     #[must_use]
-    pub const fn backoff(mut self, least: Duration, longest: Duration) -> Self {
-        self.settings.backoff = (least, longest);
+    pub fn backoff(mut self, least: Duration, longest: Duration) -> Self {
+        self.settings.backoff = RetryDelay::between(least, longest);
         self
     }
 
-    /// What limits such retries over all requests. Default: [`RETRY_SHARE`](Self::RETRY_SHARE).
+    /// Limits such retries over all requests. Default: [`RetryBudget::default`].
     #[must_use]
-    pub fn retry_budget(mut self, budget: Arc<TpsBudget>) -> Self {
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
         self.settings.budget = budget;
         self
     }
@@ -269,6 +264,25 @@ impl<B> ProviderFallbackLayer<B> {
     pub fn events(mut self, events: &Events) -> Self {
         self.settings.events = events.clone();
         self
+    }
+}
+
+// Derived impls would ask the same of the response body.
+
+impl<B> Clone for ProviderFallbackLayer<B> {
+    fn clone(&self) -> Self {
+        let Self { links, others, settings } = self;
+        Self { links: links.clone(), others: others.clone(), settings: settings.clone() }
+    }
+}
+
+impl<B> fmt::Debug for ProviderFallbackLayer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { links, others: _, settings } = self;
+        f.debug_struct("ProviderFallbackLayer")
+            .field("links", links)
+            .field("settings", settings)
+            .finish_non_exhaustive()
     }
 }
 

@@ -24,7 +24,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Unroutable;
+use super::{Pin, Unroutable};
 use crate::body::ReplayBody;
 use crate::provider::{ModelId, ModelPath, decoded, form_value};
 
@@ -63,9 +63,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 // === impl Names ===
 
 impl Names {
-    /// The provider's name for a model, if it is another.
-    pub(super) fn of(&self, caller: &ModelId) -> Result<Option<&ModelId>, Unroutable> {
-        match self.by_caller.get(caller).or(self.any.as_ref()) {
+    /// The provider's name for a model, if it is another. The name for any model is none for a request that is
+    /// `pinned` to the link: its caller asks for a model of this provider.
+    fn of(&self, caller: &ModelId, pinned: bool) -> Result<Option<&ModelId>, Unroutable> {
+        let named = self.by_caller.get(caller);
+        match named.or(self.any.as_ref()) {
+            Some(_) if pinned && named.is_none() => Ok(None),
             Some(name) => Ok(Some(name).filter(|name| *name != caller)),
             None if self.strict => Err(Unroutable::NoModel),
             None => Ok(None),
@@ -86,13 +89,14 @@ impl Names {
         body: &ReplayBody,
         model: Option<&ModelId>,
     ) -> Result<ReplayBody, Unroutable> {
+        let pinned = parts.extensions.get::<Pin>().is_some();
         if let Some(model) = model
-            && self.of(model)?.is_none()
+            && self.of(model, pinned)?.is_none()
         {
             return Ok(body.clone());
         }
         if let Some(encoded) = in_path(parts) {
-            if let Some(name) = self.choose(model, decoded(encoded).as_ref())? {
+            if let Some(name) = self.choose(model, decoded(encoded).as_ref(), pinned)? {
                 parts.uri = with_path_part(&parts.uri, encoded, name)?;
                 parts.extensions.insert(name.clone());
             }
@@ -104,7 +108,7 @@ impl Names {
         }
         let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
         let named = format.find(&all);
-        let Some(name) = self.choose(model, named.name.as_ref())? else { return Ok(body.clone()) };
+        let Some(name) = self.choose(model, named.name.as_ref(), pinned)? else { return Ok(body.clone()) };
         if named.spans.is_empty() {
             return Err(Unroutable::NotFound);
         }
@@ -119,8 +123,9 @@ impl Names {
         &self,
         said: Option<&ModelId>,
         found: Option<&ModelId>,
+        pinned: bool,
     ) -> Result<Option<&ModelId>, Unroutable> {
-        said.or(found).map_or(Ok(None), |model| self.of(model))
+        said.or(found).map_or(Ok(None), |model| self.of(model, pinned))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The service.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,7 +18,6 @@ use crate::error::Error;
 use crate::future::ResponseFuture;
 
 /// Providers behind one service; see the [module docs](super).
-#[derive(Debug)]
 pub struct ProviderFallback<S, B> {
     first: S,
     chain: Arc<Chain<B>>,
@@ -43,6 +43,15 @@ impl<S, B> ProviderFallback<S, B> {
     /// The service of the first link.
     pub fn into_inner(self) -> S {
         self.first
+    }
+}
+
+// Derived impls would ask the same of the response body.
+
+impl<S: fmt::Debug, B> fmt::Debug for ProviderFallback<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, chain } = self;
+        f.debug_struct("ProviderFallback").field("first", first).field("chain", chain).finish()
     }
 }
 

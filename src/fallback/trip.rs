@@ -8,7 +8,6 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
-use tower::retry::budget::Budget;
 
 use super::Unroutable;
 use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
@@ -220,8 +219,8 @@ impl<B> Trip<B> {
 
     /// Once, and only where nothing can run twice: the first link that failed in a way that may pass soon.
     fn retry(&mut self) -> Option<Step> {
-        let (shortest, longest) = self.chain.settings.backoff;
-        let soon = |fault: &Fault| fault.wait().is_none_or(|wait| wait <= longest);
+        let backoff = self.chain.settings.backoff;
+        let soon = |fault: &Fault| fault.wait().is_none_or(|wait| wait <= backoff.longest());
         let may_pass = |fault: &&Fault| !fault.is_ambiguous() && is_transient(fault.reason()) && soon(fault);
         let candidate = |(link, failed): &(usize, ProviderFailed)| {
             let fault = failed.fault().filter(|_| failed.is_providers_fault()).filter(may_pass)?;
@@ -235,8 +234,7 @@ impl<B> Trip<B> {
             return None;
         }
         self.retried = true;
-        let jittered = shortest + longest.saturating_sub(shortest).mul_f64(fastrand::f64());
-        Some(Step { link, after: jittered.max(hint), may_wait: false })
+        Some(Step { link, after: backoff.jittered().max(hint), may_wait: false })
     }
 
     /// The link that is usable the soonest, if that is before the deadline.

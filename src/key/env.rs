@@ -41,6 +41,7 @@ pub struct Discovery {
 
 /// One variable, and what it held.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The variable's name.
     pub variable: String,

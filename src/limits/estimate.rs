@@ -3,16 +3,43 @@
 use crate::body::meter::Usage;
 use crate::provider::Dimension;
 
-/// Tokens that a request is thought to take.
+/// An estimate of the tokens that a request takes.
+///
+/// ```
+/// use tower_key_rotation::limits::Estimate;
+///
+/// let estimate = Estimate::new().input_tokens(1_200).output_tokens(256);
+/// assert_eq!(estimate.input_tokens, 1_200);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Estimate {
-    /// Of the prompt.
+    /// Tokens of the prompt.
     pub input_tokens: u64,
-    /// Of the answer: as many as the request allows, if it says so.
+    /// Tokens of the response: as many as the request allows, if it says so.
     pub output_tokens: u64,
 }
 
 impl Estimate {
+    /// An estimate of no tokens.
+    pub const fn new() -> Self {
+        Self::NONE
+    }
+
+    /// Sets the tokens of the prompt. Default: 0.
+    #[must_use]
+    pub const fn input_tokens(mut self, tokens: u64) -> Self {
+        self.input_tokens = tokens;
+        self
+    }
+
+    /// Sets the tokens of the response. Default: 0.
+    #[must_use]
+    pub const fn output_tokens(mut self, tokens: u64) -> Self {
+        self.output_tokens = tokens;
+        self
+    }
+
     pub(crate) const NONE: Self = Self { input_tokens: 0, output_tokens: 0 };
 
     pub(super) const fn of(&self, dimension: Dimension) -> u64 {

@@ -16,10 +16,11 @@ use crate::clock::Timestamp;
 
 /// Growing times: `base`, twice that, four times, … up to `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Backoff {
     /// After the first failure.
     pub base: Duration,
-    /// Never longer, the random part apart.
+    /// Upper bound, before jitter.
     pub max: Duration,
 }
 
@@ -48,11 +49,11 @@ pub struct Cooldowns {
 
 impl Cooldowns {
     /// Rate limit without a hint: 1 s doubling to 60 s.
-    pub const RATE: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(60) };
+    pub const RATE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     /// Quota without a hint: 1 h doubling to 24 h.
-    pub const QUOTA: Backoff = Backoff { base: HOUR, max: DAY };
+    pub const QUOTA: Backoff = Backoff::new(HOUR, DAY);
     /// Forbidden: 1 h doubling to 24 h.
-    pub const FORBIDDEN: Backoff = Backoff { base: HOUR, max: DAY };
+    pub const FORBIDDEN: Backoff = Backoff::new(HOUR, DAY);
     /// The longest hint believed of a rate limit: 10 min.
     pub const RATE_CLAMP: Duration = Duration::from_secs(10 * 60);
     /// The longest hint believed of a quota: 24 h.
@@ -163,6 +164,12 @@ impl Default for Cooldowns {
 // === impl Backoff ===
 
 impl Backoff {
+    /// `base` after the first failure, doubled by each further failure in a row, up to `max`. A `max` below
+    /// `base` holds from the first failure on.
+    pub const fn new(base: Duration, max: Duration) -> Self {
+        Self { base, max }
+    }
+
     fn wait(&self, strikes: u8) -> Duration {
         let factor = 1_u32.checked_shl(strikes.into()).unwrap_or(u32::MAX);
         let wait = self.base.saturating_mul(factor).min(self.max);

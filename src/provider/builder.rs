@@ -36,6 +36,7 @@ impl ProviderBuilder {
             auth: AuthScheme::Bearer,
             env_prefixes: Vec::new(),
             model_path: ModelPath::None,
+            errors_in_ok_bodies: None,
             dialect: &COMMON,
         };
         Self { provider: Provider(Arc::new(profile)) }
@@ -61,6 +62,14 @@ impl ProviderBuilder {
     /// Where a path names the model; nowhere unless said otherwise. Bodies are looked at in any case.
     pub fn model_path(mut self, model_path: ModelPath) -> Self {
         self.profile().model_path = model_path;
+        self
+    }
+
+    /// Whether the body of a 200 that is no event stream may be an error. If so, it is read up to the
+    /// [error body limit](crate::KeyRotationLayer::error_body) of the layer, and a classifier of one's own gets
+    /// to see it. Default: as [`answers_like`](Self::answers_like) says, or no.
+    pub fn errors_in_ok_bodies(mut self, errors: bool) -> Self {
+        self.profile().errors_in_ok_bodies = Some(errors);
         self
     }
 

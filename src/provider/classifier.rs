@@ -75,7 +75,8 @@ impl ProviderClassifier {
         }
         match outcome.event() {
             Some(event) => streamed(dialect, event, outcome.now()),
-            None => served(dialect, outcome.body(), outcome.now()),
+            None if self.provider.errors_in_ok_bodies() => served(dialect, outcome.body(), outcome.now()),
+            None => Verdict::Success,
         }
     }
 }
@@ -139,7 +140,7 @@ fn streamed(dialect: &Dialect, event: &Event, now: Timestamp) -> Verdict {
 }
 
 fn served(dialect: &Dialect, body: &[u8], now: Timestamp) -> Verdict {
-    if dialect.errors_in_ok_bodies && says_error(&ErrorBody::parse(body)) {
+    if says_error(&ErrorBody::parse(body)) {
         return in_band(dialect, body, now);
     }
     Verdict::Success

@@ -55,6 +55,8 @@ struct Profile {
     auth: AuthScheme,
     env_prefixes: Vec<Cow<'static, str>>,
     model_path: ModelPath,
+    /// Overrides the dialect.
+    errors_in_ok_bodies: Option<bool>,
     dialect: &'static Dialect,
 }
 
@@ -177,7 +179,7 @@ impl Provider {
     /// Whether this provider puts errors into the body of a 200 that is no event stream, so that such a
     /// body is worth a look: OpenRouter, Azure OpenAI, AWS Bedrock, MiniMax.
     pub fn errors_in_ok_bodies(&self) -> bool {
-        self.0.dialect.errors_in_ok_bodies
+        self.0.errors_in_ok_bodies.unwrap_or(self.0.dialect.errors_in_ok_bodies)
     }
 
     /// Whether its daily quotas start anew at Pacific midnight, and not at that of universal time: Gemini
@@ -235,6 +237,7 @@ impl Provider {
             auth: preset.auth.clone(),
             env_prefixes: preset.env_prefixes.iter().copied().map(Cow::Borrowed).collect(),
             model_path: preset.model_path,
+            errors_in_ok_bodies: None,
             dialect: preset.dialect,
         }))
     }
@@ -242,7 +245,7 @@ impl Provider {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Profile { name, system: _, origins, auth, env_prefixes, model_path, dialect: _ } = &*self.0;
+        let Profile { name, origins, auth, env_prefixes, model_path, .. } = &*self.0;
         f.debug_struct("Provider")
             .field("name", name)
             .field("origins", origins)

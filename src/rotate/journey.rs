@@ -37,6 +37,8 @@ pub(super) struct Journey<B> {
     /// What it takes of the limits.
     need: Need,
     config: Arc<Config>,
+    /// When the layer itself ends the request.
+    watched: Option<Instant>,
     /// What a chain around the layer allows.
     ticket: Option<Ticket>,
     /// In a box, for mostly nothing has failed.
@@ -65,11 +67,22 @@ where
     pub(super) fn new(config: Arc<Config>, mut parts: Parts) -> Self {
         // What is for this layer would be copied for each attempt.
         let ticket = parts.extensions.remove::<Ticket>();
-        let deadline = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
+        let callers = parts.extensions.get::<Deadline>().map(|deadline| deadline.instant());
+        let own = config.deadline.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = callers.into_iter().chain(own).min();
+        // The caller's is watched by a chain around the layer, which drops the future when it passes.
+        let watched = deadline.filter(|deadline| ticket.is_none() || Some(*deadline) != callers);
         if ticket.is_some() {
             parts.extensions.remove::<Deadline>();
         }
-        Self { request: Template::new(parts, deadline), need: Need::REQUEST, config, ticket, past: None }
+        Self {
+            request: Template::new(parts, deadline),
+            need: Need::REQUEST,
+            config,
+            watched,
+            ticket,
+            past: None,
+        }
     }
 
     pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody)
@@ -85,9 +98,9 @@ where
         self.request.receive(body, self.config.replay_cap).await;
     }
 
-    /// The deadline, unless a chain around the layer watches it and drops the future when it passes.
-    pub(super) fn own_deadline(&self) -> Option<Instant> {
-        self.request.deadline().filter(|_| self.ticket.is_none())
+    /// The deadline, unless a chain around the layer watches it.
+    pub(super) const fn own_deadline(&self) -> Option<Instant> {
+        self.watched
     }
 
     /// An attempt begins.
@@ -95,9 +108,10 @@ where
         Audit::begin(&self.config.pool, lease)
     }
 
-    /// How long the head of an answer may take: the chain says.
+    /// How long the head of a response may take: the shorter limit of the layer and of the chain.
     pub(super) fn head_timeout(&self) -> Option<Duration> {
-        self.ticket.as_ref().and_then(Ticket::head_timeout)
+        let chains = self.ticket.as_ref().and_then(Ticket::head_timeout);
+        self.config.head_timeout.into_iter().chain(chains).min()
     }
 
     /// Who looks into answers, as far as the chain allows, or else the layer.

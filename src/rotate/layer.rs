@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
-use tower::retry::budget::TpsBudget;
 use tower_layer::Layer;
 
 use super::estimate::Estimator;
@@ -16,6 +15,7 @@ use crate::inspect::Limits;
 use crate::limits::Estimate;
 use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
+use crate::retry::{RetryBudget, RetryDelay};
 
 /// Wraps a client service so that each request is served with whichever key of a pool can serve it.
 ///
@@ -32,6 +32,8 @@ pub(super) struct Config {
     pub(super) pool: KeyPool,
     pub(super) policy: Policy,
     pub(super) limits: Limits,
+    pub(super) head_timeout: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
     pub(super) replay_cap: usize,
     pub(super) wait_for_key: bool,
     pub(super) estimator: Estimator,
@@ -39,7 +41,23 @@ pub(super) struct Config {
 
 // === impl KeyRotationLayer ===
 
+/// Defaults, and the classifier that the provider brings along.
 impl KeyRotationLayer {
+    /// Maximum number of attempts of one request (16). Every usable key is tried once.
+    pub const MAX_ATTEMPTS: usize = 16;
+    /// Maximum number of retries of one request after a fault of the provider (1).
+    pub const MAX_RETRIES: usize = 1;
+    /// Shortest and longest delay before a retry (100 ms and 500 ms). The delay is random in between.
+    pub const BACKOFF: (Duration, Duration) = RetryDelay::DEFAULT.bounds();
+    /// Maximum number of bytes of an error response that are read (64 KiB). The rest passes through.
+    pub const ERROR_BODY: usize = Limits::DEFAULT.error_body;
+    /// Maximum number of bytes of an event stream that are inspected before it is delivered (64 KiB).
+    pub const PEEK_BYTES: usize = Limits::DEFAULT.peek_bytes;
+    /// Maximum number of events of a stream that are inspected before it is delivered (200).
+    pub const PEEK_EVENTS: usize = Limits::DEFAULT.peek_events;
+    /// Maximum time after its head for which an event stream is inspected before it is delivered (10 s).
+    pub const PEEK_TIME: Duration = Limits::DEFAULT.peek_time;
+
     /// Rotates the keys of a pool, judging answers by the provider's own classifier.
     pub fn new(pool: KeyPool) -> Self {
         let classifier = pool.provider().classifier();
@@ -48,44 +66,21 @@ impl KeyRotationLayer {
 }
 
 impl<C> KeyRotationLayer<C> {
-    /// Attempts of one request: every usable key once, and at most 16.
-    pub const MAX_ATTEMPTS: usize = 16;
-    /// Repeats of one request after a fault of the provider: 1.
-    pub const MAX_RETRIES: usize = 1;
-    /// The time before such a repeat: any between 100 ms and 500 ms.
-    pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
-    /// The share of requests that may be repeated so, over ten seconds: 20 %; and ten a second in any case.
-    pub const RETRY_SHARE: f32 = 0.2;
-    /// How much of the body of a refusal is read: 64 KiB; the rest passes through.
-    pub const ERROR_BODY: usize = 64 * 1024;
-    /// How much of an event stream is looked at before it is taken for good: 64 KiB.
-    pub const PEEK_BYTES: usize = 64 * 1024;
-    /// How many events of it: 200.
-    pub const PEEK_EVENTS: usize = 200;
-    /// For how long after its head: 10 s.
-    pub const PEEK_TIME: Duration = Duration::from_secs(10);
-
     /// Rotates the keys of a pool, judging answers by a classifier of one's own.
     pub fn with_classifier(pool: KeyPool, classifier: C) -> Self {
         let policy = Policy {
-            max_attempts: Self::MAX_ATTEMPTS,
-            max_retries: Self::MAX_RETRIES,
-            backoff: Self::BACKOFF,
-            budget: Arc::new(TpsBudget::new(Duration::from_secs(10), 10, Self::RETRY_SHARE)),
+            max_attempts: KeyRotationLayer::MAX_ATTEMPTS,
+            max_retries: KeyRotationLayer::MAX_RETRIES,
+            backoff: RetryDelay::DEFAULT,
+            budget: RetryBudget::default(),
             resend: false,
-        };
-        let limits = Limits {
-            look_into_streams: true,
-            error_body: Self::ERROR_BODY,
-            peek_bytes: Self::PEEK_BYTES,
-            peek_events: Self::PEEK_EVENTS,
-            peek_time: Self::PEEK_TIME,
-            late_is_fault: false,
         };
         let config = Config {
             pool,
             policy,
-            limits,
+            limits: Limits::DEFAULT,
+            head_timeout: None,
+            deadline: None,
             replay_cap: ReplayBody::CAP,
             wait_for_key: false,
             estimator: Estimator::default(),
@@ -93,29 +88,46 @@ impl<C> KeyRotationLayer<C> {
         Self { classifier, config: Arc::new(config) }
     }
 
-    /// How many attempts a request may have. Default: [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
+    /// How many attempts a request may have. Default: [`MAX_ATTEMPTS`](KeyRotationLayer::MAX_ATTEMPTS).
     #[must_use]
     pub fn max_attempts(self, attempts: usize) -> Self {
         self.configure(|config| config.policy.max_attempts = attempts.max(1))
     }
 
     /// How often a request may be repeated after a fault of the provider. Default:
-    /// [`MAX_RETRIES`](Self::MAX_RETRIES).
+    /// [`MAX_RETRIES`](KeyRotationLayer::MAX_RETRIES).
     #[must_use]
     pub fn max_retries(self, retries: usize) -> Self {
         self.configure(|config| config.policy.max_retries = retries)
     }
 
-    /// The least and the longest time before such a repeat. Default: [`BACKOFF`](Self::BACKOFF).
+    /// The least and the longest time before such a repeat. Default: [`BACKOFF`](KeyRotationLayer::BACKOFF).
     #[must_use]
     pub fn backoff(self, least: Duration, longest: Duration) -> Self {
-        self.configure(|config| config.policy.backoff = (least, longest.max(least)))
+        self.configure(|config| config.policy.backoff = RetryDelay::between(least, longest))
     }
 
-    /// What limits such repeats over all requests. Default: [`RETRY_SHARE`](Self::RETRY_SHARE).
+    /// Limits such retries over all requests. Default: [`RetryBudget::default`].
     #[must_use]
-    pub fn retry_budget(self, budget: Arc<TpsBudget>) -> Self {
+    pub fn retry_budget(self, budget: RetryBudget) -> Self {
         self.configure(|config| config.policy.budget = budget)
+    }
+
+    /// How long a provider may take until the head of its response, for each attempt. A request that runs
+    /// into it may have been executed, and billed: see [`resend_ambiguous`](Self::resend_ambiguous). In a
+    /// chain the shorter one of this and the chain's own limit holds. Default: none; reasoning models are
+    /// silent for minutes.
+    #[must_use]
+    pub fn head_timeout(self, limit: Duration) -> Self {
+        self.configure(|config| config.head_timeout = Some(limit))
+    }
+
+    /// How long a request may take until its response is delivered: all attempts, delays and waits for a key.
+    /// The body of a response that was delivered is not bounded. The [`Deadline`](crate::Deadline) of a
+    /// request holds if it is earlier. Default: none.
+    #[must_use]
+    pub fn deadline(self, limit: Duration) -> Self {
+        self.configure(|config| config.deadline = Some(limit))
     }
 
     /// Whether a request that may have been executed, and billed, is sent again. Default: no, unless its
@@ -125,8 +137,9 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.policy.resend = resend)
     }
 
-    /// Whether a request that has a [`Deadline`](crate::Deadline) waits for a key when none is usable: first
-    /// come, first served, and only if the wait fits. Default: no.
+    /// Whether a request waits for a key when none is usable: first come, first served, and only if the wait
+    /// ends before its [`deadline`](Self::deadline) or [`Deadline`](crate::Deadline). A request without either
+    /// does not wait. Default: no.
     #[must_use]
     pub fn wait_for_key(self, wait: bool) -> Self {
         self.configure(|config| config.wait_for_key = wait)
@@ -150,15 +163,15 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.replay_cap = bytes)
     }
 
-    /// How much of the body of a refusal is read, in bytes. Default: [`ERROR_BODY`](Self::ERROR_BODY).
+    /// How much of the body of a refusal is read, in bytes. Default: [`ERROR_BODY`](KeyRotationLayer::ERROR_BODY).
     #[must_use]
     pub fn error_body(self, bytes: usize) -> Self {
         self.configure(|config| config.limits.error_body = bytes)
     }
 
     /// How far an event stream is looked into: bytes, events, and time after the head. Default:
-    /// [`PEEK_BYTES`](Self::PEEK_BYTES), [`PEEK_EVENTS`](Self::PEEK_EVENTS),
-    /// [`PEEK_TIME`](Self::PEEK_TIME).
+    /// [`PEEK_BYTES`](KeyRotationLayer::PEEK_BYTES), [`PEEK_EVENTS`](KeyRotationLayer::PEEK_EVENTS),
+    /// [`PEEK_TIME`](KeyRotationLayer::PEEK_TIME).
     #[must_use]
     pub fn peek(self, bytes: usize, events: usize, time: Duration) -> Self {
         self.configure(|config| {

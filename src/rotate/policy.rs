@@ -4,22 +4,19 @@
 //! has been through, but for one thing: the retry budget, shared by all requests of the layer, which keeps
 //! retries from becoming a storm when a provider is down.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-
-use tower::retry::budget::{Budget, TpsBudget};
 
 use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::error::GaveUp;
+use crate::retry::{RetryBudget, RetryDelay};
 
 /// What may be tried for a request.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Policy {
     pub(super) max_attempts: usize,
     pub(super) max_retries: usize,
-    pub(super) backoff: (Duration, Duration),
-    pub(super) budget: Arc<TpsBudget>,
+    pub(super) backoff: RetryDelay,
+    pub(super) budget: RetryBudget,
     pub(super) resend: bool,
 }
 
@@ -86,10 +83,9 @@ impl Policy {
     }
 
     fn provider_fault(&self, fault: &Fault, progress: Progress) -> Action {
-        let (_, longest) = self.backoff;
         let hopeless = matches!(fault.reason(), Reason::Blocked | Reason::Timeout);
         let may_resend = !fault.is_ambiguous() || progress.idempotent || self.resend;
-        let soon = fault.wait().is_none_or(|wait| wait <= longest);
+        let soon = fault.wait().is_none_or(|wait| wait <= self.backoff.longest());
         let left = progress.retries < self.max_retries && progress.attempts < self.max_attempts;
         if progress.in_chain
             || hopeless
@@ -101,24 +97,6 @@ impl Policy {
         {
             return Action::GiveUp(GaveUp::ProviderFault);
         }
-        Action::Retry(self.jittered().max(fault.wait().unwrap_or_default()))
-    }
-
-    fn jittered(&self) -> Duration {
-        let (shortest, longest) = self.backoff;
-        shortest + longest.saturating_sub(shortest).mul_f64(fastrand::f64())
-    }
-}
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { max_attempts, max_retries, backoff, budget, resend } = self;
-        f.debug_struct("Policy")
-            .field("max_attempts", max_attempts)
-            .field("max_retries", max_retries)
-            .field("backoff", backoff)
-            .field("budget", budget)
-            .field("resend", resend)
-            .finish()
+        Action::Retry(self.backoff.jittered().max(fault.wait().unwrap_or_default()))
     }
 }
