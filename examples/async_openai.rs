@@ -15,8 +15,8 @@ use http_body_util::BodyExt;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 use tower_key_rotation::reqwest::ReqwestClient;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{SimKey, Simulator};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
+use tower_key_rotation_sim::{SimKey, Simulator};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

@@ -182,10 +182,12 @@ impl From<Moment> for Timestamp {
 // === impl Anchor ===
 
 impl Anchor {
+    /// Reads both clocks of the system, for tokio's may be paused and ahead of them.
     #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock")]
     fn here() -> Self {
+        let instant = Instant::from_std(std::time::Instant::now());
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self { instant: Instant::now(), unix_ms: wall.map_or(0, whole_ms) }
+        Self { instant, unix_ms: wall.map_or(0, whole_ms) }
     }
 }
 

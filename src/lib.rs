@@ -10,7 +10,7 @@
 //! use http::{Request, StatusCode};
 //! use http_body_util::Full;
 //! use tower::{BoxError, ServiceBuilder, ServiceExt};
-//! use tower_key_rotation::sim::{SimKey, Simulator};
+//! use tower_key_rotation_sim::{SimKey, Simulator};
 //! use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -62,7 +62,6 @@
 //! | `hyper-util` | recognition of hyper-util's errors: tells a request that never left from one that may have run |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs that are told to keep count |
 //! | `reqwest` | `ReqwestClient`, and recognition of its errors |
-//! | `sim` | a provider in a box, for tests and demos |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod body;
@@ -87,8 +86,6 @@ pub mod respond;
 mod retry;
 pub mod rotate;
 mod scrub;
-#[cfg(feature = "sim")]
-pub mod sim;
 mod sync;
 mod transport;
 

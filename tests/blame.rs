@@ -19,8 +19,8 @@ use tower_key_rotation::event::Kind;
 use tower_key_rotation::fallback::{AllProvidersFailed, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
 use tower_key_rotation::{Deadline, Error, KeyRotationLayer, Served};
+use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
 
 type Chain = ProviderFallback<KeyRotation<Simulator>, ResponseBody<SimBody>>;
 

@@ -19,8 +19,8 @@ use tower_key_rotation::fallback::{
     AllProvidersFailed, Commit, LeftBecause, ProviderFallback, ProviderFallbackLayer, Route, Start,
 };
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
 use tower_key_rotation::{Deadline, Error, KeyRotationLayer, ModelId, Pin, Served};
+use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;

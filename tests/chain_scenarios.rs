@@ -21,8 +21,8 @@ use tower_key_rotation::fallback::{
     BreakerPolicy, Commit, ContextLength, ProviderFallback, ProviderFallbackLayer, Route,
 };
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Latency, Refusal, Script, SimServer, Simulator};
 use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider, Served};
+use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimServer, Simulator};
 
 type Hyper = Client<HttpConnector, ReplayBody>;
 type Body = ResponseBody<hyper::body::Incoming>;

@@ -19,8 +19,8 @@ use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::Reason;
 use tower_key_rotation::reqwest::ReqwestClient;
-use tower_key_rotation::sim::{Fault, Limits, Script, SimServer, Simulator};
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Fault, Limits, Script, SimServer, Simulator};
 
 const LABELS: [&str; 4] = ["limited", "revoked", "empty", "good"];
 

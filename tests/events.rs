@@ -20,8 +20,8 @@ use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::event::{AttemptOutcome, Event, Events, Kind, Subscription};
 use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, Simulator};
 use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, Simulator};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,5 +1,5 @@
 //! The gateway example over real sockets, on simulated providers.
-#![cfg(all(feature = "config", feature = "sim"))]
+#![cfg(feature = "config")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../examples/gateway/app/mod.rs"]
@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use support::{Gateway, MARKER, Sims, chat, header, post, text};
 use tokio::net::TcpStream;
-use tower_key_rotation::sim::{Call, Fault, Script, SimServer, Simulator};
+use tower_key_rotation_sim::{Call, Fault, Script, SimServer, Simulator};
 
 /// One of each dialect: a request in it, and how its stream ends.
 const NATIVE: [(&str, &str, &str); 3] = [

@@ -1,5 +1,4 @@
 //! Many requests on few limited keys: everybody is served, and hardly a call is refused.
-#![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -17,8 +16,8 @@ use tokio::time::Instant;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Latency, Limits, Simulator};
 use tower_key_rotation::{Deadline, KeyRotationLayer};
+use tower_key_rotation_sim::{Latency, Limits, Simulator};
 
 use support::{chat, key, pool, text};
 

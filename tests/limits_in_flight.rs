@@ -1,5 +1,4 @@
 //! Declared limits while requests run: what is reserved, corrected and freed, through the layer.
-#![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -13,8 +12,8 @@ use tower::Layer;
 use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Latency, Simulator};
 use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Fault, Latency, Simulator};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);

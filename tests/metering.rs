@@ -1,5 +1,4 @@
 //! What the pool counts is what the provider sent, however requests run and end.
-#![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;

@@ -10,8 +10,8 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use support::{MARKER, chat, key, openai, rotating, secret, send};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::limits::Quota;
-use tower_key_rotation::sim::{Fault, Script};
 use tower_key_rotation::{ApiKey, KeyPool, Provider};
+use tower_key_rotation_sim::{Fault, Script};
 
 #[tokio::test(start_paused = true)]
 async fn a_hub_that_is_told_to_counts_what_requests_do() {

@@ -16,8 +16,8 @@ use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::guard::OriginGuardLayer;
 use tower_key_rotation::reqwest::ReqwestClient;
-use tower_key_rotation::sim::{Fault, Script, SimServer, Simulator};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Fault, Script, SimServer, Simulator};
 
 type Hyper = Client<HttpConnector, ReplayBody>;
 

@@ -12,8 +12,8 @@ use tokio::time::{Instant, advance};
 use tower::Layer;
 use tower_key_rotation::classify::{Reason, Scope};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::sim::{Fault, Limits, Refusal, Script};
 use tower_key_rotation::{Deadline, GaveUp, KeyRotationLayer, Session};
+use tower_key_rotation_sim::{Fault, Limits, Refusal, Script};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -219,7 +219,7 @@ async fn overload_blames_no_key_and_is_retried_once_on_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_down_gets_one_retry_a_request_and_a_share_of_requests_at_most() {
-    let sim = tower_key_rotation::sim::Simulator::openai()
+    let sim = tower_key_rotation_sim::Simulator::openai()
         .keys([key("a"), key("b"), key("c")])
         .script(Script::always(Fault::status(500)))
         .build();

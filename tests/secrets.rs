@@ -20,8 +20,8 @@ use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::key::{ApiKey, Discovery, Secret};
 use tower_key_rotation::provider::AuthScheme;
-use tower_key_rotation::sim::{Fault, Refusal, Script, Simulator};
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider, RespondLayer};
+use tower_key_rotation_sim::{Fault, Refusal, Script, Simulator};
 
 #[tokio::test(start_paused = true)]
 async fn no_trace_line_error_or_debug_output_shows_a_key() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_key_rotation::sim::{Fault, Script};
+use tower_key_rotation_sim::{Fault, Script};
 
 /// How fast requests come.
 pub(crate) const PER_SECOND: u32 = 40;

@@ -11,8 +11,8 @@ use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::provider::AuthScheme;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Latency, Script, SimBuilder, SimKey, SimServer, Simulator};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Latency, Script, SimBuilder, SimKey, SimServer, Simulator};
 
 /// The links, in the order in which they are asked.
 pub(crate) const LINKS: [&str; 3] = ["openai", "anthropic", "gemini"];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower::BoxError;
 use tower_key_rotation::config::{Config, Format, Loader};
-use tower_key_rotation::sim::{Latency, Limits, SimBuilder, SimKey, SimServer, Simulator};
+use tower_key_rotation_sim::{Latency, Limits, SimBuilder, SimKey, SimServer, Simulator};
 
 /// If this variable is set, callers have to show what it holds.
 const TOKEN: &str = "GATEWAY_TOKEN";

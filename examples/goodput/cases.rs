@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_key_rotation::limits::Quota;
-use tower_key_rotation::sim::{Dialect, Limits, SimAccount, SimKey};
+use tower_key_rotation_sim::{Dialect, Limits, SimAccount, SimKey};
 
 use crate::load::Answer;
 

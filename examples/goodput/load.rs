@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, ServiceExt};
 use tower_key_rotation::Deadline;
-use tower_key_rotation::sim::Dialect;
+use tower_key_rotation_sim::Dialect;
 
 use crate::cases::Case;
 use crate::provider::{ANSWER, InABox, Rotating};

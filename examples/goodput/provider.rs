@@ -9,8 +9,8 @@ use tokio::runtime::{Builder, Runtime};
 use tower::{BoxError, ServiceBuilder};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Dialect, Latency, SimServer, Simulator, Tally};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Dialect, Latency, SimServer, Simulator, Tally};
 
 use crate::cases::{Case, Limited, Unit, Whose, secret};
 

@@ -21,8 +21,8 @@ use hyper_util::rt::TokioExecutor;
 use tower::{BoxError, ServiceBuilder};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Latency, Limits, Script, SimKey, SimServer, Simulator};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Fault, Latency, Limits, Script, SimKey, SimServer, Simulator};
 
 use crate::load::{Load, Target};
 use crate::report::Report;

@@ -52,7 +52,7 @@
 //! use bytes::Bytes;
 //! use tower::{BoxError, ServiceBuilder, ServiceExt};
 //! use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
-//! use tower_key_rotation::sim::{Fault, Script, SimKey, Simulator};
+//! use tower_key_rotation_sim::{Fault, Script, SimKey, Simulator};
 //! use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 //!
 //! # #[tokio::main(flavor = "current_thread")]

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tower_key_rotation::config::{Config, Format, Loader};
-use tower_key_rotation::sim::{SimBuilder, SimKey, SimServer, Simulator};
+use tower_key_rotation_sim::{SimBuilder, SimKey, SimServer, Simulator};
 
 pub(crate) use self::log::Captured;
 use crate::app;

@@ -12,8 +12,8 @@ use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{SimKey, Simulator};
 use tower_key_rotation::{AllKeysFailed, ApiKey, Error, KeyPool, KeyRotationLayer, Provider, Served};
+use tower_key_rotation_sim::{SimKey, Simulator};
 
 pub(crate) use self::log::Captured;
 

@@ -11,7 +11,7 @@ use super::fault::Fault;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_key_rotation::sim::{Fault, Script};
+/// use tower_key_rotation_sim::{Fault, Script};
 ///
 /// let script = Script::new()
 ///     .then(Fault::rate_limited(Duration::from_secs(2)))

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, Method, request};
+use tokio::time::Instant;
 
 use super::builder::Dialect;
 use super::fault::Fault;
@@ -10,7 +11,6 @@ use super::form::Form;
 use super::log::Call;
 use super::refusal::Refusal;
 use super::route::{Endpoint, Route, Voice};
-use crate::clock::Timestamp;
 
 const CARRIERS: [&str; 6] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
@@ -79,7 +79,7 @@ impl Asked {
         self.form.model.as_deref().unwrap_or("")
     }
 
-    pub(super) fn call(&self, at: Timestamp, key: Option<String>) -> Call {
+    pub(super) fn call(&self, at: Instant, key: Option<String>) -> Call {
         Call {
             at,
             key,

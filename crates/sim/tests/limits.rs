@@ -1,5 +1,4 @@
 //! What the simulated provider allows, to the fraction of a request, and what it tells of it.
-#![cfg(feature = "sim")]
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 use std::time::Duration;
@@ -9,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::time::advance;
 use tower::ServiceExt;
-use tower_key_rotation::sim::{Headroom, Limits, SimAccount, SimBody, SimKey, Simulator};
+use tower_key_rotation_sim::{Headroom, Limits, SimAccount, SimBody, SimKey, Simulator};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -1,5 +1,4 @@
 //! The simulated provider as a service, on a paused clock.
-#![cfg(feature = "sim")]
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 use std::time::Duration;
@@ -11,7 +10,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::Value;
 use tokio::time::{Instant, advance, timeout};
 use tower::ServiceExt;
-use tower_key_rotation::sim::{
+use tower_key_rotation_sim::{
     Dimension, Fault, Latency, Limits, Refusal, Script, SimAccount, SimBody, SimError, SimKey, Simulator,
 };
 

@@ -6,10 +6,10 @@
 //! find loom's atomics under the name `crate::sync`.
 //!
 //! This is a crate of its own, so that neither loom nor its `cfg` is seen by the crate or its
-//! dependencies. It is no default member of the workspace; run it with
+//! dependencies. Run it with
 //!
 //! ```sh
-//! cargo test -p model --release
+//! cargo test -p tower-key-rotation-model --release
 //! ```
 #![cfg(test)]
 

@@ -29,7 +29,7 @@ impl Shaped {
     /// `gap` is the time between two events of a stream.
     pub(super) fn new(scene: &Scene<'_>, reply: Reply, fault: Option<&Fault>, gap: Duration) -> Self {
         let Reply { status, mut headers, content } = reply;
-        let at = UNIX_EPOCH + Duration::from_millis(scene.now.as_unix_ms());
+        let at = UNIX_EPOCH + Duration::from_millis(crate::clock::unix_ms(scene.now));
         if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(at)) {
             headers.insert(DATE, date);
         }

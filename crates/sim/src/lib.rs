@@ -24,9 +24,9 @@
 //! use http::{Request, StatusCode};
 //! use http_body_util::BodyExt;
 //! use tower::ServiceExt;
-//! use tower_key_rotation::sim::{Fault, Limits, Script, SimKey, Simulator};
+//! use tower_key_rotation_sim::{Fault, Limits, Script, SimKey, Simulator};
 //!
-//! # async fn ask(sim: &Simulator, secret: &str) -> http::Response<tower_key_rotation::sim::SimBody> {
+//! # async fn ask(sim: &Simulator, secret: &str) -> http::Response<tower_key_rotation_sim::SimBody> {
 //! #     let request = Request::post("/v1/chat/completions")
 //! #         .header("authorization", format!("Bearer {secret}"))
 //! #         .body(r#"{"model":"gpt-4o","messages":[]}"#.to_owned()).unwrap();
@@ -64,6 +64,7 @@ mod body;
 mod bucket;
 mod builder;
 mod chat;
+mod clock;
 mod day;
 mod edge;
 mod error;

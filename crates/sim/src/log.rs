@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use super::fault::Fault;
-use crate::clock::Timestamp;
 
 /// Calls the log keeps; then the oldest goes for each that comes. Counts go on.
 pub const LOG_CAPACITY: usize = 10_000;
@@ -15,7 +15,7 @@ pub const LOG_CAPACITY: usize = 10_000;
 #[non_exhaustive]
 pub struct Call {
     /// When the head of the request arrived.
-    pub at: Timestamp,
+    pub at: Instant,
     /// The label of the key; `None` for an unknown or a missing one. Never the secret.
     pub key: Option<String>,
     /// The path, without the query.

@@ -1,5 +1,4 @@
 //! The simulated provider over HTTP, with a real client.
-#![cfg(feature = "sim")]
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 use std::time::Duration;
@@ -11,7 +10,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
-use tower_key_rotation::sim::{Fault, SimServer, Simulator};
+use tower_key_rotation_sim::{Fault, SimServer, Simulator};
 
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 

@@ -17,7 +17,6 @@ use super::meter::Meter;
 use super::plan::Plan;
 use super::request::Asked;
 use super::script::Script;
-use crate::clock::Timestamp;
 
 /// The provider; its lock is held for the length of one decision and never across an await.
 pub(super) struct Shared {
@@ -63,7 +62,7 @@ pub(super) struct Open {
 pub(super) struct Arrival {
     shared: Arc<Shared>,
     asked: Asked,
-    at: Timestamp,
+    at: Instant,
     decided: bool,
 }
 
@@ -162,7 +161,7 @@ impl Drop for Open {
 impl Arrival {
     pub(super) fn new(shared: Arc<Shared>, head: &request::Parts) -> Self {
         let asked = Asked::head(shared.dialect, head);
-        Self { shared, asked, at: Timestamp::now(), decided: false }
+        Self { shared, asked, at: Instant::now(), decided: false }
     }
 
     /// `body` is the whole of what arrived; `too_large` if there was more than a provider takes.

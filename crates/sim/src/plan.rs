@@ -15,7 +15,6 @@ use super::request::Asked;
 use super::scene::Scene;
 use super::shape::Shaped;
 use super::state::State;
-use crate::clock::Timestamp;
 
 pub(super) struct Plan {
     pub(super) delay: Duration,
@@ -51,7 +50,7 @@ impl Plan {
             organization: &organization,
             standing,
             serial: state.serial,
-            now: Timestamp::from(now),
+            now,
             words: state.words,
         };
         (Self::stage(&scene, fault.as_ref(), state.event_gap), label, fault)

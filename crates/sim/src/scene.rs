@@ -4,10 +4,11 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
+use super::clock::unix_ms;
 use super::meter::{Gauge, Standing};
 use super::request::Asked;
-use crate::clock::Timestamp;
 
 const WORDS: [&str; 9] = ["The", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"];
 
@@ -17,7 +18,7 @@ pub(super) struct Scene<'a> {
     pub(super) standing: Standing,
     /// The number of the call.
     pub(super) serial: u64,
-    pub(super) now: Timestamp,
+    pub(super) now: Instant,
     pub(super) words: usize,
 }
 
@@ -37,7 +38,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn created(&self) -> u64 {
-        self.now.as_unix_ms() / 1_000
+        unix_ms(self.now) / 1_000
     }
 
     pub(super) fn prompt_tokens(&self) -> u64 {
@@ -81,7 +82,10 @@ impl Scene<'_> {
 
     /// `wait` from now, as RFC 3339 in whole seconds, rounded up.
     pub(super) fn instant(&self, wait: Duration) -> String {
-        let ms = self.now.saturating_add(wait).as_unix_ms().div_ceil(1_000).saturating_mul(1_000);
+        let ms = unix_ms(self.now)
+            .saturating_add(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+            .div_ceil(1_000)
+            .saturating_mul(1_000);
         i64::try_from(ms)
             .ok()
             .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
