@@ -320,15 +320,22 @@ async fn an_error_inside_a_stream_before_the_first_content_rotates() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_cut_or_malformed_before_the_first_content_is_driven_again() {
+async fn a_stream_cut_or_malformed_before_the_first_content_may_have_run() {
     for fault in [
         Fault::Cut { after: 0, reset: false },
         Fault::Cut { after: 0, reset: true },
         Fault::Malformed { after: 0 },
     ] {
         let name = format!("{fault:?}");
+        let sim = openai([key("a").script(Script::new().then(fault.clone())), key("b")]);
+        let failed =
+            all_keys_failed(send(&rotating(&pool(&["a", "b"]), &sim), chat_stream("m")).await.unwrap_err());
+        assert_eq!((sim.calls(), failed.last_reason()), (1, Some(Reason::Truncated)), "{name}");
+
         let sim = openai([key("a").script(Script::new().then(fault)), key("b")]);
-        let response = send(&rotating(&pool(&["a", "b"]), &sim), chat_stream("m")).await.unwrap();
+        let mut request = chat_stream("m");
+        request.headers_mut().insert("idempotency-key", "1".parse().unwrap());
+        let response = send(&rotating(&pool(&["a", "b"]), &sim), request).await.unwrap();
         assert_eq!(served(&response).attempts()[0].fault.reason(), Reason::Truncated, "{name}");
         assert!(text(response).await.ends_with("data: [DONE]\n\n"), "{name}");
     }

@@ -74,10 +74,11 @@ impl Rule {
     }
 }
 
-/// Whether a request refused with this status may have been executed: somebody between us and the
-/// provider stopped waiting.
+/// Whether a request that got this status may have been executed: a gateway before the provider stopped waiting
+/// for the response (408, 499, 504, 524), or got one that it could not read (520,
+/// <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-520/>).
 pub(crate) fn may_have_run(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 499 | 504 | 524)
+    matches!(status.as_u16(), 408 | 499 | 504 | 520 | 524)
 }
 
 impl Answer<'_> {

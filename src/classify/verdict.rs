@@ -143,8 +143,13 @@ impl From<Fault> for Verdict {
 
 impl Fault {
     /// A fault without a hint how long it lasts.
+    ///
+    /// A [timeout](Reason::Timeout) and a [truncated](Reason::Truncated) response count as perhaps executed: the
+    /// request was sent, and no complete response says what became of it. [`may_have_run`](Self::may_have_run)
+    /// overrides that.
     pub const fn new(reason: Reason, scope: Scope) -> Self {
-        Self { reason, scope, retry_after: None, may_have_run: matches!(reason, Reason::Timeout) }
+        let may_have_run = matches!(reason, Reason::Timeout | Reason::Truncated);
+        Self { reason, scope, retry_after: None, may_have_run }
     }
 
     /// The provider says it is over after `wait`. Zero is no hint.
@@ -154,8 +159,9 @@ impl Fault {
         self
     }
 
-    /// The request may have been executed, and billed, although no answer came: it is sent again
-    /// only where the policy or an `Idempotency-Key` allows that.
+    /// Sets whether the request may have been executed, and billed, although no complete response came. Such a
+    /// request is sent again only where the policy or an `Idempotency-Key` allows it. A provider that does not
+    /// bill what it cut may say `false`.
     #[must_use]
     pub const fn may_have_run(mut self, may_have_run: bool) -> Self {
         self.may_have_run = may_have_run;

@@ -188,6 +188,12 @@ impl ProviderFailed {
         }
     }
 
+    /// Whether one of its calls may have been executed, although no complete response came.
+    pub(super) fn may_have_run(&self) -> bool {
+        let cause = if let LeftBecause::Fault(fault) = &self.because { Some(fault) } else { None };
+        self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::is_ambiguous)
+    }
+
     /// Why it was left, in one word: where the provider was at fault, its fault.
     pub(super) fn word(&self) -> &'static str {
         match (&self.because, self.fault()) {

@@ -205,7 +205,10 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// Whether the chain moves on when the provider may have run the request. Default: yes.
+    /// Whether the chain moves on to the next provider when one may have run the request, and may bill it: its
+    /// response is late, broken or cut before the commit. `false` ends the request with an error then, unless it
+    /// has a safe method or an `Idempotency-Key`. [Paid once](crate::rotate::paid_once) lists each fault.
+    /// Default: yes.
     #[must_use]
     pub const fn resend_ambiguous(mut self, resend: bool) -> Self {
         self.settings.resend_ambiguous = resend;

@@ -16,7 +16,8 @@
 //! # It never hangs
 //!
 //! The head of an answer, its first content and each pause in a stream have a limit, and the whole request
-//! has a deadline. A link that is silent is left at its limit and not asked again by the same request.
+//! has a deadline. A link that is silent is left at its limit, and not asked again by the same request unless that
+//! is idempotent.
 //!
 //! # It never multiplies
 //!
@@ -33,10 +34,10 @@
 //!
 //! # Paying twice
 //!
-//! A provider that was silent, or lost the connection, may have run the request all the same. A chain is
-//! there to get an answer, so it moves on by default; where one bill matters more, say so with
-//! [`resend_ambiguous(false)`](ProviderFallbackLayer::resend_ambiguous). Nothing is sent twice to the *same*
-//! provider in such a case.
+//! A provider that is silent, loses the connection or breaks off its response may have run the request, and may bill
+//! it. A chain moves on to the next provider then. [`resend_ambiguous(false)`](ProviderFallbackLayer::resend_ambiguous)
+//! ends the request instead. The same provider is not asked again unless the request is idempotent: it has a safe
+//! method or an `Idempotency-Key`. [Paid once](crate::rotate::paid_once) lists each fault and setting.
 //!
 //! # Readiness
 //!

@@ -171,8 +171,8 @@ impl<B> Trip<B> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
         }
-        let may_have_run = failed.fault().is_some_and(Fault::is_ambiguous);
-        let stop = may_have_run && !self.chain.settings.resend_ambiguous && !self.head.is_idempotent();
+        let stop =
+            failed.may_have_run() && !self.chain.settings.resend_ambiguous && !self.head.is_idempotent();
         self.book(link, failed);
         if stop { Err(self.take_failed(false)) } else { Ok(()) }
     }
@@ -217,12 +217,16 @@ impl<B> Trip<B> {
         }
     }
 
-    /// Once, and only where nothing can run twice: the first link that failed in a way that may pass soon.
+    /// Once, and only where nothing can be billed twice: the first link that failed in a way that may pass soon.
     fn retry(&mut self) -> Option<Step> {
         let backoff = self.chain.settings.backoff;
         let soon = |fault: &Fault| fault.wait().is_none_or(|wait| wait <= backoff.longest());
-        let may_pass = |fault: &&Fault| !fault.is_ambiguous() && is_transient(fault.reason()) && soon(fault);
+        let idempotent = self.head.is_idempotent();
+        let may_pass = |fault: &&Fault| is_transient(fault.reason()) && soon(fault);
         let candidate = |(link, failed): &(usize, ProviderFailed)| {
+            if failed.may_have_run() && !idempotent {
+                return None;
+            }
             let fault = failed.fault().filter(|_| failed.is_providers_fault()).filter(may_pass)?;
             Some((*link, fault.wait().unwrap_or_default()))
         };
@@ -283,5 +287,8 @@ impl Iterator for Ahead {
 }
 
 const fn is_transient(reason: Reason) -> bool {
-    matches!(reason, Reason::Overloaded | Reason::ServerError | Reason::Truncated | Reason::Unreachable)
+    matches!(
+        reason,
+        Reason::Overloaded | Reason::ServerError | Reason::Timeout | Reason::Truncated | Reason::Unreachable
+    )
 }

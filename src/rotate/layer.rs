@@ -130,8 +130,9 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.deadline = Some(limit))
     }
 
-    /// Whether a request that may have been executed, and billed, is sent again. Default: no, unless its
-    /// method is safe or it has an `Idempotency-Key`.
+    /// Whether a request that may have been executed, and billed, is sent again: its response is late, broken or
+    /// cut before its first content. [Paid once](super::paid_once) lists each fault. Default: no, unless its method
+    /// is safe or it has an `Idempotency-Key`.
     #[must_use]
     pub fn resend_ambiguous(self, resend: bool) -> Self {
         self.configure(|config| config.policy.resend = resend)

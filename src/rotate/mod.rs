@@ -13,8 +13,10 @@
 //! | the caller's own fault | delivered byte for byte | nothing |
 //! | rate limited, quota exceeded, invalid, forbidden | the next key, at once | benched |
 //! | forbidden, on a second key alike | delivered | both benches undone: the request is to blame |
-//! | overloaded, server error, unreachable, truncated | one retry after a back-off, if the retry budget allows and nothing can run twice | nothing |
-//! | timeout, blocked | given up: another key can't help | nothing |
+//! | overloaded, server error, unreachable, truncated, timeout | one retry after a back-off, if the retry budget allows it and nothing is [paid twice](paid_once) | nothing |
+//! | blocked | given up: another key can't help | nothing |
+//!
+//! [Paid once](paid_once) says for each fault and setting how often a provider is called.
 //!
 //! # Readiness
 //!
@@ -64,6 +66,8 @@ mod estimate;
 mod journey;
 mod layer;
 mod ledger;
+#[doc = include_str!("paid_once.md")]
+pub mod paid_once {}
 mod policy;
 mod request;
 mod service;

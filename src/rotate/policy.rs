@@ -73,6 +73,9 @@ impl Policy {
         if fault.reason() == Reason::Forbidden && progress.refused_alike {
             return Action::Absolve;
         }
+        if self.may_pay_twice(fault, progress) {
+            return Action::GiveUp(GaveUp::ProviderFault);
+        }
         if !progress.replayable {
             return Action::GiveUp(GaveUp::NotReplayable);
         }
@@ -83,13 +86,12 @@ impl Policy {
     }
 
     fn provider_fault(&self, fault: &Fault, progress: Progress) -> Action {
-        let hopeless = matches!(fault.reason(), Reason::Blocked | Reason::Timeout);
-        let may_resend = !fault.is_ambiguous() || progress.idempotent || self.resend;
+        let hopeless = fault.reason() == Reason::Blocked;
         let soon = fault.wait().is_none_or(|wait| wait <= self.backoff.longest());
         let left = progress.retries < self.max_retries && progress.attempts < self.max_attempts;
         if progress.in_chain
             || hopeless
-            || !may_resend
+            || self.may_pay_twice(fault, progress)
             || !soon
             || !left
             || !progress.replayable
@@ -98,5 +100,12 @@ impl Policy {
             return Action::GiveUp(GaveUp::ProviderFault);
         }
         Action::Retry(self.backoff.jittered().max(fault.wait().unwrap_or_default()))
+    }
+
+    /// Whether another call could be a second one that is billed, and nothing allows it. A chain decides itself
+    /// whether the next provider is asked.
+    const fn may_pay_twice(&self, fault: &Fault, progress: Progress) -> bool {
+        let is_allowed = progress.idempotent || (self.resend && !progress.in_chain);
+        fault.is_ambiguous() && !is_allowed
     }
 }
