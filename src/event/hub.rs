@@ -1,6 +1,7 @@
 //! Where events go through.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -155,16 +156,23 @@ impl Events {
     }
 
     fn say(&self, event: Event, system: Option<&str>) {
-        log::write(&event, system);
+        contained(|| log::write(&event, system));
         #[cfg(feature = "metrics")]
         if let Some(metrics) = self.0.metrics.get() {
-            metrics.record(&event);
+            contained(|| metrics.record(&event));
         }
         if let Some(sender) = self.0.sender.get().filter(|_| self.subscribers() > 0) {
             // That the last subscriber has just gone is no error.
             let _heard_by = sender.send(event);
         }
     }
+}
+
+/// Calls code of the process's own `tracing` subscriber or `metrics` recorder. If that panics, for instance because
+/// its output is full, the event is lost and the request goes on. Events are also emitted while values are dropped,
+/// where a panic during another panic would abort the process.
+fn contained(listener: impl FnOnce()) {
+    let _panicked = catch_unwind(AssertUnwindSafe(listener));
 }
 
 impl Default for Events {
