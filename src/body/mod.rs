@@ -7,9 +7,11 @@ mod response;
 mod source;
 pub mod sse;
 mod tee;
+mod upload;
 
 pub use self::guard::StreamError;
 pub(crate) use self::guard::{Guard, Settle, UsageCell};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
 pub(crate) use self::response::Rest;
+pub(crate) use self::upload::Upload;

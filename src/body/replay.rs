@@ -23,6 +23,7 @@ use tower::BoxError;
 
 use super::source::IntoBytes;
 use super::tee::{Cursor, Source, Tee};
+use super::upload::Upload;
 
 /// A request body that can be sent again: what the layers of this crate send inwards.
 ///
@@ -101,23 +102,23 @@ impl ReplayBody {
         }
     }
 
-    /// The whole body in one piece, and this one left as it is. A stream is awaited, from a clone; `None` if it
-    /// fails, or if it is too long to be recorded: then nobody can send it any more. Trailers are left out.
+    /// The whole body in one piece, and this one left as it is. A stream is awaited; `None` if it fails, or if it is
+    /// too long to be recorded: then it can still be sent, once. Trailers are left out.
     pub(crate) async fn gather(&self) -> Option<Bytes> {
         let cursor = match &self.0 {
             Inner::Whole(whole) => return Some(whole.all.clone()),
             Inner::Teed(cursor) => cursor,
         };
-        if !cursor.is_recording() {
-            return None;
+        self.upload().record().await;
+        cursor.is_recording().then(|| joined(&cursor.recorded()))
+    }
+
+    /// How the body arrives from its caller.
+    pub(crate) fn upload(&self) -> Upload {
+        match &self.0 {
+            Inner::Whole(_) => Upload::WHOLE,
+            Inner::Teed(cursor) => Upload::new(cursor.watcher()),
         }
-        let mut clone = self.clone();
-        while let Some(frame) = clone.frame().await {
-            if frame.is_err() || !cursor.is_recording() {
-                return None;
-            }
-        }
-        Some(joined(&cursor.recorded()))
     }
 
     /// Takes the error that the body failed with, if it did.

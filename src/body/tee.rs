@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::response::longer;
@@ -23,6 +24,12 @@ pub(super) struct Cursor {
     /// The number of the next frame.
     at: usize,
     trailers_sent: bool,
+}
+
+/// Sees how a teed body arrives, and takes no part in reading it.
+pub(super) struct Watcher {
+    tee: Arc<Tee>,
+    id: u64,
 }
 
 pub(super) struct Tee {
@@ -46,6 +53,10 @@ struct State {
     mode: Mode,
     trailers: Option<HeaderMap>,
     failure: Failure,
+    /// The cursors that asked for more than the source had: as long as there are any, the caller is waited for.
+    asking: Vec<u64>,
+    /// When the caller was last waited for.
+    waited: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +105,7 @@ impl Cursor {
         // waker of the tee's own, which wakes everyone who waits.
         let waker = Waker::from(Arc::clone(&self.tee));
         let Poll::Ready(pulled) = state.pull(&mut Context::from_waker(&waker)) else {
+            state.ask(self.id);
             return Poll::Pending;
         };
         let frame = match pulled {
@@ -132,6 +144,11 @@ impl Cursor {
         }
     }
 
+    pub(super) fn watcher(&self) -> Watcher {
+        let id = self.tee.next_id.fetch_add(1, Ordering::Relaxed);
+        Watcher { tee: Arc::clone(&self.tee), id }
+    }
+
     pub(super) fn recorded(&self) -> Vec<Bytes> {
         let state = self.tee.state();
         if state.base == 0 { state.record.clone() } else { Vec::new() }
@@ -140,7 +157,7 @@ impl Cursor {
     pub(super) fn is_end_stream(&self) -> bool {
         let state = self.tee.state();
         let untold = state.trailers.is_some() && !self.trailers_sent;
-        let source_ended = state.source.as_ref().is_none_or(Body::is_end_stream);
+        let source_ended = state.has_ended();
         self.at == state.base + state.record.len()
             && source_ended
             && !untold
@@ -168,6 +185,59 @@ impl Drop for Cursor {
     fn drop(&mut self) {
         self.tee.cursors.fetch_sub(1, Ordering::AcqRel);
         self.tee.waiting().retain(|(id, _)| *id != self.id);
+        let asked = self.tee.state().stop_asking(self.id);
+        if asked {
+            Arc::clone(&self.tee).wake();
+        }
+    }
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    pub(super) fn has_ended(&self) -> bool {
+        self.tee.state().has_ended()
+    }
+
+    /// Whether somebody waits for the caller to send more.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.tee.state().asking.is_empty()
+    }
+
+    /// Ready unless the caller is waited for, with the time until which that was so.
+    pub(super) fn poll_turn(&self, cx: &Context<'_>) -> Poll<Option<Instant>> {
+        let state = self.tee.state();
+        if state.asking.is_empty() {
+            return Poll::Ready(state.waited);
+        }
+        self.tee.wait(self.id, cx.waker());
+        Poll::Pending
+    }
+
+    /// Ready once the record has all of the source, or is full: then the first cursor that comes goes on.
+    pub(super) fn poll_record(&self, cx: &Context<'_>) -> Poll<()> {
+        let waker = Waker::from(Arc::clone(&self.tee));
+        loop {
+            let mut state = self.tee.state();
+            if state.mode != Mode::Recording || state.source.is_none() {
+                return Poll::Ready(());
+            }
+            self.tee.wait(self.id, cx.waker());
+            let Poll::Ready(pulled) = state.pull(&mut Context::from_waker(&waker)) else {
+                return Poll::Pending;
+            };
+            if let Some(data) = pulled {
+                state.keep(data);
+            }
+            drop(state);
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.tee.waiting().retain(|(id, _)| *id != self.id);
     }
 }
 
@@ -186,6 +256,8 @@ impl Tee {
             mode: Mode::Recording,
             trailers: None,
             failure: Failure::None,
+            asking: Vec::new(),
+            waited: None,
         };
         if let Poll::Ready(first) = first
             && let Some(data) = state.take_in(first)
@@ -256,7 +328,38 @@ impl State {
     /// Pulls a frame; what it brought is data, or the end.
     fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
-        source.as_mut().poll_frame(cx).map(|pulled| self.take_in(pulled))
+        let Poll::Ready(pulled) = source.as_mut().poll_frame(cx) else { return Poll::Pending };
+        if !self.asking.is_empty() {
+            self.asking.clear();
+            self.waited = Some(Instant::now());
+        }
+        Poll::Ready(self.take_in(pulled))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.source.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn ask(&mut self, by: u64) {
+        if !self.asking.contains(&by) {
+            self.asking.push(by);
+        }
+    }
+
+    /// Says whether this cursor was the last that waited for the caller.
+    fn stop_asking(&mut self, by: u64) -> bool {
+        let before = self.asking.len();
+        self.asking.retain(|id| *id != by);
+        before > 0 && self.asking.is_empty()
+    }
+
+    /// Records what belongs to no cursor, even past the cap: then the record is full.
+    fn keep(&mut self, data: Bytes) {
+        self.recorded = self.recorded.saturating_add(data.len());
+        if self.recorded > self.cap {
+            self.mode = Mode::Open;
+        }
+        self.record.push(data);
     }
 
     fn take_in(&mut self, pulled: Option<Result<Frame<Bytes>, BoxError>>) -> Option<Bytes> {

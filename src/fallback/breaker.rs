@@ -140,6 +140,16 @@ impl Passage {
         self.probe
     }
 
+    /// Lets another call be the probe; this one goes on as a call like any other.
+    pub(crate) fn give_probe_back(&mut self) {
+        if std::mem::take(&mut self.probe)
+            && let Some(mut state) = self.current()
+            && let Some(opened) = &mut state.opened
+        {
+            opened.probing = false;
+        }
+    }
+
     /// The provider did its part. Says whether that closed the breaker.
     pub(crate) fn succeeded(mut self, now: Timestamp) -> bool {
         let probe = std::mem::take(&mut self.probe);
@@ -179,14 +189,7 @@ impl Passage {
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        if !self.probe {
-            return;
-        }
-        if let Some(mut state) = self.current()
-            && let Some(opened) = &mut state.opened
-        {
-            opened.probing = false;
-        }
+        self.give_probe_back();
     }
 }
 

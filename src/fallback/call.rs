@@ -1,17 +1,17 @@
 //! Calling a link, within the limit for the head of its answer.
 
-use std::convert::Infallible;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use http::{Request, Response};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tower::BoxError;
 use tower_service::Service;
 
-use crate::body::ReplayBody;
+use crate::body::{ReplayBody, Upload};
 use crate::future::before;
 use crate::rotate::budget::Ticket;
 
@@ -24,12 +24,14 @@ pub(super) enum Failed {
 }
 
 /// Drives the link's service to readiness and calls it, which takes the request. A link that has adopted the
-/// ticket watches the limit itself: it may make several attempts, each of which has the whole of it.
+/// ticket watches the limit itself: it may make several attempts, each of which has the whole of it. The limit does
+/// not run while the caller of the request is waited for.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn link<S, B>(
     service: &mut S,
     request: &mut Request<ReplayBody>,
     ticket: &Ticket,
+    upload: &Upload,
 ) -> impl Future<Output = Result<Response<B>, Failed>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
@@ -41,23 +43,20 @@ where
             *service = service.clone();
             return Err(failed);
         }
-        let mut call = pin!(service.call(std::mem::take(request)));
-        let mut late = None;
-        let called = poll_fn(|cx| {
-            if let Poll::Ready(called) = call.as_mut().poll(cx) {
-                return Poll::Ready(called.map_err(|error| Failed::Call(error.into())));
-            }
+        let call = service.call(std::mem::take(request));
+        let mut call = pin!(call.map_err(|error| Failed::Call(error.into())));
+        match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+            Poll::Ready(called) => called,
             // A link adopts the ticket when it is first polled; one that does needs no second timer.
-            let Some(limit) = ticket.head_timeout().filter(|_| !ticket.is_adopted()) else {
-                return Poll::Pending;
-            };
-            let late = late.get_or_insert_with(|| Box::pin(timeout(limit, pending::<Infallible>())));
-            match std::task::ready!(late.as_mut().poll(cx)) {
-                Ok(never) => match never {},
-                Err(late) => Poll::Ready(Err(Failed::Call(late.into()))),
-            }
-        });
-        called.await
+            Poll::Pending => match ticket.head_timeout().filter(|_| !ticket.is_adopted()) {
+                None => call.await,
+                Some(limit) => match Box::pin(upload.limit(limit, Instant::now(), call.as_mut())).await {
+                    Ok(called) => called,
+                    Err(_) if ticket.is_adopted() => call.await,
+                    Err(late) => Err(Failed::Call(late.into())),
+                },
+            },
+        }
     }
 }
 

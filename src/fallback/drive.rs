@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::{Instant, sleep};
@@ -14,7 +15,7 @@ use super::breaker::Passage;
 use super::judge::Judged;
 use super::trip::{Step, Trip};
 use super::{call, judge};
-use crate::body::{ReplayBody, ResponseBody};
+use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{Kind, Severity};
 use crate::future::before;
@@ -50,7 +51,19 @@ where
                 now = Instant::now();
             }
             let link = &chain.links[at];
-            let passage = match link.breaker.enter(now.into()) {
+            let mut entered = link.breaker.enter(now.into());
+            let upload = trip.upload();
+            let needs_body = link.route.renames() || entered.as_ref().is_ok_and(Passage::is_probe);
+            if needs_body && !upload.has_ended() {
+                // Others need the probe: it is not held while a caller takes its time to send the body.
+                drop(entered);
+                if before(trip.deadline(), Box::pin(upload.record())).await.is_err() {
+                    return Err(trip.deadline_passed());
+                }
+                now = Instant::now();
+                entered = link.breaker.enter(now.into());
+            }
+            let mut passage = match entered {
                 Ok(passage) => passage,
                 Err(open) => {
                     trip.skip_open(at, open.retry_after);
@@ -69,8 +82,10 @@ where
             trip.say_fell_over(link);
             let answered = async {
                 let called = match chain.other(at) {
-                    Some(mut other) => Box::pin(call::link(&mut other, &mut request, &trip.ticket)).await,
-                    None => call::link(&mut first, &mut request, &trip.ticket).await,
+                    Some(mut other) => {
+                        Box::pin(call::link(&mut other, &mut request, &trip.ticket, &upload)).await
+                    }
+                    None => call::link(&mut first, &mut request, &trip.ticket, &upload).await,
                 };
                 let judged = match judge::as_it_came(called, &chain, &trip.ticket) {
                     Ok(response) => return Judged::Served(response),
@@ -78,7 +93,13 @@ where
                 };
                 judged.await
             };
-            let Ok(judged) = before(trip.deadline(), pin!(answered)).await else {
+            let answered = if passage.is_probe() && !upload.has_ended() {
+                let probing = Box::pin(probing(&mut passage, &upload, answered));
+                before(trip.deadline(), probing).await
+            } else {
+                before(trip.deadline(), pin!(answered)).await
+            };
+            let Ok(judged) = answered else {
                 return Err(trip.deadline_passed());
             };
             now = Instant::now();
@@ -110,5 +131,16 @@ where
             }
         }
         Err(if trip.is_past_deadline(Instant::now()) { trip.deadline_passed() } else { trip.failed() })
+    }
+}
+
+/// The output of a call that is the breaker's probe: given back if the caller pauses in the middle of the body.
+async fn probing<T>(passage: &mut Passage, upload: &Upload, answered: impl Future<Output = T>) -> T {
+    match select(pin!(answered), pin!(upload.pauses())).await {
+        Either::Left((answered, _)) => answered,
+        Either::Right(((), answered)) => {
+            passage.give_probe_back();
+            answered.await
+        }
     }
 }

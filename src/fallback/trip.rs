@@ -13,7 +13,7 @@ use super::Unroutable;
 use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
 use super::link::{Chain, Link};
 use super::pin::Pin;
-use crate::body::ReplayBody;
+use crate::body::{ReplayBody, Upload};
 use crate::classify::{Fault, Reason};
 use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity, Source};
@@ -76,7 +76,7 @@ impl<B> Trip<B> {
         let settings = &self.chain.settings;
         settings.budget.deposit();
         let now = Instant::now();
-        let own = settings.deadline.map(|limit| now + limit);
+        let own = settings.deadline.and_then(|limit| now.checked_add(limit));
         self.deadline = self.deadline.into_iter().chain(own).min();
         self.body = ReplayBody::new(body, settings.replay_cap).await;
         now
@@ -104,6 +104,11 @@ impl<B> Trip<B> {
     /// The request as it came.
     pub(super) fn request(&mut self) -> Request<ReplayBody> {
         self.head.make(self.body.clone())
+    }
+
+    /// How the body arrives from the caller.
+    pub(super) fn upload(&self) -> Upload {
+        self.body.upload()
     }
 
     /// Makes the request what the link is to get.

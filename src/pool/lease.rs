@@ -209,6 +209,22 @@ impl Lease {
         self.place().correct(thought, Estimate::NONE, self.began, self.began);
     }
 
+    /// Whether others may be kept out for as long as this lease is held: it is a probe, or one of few after one.
+    pub(crate) fn is_narrow(&self) -> bool {
+        are_narrow(self.passes, self.trials)
+    }
+
+    /// Lets others in, in place of this lease, which goes on as one that proves nothing.
+    pub(crate) fn give_probe_back(&mut self) {
+        if self.is_narrow() {
+            let now = Timestamp::now().as_unix_ms();
+            hand_back(self.place(), self.passes, self.trials, now);
+            self.passes = self.passes.map(Pass::without_probe);
+            self.trials = Trials::default();
+            self.set.common.freed.tell();
+        }
+    }
+
     /// The text that must not be seen in an answer.
     pub(crate) fn secret(&self) -> &str {
         self.place().key().secret.expose()

@@ -51,6 +51,11 @@ impl Pass {
     pub(crate) const fn is_narrow(self) -> bool {
         self.probe || self.ramp
     }
+
+    /// The same lease, once it keeps nobody out any more.
+    pub(crate) const fn without_probe(self) -> Self {
+        Self { epoch: self.epoch, probe: false, ramp: false }
+    }
 }
 
 // === impl State ===

@@ -1,9 +1,15 @@
 //! One attempt: send the request, look at what comes back, ask the classifier.
+//!
+//! The limit for the head of the response does not run while the caller of the request is waited for: see
+//! [`Upload`]. A probe is mostly taken for a request whose body is there (see `seek`); one whose body is too long
+//! to be recorded gives its probe back as soon as its caller pauses, and goes on as any other attempt.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryFutureExt;
+use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
@@ -11,11 +17,10 @@ use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
 use super::journey::Journey;
-use crate::body::ReplayBody;
+use crate::body::{ReplayBody, Upload};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::future::before;
 use crate::inspect::{Answer, ask, shared};
 use crate::pool::Lease;
 use crate::scrub::redact;
@@ -36,7 +41,7 @@ pub(super) fn attempt<S, C, B>(
     service: &mut S,
     ready: bool,
     journey: &mut Journey<B>,
-    lease: &Lease,
+    lease: &mut Lease,
     classifier: &C,
 ) -> impl Future<Output = Result<Tried<B>, Error>>
 where
@@ -58,10 +63,12 @@ where
             lease.stamp_on(&mut request)?;
             service.call(request).map_ok(shared)
         });
-        let limit = journey.head_timeout().and_then(|limit| sent.checked_add(limit));
-        let called = match before(limit, call).await {
-            Ok(called) => called.map_err(Into::into),
-            Err(late) => Err(late.into()),
+        let upload = journey.request.upload();
+        let call = in_time(journey.head_timeout(), sent, &upload, call);
+        let called = if lease.is_narrow() && !upload.has_ended() {
+            Box::pin(probing(lease, &upload, pin!(call))).await
+        } else {
+            call.await
         };
         let answered = Moment::now();
         match called {
@@ -75,6 +82,31 @@ where
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
                 Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
             }
+        }
+    }
+}
+
+/// The head of the response, or why there is none.
+async fn in_time<T, E: Into<BoxError>>(
+    limit: Option<Duration>,
+    sent: Instant,
+    upload: &Upload,
+    call: Pin<&mut (impl Future<Output = Result<T, E>> + ?Sized)>,
+) -> Result<T, BoxError> {
+    let Some(limit) = limit else { return call.await.map_err(Into::into) };
+    match Box::pin(upload.limit(limit, sent, call)).await {
+        Ok(called) => called.map_err(Into::into),
+        Err(late) => Err(late.into()),
+    }
+}
+
+/// The same of a probe: given back to the pool if the caller pauses.
+async fn probing<T>(lease: &mut Lease, upload: &Upload, call: Pin<&mut impl Future<Output = T>>) -> T {
+    match select(call, pin!(upload.pauses())).await {
+        Either::Left((called, _)) => called,
+        Either::Right(((), call)) => {
+            lease.give_probe_back();
+            call.await
         }
     }
 }

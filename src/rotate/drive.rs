@@ -42,13 +42,13 @@ where
         journey.begin(body).await;
         let mut ready = true;
         loop {
-            let lease = match journey.next_key().await {
+            let mut lease = match journey.next_key().await {
                 Ok(lease) => lease,
                 Err(why) => return Err(journey.failed(why)),
             };
             let mut audit = journey.audit(&lease);
             let deadline = journey.own_deadline();
-            let attempt = attempt(&mut service, ready, &mut journey, &lease, &classifier);
+            let attempt = attempt(&mut service, ready, &mut journey, &mut lease, &classifier);
             let Ok(tried) = before(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
                 drop(audit);

@@ -98,11 +98,6 @@ where
         self.request.receive(body, self.config.replay_cap).await;
     }
 
-    /// The deadline, unless a chain around the layer watches it.
-    pub(super) const fn own_deadline(&self) -> Option<Instant> {
-        self.watched
-    }
-
     /// An attempt begins.
     pub(super) fn audit(&self, lease: &Lease) -> Audit {
         Audit::begin(&self.config.pool, lease)

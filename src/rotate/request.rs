@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use super::estimate::Estimator;
-use crate::body::ReplayBody;
+use crate::body::{ReplayBody, Upload};
 use crate::head::Head;
 use crate::limits::Need;
 use crate::pool::Session;
@@ -80,6 +80,11 @@ impl Template {
 
     pub(super) fn is_replayable(&self) -> bool {
         self.body.is_replayable()
+    }
+
+    /// How the body arrives from the caller.
+    pub(super) fn upload(&self) -> Upload {
+        self.body.upload()
     }
 
     /// Takes the error that the request's own body failed with, if it did.

@@ -1,12 +1,13 @@
 //! Where the next key comes from.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use tokio::time::Instant;
 
 use super::Journey;
 use crate::clock::Moment;
 use crate::error::GaveUp;
+use crate::future::before;
 use crate::key::KeyId;
 use crate::pool::{Ask, Lease};
 use crate::rotate::budget::Ticket;
@@ -24,7 +25,21 @@ impl<B> Journey<B> {
         if pool.counts_tokens() {
             self.need = self.request.need(&self.config.estimator);
         }
-        let leased = match self.may_wait_until() {
+        let mut leased = self.lease().await;
+        if leased.as_ref().is_some_and(Lease::is_narrow) && !self.request.upload().has_ended() {
+            // Others need the probe: it is not held while a caller takes its time to send the body.
+            drop(leased);
+            self.arrival().await?;
+            leased = self.lease().await;
+        }
+        if leased.is_some() && self.ticket.as_ref().is_some_and(|ticket| !ticket.take_attempt()) {
+            return Err(GaveUp::AttemptLimit);
+        }
+        leased.ok_or(GaveUp::Exhausted)
+    }
+
+    async fn lease(&mut self) -> Option<Lease> {
+        match self.may_wait_until() {
             // Whoever comes first and may wait, waits in line.
             Some(deadline) if self.past.is_none() => self.in_line(deadline).await,
             Some(deadline) => match self.usable_now() {
@@ -32,11 +47,20 @@ impl<B> Journey<B> {
                 leased => leased,
             },
             None => self.usable_now(),
-        };
-        if leased.is_some() && self.ticket.as_ref().is_some_and(|ticket| !ticket.take_attempt()) {
-            return Err(GaveUp::AttemptLimit);
         }
-        leased.ok_or(GaveUp::Exhausted)
+    }
+
+    /// Waits until the body is there, or as much of it as can be recorded.
+    fn arrival(&self) -> Pin<Box<dyn Future<Output = Result<(), GaveUp>> + Send>> {
+        let (upload, deadline) = (self.request.upload(), self.own_deadline());
+        Box::pin(
+            async move { before(deadline, pin!(upload.record())).await.map_err(|_late| GaveUp::Deadline) },
+        )
+    }
+
+    /// The deadline, unless a chain around the layer watches it.
+    pub(in crate::rotate) const fn own_deadline(&self) -> Option<Instant> {
+        self.watched
     }
 
     /// In a box, for mostly nobody waits.
