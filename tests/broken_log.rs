@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{chat, key, openai, pool, rotating, send, text};
 use tokio_test::{assert_pending, task};
 use tower::ServiceExt;
-use tower_key_rotation::sim::{Fault, Script};
+use tower_key_rotation_sim::{Fault, Script};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
