@@ -60,8 +60,8 @@ pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 /// Fine enough for a pace, and two billions of them for a day.
 pub(super) const CORRECTION_US: i64 = 64;
 
-/// No bucket is thought to be full later, so that sums of two such times are times: some thirty thousand years
-/// from now.
+/// No bucket is thought to be full later, and none takes longer to refill: some thirty thousand years. So sums and
+/// differences of a few such times fit into an `i64`, whatever headers say.
 const LATEST: u64 = 1 << 60;
 
 // === impl Gauge ===
@@ -152,7 +152,7 @@ impl Gauge {
                 *full_at = after.min(LATEST);
             }
             Fill::Period(period) => period.used = period.used.saturating_add(amount),
-            Fill::Places { used, .. } => *used += narrow(amount),
+            Fill::Places { used, .. } => *used = used.saturating_add(narrow(amount)),
         }
     }
 
@@ -283,9 +283,10 @@ impl Gauge {
     }
 }
 
-/// Rounded, and without `f64::round`, which is a call into a library on most machines.
+/// The time in which so much comes back, at most [`LATEST`]. Rounded, and without `f64::round`, which is a call into
+/// a library on most machines.
 fn us(interval: f32, amount: u64) -> u64 {
-    (f64::from(interval) * amount as f64 + 0.5) as u64
+    ((f64::from(interval) * amount as f64 + 0.5) as u64).min(LATEST)
 }
 
 /// Counts beyond four billion are as good as endless here.

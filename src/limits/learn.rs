@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::gauge::Gauge;
 use super::ledger::MAX_LEARNED;
 use super::marks::{Mark, Marks};
-use super::period::{Anew, us_of};
+use super::period::{Anew, LONGEST_US, us_of};
 use super::reading::{Counted, Source};
 use crate::clock::Moment;
 use crate::provider::{Dimension, Limit, Window};
@@ -38,15 +38,15 @@ pub(crate) struct Observed<'a> {
     pub(crate) answered: Moment,
 }
 
-/// No reset is believed for longer; then the scope is tried.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait that a header is believed: one day. Then the scope is tried.
+const LONGEST: Duration = Duration::from_micros(LONGEST_US);
 
 /// Resets are rounded to seconds by some.
 const ROUNDING_US: f64 = 1e6;
 
 /// Applies what an answer says to the learned gauges, which come behind the `declared` ones.
 pub(super) fn learn(
-    gauges: &mut Vec<Gauge>,
+    gauges: &mut Box<[Gauge]>,
     declared: usize,
     marks: Option<&Marks>,
     observed: &Observed<'_>,
@@ -70,13 +70,13 @@ pub(super) fn learn(
 
 /// The number among the learned gauges of the one for a limit, which is made if there is none and room for one.
 fn find_or_make(
-    gauges: &mut Vec<Gauge>,
+    gauges: &mut Box<[Gauge]>,
     declared: usize,
     limit: &Limit,
     observed: &Observed<'_>,
 ) -> Option<usize> {
     let counted = counted(limit.dimension)?;
-    let window = limit.window.unwrap_or(Window::from_secs(0));
+    let window = as_named(limit.window);
     let learned = &gauges[declared..];
     let is_it =
         |gauge: &Gauge| gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window;
@@ -85,10 +85,23 @@ fn find_or_make(
     }
     let index = learned.len();
     if index < MAX_LEARNED {
-        gauges.push(first(counted, window, limit, observed)?);
+        push(gauges, first(counted, window, limit, observed)?);
         return Some(index);
     }
     None
+}
+
+/// The only thing that takes the gauges out of their place, and it can't panic meanwhile.
+fn push(gauges: &mut Box<[Gauge]>, gauge: Gauge) {
+    let mut all = std::mem::take(gauges).into_vec();
+    all.push(gauge);
+    *gauges = all.into();
+}
+
+/// The window by which a gauge is found again: in seconds, at most as many as it can keep.
+fn as_named(window: Option<Window>) -> Window {
+    let seconds = window.map_or(0, |window| window.length().as_secs());
+    Window::from_secs(seconds.min(u32::MAX.into()))
 }
 
 /// A request that came close was taken in by the provider, or refused.
@@ -105,7 +118,7 @@ fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_
     let size = limit.limit.or(limit.remaining)?;
     if observed.resets_mean_full || limit.reset.is_none() {
         // Without a window or a reset there is no telling how fast it refills.
-        let interval = us_of(window) / size.max(1) as f64;
+        let interval = as_kept(us_of(window) / size.max(1) as f64);
         let known = interval > 0.0 || limit.reset.is_some_and(|reset| !reset.is_zero());
         return known.then(|| Gauge::bucket(counted, window, size, interval, Source::Learned));
     }
@@ -132,7 +145,7 @@ fn apply_to_period(
     if mark.is_some() && !gauge.heard.hear_of_window(observed.sent, used) {
         return;
     }
-    let reset = reset_of(limit).unwrap_or_else(|| window(gauge));
+    let reset = limit.reset.unwrap_or_else(|| window(gauge)).min(LONGEST);
     let ends = observed.answered.saturating_add(reset).as_unix_us();
     // Less than nothing, if more was given back than taken.
     let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
@@ -147,7 +160,7 @@ fn apply_to_bucket(
     mark: Option<Mark>,
     observed: &Observed<'_>,
 ) {
-    let reset = reset_of(limit);
+    let reset = limit.reset.map(|reset| reset.min(LONGEST));
     let limit_now = limit.limit.unwrap_or_else(|| size.max(remaining));
     let spent = limit_now.saturating_sub(remaining);
     let documented = as_kept(us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64);
@@ -161,7 +174,7 @@ fn apply_to_bucket(
     let missing = Duration::from_micros((spent as f64 * interval) as u64);
     // Remaining hides up to one, unless there is never more.
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
-    let at_most = reset.map_or(Duration::MAX, |reset| reset + hidden);
+    let at_most = reset.map_or(LONGEST, |reset| reset.saturating_add(hidden));
     let told = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
     if mark.is_none() || gauge.heard.hear_of_bucket(observed.sent, told) {
         gauge.set_bucket(limit_now, interval);
@@ -169,13 +182,9 @@ fn apply_to_bucket(
     }
 }
 
-fn reset_of(limit: &Limit) -> Option<Duration> {
-    limit.reset.map(|reset| reset.min(LONGEST))
-}
-
-/// An interval as exactly as a gauge keeps it.
+/// An interval as exactly as a gauge keeps it, and no longer than any wait is believed.
 fn as_kept(interval: f64) -> f64 {
-    f64::from(interval as f32)
+    f64::from(interval.min(LONGEST_US as f64) as f32)
 }
 
 fn window(gauge: &Gauge) -> Duration {

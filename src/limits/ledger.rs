@@ -154,7 +154,7 @@ impl Ledger {
         let gauges = &mut *self.lock();
         let marks = marks.filter(|marks| marks.are_of(gauges.generation));
         let declared = gauges.declared as usize;
-        gauges.change(|all| learn(all, declared, marks, observed));
+        learn(&mut gauges.all, declared, marks, observed);
         for gauge in &mut gauges.all[declared..] {
             gauge.alarms(shares, observed.answered).for_each(&mut tell);
         }
@@ -175,11 +175,15 @@ impl Ledger {
     pub(crate) fn forget(&self) {
         let gauges = &mut *self.lock();
         let declared = gauges.declared as usize;
-        gauges.change(|all| all.truncate(declared));
+        let mut all = std::mem::take(&mut gauges.all).into_vec();
+        all.truncate(declared);
+        gauges.all = all.into();
         gauges.generation = gauges.generation.wrapping_add(1);
     }
 
-    /// Nothing panics while it holds the lock; if it did, counts a little off beat no counts at all.
+    /// Nothing panics while it holds the lock: arithmetic on what headers say saturates. If something did, the
+    /// gauges would still be in their place, for nothing but a push takes them out of it; and counts a little off
+    /// beat no counts at all.
     fn lock(&self) -> MutexGuard<'_, Gauges> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -225,13 +229,6 @@ impl Offer<'_> {
 impl Gauges {
     fn declared(&mut self) -> &mut [Gauge] {
         &mut self.all[..self.declared as usize]
-    }
-
-    /// Allocates only if their number changes.
-    fn change(&mut self, change: impl FnOnce(&mut Vec<Gauge>)) {
-        let mut all = std::mem::take(&mut self.all).into_vec();
-        change(&mut all);
-        self.all = all.into();
     }
 
     fn available_at(&mut self, need: &Need, now: Moment) -> u64 {

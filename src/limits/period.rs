@@ -8,6 +8,9 @@ use crate::provider::Window;
 
 pub(super) const US_PER_S: u64 = 1_000_000;
 
+/// The longest time for which what headers say closes a scope, in microseconds: one day. Then it is tried.
+pub(super) const LONGEST_US: u64 = 24 * 60 * 60 * US_PER_S;
+
 /// Starts anew at a time.
 #[derive(Debug)]
 pub(super) struct Period {
@@ -24,7 +27,7 @@ pub(super) struct Period {
 pub(super) enum Anew {
     Aligned,
     Midnight(Arc<Zone>),
-    /// When a header says; until one does, a window after the last.
+    /// When a header says; until one does, a window after the last, but no later than in [`LONGEST_US`].
     Told,
 }
 
@@ -49,7 +52,7 @@ impl Anew {
         match self {
             Self::Aligned => (now.as_unix_us() / length + 1).saturating_mul(length),
             Self::Midnight(zone) => Moment::from(zone.next_midnight(now.into())).as_unix_us(),
-            Self::Told => now.as_unix_us().saturating_add(length),
+            Self::Told => now.as_unix_us().saturating_add(length.min(LONGEST_US)),
         }
     }
 }

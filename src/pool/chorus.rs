@@ -192,7 +192,7 @@ impl Chorus {
             _ => HOLD_MS,
         };
         refusals.trials = (refusals.trials + 1).min(HOLD_MS.ilog2());
-        self.gate.store(end.min(now + pace.min(HOLD_MS)).max(1), Ordering::Release);
+        self.gate.store(end.min(now.saturating_add(pace.min(HOLD_MS))).max(1), Ordering::Release);
     }
 
     fn was_served(&self, key: usize) -> bool {
