@@ -20,8 +20,8 @@ use tower_key_rotation::fallback::{
     BreakerPolicy, Commit, ContextLength, ProviderFallback, ProviderFallbackLayer, Route, Start,
 };
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Refusal, Script, SimBody, Simulator};
 use tower_key_rotation::{Error, KeyRotationLayer, RetryBudget, Served};
+use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, Simulator};
 
 settings::settings!("ProviderFallbackLayer":
     route, fallback, start, deadline, head_timeout, first_content_timeout, idle_timeout, commit, complete_cap,

@@ -21,8 +21,8 @@ use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::Reason;
 use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::sim::{Fault, Script, SimKey, Simulator};
 use tower_key_rotation::{ApiKey, Deadline, GaveUp, KeyPool, KeyRotationLayer, Provider, RetryBudget};
+use tower_key_rotation_sim::{Fault, Script, SimKey, Simulator};
 
 settings::settings!("KeyRotationLayer":
     max_attempts, max_retries, backoff, retry_budget, head_timeout, deadline, resend_ambiguous, wait_for_key,
