@@ -3,7 +3,9 @@
 //! A plain success is not read at all. A refusal is read up to a cap, since its body says whom it concerns.
 //! An event stream is read event by event until the classifier has seen one that means something: many
 //! providers send preambles and keep-alives first, and then an error under status 200. Whatever is read is
-//! handed on byte for byte.
+//! handed on byte for byte, but for the key, which is taken out.
+
+mod delivery;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
@@ -21,9 +23,11 @@ use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 
 use crate::body::sse::{Decoder, Event};
-use crate::body::{ResponseBody, Rest};
+use self::delivery::Delivery;
+use crate::body::{Decoded, Redactor, ResponseBody, Rest, Search, decode, is_identity};
 use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
+use crate::key::Secret;
 use crate::scrub::overwrite;
 
 /// How far to look.
@@ -56,6 +60,8 @@ struct Look<B> {
     body: Pin<Box<B>>,
     seen: VecDeque<Result<Frame<Bytes>, BoxError>>,
     bytes: usize,
+    /// The body has come to its end, and was not broken.
+    ended: bool,
     until: Instant,
 }
 
@@ -69,7 +75,11 @@ enum Seen {
 /// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
 pub(crate) struct Answer<B> {
     pub(crate) head: Arc<Parts>,
+    /// It was worth a look, but can't be read.
+    pub(crate) is_unreadable: bool,
     body: Rest<B>,
+    redactor: Option<Redactor>,
+    delivery: Delivery,
 }
 
 /// Whom to ask about an answer, and how.
@@ -78,8 +88,8 @@ pub(crate) struct Inspector<'a, C> {
     pub(crate) limits: &'a Limits,
     /// The provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
-    /// What must not be seen in a refusal.
-    pub(crate) secret: Option<&'a str>,
+    /// The key that was sent, which must not be seen.
+    pub(crate) secret: Option<&'a Secret>,
 }
 
 impl<C: Classify> Inspector<'_, C> {
@@ -95,48 +105,81 @@ impl<C: Classify> Inspector<'_, C> {
         B::Error: Into<BoxError>,
     {
         async move {
-            if self.is_worth_a_look(&head) {
+            let readable = is_readable(&head.headers);
+            if self.is_worth_a_look(&head, readable) {
                 // In a box, for most answers are not looked into.
-                return Box::pin(self.look_into(head, body)).await;
+                return Box::pin(self.look_into(head, body, readable)).await;
             }
             let outcome = Outcome::with_body(Arc::clone(&head), Bytes::new(), now);
-            (ask(self.classifier, outcome).await, Answer { head, body: Rest::Untouched { body } })
+            let verdict = ask(self.classifier, outcome).await;
+            let answer = Answer {
+                is_unreadable: !readable && (is_event_stream(&head.headers) || self.look_into_success),
+                redactor: self.redactor(&head, &verdict, readable),
+                head,
+                body: Rest::Untouched { body },
+                delivery: Delivery::AsItCame,
+            };
+            (verdict, answer)
         }
     }
 
-    fn is_worth_a_look(&self, head: &Parts) -> bool {
-        let success = head.status.is_success();
-        let streamed = success && is_event_stream(&head.headers);
-        let worth_it =
-            !success || (streamed && self.limits.look_into_streams) || (!streamed && self.look_into_success);
-        worth_it && is_readable(&head.headers)
+    fn is_worth_a_look(&self, head: &Parts, readable: bool) -> bool {
+        if !head.status.is_success() {
+            return true;
+        }
+        if is_event_stream(&head.headers) {
+            return readable && self.limits.look_into_streams;
+        }
+        self.look_into_success && (readable || cfg!(feature = "decompress"))
     }
 
-    async fn look_into<B>(&self, head: Arc<Parts>, body: B) -> (Verdict, Answer<B>)
+    /// Searches for the key what may be an error; of other successes the content is the caller's.
+    fn redactor(&self, head: &Parts, verdict: &Verdict, readable: bool) -> Option<Redactor> {
+        let may_be_error = *verdict != Verdict::Success || is_event_stream(&head.headers);
+        Some(Redactor::new(self.secret?, may_be_error && readable))
+    }
+
+    async fn look_into<B>(&self, head: Arc<Parts>, body: B, readable: bool) -> (Verdict, Answer<B>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
         let mut look = Look::new(body, self.limits.peek_time);
+        let mut decoded = None;
         let verdict = match (head.status.is_success(), is_event_stream(&head.headers)) {
             (true, true) => self.events(&head, &mut look).await,
-            (true, false) => self.success(&head, &mut look).await,
-            (false, _) => self.refusal(&head, &mut look).await,
+            (true, false) if readable => self.success(&head, &mut look).await,
+            (false, _) if readable => {
+                look.read_up_to(self.limits.error_body).await;
+                self.ask_about(&head, self.clean(look.gather())).await
+            }
+            (_, false) | (false, true) => {
+                look.read_up_to(self.limits.error_body).await;
+                let decoded = decoded.insert(decode(&head.headers, &look.gather()));
+                self.ask_about(&head, self.clean(Bytes::from(decoded.text.clone()))).await
+            }
         };
-        (verdict, Answer { head, body: Rest::Begun { seen: look.seen, body: look.body } })
+        let redactor = self.redactor(&head, &verdict, readable);
+        let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
+        let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
+        let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: look.body });
+        (verdict, Answer { head, is_unreadable, body, redactor, delivery })
     }
 
-    /// Reads up to the cap, or as much as comes in time.
-    async fn refusal<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
-    where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<BoxError>,
-    {
-        while look.bytes < self.limits.error_body && matches!(look.next().await, Seen::Data(_)) {}
-        if let Some(secret) = self.secret {
-            look.scrub(secret);
+    /// How the answer is delivered, and with which body if not its own.
+    fn delivery<B>(&self, head: &Parts, look: &Look<B>, decoded: Option<&Decoded>) -> (Delivery, Option<Rest<B>>) {
+        match (decoded, self.secret) {
+            (Some(decoded), Some(secret)) if look.bytes > 0 && !head.status.is_success() => {
+                Delivery::of_encoded(decoded, look.ended, secret)
+            }
+            _ => (Delivery::AsItCame, None),
         }
-        self.ask_about(head, look.gather()).await
+    }
+
+    /// The text as the classifier may see it.
+    fn clean(&self, text: Bytes) -> Bytes {
+        let clean = self.secret.and_then(|secret| overwrite(&text, secret.expose()));
+        clean.map_or(text, Bytes::from)
     }
 
     /// Reads until something other than the blanks that keep a connection alive has come.
@@ -160,11 +203,15 @@ impl<C: Classify> Inspector<'_, C> {
         B::Error: Into<BoxError>,
     {
         let mut decoder = Decoder::new();
+        let mut search = self.secret.cloned().map(Search::new);
         let mut shown = 0;
         loop {
             let last = match look.next().await {
                 Seen::Data(data) => {
-                    decoder.push(data);
+                    decoder.push(match &mut search {
+                        Some(search) => search.data(data),
+                        None => data,
+                    });
                     None
                 }
                 Seen::End => Some(decoder.finish()),
@@ -238,16 +285,18 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-/// A compressed body is not looked into: put a decompression layer inside for that.
+/// Whether a body can be read as it comes.
 pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
+    is_identity(headers)
 }
 
 // === impl Answer ===
 
 impl<B> Answer<B> {
     pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
-        Response::from_parts(reclaim(self.head), ResponseBody::unwatched(self.body))
+        let mut head = reclaim(self.head);
+        self.delivery.correct(&mut head.headers);
+        Response::from_parts(head, ResponseBody::unwatched(self.body).redact(self.redactor))
     }
 }
 
@@ -259,7 +308,7 @@ where
     B::Error: Into<BoxError>,
 {
     fn new(body: B, time: Duration) -> Self {
-        Self { body: Box::pin(body), seen: VecDeque::new(), bytes: 0, until: Instant::now() + time }
+        Self { body: Box::pin(body), seen: VecDeque::new(), bytes: 0, ended: false, until: Instant::now() + time }
     }
 
     /// The next data; an error of the body ends it, and is handed on in its place.
@@ -268,7 +317,10 @@ where
             let frame = timeout_at(self.until, poll_fn(|cx| self.body.as_mut().poll_frame(cx))).await;
             match frame {
                 Err(_) => return Seen::Late,
-                Ok(None) => return Seen::End,
+                Ok(None) => {
+                    self.ended = true;
+                    return Seen::End;
+                }
                 Ok(Some(Err(error))) => {
                     self.seen.push_back(Err(error.into()));
                     return Seen::End;
@@ -285,11 +337,9 @@ where
         }
     }
 
-    /// Takes the key out of what was seen, should the provider have echoed it; the length stays.
-    fn scrub(&mut self, secret: &str) {
-        let Some(scrubbed) = overwrite(&self.gather(), secret) else { return };
-        self.seen.retain(|frame| frame.as_ref().map_or(true, |frame| !frame.is_data()));
-        self.seen.push_front(Ok(Frame::data(scrubbed.into())));
+    /// Reads up to the cap, or as much as comes in time.
+    async fn read_up_to(&mut self, cap: usize) {
+        while self.bytes < cap && matches!(self.next().await, Seen::Data(_)) {}
     }
 
     /// What was seen in one piece.

@@ -54,11 +54,12 @@
 //!
 //! # Features
 //!
-//! None is on by default, and none changes what the crate does.
+//! None is on by default.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `config` | a loader for a file that names providers, keys and their chain |
+//! | `decompress` | compressed error responses are decoded, so that they can be judged and searched for the key |
 //! | `hyper-util` | recognition of hyper-util's errors: tells a request that never left from one that may have run |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs that are told to keep count |
 //! | `reqwest` | `ReqwestClient`, and recognition of its errors |

@@ -1,14 +1,22 @@
 //! Finding a key in what somebody else wrote.
 //!
-//! Providers echo keys in error bodies, clients put URLs into errors. Both are searched for the key that
-//! was sent, as it is and as a URL shows it.
+//! Providers echo keys in headers, reason phrases and bodies; clients put URLs into errors. All of it is
+//! searched for the key that was sent, in [every form](written) in which text writes it. Where it is found
+//! it is overwritten with `*`, so that lengths stay true.
 
-use std::borrow::Cow;
+mod written;
+
 use std::error::Error;
 
+use http::header::HeaderName;
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue};
 use memchr::memmem;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use tower::BoxError;
+
+pub(crate) use self::written::{Overwritten, Written};
+use self::written::{RUN, common_prefix};
 
 /// What a URL's query shows of a key: everything but the unreserved characters is encoded.
 pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -33,23 +41,75 @@ pub(crate) fn redact(error: BoxError, secret: &str) -> BoxError {
 
 /// Whether the text shows the secret.
 pub(crate) fn shows(text: &str, secret: &str) -> bool {
-    forms(secret).iter().any(|form| text.contains(&**form))
+    Written::new(secret).is_some_and(|secret| secret.is_in(text.as_bytes()))
 }
 
-/// The text with the secret overwritten, its length unchanged; `None` if it does not show it.
+/// Whether the text shows the secret, or 8 characters in a row of what tells it from others of its kind, in
+/// any case.
+pub(crate) fn shows_part(text: &str, secret: &str) -> bool {
+    let lower = |bytes: &[u8]| bytes.to_ascii_lowercase();
+    let own = lower(&secret.as_bytes()[common_prefix(secret.as_bytes())..]);
+    let part = |part: &[u8]| memmem::find(&own, part).is_some();
+    shows(text, secret) || lower(text.as_bytes()).windows(RUN).any(part)
+}
+
+/// The text with the secret overwritten, its length unchanged; so is a beginning of it at the end that shows
+/// too much. `None` if there is nothing of it.
 pub(crate) fn overwrite(text: &[u8], secret: &str) -> Option<Vec<u8>> {
-    let mut scrubbed = None;
-    for form in forms(secret) {
-        for at in memmem::find_iter(text, form.as_bytes()) {
-            scrubbed.get_or_insert_with(|| text.to_vec())[at..at + form.len()].fill(b'*');
+    let secret = Written::new(secret)?;
+    if secret.look(text) == Overwritten::default() {
+        return None;
+    }
+    let mut scrubbed = text.to_vec();
+    let Overwritten { mut found, begun } = secret.overwrite(&mut scrubbed);
+    if let Some(begun) = begun.filter(|begun| secret.shows_in(*begun)) {
+        scrubbed[begun.at..].fill(b'*');
+        found = true;
+    }
+    found.then_some(scrubbed)
+}
+
+/// Takes the secret out of the head of a response: header values, header names, the reason phrase.
+pub(crate) fn head(head: &mut Parts, secret: &str) {
+    headers(&mut head.headers, secret);
+    reason_phrase(head, secret);
+}
+
+/// Takes the secret out of headers or trailers. A header is left out if its name shows the secret.
+pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
+    let Some(written) = Written::new(secret) else { return };
+    for value in headers.values_mut().filter(|value| written.fits(value.len())) {
+        if let Some(clean) = overwrite(value.as_bytes(), secret).map(HeaderValue::try_from) {
+            let sensitive = value.is_sensitive();
+            *value = clean.unwrap_or(HeaderValue::from_static("*"));
+            value.set_sensitive(sensitive);
         }
     }
-    scrubbed
+    let shows = |name: &&HeaderName| written.fits(name.as_str().len()) && shows_in_name(name, secret);
+    if headers.keys().any(|name| shows(&name)) {
+        let names: Vec<_> = headers.keys().filter(shows).cloned().collect();
+        names.iter().for_each(|name| drop(headers.remove(name)));
+    }
 }
 
-fn forms(secret: &str) -> [Cow<'_, str>; 2] {
-    [Cow::Borrowed(secret), utf8_percent_encode(secret, QUERY).into()]
+/// Names of headers are in lower case.
+fn shows_in_name(name: &HeaderName, secret: &str) -> bool {
+    memmem::find(name.as_str().as_bytes(), secret.to_ascii_lowercase().as_bytes()).is_some()
 }
+
+/// hyper's clients keep a reason phrase that is not the status's own among the extensions; its servers send it.
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+fn reason_phrase(head: &mut Parts, secret: &str) {
+    use hyper::ext::ReasonPhrase;
+
+    let shows = |reason: &ReasonPhrase| overwrite(reason.as_bytes(), secret).is_some();
+    if head.extensions.get().is_some_and(shows) {
+        head.extensions.remove::<ReasonPhrase>();
+    }
+}
+
+#[cfg(not(any(feature = "hyper-util", feature = "reqwest")))]
+const fn reason_phrase(_: &mut Parts, _: &str) {}
 
 #[cfg(test)]
 mod tests {
@@ -57,15 +117,41 @@ mod tests {
 
     #[test]
     fn a_key_is_found_plain_and_as_a_url_shows_it() {
-        let scrubbed = overwrite(b"key=a%2Fb; key a/b; a/", "a/b").unwrap();
-        assert_eq!(scrubbed, b"key=*****; key ***; a/");
-        assert_eq!(overwrite(b"nothing", "a/b"), None);
+        let scrubbed = overwrite(b"key=sk-a%2Fb; key sk-a/b; sk-a/", "sk-a/b").unwrap();
+        assert_eq!(scrubbed, b"key=********; key ******; sk-a/");
+        assert_eq!(overwrite(b"nothing", "sk-a/b"), None);
     }
 
     #[test]
     fn an_error_is_withheld_only_if_it_shows_the_key() {
         let error = |text: &str| BoxError::from(text.to_owned());
-        assert!(redact(error("no route to http://h/?k=a%2Fb"), "a/b").is::<Withheld>());
-        assert!(!redact(error("no route to http://h/"), "a/b").is::<Withheld>());
+        assert!(redact(error("no route to http://h/?k=sk-a%2Fb"), "sk-a/b").is::<Withheld>());
+        assert!(!redact(error("no route to http://h/"), "sk-a/b").is::<Withheld>());
+    }
+
+    #[test]
+    fn a_part_of_eight_characters_shows_a_key() {
+        let secret = "sk-proj-AbCdEfGhIjKl";
+        for text in ["req_AbCdEfGh", "x-abcdefgh", "EfGhIjKl", "sk-proj-AbCdEfGhIjKl"] {
+            assert!(shows_part(text, secret), "{text}");
+        }
+        for text in ["", "sk-proj-", "sk-proj-AbCdEf", "req_0123456789abcdef"] {
+            assert!(!shows_part(text, secret), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_and_names_of_headers_are_cleared() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-echo", HeaderValue::from_static("one"));
+        headers.append("x-echo", HeaderValue::from_static("Bearer sk-Secret/1."));
+        headers.append("location", HeaderValue::from_static("/?key=sk-Secret%2f1"));
+        headers.append("x-sk-secret/1".replace('/', "-").parse::<HeaderName>().unwrap(), HeaderValue::from_static("1"));
+        super::headers(&mut headers, "sk-Secret/1");
+        let echoes: Vec<_> = headers.get_all("x-echo").iter().collect();
+        assert_eq!(echoes, ["one", "Bearer ***********."]);
+        assert_eq!(headers["location"], "/?key=*************");
+        super::headers(&mut headers, "sk-Secret-1");
+        assert!(!headers.contains_key("x-sk-secret-1"));
     }
 }

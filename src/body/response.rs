@@ -1,4 +1,4 @@
-//! A response body that was looked at before it was passed on, and is watched as it passes.
+//! A response body that was looked at before it was passed on, is watched as it passes, and does not show a key.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use tower::BoxError;
 
 use super::guard::Guard;
+use super::redact::Redactor;
 
 pin_project! {
     /// The body of a response that came through a layer of this crate.
@@ -23,6 +24,8 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         rest: Rest<B>,
+        // `None`: no key is known here.
+        redactor: Option<Redactor>,
         guard: Option<Guard>,
     }
 }
@@ -50,7 +53,13 @@ impl<B> ResponseBody<B> {
 
     /// A body that has no guard yet.
     pub(crate) const fn unwatched(rest: Rest<B>) -> Self {
-        Self { rest, guard: None }
+        Self { rest, redactor: None, guard: None }
+    }
+
+    /// Has the key taken out of the body.
+    pub(crate) fn redact(mut self, redactor: Option<Redactor>) -> Self {
+        self.redactor = redactor;
+        self
     }
 
     /// A body of another type.
@@ -78,7 +87,7 @@ where
     /// Forgets the type of the body within.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {
-            Self { rest: Rest::Erased { body }, guard: None } => body,
+            Self { rest: Rest::Erased { body }, redactor: None, guard: None } => body,
             body => body.boxed_unsync(),
         }
     }
@@ -100,7 +109,10 @@ where
         if this.guard.as_ref().is_some_and(Guard::is_over) {
             return Poll::Ready(None);
         }
-        let polled = this.rest.poll_frame(cx);
+        let polled = match this.redactor {
+            Some(redactor) => redactor.poll_frame(this.rest, cx),
+            None => this.rest.poll_frame(cx),
+        };
         match this.guard {
             Some(guard) => guard.pass(polled, cx),
             None => polled,
@@ -113,6 +125,7 @@ where
             Rest::Begun { seen, body } => seen.is_empty() && body.is_end_stream(),
             Rest::Erased { body } => body.is_end_stream(),
         };
+        let says = self.redactor.as_ref().map_or(says, |redactor| redactor.is_end_stream(says));
         self.guard.as_ref().map_or(says, |guard| guard.is_end_stream(says))
     }
 
@@ -125,6 +138,10 @@ where
             }
             Rest::Erased { body } => body.size_hint(),
         };
+        let own = match &self.redactor {
+            Some(redactor) => redactor.size_hint(own),
+            None => own,
+        };
         match &self.guard {
             Some(guard) => guard.size_hint(own),
             None => own,
@@ -134,7 +151,7 @@ where
 
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rest, guard: _ } = self;
+        let Self { rest, redactor: _, guard: _ } = self;
         let seen = if let Rest::Begun { seen, .. } = rest { seen.len() } else { 0 };
         f.debug_struct("ResponseBody").field("frames_seen", &seen).finish_non_exhaustive()
     }
@@ -147,7 +164,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    fn poll_frame(
+    pub(super) fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {

@@ -1,12 +1,29 @@
 //! What requests and their keys have to tell to whoever listens.
 
-use super::Lease;
+use std::sync::atomic::Ordering;
+
 use super::penalty::Penalty;
 use super::place::{Level, Place};
+use super::{KeyPool, Lease};
 use crate::classify::{Fault, Reason};
 use crate::event::{Kind, Severity};
 use crate::limits::{Alarm, Counted, Reading};
 use crate::provider::ModelId;
+
+impl KeyPool {
+    /// A response came in an encoding that can't be read. Said once.
+    pub(crate) fn say_unreadable(&self) {
+        let common = &self.0.common;
+        if !common.said_unreadable.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "tower_key_rotation",
+                provider = common.provider.name(),
+                "a response is compressed and can't be judged: enable the feature `decompress`, or put a \
+                 decompression layer inside the rotation layer"
+            );
+        }
+    }
+}
 
 impl Place<'_> {
     /// Shares of limits were used up.

@@ -180,6 +180,7 @@ impl KeyPoolBuilder {
             freed: Freed::default(),
             pace: Pace::default(),
             events,
+            said_unreadable: false.into(),
         });
         let set = key_set(&common, keys, max_models, quotas)?;
         Ok(KeyPool(Arc::new(Shared { common, set: ArcSwap::from_pointee(set) })))

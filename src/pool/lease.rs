@@ -16,7 +16,7 @@ use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};
 use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
-use crate::key::{AccountId, KeyId};
+use crate::key::{AccountId, KeyId, Secret};
 use crate::limits::{Estimate, Marks, Need};
 use crate::provider::ModelId;
 
@@ -225,9 +225,9 @@ impl Lease {
         }
     }
 
-    /// The text that must not be seen in an answer.
-    pub(crate) fn secret(&self) -> &str {
-        self.place().key().secret.expose()
+    /// What must not be seen in a response.
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.place().key().secret
     }
 
     pub(super) fn place(&self) -> Place<'_> {

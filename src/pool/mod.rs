@@ -81,6 +81,7 @@ mod wait;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
@@ -142,6 +143,8 @@ struct Common {
     freed: Freed,
     pace: Pace,
     events: Events,
+    /// It has been said that a response can't be judged for its encoding.
+    said_unreadable: AtomicBool,
 }
 
 // === impl KeyPool ===

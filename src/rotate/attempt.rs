@@ -5,6 +5,7 @@
 //! to be recorded gives its probe back as soon as its caller pauses, and goes on as any other attempt.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use crate::clock::Moment;
 use crate::error::Error;
 use crate::inspect::{Answer, ask, shared};
 use crate::pool::Lease;
-use crate::scrub::redact;
+use crate::scrub;
 use crate::transport;
 
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
@@ -72,13 +73,17 @@ where
         };
         let answered = Moment::now();
         match called {
-            Ok(parts) => {
+            Ok((mut head, body)) => {
+                scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
                 let inspector = journey.inspector(classifier, lease);
-                let (verdict, answer) = inspector.inspect(parts, answered.into()).await;
+                let (verdict, answer) = inspector.inspect((head, body), answered.into()).await;
+                if answer.is_unreadable {
+                    journey.say_unreadable();
+                }
                 Ok(Tried { verdict, answer: Ok(answer), answered })
             }
             Err(error) => {
-                let error = redact(error, lease.secret());
+                let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
                 Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
             }

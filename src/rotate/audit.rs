@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::event::{AttemptOutcome, Kind, Severity};
 use crate::key::KeyId;
 use crate::pool::{KeyPool, Lease};
-use crate::scrub::shows;
+use crate::scrub::shows_part;
 
 /// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is
 /// dropped before that is known.
@@ -55,7 +55,7 @@ impl Audit {
             outcome: AttemptOutcome::from(verdict),
             status: head.map(|head| head.status.as_u16()),
             duration: self.duration(),
-            request_id: head.and_then(|head| request_id(&head.headers, lease.secret())),
+            request_id: head.and_then(|head| request_id(&head.headers, lease.secret().expose())),
         });
     }
 }
@@ -74,9 +74,12 @@ impl Drop for Audit {
     }
 }
 
-/// What the provider calls the request, unless that shows the key.
+/// The provider's name for the request, cut to [`LONGEST_ID`]. `None` if it shows a part of the key, or has
+/// characters that no such name has and an encoded key might.
 fn request_id(headers: &HeaderMap, secret: &str) -> Option<Arc<str>> {
     let id = REQUEST_ID.iter().find_map(|name| headers.get(*name))?;
-    let id = id.to_str().ok().filter(|id| !id.is_empty() && !shows(id, secret))?;
-    Some(Arc::from(&id[..id.len().min(LONGEST_ID)]))
+    let id = id.to_str().ok().filter(|id| !id.is_empty())?;
+    let id = &id[..id.len().min(LONGEST_ID)];
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=~@|".contains(&byte);
+    (id.bytes().all(is_plain) && !shows_part(id, secret)).then(|| Arc::from(id))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::ACCEPT_ENCODING;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body::Body;
@@ -75,6 +76,9 @@ where
         if ticket.is_some() {
             parts.extensions.remove::<Deadline>();
         }
+        if !config.keep_accept_encoding {
+            parts.headers.remove(ACCEPT_ENCODING);
+        }
         Self {
             request: Template::new(parts, deadline),
             need: Need::REQUEST,
@@ -117,6 +121,11 @@ where
             look_into_success: self.config.pool.provider().errors_in_ok_bodies(),
             secret: Some(lease.secret()),
         }
+    }
+
+    /// A response can't be judged by more than its status.
+    pub(super) fn say_unreadable(&self) {
+        self.config.pool.say_unreadable();
     }
 
     /// Books what an attempt brought, and says what comes next.

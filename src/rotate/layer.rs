@@ -36,6 +36,7 @@ pub(super) struct Config {
     pub(super) deadline: Option<Duration>,
     pub(super) replay_cap: usize,
     pub(super) wait_for_key: bool,
+    pub(super) keep_accept_encoding: bool,
     pub(super) estimator: Estimator,
 }
 
@@ -83,6 +84,7 @@ impl<C> KeyRotationLayer<C> {
             deadline: None,
             replay_cap: ReplayBody::CAP,
             wait_for_key: false,
+            keep_accept_encoding: false,
             estimator: Estimator::default(),
         };
         Self { classifier, config: Arc::new(config) }
@@ -144,6 +146,18 @@ impl<C> KeyRotationLayer<C> {
     #[must_use]
     pub fn wait_for_key(self, wait: bool) -> Self {
         self.configure(|config| config.wait_for_key = wait)
+    }
+
+    /// Whether requests keep the `Accept-Encoding` of their caller. Default: no, so that responses come
+    /// uncompressed and their errors can be read.
+    ///
+    /// A refusal that comes compressed is decoded to be judged if the feature `decompress` is enabled. Where it
+    /// can't be decoded it is judged by its status alone, its body is withheld, and a warning is logged once
+    /// per pool. Event streams that come compressed are not looked into. A layer *inside* the rotation layer
+    /// that asks for compression and decodes responses itself needs no setting.
+    #[must_use]
+    pub fn keep_accept_encoding(self, keep: bool) -> Self {
+        self.configure(|config| config.keep_accept_encoding = keep)
     }
 
     /// How many tokens a request is thought to take, given its URL and what is there of its body; asked only where

@@ -1,0 +1,182 @@
+//! Content encodings of responses that came compressed.
+//!
+//! A response is compressed only if its request asks for it, which requests of the rotation layer do not. One
+//! that is compressed all the same is decoded to be judged (feature `decompress`): up to a cap, and as far as
+//! it goes, for its beginning often says enough.
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+
+/// What decoding brought.
+#[derive(Debug, Default)]
+pub(crate) struct Decoded {
+    /// The decoded text, or as much of it as there is.
+    pub(crate) text: Vec<u8>,
+    /// It was decoded to its end.
+    pub(crate) is_whole: bool,
+}
+
+/// Whether a body can be read as it is.
+pub(crate) fn is_identity(headers: &HeaderMap) -> bool {
+    !headers.contains_key(CONTENT_ENCODING) || codings(headers).next().is_none()
+}
+
+/// The codings of a body in the order they were applied. One that is no text is unknown.
+fn codings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(CONTENT_ENCODING).iter().map(|list| list.to_str().unwrap_or("unknown"));
+    let named = lists.flat_map(|list| list.split(',')).map(str::trim);
+    named.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
+
+#[cfg(not(feature = "decompress"))]
+pub(crate) const fn decode(_: &HeaderMap, _: &[u8]) -> Decoded {
+    Decoded { text: Vec::new(), is_whole: false }
+}
+
+#[cfg(feature = "decompress")]
+pub(crate) use self::decoding::decode;
+
+#[cfg(feature = "decompress")]
+mod decoding {
+    use std::io::{self, Read};
+
+    use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+    use http::HeaderMap;
+
+    use super::{Decoded, codings};
+
+    /// Bytes that are decoded at most: 1 MiB.
+    const CAP: usize = 1024 * 1024;
+
+    /// Bytes that zstd may look back: 8 MiB, as RFC 9659 has it for HTTP. More is not decoded.
+    const WINDOW: u64 = 8 * 1024 * 1024;
+
+    /// Codings that are undone at most, one inside the other.
+    const LAYERS: usize = 3;
+
+    /// Decodes gzip, deflate, br and zstd.
+    pub(crate) fn decode(headers: &HeaderMap, data: &[u8]) -> Decoded {
+        let codings: Vec<_> = codings(headers).collect();
+        let mut decoded = Decoded { text: data.to_vec(), is_whole: true };
+        if codings.len() > LAYERS {
+            return Decoded::default();
+        }
+        for coding in codings.iter().rev() {
+            let Some(next) = undo(coding, &decoded.text) else { return Decoded::default() };
+            decoded = Decoded { is_whole: next.is_whole && decoded.is_whole, ..next };
+        }
+        decoded
+    }
+
+    /// `None`: no coding that is known.
+    fn undo(coding: &str, data: &[u8]) -> Option<Decoded> {
+        let is = |name: &str| coding.eq_ignore_ascii_case(name);
+        if is("gzip") || is("x-gzip") {
+            return Some(read(MultiGzDecoder::new(data)));
+        }
+        if is("deflate") {
+            // Some servers leave out the wrapper that the name stands for.
+            let wrapped = read(ZlibDecoder::new(data));
+            let bare = !wrapped.is_whole && wrapped.text.is_empty();
+            return Some(if bare { read(DeflateDecoder::new(data)) } else { wrapped });
+        }
+        if is("br") {
+            return Some(read(brotli_decompressor::Decompressor::new(data, 4 * 1024)));
+        }
+        if is("zstd") {
+            return Some(zstd(data));
+        }
+        None
+    }
+
+    fn zstd(data: &[u8]) -> Decoded {
+        match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(data, WINDOW) {
+            Ok(decoder) => read(decoder),
+            Err(_) => Decoded::default(),
+        }
+    }
+
+    /// Reads to the end, the cap or the first error.
+    fn read(decoder: impl Read) -> Decoded {
+        let mut text = Vec::new();
+        let ended: io::Result<usize> = decoder.take(CAP as u64 + 1).read_to_end(&mut text);
+        let is_whole = ended.is_ok() && text.len() <= CAP;
+        text.truncate(CAP);
+        Decoded { text, is_whole }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::io::Write;
+
+        use flate2::Compression;
+        use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+        use http::header::CONTENT_ENCODING;
+
+        use super::*;
+
+        const TEXT: &[u8] = br#"{"error":{"message":"no","code":429}}"#;
+
+        fn decoded(coding: &'static str, data: &[u8]) -> Decoded {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static(coding));
+            decode(&headers, data)
+        }
+
+        fn gzip(text: &[u8]) -> Vec<u8> {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+
+        #[test]
+        fn each_coding_is_undone() {
+            let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+            zlib.write_all(TEXT).unwrap();
+            let mut bare = DeflateEncoder::new(Vec::new(), Compression::default());
+            bare.write_all(TEXT).unwrap();
+            let zstd = ruzstd::encoding::compress_to_vec(TEXT, ruzstd::encoding::CompressionLevel::Fastest);
+            for (coding, data) in [
+                ("gzip", gzip(TEXT)),
+                ("X-GZIP", gzip(TEXT)),
+                ("identity, gzip", gzip(TEXT)),
+                ("gzip, gzip", gzip(&gzip(TEXT))),
+                ("deflate", zlib.finish().unwrap()),
+                ("deflate", bare.finish().unwrap()),
+                ("br", brotli(TEXT)),
+                ("zstd", zstd),
+            ] {
+                let decoded = decoded(coding, &data);
+                assert_eq!((&*decoded.text, decoded.is_whole), (TEXT, true), "{coding}");
+            }
+        }
+
+        /// A stream of one uncompressed block: RFC 7932, section 9.
+        fn brotli(text: &[u8]) -> Vec<u8> {
+            let length = text.len() as u32 - 1;
+            // Window of 64 KiB (0), not the last block (0), length in four nibbles (00), uncompressed (1).
+            let bits = (length << 4) | (1 << 20);
+            let mut data = bits.to_le_bytes()[..3].to_vec();
+            data.extend_from_slice(text);
+            // The last block (1), which is empty (1).
+            data.push(0b11);
+            data
+        }
+
+        #[test]
+        fn what_is_cut_or_unknown_is_not_whole() {
+            let data = gzip(&TEXT.repeat(100));
+            let cut = decoded("gzip", &data[..data.len() - 9]);
+            assert!(!cut.is_whole && cut.text.starts_with(b"{\"error\""));
+            for coding in ["compress", "x", "gzip, x", "gzip,gzip,gzip,gzip"] {
+                assert!(!decoded(coding, &data).is_whole, "{coding}");
+            }
+        }
+
+        #[test]
+        fn a_bomb_is_read_up_to_the_cap() {
+            let bomb = decoded("gzip", &gzip(&vec![0; 64 * 1024 * 1024]));
+            assert_eq!((bomb.text.len(), bomb.is_whole), (CAP, false));
+        }
+    }
+}

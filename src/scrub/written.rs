@@ -1,0 +1,343 @@
+//! A secret as text may write it.
+//!
+//! Providers echo a key as it is, percent-encoded (from a URL), escaped (in a JSON string, also in one that
+//! is quoted inside another) or as HTML entities. Any character may be written in any of these forms, so the
+//! text is read character by character. The forms are bounded, so a partial match is bounded too.
+
+use memchr::{memchr, memchr3};
+
+/// Shorter secrets are not looked for: they would be found in words.
+const SHORTEST: usize = 4;
+
+/// A run of this many characters of a secret, its [common prefix](common_prefix) apart, counts as showing it.
+pub(super) const RUN: usize = 8;
+
+/// Backslashes before one escaped character: a JSON string quoted in a JSON string, three times over.
+const BACKSLASHES: usize = 8;
+
+/// Bytes of the longest HTML entity that is read: `&#x0002F;`.
+const ENTITY: usize = 9;
+
+/// What keys of a kind begin with. A prefix names a provider and no key.
+const PREFIXES: [&str; 22] = [
+    "sk-proj-",
+    "sk-svcacct-",
+    "sk-admin-",
+    "sk-ant-api03-",
+    "sk-ant-admin01-",
+    "sk-ant-oat01-",
+    "sk-or-v1-",
+    "sk-",
+    "gsk_",
+    "xai-",
+    "pplx-",
+    "csk-",
+    "hf_",
+    "r8_",
+    "fw_",
+    "nvapi-",
+    "tgp_v1_",
+    "github_pat_",
+    "ghp_",
+    "dop_v1_",
+    "pa-",
+    "AIza",
+];
+
+/// A secret that is looked for in text.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'s>(&'s [u8]);
+
+/// What overwriting has come upon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Overwritten {
+    /// The secret was there at least once.
+    pub(crate) found: bool,
+    /// The text ends inside what may be the secret.
+    pub(crate) begun: Option<Begun>,
+}
+
+/// A beginning of the secret at the end of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// Where it begins, in bytes.
+    pub(crate) at: usize,
+    /// Characters of the secret that are there.
+    characters: usize,
+}
+
+enum Here {
+    /// The secret, written in so many bytes.
+    Whole(usize),
+    /// All that is left of the text is its beginning: so many characters.
+    Begun(usize),
+    Nothing,
+}
+
+/// One character of the secret at the start of a text.
+enum Unit {
+    /// Written in so many bytes.
+    Read(usize),
+    /// The text ends before that is known.
+    Cut,
+    Other,
+}
+
+// === impl Written ===
+
+impl<'s> Written<'s> {
+    /// `None` for a secret that is too short to be told from a word.
+    pub(crate) const fn new(secret: &'s str) -> Option<Self> {
+        if secret.len() < SHORTEST { None } else { Some(Self(secret.as_bytes())) }
+    }
+
+    /// Whether a text of this length may hold the secret in any form.
+    pub(crate) const fn fits(&self, length: usize) -> bool {
+        self.0.len() <= length
+    }
+
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.fits(text.len()) && matches!(self.next(text, 0), Some((_, Here::Whole(_))))
+    }
+
+    /// Overwrites the secret wherever it is, its beginning at the end of the text apart.
+    pub(crate) fn overwrite(&self, text: &mut [u8]) -> Overwritten {
+        let mut seen = Overwritten::default();
+        let mut from = 0;
+        while let Some((at, here)) = self.next(text, from) {
+            match here {
+                Here::Whole(length) => {
+                    text[at..at + length].fill(b'*');
+                    seen.found = true;
+                    from = at + length;
+                }
+                Here::Begun(characters) => {
+                    seen.begun = Some(Begun { at, characters });
+                    break;
+                }
+                Here::Nothing => break,
+            }
+        }
+        seen
+    }
+
+    /// What there is first at or behind `from`, without changing anything.
+    pub(crate) fn look(&self, text: &[u8]) -> Overwritten {
+        match self.next(text, 0) {
+            Some((_, Here::Whole(_))) => Overwritten { found: true, begun: None },
+            Some((at, Here::Begun(characters))) => {
+                Overwritten { found: false, begun: Some(Begun { at, characters }) }
+            }
+            _ => Overwritten::default(),
+        }
+    }
+
+    /// Whether a beginning of the secret, which nothing will complete, shows too much of it.
+    pub(crate) fn shows_in(&self, begun: Begun) -> bool {
+        begun.characters >= common_prefix(self.0) + RUN
+    }
+
+    /// The first place at or behind `from` where the secret is or begins.
+    fn next(&self, text: &[u8], from: usize) -> Option<(usize, Here)> {
+        let mut at = from;
+        loop {
+            at += self.candidate(text.get(at..)?)?;
+            match self.here(&text[at..]) {
+                Here::Nothing => at += 1,
+                here => return Some((at, here)),
+            }
+        }
+    }
+
+    /// Where the secret's first character may be, in any form.
+    fn candidate(&self, text: &[u8]) -> Option<usize> {
+        let first = self.0[0];
+        let here = memchr3(first, b'\\', b'%', text);
+        if first.is_ascii_alphanumeric() {
+            return here;
+        }
+        here.into_iter().chain(memchr(b'&', text)).min()
+    }
+
+    fn here(&self, text: &[u8]) -> Here {
+        if text.starts_with(self.0) {
+            return Here::Whole(self.0.len());
+        }
+        if self.0.starts_with(text) {
+            return Here::Begun(text.len());
+        }
+        let mut read = 0;
+        for (characters, character) in self.0.iter().enumerate() {
+            match unit(&text[read..], *character) {
+                Unit::Read(length) => read += length,
+                Unit::Cut => return Here::Begun(characters),
+                Unit::Other => return Here::Nothing,
+            }
+        }
+        Here::Whole(read)
+    }
+}
+
+/// Characters of a secret that it shares with all keys of its kind.
+pub(super) fn common_prefix(secret: &[u8]) -> usize {
+    PREFIXES.iter().find(|prefix| secret.starts_with(prefix.as_bytes())).map_or(0, |prefix| prefix.len())
+}
+
+// === one character ===
+
+fn unit(text: &[u8], character: u8) -> Unit {
+    let escaped = match text.first() {
+        None => return Unit::Cut,
+        Some(b'%') => percent(text, character),
+        Some(b'\\') => backslash(text, character),
+        Some(b'&') => entity(text, character),
+        Some(_) => Unit::Other,
+    };
+    match escaped {
+        Unit::Other if text.first() == Some(&character) => Unit::Read(1),
+        escaped => escaped,
+    }
+}
+
+/// `%73`; the percent sign may be encoded itself, up to three times (`%2573`).
+fn percent(text: &[u8], character: u8) -> Unit {
+    let mut at = 1;
+    for _ in 0..=3 {
+        match hex(&text[at..], 2) {
+            Hex::Read(code) if code == u32::from(character) => return Unit::Read(at + 2),
+            Hex::Read(0x25) => at += 2,
+            Hex::Cut => return Unit::Cut,
+            Hex::Read(_) | Hex::None => return Unit::Other,
+        }
+    }
+    Unit::Other
+}
+
+/// `\u0073`, `\x73`, `\/`, with as many backslashes as quoting has made of one.
+fn backslash(text: &[u8], character: u8) -> Unit {
+    let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
+    if slashes > BACKSLASHES {
+        return Unit::Other;
+    }
+    if character == b'\\' && slashes >= 2 {
+        return Unit::Read(2);
+    }
+    let digits = match text.get(slashes) {
+        None => return Unit::Cut,
+        Some(b'u') => 4,
+        Some(b'x') => 2,
+        Some(other) if *other == character && !character.is_ascii_alphanumeric() => {
+            return Unit::Read(slashes + 1);
+        }
+        Some(_) => return Unit::Other,
+    };
+    match hex(&text[slashes + 1..], digits) {
+        Hex::Read(code) if code == u32::from(character) => Unit::Read(slashes + 1 + digits),
+        Hex::Cut => Unit::Cut,
+        Hex::Read(_) | Hex::None => Unit::Other,
+    }
+}
+
+/// `&#47;`, `&#x2F;`, `&amp;`, `&lt;`, `&gt;`.
+fn entity(text: &[u8], character: u8) -> Unit {
+    let Some(end) = text.iter().take(ENTITY).position(|byte| *byte == b';') else {
+        let may_go_on = text.len() < ENTITY
+            && text[1..].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#');
+        return if may_go_on { Unit::Cut } else { Unit::Other };
+    };
+    let code = match &text[1..end] {
+        b"amp" => Some(u32::from(b'&')),
+        b"lt" => Some(u32::from(b'<')),
+        b"gt" => Some(u32::from(b'>')),
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16),
+        [b'#', digits @ ..] => number(digits, 10),
+        _ => None,
+    };
+    if code == Some(u32::from(character)) { Unit::Read(end + 1) } else { Unit::Other }
+}
+
+enum Hex {
+    Read(u32),
+    /// The text ends among the digits.
+    Cut,
+    None,
+}
+
+/// A number of exactly so many hexadecimal digits.
+fn hex(text: &[u8], digits: usize) -> Hex {
+    let there = &text[..text.len().min(digits)];
+    if !there.iter().all(u8::is_ascii_hexdigit) {
+        return Hex::None;
+    }
+    if there.len() < digits { Hex::Cut } else { number(there, 16).map_or(Hex::None, Hex::Read) }
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overwritten(text: &str, secret: &str) -> String {
+        let mut text = text.as_bytes().to_vec();
+        Written::new(secret).unwrap().overwrite(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form() {
+        for form in [
+            "sk-a/b+c",
+            "sk-a%2Fb%2Bc",
+            "sk-a%2fb%2bc",
+            "%73%6B-a/b+c",
+            "%2573k-a%252fb+c",
+            r"\u0073k-a\/b+c",
+            r"sk-a\u002fb\u002Bc",
+            r"\\u0073k-a\\/b+c",
+            r"sk-a\x2fb+c",
+            "sk-a&#x2F;b&#43;c",
+        ] {
+            let text = format!("<{form}> {form}");
+            let stars = "*".repeat(form.len());
+            assert_eq!(overwritten(&text, "sk-a/b+c"), format!("<{stars}> {stars}"), "{form}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_it_stays() {
+        for text in ["sk-a/b", "sk-a/b+", "SK-A/B+C", r"\nsk-a", "100%", "%zz", r"C:\u", "&amp;", "sk-a%2"] {
+            assert_eq!(overwritten(text, "sk-a/b+c"), text);
+        }
+        assert!(Written::new("abc").is_none());
+    }
+
+    #[test]
+    fn a_secret_of_escape_characters_is_found_plain() {
+        for secret in ["a%41b", "%25%25", "&amp;x", "a\\b\\c"] {
+            assert_eq!(overwritten(&format!("<{secret}>"), secret), format!("<{}>", "*".repeat(secret.len())));
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_where_the_rest_may_follow() {
+        let secret = Written::new("sk-proj-0123456789").unwrap();
+        for (text, at) in [
+            ("", None),
+            ("x", None),
+            ("xs", Some(1)),
+            ("x sk-proj-01234", Some(2)),
+            (r"x\u00", Some(1)),
+            ("x%7", Some(1)),
+            ("sk-sk-pr", Some(3)),
+            ("sk-proj-01234x", None),
+        ] {
+            assert_eq!(secret.look(text.as_bytes()).begun.map(|begun| begun.at), at, "{text}");
+        }
+        let shows = |text: &str| secret.shows_in(secret.look(text.as_bytes()).begun.unwrap());
+        assert!(!shows("sk-proj-0123456"));
+        assert!(shows("sk-proj-01234567"));
+    }
+}
