@@ -22,8 +22,8 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 
-use crate::body::sse::{Decoder, Event};
 use self::delivery::Delivery;
+use crate::body::sse::{Decoder, Event};
 use crate::body::{Decoded, Redactor, ResponseBody, Rest, Search, decode, is_identity};
 use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
@@ -167,7 +167,12 @@ impl<C: Classify> Inspector<'_, C> {
     }
 
     /// How the answer is delivered, and with which body if not its own.
-    fn delivery<B>(&self, head: &Parts, look: &Look<B>, decoded: Option<&Decoded>) -> (Delivery, Option<Rest<B>>) {
+    fn delivery<B>(
+        &self,
+        head: &Parts,
+        look: &Look<B>,
+        decoded: Option<&Decoded>,
+    ) -> (Delivery, Option<Rest<B>>) {
         match (decoded, self.secret) {
             (Some(decoded), Some(secret)) if look.bytes > 0 && !head.status.is_success() => {
                 Delivery::of_encoded(decoded, look.ended, secret)
@@ -308,7 +313,13 @@ where
     B::Error: Into<BoxError>,
 {
     fn new(body: B, time: Duration) -> Self {
-        Self { body: Box::pin(body), seen: VecDeque::new(), bytes: 0, ended: false, until: Instant::now() + time }
+        Self {
+            body: Box::pin(body),
+            seen: VecDeque::new(),
+            bytes: 0,
+            ended: false,
+            until: Instant::now() + time,
+        }
     }
 
     /// The next data; an error of the body ends it, and is handed on in its place.

@@ -146,7 +146,10 @@ mod tests {
         headers.append("x-echo", HeaderValue::from_static("one"));
         headers.append("x-echo", HeaderValue::from_static("Bearer sk-Secret/1."));
         headers.append("location", HeaderValue::from_static("/?key=sk-Secret%2f1"));
-        headers.append("x-sk-secret/1".replace('/', "-").parse::<HeaderName>().unwrap(), HeaderValue::from_static("1"));
+        headers.append(
+            "x-sk-secret/1".replace('/', "-").parse::<HeaderName>().unwrap(),
+            HeaderValue::from_static("1"),
+        );
         super::headers(&mut headers, "sk-Secret/1");
         let echoes: Vec<_> = headers.get_all("x-echo").iter().collect();
         assert_eq!(echoes, ["one", "Bearer ***********."]);

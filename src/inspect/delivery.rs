@@ -30,7 +30,11 @@ const WITHHELD: &str = r#"{"error":{"message":"the provider's response is in a c
 impl Delivery {
     /// How a refusal that came encoded is delivered, and its body if that is another. `is_whole`: all of its
     /// body was read, and has been `decoded` as far as it goes.
-    pub(super) fn of_encoded<B>(decoded: &Decoded, is_whole: bool, secret: &Secret) -> (Self, Option<Rest<B>>) {
+    pub(super) fn of_encoded<B>(
+        decoded: &Decoded,
+        is_whole: bool,
+        secret: &Secret,
+    ) -> (Self, Option<Rest<B>>) {
         if !is_whole || !decoded.is_whole {
             return (Self::Withheld, Some(in_place(Bytes::from_static(WITHHELD.as_bytes()))));
         }

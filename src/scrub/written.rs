@@ -241,8 +241,8 @@ fn backslash(text: &[u8], character: u8) -> Unit {
 /// `&#47;`, `&#x2F;`, `&amp;`, `&lt;`, `&gt;`.
 fn entity(text: &[u8], character: u8) -> Unit {
     let Some(end) = text.iter().take(ENTITY).position(|byte| *byte == b';') else {
-        let may_go_on = text.len() < ENTITY
-            && text[1..].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#');
+        let may_go_on =
+            text.len() < ENTITY && text[1..].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#');
         return if may_go_on { Unit::Cut } else { Unit::Other };
     };
     let code = match &text[1..end] {
@@ -317,7 +317,10 @@ mod tests {
     #[test]
     fn a_secret_of_escape_characters_is_found_plain() {
         for secret in ["a%41b", "%25%25", "&amp;x", "a\\b\\c"] {
-            assert_eq!(overwritten(&format!("<{secret}>"), secret), format!("<{}>", "*".repeat(secret.len())));
+            assert_eq!(
+                overwritten(&format!("<{secret}>"), secret),
+                format!("<{}>", "*".repeat(secret.len()))
+            );
         }
     }
 
