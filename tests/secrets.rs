@@ -106,7 +106,7 @@ async fn an_error_of_the_client_that_shows_the_key_is_withheld() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_in_the_query_stays_out_of_errors() {
-    let provider = Provider::builder("querying").auth(AuthScheme::Query("key")).build();
+    let provider = Provider::builder("querying").auth(AuthScheme::Query("key".into())).build();
     let client = service_fn(|request: Request<ReplayBody>| async move {
         assert!(request.uri().query().unwrap().contains(MARKER));
         Err::<Response<Full<Bytes>>, BoxError>(format!("no route to {}", request.uri()).into())

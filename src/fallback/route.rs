@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::rename::Names;
 use crate::body::ReplayBody;
-use crate::provider::{AuthScheme, ModelId};
+use crate::provider::{AccountHeaders, AuthScheme, BasePath, ModelId, has_dot_segment, port};
 
 /// Where a link's requests go, and what its provider calls the models.
 ///
@@ -36,6 +36,8 @@ use crate::provider::{AuthScheme, ModelId};
 /// | `https://a.example/api/openai/` | `/v1/chat/completions?x=1` | `https://a.example/api/openai/chat/completions?x=1` |
 /// | `https://a.example` | `/v1/models` | `https://a.example/models` |
 /// | `https://a.example/v2` | `/v1beta/models` | `https://a.example/v2/v1beta/models` |
+///
+/// The base is a boundary: a path with a dot segment, plain or encoded, takes no route.
 #[derive(Clone)]
 pub struct Route {
     base: Option<Base>,
@@ -50,8 +52,7 @@ pub struct Route {
 struct Base {
     scheme: Scheme,
     authority: Authority,
-    /// Empty, or a slash and more without one at its end.
-    path: String,
+    path: BasePath,
 }
 
 /// A text that is no base URL.
@@ -73,7 +74,7 @@ pub enum Unroutable {
     #[error("the model has another name here, and is not named in the path, a JSON body or a form")]
     NotFound,
     /// The URL would be none.
-    #[error("the request's path makes no URL with the route's base")]
+    #[error("the request's path makes no URL with the route's base, or would leave it with a dot segment")]
     Url,
 }
 
@@ -133,7 +134,10 @@ impl Route {
 
     fn fixed(host: &'static str, path: &str) -> Self {
         let authority = Authority::from_static(host);
-        Self { base: Some(Base { scheme: Scheme::HTTPS, authority, path: path.into() }), ..Self::new() }
+        Self {
+            base: Some(Base { scheme: Scheme::HTTPS, authority, path: BasePath::new(path) }),
+            ..Self::new()
+        }
     }
 
     /// What of the caller's path the path of the base URL replaces; `/v1` unless said. A path without it goes
@@ -214,6 +218,9 @@ impl Route {
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
         }
+        if let Some(own) = AccountHeaders::among(&self.set) {
+            request.extensions_mut().insert(own);
+        }
         Ok(())
     }
 }
@@ -227,7 +234,8 @@ impl Default for Route {
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { base, prefix, names, drop, set } = self;
-        let base = base.as_ref().map(|base| format!("{}://{}{}", base.scheme, base.authority, base.path));
+        let base =
+            base.as_ref().map(|base| format!("{}://{}{}", base.scheme, base.authority, base.path.as_str()));
         f.debug_struct("Route")
             .field("base", &base)
             .field("prefix", prefix)
@@ -255,15 +263,13 @@ impl Base {
     fn join(&self, from: Option<PathAndQuery>, prefix: &str) -> Result<PathAndQuery, Unroutable> {
         let path = from.as_ref().map_or("", PathAndQuery::path);
         let rest = below(path, prefix);
-        if let (Some(_), Some(from)) = (rest.filter(|_| self.path == prefix), &from) {
+        if let (Some(_), Some(from)) = (rest.filter(|_| self.path.as_str() == prefix), &from)
+            && !has_dot_segment(path)
+        {
             return Ok(from.clone());
         }
-        let path = rest.unwrap_or(path);
-        let slash =
-            if path.starts_with('/') || (path.is_empty() && !self.path.is_empty()) { "" } else { "/" };
         let query = from.as_ref().and_then(PathAndQuery::query);
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{}{slash}{path}{query}", self.path).parse().map_err(|_| Unroutable::Url)
+        self.path.append(rest.unwrap_or(path), query).map_err(|_| Unroutable::Url)
     }
 }
 
@@ -284,10 +290,14 @@ impl std::str::FromStr for Base {
             return Err(InvalidRoute(()));
         };
         let known = scheme == Scheme::HTTPS || scheme == Scheme::HTTP;
-        if !known || authority.as_str().contains('@') || path.query().is_some() || text.contains('#') {
+        if !known
+            || port(&authority, scheme == Scheme::HTTPS).is_none()
+            || path.query().is_some()
+            || text.contains('#')
+        {
             return Err(InvalidRoute(()));
         }
-        Ok(Self { scheme, authority, path: path.path().trim_end_matches('/').to_owned() })
+        Ok(Self { scheme, authority, path: BasePath::new(path.path()) })
     }
 }
 

@@ -59,7 +59,7 @@ impl Secret {
 
     /// The header value that carries this key, marked sensitive.
     pub(crate) fn render(&self, scheme: &AuthScheme) -> Result<HeaderValue, InvalidSecret> {
-        let text = [scheme.prefix(), self.expose()].concat();
+        let text = scheme.value_of(self.expose());
         let mut value = HeaderValue::try_from(text).map_err(|_| InvalidSecret::Character { position: 0 })?;
         value.set_sensitive(true);
         Ok(value)
@@ -137,7 +137,10 @@ mod tests {
         let value = secret.render(&AuthScheme::Bearer).unwrap();
         assert_eq!(value, "Bearer sk-marker");
         assert!(value.is_sensitive());
-        assert_eq!(secret.render(&AuthScheme::Query("key")).unwrap(), "sk-marker");
+        let token = AuthScheme::prefixed(http::header::AUTHORIZATION, "Token");
+        assert_eq!(secret.render(&token).unwrap(), "Token sk-marker");
+        assert!(secret.render(&AuthScheme::prefixed(http::header::AUTHORIZATION, "To\nken")).is_err());
+        assert_eq!(secret.render(&AuthScheme::Query("key".into())).unwrap(), "sk-marker");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Secret};
 use crate::limits::{Estimate, Marks, Need};
-use crate::provider::ModelId;
+use crate::provider::{AccountHeaders, ModelId};
 
 /// The right to use one key for one attempt.
 ///
@@ -102,6 +102,9 @@ impl Lease {
         let mut uri = std::mem::take(request.uri_mut());
         self.stamp(&mut uri, request.headers_mut())?;
         *request.uri_mut() = uri;
+        if let Some(own) = request.extensions().get::<AccountHeaders>().cloned() {
+            own.put_on(request.headers_mut());
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::provider::Provider;
+use crate::provider::{Provider, port};
 
 /// A key was not put onto a request, which must not be sent. Names the host at most, no path or query.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,10 @@ impl StampError {
         let name = provider.name();
         let message = match (uri.scheme_str(), uri.host()) {
             (Some(scheme), Some(host)) => {
-                let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+                let port = match uri.authority().map(|authority| port(authority, scheme == "https")) {
+                    Some(Some(_)) => uri.port_u16().map_or_else(String::new, |port| format!(":{port}")),
+                    _ => ", whose port is no number from 1 to 65535 or which has a user name,".into(),
+                };
                 format!(
                     "{scheme}://{host}{port} is not an origin of {name}, so no key goes there: correct the URL, \
                      or allow the origin with `Provider::allow_origin`"

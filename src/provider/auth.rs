@@ -3,15 +3,18 @@
 //! A key is stamped only on requests to an origin of its provider, and only after every carrier of a
 //! foreign credential is gone: an SDK that sends its own `Authorization` beside our `x-api-key` would
 //! otherwise decide which of the two is used, and a key sent to a mistyped or redirected host is a
-//! leaked key. Google's `?key=` counts as a carrier too: it lands in logs and errors.
+//! leaked key. Google's `?key=` counts as a carrier too: it lands in logs and errors. So does a header that
+//! names the [account](super::carrier) that pays: it belongs to the credential it came with.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri};
-use percent_encoding::{percent_decode_str, percent_encode};
+use percent_encoding::percent_encode;
 
+use super::carrier::{is_carrier, is_carrier_parameter, is_parameter};
 use crate::scrub::QUERY;
 
 /// The header of Anthropic keys.
@@ -26,30 +29,51 @@ pub const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key")
 /// The query parameter that some providers take a key from.
 pub const QUERY_KEY: &str = "key";
 
-/// Every header that carries a credential to some provider; none survives on a stamped request.
+/// The headers that carry credentials to the providers of this crate's presets. None survives on a stamped
+/// request, nor does any other header that carries a credential or names the account that pays.
 pub const CREDENTIAL_HEADERS: [HeaderName; 6] =
     [AUTHORIZATION, X_API_KEY, API_KEY, X_GOOG_API_KEY, PROXY_AUTHORIZATION, COOKIE];
 
 /// Where a provider takes its key from.
+///
+/// ```
+/// use tower_key_rotation::provider::AuthScheme;
+/// use tower_key_rotation::Provider;
+///
+/// // `Authorization: Token KEY`
+/// let scheme = AuthScheme::prefixed(http::header::AUTHORIZATION, "Token");
+/// let provider = Provider::builder("replicas").auth(scheme).build();
+/// # drop(provider);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AuthScheme {
     /// `Authorization: Bearer KEY`.
     Bearer,
     /// `NAME: KEY`.
     Header(HeaderName),
+    /// `NAME: WORD KEY`, with one blank between; see [`prefixed`](Self::prefixed).
+    Prefixed(HeaderName, Cow<'static, str>),
     /// `?NAME=KEY`. The key is then part of every URL that a layer further in may log or put into an
     /// error; prefer a header wherever the provider takes one.
-    Query(&'static str),
+    Query(Cow<'static, str>),
 }
 
 // === impl AuthScheme ===
 
 impl AuthScheme {
-    /// The text that goes before the key in the header's value.
-    pub(crate) const fn prefix(&self) -> &'static str {
+    /// A header whose value is a word, a blank and the key: `Authorization: Token KEY`. A word with characters
+    /// that no header may carry makes [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
+    pub fn prefixed(name: HeaderName, word: impl Into<Cow<'static, str>>) -> Self {
+        Self::Prefixed(name, word.into())
+    }
+
+    /// The value of the header for a key, or of the query parameter.
+    pub(crate) fn value_of(&self, key: &str) -> String {
         match self {
-            Self::Bearer => "Bearer ",
-            Self::Header(_) | Self::Query(_) => "",
+            Self::Bearer => ["Bearer ", key].concat(),
+            Self::Prefixed(_, word) => [word, " ", key].concat(),
+            Self::Header(_) | Self::Query(_) => key.to_owned(),
         }
     }
 
@@ -62,26 +86,25 @@ impl AuthScheme {
     ) -> Result<(), http::Error> {
         match self {
             Self::Bearer => drop(headers.insert(AUTHORIZATION, value.clone())),
-            Self::Header(name) => drop(headers.insert(name, value.clone())),
+            Self::Header(name) | Self::Prefixed(name, _) => drop(headers.insert(name, value.clone())),
             Self::Query(name) => *uri = with_parameter(uri, name, value)?,
         }
         Ok(())
     }
 
-    /// Removes every credential, its own included, from a request.
+    /// Removes every credential, its own included, from a request, and what names the account that pays.
     pub(crate) fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), http::Error> {
         // Mostly there is one at most, and to look through the names of a few headers is cheaper than to look
         // each of ours up.
-        static CREDENTIALS: [HeaderName; 6] = CREDENTIAL_HEADERS;
-        while let Some(name) = headers.keys().find_map(|name| CREDENTIALS.iter().find(|it| *it == name)) {
+        while let Some(name) = headers.keys().find(|name| is_carrier(name)).cloned() {
             headers.remove(name);
         }
         match self {
+            Self::Header(name) | Self::Prefixed(name, _) => drop(headers.remove(name)),
+            Self::Query(name) => remove_parameters(uri, |pair| is_parameter(pair, name))?,
             Self::Bearer => {}
-            Self::Header(name) => drop(headers.remove(name)),
-            Self::Query(name) => remove_parameter(uri, name)?,
         }
-        remove_parameter(uri, QUERY_KEY)
+        remove_parameters(uri, is_carrier_parameter)
     }
 }
 
@@ -90,6 +113,7 @@ impl fmt::Debug for AuthScheme {
         match self {
             Self::Bearer => f.write_str("Bearer"),
             Self::Header(name) => write!(f, "Header({name})"),
+            Self::Prefixed(name, word) => write!(f, "Prefixed({name}, {word:?})"),
             Self::Query(name) => write!(f, "Query({name})"),
         }
     }
@@ -97,19 +121,14 @@ impl fmt::Debug for AuthScheme {
 
 // === query parameters ===
 
-fn remove_parameter(uri: &mut Uri, name: &str) -> Result<(), http::Error> {
+fn remove_parameters(uri: &mut Uri, goes: impl Fn(&str) -> bool) -> Result<(), http::Error> {
     let Some(query) = uri.query() else { return Ok(()) };
-    if !query.split('&').any(|pair| is_parameter(pair, name)) {
+    if !query.split('&').any(&goes) {
         return Ok(());
     }
-    let kept: Vec<_> = query.split('&').filter(|pair| !is_parameter(pair, name)).collect();
+    let kept: Vec<_> = query.split('&').filter(|pair| !goes(pair)).collect();
     *uri = with_query(uri, &kept.join("&"))?;
     Ok(())
-}
-
-fn is_parameter(pair: &str, name: &str) -> bool {
-    let written = pair.split('=').next().unwrap_or_default();
-    percent_decode_str(written).eq(name.bytes())
 }
 
 fn with_parameter(uri: &Uri, name: &str, value: &HeaderValue) -> Result<Uri, http::Error> {
@@ -151,9 +170,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_caller_pays_with_is_removed() {
+        let mut uri: Uri = "https://h/p?access_token=x&Api-Key=x&%61pi_key=x&alt=sse".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for name in ["openai-organization", "openai-project", "x-goog-user-project", "anthropic-workspace-id"]
+        {
+            headers.append(name, HeaderValue::from_static("foreign"));
+        }
+        headers.insert("openai-beta", HeaderValue::from_static("assistants=v2"));
+        AuthScheme::Bearer.strip(&mut uri, &mut headers).unwrap();
+        assert_eq!(uri, "https://h/p?alt=sse");
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["openai-beta"]);
+    }
+
+    #[test]
     fn a_query_key_is_encoded_and_replaced() {
         let mut uri: Uri = "https://h/p?key=old".parse().unwrap();
-        let scheme = AuthScheme::Query("key");
+        let scheme = AuthScheme::Query("key".into());
         scheme.strip(&mut uri, &mut HeaderMap::new()).unwrap();
         scheme.stamp(&mut uri, &mut HeaderMap::new(), &HeaderValue::from_static("a&b=c")).unwrap();
         assert_eq!(uri, "https://h/p?key=a%26b%3Dc");

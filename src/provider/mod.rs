@@ -11,7 +11,9 @@
 
 mod anthropic;
 mod auth;
+mod base_path;
 mod builder;
+mod carrier;
 mod classifier;
 mod compatible;
 mod dialect;
@@ -30,13 +32,17 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri};
 
 pub use self::auth::{API_KEY, AuthScheme, CREDENTIAL_HEADERS, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY};
+pub(crate) use self::base_path::has_dot_segment;
+pub use self::base_path::{BasePath, LeavesBase};
 pub use self::builder::ProviderBuilder;
+pub(crate) use self::carrier::AccountHeaders;
 pub use self::classifier::ProviderClassifier;
 use self::dialect::Dialect;
 pub(crate) use self::identity::AccountFingerprint;
 pub use self::limits::{Dimension, Limit, Window};
 pub use self::model::{ModelId, ModelPath};
 pub(crate) use self::model::{decoded, form_value};
+pub(crate) use self::origin::port;
 pub use self::origin::{InvalidOrigin, Origin};
 use crate::body::meter::Usage;
 use crate::classify::error_body::ErrorBody;
@@ -133,6 +139,14 @@ impl Provider {
             }
             _ => &self.0.auth,
         }
+    }
+
+    /// The path of a base URL as the boundary of the provider's paths. Gemini has its versions, and its
+    /// OpenAI-compatible endpoint, beside each other: below `/v1beta/openai` a path that begins with `/v1beta`
+    /// or `/v1` is one of its native API.
+    pub fn base_path(&self, path: &str) -> BasePath {
+        let base = BasePath::new(path);
+        if self.0.dialect.bearer_below.is_some() { base.with_versions() } else { base }
     }
 
     /// Where a key may go.

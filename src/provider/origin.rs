@@ -44,7 +44,8 @@ pub struct InvalidOrigin(());
 // === impl Origin ===
 
 impl Origin {
-    /// Whether a request to `uri` stays within this origin; never for a URI without a host.
+    /// Whether a request to `uri` stays within this origin. Never for a URI without a host, with a user name
+    /// or with a port that is no number from 1 to 65535: clients take such a port for the scheme's own.
     pub fn contains(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
@@ -57,16 +58,12 @@ impl Origin {
     /// Whether the authority is this host as it is mostly written: then it need not be taken apart.
     fn is_written(&self, authority: &Authority) -> bool {
         let HostPattern::Exact(host) = &self.host else { return false };
-        match authority.as_str().strip_prefix(&**host) {
-            Some("") => self.port == default_port(self.https),
-            Some(port) => port.strip_prefix(':').is_some_and(|port| port.parse() == Ok(self.port)),
-            None => false,
-        }
+        let behind = authority.as_str().strip_prefix(&**host);
+        behind.is_some_and(|behind| port_of(behind, self.https) == Some(self.port))
     }
 
     fn is_meant(&self, authority: &Authority) -> bool {
-        authority.port_u16().unwrap_or_else(|| default_port(self.https)) == self.port
-            && self.host.matches(authority.host())
+        port(authority, self.https) == Some(self.port) && self.host.matches(authority.host())
     }
 }
 
@@ -100,13 +97,13 @@ impl FromStr for Origin {
             None => (false, authority),
         };
         let authority: Authority = authority.parse().map_err(|_| InvalidOrigin(()))?;
-        if authority.as_str().contains('@') || authority.host().contains('*') {
+        if authority.host().contains('*') {
             return Err(InvalidOrigin(()));
         }
         let host = authority.host().to_ascii_lowercase();
         Ok(Self {
             https,
-            port: authority.port_u16().unwrap_or_else(|| default_port(https)),
+            port: port(&authority, https).ok_or(InvalidOrigin(()))?,
             host: if suffix { HostPattern::Suffix(format!(".{host}")) } else { HostPattern::Exact(host) },
         })
     }
@@ -130,6 +127,20 @@ impl fmt::Debug for Origin {
     }
 }
 
+/// The port of an authority. `None` for one with a user name, or whose port is no number from 1 to 65535.
+pub(crate) fn port(authority: &Authority, https: bool) -> Option<u16> {
+    port_of(authority.as_str().strip_prefix(authority.host())?, https)
+}
+
+/// The port in what stands behind a host.
+fn port_of(behind: &str, https: bool) -> Option<u16> {
+    if behind.is_empty() {
+        return Some(default_port(https));
+    }
+    let digits = behind.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok().filter(|port| *port != 0)
+}
+
 const fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
@@ -149,10 +160,20 @@ mod tests {
             "https://api.openai.com.example.org/v1",
             "https://evil-api.openai.com/v1",
             "https://openai.com/v1",
+            "https://user@api.openai.com/v1",
+            "https://api.openai.com:99999/v1",
+            "https://api.openai.com:65536/v1",
+            "https://api.openai.com:http/v1",
+            "https://api.openai.com:+443/v1",
+            "https://api.openai.com:/v1",
+            "https://api.openai.com:0/v1",
+            "https://api.openai.com:443:443/v1",
             "ftp://api.openai.com/v1",
             "/v1/chat/completions",
         ] {
-            assert!(!origin.contains(&foreign.parse().unwrap()), "{foreign}");
+            // What is no URI at all goes nowhere either.
+            assert!(!foreign.parse().is_ok_and(|uri| origin.contains(&uri)), "{foreign}");
+            assert!(!foreign.to_uppercase().parse().is_ok_and(|uri| origin.contains(&uri)), "{foreign}");
         }
         let suffix: Origin = "https://*.openai.azure.com".parse().unwrap();
         assert!(!suffix.contains(&"https://eviloppenai.azure.com/".parse().unwrap()));
@@ -161,9 +182,20 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for text in
-            ["", "api.openai.com", "ftp://h", "https://", "https://u:p@h", "https://a.*.b", "https://h/p"]
-        {
+        for text in [
+            "",
+            "api.openai.com",
+            "ftp://h",
+            "https://",
+            "https://u:p@h",
+            "https://a.*.b",
+            "https://h/p",
+            "https://h:",
+            "https://h:http",
+            "https://h:99999",
+            "https://h:65536",
+            "https://h:0",
+        ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }

@@ -82,6 +82,20 @@ async fn the_prefix_gives_way_to_the_path_of_the_base() {
     }
 }
 
+#[tokio::test]
+async fn no_path_leaves_the_base() {
+    for base in ["https://a.example/v1", "https://a.example/tenants/a/v1", "https://a.example"] {
+        let route = Route::to(base).unwrap();
+        for path in
+            ["/v1/../x", "/v1/%2e%2e/x", "/v1/..%2fx", "/v1/%5c..%5cx", "/v1/%252E./x", "/../x", "/v1/..;/x"]
+        {
+            let sent = sent(&route, post(path, ""), None).await;
+            assert_eq!(sent.err(), Some(Unroutable::Url), "{base} {path}");
+        }
+        assert!(url(&route, "/v1//tenants/b/v9/x").await.starts_with(base));
+    }
+}
+
 #[test]
 fn what_is_no_base_url_is_refused() {
     for text in [
@@ -92,6 +106,9 @@ fn what_is_no_base_url_is_refused() {
         "https://a.example/v1?key=x",
         "https://a.example/v1#x",
         "https:///v1",
+        "https://a.example:/v1",
+        "https://a.example:http/v1",
+        "https://a.example:99999/v1",
     ] {
         let error = Route::to(text).expect_err(text).to_string();
         assert!(!error.contains("password"), "{error}");

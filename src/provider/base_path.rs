@@ -1,0 +1,201 @@
+//! The path of a base URL is a boundary.
+//!
+//! An operator who writes `https://host/tenants/a/v1` means that requests go there and nowhere else on the
+//! host. A caller chooses the rest of the path, and could leave with `..`, which servers resolve also where it
+//! is percent-encoded, between backslashes or before a `;`. So a path with a dot segment in any of these forms
+//! makes no URL, and every other one stays below the base.
+
+use std::borrow::Cow;
+
+use http::uri::PathAndQuery;
+use percent_encoding::percent_decode;
+
+/// The path of a base URL, below which the paths of requests stay.
+///
+/// A request's path may repeat the end of the base: SDKs begin theirs with `/v1`, and base URLs end with it.
+///
+/// ```
+/// use tower_key_rotation::provider::BasePath;
+///
+/// let base = BasePath::new("/tenants/a/v1");
+/// assert_eq!(base.join("/v1/messages", None)?, "/tenants/a/v1/messages");
+/// assert_eq!(base.join("/messages", Some("x=1"))?, "/tenants/a/v1/messages?x=1");
+/// assert_eq!(base.join("/tenants/b/v1", None)?, "/tenants/a/v1/tenants/b/v1");
+/// assert!(base.join("/v1/../../b/v1", None).is_err());
+/// # Ok::<(), tower_key_rotation::provider::LeavesBase>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasePath {
+    /// Empty, or a slash and more without one at its end.
+    path: String,
+    /// Versions of the API lie beside each other below so much of the path.
+    versions_below: Option<usize>,
+}
+
+/// A path that would leave its base, or makes no URL with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the path has a dot segment or makes no URL: send one without `.` and `..`, encoded ones included")]
+pub struct LeavesBase(());
+
+// === impl BasePath ===
+
+impl BasePath {
+    /// The path of a base URL; slashes at its end do not count.
+    pub fn new(path: &str) -> Self {
+        Self { path: path.trim_end_matches('/').to_owned(), versions_below: None }
+    }
+
+    /// Lets a path that begins with a version (`v1`, `v1beta`) take the place of the base's own version and of
+    /// what follows it: for an API whose versions and dialects lie beside each other.
+    pub(super) fn with_versions(self) -> Self {
+        let mut at = 0;
+        for segment in self.path.split('/').skip(1) {
+            if is_version(segment) {
+                return Self { versions_below: Some(at), ..self };
+            }
+            at += segment.len() + 1;
+        }
+        self
+    }
+
+    /// The path of a request below the base, and its query.
+    ///
+    /// # Errors
+    ///
+    /// [`LeavesBase`] if the path has a segment `.` or `..`, in whatever form a server may take for one, or if
+    /// the result is no path.
+    pub fn join(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, LeavesBase> {
+        let path = if path.is_empty() || path.starts_with('/') { path.into() } else { format!("/{path}") };
+        self.put_below(self.kept(&path), &path, query)
+    }
+
+    /// The same below the whole base, whatever the path begins with.
+    pub(crate) fn append(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, LeavesBase> {
+        self.put_below(&self.path, path, query)
+    }
+
+    fn put_below(&self, base: &str, path: &str, query: Option<&str>) -> Result<PathAndQuery, LeavesBase> {
+        if has_dot_segment(path) {
+            return Err(LeavesBase(()));
+        }
+        let slash = if path.starts_with('/') || (path.is_empty() && !base.is_empty()) { "" } else { "/" };
+        let query = query.map(|query| ["?", query].concat()).unwrap_or_default();
+        [base, slash, path, &query].concat().parse().map_err(|_| LeavesBase(()))
+    }
+
+    /// What of the base stands before a path that repeats the rest of it.
+    fn kept(&self, path: &str) -> &str {
+        let first = path.split('/').nth(1).unwrap_or_default();
+        if let Some(versions) = self.versions_below.filter(|_| is_version(first)) {
+            return &self.path[..versions];
+        }
+        let repeats = |at: &usize| {
+            let rest = path.strip_prefix(&self.path[*at..]);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let starts = self.path.match_indices('/').map(|(at, _)| at);
+        &self.path[..starts.into_iter().find(repeats).unwrap_or(self.path.len())]
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.path
+    }
+}
+
+/// `v1`, `v1beta`, `v2`.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Whether a segment is `.` or `..`: plain or percent-encoded up to three times over, between slashes or
+/// backslashes, up to a `;`.
+pub(crate) fn has_dot_segment(path: &str) -> bool {
+    let mut path = Cow::Borrowed(path.as_bytes());
+    for _ in 0..=3 {
+        let mut segments = path.split(|byte| matches!(byte, b'/' | b'\\'));
+        let name = |segment: &[u8]| segment.split(|byte| *byte == b';').next().map(<[u8]>::to_vec);
+        if segments.any(|segment| matches!(name(segment).as_deref(), Some(b"." | b".."))) {
+            return true;
+        }
+        let decoded: Cow<'_, [u8]> = percent_decode(&path).into();
+        if decoded == path {
+            return false;
+        }
+        path = Cow::Owned(decoded.into_owned());
+    }
+    // No honest path is encoded so often.
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_meets_its_base_once() {
+        for (base, path, joined) in [
+            ("/v1", "/v1/messages", "/v1/messages"),
+            ("/v1/", "/messages", "/v1/messages"),
+            ("/", "/v1/messages", "/v1/messages"),
+            ("/api/openai/v1", "/v1/models", "/api/openai/v1/models"),
+            ("/openai/v1", "/openai/v1/models", "/openai/v1/models"),
+            ("/openai/v1", "/chat/completions", "/openai/v1/chat/completions"),
+            ("/v1", "/vision", "/v1/vision"),
+            ("/v1", "/v1", "/v1"),
+            ("/v1", "", "/v1"),
+            ("", "", "/"),
+            ("/tenants/a/v1", "/tenants/b/v1/x", "/tenants/a/v1/tenants/b/v1/x"),
+            ("/tenants/a/v1", "/v9/x", "/tenants/a/v1/v9/x"),
+            ("/tenants/a/v1", "//tenants/b", "/tenants/a/v1//tenants/b"),
+            ("/tenants/a/v1", "v1/x", "/tenants/a/v1/x"),
+        ] {
+            let join = |query| BasePath::new(base).join(path, query).unwrap().to_string();
+            assert_eq!(join(None), joined);
+            assert_eq!(join(Some("alt=sse")), format!("{joined}?alt=sse"));
+        }
+    }
+
+    #[test]
+    fn versions_lie_beside_each_other_where_they_do() {
+        for (base, path, joined) in [
+            ("/v1beta/openai", "/v1beta/models/m:generateContent", "/v1beta/models/m:generateContent"),
+            ("/v1beta/openai", "/v1/models/m:generateContent", "/v1/models/m:generateContent"),
+            ("/v1beta/openai", "/v1beta/openai/models", "/v1beta/openai/models"),
+            ("/v1beta/openai", "/chat/completions", "/v1beta/openai/chat/completions"),
+            ("/tenants/a/v1beta", "/v1/models", "/tenants/a/v1/models"),
+            ("/tenants/a", "/v1/models", "/tenants/a/v1/models"),
+        ] {
+            assert_eq!(BasePath::new(base).with_versions().join(path, None).unwrap(), joined);
+        }
+    }
+
+    #[test]
+    fn no_form_of_a_dot_segment_makes_a_url() {
+        let base = BasePath::new("/tenants/a/v1");
+        for path in [
+            "/v1/../x",
+            "/../x",
+            "/v1/..",
+            "/v1/./x",
+            "/v1/%2e%2e/x",
+            "/v1/%2E./x",
+            "/v1/.%2e",
+            "/v1/..%2fx",
+            "/v1/x%2f..%2fy",
+            "/v1/..\\x",
+            "/v1/%5c..%5cx",
+            "/v1/%252e%252e/x",
+            "/v1/..;/x",
+            "/v1/..;a=b/x",
+            "..",
+            "/v1/%25252525252e/x",
+        ] {
+            assert!(base.join(path, None).is_err() && base.append(path, None).is_err(), "{path}");
+        }
+        for path in
+            ["/v1/models/gemini-1.5", "/v1/...", "/v1/.well-known", "/v1/a..b", "/v1/100%25", "/v1/a%2Fb"]
+        {
+            assert!(base.join(path, None).is_ok(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What carries a credential, or names the account that pays.
+//!
+//! Providers differ in names and agree in words: `x-goog-api-key`, `ocp-apim-subscription-key`,
+//! `anthropic-workspace-id`. So names are told by their last words, and only what has none of them is listed.
+//! Sources of the names: the API references of OpenAI (`OpenAI-Organization`, `OpenAI-Project`), Google
+//! (`x-goog-user-project` and the system parameters `key`, `access_token`, `oauth_token`, `userProject`),
+//! Azure, AWS, Cloudflare, Hugging Face (`X-HF-Bill-To`) and DashScope (`X-DashScope-WorkSpace`).
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
+
+/// A request extension: headers that name the account, as the operator of a chain has set them. They are put
+/// back when those of the caller have been removed.
+#[derive(Clone)]
+pub(crate) struct AccountHeaders(Arc<[(HeaderName, HeaderValue)]>);
+
+impl AccountHeaders {
+    /// Those among the headers that name an account; `None` if none does.
+    pub(crate) fn among(headers: &[(HeaderName, HeaderValue)]) -> Option<Self> {
+        let of_account = |(name, _): &&(HeaderName, HeaderValue)| is_account(name.as_str());
+        let found: Arc<[_]> = headers.iter().filter(of_account).cloned().collect();
+        (!found.is_empty()).then_some(Self(found))
+    }
+
+    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
+        for (name, value) in self.0.iter() {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// Whether a request's header carries a credential or names the account that pays.
+pub(super) fn is_carrier(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    match name {
+        "cookie" | "authorization" | "proxy-authorization" | "helicone-auth" | "x-hf-bill-to" => true,
+        "x-auth-email" | "cf-access-client-id" | "cf-access-client-secret" => true,
+        _ => is_account(name) || is_credential(name),
+    }
+}
+
+/// Whether a request's header names the account that pays, and carries no credential.
+fn is_account(name: &str) -> bool {
+    let name = name.strip_suffix("-id").unwrap_or(name);
+    matches!(
+        last_word(name),
+        "organization" | "organisation" | "project" | "workspace" | "tenant" | "subscription" | "account"
+    )
+}
+
+fn is_credential(name: &str) -> bool {
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    match last_word(name) {
+        "key" => !ends(&["idempotency-key", "cache-key", "websocket-key", "session-key", "affinity-key"]),
+        "apikey" | "authorization" | "auxiliary" => true,
+        "token" => ends(&["auth-token", "access-token", "security-token", "api-token", "id-token"]),
+        _ => false,
+    }
+}
+
+fn last_word(name: &str) -> &str {
+    let start = memchr::memrchr2(b'-', b'_', name.as_bytes()).map_or(0, |at| at + 1);
+    name.get(start..).unwrap_or_default()
+}
+
+/// Whether a pair of a query carries a credential or names the account that pays. Case, `-` and `_` do not
+/// matter.
+pub(super) fn is_carrier_parameter(pair: &str) -> bool {
+    const NAMES: [&[u8]; 13] = [
+        b"key",
+        b"apikey",
+        b"accesstoken",
+        b"accesskey",
+        b"oauthtoken",
+        b"authtoken",
+        b"token",
+        b"authorization",
+        b"subscriptionkey",
+        b"userproject",
+        b"xamzcredential",
+        b"xamzsignature",
+        b"xamzsecuritytoken",
+    ];
+    let written = name_of(pair);
+    let plain = || {
+        let bytes = percent_decode_str(written).filter(|byte| !matches!(byte, b'-' | b'_'));
+        bytes.map(|byte| byte.to_ascii_lowercase())
+    };
+    NAMES.iter().any(|name| plain().eq(name.iter().copied()))
+}
+
+/// Whether a pair of a query has this name.
+pub(super) fn is_parameter(pair: &str, name: &str) -> bool {
+    percent_decode_str(name_of(pair)).eq(name.bytes())
+}
+
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carrier(name: &str) -> bool {
+        is_carrier(&name.parse().unwrap())
+    }
+
+    #[test]
+    fn credentials_and_accounts_are_told_by_their_words() {
+        for name in [
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "x-api-key",
+            "api-key",
+            "apikey",
+            "x-goog-api-key",
+            "x-litellm-api-key",
+            "ocp-apim-subscription-key",
+            "x-auth-key",
+            "x-auth-email",
+            "x-auth-token",
+            "cf-aig-authorization",
+            "x-amz-security-token",
+            "x-ms-token-aad-access-token",
+            "x-ms-authorization-auxiliary",
+            "openai-organization",
+            "openai-project",
+            "x-goog-user-project",
+            "anthropic-workspace-id",
+            "anthropic-organization-id",
+            "x-ms-tenant-id",
+            "x-ms-subscription-id",
+            "x-hf-bill-to",
+            "x-dashscope-workspace",
+            "cf-access-client-secret",
+            "cf-access-token",
+        ] {
+            assert!(carrier(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_only_tunes_a_request_stays() {
+        for name in [
+            "content-type",
+            "accept",
+            "user-agent",
+            "anthropic-version",
+            "anthropic-beta",
+            "openai-beta",
+            "idempotency-key",
+            "sec-websocket-key",
+            "x-stainless-retry-count",
+            "x-request-id",
+            "x-ms-client-request-id",
+            "x-max-tokens",
+            "x-prompt-cache-key",
+            "traceparent",
+            "http-referer",
+            "x-title",
+        ] {
+            assert!(!carrier(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_told_however_they_are_written() {
+        for pair in [
+            "key=x",
+            "%6Bey=x",
+            "KEY",
+            "api_key=x",
+            "api-key=",
+            "apiKey=x",
+            "access_token=x",
+            "userProject=x",
+        ] {
+            assert!(is_carrier_parameter(pair), "{pair}");
+        }
+        for pair in
+            ["", "alt=sse", "keyring=x", "api-version=2024-10-21", "pageToken=x", "max_tokens=1", "model=key"]
+        {
+            assert!(!is_carrier_parameter(pair), "{pair}");
+        }
+    }
+}
