@@ -15,7 +15,7 @@ fn statuses_and_types() {
         (400, "invalid_request_error", "rejected"),
         (401, "authentication_error", "invalid_key key"),
         (402, "billing_error", "quota_exceeded account"),
-        (403, "permission_error", "forbidden account"),
+        (403, "permission_error", "forbidden key_model"),
         (404, "not_found_error", "rejected"),
         (409, "conflict_error", "rejected"),
         (413, "request_too_large", "rejected"),

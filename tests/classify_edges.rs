@@ -384,3 +384,35 @@ proptest! {
         meter::ending(&Event::new("", body));
     }
 }
+
+#[test]
+fn a_refusal_says_whether_its_reason_lies_in_the_account() {
+    for (name, status, body, names_account) in [
+        ("openai", 401, "", false),
+        ("openai", 401, r#"{"error":{"message":"Unauthorized"}}"#, false),
+        ("openai", 401, r#"{"error":{"message":"m","code":"invalid_api_key"}}"#, true),
+        ("anthropic", 401, r#"{"error":{"type":"authentication_error","message":"m"}}"#, false),
+        (
+            "anthropic",
+            401,
+            r#"{"error":{"type":"authentication_error","message":"invalid x-api-key"}}"#,
+            true,
+        ),
+        ("anthropic", 400, r#"{"error":{"message":"Your credit balance is too low."}}"#, true),
+        ("anthropic", 403, r#"{"error":{"type":"permission_error","message":"m"}}"#, false),
+        ("nobody", 402, "", true),
+        ("nobody", 403, "", false),
+        ("nobody", 403, r#"{"message":"Please upgrade your plan."}"#, true),
+        ("nobody", 403, r#"{"message":"This key was revoked."}"#, true),
+        ("nobody", 403, r#"{"message":"Not allowed."}"#, false),
+        ("zhipu", 403, r#"{"error":{"code":"1113","message":"m"}}"#, true),
+        ("gemini", 403, r#"{"error":{"status":"PERMISSION_DENIED","message":"m"}}"#, false),
+        ("gemini", 401, r#"{"error":{"status":"UNAUTHENTICATED","message":"m"}}"#, false),
+    ] {
+        let outcome = Outcome::answer(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
+        let verdict = ask(&provider(name), outcome);
+        let fault = verdict.fault().unwrap();
+        assert_eq!(fault.names_account(), names_account, "{name} {status} {body}: {verdict}");
+        assert!(!fault.is_of_resource());
+    }
+}

@@ -34,6 +34,19 @@ const SHARED: &[Rule] = &[
         "DataInspectionFailed",
     ]),
     fault(Reason::Blocked, Scope::Provider).named(&["unsupported_country_region_territory"]),
+    // A check of this request against the balance: the same account serves a smaller one.
+    reject(Rejection::TooLarge).on(&[402]).says(&["can only afford"]),
+    // The key lacks a scope of one endpoint, and serves others.
+    fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).named(&["insufficient_scope"]).of_resource(),
+    fault(Reason::Forbidden, Scope::Key)
+        .on(&[401, 403])
+        .says(&[
+            "missing scope",
+            "insufficient scope",
+            "insufficient permissions for this operation",
+            "permission is required to access this endpoint",
+        ])
+        .of_resource(),
     fault(Reason::QuotaExceeded, Scope::Account).named(&[
         "billing_not_active",
         "billing_hard_limit_reached",

@@ -26,6 +26,7 @@
 //! accepts(strict);
 //! ```
 
+mod account_reason;
 pub(crate) mod answer;
 pub(crate) mod by_status;
 pub(crate) mod error_body;

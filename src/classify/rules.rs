@@ -7,6 +7,7 @@
 
 use http::StatusCode;
 
+use super::account_reason;
 use super::answer::Answer;
 use super::{Fault, Reason, Rejection, Scope, Verdict};
 
@@ -17,6 +18,18 @@ pub(crate) struct Rule {
     names: &'static [&'static str],
     words: &'static [&'static str],
     then: Then,
+    about: About,
+}
+
+/// What a refusal is about, as far as the row itself says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// For the response to say: see [`account_reason`].
+    Unsaid,
+    /// The account or the key.
+    Account,
+    /// One resource: a file, a cache, an endpoint.
+    Resource,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +40,12 @@ enum Then {
 
 /// A row that blames somebody.
 pub(crate) const fn fault(reason: Reason, scope: Scope) -> Rule {
-    Rule { statuses: &[], names: &[], words: &[], then: Then::Fault(reason, scope) }
+    Rule { statuses: &[], names: &[], words: &[], then: Then::Fault(reason, scope), about: About::Unsaid }
 }
 
 /// A row that gives the request back to the caller.
 pub(crate) const fn reject(rejection: Rejection) -> Rule {
-    Rule { statuses: &[], names: &[], words: &[], then: Then::Rejected(rejection) }
+    Rule { statuses: &[], names: &[], words: &[], then: Then::Rejected(rejection), about: About::Unsaid }
 }
 
 /// The verdict of the first row that holds.
@@ -59,8 +72,20 @@ impl Rule {
         self
     }
 
+    /// The refusal's reason lies in the account or the key, whatever was asked for.
+    pub(crate) const fn of_account(mut self) -> Self {
+        self.about = About::Account;
+        self
+    }
+
+    /// The refusal concerns one resource, and says nothing of the key otherwise.
+    pub(crate) const fn of_resource(mut self) -> Self {
+        self.about = About::Resource;
+        self
+    }
+
     fn holds(&self, answer: &Answer<'_>) -> bool {
-        let Self { statuses, names, words, then: _ } = self;
+        let Self { statuses, names, words, then: _, about: _ } = self;
         (statuses.is_empty() || statuses.contains(&answer.status.as_u16()))
             && (names.is_empty() || names.iter().any(|name| answer.body.is_named(name)))
             && (words.is_empty() || words.iter().any(|words| answer.body.says(words)))
@@ -68,8 +93,24 @@ impl Rule {
 
     fn verdict(&self, answer: &Answer<'_>) -> Verdict {
         match self.then {
-            Then::Fault(reason, scope) => answer.fault(reason, scope),
+            Then::Fault(reason, scope) => self.told(answer, answer.said(reason, scope)).into(),
             Then::Rejected(rejection) => Verdict::Rejected(rejection),
+        }
+    }
+
+    /// Whether a row about keys or quotas holds for more than the status.
+    fn names_account(&self, answer: &Answer<'_>, reason: Reason) -> bool {
+        let said = |name: &&str| answer.body.is_named(name) && !account_reason::is_generic(name);
+        matches!(reason, Reason::InvalidKey | Reason::QuotaExceeded)
+            && (!self.words.is_empty() || self.names.iter().any(said))
+    }
+
+    fn told(&self, answer: &Answer<'_>, fault: Fault) -> Fault {
+        match self.about {
+            About::Unsaid if self.names_account(answer, fault.reason()) => fault.account_reason(true),
+            About::Unsaid => fault,
+            About::Account => fault.account_reason(true),
+            About::Resource => fault.account_reason(false).one_resource(true),
         }
     }
 }
@@ -84,7 +125,13 @@ pub(crate) fn may_have_run(status: StatusCode) -> bool {
 impl Answer<'_> {
     /// A fault with the wait that this answer names for it.
     pub(crate) fn fault(&self, reason: Reason, scope: Scope) -> Verdict {
-        let may_have_run = may_have_run(self.status);
-        Fault::new(reason, scope).may_have_run(may_have_run).retry_after(self.wait_for(reason)).into()
+        self.said(reason, scope).into()
+    }
+
+    fn said(&self, reason: Reason, scope: Scope) -> Fault {
+        Fault::new(reason, scope)
+            .may_have_run(may_have_run(self.status))
+            .retry_after(self.wait_for(reason))
+            .account_reason(account_reason::is_named(self, reason))
     }
 }

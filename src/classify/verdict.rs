@@ -41,6 +41,8 @@ pub struct Fault {
     scope: Scope,
     retry_after: Option<Duration>,
     may_have_run: bool,
+    account_reason: bool,
+    one_resource: bool,
 }
 
 /// Why an attempt failed.
@@ -149,7 +151,7 @@ impl Fault {
     /// overrides that.
     pub const fn new(reason: Reason, scope: Scope) -> Self {
         let may_have_run = matches!(reason, Reason::Timeout | Reason::Truncated);
-        Self { reason, scope, retry_after: None, may_have_run }
+        Self { reason, scope, retry_after: None, may_have_run, account_reason: false, one_resource: false }
     }
 
     /// The provider says it is over after `wait`. Zero is no hint.
@@ -165,6 +167,33 @@ impl Fault {
     #[must_use]
     pub const fn may_have_run(mut self, may_have_run: bool) -> Self {
         self.may_have_run = may_have_run;
+        self
+    }
+
+    /// The same fault of another scope.
+    pub(crate) const fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Sets whether the refusal names a reason that lies in the account or the key itself: no money, a used-up
+    /// quota, a plan, a revoked key. Default: `false`, as for a bare status.
+    ///
+    /// A request that is refused for such a reason goes on to every account that it has not tried. Without one,
+    /// two keys in good standing that are refused alike show that the request is to blame.
+    #[must_use]
+    pub const fn account_reason(mut self, account_reason: bool) -> Self {
+        self.account_reason = account_reason;
+        self
+    }
+
+    /// Sets whether the refusal concerns a single resource of the provider: a file, a cache, an endpoint that
+    /// the key has no scope for. Default: `false`.
+    ///
+    /// Another key may serve the request. No key is put into a cooldown for it.
+    #[must_use]
+    pub const fn one_resource(mut self, one_resource: bool) -> Self {
+        self.one_resource = one_resource;
         self
     }
 
@@ -187,16 +216,28 @@ impl Fault {
     pub const fn is_ambiguous(&self) -> bool {
         self.may_have_run
     }
+
+    /// Whether the reason lies in the account; see [`account_reason`](Self::account_reason).
+    pub const fn names_account(&self) -> bool {
+        self.account_reason
+    }
+
+    /// Whether it concerns one resource only; see [`one_resource`](Self::one_resource).
+    pub const fn is_of_resource(&self) -> bool {
+        self.one_resource
+    }
 }
 
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, scope, retry_after, may_have_run } = self;
+        let Self { reason, scope, retry_after, may_have_run, account_reason, one_resource } = self;
         f.debug_struct("Fault")
             .field("reason", reason)
             .field("scope", scope)
             .field("retry_after", retry_after)
             .field("may_have_run", may_have_run)
+            .field("account_reason", account_reason)
+            .field("one_resource", one_resource)
             .finish()
     }
 }

@@ -14,8 +14,8 @@ use super::dialect::{COMMON, Dialect, Preset};
 use super::{AuthScheme, ModelPath, X_API_KEY};
 use crate::classify::answer::{Answer, Reset};
 use crate::classify::error_body::Shape;
-use crate::classify::rules::{Rule, fault};
-use crate::classify::{Reason, Scope, Verdict, hints};
+use crate::classify::rules::{Rule, fault, reject};
+use crate::classify::{Reason, Rejection, Scope, Verdict, hints};
 
 pub(super) static PRESET: Preset = Preset {
     name: "anthropic",
@@ -36,6 +36,9 @@ static ACCOUNT: [HeaderName; 2] =
     [HeaderName::from_static("anthropic-organization-id"), HeaderName::from_static("anthropic-workspace-id")];
 
 const RULES: &[Rule] = &[
+    // The caller is a browser and sent an `Origin`: about that request, whichever key it carries
+    // (<https://github.com/anthropics/anthropic-sdk-typescript/issues/741>).
+    reject(Rejection::Invalid).on(&[400, 401, 403]).says(&["cors requests"]),
     fault(Reason::QuotaExceeded, Scope::Account).on(&[400, 402, 403, 429]).says(&[
         "credit balance is too low",
         "api usage limits",
@@ -49,14 +52,17 @@ const RULES: &[Rule] = &[
     // The plan does not have it: shorter requests of the same key go through.
     fault(Reason::Forbidden, Scope::AccountModel)
         .on(&[400, 403, 429])
-        .says(&["extra usage is required", "long context beta is not yet available"]),
+        .says(&["extra usage is required", "long context beta is not yet available"])
+        .of_account(),
     // The edge refused the address before a key was looked at.
     fault(Reason::Blocked, Scope::Provider).on(&[403]).named(&["forbidden"]),
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["request not allowed"]),
     fault(Reason::Forbidden, Scope::Key)
         .on(&[400, 403])
-        .says(&["scope requirement", "only authorized for use with"]),
-    fault(Reason::Forbidden, Scope::Account).on(&[403]).named(&["permission_error"]),
+        .says(&["scope requirement", "only authorized for use with"])
+        .of_resource(),
+    // "Your API key does not have permission to use the specified resource."
+    fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["permission_error"]),
     fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&[
         "your account's rate limit",
         "concurrent connections",

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::dialect::{COMMON, Dialect, Preset};
 use super::{AuthScheme, ModelPath, X_GOOG_API_KEY};
 use crate::classify::answer::Answer;
-use crate::classify::rules::{Rule, fault};
-use crate::classify::{Fault, Reason, Scope, Verdict};
+use crate::classify::rules::{Rule, fault, reject};
+use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 
 pub(super) static PRESET: Preset = Preset {
     name: "gemini",
@@ -96,19 +96,37 @@ const RULES: &[Rule] = &[
     fault(Reason::Blocked, Scope::Provider).on(&[400, 403]).says(&["location is not supported"]),
     fault(Reason::QuotaExceeded, Scope::Account)
         .named(&["BILLING_DISABLED", "INSUFFICIENT_G1_CREDITS_BALANCE"]),
-    fault(Reason::Forbidden, Scope::Account).named(&["SERVICE_DISABLED", "CONSUMER_INVALID"]),
+    // The caller's `x-goog-user-project` names a project that is not the key's.
+    reject(Rejection::Invalid).named(&["USER_PROJECT_DENIED"]),
+    fault(Reason::Forbidden, Scope::Account).named(&["SERVICE_DISABLED", "CONSUMER_INVALID"]).of_account(),
     fault(Reason::Forbidden, Scope::Account)
         .on(&[400, 403])
-        .says(&["not available in your country", "enable billing"]),
-    fault(Reason::Forbidden, Scope::Key).named(&[
-        "API_KEY_SERVICE_BLOCKED",
-        "API_KEY_HTTP_REFERRER_BLOCKED",
-        "API_KEY_IP_ADDRESS_BLOCKED",
-        "API_KEY_ANDROID_APP_BLOCKED",
-        "API_KEY_IOS_APP_BLOCKED",
-        "IAM_PERMISSION_DENIED",
-        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-    ]),
+        .says(&["not available in your country", "enable billing"])
+        .of_account(),
+    fault(Reason::Forbidden, Scope::Key)
+        .named(&[
+            "API_KEY_SERVICE_BLOCKED",
+            "API_KEY_HTTP_REFERRER_BLOCKED",
+            "API_KEY_IP_ADDRESS_BLOCKED",
+            "API_KEY_ANDROID_APP_BLOCKED",
+            "API_KEY_IOS_APP_BLOCKED",
+        ])
+        .of_account(),
+    fault(Reason::Forbidden, Scope::Key).named(&["ACCESS_TOKEN_SCOPE_INSUFFICIENT"]).of_resource(),
+    fault(Reason::Forbidden, Scope::Key).named(&["IAM_PERMISSION_DENIED"]),
+    // A cache, a file or a tuned model that has expired or belongs to another project
+    // (<https://github.com/googleapis/python-genai/issues/1218>).
+    fault(Reason::Forbidden, Scope::Key)
+        .on(&[403])
+        .says(&[
+            "cachedcontent",
+            "cached content",
+            "may not exist",
+            "(or permission denied)",
+            "permission to access the",
+            "permission to access file",
+        ])
+        .of_resource(),
     fault(Reason::Forbidden, Scope::Key).on(&[403]),
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["MODEL_CAPACITY_EXHAUSTED"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&[

@@ -41,24 +41,29 @@ const RULES: &[Rule] = &[
     // The organisation or project may not do this; another one may.
     fault(Reason::Forbidden, Scope::AccountModel)
         .on(&[400, 403, 404])
-        .says(&["organization must be verified", "does not have access to model"]),
+        .says(&["organization must be verified"])
+        .of_account(),
+    fault(Reason::Forbidden, Scope::AccountModel)
+        .on(&[400, 403, 404])
+        .says(&["does not have access to model"]),
     fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["model_not_found"]),
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["country, region, or territory"]),
     // 401 means the key only where it does not mean the address, the permission or a stray header.
     reject(Rejection::Invalid).named(&["mismatched_organization", "mismatched_project"]),
     reject(Rejection::Invalid).on(&[401]).says(&["no such organization"]),
-    fault(Reason::Forbidden, Scope::Account).on(&[401, 403]).says(&[
-        "ip not authorized",
-        "ip address is not",
-        "not authorized to access from",
-    ]),
+    fault(Reason::Forbidden, Scope::Account)
+        .on(&[401, 403])
+        .says(&["ip not authorized", "ip address is not", "not authorized to access from"])
+        .of_account(),
+    // A restricted key lacks the scope of one endpoint, and serves others.
     fault(Reason::Forbidden, Scope::Key)
         .on(&[401, 403])
-        .says(&["insufficient permissions", "missing scopes"]),
+        .says(&["insufficient permissions", "missing scopes"])
+        .of_resource(),
     fault(Reason::InvalidKey, Scope::Key).named(&["no_organization"]),
     // Codex, for accounts of ChatGPT.
     fault(Reason::QuotaExceeded, Scope::Account).named(&["usage_limit_reached"]),
-    fault(Reason::Forbidden, Scope::Account).named(&["usage_not_included"]),
+    fault(Reason::Forbidden, Scope::Account).named(&["usage_not_included"]).of_account(),
     // The flex tier has no capacity for anybody.
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["resource_unavailable"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&["resource unavailable"]),

@@ -33,7 +33,8 @@ const AZURE_RULES: &[Rule] = &[
     ]),
     fault(Reason::QuotaExceeded, Scope::Account).named(&["insufficient_quota"]),
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
-    fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).named(&["PermissionDenied"]),
+    // The identity lacks the data action of one operation.
+    fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).named(&["PermissionDenied"]).of_resource(),
     fault(Reason::InvalidKey, Scope::Key).on(&[401]),
 ];
 

@@ -82,12 +82,14 @@ const FIREWORKS_RULES: &[Rule] = &[
 
 const HUGGING_FACE_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[402, 429]).says(&["monthly", "included credits"]),
-    fault(Reason::Forbidden, Scope::Key).on(&[403]).says(&["sufficient permissions"]),
+    fault(Reason::Forbidden, Scope::Key).on(&[403]).says(&["sufficient permissions"]).of_resource(),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
 ];
 
 /// The counter's name says which: `UserByModelByMinute`, `UserByModelByDay`.
 const GITHUB_MODELS_RULES: &[Rule] = &[
+    // A token without the scope `models`.
+    fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).says(&["permission is required"]).of_resource(),
     fault(Reason::QuotaExceeded, Scope::AccountModel).on(&[429]).says(&["byday", "per 86400s"]),
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]).says(&["bymodel"]),
     fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&["userby"]),
@@ -106,6 +108,19 @@ const REPLICATE_RULES: &[Rule] = &[
 ];
 
 const LITELLM_RULES: &[Rule] = &[
+    // Virtual keys have lists of models and routes, and say so with a 401 too
+    // (<https://docs.litellm.ai/docs/proxy/virtual_keys>).
+    fault(Reason::Forbidden, Scope::KeyModel).on(&[401, 403]).named(&[
+        "key_model_access_denied",
+        "team_model_access_denied",
+        "user_model_access_denied",
+        "org_model_access_denied",
+    ]),
+    fault(Reason::Forbidden, Scope::KeyModel).on(&[401, 403]).says(&["not allowed to access model"]),
+    fault(Reason::Forbidden, Scope::Key)
+        .on(&[401, 403])
+        .says(&["not allowed to call this route", "not allowed to access this route"])
+        .of_resource(),
     fault(Reason::QuotaExceeded, Scope::Key).named(&["budget_exceeded"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&["no deployments available"]),
     fault(Reason::RateLimited, Scope::Key).on(&[429]).says(&[

@@ -15,6 +15,8 @@ pub(super) static DIALECT: Dialect =
     Dialect { rules: RULES, judge: upstream, errors_in_ok_bodies: true, ..COMMON };
 
 const RULES: &[Rule] = &[
+    // A check of `max_tokens` or the prompt's length against the balance: the same account serves a smaller request.
+    reject(Rejection::TooLarge).on(&[402]).says(&["can only afford", "fewer max_tokens", "fewer tokens"]),
     fault(Reason::QuotaExceeded, Scope::Account).named(&["openrouter_credits", "openrouter_free_tier_daily"]),
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["upstream_provider_shared_pool"]),
     fault(Reason::RateLimited, Scope::Account).named(&["openrouter_in_flight_budget"]),
