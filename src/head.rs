@@ -51,6 +51,10 @@ impl Head {
         request
     }
 
+    pub(crate) const fn method(&self) -> &Method {
+        &self.method
+    }
+
     pub(crate) const fn uri(&self) -> &Uri {
         &self.uri
     }

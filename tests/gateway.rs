@@ -270,6 +270,9 @@ async fn the_health_is_that_of_the_chain() {
         sims.openai.key(label).revoke();
     }
     assert_eq!(gateway.send(chat("")).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(json_of(health().await).await["usable_keys"], 2, "the request may be to blame");
+    let embeddings = post("/v1/embeddings", Body::from(r#"{"model":"m","input":"hi"}"#));
+    assert_eq!(gateway.send(embeddings).await.status(), StatusCode::UNAUTHORIZED);
     let response = health().await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(json_of(response).await["status"], "down");

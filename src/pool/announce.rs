@@ -1,8 +1,9 @@
 //! What requests and their keys have to tell to whoever listens.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::penalty::Penalty;
+use super::penalty::Target;
 use super::place::{Level, Place};
 use super::{KeyPool, Lease};
 use crate::classify::{Fault, Reason};
@@ -62,15 +63,17 @@ impl Lease {
             model: self.place().model_at(level),
         });
     }
+}
 
-    /// A fault has benched something.
-    pub(super) fn announce(&self, fault: &Fault, model: Option<&ModelId>, penalty: &Penalty) {
+impl Target {
+    /// A fault has put the scope into a cooldown.
+    pub(super) fn announce(&self, fault: &Fault, model: Option<&ModelId>, wait: Option<Duration>) {
         let (reason, scope, common) = (fault.reason(), fault.scope(), &self.set.common);
-        let key = || self.key_id().clone();
+        let key = || self.place().key().id.clone();
         match reason {
             Reason::InvalidKey => common.emit(Severity::Alarm, || Kind::InvalidKey { key: key(), scope }),
             _ => common.emit(Severity::Change, || {
-                let (model, wait, hint) = (model.cloned(), penalty.wait(), fault.wait());
+                let (model, hint) = (model.cloned(), fault.wait());
                 Kind::CooledDown { key: key(), model, reason, scope, wait, hint }
             }),
         }

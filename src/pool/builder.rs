@@ -12,6 +12,7 @@ use super::key_set::{Key, KeySet};
 use super::pace::Pace;
 use super::quotas::Quotas;
 use super::slot::Slot;
+use super::standing::LastSuccess;
 use super::stats::Stats;
 use super::suspicion::Suspicion;
 use super::tally::Tally;
@@ -248,6 +249,7 @@ fn build_key(
         disabled: 0.into(),
         slot: Slot::default(),
         stats: Stats::default(),
+        served: LastSuccess::default(),
         tally: Tally::default(),
         ledger: quotas.ledger(key.declared_quotas(), None),
         id,

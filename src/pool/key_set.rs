@@ -21,6 +21,7 @@ use super::quotas::Quotas;
 use super::rank::Rank;
 use super::rendezvous::Rendezvous;
 use super::slot::Slot;
+use super::standing::{FirstRefusals, LastSuccess};
 use super::stats::Stats;
 use super::tally::Tally;
 use super::wait::Line;
@@ -36,6 +37,8 @@ pub(crate) struct KeySet {
     pub(super) accounts: Box<[Account]>,
     /// Held by whoever changes which keys share an account; nobody else waits for it.
     pub(super) learning: Mutex<()>,
+    /// Held by whoever raises or settles a doubt about a key; nobody else waits for it.
+    pub(super) doubts: Mutex<FirstRefusals>,
     /// What is closed for every model.
     pub(super) lane: Lane,
     pub(super) models: ModelLanes,
@@ -63,6 +66,7 @@ pub(super) struct Key {
     pub(super) disabled: AtomicU64,
     pub(super) slot: Slot,
     pub(super) stats: Stats,
+    pub(super) served: LastSuccess,
     /// What answers to its requests took.
     pub(super) tally: Tally,
     /// Of the limits declared for this key alone that concern no single model.
@@ -128,6 +132,12 @@ fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
 // === impl Key ===
 
 impl Key {
+    /// It has served a request.
+    pub(super) fn succeeded(&self, now: Timestamp) {
+        self.stats.succeeded();
+        self.served.set(now.as_unix_ms());
+    }
+
     pub(super) fn is_disabled(&self) -> bool {
         self.disabled_since() != 0
     }
@@ -169,6 +179,7 @@ impl KeySet {
             common,
             accounts: accounts.collect(),
             learning: Mutex::default(),
+            doubts: Mutex::default(),
             lane: Lane::new(keys.len()),
             models: ModelLanes::new(models),
             chorus: Chorus::new(keys.len()),

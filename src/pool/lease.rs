@@ -10,7 +10,7 @@ use super::admit::{Admitted, Passes, Trials, are_narrow, hand_back, step_off};
 use super::in_flight::InFlight;
 use super::key_set::KeySet;
 use super::models::ModelLane;
-use super::penalty::Penalty;
+use super::penalty::{Penalty, Target};
 use super::place::{Level, Place};
 use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};
@@ -130,7 +130,7 @@ impl Lease {
 
     /// The same, of a lease that is of no use any more. What remains open is what the answer's body will show.
     pub(crate) fn succeed_at(&mut self, now: Timestamp) -> Tab {
-        self.place().key().stats.succeeded();
+        self.place().key().succeeded(now);
         for level in Level::ALL {
             match self.passes[level as usize] {
                 Pass { probe: true, .. } => self.recover(level, now),
@@ -170,40 +170,50 @@ impl Lease {
         model: Option<&ModelId>,
         now: Timestamp,
     ) -> Option<Penalty> {
+        let level = self.blame(fault, model, now)?;
+        self.bench(level, fault, model, now)
+    }
+
+    /// The level that a fault concerns, if it concerns any.
+    pub(super) fn blame(&mut self, fault: &Fault, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
         self.move_along();
         if !fault.is_ambiguous() {
             self.refund();
         }
         let level = self.level(fault.scope(), model, now)?;
-        let cause = Cause::of(fault);
-        self.prove_valid(cause, now);
+        self.prove_valid(Cause::of(fault), now);
+        Some(level)
+    }
+
+    /// Puts a level into a cooldown.
+    pub(super) fn bench(
+        &mut self,
+        level: Level,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        now: Timestamp,
+    ) -> Option<Penalty> {
         let pass = self.take(level);
-        let place = self.place();
-        let paced = place.ledger(place.home()).map(|_| self.set.common.cooldowns.paced(cause, fault.wait()));
-        let cause = paced.unwrap_or(cause);
-        let until = |strikes| self.set.common.cooldowns.until(cause, fault.wait(), strikes, now);
-        let benched = place.slot(level)?.bench(pass, cause, now.as_unix_ms(), until);
-        place.follow(level, now.as_unix_ms());
+        let target = self.target(level);
+        let benched = target.cool_down(pass, Cause::of(fault), fault.wait(), now);
         if pass.probe {
             self.set.common.freed.tell();
         }
-        place.key().stats.failed();
-        benched.after.cause?;
-        if cause == Cause::Invalid {
-            self.set.common.suspicion.note(&self.set);
-        }
+        self.place().key().stats.failed();
+        let (benched, cause) = benched?;
         self.join_chorus(level, cause, benched.after.until, now);
-        let penalty = Penalty {
+        target.announce(fault, model, benched.wait(now));
+        Some(Penalty { target, benched, at: now })
+    }
+
+    pub(super) fn target(&self, level: Level) -> Target {
+        Target {
             set: Arc::clone(&self.set),
             lane: self.lane.clone(),
             key: self.set.key(),
             account: self.account,
             level,
-            benched,
-            at: now,
-        };
-        self.announce(fault, model, &penalty);
-        Some(penalty)
+        }
     }
 
     /// The provider did not run the request, which took no tokens then.

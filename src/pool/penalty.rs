@@ -1,4 +1,4 @@
-//! A bench that may be taken back.
+//! A cooldown that may be taken back.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,54 +7,107 @@ use std::time::Duration;
 use super::key_set::KeySet;
 use super::models::ModelLane;
 use super::place::{Level, Place};
-use super::slot::{Benched, FOREVER};
+use super::slot::{Benched, Cause, FOREVER, Pass, Slot};
 use crate::clock::Timestamp;
 
-/// A bench that was imposed, for taking it back: see [`undo`](Self::undo).
+/// A cooldown that was imposed, for taking it back: see [`undo`](Self::undo).
 #[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
 pub struct Penalty {
+    pub(super) target: Target,
+    pub(super) benched: Benched,
+    pub(super) at: Timestamp,
+}
+
+/// The scope that a refusal concerns: a key or its account, for all models or for one.
+pub(super) struct Target {
     pub(super) set: Arc<KeySet>,
     pub(super) lane: Option<Arc<ModelLane>>,
     pub(super) key: usize,
     pub(super) account: usize,
     pub(super) level: Level,
-    pub(super) benched: Benched,
-    pub(super) at: Timestamp,
 }
 
 // === impl Penalty ===
 
 impl Penalty {
-    /// Takes the bench back, unless something has happened to the key since.
+    /// Takes the cooldown back, unless something has happened to the key since.
     pub fn undo(self) {
         self.undo_at(Timestamp::now());
     }
 
     pub(crate) fn undo_at(self, now: Timestamp) {
-        let (set, model) = (&self.set, self.lane.as_deref());
-        let place = Place { set, model, key: self.key, account: self.account };
-        if let Some(slot) = place.slot(self.level) {
-            slot.undo(self.benched, now.as_unix_ms());
-            place.follow(self.level, now.as_unix_ms());
-            self.set.common.freed.tell();
-        }
+        self.target.undo(self.benched, now);
     }
 
-    /// How long the bench lasts; `None`: until the key is replaced or reset.
+    /// How long the cooldown lasts; `None`: until the key is replaced or reset.
     pub fn wait(&self) -> Option<Duration> {
-        let until = self.benched.after.until;
-        (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(self.at))
+        self.benched.wait(self.at)
     }
 }
 
 impl fmt::Debug for Penalty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, key, account: _, level, benched: _, at } = self;
+        let Self { target: Target { set, key, level, .. }, benched: _, at } = self;
         f.debug_struct("Penalty")
             .field("key", &set.keys[*key].id)
             .field("level", level)
             .field("wait", &self.wait())
             .field("at", at)
             .finish()
+    }
+}
+
+// === impl Benched ===
+
+impl Benched {
+    /// How long it lasts from then on; `None`: until the key is replaced or reset.
+    pub(super) fn wait(self, at: Timestamp) -> Option<Duration> {
+        let until = self.after.until;
+        (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(at))
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
+    }
+
+    pub(super) fn slot(&self) -> Option<&Slot> {
+        self.place().slot(self.level)
+    }
+
+    /// Puts the scope into a cooldown. Returns what that did, and the cause that it is remembered for; `None` if
+    /// there is nothing to remember.
+    pub(super) fn cool_down(
+        &self,
+        pass: Pass,
+        cause: Cause,
+        wait: Option<Duration>,
+        now: Timestamp,
+    ) -> Option<(Benched, Cause)> {
+        let (place, cooldowns) = (self.place(), &self.set.common.cooldowns);
+        let paced = place.ledger(place.home()).map(|_| cooldowns.paced(cause, wait));
+        let cause = paced.unwrap_or(cause);
+        let until = |strikes| cooldowns.until(cause, wait, strikes, now);
+        let benched = self.slot()?.bench(pass, cause, now.as_unix_ms(), until);
+        place.follow(self.level, now.as_unix_ms());
+        benched.after.cause?;
+        if cause == Cause::Invalid {
+            self.set.common.suspicion.note(&self.set);
+        }
+        Some((benched, cause))
+    }
+
+    /// Takes a cooldown back, unless something has happened to the scope since.
+    pub(super) fn undo(&self, benched: Benched, now: Timestamp) {
+        let Some(slot) = self.slot() else { return };
+        slot.undo(benched, now.as_unix_ms());
+        self.place().follow(self.level, now.as_unix_ms());
+        if benched.after.cause == Some(Cause::Invalid) {
+            self.set.common.suspicion.note(&self.set);
+        }
+        self.set.common.freed.tell();
     }
 }

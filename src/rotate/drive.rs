@@ -44,7 +44,7 @@ where
         loop {
             let mut lease = match journey.next_key().await {
                 Ok(lease) => lease,
-                Err(why) => return Err(journey.failed(why)),
+                Err(why) => return journey.end(why),
             };
             let mut audit = journey.audit(&lease);
             let deadline = journey.own_deadline();
@@ -63,7 +63,7 @@ where
                         return Err(journey.failed(GaveUp::Deadline));
                     }
                 }
-                Next::GiveUp(why) => return Err(journey.failed(why)),
+                Next::GiveUp(why) => return journey.end(why),
                 Next::Fail(error) => return Err(error),
             }
             ready = false;

@@ -1,7 +1,9 @@
 //! What a request has been through, and what comes next.
 
 mod past;
+mod refusal;
 mod seek;
+mod unserved;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use self::past::Past;
+use self::refusal::Kind as Refused;
 use super::Deadline;
 use super::attempt::Tried;
 use super::audit::Audit;
@@ -24,9 +27,9 @@ use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
 use super::request::Template;
 use crate::body::{Guard, ResponseBody, UsageCell};
-use crate::classify::{Fault, Reason, Verdict};
+use crate::classify::{Fault, Verdict};
 use crate::clock::{Moment, Timestamp};
-use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
+use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity};
 use crate::inspect::{Inspector, is_readable, is_stream};
 use crate::limits::Need;
@@ -139,7 +142,9 @@ where
             return Next::Fail(Error::Body(error));
         }
         audit.end(&self.request, &lease, &tried.verdict, head);
-        let action = self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, status));
+        let refused = tried.verdict.fault().and_then(|fault| Refused::of(fault, status));
+        let action =
+            self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, refused, &lease));
         let (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) =
             (action, &tried.verdict)
         else {
@@ -163,55 +168,15 @@ where
         }
     }
 
-    /// No more is tried.
-    pub(super) fn failed(mut self, gave_up: GaveUp) -> Error {
-        let Past { attempts, last, .. } = self.past.take().map_or_else(Past::default, |past| *past);
-        let pool = &self.config.pool;
-        let model = self.request.known_model().cloned();
-        let hint = || attempts.last().and_then(|attempt| attempt.fault.wait());
-        let (retry_after, probing) = match gave_up {
-            GaveUp::ProviderFault => (hint(), false),
-            _ => {
-                let exhausted = pool.earliest(&self.ask(&[]), Moment::now());
-                (exhausted.retry_after(), exhausted.is_probing())
-            }
-        };
-        if gave_up == GaveUp::Exhausted {
-            let attempts = attempts.len();
-            pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
-        }
-        let (last_response, source) = match last {
-            Some(Ok(answer)) => (Some(answer.into_response().map(ResponseBody::erase)), None),
-            Some(Err(error)) => (None, Some(error)),
-            None => (None, None),
-        };
-        pool.emit(Severity::Detail, || Kind::PoolFailed {
-            model: model.clone(),
-            reason: gave_up.as_str(),
-            attempts: attempts.len(),
-            retry_after,
-        });
-        Error::from(AllKeysFailed {
-            provider: pool.provider().clone(),
-            model,
-            gave_up,
-            attempts,
-            retry_after: retry_after.filter(|wait| !wait.is_zero()),
-            probing,
-            last_response: last_response.map(LastResponse::new),
-            source,
-        })
-    }
-
-    fn progress(&self, verdict: &Verdict, status: Option<StatusCode>) -> Progress {
+    fn progress(&self, verdict: &Verdict, refused: Option<Refused>, lease: &Lease) -> Progress {
         let past = self.past.as_deref();
         let fault = verdict.fault();
-        let alike = |past: &Past<B>| fault.is_some_and(|fault| past.has_refused((status, fault.scope())));
+        let alike = |past: &Past<B>| refused.is_some_and(|refused| past.has_proven(refused));
         Progress {
             attempts: past.map_or(0, |past| past.attempts.len()) + 1,
             in_chain: self.ticket.is_some(),
             retries: past.map_or(0, |past| past.retries),
-            refused_alike: past.is_some_and(alike),
+            refused_alike: past.is_some_and(alike) && lease.is_proven(Timestamp::now()),
             replayable: self.request.is_replayable(),
             idempotent: fault.is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
         }
@@ -229,8 +194,13 @@ where
             }
             Verdict::Fault(_) | Verdict::Inspect => UsageCell::default(),
         };
-        if let Some(past) = self.past.as_deref_mut().filter(|_| action == Action::Absolve) {
-            past.absolve(now);
+        if let Some(past) = self.past.as_deref_mut() {
+            match &tried.verdict {
+                Verdict::Success => past.confirm(now),
+                Verdict::Rejected(_) if tried.answer.is_ok() => past.confirm_keys(now),
+                Verdict::Fault(_) if action == Action::Absolve => past.absolve(now),
+                _ => {}
+            }
         }
         let answer = match tried.answer {
             Ok(answer) => answer,
@@ -252,21 +222,29 @@ where
 
     fn record(&mut self, lease: &mut Lease, fault: &Fault, status: Option<StatusCode>) {
         let now = Moment::now();
-        let key = lease.key_id().clone();
+        let (key, refused) = (lease.key_id().clone(), Refused::of(fault, status));
+        // A refusal is no success: what is known of the key stays the same.
+        let proven = refused.is_some() && lease.is_proven(now.into());
+        let endpoint = refused.map(|_| self.request.endpoint());
         let model = self.request.model(self.config.pool.provider());
-        let penalty = lease.fault_at(fault, model, Timestamp::from(now));
+        let doubt = endpoint.and_then(|endpoint| lease.doubt(fault, model, endpoint, now.into()));
+        let benched = match (&doubt, refused) {
+            (Some(doubt), _) => doubt.wait(),
+            (None, Some(_)) => None,
+            (None, None) => lease.fault_at(fault, model, now.into()).as_ref().and_then(Penalty::wait),
+        };
         let attempt = Attempt {
             provider: Arc::from(self.config.pool.provider().name()),
             key,
             status,
             fault: fault.clone(),
-            benched: penalty.as_ref().and_then(Penalty::wait),
+            benched,
             duration: now.saturating_since(lease.began()),
         };
         let past = self.past();
         past.add(attempt);
-        if let Some(penalty) = penalty.filter(|_| fault.reason() == Reason::Forbidden) {
-            past.add_refused((status, fault.scope()), penalty);
+        if let Some(refused) = refused {
+            past.add_refusal(refused, proven, doubt);
         }
     }
 

@@ -11,12 +11,34 @@
 //! |---|---|---|
 //! | success | delivered | freed, if this was its probe |
 //! | the caller's own fault | delivered byte for byte | nothing |
-//! | rate limited, quota exceeded, invalid, forbidden | the next key, at once | benched |
-//! | forbidden, on a second key alike | delivered | both benches undone: the request is to blame |
+//! | rate limited, or a quota used up as a 429 says | the next key, at once | a cooldown |
+//! | invalid, forbidden, quota exceeded | the next key, at once | in doubt until the request is over, see below |
+//! | the same, of one resource only | the next key, at once | nothing |
+//! | the same, alike on two keys in good standing, and no reason named that lies in the account | delivered | nothing: the request is to blame |
 //! | overloaded, server error, unreachable, truncated, timeout | one retry after a back-off, if the retry budget allows it and nothing is [paid twice](paid_once) | nothing |
 //! | blocked | given up: another key can't help | nothing |
 //!
 //! [Paid once](paid_once) says for each fault and setting how often a provider is called.
+//!
+//! # Keys in doubt
+//!
+//! A refusal can be the fault of the key or of the request. One caller's request must not take keys from all
+//! others, so refusals that concern keys are settled when the request is over:
+//!
+//! | then | the refused keys |
+//! |---|---|
+//! | another key has served the request | a cooldown |
+//! | two keys in good standing were refused alike | nothing |
+//! | no key has served it | nothing, unless there is evidence beyond this request |
+//!
+//! A key is in *good standing* for 60 s after it served any request. Evidence is a refusal more than 60 s after the
+//! first that nothing confirmed, a refusal of a key that never served at another endpoint than its first, or a
+//! refused probe. Until then a key is kept out only while another one stays usable: one request never puts out the
+//! last usable key. Events speak of a cooldown when it is certain.
+//!
+//! A refusal that [names a reason in the account](crate::classify::Fault::names_account) (money, a quota, a plan, a
+//! revoked key) goes on to every account that was not tried, up to the attempt limit. A refusal
+//! [of one resource](crate::classify::Fault::is_of_resource) does so too, and is delivered if no key may serve it.
 //!
 //! # Readiness
 //!
@@ -62,6 +84,7 @@ mod audit;
 pub(crate) mod budget;
 mod deadline;
 mod drive;
+mod endpoint;
 mod estimate;
 mod journey;
 mod layer;

@@ -29,7 +29,7 @@ pub(super) struct Progress {
     pub(super) in_chain: bool,
     /// Of these, repeats after a fault of the provider.
     pub(super) retries: usize,
-    /// A key before this one was refused alike.
+    /// This key and one before it, both in good standing, were refused alike.
     pub(super) refused_alike: bool,
     /// The body can be sent again.
     pub(super) replayable: bool,
@@ -70,7 +70,7 @@ impl Policy {
     }
 
     fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {
-        if fault.reason() == Reason::Forbidden && progress.refused_alike {
+        if progress.refused_alike && !fault.names_account() && !fault.is_of_resource() {
             return Action::Absolve;
         }
         if self.may_pay_twice(fault, progress) {

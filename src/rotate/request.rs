@@ -7,6 +7,7 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use super::endpoint;
 use super::estimate::Estimator;
 use crate::body::{ReplayBody, Upload};
 use crate::head::Head;
@@ -71,6 +72,11 @@ impl Template {
     /// The model, if it is known by now.
     pub(super) fn known_model(&self) -> Option<&ModelId> {
         self.model.as_ref()
+    }
+
+    /// The hash of where it goes: the method, and the path without ids.
+    pub(super) fn endpoint(&self) -> u64 {
+        endpoint::hash(self.head.method(), self.head.uri().path())
     }
 
     /// Whether running it twice does no harm: by its method, or because its caller says so.

@@ -1,13 +1,15 @@
 //! What has failed before.
 
-use http::StatusCode;
+use std::time::Duration;
+
 use tower::BoxError;
 
-use crate::classify::Scope;
+use super::refusal::{Kind, Refusal};
+use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::inspect::Answer;
 use crate::key::KeyId;
-use crate::pool::Penalty;
+use crate::pool::Doubt;
 use crate::rotate::ledger::Attempt;
 
 /// What has failed before, for a request that was not served at once.
@@ -17,13 +19,11 @@ pub(super) struct Past<B> {
     pub(super) retries: usize,
     /// The next attempt repeats one that failed for the provider's fault.
     pub(super) retrying: bool,
-    /// How keys were refused that were not allowed to, and their penalties.
-    refused: Vec<(Refused, Penalty)>,
+    /// Which keys are not asked again, although they may be usable for others.
+    pub(super) refused: Vec<KeyId>,
+    refusals: Vec<Refusal>,
     pub(super) last: Option<Result<Answer<B>, BoxError>>,
 }
-
-/// Refusals are alike that have the same status and concern as much.
-pub(super) type Refused = (Option<StatusCode>, Scope);
 
 // === impl Past ===
 
@@ -34,19 +34,70 @@ impl<B> Past<B> {
         self.attempts.push(attempt);
     }
 
-    /// A key was refused that was not allowed to.
-    pub(super) fn add_refused(&mut self, refused: Refused, penalty: Penalty) {
-        self.refused.push((refused, penalty));
+    /// The latest attempt was refused for what may be the key's or the request's fault.
+    pub(super) fn add_refusal(&mut self, kind: Kind, proven: bool, doubt: Option<Doubt>) {
+        let Some(attempt) = self.attempts.len().checked_sub(1) else { return };
+        // An account that has refused the request is not asked again with another of its keys.
+        self.tried.extend(doubt.iter().flat_map(Doubt::keys));
+        self.refused.extend(doubt.iter().flat_map(Doubt::keys));
+        self.refused.push(self.attempts[attempt].key.clone());
+        self.refusals.push(Refusal { kind, proven, doubt, attempt });
     }
 
-    /// Whether another key was refused in the same way.
-    pub(super) fn has_refused(&self, refused: Refused) -> bool {
-        self.refused.iter().any(|(before, _)| *before == refused)
+    /// Whether another key in good standing was refused in the same way.
+    pub(super) fn has_proven(&self, kind: Kind) -> bool {
+        self.refusals.iter().any(|refusal| refusal.proven && refusal.kind == kind)
+    }
+
+    /// How many keys were refused in this way.
+    pub(super) fn count(&self, kind: Kind) -> usize {
+        self.refusals.iter().filter(|refusal| refusal.kind == kind).count()
+    }
+
+    /// Another key has served the request.
+    pub(super) fn confirm(&mut self, now: Timestamp) {
+        self.settle(|_, doubt| doubt.confirm(now));
+    }
+
+    /// Another key was accepted, and the request itself was judged. A missing permission may still be the
+    /// request's own.
+    pub(super) fn confirm_keys(&mut self, now: Timestamp) {
+        self.settle(|kind, doubt| match kind.reason() {
+            Reason::Forbidden => doubt.leave_unconfirmed(),
+            _ => doubt.confirm(now),
+        });
     }
 
     /// The keys that were refused are not to blame.
     pub(super) fn absolve(&mut self, now: Timestamp) {
-        self.refused.drain(..).for_each(|(_, penalty)| penalty.undo_at(now));
+        self.settle(|_, doubt| {
+            doubt.absolve(now);
+            None
+        });
+    }
+
+    /// No key has served the request. Where a key in good standing was refused alike, the request is to blame.
+    pub(super) fn leave_unconfirmed(&mut self, now: Timestamp) {
+        let proven: Vec<_> =
+            self.refusals.iter().filter(|refusal| refusal.proven).map(|refusal| refusal.kind).collect();
+        self.settle(|kind, doubt| {
+            if proven.contains(&kind) {
+                doubt.absolve(now);
+                return None;
+            }
+            doubt.leave_unconfirmed()
+        });
+    }
+
+    /// Settles all doubts, each with how long the key is out for it in the end.
+    fn settle(&mut self, mut settle: impl FnMut(Kind, Doubt) -> Option<Duration>) {
+        for Refusal { kind, doubt, attempt, .. } in self.refusals.drain(..) {
+            let Some(doubt) = doubt else { continue };
+            let benched = settle(kind, doubt);
+            if let Some(attempt) = self.attempts.get_mut(attempt) {
+                attempt.benched = benched;
+            }
+        }
     }
 }
 
@@ -58,6 +109,7 @@ impl<B> Default for Past<B> {
             retries: 0,
             retrying: false,
             refused: Vec::new(),
+            refusals: Vec::new(),
             last: None,
         }
     }

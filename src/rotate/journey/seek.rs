@@ -65,7 +65,8 @@ impl<B> Journey<B> {
 
     /// In a box, for mostly nobody waits.
     fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
-        let (pool, ask) = (&self.config.pool, self.ask(&[]));
+        let refused = self.past.as_deref().map_or(&[][..], |past| &past.refused);
+        let (pool, ask) = (&self.config.pool, self.ask(refused));
         Box::pin(async move { pool.acquire_for_within(&ask, deadline).await.ok() })
     }
 
@@ -73,7 +74,7 @@ impl<B> Journey<B> {
         let now = Moment::now();
         let acquire = |tried| self.config.pool.acquire_at(&self.ask(tried), now).ok();
         let Some(past) = self.past.as_deref() else { return acquire(&[]) };
-        acquire(&past.tried).or_else(|| past.retrying.then(|| acquire(&[]))?)
+        acquire(&past.tried).or_else(|| past.retrying.then(|| acquire(&past.refused))?)
     }
 
     /// What this request asks of the pool; the keys in `tried` will not do.

@@ -1,0 +1,125 @@
+//! What is known in a key's favour when it is refused.
+//!
+//! A refusal can be the fault of the key or of the request. A key that served other requests within the last
+//! [`GRACE`] is *proven*: one request's refusal says little against it. A key that is not has the same time from
+//! its first refusal that nothing confirmed: within it, another refusal at the same endpoint says nothing new. A
+//! refusal at another endpoint does, for a key that has never served, and so does any refusal after that time.
+//!
+//! A success writes one word of its key, and no more often than once a millisecond. First refusals are rare; they
+//! are kept beside the keys, at most one for each.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// How long a success counts for a key, and how long a first refusal without confirmation counts nothing: 60 s.
+const GRACE: Duration = Duration::from_secs(60);
+const GRACE_MS: u64 = GRACE.as_millis() as u64;
+
+/// When a key last served a request, in milliseconds since the Unix epoch; zero: never.
+#[derive(Default)]
+pub(super) struct LastSuccess(AtomicU64);
+
+/// The first refusal of each key that nothing confirmed. One from before the key's last success counts no more.
+#[derive(Debug, Default)]
+pub(super) struct FirstRefusals(HashMap<usize, FirstRefusal>);
+
+#[derive(Clone, Copy, Debug)]
+struct FirstRefusal {
+    /// In milliseconds since the Unix epoch.
+    at: u64,
+    /// The hash of the endpoint.
+    endpoint: u64,
+}
+
+// === impl LastSuccess ===
+
+impl LastSuccess {
+    /// The key has served a request.
+    pub(super) fn set(&self, now: u64) {
+        // Requests share milliseconds; what is written rarely is read cheaply.
+        if self.0.load(Ordering::Relaxed) < now {
+            self.0.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the key served a request within the last 60 s.
+    pub(super) fn is_recent(&self, now: u64) -> bool {
+        let served = self.0.load(Ordering::Relaxed);
+        served != 0 && now.saturating_sub(served) <= GRACE_MS
+    }
+
+    /// Whether the key has served a request after that time.
+    pub(super) fn is_after(&self, at: u64) -> bool {
+        self.0.load(Ordering::Relaxed) > at
+    }
+
+    /// Whether the key has not served since.
+    fn counts(&self, first: &FirstRefusal) -> bool {
+        self.0.load(Ordering::Relaxed) < first.at
+    }
+}
+
+// === impl FirstRefusals ===
+
+impl FirstRefusals {
+    /// Whether a refusal at an endpoint says nothing against the key by itself.
+    pub(super) fn is_in_grace(&self, key: usize, served: &LastSuccess, endpoint: u64, now: u64) -> bool {
+        let Some(first) = self.0.get(&key).filter(|first| !served.is_recent(now) && served.counts(first))
+        else {
+            return true;
+        };
+        let is_alike = served.is_after(0) || first.endpoint == endpoint;
+        is_alike && now.saturating_sub(first.at) <= GRACE_MS
+    }
+
+    /// The key was refused, and nothing confirms that it is to blame.
+    pub(super) fn note(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) {
+        if !self.0.get(&key).is_some_and(|first| served.counts(first)) {
+            self.0.insert(key, FirstRefusal { at, endpoint });
+        }
+    }
+
+    /// Forgets the refusal of a key.
+    pub(super) fn forget(&mut self, key: usize) {
+        self.0.remove(&key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: u64 = 1;
+    const FILES: u64 = 2;
+    const START: u64 = 1_000_000;
+
+    #[test]
+    fn a_fresh_key_has_a_minute_at_one_endpoint() {
+        let (mut refusals, served) = (FirstRefusals::default(), LastSuccess::default());
+        assert!(refusals.is_in_grace(0, &served, CHAT, START) && !served.is_recent(START));
+        refusals.note(0, &served, CHAT, START);
+        refusals.note(0, &served, FILES, START + 1);
+        assert!(refusals.is_in_grace(0, &served, CHAT, START + GRACE_MS));
+        assert!(!refusals.is_in_grace(0, &served, CHAT, START + GRACE_MS + 1));
+        assert!(!refusals.is_in_grace(0, &served, FILES, START + 1), "two endpoints are two witnesses");
+        assert!(refusals.is_in_grace(1, &served, FILES, START + 1), "of another key");
+        refusals.forget(0);
+        assert!(refusals.is_in_grace(0, &served, FILES, START + 1));
+    }
+
+    #[test]
+    fn a_success_clears_refusals_and_counts_for_a_minute() {
+        let (mut refusals, served) = (FirstRefusals::default(), LastSuccess::default());
+        refusals.note(0, &served, CHAT, START);
+        served.set(START + GRACE_MS);
+        assert!(served.is_recent(START + 2 * GRACE_MS) && served.is_after(START));
+        assert!(!served.is_recent(START + 2 * GRACE_MS + 1));
+        let later = START + 10 * GRACE_MS;
+        assert!(refusals.is_in_grace(0, &served, CHAT, later), "nothing is held against it");
+        refusals.note(0, &served, CHAT, later);
+        assert!(refusals.is_in_grace(0, &served, FILES, later + GRACE_MS), "it has served before");
+        assert!(!refusals.is_in_grace(0, &served, FILES, later + GRACE_MS + 1));
+    }
+}

@@ -1,0 +1,116 @@
+//! What the caller gets when no key has served the request.
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use tower::BoxError;
+
+use super::past::Past;
+use super::refusal::Kind as Refused;
+use super::{Journey, handed_over};
+use crate::body::{ResponseBody, UsageCell};
+use crate::classify::{Reason, Verdict};
+use crate::clock::{Moment, Timestamp};
+use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
+use crate::event::{Kind, Severity};
+use crate::inspect::Answer;
+use crate::rotate::ledger::{Attempt, Served};
+
+// === impl Journey ===
+
+impl<B> Journey<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// No more is tried. A refusal that concerns the request and no key is the caller's; all else is an error.
+    pub(in crate::rotate) fn end(mut self, gave_up: GaveUp) -> Result<Response<ResponseBody<B>>, Error> {
+        let own = self.past.as_deref_mut().filter(|past| past.is_the_requests_own(gave_up));
+        match own.and_then(Past::take_refusal) {
+            Some((attempt, answer)) => Ok(self.refused(attempt, answer)),
+            None => Err(self.failed(gave_up)),
+        }
+    }
+
+    /// Delivers the last refusal.
+    fn refused(mut self, attempt: Attempt, answer: Answer<B>) -> Response<ResponseBody<B>> {
+        let served = Served::new(
+            self.config.pool.provider().clone(),
+            attempt.key,
+            self.request.known_model().cloned(),
+            Verdict::Fault(attempt.fault),
+            self.past.take().map_or_else(Vec::new, |past| past.attempts),
+            UsageCell::default(),
+        );
+        handed_over(answer.into_response(), served, self.ticket.as_ref())
+    }
+
+    /// No more is tried.
+    pub(in crate::rotate) fn failed(mut self, gave_up: GaveUp) -> Error {
+        let mut past = self.past.take().map_or_else(Past::default, |past| *past);
+        past.leave_unconfirmed(Timestamp::now());
+        let Past { attempts, last, .. } = past;
+        let pool = &self.config.pool;
+        let model = self.request.known_model().cloned();
+        let hint = || attempts.last().and_then(|attempt| attempt.fault.wait());
+        let (retry_after, probing) = match gave_up {
+            GaveUp::ProviderFault => (hint(), false),
+            _ => {
+                let exhausted = pool.earliest(&self.ask(&[]), Moment::now());
+                (exhausted.retry_after(), exhausted.is_probing())
+            }
+        };
+        // A pool that others can use is not exhausted, whatever became of this request.
+        let is_usable = retry_after.is_some_and(|wait| wait.is_zero());
+        if gave_up == GaveUp::Exhausted && !is_usable {
+            let attempts = attempts.len();
+            pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
+        }
+        let (last_response, source) = match last {
+            Some(Ok(answer)) => (Some(answer.into_response().map(ResponseBody::erase)), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        pool.emit(Severity::Detail, || Kind::PoolFailed {
+            model: model.clone(),
+            reason: gave_up.as_str(),
+            attempts: attempts.len(),
+            retry_after,
+        });
+        Error::from(AllKeysFailed {
+            provider: pool.provider().clone(),
+            model,
+            gave_up,
+            attempts,
+            retry_after: retry_after.filter(|wait| !wait.is_zero()),
+            probing,
+            last_response: last_response.map(LastResponse::new),
+            source,
+        })
+    }
+}
+
+// === impl Past ===
+
+impl<B> Past<B> {
+    /// Whether the last refusal concerns what was asked for, and no key: it is of one resource, or two keys were
+    /// forbidden it alike, for no reason that lies in their accounts.
+    fn is_the_requests_own(&self, gave_up: GaveUp) -> bool {
+        let Some(Attempt { fault, status, .. }) = self.attempts.last() else { return false };
+        let alike = Refused::of(fault, *status).map_or(0, |refused| self.count(refused));
+        match gave_up {
+            GaveUp::Exhausted | GaveUp::AttemptLimit | GaveUp::NotReplayable => {
+                let is_forbidden = fault.reason() == Reason::Forbidden && !fault.names_account();
+                is_forbidden && (fault.is_of_resource() || alike > 1)
+            }
+            GaveUp::Deadline | GaveUp::ProviderFault => false,
+        }
+    }
+
+    /// Takes the last attempt and its response. No key has served the request.
+    fn take_refusal(&mut self) -> Option<(Attempt, Answer<B>)> {
+        self.leave_unconfirmed(Timestamp::now());
+        let answer = self.last.take_if(|last| last.is_ok())?.ok()?;
+        Some((self.attempts.pop()?, answer))
+    }
+}
