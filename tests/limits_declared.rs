@@ -378,3 +378,49 @@ async fn who_waits_is_told_when_a_request_was_never_sent() {
         assert_eq!(Instant::now(), began + SECOND, "{quota:?}");
     }
 }
+
+// === operators ===
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_starts_declared_limits_anew() {
+    let quotas = || [Quota::requests(3).per_day(), Quota::requests(60).per_minute().burst(2)];
+    let reset = |pool: &KeyPool| pool.reset(&"a".into());
+    let reset_quota = |pool: &KeyPool| pool.reset_quota(&"a".into(), None);
+    for operate in [&reset as &dyn Fn(&KeyPool) -> _, &reset_quota] {
+        let pool = limited(quotas());
+        assert_eq!(let_in(&pool), 2, "the burst");
+        operate(&pool).unwrap();
+        assert_eq!(let_in(&pool), 2);
+        advance(MINUTE).await;
+        assert_eq!(let_in(&pool), 1, "of the day");
+        operate(&pool).unwrap();
+        assert_eq!(let_in(&pool), 2, "nothing is counted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_reset_for_one_model_and_cooldowns_stay() {
+    let (small, large) = (model("small"), model("large"));
+    let pool = limited([Quota::requests(1).per_day().for_models("*")]);
+    for name in [&small, &large] {
+        pool.acquire(Some(name)).unwrap().succeed();
+        assert!(pool.acquire(Some(name)).is_err());
+    }
+    pool.reset_quota(&"a".into(), Some(&small)).unwrap();
+    assert!(pool.acquire(Some(&large)).is_err());
+    pool.acquire(Some(&small)).unwrap().succeed();
+    pool.cool_down(&"a".into(), None, MINUTE).unwrap();
+    pool.reset_quota(&"a".into(), None).unwrap();
+    assert_eq!(pool.acquire(Some(&small)).unwrap_err().retry_after(), Some(MINUTE));
+    assert!(pool.reset_quota(&"x".into(), None).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_keeps_the_places_of_requests_under_way() {
+    let pool = limited([Quota::concurrent(1)]);
+    let lease = ask(&pool, 0).unwrap();
+    pool.reset(&"a".into()).unwrap();
+    assert!(ask(&pool, 0).is_err());
+    drop(lease);
+    assert!(ask(&pool, 0).is_ok());
+}

@@ -227,20 +227,25 @@ impl Gauge {
 
     /// The size and the interval of a bucket.
     pub(super) const fn as_bucket(&self) -> Option<(u64, f64)> {
-        match self.fill {
-            Fill::Bucket { size, interval, .. } => Some((size as u64, interval as f64)),
-            _ => None,
-        }
+        let Fill::Bucket { size, interval, .. } = self.fill else { return None };
+        Some((size as u64, interval as f64))
     }
 
     fn renew(&mut self, now: Moment) {
         let Fill::Period(period) = &mut self.fill else { return };
-        if now.as_unix_us() < period.ends {
-            return;
+        if now.as_unix_us() >= period.ends {
+            period.ends = period.anew.end_after(now, self.window);
+            self.recount(now);
         }
-        let ends = period.anew.end_after(now, self.window);
-        period.began = now.as_unix_us();
-        (period.used, period.ends) = (0, ends);
+    }
+
+    /// Forgets what was counted. Places that are taken stay so.
+    pub(super) fn recount(&mut self, now: Moment) {
+        match &mut self.fill {
+            Fill::Bucket { full_at, .. } => *full_at = 0,
+            Fill::Period(period) => (period.began, period.used) = (now.as_unix_us(), 0),
+            Fill::Places { .. } => {}
+        }
         self.told.forget();
     }
 

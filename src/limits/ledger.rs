@@ -171,6 +171,11 @@ impl Ledger {
         self.lock().all.iter_mut().map(|gauge| gauge.read(now)).collect()
     }
 
+    /// Forgets what was counted against declared limits; requests under way keep their places.
+    pub(crate) fn recount(&self, now: Moment) {
+        self.lock().declared().iter_mut().for_each(|gauge| gauge.recount(now));
+    }
+
     /// Forgets what was learned.
     pub(crate) fn forget(&self) {
         let gauges = &mut *self.lock();

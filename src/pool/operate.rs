@@ -6,7 +6,7 @@ use super::KeyPool;
 use super::key_set::KeySet;
 use super::place::{Level, Place};
 use super::slot::FOREVER;
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::event::{Kind, Severity};
 use crate::key::KeyId;
 use crate::limits::Ledger;
@@ -18,30 +18,53 @@ use crate::provider::ModelId;
 pub struct UnknownKey(KeyId);
 
 impl KeyPool {
-    /// Frees a key, its account, and both for every model, whatever they were benched for, and forgets what
-    /// answers said of their limits; what was counted of declared ones stands. Reports of attempts that began
-    /// before are void. A key that is [disabled](Self::disable) stays so.
+    /// Ends every cooldown of a key and of its account, for all models, and starts their limits anew: what
+    /// responses said of them and what was counted against declared ones is forgotten. Reports of attempts that
+    /// began before are void. A key that is [disabled](Self::disable) stays disabled.
+    ///
+    /// [`reset_quota`](Self::reset_quota) starts the declared limits anew and leaves cooldowns as they are.
     ///
     /// # Errors
     ///
     /// [`UnknownKey`] if no key has this name.
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
-        reset(&set, find(&set, key)?, Timestamp::now().as_unix_ms());
+        reset(&set, find(&set, key)?, Moment::now());
         self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
         self.emit(Severity::Change, || Kind::Reset { key: Some(key.clone()) });
         Ok(())
     }
 
-    /// Frees every key.
+    /// Does for every key what [`reset`](Self::reset) does for one.
     pub fn reset_all(&self) {
         let set = self.0.set.load();
-        let now = Timestamp::now().as_unix_ms();
+        let now = Moment::now();
         (0..set.keys.len()).for_each(|key| reset(&set, key, now));
         self.0.common.suspicion.note(&set);
         self.0.common.freed.tell();
         self.emit(Severity::Change, || Kind::Reset { key: None });
+    }
+
+    /// Starts the declared limits of a key and of its account anew, as if nothing had been counted: those for one
+    /// model if one is given, else all. Requests under way keep their places in a limit of concurrent requests.
+    /// Cooldowns, and what responses said of limits, stay.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownKey`] if no key has this name.
+    pub fn reset_quota(&self, key: &KeyId, model: Option<&ModelId>) -> Result<(), UnknownKey> {
+        let set = self.0.set.load();
+        let (found, now) = (find(&set, key)?, Moment::now());
+        let lanes = set.models.all();
+        let lanes = lanes.iter().filter(|lane| model.is_none_or(|model| lane.model == *model));
+        let levels = if model.is_some() { &Level::OF_MODEL[..] } else { &Level::ALL };
+        for lane in lanes.map(|lane| Some(&**lane)).chain(model.is_none().then_some(None)) {
+            recount(Place::new(&set, lane, found), levels, now);
+        }
+        self.0.common.freed.tell();
+        self.emit(Severity::Change, || Kind::Reset { key: Some(key.clone()) });
+        Ok(())
     }
 
     /// Takes a key out of use until it is [enabled](Self::enable); what it is doing goes on.
@@ -106,9 +129,10 @@ fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
     set.keys.iter().position(|key| key.id == *id).ok_or_else(|| UnknownKey(id.clone()))
 }
 
-fn reset(set: &KeySet, key: usize, now: u64) {
-    let models = set.models.all();
+fn reset(set: &KeySet, key: usize, at: Moment) {
+    let (models, now) = (set.models.all(), at.as_unix_ms());
     let lanes = std::iter::once(None).chain(models.iter().map(|lane| Some(&**lane)));
+    set.doubts().forget(key);
     set.chorus.clear();
     for lane in &models {
         lane.chorus.clear();
@@ -118,8 +142,15 @@ fn reset(set: &KeySet, key: usize, now: u64) {
             if let Some(slot) = place.slot(level) {
                 slot.reset(now);
                 place.ledger(level).into_iter().for_each(Ledger::forget);
-                place.follow(level, now);
             }
         }
+        recount(place, &Level::ALL, at);
+    }
+}
+
+fn recount(place: Place<'_>, levels: &[Level], now: Moment) {
+    for &level in levels {
+        place.ledger(level).into_iter().for_each(|ledger| ledger.recount(now));
+        place.follow(level, now.as_unix_ms());
     }
 }
