@@ -53,6 +53,25 @@ pub(crate) fn shows_part(text: &str, secret: &str) -> bool {
     shows(text, secret) || lower(text.as_bytes()).windows(RUN).any(part)
 }
 
+/// Whether a name shows the secret: the whole of it, its beginning with the prefix of its kind, or 8 characters
+/// in a row of what looks random in it. Words are not taken for parts of a key: a secret that is made up for a
+/// test often has the key's name in it.
+pub(crate) fn names_secret(name: &str, secret: &str) -> bool {
+    let prefix = common_prefix(secret.as_bytes());
+    let (name, own) = (name.as_bytes(), &secret.as_bytes()[prefix..]);
+    let beginning = secret.as_bytes().get(..RUN.max(prefix + RUN / 2));
+    let holds = |part: &[u8]| memmem::find(name, part).is_some();
+    let is_random = |run: &&[u8]| {
+        let has = |kind: fn(&u8) -> bool| run.iter().any(kind);
+        run.iter().all(u8::is_ascii_alphanumeric)
+            && (has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+                || has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
+    };
+    holds(secret.as_bytes())
+        || beginning.is_some_and(holds)
+        || name.windows(RUN).filter(is_random).any(|run| memmem::find(own, run).is_some())
+}
+
 /// The text with the secret overwritten, its length unchanged; so is a beginning of it at the end that shows
 /// too much. `None` if there is nothing of it.
 pub(crate) fn overwrite(text: &[u8], secret: &str) -> Option<Vec<u8>> {
@@ -137,6 +156,25 @@ mod tests {
         }
         for text in ["", "sk-proj-", "sk-proj-AbCdEf", "req_0123456789abcdef"] {
             assert!(!shows_part(text, secret), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_have_words_of_the_secret_and_no_part_of_it() {
+        let secret = "sk-proj-AbCd1234EfGh5678";
+        for name in [secret, "sk-proj-AbCd", "team sk-proj-AbCd1234", "Cd1234Ef", "x-EfGh5678"] {
+            assert!(names_secret(name, secret), "{name}");
+        }
+        assert!(names_secret("sk-one", "sk-one") && names_secret("my sk-one", "sk-one"));
+        for (name, secret) in [
+            ("sk-proj-", secret),
+            ("5678", secret),
+            ("", secret),
+            ("one", "sk-one"),
+            ("OPENAI_API_KEY_2", "sk-simulated-OPENAI_API_KEY_2"),
+            ("openai-small", "sk-simulated-openai-small"),
+        ] {
+            assert!(!names_secret(name, secret), "{name}");
         }
     }
 

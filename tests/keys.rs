@@ -186,6 +186,28 @@ fn two_keys_with_one_name_or_one_secret_are_refused() {
 }
 
 #[test]
+fn a_name_that_shows_a_key_is_refused_and_not_said() {
+    let key = |secret: &str| ApiKey::new(secret).unwrap();
+    for (number, keys) in [
+        (1, vec![key("sk-one").id("sk-one")]),
+        (2, vec![key("sk-two").id("two"), key("sk-proj-Ab12Cd34Ef56").id("sk-proj-Ab12")]),
+        (1, vec![key("sk-proj-Ab12Cd34Ef56").id("x 12Cd34Ef")]),
+        (1, vec![key("sk-proj-Ab12Cd34Ef56").account("sk-proj-Ab12Cd34Ef56")]),
+        (1, vec![key("sk-one").id("sk-two"), key("sk-two").id("two")]),
+        (1, vec![key("sk-one").id("a\u{1b}[31m")]),
+        (1, vec![key("sk-one").account("a\nb")]),
+    ] {
+        let builder = KeyPool::builder(Provider::openai()).keys(keys);
+        let said = format!("{builder:?}");
+        let error = builder.build().unwrap_err();
+        assert!(matches!(error, BuildError::InvalidName { number: at, .. } if at == number), "{error}");
+        for part in ["Ab12", "12Cd34Ef", "\u{1b}"] {
+            assert!(!format!("{said} {error} {error:?}").contains(part), "{said} {error:?}");
+        }
+    }
+}
+
+#[test]
 fn two_secrets_with_one_fingerprint_are_two_keys() {
     // Found by search: the first five bytes of their digests are alike.
     let found = openai(&[("OPENAI_API_KEYS", "sk-885753,sk-1485832")]);

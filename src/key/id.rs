@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::scrub::names_secret;
+
 use serde::{Deserialize, Serialize};
 
 macro_rules! name {
@@ -47,4 +49,30 @@ name! {
 name! {
     /// The name of what a provider counts limits for: an organisation, a project, a workspace.
     AccountId
+}
+
+/// A name that can't be shown. Says why, and never what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidName {
+    /// It has a control character, or one that changes how text is read.
+    #[error("it has a control or an invisible character")]
+    Character,
+    /// It contains a key, or what tells the key from others.
+    #[error("it shows the key, or a part of it")]
+    ShowsSecret,
+}
+
+/// Whether a name, of a key with this secret, may be in logs.
+pub(crate) fn check_name(name: &str, secret: &str) -> Result<(), InvalidName> {
+    if has_unprintable(name) {
+        return Err(InvalidName::Character);
+    }
+    if names_secret(name, secret) { Err(InvalidName::ShowsSecret) } else { Ok(()) }
+}
+
+/// Whether a text has characters that a terminal obeys or does not show.
+pub(crate) fn has_unprintable(text: &str) -> bool {
+    let changes_reading = |character: char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    text.chars().any(|character| character.is_control() || changes_reading(character))
 }

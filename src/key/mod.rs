@@ -23,7 +23,9 @@ use std::num::NonZeroU32;
 use crate::limits::Quota;
 
 pub use self::env::{Discovery, Finding, Found};
-pub use self::id::{AccountId, KeyId};
+#[cfg(feature = "config")]
+pub(crate) use self::id::has_unprintable;
+pub use self::id::{AccountId, InvalidName, KeyId};
 pub use self::secret::{InvalidSecret, Secret};
 
 /// One key: its secret, and how the pool is to use it.
@@ -61,14 +63,16 @@ impl ApiKey {
         Ok(Self::from(Secret::new(secret)?))
     }
 
-    /// The name to show for this key, in place of a fingerprint. Never put a part of the secret here.
+    /// The name to show for this key, in place of a fingerprint. One that shows a part of the secret, or has a
+    /// control character, makes [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
     #[must_use]
     pub fn id(mut self, label: impl Into<KeyId>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// The account whose limits this key shares: organisation, project, workspace.
+    /// The account whose limits this key shares: organisation, project, workspace. It is shown as the
+    /// [`id`](Self::id) is.
     #[must_use]
     pub fn account(mut self, account: impl Into<AccountId>) -> Self {
         self.account = Some(account.into());
@@ -116,6 +120,16 @@ impl ApiKey {
         &self.secret
     }
 
+    /// Whether the key's names may be shown; else which of them may not, and why.
+    pub(crate) fn check_names(&self) -> Result<(), (&'static str, InvalidName)> {
+        let check = |what, name: Option<&str>| {
+            let checked = name.map_or(Ok(()), |name| id::check_name(name, self.secret.expose()));
+            checked.map_err(|why| (what, why))
+        };
+        check("id", self.label())?;
+        check("account", self.account.as_ref().map(AccountId::as_str))
+    }
+
     pub(crate) const fn declared_id(&self) -> Option<&KeyId> {
         self.label.as_ref()
     }
@@ -153,10 +167,14 @@ impl From<Secret> for ApiKey {
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { secret, label, account, tier, weight, quotas } = self;
+        let names: (&dyn fmt::Debug, &dyn fmt::Debug) = match self.check_names() {
+            Ok(()) => (label, account),
+            Err(_) => (&"withheld", &"withheld"),
+        };
         f.debug_struct("ApiKey")
             .field("secret", secret)
-            .field("label", label)
-            .field("account", account)
+            .field("label", names.0)
+            .field("account", names.1)
             .field("tier", tier)
             .field("weight", weight)
             .field("quotas", quotas)

@@ -35,21 +35,31 @@ pub enum InvalidSecret {
         /// Counted in bytes, from zero.
         position: usize,
     },
+    /// Longer than [`Secret::MAX`]: a file that holds something else, most likely.
+    #[error("the key has more than 16384 characters: look for a wrong file or variable")]
+    TooLong,
 }
 
 // === impl Secret ===
 
 impl Secret {
+    /// Characters of a key at most: 16,384. Access tokens have up to some thousand.
+    pub const MAX: usize = 16 * 1024;
+
     /// Takes the text of a key.
     ///
     /// # Errors
     ///
-    /// [`InvalidSecret`] if it is empty, or has a quotation mark or a character outside visible ASCII.
+    /// [`InvalidSecret`] if it is empty or too long, or has a quotation mark or a character outside visible
+    /// ASCII.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidSecret> {
         let text = SecretString::from(text.into());
         let bytes = text.expose_secret().as_bytes();
         if bytes.trim_ascii().is_empty() {
             return Err(InvalidSecret::Empty);
+        }
+        if bytes.len() > Self::MAX {
+            return Err(InvalidSecret::TooLong);
         }
         match bytes.iter().position(|byte| !is_key_character(*byte)) {
             Some(position) => Err(InvalidSecret::Character { position }),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::key::{InvalidSecret, KeyId};
+use crate::key::{InvalidName, InvalidSecret, KeyId};
 
 /// A pool that can't be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,16 @@ pub enum BuildError {
         first: KeyId,
         /// The name of the other.
         second: KeyId,
+    },
+    /// A name that can't be shown.
+    #[error("the {what} of key number {number} can't be shown: {source}; give it another one")]
+    InvalidName {
+        /// The number of the key in the order they were added, from one.
+        number: usize,
+        /// Which of its names: `id` or `account`.
+        what: &'static str,
+        /// Why it can't be shown.
+        source: InvalidName,
     },
     /// A key that no header can carry.
     #[error("key {key}: {source}")]

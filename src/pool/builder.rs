@@ -19,7 +19,7 @@ use super::tally::Tally;
 use super::wait::Freed;
 use super::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::event::Events;
-use crate::key::{AccountId, ApiKey, Discovery, KeyId};
+use crate::key::{AccountId, ApiKey, Discovery, InvalidName, KeyId, Secret};
 use crate::limits::{Quota, Zone};
 use crate::provider::Provider;
 
@@ -200,17 +200,26 @@ fn key_set(
     let mut numbers: HashMap<AccountId, usize> = HashMap::new();
     let mut accounts = Vec::new();
     let mut built = Vec::with_capacity(keys.len());
-    for key in keys {
+    for (index, key) in keys.into_iter().enumerate() {
+        let invalid = |(what, source)| BuildError::InvalidName { number: index + 1, what, source };
+        key.check_names().map_err(invalid)?;
         let secret = key.secret();
         let id = key.declared_id().cloned().unwrap_or_else(|| secret.fingerprint(provider.name()));
         if let Some(first) = secrets.insert(secret.digest(provider.name()), id.clone()) {
             return Err(BuildError::DuplicateSecret { first, second: id });
         }
-        if ids.insert(id.clone(), ()).is_some() {
+        if ids.insert(id.clone(), index).is_some() {
             return Err(BuildError::DuplicateId(id));
         }
         let account = number(key.declared_account(), &mut numbers, &mut accounts);
         built.push(build_key(provider, &key, id, account, &quotas)?);
+    }
+    for (id, index) in &ids {
+        let as_secret = Secret::new(id.as_str()).ok().map(|id| id.digest(provider.name()));
+        if as_secret.is_some_and(|digest| secrets.contains_key(&digest)) {
+            let (number, source) = (index + 1, InvalidName::ShowsSecret);
+            return Err(BuildError::InvalidName { number, what: "id", source });
+        }
     }
     Ok(KeySet::new(Arc::clone(common), built, accounts, max_models, quotas))
 }
