@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::error::{ConfigError, Problem};
 use super::file::ChainTable;
 use super::place::Steps;
+use super::shown::shown;
 use crate::fallback::{Commit, ContextLength, Start};
 
 /// What the file says of the chain; `None` is what it says nothing of.
@@ -119,10 +120,10 @@ fn order(order: Option<Vec<String>>, providers: &[&str], at: &Steps) -> Result<V
     }
     for (index, name) in order.iter().enumerate() {
         let problem = if !providers.contains(&name.as_str()) {
-            let known = providers.iter().map(|&name| name.to_owned()).collect();
-            Problem::UnknownProvider { name: name.clone(), known }
+            let known = providers.iter().map(|name| shown(name).into_owned()).collect();
+            Problem::UnknownProvider { name: shown(name).into_owned(), known }
         } else if order[..index].contains(name) {
-            Problem::RepeatedProvider { name: name.clone() }
+            Problem::RepeatedProvider { name: shown(name).into_owned() }
         } else {
             continue;
         };

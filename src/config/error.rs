@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration.
 //!
-//! No error shows a value that might be a secret. The errors of the parsers do, with the whole line, which
+//! No error shows a value that might be a secret: names are shown if they are short and do not look like keys,
+//! else `[withheld]`. The errors of the parsers do, with the whole line, which
 //! is why their text is cleared of values and they are not kept as sources.
 
 use std::fmt;
@@ -9,7 +10,7 @@ use std::net::AddrParseError;
 use std::path::PathBuf;
 
 use super::place::{Place, Steps};
-use crate::key::InvalidSecret;
+use crate::key::{InvalidName, InvalidSecret};
 use crate::pool::BuildError;
 
 /// A configuration that can't be used: what is wrong with it, and where.
@@ -113,8 +114,8 @@ pub enum Problem {
     /// Neither a dialect nor a name that tells it.
     #[error("the name is no preset's, so there must be a `dialect`")]
     MissingDialect,
-    /// An empty name of a model.
-    #[error("the name of a model is empty")]
+    /// A name of a model that is empty or has control characters.
+    #[error("the name of a model is empty, or has a control or an invisible character")]
     Model,
     /// Not the name of a header.
     #[error("not the name of a header: write `x-session-id`, or another name of letters, digits and `-`")]
@@ -145,19 +146,32 @@ pub enum Problem {
     /// A limit of a key that names an account.
     #[error("a key's own limit is of no account: write it as a [[provider.limit]]")]
     AccountOfKey,
+    /// A key's `id` or `account` that can't be shown.
+    #[error("not a name for a key: {0}")]
+    KeyName(#[source] InvalidName),
+    /// What `keys_env` says can't be the beginning of variables' names.
+    #[error(
+        "not what variables begin with: write `OPENAI` to find OPENAI_API_KEY, OPENAI_API_KEY_1 and so on"
+    )]
+    Prefix,
+    /// A text that looks like a reference to a secret, and is written as none.
+    #[error(
+        "this looks like a reference to a secret: write `env:NAME` or `file:PATH`, in lower case and with nothing before it"
+    )]
+    Reference,
     /// What follows `env:` can't be the name of a variable.
     #[error("what follows `env:` is not the name of a variable")]
     VariableName,
     /// A variable that is not set.
     #[error("the environment variable {name} is not set")]
     MissingVariable {
-        /// The variable.
+        /// The variable; `[withheld]` if what stands for its name may be a secret.
         name: String,
     },
     /// A file with a secret that can't be read.
     #[error("the secret file {} can't be read", .path.display())]
     SecretFile {
-        /// The file.
+        /// The file; `[withheld]` if what stands for its path may be a secret.
         path: PathBuf,
         /// Why.
         source: io::Error,

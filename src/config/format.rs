@@ -71,8 +71,9 @@ fn without_values(message: &str) -> String {
 fn without_unknown_name(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
     let (name, expected) = rest.rsplit_once("`, expected ").unwrap_or((rest, "none"));
-    let looks_like_one =
-        name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let looks_like_one = name.len() <= 32
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        && name.split('_').all(|word| word.len() < 16);
     let name = if looks_like_one { format!(" `{name}`") } else { String::new() };
     format!("unknown field{name}, expected {expected}")
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use super::error::{ConfigError, Problem};
 use super::file::LimitTable;
 use super::place::Steps;
+use crate::key::has_unprintable;
 use crate::limits::{Allowance, Quota, Zone};
 
 /// As `reset` in the file: comes back evenly, at no midnight.
@@ -24,7 +25,7 @@ enum Reset {
 /// The quotas of a table, of which there is at least one.
 pub(super) fn quotas(table: &LimitTable, at: &Steps) -> Result<Vec<Quota>, ConfigError> {
     let model = table.model.as_deref();
-    if model.is_some_and(str::is_empty) {
+    if model.is_some_and(|model| model.is_empty() || has_unprintable(model)) {
         return Err(Problem::Model.at(at.field("model")));
     }
     let reset = reset(table.reset.as_deref()).map_err(|problem| problem.at(at.field("reset")))?;

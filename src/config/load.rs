@@ -1,5 +1,6 @@
 //! Finding, reading and checking a configuration.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use super::file::File;
 use super::format::Format;
 use super::place::Place;
 use super::secret::Sources;
+use super::warning::Warning;
 use super::{Config, resolve};
 
 /// Reads configurations; see the [module docs](super) for an example.
@@ -69,7 +71,8 @@ impl Loader {
             self.format.or_else(|| Format::of(path)).ok_or_else(|| problem(Problem::UnknownFormat))?;
         let text = std::fs::read_to_string(path).map_err(|error| problem(Problem::Read(error)))?;
         let directory = self.directory.clone().or_else(|| path.parent().map(Path::to_owned));
-        self.read(&text, format, directory.unwrap_or_default()).map_err(in_file)
+        let sources = self.sources(directory.unwrap_or_default(), Some(path));
+        read(&text, format, &sources).map_err(in_file)
     }
 
     /// Takes a text in the format given.
@@ -78,7 +81,7 @@ impl Loader {
     ///
     /// [`ConfigError`], which says what is wrong and where.
     pub fn parse(&self, text: &str, format: Format) -> Result<Config, ConfigError> {
-        self.read(text, format, self.directory.clone().unwrap_or_default())
+        read(text, format, &self.sources(self.directory.clone().unwrap_or_default(), None))
     }
 
     /// Takes what was read as part of something else.
@@ -87,22 +90,33 @@ impl Loader {
     ///
     /// [`ConfigError`], whose place has a path and no position.
     pub fn resolve(&self, file: File) -> Result<Config, ConfigError> {
-        resolve::config(file, &self.sources(self.directory.clone().unwrap_or_default()))
+        resolved(file, &self.sources(self.directory.clone().unwrap_or_default(), None))
     }
 
-    fn read(&self, text: &str, format: Format, directory: PathBuf) -> Result<Config, ConfigError> {
-        let file = format.parse(text)?;
-        resolve::config(file, &self.sources(directory)).map_err(|mut error| {
-            if format == Format::Toml {
-                error.place_mut().position = error.place().path.find_in_toml(text);
-            }
-            error
-        })
+    fn sources(&self, directory: PathBuf, file: Option<&Path>) -> Sources {
+        Sources {
+            vars: self.vars.clone().unwrap_or_else(environment),
+            directory,
+            file: file.map(Path::to_owned),
+            warnings: RefCell::default(),
+        }
     }
+}
 
-    fn sources(&self, directory: PathBuf) -> Sources {
-        Sources { vars: self.vars.clone().unwrap_or_else(environment), directory }
-    }
+fn read(text: &str, format: Format, sources: &Sources) -> Result<Config, ConfigError> {
+    let file = format.parse(text)?;
+    resolved(file, sources).map_err(|mut error| {
+        if format == Format::Toml {
+            error.place_mut().position = error.place().path.find_in_toml(text);
+        }
+        error
+    })
+}
+
+fn resolved(file: File, sources: &Sources) -> Result<Config, ConfigError> {
+    let config = resolve::config(file, sources)?;
+    config.warnings().iter().for_each(Warning::say);
+    Ok(config)
 }
 
 fn environment() -> BTreeMap<String, String> {

@@ -75,6 +75,8 @@
 //! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference. What
 //! was read is held by types that show nothing in `Debug` and can't be serialized, and no error quotes a
 //! value that might be one: parsers quote the line they fail at, so their words are cleared of values first.
+//! A secret that looks like a reference and is none (`ENV:X`, `${X}`) is refused. A secret in a file that any
+//! user can read, and a base URL with `http` to a public host, are [warned of](Config::warnings).
 //!
 //! The keys of a provider go to the origin of its `base_url` and nowhere else, whatever the preset allows.
 //!
@@ -99,6 +101,7 @@
 //! # Ok::<(), tower_key_rotation::config::ConfigError>(())
 //! ```
 
+mod base_url;
 mod chain;
 mod error;
 mod file;
@@ -109,6 +112,8 @@ mod place;
 mod resolve;
 mod rotation;
 mod secret;
+mod shown;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -122,6 +127,7 @@ pub use self::format::Format;
 pub use self::load::Loader;
 pub use self::place::Place;
 pub use self::secret::Token;
+pub use self::warning::{Risk, Warning};
 
 use crate::event::Events;
 use crate::pool::KeyPool;
@@ -136,6 +142,7 @@ pub struct Config {
     events: Events,
     /// Never empty; no two of one name.
     providers: Vec<ProviderSettings>,
+    warnings: Vec<Warning>,
 }
 
 /// One provider: where it is, its keys, and what it calls models.
@@ -179,6 +186,12 @@ impl Config {
     /// All providers, in the order of the file, whether they are in the chain or not.
     pub fn providers(&self) -> &[ProviderSettings] {
         &self.providers
+    }
+
+    /// What exposes keys and is no error: a base URL in clear text, a secret that any user can read. The loader
+    /// has said each in a `tracing` event.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The provider of that name.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::shown::shown;
+
 /// Where in which file something is wrong.
 ///
 /// Written `gateway.toml:12:8: provider[1].base_url`; what is not known is left out.
@@ -17,10 +19,10 @@ pub struct Place {
 }
 
 /// The way from the root of a document to a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Steps(Vec<Step>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Step {
     Field(String),
     Index(usize),
@@ -112,6 +114,9 @@ impl fmt::Display for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.iter().enumerate() {
             match step {
+                Step::Field(name) if !is_ours(name) && shown(name) != *name => {
+                    write!(f, "{}{}", if index == 0 { "" } else { "." }, shown(name))?;
+                }
                 Step::Field(name) if is_bare(name) && index == 0 => f.write_str(name)?,
                 Step::Field(name) if is_bare(name) => write!(f, ".{name}")?,
                 Step::Field(name) => write!(f, ".{name:?}")?,
@@ -120,6 +125,17 @@ impl fmt::Display for Steps {
         }
         Ok(())
     }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+/// Whether it may be one of the format's own fields, which are words.
+fn is_ours(name: &str) -> bool {
+    name.split('_').all(|word| word.len() < 16 && word.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 fn is_bare(name: &str) -> bool {

@@ -2,20 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::Uri;
-use http::uri::Scheme;
-
 use super::chain::{ChainSettings, Words, choice};
 use super::error::{ConfigError, Problem};
 use super::file::{File, KeyTable, LimitTable, ProviderTable};
 use super::place::Steps;
 use super::rotation::Rotation;
 use super::secret::{Reference, Sources, Token};
-use super::{Config, ProviderSettings, limit};
+use super::shown::{shown, shown_variable};
+use super::warning::{Risk, Warning};
+use super::{Config, ProviderSettings, base_url, limit};
 use crate::event::Events;
-use crate::key::{ApiKey, Discovery, Tier};
+use crate::key::{ApiKey, Discovery, InvalidName, Tier, has_unprintable};
 use crate::pool::{BuildError, KeyPool, KeyPoolBuilder};
-use crate::provider::{Origin, Provider};
+use crate::provider::Provider;
 
 /// A dialect of nobody's: judged by what is true of everybody.
 const COMPATIBLE: &str = "compatible";
@@ -35,7 +34,7 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
-    let read = |token: Reference| token.read(sources).map_err(|problem| problem.at(root.field("token")));
+    let read = |token: Reference| token.read(sources, &root.field("token"));
     let token = token.map(read).transpose()?.map(Token::new);
     let rotation = Rotation::resolve(rotation)?;
     if tables.is_empty() {
@@ -46,14 +45,16 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
     for (index, table) in tables.into_iter().enumerate() {
         let at = root.field("provider").index(index);
         if providers.iter().any(|provider| provider.name() == table.name) {
-            return Err(Problem::DuplicateProvider { name: table.name }.at(at.field("name")));
+            let name = shown(&table.name).into_owned();
+            return Err(Problem::DuplicateProvider { name }.at(at.field("name")));
         }
         providers.push(provider(table, &common, &at)?);
     }
     let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
     let chain = ChainSettings::resolve(chain, &names)?;
     let Common { rotation: Rotation { affinity_header, .. }, events, .. } = common;
-    Ok(Config { listen, token, chain, affinity_header, events, providers })
+    let warnings = sources.warnings.take();
+    Ok(Config { listen, token, chain, affinity_header, events, providers, warnings })
 }
 
 fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<ProviderSettings, ConfigError> {
@@ -64,9 +65,13 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
     }
     let profile = profile(&name, dialect.as_deref()).map_err(|problem| problem.at(at.field("dialect")))?;
     let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
-    let (base_url, origin) = base_url_of(&base_url).map_err(in_url)?;
+    let (base_url, origin) = base_url::base_url(&base_url).map_err(in_url)?;
+    if let Some(host) = base_url::exposed_host(&base_url) {
+        let risk = Risk::ClearText { host: shown(host).into_owned() };
+        common.sources.warn(Warning::new(at.field("base_url"), risk));
+    }
     for (from, to) in &models {
-        if from.is_empty() || to.is_empty() {
+        if [from, to].into_iter().any(|name| name.is_empty() || has_unprintable(name)) {
             return Err(Problem::Model.at(at.field("models").field(from)));
         }
     }
@@ -117,26 +122,6 @@ fn profile(name: &str, dialect: Option<&str>) -> Result<Provider, Problem> {
     .map(|provider| provider.with_name(name.to_owned()))
 }
 
-fn base_url_of(text: &str) -> Result<(Uri, Origin), &'static str> {
-    let url: Uri = text.trim().parse().map_err(|_| "it can't be read")?;
-    let scheme = url.scheme().ok_or("it has no scheme")?;
-    if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP {
-        return Err("its scheme is neither https nor http");
-    }
-    let authority = url.authority().ok_or("it has no host")?;
-    if authority.as_str().contains('@') {
-        return Err("it has a user name or a password");
-    }
-    if authority.host().contains('*') {
-        return Err("its host is a pattern");
-    }
-    if url.query().is_some() || text.contains('#') {
-        return Err("it has a query or a fragment");
-    }
-    let origin = format!("{scheme}://{authority}").parse().map_err(|_| "its host can't be read")?;
-    Ok((url, origin))
-}
-
 // === keys ===
 
 /// A key, what to call it in errors, and where it is in the file.
@@ -157,6 +142,9 @@ fn keys(
     let listed = tables.into_iter().enumerate();
     let listed = listed.map(|(index, table)| key(table, sources, at.field("key").index(index)));
     let listed = listed.collect::<Result<Vec<_>, _>>()?;
+    if prefix.is_some_and(|prefix| !is_prefix(prefix)) {
+        return Err(Problem::Prefix.at(at.field("keys_env")));
+    }
     let discovery = prefix.map(|prefix| Discovery::with_prefixes([prefix], sources.vars.clone()));
     let discovery = discovery.unwrap_or_default();
     discovery.report(provider.name());
@@ -171,13 +159,19 @@ fn keys(
     Ok((found, looked_at))
 }
 
+/// Whether variables may begin so, and it can't be a key.
+fn is_prefix(prefix: &str) -> bool {
+    let is_name = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name && !prefix.is_empty() && (shown_variable(prefix) == prefix)
+}
+
 fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigError> {
     let KeyTable { id, secret, account, tier, weight, limit } = table;
     if id.as_ref().is_some_and(String::is_empty) {
         return Err(Problem::Name.at(at.field("id")));
     }
     let tier = choice(tier.as_deref(), TIERS, &at.field("tier"))?;
-    let text = secret.read(sources).map_err(|problem| problem.at(at.field("secret")))?;
+    let text = secret.read(sources, &at.field("secret"))?;
     let mut key = ApiKey::from(text).tier(tier);
     let id = id.or_else(|| secret.name().map(str::to_owned));
     if let Some(id) = &id {
@@ -186,6 +180,7 @@ fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigErr
     if let Some(account) = account {
         key = key.account(account);
     }
+    key.check_names().map_err(|(what, why)| Problem::KeyName(why).at(at.field(what)))?;
     if let Some(weight) = weight {
         key = key.weight(weight);
     }
@@ -196,7 +191,8 @@ fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigErr
         }
         key = limit::quotas(table, &at)?.into_iter().fold(key, ApiKey::quota);
     }
-    Ok(Found { key, name: id.unwrap_or_else(|| at.to_string()), at })
+    let name = id.map_or_else(|| at.to_string(), |id| shown_variable(&id).into_owned());
+    Ok(Found { key, name, at })
 }
 
 /// What is declared of accounts.
@@ -215,7 +211,9 @@ fn limits(
                 let known: BTreeSet<_> =
                     keys.iter().filter_map(|found| found.key.declared_account()).collect();
                 if !known.iter().any(|account| account.as_str() == name) {
-                    let known = known.into_iter().map(ToString::to_string).collect();
+                    let known =
+                        known.into_iter().map(|account| shown(account.as_str()).into_owned()).collect();
+                    let name = shown(&name).into_owned();
                     return Err(Problem::UnknownAccount { name, known }.at(at.field("account")));
                 }
                 quotas.fold(pool, |pool, quota| pool.account_quota(name.as_str(), quota))
@@ -227,6 +225,10 @@ fn limits(
 
 /// Finds keys that are one, and different keys of one name.
 fn check_twins(keys: &[Found]) -> Result<(), ConfigError> {
+    let is_secret = |id: &str| keys.iter().any(|found| found.key.secret().expose() == id);
+    if let Some(found) = keys.iter().find(|found| found.key.label().is_some_and(is_secret)) {
+        return Err(Problem::KeyName(InvalidName::ShowsSecret).at(found.at.field("id")));
+    }
     let mut secrets = BTreeMap::new();
     let mut ids = BTreeMap::new();
     for Found { key, name, at } in keys {
@@ -235,7 +237,7 @@ fn check_twins(keys: &[Found]) -> Result<(), ConfigError> {
             return Err(problem.at(at.field("secret")));
         }
         if let Some(id) = key.label().filter(|id| ids.insert(id.to_owned(), ()).is_some()) {
-            return Err(Problem::DuplicateKey { id: id.to_owned() }.at(at.field("id")));
+            return Err(Problem::DuplicateKey { id: shown_variable(id).into_owned() }.at(at.field("id")));
         }
     }
     Ok(())
