@@ -73,6 +73,8 @@ pub enum GaveUp {
     NotReplayable,
     /// The provider failed, whichever key is used, and a retry was not allowed or failed too.
     ProviderFault,
+    /// Two keys in good standing were refused alike, so that no other key of the provider was tried.
+    RefusedAlike,
 }
 
 // === impl LastResponse ===
@@ -178,6 +180,7 @@ impl GaveUp {
             Self::Exhausted => "exhausted",
             Self::NotReplayable => "not_replayable",
             Self::ProviderFault => "provider_fault",
+            Self::RefusedAlike => "refused_alike",
         }
     }
 }
@@ -190,6 +193,9 @@ impl fmt::Display for GaveUp {
             Self::Exhausted => "no other key is usable",
             Self::NotReplayable => "the body is too long to be sent again; raise the replay cap",
             Self::ProviderFault => "the provider is at fault, another key can't help",
+            Self::RefusedAlike => {
+                "two keys in good standing were refused alike: see what the request asks for"
+            }
         })
     }
 }

@@ -12,14 +12,15 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use support::{at_sim, pool_of, secret, served};
+use support::{at_sim, pool_of, secret, send, served};
 use tokio::time::{Instant, advance, sleep};
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::event::{Kind, Subscription};
+use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LABELS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -160,6 +161,7 @@ struct State {
     delay: Mutex<Duration>,
 }
 
+type Inner = BoxCloneSyncService<Request<ReplayBody>, Response<Full<Bytes>>, BoxError>;
 type Client = BoxCloneSyncService<Request<Full<Bytes>>, Response<ResponseBody<Full<Bytes>>>, Error>;
 
 impl Upstream {
@@ -200,16 +202,21 @@ impl Upstream {
         response.body(Full::from(body)).unwrap()
     }
 
-    fn service(&self, pool: &KeyPool) -> Client {
+    fn client(&self) -> Inner {
         let this = self.clone();
-        let client = service_fn(move |request: Request<ReplayBody>| {
+        BoxCloneSyncService::new(service_fn(move |request: Request<ReplayBody>| {
             let (this, delay) = (this.clone(), *this.0.delay.lock().unwrap());
             async move {
-                sleep(delay).await;
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
                 Ok::<_, BoxError>(this.answer(&request))
             }
-        });
-        BoxCloneSyncService::new(KeyRotationLayer::new(pool.clone()).layer(client))
+        }))
+    }
+
+    fn service(&self, pool: &KeyPool) -> Client {
+        BoxCloneSyncService::new(KeyRotationLayer::new(pool.clone()).layer(self.client()))
     }
 }
 
@@ -374,6 +381,72 @@ async fn a_caller_that_leaves_takes_no_key() {
     let left = tokio::time::timeout(SECOND + SECOND / 2, status(&service, bad(true))).await;
     assert!(left.is_err(), "it was at its second key");
     assert_all_usable(&pool, "nothing confirmed it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn others_are_served_on_every_thread() {
+    for refusal in REFUSALS {
+        for keys in [1, 2, 6] {
+            let pool = pool(refusal.provider, &LABELS[..keys]);
+            let service = Upstream::bad(refusal).service(&pool);
+            let ask = |number: usize| {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    if number.is_multiple_of(2) {
+                        assert_eq!(status(&service, bad(number.is_multiple_of(4))).await, refusal.status);
+                    } else {
+                        assert_eq!(status(&service, chat()).await, 200, "{refusal:?}, {keys} keys");
+                    }
+                })
+            };
+            for task in (0..400).map(ask).collect::<Vec<_>>() {
+                task.await.unwrap();
+            }
+            assert_all_usable(&pool, &format!("{refusal:?}, {keys} keys"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_may_wait_does_not_wait_for_a_key_that_refused_it() {
+    for keys in [1, 2] {
+        let pool = pool("openai", &LABELS[..keys]);
+        let upstream = Upstream::bad(BARE_401);
+        let client = upstream.client();
+        let service = KeyRotationLayer::new(pool.clone()).wait_for_key(true).layer(client);
+        let service = BoxCloneSyncService::new(service);
+        let began = Instant::now();
+        let mut request = bad(true);
+        request.extensions_mut().insert(Deadline::at(began + 30 * SECOND));
+        assert_eq!(status(&service, request).await, 401);
+        assert_eq!((began.elapsed(), upstream.calls().len()), (Duration::ZERO, keys));
+    }
+}
+
+// === down a chain ===
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_asks_the_next_provider_and_loses_no_key() {
+    for refusal in [BARE_401, NAMED_401, BARE_402, MONEY_402, MONEY_403] {
+        for warmed in [false, true] {
+            let pools = [pool(refusal.provider, &["a", "b", "c"]), pool("openai", &["d"])];
+            let upstreams = [Upstream::bad(refusal), Upstream::default()];
+            let link = |number: usize| {
+                KeyRotationLayer::new(pools[number].clone()).layer(upstreams[number].client())
+            };
+            let layer = ProviderFallbackLayer::new("first").fallback("second", link(1), Route::new());
+            let chain = ServiceBuilder::new().layer(layer).service(link(0));
+            let ask = |request| send(&chain, request).map(Result::unwrap);
+            for _ in 0..if warmed { 3 } else { 0 } {
+                ask(chat()).await;
+            }
+            for _ in 0..10 {
+                assert_eq!(served(&ask(bad(true)).await).provider(), "second", "{refusal:?}");
+            }
+            assert_all_usable(&pools[0], &format!("{refusal:?}"));
+            assert_eq!(served(&ask(chat()).await).provider(), "first", "its breaker is closed");
+        }
+    }
 }
 
 // === keys that are to blame ===

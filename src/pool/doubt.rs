@@ -93,9 +93,6 @@ impl Lease {
 /// What a refusal concerns at most. A missing permission whose reason is not said to lie in the account was seen
 /// with one model, and concerns no other; where no model is known it concerns what was asked for, and no key.
 fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
-    if fault.is_of_resource() {
-        return None;
-    }
     if fault.reason() != Reason::Forbidden || fault.names_account() {
         return Some(fault.clone());
     }

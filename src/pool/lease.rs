@@ -10,7 +10,7 @@ use super::admit::{Admitted, Passes, Trials, are_narrow, hand_back, step_off};
 use super::in_flight::InFlight;
 use super::key_set::KeySet;
 use super::models::ModelLane;
-use super::penalty::{Penalty, Target};
+use super::penalty::Penalty;
 use super::place::{Level, Place};
 use super::slot::{Cause, FOREVER, Pass, State};
 use super::{StampError, Tab};
@@ -174,46 +174,18 @@ impl Lease {
         self.bench(level, fault, model, now)
     }
 
-    /// The level that a fault concerns, if it concerns any.
+    /// The level that a fault concerns, if it concerns any as a whole.
     pub(super) fn blame(&mut self, fault: &Fault, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
         self.move_along();
         if !fault.is_ambiguous() {
             self.refund();
         }
+        if fault.is_of_resource() {
+            return None;
+        }
         let level = self.level(fault.scope(), model, now)?;
         self.prove_valid(Cause::of(fault), now);
         Some(level)
-    }
-
-    /// Puts a level into a cooldown.
-    pub(super) fn bench(
-        &mut self,
-        level: Level,
-        fault: &Fault,
-        model: Option<&ModelId>,
-        now: Timestamp,
-    ) -> Option<Penalty> {
-        let pass = self.take(level);
-        let target = self.target(level);
-        let benched = target.cool_down(pass, Cause::of(fault), fault.wait(), now);
-        if pass.probe {
-            self.set.common.freed.tell();
-        }
-        self.place().key().stats.failed();
-        let (benched, cause) = benched?;
-        self.join_chorus(level, cause, benched.after.until, now);
-        target.announce(fault, model, benched.wait(now));
-        Some(Penalty { target, benched, at: now })
-    }
-
-    pub(super) fn target(&self, level: Level) -> Target {
-        Target {
-            set: Arc::clone(&self.set),
-            lane: self.lane.clone(),
-            key: self.set.key(),
-            account: self.account,
-            level,
-        }
     }
 
     /// The provider did not run the request, which took no tokens then.

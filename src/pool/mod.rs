@@ -228,7 +228,7 @@ impl KeyPool {
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
         let missed = select::find_anywhere(set, lane, now.as_unix_ms(), take);
         let probe = || self.0.common.suspicion.probe(set, lane, ask, Others::None, now);
-        missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, &ask.need, now))
+        missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, ask, now))
     }
 
     /// Whether anything is known of any model: only then is it worth knowing a request's model beforehand.
@@ -246,7 +246,7 @@ impl KeyPool {
     pub(crate) fn earliest(&self, ask: &Ask<'_>, now: Moment) -> Exhausted {
         let set = self.0.set.load();
         let lane = ask.model.and_then(|model| set.models.get(model));
-        self.exhausted(&set, lane.as_deref(), &ask.need, now)
+        self.exhausted(&set, lane.as_deref(), ask, now)
     }
 
     /// What happens to the pool's keys and to the requests that use them, from now on. With a hub that was

@@ -6,7 +6,7 @@ use super::models::ModelLane;
 use super::place::{Level, Place};
 use super::slot::{FOREVER, State};
 use super::suspicion::Others;
-use super::{Exhausted, KeyPool};
+use super::{Ask, Exhausted, KeyPool};
 use crate::clock::Moment;
 use crate::limits::{Need, Opening};
 
@@ -25,12 +25,13 @@ impl KeyPool {
         &self,
         set: &KeySet,
         lane: Option<&ModelLane>,
-        need: &Need,
+        ask: &Ask<'_>,
         now: Moment,
     ) -> Exhausted {
         let (mut earliest, mut probing) = (None, false);
-        for key in 0..set.keys.len() {
-            match Place::new(set, lane, key).outlook(need, now) {
+        let places = (0..set.keys.len()).map(|key| Place::new(set, lane, key));
+        for place in places.filter(|place| ask.allows(&place.key().id)) {
+            match place.outlook(&ask.need, now) {
                 Outlook::At(until) => earliest = Some(earliest.map_or(until, |before| until.min(before))),
                 Outlook::Probing => probing = true,
                 Outlook::Never => {}

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Lease;
 use super::key_set::KeySet;
 use super::models::ModelLane;
 use super::place::{Level, Place};
 use super::slot::{Benched, Cause, FOREVER, Pass, Slot};
+use crate::classify::Fault;
 use crate::clock::Timestamp;
+use crate::provider::ModelId;
 
 /// A cooldown that was imposed, for taking it back: see [`undo`](Self::undo).
 #[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
@@ -64,6 +67,41 @@ impl Benched {
     pub(super) fn wait(self, at: Timestamp) -> Option<Duration> {
         let until = self.after.until;
         (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(at))
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// Puts a level into a cooldown.
+    pub(super) fn bench(
+        &mut self,
+        level: Level,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        now: Timestamp,
+    ) -> Option<Penalty> {
+        let pass = self.take(level);
+        let target = self.target(level);
+        let benched = target.cool_down(pass, Cause::of(fault), fault.wait(), now);
+        if pass.probe {
+            self.set.common.freed.tell();
+        }
+        self.place().key().stats.failed();
+        let (benched, cause) = benched?;
+        self.join_chorus(level, cause, benched.after.until, now);
+        target.announce(fault, model, benched.wait(now));
+        Some(Penalty { target, benched, at: now })
+    }
+
+    pub(super) fn target(&self, level: Level) -> Target {
+        Target {
+            set: Arc::clone(&self.set),
+            lane: self.lane.clone(),
+            key: self.set.key(),
+            account: self.account,
+            level,
+        }
     }
 }
 

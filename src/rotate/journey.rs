@@ -171,6 +171,7 @@ where
     fn progress(&self, verdict: &Verdict, refused: Option<Refused>, lease: &Lease) -> Progress {
         let past = self.past.as_deref();
         let fault = verdict.fault();
+        let refused = refused.filter(|refused| refused.is_of_error_status());
         let alike = |past: &Past<B>| refused.is_some_and(|refused| past.has_proven(refused));
         Progress {
             attempts: past.map_or(0, |past| past.attempts.len()) + 1,

@@ -14,7 +14,7 @@
 //! | rate limited, or a quota used up as a 429 says | the next key, at once | a cooldown |
 //! | invalid, forbidden, quota exceeded | the next key, at once | in doubt until the request is over, see below |
 //! | the same, of one resource only | the next key, at once | nothing |
-//! | the same, alike on two keys in good standing, and no reason named that lies in the account | delivered | nothing: the request is to blame |
+//! | the same, alike on two keys in good standing, and no reason named that lies in the account | delivered; in a chain, unless it is forbidden, given up | nothing: the request is to blame |
 //! | overloaded, server error, unreachable, truncated, timeout | one retry after a back-off, if the retry budget allows it and nothing is [paid twice](paid_once) | nothing |
 //! | blocked | given up: another key can't help | nothing |
 //!

@@ -71,7 +71,9 @@ impl Policy {
 
     fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {
         if progress.refused_alike && !fault.names_account() && !fault.is_of_resource() {
-            return Action::Absolve;
+            // Another provider has other keys, but may have nothing to do with what is forbidden here.
+            let may_help = progress.in_chain && fault.reason() != Reason::Forbidden;
+            return if may_help { Action::GiveUp(GaveUp::RefusedAlike) } else { Action::Absolve };
         }
         if self.may_pay_twice(fault, progress) {
             return Action::GiveUp(GaveUp::ProviderFault);

@@ -34,6 +34,12 @@ impl Kind {
         (is_of_keys && !scope.is_provider() && scope != Scope::None).then_some(Self(status, reason, scope))
     }
 
+    /// Whether the response says itself that it is an error, so that it may be delivered: one that came as an event
+    /// of a success does not.
+    pub(super) fn is_of_error_status(self) -> bool {
+        self.0.is_some_and(|status| !status.is_success())
+    }
+
     pub(super) const fn reason(self) -> Reason {
         self.1
     }

@@ -103,14 +103,15 @@ impl<B> Past<B> {
                 let is_forbidden = fault.reason() == Reason::Forbidden && !fault.names_account();
                 is_forbidden && (fault.is_of_resource() || alike > 1)
             }
-            GaveUp::Deadline | GaveUp::ProviderFault => false,
+            GaveUp::Deadline | GaveUp::ProviderFault | GaveUp::RefusedAlike => false,
         }
     }
 
     /// Takes the last attempt and its response. No key has served the request.
     fn take_refusal(&mut self) -> Option<(Attempt, Answer<B>)> {
         self.leave_unconfirmed(Timestamp::now());
-        let answer = self.last.take_if(|last| last.is_ok())?.ok()?;
+        let is_error = |answer: &Answer<B>| !answer.head.status.is_success();
+        let answer = self.last.take_if(|last| last.as_ref().is_ok_and(is_error))?.ok()?;
         Some((self.attempts.pop()?, answer))
     }
 }
