@@ -1,5 +1,5 @@
-//! What a chain of providers does about each fault: over real sockets, with one key and with three, streaming
-//! and not, at each commit point. Upstream calls and time are counted.
+//! What a chain of providers does about each fault: with one key and with three, streaming and not, at each commit
+//! point. Upstream calls and time are counted; the clock is paused, so times are exact.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -10,28 +10,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use support::{key, send};
-use tokio::time::Instant;
+use support::{key, pool, send};
+use tokio::time::{Instant, advance};
 use tower::{BoxError, Layer, ServiceBuilder};
-use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
+use tower_key_rotation::body::{ResponseBody, StreamError};
 use tower_key_rotation::fallback::{
     BreakerPolicy, Commit, ContextLength, ProviderFallback, ProviderFallbackLayer, Route,
 };
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider, Served};
-use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimServer, Simulator};
+use tower_key_rotation::{Error, KeyRotationLayer, Served};
+use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimBody, Simulator};
 
-type Hyper = Client<HttpConnector, ReplayBody>;
-type Body = ResponseBody<hyper::body::Incoming>;
-type Chain = ProviderFallback<KeyRotation<Hyper>, Body>;
+type Body = ResponseBody<SimBody>;
+type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
 
 /// Each limit of silence.
 const LIMIT: Duration = Duration::from_millis(250);
-/// What a loaded machine may take for what should take no time.
-const AT_ONCE: Duration = Duration::from_millis(200);
+/// The pauses between the events of a stream, and the granularity of timers.
+const AT_ONCE: Duration = Duration::from_millis(20);
 
 const COMMITS: [Commit; 3] = [Commit::Head, Commit::FirstContent, Commit::Complete];
 
@@ -49,7 +45,6 @@ struct Stage {
     second: Simulator,
     chain: Chain,
     case: Case,
-    _servers: [SimServer; 2],
 }
 
 /// What came of a request.
@@ -69,7 +64,7 @@ fn whole(link: &str) -> Came {
     Came::Whole(link.to_owned())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
     for hint in [Some(Duration::from_secs(60)), None] {
         let limited = move || match hint {
@@ -90,7 +85,7 @@ async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
     each_case(Script::new().then(Fault::status(500)), |stage| async move {
         let began = Instant::now();
@@ -102,7 +97,7 @@ async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
     each_case(Script::always(Fault::status(503)), |stage| async move {
         for _ in 0..40 {
@@ -113,7 +108,7 @@ async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_connection_reset_before_the_head_is_left_after_one_call() {
     each_case(Script::always(Fault::Reset), |stage| async move {
         assert_eq!(stage.ask().await, whole("second"));
@@ -122,7 +117,7 @@ async fn a_connection_reset_before_the_head_is_left_after_one_call() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
     each_case(Script::always(Fault::Silent), |stage| async move {
         let began = Instant::now();
@@ -133,7 +128,7 @@ async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() {
     each_stream(Script::always(Fault::SlowContent(10 * LIMIT)), |stage| async move {
         let began = Instant::now();
@@ -147,7 +142,7 @@ async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() 
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
     for reset in [false, true] {
         each_stream(Script::always(Fault::Cut { after: 3, reset }), |stage| async move {
@@ -164,7 +159,7 @@ async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
     each_stream(Script::always(Fault::Stall { after: 3 }), |stage| async move {
         let began = Instant::now();
@@ -178,7 +173,7 @@ async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
     each_stream(Script::always(Fault::Malformed { after: 0 }), |stage| async move {
         let came = stage.ask().await;
@@ -190,7 +185,7 @@ async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is_an_error() {
     let refusal = Refusal::Overloaded { retry_after: None };
     each_stream(
@@ -214,7 +209,7 @@ async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
     each_stream(Script::always(Fault::NoTerminator), |stage| async move {
         let began = Instant::now();
@@ -224,7 +219,7 @@ async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_context_too_long_moves_down_only_if_the_chain_says_so_and_a_content_filter_never() {
     each_case(Script::always(Fault::Refuse(Refusal::ContextLength)), |stage| async move {
         assert_eq!(stage.ask().await, Came::Refused("first".to_owned(), StatusCode::BAD_REQUEST));
@@ -233,17 +228,15 @@ async fn a_context_too_long_moves_down_only_if_the_chain_says_so_and_a_content_f
     .await;
     let falling_over = |layer: ProviderFallbackLayer<Body>| layer.context_length(ContextLength::FallOver);
     for case in cases() {
-        let stage =
-            Stage::with(case, Script::always(Fault::Refuse(Refusal::ContextLength)), falling_over).await;
+        let stage = Stage::with(case, Script::always(Fault::Refuse(Refusal::ContextLength)), falling_over);
         assert_eq!(stage.ask().await, whole("second"));
-        let stage =
-            Stage::with(case, Script::always(Fault::Refuse(Refusal::ContentFilter)), falling_over).await;
+        let stage = Stage::with(case, Script::always(Fault::Refuse(Refusal::ContentFilter)), falling_over);
         assert!(matches!(stage.ask().await, Came::Refused(link, _) if link == "first"));
         assert_eq!(stage.second.calls(), 0);
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
     let case = Case { commit: Commit::FirstContent, keys: 1, stream: false };
     let quick = |layer: ProviderFallbackLayer<Body>| {
@@ -253,12 +246,13 @@ async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
                 .open_for(Duration::from_millis(50), Duration::from_millis(200)),
         )
     };
-    let stage = Stage::with(case, Script::always(Fault::status(503)), quick).await;
+    let stage = Stage::with(case, Script::always(Fault::status(503)), quick);
     let began = Instant::now();
     let mut asked = 0;
     while began.elapsed_less(Duration::from_millis(600)) {
         assert_eq!(stage.ask().await, whole("second"));
         asked += 1;
+        advance(Duration::from_millis(5)).await;
     }
     assert!(asked > 50);
     // Three to open it, then at 50, 150, 350 and 550 ms at the earliest.
@@ -268,15 +262,16 @@ async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
     let recovered = Instant::now();
     while stage.ask().await != whole("first") {
         assert!(recovered.elapsed_less(Duration::from_secs(2)), "back on the first choice within seconds");
+        advance(Duration::from_millis(5)).await;
     }
     assert_eq!(stage.ask().await, whole("first"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn when_everything_is_limited_it_fails_at_once_with_the_true_wait_and_says_429() {
     for case in cases() {
         let limited = |seconds| Script::always(Fault::rate_limited(Duration::from_secs(seconds)));
-        let stage = Stage::with(case, limited(90), |layer| layer.deadline(Duration::from_secs(5))).await;
+        let stage = Stage::with(case, limited(90), |layer| layer.deadline(Duration::from_secs(5)));
         stage.second.script(limited(40));
         let began = Instant::now();
         let error = send(&stage.chain, stage.request()).await.map(drop).unwrap_err();
@@ -292,11 +287,10 @@ async fn when_everything_is_limited_it_fails_at_once_with_the_true_wait_and_says
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn attempts_are_counted_over_the_whole_chain() {
     let case = Case { commit: Commit::FirstContent, keys: 3, stream: false };
-    let stage =
-        Stage::with(case, Script::always(Fault::rate_limited(LIMIT)), |layer| layer.max_attempts(4)).await;
+    let stage = Stage::with(case, Script::always(Fault::rate_limited(LIMIT)), |layer| layer.max_attempts(4));
     stage.second.script(Script::always(Fault::rate_limited(LIMIT)));
     assert_eq!(stage.ask().await, Came::Failed);
     assert_eq!(stage.first.calls() + stage.second.calls(), 4);
@@ -311,18 +305,18 @@ fn cases() -> impl Iterator<Item = Case> {
 
 async fn each_case<F: Future<Output = ()>>(script: Script, check: impl Fn(Stage) -> F) {
     for case in cases() {
-        check(Stage::with(case, script.clone(), |layer| layer).await).await;
+        check(Stage::with(case, script.clone(), |layer| layer)).await;
     }
 }
 
 async fn each_stream<F: Future<Output = ()>>(script: Script, check: impl Fn(Stage) -> F) {
     for case in cases().filter(|case| case.stream) {
-        check(Stage::with(case, script.clone(), |layer| layer).await).await;
+        check(Stage::with(case, script.clone(), |layer| layer)).await;
     }
 }
 
 impl Stage {
-    async fn with(
+    fn with(
         case: Case,
         script: Script,
         settings: impl FnOnce(ProviderFallbackLayer<Body>) -> ProviderFallbackLayer<Body>,
@@ -333,32 +327,23 @@ impl Stage {
             Simulator::openai().keys(keys).latency(Latency::None).event_gap(Duration::from_millis(1))
         };
         let (first, second) = (provider().script(script).build(), provider().build());
-        let servers = [first.serve().await.unwrap(), second.serve().await.unwrap()];
-        let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
-        let rotating = |server: &SimServer| {
-            let provider = Provider::openai().with_origin(server.origin().parse().unwrap());
-            let keys = labels.iter().map(|label| ApiKey::new(support::secret(label)).unwrap().id(*label));
-            KeyRotationLayer::new(KeyPool::builder(provider).keys(keys).build().unwrap())
-                .layer(client.clone())
-        };
-        let to = |server: &SimServer| Route::to(&format!("{}/v1", server.origin())).unwrap();
+        let rotating = |sim: &Simulator| KeyRotationLayer::new(pool(labels)).layer(sim.clone());
         let layer = ProviderFallbackLayer::new("first")
-            .route(to(&servers[0]))
-            .fallback("second", rotating(&servers[1]), to(&servers[1]))
+            .fallback("second", rotating(&second), Route::new())
             .head_timeout(LIMIT)
             .first_content_timeout(LIMIT)
             .idle_timeout(LIMIT)
             .deadline(Duration::from_secs(20))
             .commit(case.commit);
-        let chain = ServiceBuilder::new().layer(settings(layer)).service(rotating(&servers[0]));
-        Self { first, second, chain, case, _servers: servers }
+        let chain = ServiceBuilder::new().layer(settings(layer)).service(rotating(&first));
+        Self { first, second, chain, case }
     }
 
     fn request(&self) -> Request<Full<Bytes>> {
         let stream = self.case.stream;
         let body =
             format!(r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#);
-        Request::post("http://chain.test/v1/chat/completions").body(Full::from(body)).unwrap()
+        Request::post(format!("{}/v1/chat/completions", support::ORIGIN)).body(Full::from(body)).unwrap()
     }
 
     /// Asks once, and reads the answer to its end.

@@ -19,6 +19,8 @@ use self::support::*;
 const THREADS: usize = 4;
 const ROUNDS: usize = 4_000;
 const KEYS: usize = 8;
+/// How often a thread has to ask for what another one has, at least.
+const MEETINGS: usize = 100;
 
 fn crowd() -> KeyPool {
     let keys = (0..KEYS).map(|n| match key(&n.to_string()) {
@@ -118,17 +120,28 @@ fn whatever_threads_do_to_a_pool_a_reset_makes_all_of_it_usable() {
 fn a_scope_is_never_probed_by_two_at_once() {
     let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
     let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(Duration::from_micros(1));
-    let out = AtomicUsize::new(0);
+    let (out, probes, refused) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                for round in 0..ROUNDS {
-                    let Ok(lease) = pool.acquire(None) else { continue };
+                for round in 0.. {
+                    // A cooldown lasts a millisecond at least, and on few cores threads take turns: they go on until
+                    // they have met.
+                    let met =
+                        [&probes, &refused].iter().all(|count| count.load(Ordering::SeqCst) >= MEETINGS);
+                    if (round >= ROUNDS && met) || round == 1_000 * ROUNDS {
+                        break;
+                    }
+                    let Ok(lease) = pool.acquire(None) else {
+                        refused.fetch_add(out.load(Ordering::SeqCst), Ordering::SeqCst);
+                        continue;
+                    };
                     if !lease.is_probe() {
                         drop(lease.fault(&fault, None));
                         continue;
                     }
                     assert_eq!(out.fetch_add(1, Ordering::SeqCst), 0);
+                    probes.fetch_add(1, Ordering::SeqCst);
                     thread::yield_now();
                     out.fetch_sub(1, Ordering::SeqCst);
                     match round % 3 {
@@ -141,6 +154,8 @@ fn a_scope_is_never_probed_by_two_at_once() {
         }
     });
     assert_eq!(out.load(Ordering::SeqCst), 0);
+    assert!(probes.load(Ordering::SeqCst) >= MEETINGS, "probes were given: {probes:?}");
+    assert!(refused.load(Ordering::SeqCst) >= MEETINGS, "and asked for while one was out: {refused:?}");
 }
 
 #[test]
@@ -150,11 +165,7 @@ fn a_refused_request_takes_nothing_away_from_another_one() {
     let pool = pool.quota(Quota::tokens(100).per_day().for_models("big")).build().unwrap();
     let big = model("big");
     pool.acquire_for(&tokens(50).model(&big)).unwrap().succeed();
-    thread::scope(|scope| {
-        let refused = || pool.acquire_for(&tokens(100).model(&big)).is_err();
-        scope.spawn(move || (0..ROUNDS).for_each(|_| assert!(refused())));
-        scope.spawn(|| (0..ROUNDS).for_each(|_| drop(lease(&pool))));
-    });
+    in_turns(|| assert!(pool.acquire_for(&tokens(100).model(&big)).is_err()), || drop(lease(&pool)));
 }
 
 #[test]
@@ -167,10 +178,23 @@ fn a_refused_request_takes_no_probe_away_from_another_one() {
     while pool.acquire(None).is_err() {
         thread::yield_now();
     }
+    in_turns(|| assert!(pool.acquire_for(&tokens(100)).is_err()), || assert!(lease(&pool).is_probe()));
+}
+
+/// Two threads, neither of which is done before the other has done its rounds; on one core they take turns.
+fn in_turns(one: impl Fn() + Sync, other: impl Fn() + Sync) {
+    let done = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let work = |own: usize, step: &(dyn Fn() + Sync)| {
+        while done[1 - own].load(Ordering::SeqCst) < ROUNDS || done[own].load(Ordering::SeqCst) < ROUNDS {
+            step();
+            if done[own].fetch_add(1, Ordering::SeqCst) % 64 == 0 {
+                thread::yield_now();
+            }
+        }
+    };
     thread::scope(|scope| {
-        let refused = || pool.acquire_for(&tokens(100)).is_err();
-        scope.spawn(move || (0..ROUNDS).for_each(|_| assert!(refused())));
-        scope.spawn(|| (0..ROUNDS).for_each(|_| assert!(lease(&pool).is_probe())));
+        scope.spawn(|| work(0, &one));
+        scope.spawn(|| work(1, &other));
     });
 }
 

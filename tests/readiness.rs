@@ -4,13 +4,18 @@
 
 mod support;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use support::{all_keys_failed, chat, pool, served};
+use tokio::time::{sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
-use tower::{Layer, Service};
+use tower::limit::ConcurrencyLimit;
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer};
 use tower_test::mock::{self, SendResponse};
@@ -121,6 +126,31 @@ async fn a_probe_whose_caller_leaves_is_handed_to_the_next() {
     next(&mut handle).send_response(answer(200));
     assert_ready_ok!(third.poll());
     assert_eq!(pool.snapshot().keys[0].state, KeyState::Available);
+}
+
+/// A concurrency limit queues whoever asks for readiness, and keeps the place until the service is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_was_left_before_it_was_ready_keeps_no_place_in_its_queue() {
+    let second = Duration::from_secs(1);
+    let after = |wait: Duration| {
+        service_fn(move |_: Request<ReplayBody>| async move {
+            sleep(wait).await;
+            Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+        })
+    };
+    let busy = ConcurrencyLimit::new(after(3 * second), 1);
+    let layer = ProviderFallbackLayer::new("busy").fallback("slow", after(60 * second), Route::new());
+    let chain = layer.head_timeout(second).layer(busy.clone());
+    let request = || Request::new(ReplayBody::empty());
+
+    let holding = tokio::spawn(busy.clone().oneshot(request()));
+    sleep(second / 2).await;
+    let leaving = tokio::spawn(chain.oneshot(chat("m")));
+    sleep(4 * second).await;
+    assert!(holding.await.unwrap().is_ok());
+    let next = timeout(5 * second, busy.oneshot(request())).await;
+    assert!(next.expect("the permit is free").is_ok());
+    leaving.abort();
 }
 
 fn rotating(pool: &KeyPool) -> (tower_key_rotation::rotate::KeyRotation<Mock>, Handle) {

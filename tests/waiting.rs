@@ -224,19 +224,36 @@ async fn whoever_leaves_gives_up_the_place() {
     assert!(pool.acquire_within(None, Instant::now()).await.is_ok(), "nothing is left behind");
 }
 
+/// One probe after the other, as each cooldown ends.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiters_are_served_after_a_cooldown() {
+    let pool = pool(3);
+    let _penalties = bench(&pool, 300 * SECOND);
+    serve_a_thousand(&pool, || async { advance(300 * SECOND).await }).await;
+}
+
+/// On two threads, so that keys are freed while others begin to wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_waiters_and_no_lost_wake_up() {
-    let pool = pool(3);
-    let _penalties = bench(&pool, Duration::from_millis(300));
-    // Whoever has a key is done with it at once, so that nobody in front waits for somebody behind.
+    for _ in 0..3 {
+        let pool = pool(3);
+        let _penalties = bench(&pool, 600 * SECOND);
+        serve_a_thousand(&pool, || async { pool.reset_all() }).await;
+    }
+}
+
+async fn serve_a_thousand<F: Future<Output = ()>>(pool: &KeyPool, free: impl FnOnce() -> F) {
+    // A waiter that has a key is done with it at once, so that none in front waits for one behind.
     let use_one = |number: u32| {
-        let (pool, deadline) = (pool.clone(), Instant::now() + 20 * SECOND);
+        let (pool, deadline) = (pool.clone(), Instant::now() + 900 * SECOND);
         tokio::spawn(async move {
             let lease = pool.acquire_within(None, deadline).await.unwrap();
             if number.is_multiple_of(5) { drop(lease) } else { lease.succeed() }
         })
     };
     let waiting: Vec<_> = (0..1_000).map(use_one).collect();
+    yield_now().await;
+    free().await;
     for (number, waiter) in waiting.into_iter().enumerate() {
         if number % 3 == 0 {
             waiter.abort();
