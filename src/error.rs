@@ -3,20 +3,24 @@
 //! No error contains a secret: keys are named by their ids, and an error of the client whose text or debug
 //! output contains the key that was sent is replaced by one that says so.
 
+mod response;
+
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use sync_wrapper::SyncWrapper;
 use tower::BoxError;
 
-use crate::classify::Reason;
-use crate::fallback::AllProvidersFailed;
+use crate::body::{ErrorBody, RestLimits};
+use crate::classify::{Fault, Reason};
+use crate::fallback::{AllProvidersFailed, UnknownLink};
 use crate::pool::StampError;
 use crate::provider::{ModelId, Provider};
 use crate::rotate::Attempt;
+
+pub(crate) use self::response::{Failure, Summary};
 
 /// An error of a layer of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +38,12 @@ pub enum Error {
     /// The key was not put onto the request, and the request not sent.
     #[error(transparent)]
     Stamp(#[from] StampError),
-    /// The wrapped service failed to become ready.
+    /// The wrapped service failed to become ready, or a layer inside shed the request. Nothing was sent.
     #[error("the client is not ready")]
     Service(#[source] BoxError),
+    /// The request is [pinned](crate::Pin) to a link that the chain does not have.
+    #[error(transparent)]
+    UnknownLink(#[from] UnknownLink),
 }
 
 /// No key of one provider could serve the request.
@@ -51,13 +58,15 @@ pub struct AllKeysFailed {
     pub(crate) retry_after: Option<Duration>,
     /// A probe is out whose end decides when the first key is usable.
     pub(crate) probing: bool,
+    pub(crate) exhausted_by: Option<Reason>,
     pub(crate) last_response: Option<LastResponse>,
     #[source]
     pub(crate) source: Option<BoxError>,
 }
 
-/// The last answer, to be delivered if it comes to that.
-pub(crate) struct LastResponse(pub(crate) SyncWrapper<Response<UnsyncBoxBody<Bytes, BoxError>>>);
+/// The last response that was given up, and says itself that it is an error: only such a one may be delivered in
+/// place of an error.
+pub(crate) struct LastResponse(Response<ErrorBody>);
 
 /// Why no more was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +89,21 @@ pub enum GaveUp {
 // === impl LastResponse ===
 
 impl LastResponse {
-    pub(crate) const fn new(response: Response<UnsyncBoxBody<Bytes, BoxError>>) -> Self {
-        Self(SyncWrapper::new(response))
+    /// Keeps a response for as long as its rest may take. Any other than an error is dropped.
+    pub(crate) fn new(
+        response: Response<UnsyncBoxBody<Bytes, BoxError>>,
+        limits: RestLimits,
+    ) -> Option<Self> {
+        let is_error = response.status().is_client_error() || response.status().is_server_error();
+        is_error.then(|| Self(response.map(|body| ErrorBody::response(body, limits))))
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    pub(crate) fn into_inner(self) -> Response<ErrorBody> {
+        self.0
     }
 }
 
@@ -118,10 +140,27 @@ impl AllKeysFailed {
         Some(self.attempts.last()?.fault.reason())
     }
 
-    /// The last answer of the provider, if there was one; its body is whole, with the key taken out of it
-    /// should the provider have echoed it.
-    pub fn into_last_response(self) -> Option<Response<UnsyncBoxBody<Bytes, BoxError>>> {
-        self.last_response.map(|response| response.0.into_inner())
+    /// Why the pool had no usable key, for [`GaveUp::Exhausted`]: the reason of the cooldown that clears most
+    /// easily, limits before quotas before refusals. [`Reason::InvalidKey`] if the keys are disabled. `None` if the
+    /// keys are held by limits or requests in flight, without a cooldown.
+    pub const fn exhausted_by(&self) -> Option<Reason> {
+        self.exhausted_by
+    }
+
+    /// Whether an attempt may have been executed, and billed, although no complete response came. Sending the
+    /// request again may be paid twice.
+    pub fn may_have_run(&self) -> bool {
+        self.attempts.iter().map(|attempt| &attempt.fault).any(Fault::is_ambiguous)
+    }
+
+    /// The provider's last response, if that says itself that it is an error: its status is 400 or more. `None` if
+    /// there was no response, or a success that broke off.
+    ///
+    /// Its body begins with what was read of it, without the key if the provider echoed it there. The rest passes
+    /// under the chain's idle limit, or 10 s, and until the request's [`Deadline`](crate::Deadline); past these the
+    /// body ends with an error.
+    pub fn into_last_response(self) -> Option<Response<ErrorBody>> {
+        self.last_response.map(LastResponse::into_inner)
     }
 }
 
@@ -143,7 +182,17 @@ impl fmt::Display for AllKeysFailed {
 
 impl fmt::Debug for AllKeysFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, model, gave_up, attempts, retry_after, probing, last_response, source } = self;
+        let Self {
+            provider,
+            model,
+            gave_up,
+            attempts,
+            retry_after,
+            probing,
+            exhausted_by,
+            last_response,
+            source,
+        } = self;
         f.debug_struct("AllKeysFailed")
             .field("provider", &provider.name())
             .field("model", model)
@@ -151,6 +200,7 @@ impl fmt::Debug for AllKeysFailed {
             .field("attempts", attempts)
             .field("retry_after", retry_after)
             .field("probing", probing)
+            .field("exhausted_by", exhausted_by)
             .field("has_last_response", &last_response.is_some())
             .field("source", source)
             .finish()

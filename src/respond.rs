@@ -1,8 +1,21 @@
 //! Errors into responses.
 //!
-//! Inside a server an error has to become an answer somewhere, and the most telling one is usually what
-//! the provider said last. [`RespondLayer`] makes the services of this crate infallible that way, which is
-//! also what axum asks of a service.
+//! A server has to answer every request. [`RespondLayer`] makes a service infallible: each of its errors becomes the
+//! response of [`Error::into_response`], which is usually what the provider said last. axum asks for an infallible
+//! service.
+//!
+//! The layer may stand around the layers of this crate, and around any other layers between: an [`Error`] is found
+//! through the sources of whatever error comes out. Of the errors of other layers it knows those of tower's timeout
+//! (504) and load shedding (503).
+//!
+//! # Refusals of our keys
+//!
+//! A 401, 402 or 403 of a provider is about the key or the account that this service uses, and would tell the caller
+//! that the caller's own key is wrong. Such a response gets the status 502 and keeps its body. It gives way to a 429 if
+//! other keys of the pool are only limited, or if the account is out of credit. [`RespondLayer::pass_refusals`] hands
+//! it over as it came.
+//!
+//! # Example
 //!
 //! ```
 //! use http_body_util::Full;
@@ -27,9 +40,9 @@
 //! let first = service.clone().oneshot(request()?).await?;
 //! assert_eq!(first.status(), StatusCode::TOO_MANY_REQUESTS);
 //!
-//! // The key is cooling: nobody is asked, and the answer says for how long.
+//! // The key has a cooldown: the provider is not called, and the response says for how long.
 //! let second = service.oneshot(request()?).await?;
-//! assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
+//! assert_eq!(second.status(), StatusCode::TOO_MANY_REQUESTS);
 //! assert_eq!(second.headers()["retry-after"], "20");
 //! # Ok(())
 //! # }
@@ -39,38 +52,33 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http::header::WWW_AUTHENTICATE;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
-use serde_json::json;
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::body::ResponseBody;
-use crate::error::{AllKeysFailed, Error, GaveUp};
-use crate::fallback::AllProvidersFailed;
+use crate::body::{ErrorBody, ResponseBody};
+use crate::error::{Error, Summary};
+use crate::rotate::Served;
+use crate::transport::sources;
 
-/// Read by the official SDKs of OpenAI and Anthropic before `retry-after`.
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-
-/// Turns the errors of the services of this crate into responses.
+/// Turns errors into responses; see the [module docs](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RespondLayer {
-    _private: (),
+    pass_refusals: bool,
 }
 
 /// A service whose errors are responses; see the [module docs](self).
 #[derive(Debug)]
 pub struct Respond<S> {
     inner: S,
-    /// Why the inner service is not ready: the answer to the next call, which must not reach it.
-    unready: Option<Error>,
+    pass_refusals: bool,
+    /// Why the inner service is not ready: the response to the next call, which must not reach it.
+    unready: Option<BoxError>,
 }
 
 pin_project! {
@@ -79,6 +87,7 @@ pin_project! {
     pub struct RespondFuture<F> {
         #[pin]
         state: State<F>,
+        pass_refusals: bool,
     }
 }
 
@@ -86,7 +95,8 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Calling { #[pin] future: F },
-        Unready { error: Option<Error> },
+        /// `None`: it has completed.
+        Unready { error: Option<BoxError> },
     }
 }
 
@@ -95,7 +105,15 @@ pin_project! {
 impl RespondLayer {
     /// Turns every error into a response.
     pub const fn new() -> Self {
-        Self { _private: () }
+        Self { pass_refusals: false }
+    }
+
+    /// Whether a provider's refusal of a key (401, 402, 403) is handed over as it came. Default: no, it becomes a
+    /// 502.
+    #[must_use]
+    pub const fn pass_refusals(mut self, pass: bool) -> Self {
+        self.pass_refusals = pass;
+        self
     }
 }
 
@@ -103,22 +121,45 @@ impl<S> Layer<S> for RespondLayer {
     type Service = Respond<S>;
 
     fn layer(&self, inner: S) -> Respond<S> {
-        Respond { inner, unready: None }
+        Respond { inner, pass_refusals: self.pass_refusals, unready: None }
     }
 }
 
 // === impl Respond ===
 
+impl<S> Respond<S> {
+    /// Wraps a service as [`RespondLayer::new`] does.
+    pub const fn new(inner: S) -> Self {
+        Self { inner, pass_refusals: false, unready: None }
+    }
+
+    /// The wrapped service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S, Request, B> Service<Request> for Respond<S>
 where
-    S: Service<Request, Response = Response<ResponseBody<B>>, Error = Error>,
+    S: Service<Request, Response = Response<B>>,
+    S::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
     type Future = RespondFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.unready = ready!(self.inner.poll_ready(cx)).err();
+        self.unready = ready!(self.inner.poll_ready(cx)).err().map(Into::into);
         Poll::Ready(Ok(()))
     }
 
@@ -127,33 +168,44 @@ where
             None => State::Calling { future: self.inner.call(request) },
             error => State::Unready { error },
         };
-        RespondFuture { state }
+        RespondFuture { state, pass_refusals: self.pass_refusals }
     }
 }
 
 impl<S: Clone> Clone for Respond<S> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), unready: None }
+        Self { inner: self.inner.clone(), pass_refusals: self.pass_refusals, unready: None }
     }
 }
 
 // === impl RespondFuture ===
 
-impl<F, B> Future for RespondFuture<F>
+impl<F, B, E> Future for RespondFuture<F>
 where
-    F: Future<Output = Result<Response<ResponseBody<B>>, Error>>,
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<B>>, Infallible>;
 
+    /// # Panics
+    ///
+    /// If it is polled after its completion.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match self.project().state.project() {
-            StateProjection::Calling { future } => ready!(future.poll(cx)),
+        let mut this = self.project();
+        let result = match this.state.as_mut().project() {
+            StateProjection::Calling { future } => ready!(future.poll(cx)).map_err(Into::into),
             StateProjection::Unready { error } => match error.take() {
                 Some(error) => Err(error),
-                None => return Poll::Pending,
+                None => panic!("`RespondFuture` was polled after its completion"),
             },
         };
-        Poll::Ready(Ok(answer.unwrap_or_else(|error| error.into_response().map(ResponseBody::erased))))
+        this.state.set(State::Unready { error: None });
+        Poll::Ready(Ok(match result {
+            Ok(response) => delivered(response, *this.pass_refusals),
+            Err(error) => {
+                respond(error, *this.pass_refusals).map(|body| ResponseBody::erased(body.boxed_unsync()))
+            }
+        }))
     }
 }
 
@@ -163,86 +215,25 @@ impl<F> fmt::Debug for RespondFuture<F> {
     }
 }
 
-// === into_response ===
+/// A response that is the caller's. A 401 that is a fault of the key is not the caller's own, whatever it is about.
+fn delivered<B>(mut response: Response<B>, pass_refusals: bool) -> Response<ResponseBody<B>> {
+    let served: Option<&Served> = response.extensions().get();
+    let is_fault = served.is_some_and(|served| served.verdict().fault().is_some());
+    if response.status() == StatusCode::UNAUTHORIZED && is_fault && !pass_refusals {
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response.headers_mut().remove(WWW_AUTHENTICATE);
+    }
+    response.map(ResponseBody::untouched)
+}
 
-impl Error {
-    /// The response that says this: the provider's last answer if there is one, else a JSON error. What
-    /// it says of when to try again is true of the whole pool, not of the key that was refused last.
-    ///
-    /// | error | status without an answer of the provider |
-    /// |---|---|
-    /// | [`AllKeysFailed`](Self::AllKeysFailed) | 503, or 504 if the deadline has passed |
-    /// | [`AllProvidersFailed`](Self::AllProvidersFailed) | 429 if all were limits, 504 if the deadline has passed, else 503; also if several answered |
-    /// | [`Body`](Self::Body) | 400 |
-    /// | [`Stamp`](Self::Stamp) | 500 |
-    /// | [`Service`](Self::Service) | 503 |
-    pub fn into_response(self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-        match self {
-            Self::AllKeysFailed(failed) => failed.into_response(),
-            Self::AllProvidersFailed(failed) => failed.into_response(),
-            Self::Body(_) => json_error(StatusCode::BAD_REQUEST, "request_body_failed", &self.to_string()),
-            Self::Stamp(_) => {
-                json_error(StatusCode::INTERNAL_SERVER_ERROR, "foreign_origin", &self.to_string())
-            }
-            Self::Service(_) => json_error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", &self.to_string()),
+/// The response that says what an error says: ours, wherever it is among the sources, or that of another layer.
+fn respond(error: BoxError, pass_refusals: bool) -> Response<ErrorBody> {
+    match error.downcast::<Error>() {
+        Ok(error) if pass_refusals => error.into_response(),
+        Ok(error) => error.into_gateway_response(),
+        Err(error) => {
+            let ours: Option<&Error> = sources(&error).find_map(|source| source.downcast_ref());
+            ours.map_or_else(|| Summary::of_foreign(&error).response(), Error::to_response)
         }
     }
-}
-
-impl AllKeysFailed {
-    /// The response that says this; see [`Error::into_response`].
-    pub fn into_response(mut self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-        let retry_after = self.retry_after();
-        let last = self.last_response.take().map(|last| last.0.into_inner());
-        let mut response = last.unwrap_or_else(|| {
-            let status = match self.gave_up() {
-                GaveUp::Deadline => StatusCode::GATEWAY_TIMEOUT,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            let message =
-                format!("no key of {} could serve the request: {}", self.provider(), self.gave_up());
-            json_error(status, self.gave_up().as_str(), &message)
-        });
-        set_retry_after(response.headers_mut(), retry_after);
-        response
-    }
-}
-
-impl AllProvidersFailed {
-    /// The response that says this; see [`Error::into_response`].
-    pub fn into_response(mut self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-        let retry_after = self.retry_after();
-        let only = self.take_only_response().map(|only| only.0.into_inner());
-        let mut response = only.unwrap_or_else(|| {
-            let (status, code) = match () {
-                () if self.deadline_passed() => (StatusCode::GATEWAY_TIMEOUT, "deadline"),
-                () if self.is_all_limits() => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
-                () => (StatusCode::SERVICE_UNAVAILABLE, "all_providers_failed"),
-            };
-            json_error(status, code, "no provider could serve the request")
-        });
-        set_retry_after(response.headers_mut(), retry_after);
-        response
-    }
-}
-
-fn set_retry_after(headers: &mut HeaderMap, wait: Option<Duration>) {
-    headers.remove(RETRY_AFTER);
-    headers.remove(RETRY_AFTER_MS);
-    if let Some(wait) = wait {
-        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
-        headers.insert(RETRY_AFTER_MS, HeaderValue::from(ms));
-    }
-}
-
-/// An error in the shape that OpenAI's clients read, as most others do.
-fn json_error(status: StatusCode, code: &str, message: &str) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-    let body =
-        json!({"error": {"message": message, "type": "key_rotation_error", "param": null, "code": code}});
-    let mut response =
-        Response::new(Full::from(body.to_string()).map_err(|never| match never {}).boxed_unsync());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

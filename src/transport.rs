@@ -8,26 +8,56 @@ use std::error::Error;
 use std::io;
 
 use tower::BoxError;
+use tower::load_shed::error::Overloaded;
 
 use crate::classify::Transport;
 
-/// What the error says.
-pub(crate) fn of(error: &BoxError) -> Transport {
-    let mut next: Option<&(dyn Error + 'static)> = Some(&**error);
-    while let Some(error) = next {
-        if let Some(transport) = of_one(error) {
-            return transport;
-        }
-        next = error.source();
-    }
-    Transport::Broken
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nature {
+    /// A layer between us and the client shed the request: neither the provider nor a key had to do with it.
+    Shed,
+    /// As [`Transport::Unsent`].
+    Unsent,
+    /// As [`Transport::Broken`].
+    Broken,
+    /// As [`Transport::Timeout`].
+    Timeout,
 }
 
-fn of_one(error: &(dyn Error + 'static)) -> Option<Transport> {
-    if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>() {
-        return Some(Transport::Timeout);
+/// What the error says of the provider; of a request that was shed, that it was not sent.
+pub(crate) fn of(error: &BoxError) -> Transport {
+    match nature(error) {
+        Nature::Shed | Nature::Unsent => Transport::Unsent,
+        Nature::Broken => Transport::Broken,
+        Nature::Timeout => Transport::Timeout,
     }
-    of_client(error).or_else(|| of_io(error.downcast_ref()?))
+}
+
+/// What the first of the error's sources says that says something.
+pub(crate) fn nature(error: &BoxError) -> Nature {
+    sources(error).find_map(of_one).unwrap_or(Nature::Broken)
+}
+
+/// The error and its sources.
+pub(crate) fn sources(error: &BoxError) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = &**error;
+    std::iter::successors(Some(first), |error| (*error).source())
+}
+
+fn of_one(error: &(dyn Error + 'static)) -> Option<Nature> {
+    if error.is::<Overloaded>() {
+        return Some(Nature::Shed);
+    }
+    if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>() {
+        return Some(Nature::Timeout);
+    }
+    let transport = of_client(error).or_else(|| of_io(error.downcast_ref()?));
+    transport.map(|transport| match transport {
+        Transport::Unsent => Nature::Unsent,
+        Transport::Broken => Nature::Broken,
+        Transport::Timeout => Nature::Timeout,
+    })
 }
 
 fn of_io(error: &io::Error) -> Option<Transport> {

@@ -66,7 +66,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("classify", &["body", "clock"]),
     ("clock", &[]),
     ("config", &["event", "fallback", "key", "limits", "pool", "provider"]),
-    ("error", &["classify", "fallback", "pool", "provider", "rotate"]),
+    ("error", &["body", "classify", "fallback", "pool", "provider", "rotate", "transport"]),
     ("event", &["body", "classify", "clock", "key", "limits", "provider"]),
     (
         "fallback",
@@ -94,7 +94,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("pool", &["body", "classify", "clock", "event", "key", "limits", "provider", "sync"]),
     ("provider", &["body", "classify", "clock", "scrub"]),
     ("reqwest", &["body"]),
-    ("respond", &["body", "error", "fallback"]),
+    ("respond", &["body", "error", "rotate", "transport"]),
     ("retry", &[]),
     (
         "rotate",
@@ -169,5 +169,6 @@ fn module_of(src: &Path, file: &Path) -> String {
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] }).collect()
+    let files = entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")).collect()
 }

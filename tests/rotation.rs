@@ -81,9 +81,9 @@ async fn when_all_keys_cool_it_fails_at_once_with_the_true_wait() {
     assert_eq!(sim.calls(), 2, "cooling keys are not called");
 
     let response = second.into_response();
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "7");
-    assert!(text(response).await.contains("exhausted"));
+    assert!(text(response).await.contains("rate_limit_exceeded"));
 
     let upstream = first.into_response();
     assert_eq!(upstream.status(), StatusCode::TOO_MANY_REQUESTS);

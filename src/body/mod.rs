@@ -1,6 +1,8 @@
 //! Bodies: what is sent again, what is looked at, what is passed on.
 
 mod encoding;
+mod erased;
+mod error_body;
 mod guard;
 pub mod meter;
 mod redact;
@@ -12,6 +14,8 @@ mod tee;
 mod upload;
 
 pub(crate) use self::encoding::{Decoded, decode, is_identity};
+pub use self::error_body::ErrorBody;
+pub(crate) use self::error_body::RestLimits;
 pub use self::guard::StreamError;
 pub(crate) use self::guard::{Guard, Settle, UsageCell};
 pub(crate) use self::redact::{Redactor, Search};

@@ -43,6 +43,7 @@ where
             *service = service.clone();
             return Err(failed);
         }
+        ticket.call();
         let call = service.call(std::mem::take(request));
         let mut call = pin!(call.map_err(|error| Failed::Call(error.into())));
         match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {

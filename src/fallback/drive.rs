@@ -89,7 +89,9 @@ where
                 };
                 let judged = match judge::as_it_came(called, &chain, &trip.ticket) {
                     Ok(response) => return Judged::Served(response),
-                    Err(called) => Box::pin(judge::answer(called, link, &chain, &trip.ticket)),
+                    Err(called) => {
+                        Box::pin(judge::answer(called, link, &chain, &trip.ticket, trip.deadline()))
+                    }
                 };
                 judged.await
             };
@@ -100,6 +102,7 @@ where
                 before(trip.deadline(), pin!(answered)).await
             };
             let Ok(judged) = answered else {
+                trip.cut_off(at);
                 return Err(trip.deadline_passed());
             };
             now = Instant::now();

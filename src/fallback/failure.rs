@@ -19,6 +19,14 @@ pub struct AllProvidersFailed {
     pub(super) deadline_passed: bool,
 }
 
+/// A request is [pinned](super::Pin) to a link that the chain does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request is pinned to {pinned:?}, which is no link of the chain: it has {}", links.join(", "))]
+pub struct UnknownLink {
+    pub(super) pinned: Arc<str>,
+    pub(super) links: Vec<Arc<str>>,
+}
+
 /// What became of a request at one link.
 pub struct ProviderFailed {
     pub(super) provider: Arc<str>,
@@ -27,6 +35,8 @@ pub struct ProviderFailed {
     pub(super) retry_after: Option<Duration>,
     /// Whether a key is about to become usable, as a probe is out.
     pub(super) probing: bool,
+    /// See [`AllKeysFailed::exhausted_by`].
+    pub(super) exhausted_by: Option<Reason>,
     pub(super) last_response: Option<LastResponse>,
     pub(super) source: Option<BoxError>,
 }
@@ -47,6 +57,9 @@ pub enum LeftBecause {
     NoModel,
     /// It did not become ready, or refused the request's URL.
     NotReady,
+    /// A layer inside shed the request, as it has as many under way as it takes. Nothing was sent, and neither the
+    /// provider nor a key is to blame.
+    Shed,
     /// The request's body can't be sent again, or not with another model's name in it.
     NotReplayable,
     /// Its route can't take the request: the model to rename is nowhere to be found, or the URL is none.
@@ -77,19 +90,24 @@ impl AllProvidersFailed {
         self.deadline_passed
     }
 
-    /// Whether every link that was asked is limited, rather than broken.
-    pub(crate) fn is_all_limits(&self) -> bool {
-        let asked = || self.failures.iter().filter(|failed| !matches!(failed.because, LeftBecause::NoModel));
-        asked().next().is_some() && asked().all(ProviderFailed::is_limited)
+    /// Whether a call may have been executed, and billed, although no complete response came. Sending the request
+    /// again may be paid twice.
+    pub fn may_have_run(&self) -> bool {
+        self.failures.iter().any(ProviderFailed::may_have_run)
+    }
+}
+
+// === impl UnknownLink ===
+
+impl UnknownLink {
+    /// The name to which the request is pinned.
+    pub fn pinned(&self) -> &str {
+        &self.pinned
     }
 
-    /// The one answer that a provider gave, if only one did.
-    pub(crate) fn take_only_response(&mut self) -> Option<LastResponse> {
-        let mut answers = self.failures.iter_mut().filter(|failed| failed.last_response.is_some());
-        match (answers.next(), answers.next()) {
-            (Some(only), None) => only.last_response.take(),
-            _ => None,
-        }
+    /// The names of the chain's links.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().map(|link| &**link)
     }
 }
 
@@ -134,13 +152,23 @@ impl ProviderFailed {
             attempts: Vec::new(),
             retry_after: None,
             probing: false,
+            exhausted_by: None,
             last_response: None,
             source: None,
         }
     }
 
     pub(super) fn keys(provider: Arc<str>, failed: AllKeysFailed) -> Self {
-        let AllKeysFailed { gave_up, mut attempts, retry_after, probing, last_response, source, .. } = failed;
+        let AllKeysFailed {
+            gave_up,
+            mut attempts,
+            retry_after,
+            probing,
+            exhausted_by,
+            last_response,
+            source,
+            ..
+        } = failed;
         attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&provider));
         Self {
             provider,
@@ -148,6 +176,7 @@ impl ProviderFailed {
             attempts,
             retry_after,
             probing,
+            exhausted_by,
             last_response,
             source,
         }
@@ -201,17 +230,6 @@ impl ProviderFailed {
             (because, _) => because.as_str(),
         }
     }
-
-    /// Whether its keys are limited, and no more is wrong with it.
-    fn is_limited(&self) -> bool {
-        match (&self.because, self.fault().map(Fault::reason)) {
-            (LeftBecause::Keys(GaveUp::Exhausted), None) => true,
-            (LeftBecause::Keys(_) | LeftBecause::Fault(_), Some(reason)) => {
-                matches!(reason, Reason::RateLimited | Reason::QuotaExceeded)
-            }
-            _ => false,
-        }
-    }
 }
 
 impl fmt::Display for ProviderFailed {
@@ -223,13 +241,15 @@ impl fmt::Display for ProviderFailed {
 
 impl fmt::Debug for ProviderFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, because, attempts, retry_after, probing, last_response, source } = self;
+        let Self { provider, because, attempts, retry_after, probing, exhausted_by, last_response, source } =
+            self;
         f.debug_struct("ProviderFailed")
             .field("provider", provider)
             .field("because", because)
             .field("attempts", attempts)
             .field("retry_after", retry_after)
             .field("probing", probing)
+            .field("exhausted_by", exhausted_by)
             .field("has_last_response", &last_response.is_some())
             .field("source", source)
             .finish()
@@ -249,6 +269,7 @@ impl LeftBecause {
             Self::Keys(gave_up) => gave_up.as_str(),
             Self::NoModel => "no_model",
             Self::NotReady => "not_ready",
+            Self::Shed => "load_shed",
             Self::NotReplayable => "not_replayable",
             Self::Unroutable => "unroutable",
         }
@@ -265,6 +286,7 @@ impl fmt::Display for LeftBecause {
             Self::NoModel => f.write_str("skipped, its route has no such model"),
             Self::NotReady => f.write_str("the client is not ready, or may not send there"),
             Self::NotReplayable => f.write_str("the body can't be sent again"),
+            Self::Shed => f.write_str("a layer inside shed the request"),
             Self::Unroutable => f.write_str("its route can't take the request"),
         }
     }

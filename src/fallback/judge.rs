@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::call::Failed;
@@ -16,14 +17,14 @@ use super::commit;
 use super::failure::{LeftBecause, ProviderFailed};
 use super::layer::{Commit, ContextLength};
 use super::link::{Chain, Link};
-use crate::body::ResponseBody;
+use crate::body::{ResponseBody, RestLimits};
 use crate::classify::{Fault, Outcome, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
 use crate::inspect::{Inspector, ask, shared};
 use crate::rotate::Served;
 use crate::rotate::budget::Ticket;
-use crate::transport;
+use crate::transport::{self, Nature};
 
 /// What the chain makes of it. What is rare is in boxes, so that the rest is small enough to be handed on.
 pub(super) enum Judged<B> {
@@ -61,7 +62,15 @@ fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) 
 }
 
 /// Judges what calling a link brought, and sees the answer through to its commit.
-pub(super) async fn answer<B>(called: Called<B>, link: &Link, chain: &Chain<B>, ticket: &Ticket) -> Judged<B>
+///
+/// A response that was given up is kept until the deadline.
+pub(super) async fn answer<B>(
+    called: Called<B>,
+    link: &Link,
+    chain: &Chain<B>,
+    ticket: &Ticket,
+    deadline: Option<Instant>,
+) -> Judged<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -76,8 +85,10 @@ where
         }
         Err(Failed::Call(error)) => return failed(error, name(), chain, ticket).await,
         Err(Failed::NotReady(source)) => {
-            let left = ProviderFailed::new(name(), LeftBecause::NotReady);
-            return Judged::left(ProviderFailed { source, ..left });
+            let Some(error) = source else {
+                return Judged::left(ProviderFailed::new(name(), LeftBecause::NotReady));
+            };
+            return not_ready(error, name());
         }
     };
     let Some(because) = refused(&verdict, chain, ticket) else {
@@ -88,7 +99,8 @@ where
         return Judged::Guarded(Box::new(guarded));
     };
     let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
-    let last_response = Some(LastResponse::new(response.map(ResponseBody::erase)));
+    let limits = RestLimits::new(chain.settings.idle_timeout, deadline);
+    let last_response = LastResponse::new(response.map(ResponseBody::erase), limits);
     Judged::left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
 }
 
@@ -137,15 +149,13 @@ where
 async fn failed<B>(error: BoxError, name: Arc<str>, chain: &Chain<B>, ticket: &Ticket) -> Judged<B> {
     let error = match error.downcast::<Error>().map(|error| *error) {
         Ok(Error::AllKeysFailed(failed)) => return Judged::left(ProviderFailed::keys(name, *failed)),
-        Ok(Error::Service(source)) => {
-            let left = ProviderFailed::new(name, LeftBecause::NotReady);
-            return Judged::left(ProviderFailed { source: Some(source), ..left });
-        }
+        Ok(Error::Service(source)) => return not_ready(source, name),
         Ok(error @ Error::Stamp(_)) => {
             let left = ProviderFailed::new(name, LeftBecause::NotReady);
             return Judged::left(ProviderFailed { source: Some(error.into()), ..left });
         }
         Ok(error) => return Judged::Ended(error),
+        Err(error) if transport::nature(&error) == Nature::Shed => return not_ready(error, name),
         Err(error) => error,
     };
     ticket.take_attempt();
@@ -157,6 +167,13 @@ async fn failed<B>(error: BoxError, name: Arc<str>, chain: &Chain<B>, ticket: &T
         }
         _ => Judged::Ended(Error::Service(error)),
     }
+}
+
+/// Nothing was sent.
+fn not_ready<B>(error: BoxError, name: Arc<str>) -> Judged<B> {
+    let is_shed = transport::nature(&error) == Nature::Shed;
+    let because = if is_shed { LeftBecause::Shed } else { LeftBecause::NotReady };
+    Judged::left(ProviderFailed { source: Some(error), ..ProviderFailed::new(name, because) })
 }
 
 // === impl Judged ===
@@ -171,7 +188,8 @@ impl ProviderFailed {
     /// Whether the link's breaker is to count it.
     pub(super) fn is_providers_fault(&self) -> bool {
         match &self.because {
-            LeftBecause::NotReady => true,
+            // A wait for readiness that is too long, or a URL that is not the provider's, is not its fault.
+            LeftBecause::NotReady => self.source.as_ref().is_some_and(|source| !is_stamp_error(source)),
             LeftBecause::Fault(fault) => fault.scope().is_provider(),
             LeftBecause::Keys(crate::error::GaveUp::ProviderFault) => {
                 self.fault().is_some_and(|fault: &Fault| fault.scope().is_provider())
@@ -179,4 +197,8 @@ impl ProviderFailed {
             _ => false,
         }
     }
+}
+
+fn is_stamp_error(error: &BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Stamp(_)))
 }

@@ -86,6 +86,7 @@
 
 mod breaker;
 mod call;
+mod combined;
 mod commit;
 mod drive;
 mod failure;
@@ -99,7 +100,7 @@ mod service;
 mod trip;
 
 pub use self::breaker::BreakerPolicy;
-pub use self::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
+pub use self::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
 pub use self::layer::{Commit, ContextLength, ProviderFallbackLayer, Start};
 pub use self::pin::Pin;
 pub use self::route::{InvalidRoute, Route, Unroutable};

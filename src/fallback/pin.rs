@@ -15,6 +15,11 @@ impl Pin {
         Self(link.into())
     }
 
+    /// The name of the link.
+    pub(super) const fn link(&self) -> &Arc<str> {
+        &self.0
+    }
+
     pub(super) fn is_to(&self, link: &str) -> bool {
         *self.0 == *link
     }

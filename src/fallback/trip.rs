@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use super::Unroutable;
-use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
+use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
 use super::link::{Chain, Link};
 use super::pin::Pin;
 use crate::body::{ReplayBody, Upload};
-use crate::classify::{Fault, Reason};
+use crate::classify::{Fault, Reason, Scope};
 use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity, Source};
 use crate::head::Head;
@@ -190,8 +190,25 @@ impl<B> Trip<B> {
         }
     }
 
+    /// The deadline passed while the link was asked.
+    pub(super) fn cut_off(&mut self, link: usize) {
+        let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(self.ticket.was_called());
+        self.book(link, ProviderFailed::new(self.name_of(link), LeftBecause::Fault(fault)));
+    }
+
     pub(super) fn failed(mut self) -> Error {
-        self.take_failed(false)
+        match self.unknown_link() {
+            Some(unknown) => Error::from(unknown),
+            None => self.take_failed(false),
+        }
+    }
+
+    /// Whether the request is pinned to a link that is not there.
+    fn unknown_link(&self) -> Option<UnknownLink> {
+        let pin: &Pin = self.head.extensions().get()?;
+        let links: Vec<_> = self.chain.links.iter().map(|link| Arc::clone(&link.name)).collect();
+        let is_unknown = !links.iter().any(|link| pin.is_to(link));
+        is_unknown.then(|| UnknownLink { pinned: Arc::clone(pin.link()), links })
     }
 
     pub(super) fn deadline_passed(mut self) -> Error {

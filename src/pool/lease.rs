@@ -108,6 +108,18 @@ impl Lease {
         Ok(())
     }
 
+    /// Whether a request has the key on it, and may have been sent.
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.stamped.load(Ordering::Relaxed)
+    }
+
+    /// The request was not sent, although the key may be on it: that is no call of the key, and takes nothing of its
+    /// limits.
+    pub(crate) fn set_unsent(&self) {
+        self.stamped.store(false, Ordering::Relaxed);
+        self.place().key().stats.was_unsent();
+    }
+
     fn put_on(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
         let provider = &self.set.common.provider;
         if !provider.allows(uri) {

@@ -49,6 +49,7 @@ mod exhausted;
 #[cfg(feature = "metrics")]
 mod gauges;
 mod headroom;
+mod held;
 mod in_flight;
 mod key_set;
 mod known_limits;

@@ -7,6 +7,8 @@ pub(super) struct Stats {
     calls: AtomicU64,
     /// Calls that are no more in flight; never more than calls, but for a moment in which both are read.
     ended: AtomicU64,
+    /// Calls of which it turned out that nothing was sent.
+    unsent: AtomicU64,
     successes: AtomicU64,
     /// Faults that concerned the key or its account.
     faults: AtomicU64,
@@ -39,6 +41,11 @@ impl Stats {
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A call was none.
+    pub(super) fn was_unsent(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Calls that have not ended.
     pub(super) fn in_flight(&self) -> u64 {
         let ended = self.ended.load(Ordering::Relaxed);
@@ -60,7 +67,7 @@ impl Stats {
     pub(super) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            calls: read(&self.calls),
+            calls: read(&self.calls).saturating_sub(read(&self.unsent)),
             successes: read(&self.successes),
             faults: read(&self.faults),
             consecutive_faults: read(&self.consecutive_faults),

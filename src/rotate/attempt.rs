@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::inspect::{Answer, ask, shared};
 use crate::pool::Lease;
 use crate::scrub;
-use crate::transport;
+use crate::transport::{self, Nature};
 
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
 pub(super) struct Tried<B> {
@@ -82,6 +82,8 @@ where
                 }
                 Ok(Tried { verdict, answer: Ok(answer), answered })
             }
+            // Neither a provider nor a key had to do with it.
+            Err(error) if transport::nature(&error) == Nature::Shed => Err(Error::Service(error)),
             Err(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());

@@ -25,6 +25,8 @@ struct Terms {
     kept: AtomicUsize,
     /// A link has taken over the watch.
     adopted: AtomicBool,
+    /// A call of the link is under way, or was made.
+    called: AtomicBool,
     /// The link may wait for a key, as no other link is usable.
     may_wait: AtomicBool,
     head_timeout: Option<Duration>,
@@ -43,6 +45,7 @@ impl Ticket {
             attempts: AtomicUsize::new(attempts),
             kept: AtomicUsize::new(0),
             adopted: AtomicBool::new(false),
+            called: AtomicBool::new(false),
             may_wait: AtomicBool::new(false),
             head_timeout,
             idle_timeout,
@@ -54,7 +57,9 @@ impl Ticket {
     pub(crate) fn take_attempt(&self) -> bool {
         let kept = self.0.kept.load(Ordering::Relaxed);
         let take = |left: usize| left.checked_sub(1).filter(|rest| *rest >= kept);
-        self.0.attempts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        let is_taken = self.0.attempts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        self.0.called.store(is_taken, Ordering::Relaxed);
+        is_taken
     }
 
     /// Whether attempts are left, for whichever link.
@@ -67,12 +72,24 @@ impl Ticket {
         let others = self.0.attempts.load(Ordering::Relaxed).saturating_sub(1);
         self.0.kept.store(ahead.min(others), Ordering::Relaxed);
         self.0.adopted.store(false, Ordering::Relaxed);
+        self.0.called.store(false, Ordering::Relaxed);
         self.0.may_wait.store(may_wait, Ordering::Relaxed);
     }
 
     /// The link watches the limits and counts the attempts itself.
     pub(crate) fn adopt(&self) {
         self.0.adopted.store(true, Ordering::Relaxed);
+        self.0.called.store(false, Ordering::Relaxed);
+    }
+
+    /// The link is called. One that adopts the ticket says itself when it calls.
+    pub(crate) fn call(&self) {
+        self.0.called.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the link may have sent the request.
+    pub(crate) fn was_called(&self) -> bool {
+        self.0.called.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_adopted(&self) -> bool {

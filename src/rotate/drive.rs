@@ -52,9 +52,13 @@ where
             let Ok(tried) = before(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
                 drop(audit);
+                journey.cut_off(&lease);
                 return Err(journey.failed(GaveUp::Deadline));
             };
-            let tried = tried.inspect_err(|_unsent| audit.forget())?;
+            let tried = tried.inspect_err(|_unsent| {
+                lease.set_unsent();
+                audit.forget();
+            })?;
             match journey.settle(lease, tried, audit) {
                 Next::Deliver(answer) => return Ok(answer),
                 Next::Rotate => {}

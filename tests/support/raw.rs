@@ -35,8 +35,10 @@ pub(crate) enum Step {
     Pause(Duration),
     /// Sends nothing any more, until the client leaves.
     Stall,
-    /// The same on a paused clock that is [held](HeldClock): moves it on, a second at a time.
+    /// The same on a paused clock that is [held](HeldClock): moves it on, a tenth of a second at a time.
     Outlast,
+    /// Sends these bytes again and again on such a clock, ten times a second, until the client leaves.
+    Drip(Vec<u8>),
     /// Closes the connection in order.
     Cut,
     /// Aborts the connection.
@@ -157,10 +159,14 @@ async fn play(step: &Step, socket: &mut TcpStream) -> bool {
             return false;
         }
         Step::Outlast => {
-            while matches!(socket.try_read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-            {
-                advance(Duration::from_secs(1)).await;
-                tokio::task::yield_now().await;
+            while is_there(socket) {
+                tick().await;
+            }
+            return false;
+        }
+        Step::Drip(bytes) => {
+            while is_there(socket) && socket.write_all(bytes).await.is_ok() {
+                tick().await;
             }
             return false;
         }
@@ -171,6 +177,20 @@ async fn play(step: &Step, socket: &mut TcpStream) -> bool {
         }
     }
     true
+}
+
+/// Lets others run, and then a tenth of a second pass.
+async fn tick() {
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    advance(Duration::from_millis(100)).await;
+}
+
+/// Whether the client has not left.
+fn is_there(socket: &TcpStream) -> bool {
+    let read = socket.try_read(&mut [0; 1]);
+    matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// A head and a body as long as it says, or to its last chunk; `None` if the client has left.

@@ -1,5 +1,7 @@
 //! What the caller gets when no key has served the request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
@@ -8,12 +10,14 @@ use tower::BoxError;
 use super::past::Past;
 use super::refusal::Kind as Refused;
 use super::{Journey, handed_over};
-use crate::body::{ResponseBody, UsageCell};
-use crate::classify::{Reason, Verdict};
+use crate::body::{ResponseBody, RestLimits, UsageCell};
+use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::{Kind, Severity};
 use crate::inspect::Answer;
+use crate::pool::Lease;
+use crate::rotate::budget::Ticket;
 use crate::rotate::ledger::{Attempt, Served};
 
 // === impl Journey ===
@@ -60,6 +64,8 @@ where
                 (exhausted.retry_after(), exhausted.is_probing())
             }
         };
+        let exhausted_by =
+            (gave_up == GaveUp::Exhausted).then(|| pool.held_by(&self.ask(&[]), Moment::now()));
         // A pool that others can use is not exhausted, whatever became of this request.
         let is_usable = retry_after.is_some_and(|wait| wait.is_zero());
         if gave_up == GaveUp::Exhausted && !is_usable {
@@ -84,9 +90,30 @@ where
             attempts,
             retry_after: retry_after.filter(|wait| !wait.is_zero()),
             probing,
-            last_response: last_response.map(LastResponse::new),
+            exhausted_by: exhausted_by.flatten(),
+            last_response: last_response.and_then(|last| LastResponse::new(last, self.rest_limits())),
             source,
         })
+    }
+}
+
+impl<B> Journey<B> {
+    /// How long the rest of a response may take that is kept in an error.
+    fn rest_limits(&self) -> RestLimits {
+        RestLimits::new(self.ticket.as_ref().and_then(Ticket::idle_timeout), self.request.deadline())
+    }
+
+    /// The deadline passed while an attempt was under way, which blames no key.
+    pub(in crate::rotate) fn cut_off(&mut self, lease: &Lease) {
+        let attempt = Attempt {
+            provider: Arc::from(self.config.pool.provider().name()),
+            key: lease.key_id().clone(),
+            status: None,
+            fault: Fault::new(Reason::Timeout, Scope::None).may_have_run(lease.is_stamped()),
+            benched: None,
+            duration: Moment::now().saturating_since(lease.began()),
+        };
+        self.past.get_or_insert_default().add(attempt);
     }
 }
 

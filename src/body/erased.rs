@@ -1,0 +1,51 @@
+//! A body whose type is forgotten, and which may be shared between threads all the same.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use sync_wrapper::SyncWrapper;
+use tower::BoxError;
+
+/// A boxed body. The wrapper that makes it `Sync` allows no look at it without `&mut`, so what it says of its
+/// end is read after each poll.
+pub(super) struct Erased {
+    body: SyncWrapper<UnsyncBoxBody<Bytes, BoxError>>,
+    ended: bool,
+    hint: SizeHint,
+}
+
+// === impl Erased ===
+
+impl Erased {
+    pub(super) fn new(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        let (ended, hint) = (body.is_end_stream(), body.size_hint());
+        Self { body: SyncWrapper::new(body), ended, hint }
+    }
+}
+
+impl Body for Erased {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { body, ended, hint } = &mut *self;
+        let body = body.get_mut();
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        (*ended, *hint) = (body.is_end_stream(), body.size_hint());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint.clone()
+    }
+}

@@ -1,0 +1,174 @@
+//! The body of a response that is made of an error.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::BoxError;
+
+use super::StreamError;
+use super::erased::Erased;
+
+/// The body of a response that is made of an error: a JSON text, or the body of the provider's last response.
+///
+/// What was read of the provider's response comes first, byte for byte. The rest passes under a limit on each
+/// pause, and until the request's deadline; past either the body ends with an error. The default is an empty body.
+#[derive(Default)]
+pub struct ErrorBody(Kind);
+
+enum Kind {
+    Text(Full<Bytes>),
+    /// In a box, for it is several times as large.
+    Response(Box<Limited>),
+}
+
+/// How long the rest of a response may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RestLimits {
+    /// Longest pause.
+    pub(crate) idle: Duration,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// A response's body under its limits.
+struct Limited {
+    body: Erased,
+    limits: RestLimits,
+    /// Bytes that still pass without a look at the clock: as many may have been read before.
+    free: usize,
+    /// Runs while nothing comes.
+    timer: Option<Pin<Box<Sleep>>>,
+    is_over: bool,
+}
+
+/// The rest did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline passed before the rest of the response came")]
+struct DeadlinePassed;
+
+/// As much as is read of an error response by default.
+const FREE: usize = 64 * 1024;
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+// === impl RestLimits ===
+
+impl RestLimits {
+    /// The longest pause where no other limit is set (10 s).
+    const IDLE: Duration = Duration::from_secs(10);
+
+    pub(crate) fn new(idle: Option<Duration>, deadline: Option<Instant>) -> Self {
+        Self { idle: idle.unwrap_or(Self::IDLE), deadline }
+    }
+}
+
+// === impl ErrorBody ===
+
+impl ErrorBody {
+    pub(crate) fn text(text: String) -> Self {
+        Self(Kind::Text(Full::from(text)))
+    }
+
+    /// The body of a response.
+    pub(crate) fn response(body: UnsyncBoxBody<Bytes, BoxError>, limits: RestLimits) -> Self {
+        let body = Erased::new(body);
+        Self(Kind::Response(Box::new(Limited { body, limits, free: FREE, timer: None, is_over: false })))
+    }
+}
+
+impl Body for ErrorBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        match &mut self.0 {
+            Kind::Text(text) => Pin::new(text).poll_frame(cx).map_err(|never| match never {}),
+            Kind::Response(response) => response.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Text(text) => text.is_end_stream(),
+            Kind::Response(response) => response.is_over || response.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Text(text) => text.size_hint(),
+            Kind::Response(response) if response.is_over => SizeHint::with_exact(0),
+            Kind::Response(response) => response.body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for ErrorBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErrorBody")
+    }
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self::Text(Full::default())
+    }
+}
+
+// === impl Limited ===
+
+impl Limited {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        if self.free == 0 && self.is_late() {
+            return self.end(DeadlinePassed.into());
+        }
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.free = self.free.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                self.timer = None;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(end) => {
+                self.is_over = true;
+                Poll::Ready(end)
+            }
+            Poll::Pending => {
+                ready!(self.poll_timer(cx));
+                let idle = StreamError::Idle(self.limits.idle);
+                self.end(if self.is_late() { DeadlinePassed.into() } else { idle.into() })
+            }
+        }
+    }
+
+    fn end(&mut self, error: BoxError) -> Polled {
+        self.is_over = true;
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn is_late(&self) -> bool {
+        self.limits.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = match &mut self.timer {
+            Some(timer) => timer,
+            none => {
+                let idle = Instant::now().checked_add(self.limits.idle);
+                let Some(until) = idle.into_iter().chain(self.limits.deadline).min() else {
+                    return Poll::Pending;
+                };
+                none.insert(Box::pin(sleep_until(until)))
+            }
+        };
+        timer.as_mut().poll(cx)
+    }
+}
