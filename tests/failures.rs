@@ -350,6 +350,41 @@ async fn a_request_that_is_shed_inside_is_nobodys_fault() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_that_is_busy_is_nobodys_fault() {
+    let sims = [openai([key("a").script(Script::new().then(Fault::Silent))]), openai([key("a")])];
+    let client = ServiceBuilder::new().concurrency_limit(1).service(sims[0].clone());
+    let service = KeyRotationLayer::new(pool(&["a"])).layer(client);
+    let busy = tokio::spawn(service.clone().oneshot(chat("m")));
+    tokio::task::yield_now().await;
+    let chain = ProviderFallbackLayer::new("busy")
+        .head_timeout(SECOND)
+        .fallback("fine", rotating(&pool(&["a"]), &sims[1]), Route::new())
+        .layer(service);
+    for _ in 0..10 {
+        send(&chain, chat("m")).await.unwrap();
+    }
+    assert_eq!(sims[1].calls(), 10);
+    busy.abort();
+    let _ = busy.await;
+    send(&chain, chat("m")).await.unwrap();
+    assert_eq!((sims[0].calls(), sims[1].calls()), (2, 10), "the breaker of the first has not opened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_that_is_delivered_is_not_the_callers_either() {
+    let scopes = r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.responses.write.","type":"invalid_request_error","code":null}}"#;
+    let client = service_fn(move |_: Request<ReplayBody>| async move {
+        Response::builder().status(401).header("www-authenticate", "Bearer").body(Full::<Bytes>::from(scopes))
+    });
+    let service = || KeyRotationLayer::new(pool(&["a", "b"])).layer(client.clone());
+    let passed = got(RespondLayer::new().pass_refusals(true).layer(service()), chat("m")).await;
+    assert_eq!((passed.status.as_u16(), passed.header("www-authenticate")), (401, Some("Bearer")));
+    let own = got(RespondLayer::new().layer(service()), chat("m")).await;
+    assert_eq!((own.status.as_u16(), own.header("www-authenticate")), (502, None));
+    assert!(own.body.unwrap().contains("Missing scopes"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_chain_says_that_a_link_shed_the_request() {
     let client = service_fn(|_: Request<ReplayBody>| {
         std::future::pending::<Result<Response<Full<Bytes>>, BoxError>>()

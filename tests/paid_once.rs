@@ -38,6 +38,8 @@ const MESSAGE_START: &str = r#"{"type":"message_start","message":{"id":"msg_1","
 const CREATED: &str = r#"{"type":"response.created","response":{"id":"resp_1","status":"in_progress"}}"#;
 const FAILED: &str = r#"{"error":{"message":"The server had an error","type":"server_error","code":null}}"#;
 
+const LATE: &str = r#"{"type":"error","error":{"type":"timeout_error","message":"Request timed out"}}"#;
+
 /// What an upstream does with a request, for a row of the tables.
 fn script_of(fault: &str) -> Vec<Step> {
     let refused = |status| vec![Step::send(json(status, FAILED))];
@@ -51,7 +53,10 @@ fn script_of(fault: &str) -> Vec<Step> {
         "connection cut before the head" => vec![Step::Cut],
         "connection reset before the head" => vec![Step::Reset],
         NO_HEAD | TIMEOUT => vec![Step::Outlast],
+        "status 408" => refused(408),
+        "status 499" => refused(499),
         "status 500" => refused(500),
+        "status 502" => refused(502),
         "status 503" => refused(503),
         "status 504" => refused(504),
         "status 520" => refused(520),
@@ -70,6 +75,7 @@ fn script_of(fault: &str) -> Vec<Step> {
             vec![Step::send(&whole[..whole.len() - 18]), Step::Cut]
         }
         "error event before content" => stream(&[ROLE, FAILED], None),
+        "timeout as an error event before content" => stream(&[ROLE, LATE], None),
         other => panic!("no script for {other}"),
     }
 }
@@ -78,7 +84,7 @@ fn script_of(fault: &str) -> Vec<Step> {
 async fn a_rotation_layer_calls_as_often_as_the_table_says() {
     let _clock = HeldClock::new();
     let rows = rows_of("fault");
-    assert_eq!(rows.len(), 20);
+    assert_eq!(rows.len(), 24);
     for (fault, cells) in rows {
         for (setting, expected) in cells {
             let upstream = Upstream::new(&fault).await;
@@ -95,7 +101,7 @@ async fn a_rotation_layer_calls_as_often_as_the_table_says() {
 async fn a_chain_calls_as_often_as_the_table_says() {
     let _clock = HeldClock::new();
     let rows = rows_of("fault of the first");
-    assert_eq!(rows.len(), 20);
+    assert_eq!(rows.len(), 24);
     for (fault, cells) in rows {
         for (setting, expected) in cells {
             let served = [ROLE, CONTENT, END, "[DONE]"].map(event).concat();

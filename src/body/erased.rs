@@ -46,6 +46,6 @@ impl Body for Erased {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
