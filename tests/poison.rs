@@ -20,7 +20,7 @@ use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::event::{Kind, Subscription};
 use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, ModelId, Provider};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LABELS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -370,6 +370,73 @@ async fn many_bad_requests_at_once_leave_a_key_to_others_at_any_time() {
             assert_all_usable(&pool, &format!("{refusal:?}, {keys} keys"));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_good_standing_is_used_while_it_is_in_doubt() {
+    for refusal in [NAMED_401, MONEY_402, MONEY_403] {
+        let pool = pool(refusal.provider, &LABELS);
+        let upstream = Upstream::bad(refusal);
+        let service = upstream.service(&pool);
+        for _ in LABELS {
+            status(&service, chat()).await;
+        }
+        *upstream.0.delay.lock().unwrap() = SECOND;
+        let watch = async {
+            for _ in 0..6 {
+                sleep(SECOND).await;
+                assert_all_usable(&pool, "the request is slow");
+            }
+        };
+        let (refused, ()) = tokio::join!(status(&service, bad(false)), watch);
+        assert_eq!(refused, refusal.status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_leaves_a_key_for_every_model_and_every_limited_pool() {
+    let model = ModelId::from("m");
+    for (cooling, with_model) in [(Some(&model), false), (None, false), (None, true)] {
+        let pool = pool("openai", &["a", "b"]);
+        pool.cool_down(&"b".into(), cooling, 60 * SECOND).unwrap();
+        let upstream = Upstream::bad(NAMED_401);
+        *upstream.0.delay.lock().unwrap() = SECOND;
+        let service = upstream.service(&pool);
+        let others = async {
+            for _ in 0..8 {
+                sleep(SECOND / 4).await;
+                assert_eq!(status(&service, chat()).await, 200, "{cooling:?} {with_model}");
+            }
+        };
+        tokio::join!(status(&service, bad(with_model)), others);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_of_several_keys_are_doubted_as_one() {
+    let provider = at_sim(Provider::preset("deepseek").unwrap());
+    let key = |(label, account): (&str, &'static str)| {
+        ApiKey::new(secret(label)).unwrap().id(label).account(account)
+    };
+    let keys = LABELS.into_iter().zip(["x", "y", "x", "y", "z", "z"]).map(key);
+    let pool = KeyPool::builder(provider).keys(keys).build().unwrap();
+    let upstream = Upstream::bad(MONEY_402);
+    let service = upstream.service(&pool);
+    for _ in 0..3 {
+        assert_eq!(status(&service, bad(true)).await, 402);
+        assert_eq!(upstream.calls().len(), 3, "each account once");
+        assert_all_usable(&pool, "nothing confirmed it");
+    }
+    *upstream.0.bad.lock().unwrap() = None;
+    for label in ["a", "c", "b", "d"] {
+        upstream.set(label, Some(MONEY_402));
+    }
+    assert_eq!(status(&service, chat()).await, 200);
+    upstream.calls();
+    for _ in 0..10 {
+        assert_eq!(status(&service, chat()).await, 200);
+    }
+    assert!(upstream.calls().iter().all(|key| key == "e" || key == "f"), "both others are out of money");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,15 +10,18 @@
 //! * Neither: the doubt is dropped, and held against the key only if there is evidence beyond this request: the key
 //!   is on probation, or out of the grace that [`standing`](super::standing) gives it.
 //!
-//! A doubt keeps the key out for as long as it lasts, so that requests beside this one do not meet the same
-//! refusal. Without evidence it does so only while another key stays usable: the last usable key is never put out
-//! by one request. Cooldowns are announced when they are certain, so that one that is taken back raises no alarm.
+//! A key that is proven stays usable for others meanwhile: a slow request that is refused everywhere would otherwise
+//! leave them a single key for as long as it takes. A key that is not proven is kept out at once, so that requests
+//! beside this one do not meet the same refusal, but without evidence only while each model keeps a usable key: the
+//! last one is never put out by one request. Cooldowns are announced when they are certain, so that one that is
+//! taken back raises no alarm.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Lease;
 use super::key_set::KeySet;
+use super::models::ModelLane;
 use super::penalty::Target;
 use super::place::{Level, Place};
 use super::slot::{Benched, Cause, Pass, State};
@@ -40,7 +43,7 @@ pub(crate) struct Doubt {
     at: Timestamp,
     /// There is evidence against the key beyond the request.
     evident: bool,
-    /// The key is out for it. `None`: it is the last usable key, or was out already.
+    /// The key is out for it. `None`: it is proven or the last usable one, or was out already.
     benched: Option<Benched>,
     settled: bool,
 }
@@ -190,12 +193,13 @@ impl Target {
         }
     }
 
-    /// Puts the scope into a cooldown that may be taken back, unless it is out already, or has the last usable
-    /// keys and nothing is evident. One doubt at a time, or two could each take the other for what stays usable.
+    /// Puts the scope into a cooldown that may be taken back, if that is evident or does no harm. One doubt at a
+    /// time, or two could each take the other for what stays usable.
     fn doubt(&self, pass: Pass, fault: &Fault, evident: bool, now: Timestamp) -> Option<Benched> {
         let _one_at_a_time = self.set.doubts();
         let is_out = self.slot()?.state().cause.is_some() && !pass.probe;
-        if is_out || !(evident || self.leaves_a_key(now.as_unix_ms())) {
+        let at = now.as_unix_ms();
+        if is_out || !(evident || !self.is_proven(at) && self.leaves_a_key(at)) {
             return None;
         }
         Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
@@ -215,11 +219,24 @@ impl Target {
         Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
     }
 
-    /// Whether a key beside these is usable without a probe.
+    /// Whether any of the keys served a request within the last 60 s.
+    fn is_proven(&self, now: u64) -> bool {
+        self.members().into_iter().any(|key| self.set.keys[key].served.is_recent(now))
+    }
+
+    /// Whether a key beside these stays usable without a probe, for every model that it concerns.
     fn leaves_a_key(&self, now: u64) -> bool {
+        let models = if self.level.is_model() { Vec::new() } else { self.set.models.all() };
+        self.leaves_one_for(self.lane.as_deref(), now)
+            && models.iter().all(|lane| self.leaves_one_for(Some(lane), now))
+    }
+
+    fn leaves_one_for(&self, lane: Option<&ModelLane>, now: u64) -> bool {
         let members = self.members();
-        let others = (0..self.set.keys.len()).filter(|key| !members.contains(key));
-        others.map(|key| Place::new(&self.set, self.lane.as_deref(), key)).any(|place| place.is_sound(now))
+        let place = |key: usize| Place::new(&self.set, lane, key);
+        let is_lost = |key: &usize| place(*key).is_open(now);
+        let mut others = (0..self.set.keys.len()).filter(|key| !members.contains(key));
+        others.any(|key| place(key).is_sound(now)) || !members.iter().any(is_lost)
     }
 }
 
