@@ -466,7 +466,7 @@ async fn others_are_served_on_every_thread() {
                     }
                 })
             };
-            for task in (0..400).map(ask).collect::<Vec<_>>() {
+            for task in (0..120).map(ask).collect::<Vec<_>>() {
                 task.await.unwrap();
             }
             assert_all_usable(&pool, &format!("{refusal:?}, {keys} keys"));
@@ -512,6 +512,26 @@ async fn a_chain_asks_the_next_provider_and_loses_no_key() {
             }
             assert_all_usable(&pools[0], &format!("{refusal:?}"));
             assert_eq!(served(&ask(chat()).await).provider(), "first", "its breaker is closed");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_are_served_although_nothing_but_bad_requests_came_for_minutes() {
+    for refusal in REFUSALS.into_iter().chain(OF_A_THING) {
+        for (keys, model, every) in [(1, true, 1), (2, false, 20), (6, true, 61), (3, false, 61)] {
+            let why = format!("{refusal:?}, {keys} keys, {model}");
+            let pool = pool(refusal.provider, &LABELS[..keys]);
+            let service = Upstream::bad(refusal).service(&pool);
+            for _ in 0..130 / every {
+                status(&service, bad(model)).await;
+                advance(every * SECOND).await;
+            }
+            for _ in 0..20 {
+                assert_eq!(status(&service, chat()).await, 200, "{why}");
+                status(&service, bad(model)).await;
+                advance(SECOND).await;
+            }
         }
     }
 }
@@ -591,6 +611,12 @@ async fn keys_that_are_all_revoked_are_probed_once_a_minute_after_a_minute() {
     }
     let calls = upstream.calls().len();
     assert!((9..=11).contains(&calls), "{calls} probes in ten minutes");
+    for _ in 0..600 {
+        assert_ne!(status(&service, bad(true)).await, 200);
+        advance(SECOND).await;
+    }
+    let calls = upstream.calls().len();
+    assert!((9..=14).contains(&calls), "{calls} probes: each key once at another endpoint");
     for label in LABELS {
         upstream.set(label, None);
     }

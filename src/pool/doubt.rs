@@ -126,6 +126,7 @@ impl Doubt {
         if self.benched.is_none() {
             self.benched = self.target.put_out(&self.fault, self.at, now);
         }
+        self.target.forget_refusals();
         self.announce();
         self.wait()
     }
@@ -159,10 +160,10 @@ impl Drop for Doubt {
         if self.settled {
             return;
         }
+        self.target.note_refused(self.endpoint, self.at);
         if self.evident {
             self.announce();
         } else {
-            self.target.note_refused(self.endpoint, self.at);
             self.undo(Timestamp::now());
         }
     }
@@ -191,6 +192,12 @@ impl Target {
         for key in self.members() {
             refusals.note(key, &self.set.keys[key].served, endpoint, at.as_unix_ms());
         }
+    }
+
+    /// The keys are known to be to blame.
+    fn forget_refusals(&self) {
+        let mut refusals = self.set.doubts();
+        self.members().into_iter().for_each(|key| refusals.forget(key));
     }
 
     /// Puts the scope into a cooldown that may be taken back, if that is evident or does no harm. One doubt at a

@@ -59,6 +59,7 @@ mod lease;
 mod models;
 mod observe;
 mod operate;
+mod other_endpoint;
 mod outlook;
 mod pace;
 mod penalty;

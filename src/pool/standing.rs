@@ -31,6 +31,8 @@ struct FirstRefusal {
     at: u64,
     /// The hash of the endpoint.
     endpoint: u64,
+    /// Another endpoint has refused the key since.
+    elsewhere: bool,
 }
 
 // === impl LastSuccess ===
@@ -76,9 +78,20 @@ impl FirstRefusals {
 
     /// The key was refused, and nothing confirms that it is to blame.
     pub(super) fn note(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) {
-        if !self.0.get(&key).is_some_and(|first| served.counts(first)) {
-            self.0.insert(key, FirstRefusal { at, endpoint });
+        match self.0.get_mut(&key).filter(|first| served.counts(first)) {
+            Some(first) => first.elsewhere |= first.endpoint != endpoint,
+            None => drop(self.0.insert(key, FirstRefusal { at, endpoint, elsewhere: false })),
         }
+    }
+
+    /// Whether the key was refused without confirmation, but not at this endpoint, and at one other at most.
+    pub(super) fn is_only_elsewhere(&self, key: usize, served: &LastSuccess, endpoint: u64) -> bool {
+        let first = self.0.get(&key).filter(|first| served.counts(first));
+        first.is_some_and(|first| !first.elsewhere && first.endpoint != endpoint)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Forgets the refusal of a key.

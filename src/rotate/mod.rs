@@ -34,7 +34,8 @@
 //! A key is in *good standing* for 60 s after it served any request. Evidence is a refusal more than 60 s after the
 //! first that nothing confirmed, a refusal of a key that never served at another endpoint than its first, or a
 //! refused probe. Until then a key in good standing stays usable, and another is kept out only while each model keeps
-//! a usable key: one request never puts out the last one. Events speak of a cooldown when it is certain.
+//! a usable key: one request never puts out the last one. Events speak of a cooldown when it is certain. Where no key
+//! is usable, a request probes one that was refused at another endpoint only.
 //!
 //! A refusal that [names a reason in the account](crate::classify::Fault::names_account) (money, a quota, a plan, a
 //! revoked key) goes on to every account that was not tried, up to the attempt limit. A refusal

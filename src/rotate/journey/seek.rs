@@ -32,6 +32,7 @@ impl<B> Journey<B> {
             self.arrival().await?;
             leased = self.lease().await;
         }
+        let leased = leased.or_else(|| self.usable_elsewhere());
         if leased.is_some() && self.ticket.as_ref().is_some_and(|ticket| !ticket.take_attempt()) {
             return Err(GaveUp::AttemptLimit);
         }
@@ -75,6 +76,12 @@ impl<B> Journey<B> {
         let acquire = |tried| self.config.pool.acquire_at(&self.ask(tried), now).ok();
         let Some(past) = self.past.as_deref() else { return acquire(&[]) };
         acquire(&past.tried).or_else(|| past.retrying.then(|| acquire(&past.refused))?)
+    }
+
+    /// A key that is out, but was refused at other endpoints only.
+    fn usable_elsewhere(&self) -> Option<Lease> {
+        let tried = self.past.as_deref().map_or(&[][..], |past| &past.tried);
+        self.config.pool.probe_at(|| self.request.endpoint(), &self.ask(tried), Moment::now())
     }
 
     /// What this request asks of the pool; the keys in `tried` will not do.
