@@ -5,7 +5,9 @@
 //! providers send preambles and keep-alives first, and then an error under status 200. Whatever is read is
 //! handed on byte for byte, but for the key, which is taken out.
 
+mod answer;
 mod delivery;
+mod media;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,16 +17,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::header::CONTENT_TYPE;
+use http::Response;
 use http::response::Parts;
-use http::{HeaderMap, Response};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 
+pub(crate) use self::answer::Answer;
 use self::delivery::Delivery;
+use self::media::{is_event_stream, may_hold_errors};
+pub(crate) use self::media::{is_readable, is_stream};
 use crate::body::sse::{Decoder, Event};
-use crate::body::{Decoded, Redactor, ResponseBody, Rest, Search, decode, is_identity};
+use crate::body::{Decoded, Redactor, Rest, Search, decode};
 use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::key::Secret;
@@ -70,16 +74,6 @@ enum Seen {
     Data(Bytes),
     End,
     Late,
-}
-
-/// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
-pub(crate) struct Answer<B> {
-    pub(crate) head: Arc<Parts>,
-    /// It was worth a look, but can't be read.
-    pub(crate) is_unreadable: bool,
-    body: Rest<B>,
-    redactor: Option<Redactor>,
-    delivery: Delivery,
 }
 
 /// Whom to ask about an answer, and how.
@@ -135,7 +129,7 @@ impl<C: Classify> Inspector<'_, C> {
 
     /// Searches for the key what may be an error; of other successes the content is the caller's.
     fn redactor(&self, head: &Parts, verdict: &Verdict, readable: bool) -> Option<Redactor> {
-        let may_be_error = *verdict != Verdict::Success || is_event_stream(&head.headers);
+        let may_be_error = *verdict != Verdict::Success || may_hold_errors(&head.headers);
         Some(Redactor::new(self.secret?, may_be_error && readable))
     }
 
@@ -264,45 +258,6 @@ pub(crate) fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> impl Future<
 pub(crate) fn shared<B>(response: Response<B>) -> (Arc<Parts>, B) {
     let (head, body) = response.into_parts();
     (Arc::new(head), body)
-}
-
-/// The head again; a copy if the classifier kept the outcome.
-fn reclaim(head: Arc<Parts>) -> Parts {
-    Arc::try_unwrap(head).unwrap_or_else(|head| {
-        let (mut copy, ()) = Response::new(()).into_parts();
-        copy.status = head.status;
-        copy.version = head.version;
-        copy.headers.clone_from(&head.headers);
-        copy.extensions.clone_from(&head.extensions);
-        copy
-    })
-}
-
-/// Whether the answer is an event stream that can be read.
-pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    response.status().is_success() && is_event_stream(headers) && is_readable(headers)
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let essence =
-        headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|byte| *byte == b';').next());
-    essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
-}
-
-/// Whether a body can be read as it comes.
-pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
-    is_identity(headers)
-}
-
-// === impl Answer ===
-
-impl<B> Answer<B> {
-    pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
-        let mut head = reclaim(self.head);
-        self.delivery.correct(&mut head.headers);
-        Response::from_parts(head, ResponseBody::unwatched(self.body).redact(self.redactor))
-    }
 }
 
 // === impl Look ===

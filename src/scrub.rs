@@ -4,6 +4,7 @@
 //! searched for the key that was sent, in [every form](written) in which text writes it. Where it is found
 //! it is overwritten with `*`, so that lengths stay true.
 
+mod unit;
 mod written;
 
 use std::error::Error;

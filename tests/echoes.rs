@@ -19,6 +19,9 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::ext::ReasonPhrase;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use support::{Captured, MARKER, chat, pool, pool_of, secret, served};
 use tokio::time::sleep;
 use tower::util::BoxCloneSyncService;
@@ -26,6 +29,7 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::ProviderFallbackLayer;
 use tower_key_rotation::provider::{AuthScheme, ProviderClassifier};
+use tower_key_rotation::reqwest::ReqwestClient;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, RespondLayer};
 
 /// Has a character that JSON and URLs escape.
@@ -290,6 +294,21 @@ async fn no_error_among_events_shows_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_line_of_a_stream_of_another_kind_shows_the_key() {
+    for kind in ["application/x-ndjson", "application/stream+json; charset=utf-8", "application/jsonl"] {
+        for form in forms() {
+            let text = format!("{{\"response\":\"hi\"}}\n{{\"error\":\"no {form}\"}}\n");
+            let upstream = upstream(move |_| {
+                Response::builder().header("content-type", kind).body(bytewise(&text)).unwrap()
+            });
+            for (layer, seen) in through_both(&upstream).await {
+                seen.assert_clean(&format!("{layer} {kind} {form}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_stream_without_the_key_is_not_held_up() {
     let (events, reader) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
     let reader = Arc::new(tokio::sync::Mutex::new(reader));
@@ -447,4 +466,37 @@ async fn a_key_in_the_query_is_taken_out_of_a_redirect() {
     let seen = see(RespondLayer::new().layer(service).oneshot(chat("m"))).await;
     assert_eq!(seen.status, 307);
     seen.assert_clean("redirect");
+}
+
+/// Over a socket, for hyper keeps reason phrases where no header is.
+#[tokio::test]
+async fn a_reason_phrase_on_the_wire_does_not_show_the_key() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let head =
+                format!("HTTP/1.1 400 no {0}\r\nx-echo: {0}\r\ncontent-length: 2\r\n\r\n{{}}", secret(LABEL));
+            let _ = socket.write_all(head.as_bytes()).await;
+        }
+    });
+    let provider = Provider::openai().with_origin(format!("http://{address}").parse().unwrap());
+    let key = ApiKey::new(secret(LABEL)).unwrap().id("a");
+    let pool = KeyPool::builder(provider).key(key).build().unwrap();
+    let hyper: Client<HttpConnector, ReplayBody> = Client::builder(TokioExecutor::new()).build_http();
+    let reqwest = ReqwestClient::new(reqwest::Client::builder()).unwrap();
+    let layer = KeyRotationLayer::new(pool);
+    let request = || {
+        let uri = format!("http://{address}/v1/models");
+        Request::get(uri).body(http_body_util::Full::<Bytes>::default()).unwrap()
+    };
+    let hyper = see(RespondLayer::new().layer(layer.clone().layer(hyper)).oneshot(request())).await;
+    let reqwest = see(RespondLayer::new().layer(layer.layer(reqwest)).oneshot(request())).await;
+    for seen in [hyper, reqwest] {
+        assert_eq!(seen.status, 400);
+        seen.assert_clean("on the wire");
+    }
 }

@@ -192,3 +192,79 @@ async fn a_chain_that_fails_shows_no_key() {
     out += &text(response).await;
     assert!(!out.contains(MARKER), "{out}");
 }
+
+/// A client that says what it was sent.
+fn telling()
+-> impl tower::Service<Request<ReplayBody>, Response = Response<Full<Bytes>>, Error = BoxError, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static {
+    service_fn(|request: Request<ReplayBody>| async move {
+        let (parts, _) = request.into_parts();
+        Ok::<_, BoxError>(Response::new(Full::from(format!("{} {:?}", parts.uri, parts.headers))))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_does_not_choose_who_pays() {
+    let service = KeyRotationLayer::new(pool(&["a"])).layer(telling());
+    let (mut parts, body) = chat("m").into_parts();
+    for name in [
+        "openai-organization",
+        "openai-project",
+        "x-goog-user-project",
+        "anthropic-workspace-id",
+        "x-ms-tenant-id",
+        "ocp-apim-subscription-key",
+        "x-hf-bill-to",
+        "cookie",
+        "proxy-authorization",
+        "x-amz-security-token",
+    ] {
+        parts.headers.append(name, "foreign".parse().unwrap());
+        parts.headers.append(name, "foreign again".parse().unwrap());
+    }
+    let query =
+        "access_token=foreign&api_key=foreign&API-Key=foreign&%6Bey=foreign&userProject=foreign&beta=true";
+    parts.uri = format!("{}/v1/chat/completions?{query}", support::ORIGIN).parse().unwrap();
+    let sent = text(send(&service, Request::from_parts(parts, body)).await.unwrap()).await;
+    assert!(!sent.contains("foreign") && sent.contains("?beta=true"), "{sent}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_chooses_who_pays_inside_the_layer_or_with_a_route() {
+    let project: http::HeaderName = "openai-project".parse().unwrap();
+    let own = || http::HeaderValue::from_static("own");
+    let inside = tower::ServiceBuilder::new()
+        .layer(KeyRotationLayer::new(pool(&["a"])))
+        .layer(tower_http::set_header::SetRequestHeaderLayer::overriding(project.clone(), own()))
+        .service(telling());
+    let chain = ProviderFallbackLayer::new("0")
+        .route(Route::new().set_header(project.clone(), own()))
+        .layer(KeyRotationLayer::new(pool(&["a"])).layer(telling()));
+    let request = || {
+        let mut request = chat("m");
+        request.headers_mut().insert(project.clone(), "foreign".parse().unwrap());
+        request
+    };
+    for sent in [
+        text(send(&inside, request()).await.unwrap()).await,
+        text(send(&chain, request()).await.unwrap()).await,
+    ] {
+        assert!(sent.contains(r#""openai-project": "own""#) && !sent.contains("foreign"), "{sent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_key_goes_to_a_port_that_is_none() {
+    let service = KeyRotationLayer::new(pool(&["a"])).layer(telling());
+    for authority in
+        ["sim.test:99999", "sim.test:http", "sim.test:65536", "sim.test:", "sim.test:+80", "u@sim.test"]
+    {
+        let Ok(uri) = format!("http://{authority}/v1/x").parse::<http::Uri>() else { continue };
+        let error =
+            send(&service, Request::post(uri).body(Full::<Bytes>::default()).unwrap()).await.unwrap_err();
+        assert!(matches!(error, Error::Stamp(_)), "{authority}: {error}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Takes a key out of a response body as it passes.
 //!
-//! A refusal is searched to its end, an event stream too, since any of its events may be an error. Of other
+//! A refusal is searched to its end, a stream of events or lines too, since any of them may be an error. Of other
 //! successes only the trailers are searched: their content is the caller's, and searching it would cost every
 //! response. The key is overwritten, so lengths stay true. A key may be cut at any byte, so bytes at the end of
 //! a frame that may be its beginning are held back until the next frame, and nothing else is: an event is no

@@ -8,16 +8,18 @@
 //! and every credential. Whoever serves the link puts its own on it, as
 //! [`KeyRotationLayer`](crate::KeyRotationLayer) does; otherwise see [`Route::set_header`].
 
+mod base;
+
 use std::fmt;
 
-use http::header::HOST;
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue, Request};
 
+use self::base::Base;
 use super::rename::Names;
 use crate::body::ReplayBody;
-use crate::provider::{AccountHeaders, AuthScheme, BasePath, ModelId, has_dot_segment, port};
+use crate::provider::{AccountHeaders, BasePath, ModelId};
 
 /// Where a link's requests go, and what its provider calls the models.
 ///
@@ -46,13 +48,6 @@ pub struct Route {
     names: Names,
     drop: Vec<HeaderName>,
     set: Vec<(HeaderName, HeaderValue)>,
-}
-
-#[derive(Clone)]
-struct Base {
-    scheme: Scheme,
-    authority: Authority,
-    path: BasePath,
 }
 
 /// A text that is no base URL.
@@ -243,61 +238,6 @@ impl fmt::Debug for Route {
             .field("drop", drop)
             .field("set", &set.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .finish()
-    }
-}
-
-// === impl Base ===
-
-impl Base {
-    fn redirect(&self, uri: &mut Uri, headers: &mut HeaderMap, prefix: &str) -> Result<(), Unroutable> {
-        AuthScheme::Bearer.strip(uri, headers).map_err(|_| Unroutable::Url)?;
-        headers.remove(HOST);
-        let mut parts = std::mem::take(uri).into_parts();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(self.join(parts.path_and_query, prefix)?);
-        *uri = Uri::from_parts(parts).map_err(|_| Unroutable::Url)?;
-        Ok(())
-    }
-
-    fn join(&self, from: Option<PathAndQuery>, prefix: &str) -> Result<PathAndQuery, Unroutable> {
-        let path = from.as_ref().map_or("", PathAndQuery::path);
-        let rest = below(path, prefix);
-        if let (Some(_), Some(from)) = (rest.filter(|_| self.path.as_str() == prefix), &from)
-            && !has_dot_segment(path)
-        {
-            return Ok(from.clone());
-        }
-        let query = from.as_ref().and_then(PathAndQuery::query);
-        self.path.append(rest.unwrap_or(path), query).map_err(|_| Unroutable::Url)
-    }
-}
-
-/// What comes after a prefix that ends with a segment.
-fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-impl std::str::FromStr for Base {
-    type Err = InvalidRoute;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
-        let uri: Uri = text.parse().map_err(|_| InvalidRoute(()))?;
-        let parts = uri.into_parts();
-        let (Some(scheme), Some(authority), Some(path)) =
-            (parts.scheme, parts.authority, parts.path_and_query)
-        else {
-            return Err(InvalidRoute(()));
-        };
-        let known = scheme == Scheme::HTTPS || scheme == Scheme::HTTP;
-        if !known
-            || port(&authority, scheme == Scheme::HTTPS).is_none()
-            || path.query().is_some()
-            || text.contains('#')
-        {
-            return Err(InvalidRoute(()));
-        }
-        Ok(Self { scheme, authority, path: BasePath::new(path.path()) })
     }
 }
 

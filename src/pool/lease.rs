@@ -85,7 +85,8 @@ impl Lease {
         self.passes.iter().any(|pass| pass.probe) || self.trials.contains(&true)
     }
 
-    /// Stamps the key onto a request to `uri`, all other credentials removed.
+    /// Stamps the key onto a request to `uri`, all other credentials removed, and every header and query
+    /// parameter that names the account that pays.
     ///
     /// # Errors
     ///

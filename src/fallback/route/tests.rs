@@ -4,7 +4,7 @@ mod documents;
 mod renaming;
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 
 use super::*;

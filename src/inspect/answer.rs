@@ -1,0 +1,41 @@
+//! A response that was looked at.
+
+use std::sync::Arc;
+
+use http::Response;
+use http::response::Parts;
+
+use super::delivery::Delivery;
+use crate::body::{Redactor, ResponseBody, Rest};
+
+/// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
+pub(crate) struct Answer<B> {
+    pub(crate) head: Arc<Parts>,
+    /// It was worth a look, but can't be read.
+    pub(crate) is_unreadable: bool,
+    pub(super) body: Rest<B>,
+    pub(super) redactor: Option<Redactor>,
+    pub(super) delivery: Delivery,
+}
+
+// === impl Answer ===
+
+impl<B> Answer<B> {
+    pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
+        let mut head = reclaim(self.head);
+        self.delivery.correct(&mut head.headers);
+        Response::from_parts(head, ResponseBody::unwatched(self.body).redact(self.redactor))
+    }
+}
+
+/// The head again; a copy if the classifier kept the outcome.
+fn reclaim(head: Arc<Parts>) -> Parts {
+    Arc::try_unwrap(head).unwrap_or_else(|head| {
+        let (mut copy, ()) = Response::new(()).into_parts();
+        copy.status = head.status;
+        copy.version = head.version;
+        copy.headers.clone_from(&head.headers);
+        copy.extensions.clone_from(&head.extensions);
+        copy
+    })
+}
