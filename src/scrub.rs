@@ -12,7 +12,7 @@ use std::error::Error;
 use http::header::HeaderName;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use tower::BoxError;
 
@@ -105,7 +105,7 @@ pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
             value.set_sensitive(sensitive);
         }
     }
-    let shows = |name: &&HeaderName| written.fits(name.as_str().len()) && shows_in_name(name, secret);
+    let shows = |name: &&HeaderName| shows_in_name(name.as_str().as_bytes(), secret.as_bytes());
     if headers.keys().any(|name| shows(&name)) {
         let names: Vec<_> = headers.keys().filter(shows).cloned().collect();
         names.iter().for_each(|name| drop(headers.remove(name)));
@@ -113,8 +113,11 @@ pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
 }
 
 /// Names of headers are in lower case.
-fn shows_in_name(name: &HeaderName, secret: &str) -> bool {
-    memmem::find(name.as_str().as_bytes(), secret.to_ascii_lowercase().as_bytes()).is_some()
+fn shows_in_name(name: &[u8], secret: &[u8]) -> bool {
+    let Some(last) = name.len().checked_sub(secret.len()) else { return false };
+    let first = secret[0].to_ascii_lowercase();
+    let mut starts = memchr_iter(first, &name[..=last]);
+    starts.any(|at| name[at..at + secret.len()].eq_ignore_ascii_case(secret))
 }
 
 /// hyper's clients keep a reason phrase that is not the status's own among the extensions; its servers send it.
