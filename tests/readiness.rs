@@ -7,15 +7,17 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use support::{all_keys_failed, chat, pool, served};
 use tokio::time::{sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::limit::ConcurrencyLimit;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
-use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
+use tower_key_rotation::fallback::{Commit, ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer};
 use tower_test::mock::{self, SendResponse};
@@ -128,29 +130,36 @@ async fn a_probe_whose_caller_leaves_is_handed_to_the_next() {
     assert_eq!(pool.snapshot().keys[0].state, KeyState::Available);
 }
 
-/// A concurrency limit queues whoever asks for readiness, and keeps the place until the service is dropped.
+/// A concurrency limit queues a service that is polled, and keeps its place until it is dropped.
 #[tokio::test(start_paused = true)]
 async fn a_link_that_was_left_before_it_was_ready_keeps_no_place_in_its_queue() {
     let second = Duration::from_secs(1);
-    let after = |wait: Duration| {
-        service_fn(move |_: Request<ReplayBody>| async move {
-            sleep(wait).await;
-            Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
-        })
-    };
-    let busy = ConcurrencyLimit::new(after(3 * second), 1);
-    let layer = ProviderFallbackLayer::new("busy").fallback("slow", after(60 * second), Route::new());
-    let chain = layer.head_timeout(second).layer(busy.clone());
+    let busy = service_fn(move |_: Request<ReplayBody>| async move {
+        sleep(3 * second).await;
+        Ok::<_, BoxError>(Response::new(Full::<Bytes>::default().boxed_unsync()))
+    });
+    // Its head comes at once and its body much later, for which the chain waits.
+    let slow = service_fn(move |_: Request<ReplayBody>| async move {
+        let frame = stream::once(async move {
+            sleep(60 * second).await;
+            Ok(Frame::data(Bytes::from_static(b"{}")))
+        });
+        Ok::<_, BoxError>(Response::new(StreamBody::new(frame).boxed_unsync()))
+    });
+    let busy = ConcurrencyLimit::new(busy, 1);
+    let layer = ProviderFallbackLayer::new("busy").fallback("slow", slow, Route::new());
+    let chain = layer.head_timeout(second).commit(Commit::Complete).layer(busy.clone());
     let request = || Request::new(ReplayBody::empty());
 
     let holding = tokio::spawn(busy.clone().oneshot(request()));
     sleep(second / 2).await;
-    let leaving = tokio::spawn(chain.oneshot(chat("m")));
+    let waiting = tokio::spawn(chain.oneshot(chat("m")));
     sleep(4 * second).await;
     assert!(holding.await.unwrap().is_ok());
     let next = timeout(5 * second, busy.oneshot(request())).await;
     assert!(next.expect("the permit is free").is_ok());
-    leaving.abort();
+    assert!(!waiting.is_finished(), "the chain is still at work");
+    waiting.abort();
 }
 
 fn rotating(pool: &KeyPool) -> (tower_key_rotation::rotate::KeyRotation<Mock>, Handle) {
