@@ -89,7 +89,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("guard", &["provider"]),
     ("head", &[]),
     ("inspect", &["body", "classify", "clock", "scrub"]),
-    ("key", &["limits", "provider"]),
+    ("key", &["limits", "provider", "scrub"]),
     ("limits", &["body", "clock", "provider"]),
     ("pool", &["body", "classify", "clock", "event", "key", "limits", "provider", "sync"]),
     ("provider", &["body", "classify", "clock", "scrub"]),

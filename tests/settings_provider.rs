@@ -222,9 +222,20 @@ mod breaker_policy {
     }
 }
 
-/// It has none yet.
 mod respond_layer {
-    use super::settings;
+    use tower::{Layer, ServiceExt};
+    use tower_key_rotation::{KeyRotationLayer, RespondLayer};
 
-    settings::settings!("RespondLayer":);
+    use super::settings;
+    use super::support::{chat, key, openai, pool};
+
+    settings::settings!("RespondLayer": pass_refusals);
+
+    async fn pass_refusals() {
+        for (pass, status) in [(false, 502), (true, 401)] {
+            let service = KeyRotationLayer::new(pool(&["a"])).layer(openai([key("a").revoked()]));
+            let service = RespondLayer::new().pass_refusals(pass).layer(service);
+            assert_eq!(service.oneshot(chat("m")).await.unwrap().status(), status);
+        }
+    }
 }

@@ -26,7 +26,7 @@ use tower_key_rotation_sim::{Fault, Script, SimKey, Simulator};
 
 settings::settings!("KeyRotationLayer":
     max_attempts, max_retries, backoff, retry_budget, head_timeout, deadline, resend_ambiguous, wait_for_key,
-    estimate_with, replay_cap, error_body, peek,
+    keep_accept_encoding, estimate_with, replay_cap, error_body, peek,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -119,6 +119,19 @@ async fn wait_for_key() {
         let began = Instant::now();
         assert_eq!(send(&service, chat("m")).await.is_ok(), served, "{wait} {limit}");
         assert_eq!(ms_since(began) / 1_000, if served { 10 } else { 0 });
+    }
+}
+
+async fn keep_accept_encoding() {
+    for keep in [false, true] {
+        let client = service_fn(move |request: Request<ReplayBody>| async move {
+            assert_eq!(request.headers().contains_key(header::ACCEPT_ENCODING), keep);
+            Ok::<_, BoxError>(Response::new(body(&[])))
+        });
+        let layer = KeyRotationLayer::new(pool(&["a"])).keep_accept_encoding(keep);
+        let mut request = chat("m");
+        request.headers_mut().insert(header::ACCEPT_ENCODING, "gzip".parse().unwrap());
+        assert!(send(&layer.layer(client), request).await.is_ok());
     }
 }
 
