@@ -5,11 +5,10 @@
 //! replaced. In a JSON document the place is the value of the top-level member `model`, found by a visitor
 //! that skips all else unread and asks serde_json for the raw text of the value; what is nested or quoted is
 //! no member of the top level, and a member whose name is written with escapes is one. Parsers differ on
-//! which of two members with one name counts, so all of them are replaced.
+//! which of two members with one name counts, so all of them are replaced, by what the last one is called here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
@@ -19,14 +18,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body::Body;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::{Pin, Unroutable};
 use crate::body::ReplayBody;
-use crate::provider::{ModelId, ModelPath, decoded, form_value};
+use crate::provider::{ModelId, ModelPath, decoded, each_model, models_in_form};
 
 /// What a provider calls the models that callers name.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +43,7 @@ enum Format {
     Opaque,
 }
 
-/// The names of a model in a body: where they stand, and the first of them.
+/// The names of a model in a body: where they stand, and the last of them, if it is the name of a model.
 #[derive(Default)]
 struct Named {
     spans: Vec<Range<usize>>,
@@ -96,7 +92,7 @@ impl Names {
             return Ok(body.clone());
         }
         if let Some(encoded) = in_path(parts) {
-            if let Some(name) = self.choose(model, decoded(encoded).as_ref(), pinned)? {
+            if let Some(name) = self.choose(model, Some(decoded(encoded).as_ref()), pinned)? {
                 parts.uri = with_path_part(&parts.uri, encoded, name)?;
                 parts.extensions.insert(name.clone());
             }
@@ -107,8 +103,9 @@ impl Names {
             return if model.is_some() { Err(Unroutable::NotFound) } else { Ok(body.clone()) };
         }
         let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
-        let named = format.find(&all);
-        let Some(name) = self.choose(model, named.name.as_ref(), pinned)? else { return Ok(body.clone()) };
+        let named = format.find(&parts.headers, &all);
+        let found = (!named.spans.is_empty()).then_some(named.name.as_ref());
+        let Some(name) = self.choose(model, found, pinned)? else { return Ok(body.clone()) };
         if named.spans.is_empty() {
             return Err(Unroutable::NotFound);
         }
@@ -118,14 +115,19 @@ impl Names {
         Ok(ReplayBody::from(changed))
     }
 
-    /// The new name: for what the caller said, else for what was found.
+    /// The new name: for what the caller said, else for what was found. What was found may be no name of a model.
     fn choose(
         &self,
         said: Option<&ModelId>,
-        found: Option<&ModelId>,
+        found: Option<Option<&ModelId>>,
         pinned: bool,
     ) -> Result<Option<&ModelId>, Unroutable> {
-        said.or(found).map_or(Ok(None), |model| self.of(model, pinned))
+        match (said.or(found.flatten()), found) {
+            (Some(model), _) => self.of(model, pinned),
+            (None, Some(_)) if self.strict && self.any.is_none() => Err(Unroutable::NoModel),
+            (None, Some(_)) => Ok(self.any.as_ref().filter(|_| !pinned)),
+            (None, None) => Ok(None),
+        }
     }
 }
 
@@ -198,13 +200,10 @@ impl Format {
         }
     }
 
-    fn find(self, all: &[u8]) -> Named {
+    fn find(self, headers: &HeaderMap, all: &[u8]) -> Named {
         match self {
             Self::Json => in_json(all),
-            Self::Form => form_value(all).map_or_else(Named::default, |value| Named {
-                spans: vec![span_of(all, value)],
-                name: Some(ModelId::from(value)),
-            }),
+            Self::Form => in_form(headers, all),
             Self::Opaque => Named::default(),
         }
     }
@@ -217,58 +216,22 @@ impl Format {
     }
 }
 
-// === JSON ===
+// === bodies ===
 
 fn in_json(document: &[u8]) -> Named {
     let mut values: Vec<&str> = Vec::new();
-    let mut reader = serde_json::Deserializer::from_slice(document);
     // A document that is broken further down is the caller's fault, and for the provider to refuse.
-    let _ended = TopLevel { values: &mut values }.deserialize(&mut reader).is_ok();
-    let name = values.first().and_then(|value| serde_json::from_str::<String>(value).ok());
-    Named {
-        spans: values.iter().map(|value| span_of(document, value)).collect(),
-        name: name.filter(|name| !name.is_empty()).map(ModelId::from),
-    }
+    each_model(document, |value| values.extend(value.starts_with('"').then_some(value)));
+    let name = values.last().and_then(|value| serde_json::from_str::<String>(value).ok());
+    named(document, &values, name.as_deref())
 }
 
-/// Walks the members of a document, keeping the raw text of each `model` that is a string.
-struct TopLevel<'a, 'de> {
-    values: &'a mut Vec<&'de str>,
+fn in_form(headers: &HeaderMap, body: &[u8]) -> Named {
+    let values = headers.get(CONTENT_TYPE).and_then(|form| models_in_form(form, body)).unwrap_or_default();
+    named(body, &values, values.last().copied())
 }
 
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Member {
-    Model,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> DeserializeSeed<'de> for TopLevel<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TopLevel<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a document that names a model")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(member) = members.next_key::<Member>()? {
-            match member {
-                Member::Other => drop(members.next_value::<IgnoredAny>()?),
-                Member::Model => {
-                    let value = members.next_value::<&'de RawValue>()?.get();
-                    self.values.extend(value.starts_with('"').then_some(value));
-                }
-            }
-        }
-        Ok(())
-    }
+fn named(all: &[u8], values: &[&str], name: Option<&str>) -> Named {
+    let spans = values.iter().map(|value| span_of(all, value)).collect();
+    Named { spans, name: name.and_then(ModelId::new) }
 }

@@ -17,6 +17,8 @@ mod carrier;
 mod classifier;
 mod compatible;
 mod dialect;
+mod document;
+mod form;
 mod gemini;
 mod identity;
 mod limits;
@@ -38,10 +40,12 @@ pub use self::builder::ProviderBuilder;
 pub(crate) use self::carrier::AccountHeaders;
 pub use self::classifier::ProviderClassifier;
 use self::dialect::Dialect;
+pub(crate) use self::document::{NamedModel, each_model};
+pub(crate) use self::form::models as models_in_form;
 pub(crate) use self::identity::AccountFingerprint;
 pub use self::limits::{Dimension, Limit, Window};
+pub(crate) use self::model::decoded;
 pub use self::model::{ModelId, ModelPath};
-pub(crate) use self::model::{decoded, form_value};
 pub(crate) use self::origin::port;
 pub use self::origin::{InvalidOrigin, Origin};
 use crate::body::meter::Usage;
@@ -208,9 +212,19 @@ impl Provider {
     }
 
     /// The model that the body of a request names: the top-level member `model` of a JSON document, the
-    /// field `model` of a form. The body may be cut off after it.
+    /// field `model` of a form; of several the last. The body may be cut off after it. A name that is no
+    /// [`ModelId`] is none.
     pub fn model_in_body(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
-        model::in_body(content_type, frames)
+        self.named_model(content_type, frames).model
+    }
+
+    /// The same, and whether that is sure.
+    pub(crate) fn named_model(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> NamedModel {
+        let mut named = document::read(content_type, frames);
+        if self.0.model_path == ModelPath::Google {
+            named.model = named.model.map(model::without_collection);
+        }
+        named
     }
 
     /// What an answer says of quotas, in its headers and in `body`, the part of it that was read.

@@ -13,14 +13,17 @@ async fn streamed(frames: &[&'static str], cap: usize) -> ReplayBody {
 
 #[tokio::test]
 async fn only_the_value_of_the_top_level_model_is_touched() {
-    let route = Route::new().model("gpt-4o", "a \"b\"\\\u{1}é").any_model("other");
+    let route = Route::new().model("gpt-4o", "a \"b\"\\é").any_model("other");
     for (body, expected) in [
-        (r#"{"model":"gpt-4o"}"#, r#"{"model":"a \"b\"\\\u0001é"}"#),
-        (r#" { "model" : "gpt\u002d4o" , "n":1.0e0 } "#, r#" { "model" : "a \"b\"\\\u0001é" , "n":1.0e0 } "#),
+        (r#"{"model":"gpt-4o"}"#, r#"{"model":"a \"b\"\\é"}"#),
+        (r#" { "model" : "gpt\u002d4o" , "n":1.0e0 } "#, r#" { "model" : "a \"b\"\\é" , "n":1.0e0 } "#),
         (r#"{"\u006dodel":"x"}"#, r#"{"\u006dodel":"other"}"#),
         (r#"{"a":{"model":"gpt-4o"},"model":"x"}"#, r#"{"a":{"model":"gpt-4o"},"model":"other"}"#),
         (r#"{"a":"\"model\":\"gpt-4o\"","b":["model"]}"#, r#"{"a":"\"model\":\"gpt-4o\"","b":["model"]}"#),
         (r#"{"model":"x","model":"y"}"#, r#"{"model":"other","model":"other"}"#),
+        (r#"{"model":"gpt-4o","model":"y"}"#, r#"{"model":"other","model":"other"}"#),
+        (r#"{"model":"y","model":"gpt-4o"}"#, r#"{"model":"a \"b\"\\é","model":"a \"b\"\\é"}"#),
+        (r#"{"model":"a\nb"}"#, r#"{"model":"other"}"#),
         (r#"{"model":null,"model":"x"}"#, r#"{"model":null,"model":"other"}"#),
         (r#"{"model":7}"#, r#"{"model":7}"#),
         (r#"{"model":"x","broken"#, r#"{"model":"other","broken"#),
@@ -55,6 +58,10 @@ async fn a_strict_route_takes_only_models_it_knows() {
     assert!(sent(&route, body("known"), Some("known")).await.is_ok());
     assert_eq!(sent(&route, body("unknown"), None).await.err(), Some(Unroutable::NoModel));
     assert_eq!(sent(&route, body("known"), Some("unknown")).await.err(), Some(Unroutable::NoModel));
+    let (no_name, long) = (r#"a\nb"#.to_owned(), "x".repeat(257));
+    for name in [no_name, long] {
+        assert_eq!(sent(&route, body(&name), None).await.err(), Some(Unroutable::NoModel), "{name}");
+    }
     assert!(sent(&route, post(CHAT, ""), None).await.is_ok(), "it names no model");
     assert!(sent(&route.any_model("any"), body("unknown"), None).await.is_ok());
 }
