@@ -84,6 +84,10 @@ pub enum GaveUp {
     ProviderFault,
     /// Two keys in good standing were refused alike, so that no other key of the provider was tried.
     RefusedAlike,
+    /// The pool declares limits for single models, and the model of the request can't be read: its body is compressed,
+    /// no valid JSON and no form, names no possible model, or is longer than the replay cap and names none before.
+    /// Nothing was sent.
+    UnreadableModel,
 }
 
 // === impl LastResponse ===
@@ -231,6 +235,7 @@ impl GaveUp {
             Self::NotReplayable => "not_replayable",
             Self::ProviderFault => "provider_fault",
             Self::RefusedAlike => "refused_alike",
+            Self::UnreadableModel => "unreadable_model",
         }
     }
 }
@@ -245,6 +250,10 @@ impl fmt::Display for GaveUp {
             Self::ProviderFault => "the provider is at fault, another key can't help",
             Self::RefusedAlike => {
                 "two keys in good standing were refused alike: see what the request asks for"
+            }
+            Self::UnreadableModel => {
+                "limits are declared for models, and the body does not say which model it is for: \
+                 send it uncompressed, as valid JSON or a form with one model"
             }
         })
     }

@@ -4,6 +4,7 @@
 //! header map but a list, which is a single allocation and needs no hashes; only another attempt makes a map
 //! of it again.
 
+use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
@@ -67,6 +68,17 @@ impl Head {
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         let kept = || self.kept.iter().find(|(kept, _)| kept == name).map(|(_, value)| value);
         self.first.as_ref().map_or_else(kept, |headers| headers.get(name))
+    }
+
+    /// Whether the body is compressed or encoded otherwise.
+    pub(crate) fn is_encoded(&self) -> bool {
+        let is_plain = |value: &HeaderValue| {
+            let value = value.as_bytes().trim_ascii();
+            value.is_empty() || value.eq_ignore_ascii_case(b"identity")
+        };
+        let kept = self.kept.iter().filter(|(name, _)| name == CONTENT_ENCODING).map(|(_, value)| value);
+        let first = self.first.iter().flat_map(|headers| headers.get_all(CONTENT_ENCODING));
+        !kept.chain(first).all(is_plain)
     }
 
     /// Whether running the request twice does no harm: by its method, or because its caller says so.

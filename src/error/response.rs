@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     NoUsableKey,
     /// A provider, or a layer inside, has no capacity.
     Overloaded,
+    /// Limits hang on the model, and the request does not say for sure which it is.
+    UnreadableModel,
     /// Anything else, by its code.
     Other(&'static str),
 }
@@ -56,6 +58,7 @@ impl Failure {
     pub(crate) fn of_keys(gave_up: GaveUp, exhausted_by: Option<Reason>, last: Option<Reason>) -> Self {
         match (gave_up, exhausted_by.or(last)) {
             (GaveUp::Deadline, _) => Self::Deadline,
+            (GaveUp::UnreadableModel, _) => Self::UnreadableModel,
             (GaveUp::Exhausted, None) => Self::RateLimit,
             (_, Some(reason)) => Self::of(reason).unwrap_or(Self::Other(gave_up.as_str())),
             (_, None) => Self::Other(gave_up.as_str()),
@@ -82,6 +85,7 @@ impl Failure {
         match self {
             Self::Deadline | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimit | Self::Quota => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NoUsableKey | Self::Overloaded | Self::Other(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -94,6 +98,7 @@ impl Failure {
             Self::Quota => "insufficient_quota",
             Self::NoUsableKey => "no_usable_key",
             Self::Overloaded => "overloaded",
+            Self::UnreadableModel => "unreadable_model",
             Self::Other(code) => code,
         }
     }
@@ -113,6 +118,7 @@ impl Error {
     /// | all keys are out of quota or credit | 429 | `insufficient_quota` |
     /// | all keys are invalid, not allowed or disabled | 503 | `no_usable_key` |
     /// | no capacity, or a layer inside shed the request | 503 | `overloaded` |
+    /// | limits are declared for models, and the model can't be read | 415 | `unreadable_model` |
     /// | any other fault of one provider | 503 | the name of [`GaveUp`](crate::GaveUp) |
     /// | several providers failed in different ways | 503 | `all_providers_failed` |
     /// | [`Body`](Self::Body): the request's own body failed | 400 | `request_body_failed` |

@@ -249,6 +249,16 @@ impl Gauge {
         self.told.forget();
     }
 
+    /// Whether nothing is taken of it.
+    pub(super) fn is_untouched(&mut self, now: Moment) -> bool {
+        self.renew(now);
+        match &self.fill {
+            Fill::Bucket { full_at, .. } => *full_at <= now.as_unix_us(),
+            Fill::Period(period) => period.used == 0,
+            Fill::Places { used, .. } => *used == 0,
+        }
+    }
+
     /// What is left, as a share.
     pub(super) fn headroom(&mut self, now: Moment) -> f64 {
         1.0 - self.read(now).used_share()

@@ -161,6 +161,11 @@ impl Ledger {
         gauges.available_at(&Need::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
 
+    /// Whether nothing is counted of the declared limits: they are as they were made.
+    pub(crate) fn is_untouched(&self, now: Moment) -> bool {
+        self.lock().declared().iter_mut().all(|gauge| gauge.is_untouched(now))
+    }
+
     /// The share that is left of the tightest limit.
     pub(crate) fn headroom(&self, now: Moment) -> f64 {
         self.lock().all.iter_mut().map(|gauge| gauge.headroom(now)).fold(1.0, f64::min)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Zone;
 use super::reading::Counted;
-use crate::provider::{Dimension, ModelId, Window};
+use crate::provider::{Dimension, Window};
 
 /// A limit that an operator declares, for a provider that does not tell its own, or to keep below it.
 ///
@@ -98,7 +98,20 @@ impl Quota {
         }
     }
 
-    /// Only for models of such names, each of which has the whole amount for itself.
+    /// Only for models of such names, each of which has the whole amount for itself. Names that differ only in upper
+    /// and lower case are one model.
+    ///
+    /// What is counted lasts until it is full again, however many other names callers use. As many names are counted
+    /// each by itself as the pool has room for models
+    /// ([`max_models`](crate::pool::KeyPoolBuilder::max_models), 256 by default); further names that match the same
+    /// patterns share one amount. So callers who may choose names have the amount once for each name, 257 times at
+    /// most: list the models that they may use, or limit the account as well.
+    ///
+    /// A pool with such limits reads the model off the whole request before it is sent: from an extension, the path,
+    /// or the last member `model` of the body. A request whose body can't be read (compressed, no valid JSON and no
+    /// form, or longer than the replay cap with no name before) is refused with
+    /// [`GaveUp::UnreadableModel`](crate::GaveUp::UnreadableModel). A body that names no model is not counted. A
+    /// body that is longer than the replay cap counts for the model that its recorded part names.
     #[must_use]
     pub fn for_models(mut self, pattern: impl Into<ModelPattern>) -> Self {
         self.models = Some(pattern.into());
@@ -133,15 +146,6 @@ impl Quota {
     pub fn resets_at_midnight(mut self, zone: Zone) -> Self {
         self.renewal = Renewal::Midnight(Some(zone));
         self
-    }
-
-    /// Whether it holds for a model; `None`: for what concerns no single model.
-    pub(crate) fn is_for(&self, model: Option<&ModelId>) -> bool {
-        match (&self.models, model) {
-            (None, None) => true,
-            (Some(models), Some(model)) => models.matches(model.as_str()),
-            _ => false,
-        }
     }
 
     pub(crate) const fn counts_tokens(&self) -> bool {

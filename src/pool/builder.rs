@@ -42,7 +42,7 @@ pub struct KeyPoolBuilder {
 // === impl KeyPoolBuilder ===
 
 impl KeyPoolBuilder {
-    /// As many models are remembered, each with a state per key and account. Default: 256.
+    /// Default of [`max_models`](Self::max_models): 256.
     pub const MAX_MODELS: usize = 256;
 
     /// Four fifths of a limit, and nearly all of it.
@@ -110,9 +110,12 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// How many models are remembered at once; the one at fault the longest ago is forgotten first. Each
-    /// takes up to 48 bytes a key, so a pool of very many keys may want fewer.
-    /// Default: [`MAX_MODELS`](Self::MAX_MODELS).
+    /// How many models are remembered at once, each with a state per key and account; the one at fault or asked for
+    /// the longest ago is forgotten first. Each takes up to 48 bytes a key, so a pool of very many keys may want
+    /// fewer. Default: [`MAX_MODELS`](Self::MAX_MODELS).
+    ///
+    /// What is counted of limits [declared for models](Quota::for_models) is not forgotten with them: as many names
+    /// are counted each by itself, and what comes beyond is counted together by pattern.
     pub const fn max_models(mut self, models: usize) -> Self {
         self.max_models = if models == 0 { 1 } else { models };
         self
@@ -260,7 +263,7 @@ fn build_key(
         stats: Stats::default(),
         served: LastSuccess::default(),
         tally: Tally::default(),
-        ledger: quotas.ledger(key.declared_quotas(), None),
+        ledger: quotas.of_key(key.declared_quotas()),
         id,
     })
 }

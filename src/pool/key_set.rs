@@ -14,7 +14,8 @@ use http::HeaderValue;
 use super::Common;
 use super::account::{Account, Membership};
 use super::chorus::Chorus;
-use super::lane::{Bar, Lane};
+use super::lane::{Bar, Lane, group};
+use super::model_counters::ModelCounters;
 use super::models::{ModelLane, ModelLanes};
 use super::place::{Level, Place};
 use super::quotas::Quotas;
@@ -25,7 +26,7 @@ use super::standing::{FirstRefusals, LastSuccess};
 use super::stats::Stats;
 use super::tally::Tally;
 use super::wait::Line;
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Secret, Tier};
 use crate::limits::Ledger;
 use crate::provider::{Limit, ModelId};
@@ -42,6 +43,7 @@ pub(crate) struct KeySet {
     /// What is closed for every model.
     pub(super) lane: Lane,
     pub(super) models: ModelLanes,
+    pub(super) counters: ModelCounters,
     pub(super) chorus: Chorus,
     /// Who waits for a key, whatever the model.
     pub(super) line: Line,
@@ -89,13 +91,21 @@ impl KeySet {
 
     /// The lane of a model, if it has one or a limit is declared for it.
     pub(super) fn lane_of(&self, model: &ModelId, now: Timestamp) -> Option<Arc<ModelLane>> {
-        let known = self.models.get(model);
+        let known = self.models.get_used(model, now.as_unix_ms());
         known.or_else(|| self.quotas.are_for(model).then(|| self.new_lane(model, now)))
     }
 
     /// The lane of a model of which something is known now.
     pub(super) fn new_lane(&self, model: &ModelId, now: Timestamp) -> Arc<ModelLane> {
         self.models.touch(model, now.as_unix_ms(), || self.quotas.lane(self, model, now))
+    }
+
+    /// Forgets the models that nobody uses, of which nothing is counted, and for which no key is closed.
+    pub(super) fn forget_idle_models(&self, now: Moment) {
+        self.models.forget(|lane| {
+            self.wake(Some(lane), now.as_unix_ms());
+            lane.bits.shows(&group(0..self.keys.len())) && lane.ledgers.is_untouched(now)
+        });
     }
 
     /// Whether any limit counts tokens.
@@ -172,7 +182,7 @@ impl KeySet {
             members[key.account.home()].push(index);
         }
         let accounts = accounts.into_iter().zip(members).map(|(id, members)| {
-            let ledger = quotas.of_account(id.as_ref(), None);
+            let ledger = quotas.of_account(id.as_ref());
             Account::new(id, members, ledger)
         });
         Self {
@@ -182,6 +192,7 @@ impl KeySet {
             doubts: Mutex::default(),
             lane: Lane::new(keys.len()),
             models: ModelLanes::new(models),
+            counters: ModelCounters::new(models),
             chorus: Chorus::new(keys.len()),
             line: Line::default(),
             ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],

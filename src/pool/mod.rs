@@ -56,6 +56,7 @@ mod known_limits;
 mod lane;
 mod learn;
 mod lease;
+mod model_counters;
 mod models;
 mod observe;
 mod operate;
@@ -237,6 +238,11 @@ impl KeyPool {
     pub(crate) fn knows_models(&self) -> bool {
         let set = self.0.set.load();
         set.quotas.are_of_models() || !set.models.is_empty()
+    }
+
+    /// Whether limits are declared for single models: then each request's model has to be known for sure.
+    pub(crate) fn limits_models(&self) -> bool {
+        self.0.set.load().quotas.are_of_models()
     }
 
     /// Whether any limit counts tokens: only then is it worth estimating a request's.

@@ -3,20 +3,20 @@
 //! A limit on one model must not bench a key for another, so each model that was ever at fault, or whose
 //! limits are known, has a lane, slots and ledgers of its own. They come into being with the first such news:
 //! a pool that never hears any pays an empty look-up. Their number is bounded; the one of which nothing has
-//! been heard for the longest time goes first, and with it at most what the provider will tell again, and what
-//! was counted of a declared quota: a pool with quotas per model should have room for all its models.
+//! been heard for the longest time goes first, and with it at most what the provider will tell again: what is
+//! counted of declared limits stays (see [`model_counters`](super::model_counters)).
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::chorus::Chorus;
 use super::lane::Lane;
+use super::model_counters::ModelLedgers;
 use super::slot::Slot;
 use super::tally::Tally;
 use super::wait::Line;
-use crate::limits::Ledger;
 use crate::provider::ModelId;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -31,10 +31,8 @@ pub(super) struct ModelLane {
     pub(super) bits: Lane,
     pub(super) keys: Box<[Slot]>,
     pub(super) accounts: Box<[Slot]>,
-    /// Limits of this model, by account; each made when the first is known.
-    pub(super) account_ledgers: Box<[OnceLock<Box<Ledger>>]>,
-    /// Limits declared for single keys; empty if there are none.
-    pub(super) key_ledgers: Box<[Option<Box<Ledger>>]>,
+    /// Its limits, which names that are counted together share.
+    pub(super) ledgers: Arc<ModelLedgers>,
     /// What answers took.
     pub(super) tally: Tally,
     pub(super) chorus: Chorus,
@@ -44,6 +42,8 @@ pub(super) struct ModelLane {
     /// crowded.
     touched: AtomicU64,
 }
+
+const TOUCH_EVERY_MS: u64 = 1_000;
 
 impl ModelLanes {
     pub(super) fn new(cap: usize) -> Self {
@@ -58,8 +58,30 @@ impl ModelLanes {
         self.lanes.load().get(model).cloned()
     }
 
+    /// The same, for a request: a model that is asked for is not the first to go.
+    pub(super) fn get_used(&self, model: &ModelId, now: u64) -> Option<Arc<ModelLane>> {
+        let lane = self.get(model)?;
+        // Written rarely, for every request reads it.
+        if lane.touched.load(Ordering::Relaxed).saturating_add(TOUCH_EVERY_MS) < now {
+            lane.touched.fetch_max(now, Ordering::Relaxed);
+        }
+        Some(lane)
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<ModelLane>> {
         self.lanes.load().values().cloned().collect()
+    }
+
+    /// Removes the lanes that nobody uses and that are idle.
+    pub(super) fn forget(&self, is_idle: impl Fn(&ModelLane) -> bool) {
+        let present = self.lanes.load_full();
+        // A lease has its lane, so that what a request still owes is counted where the next finds it.
+        let unused = present.values().filter(|lane| Arc::strong_count(lane) == 1);
+        let idle: Vec<_> = unused.filter(|lane| is_idle(lane)).map(|lane| &lane.model).collect();
+        self.lanes.rcu(|lanes| {
+            let kept = lanes.iter().filter(|(model, _)| !idle.contains(model));
+            kept.map(|(model, lane)| (model.clone(), Arc::clone(lane))).collect::<HashMap<_, _>>()
+        });
     }
 
     /// The lane of a model of which something is known now, made if need be.
@@ -107,21 +129,13 @@ fn remove_oldest(lanes: &mut HashMap<ModelId, Arc<ModelLane>>) {
 }
 
 impl ModelLane {
-    /// `accounts` and `keys` are their ledgers, where there are any yet.
-    pub(super) fn new(
-        model: ModelId,
-        account_ledgers: Box<[OnceLock<Box<Ledger>>]>,
-        key_ledgers: Box<[Option<Box<Ledger>>]>,
-        keys: usize,
-        now: u64,
-    ) -> Self {
+    pub(super) fn new(model: ModelId, ledgers: Arc<ModelLedgers>, keys: usize, now: u64) -> Self {
         Self {
             model,
             bits: Lane::new(keys),
             keys: (0..keys).map(|_| Slot::default()).collect(),
-            accounts: account_ledgers.iter().map(|_| Slot::default()).collect(),
-            account_ledgers,
-            key_ledgers,
+            accounts: ledgers.accounts.iter().map(|_| Slot::default()).collect(),
+            ledgers,
             tally: Tally::default(),
             chorus: Chorus::new(keys),
             line: Line::default(),

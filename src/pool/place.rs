@@ -76,8 +76,8 @@ impl<'a> Place<'a> {
         match level {
             Level::Key => self.key().ledger.as_deref(),
             Level::Account => self.set.accounts[self.account].ledger.get().map(|ledger| &**ledger),
-            Level::KeyModel => self.model?.key_ledgers.get(self.key)?.as_deref(),
-            Level::AccountModel => self.model?.account_ledgers[self.account].get().map(|ledger| &**ledger),
+            Level::KeyModel => self.model?.ledgers.keys.get(self.key)?.as_deref(),
+            Level::AccountModel => self.model?.ledgers.accounts[self.account].get().map(|ledger| &**ledger),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::key_set::KeySet;
+use super::model_counters::{ModelLedgers, Patterns};
 use super::models::ModelLane;
 use crate::clock::Timestamp;
 use crate::key::{AccountId, ApiKey};
@@ -60,29 +61,59 @@ impl Quotas {
         of_accounts.chain(self.by_key.values().flatten()).any(Quota::counts_tokens)
     }
 
-    pub(super) fn of_account(&self, id: Option<&AccountId>, model: Option<&ModelId>) -> Option<Box<Ledger>> {
-        let own = id.and_then(|id| self.by_account.get(id)).into_iter().flatten();
-        self.ledger(self.each.iter().chain(own), model)
+    /// What holds for an account, or a key, whatever the model.
+    pub(super) fn of_account(&self, id: Option<&AccountId>) -> Option<Box<Ledger>> {
+        self.account_ledger(id, |quota| quota.models().is_none())
     }
 
-    pub(super) fn ledger<'a>(
-        &self,
-        quotas: impl IntoIterator<Item = &'a Quota>,
-        model: Option<&ModelId>,
-    ) -> Option<Box<Ledger>> {
-        let here = quotas.into_iter().filter(|quota| quota.is_for(model));
-        Ledger::declared(here, &self.midnight).map(Box::new)
+    /// The same, of a key.
+    pub(super) fn of_key(&self, quotas: &[Quota]) -> Option<Box<Ledger>> {
+        self.ledger(quotas.iter().filter(|quota| quota.models().is_none()))
+    }
+
+    fn account_ledger(&self, id: Option<&AccountId>, holds: impl Fn(&Quota) -> bool) -> Option<Box<Ledger>> {
+        let own = id.and_then(|id| self.by_account.get(id)).into_iter().flatten();
+        self.ledger(self.each.iter().chain(own).filter(|quota| holds(quota)))
+    }
+
+    fn ledger<'a>(&self, quotas: impl IntoIterator<Item = &'a Quota>) -> Option<Box<Ledger>> {
+        Ledger::declared(quotas, &self.midnight).map(Box::new)
     }
 
     /// A lane with the ledgers of what is declared for its model.
     pub(super) fn lane(&self, set: &KeySet, model: &ModelId, now: Timestamp) -> ModelLane {
+        let matched = self.matched_by(model);
+        let ledgers = match matched.is_empty() {
+            true => Arc::new(self.ledgers(set, &matched)),
+            false => {
+                let patterns = (matched, self.models.len());
+                let let_go = || set.forget_idle_models(now.into());
+                set.counters.of(model, patterns, now.into(), let_go, |patterns| self.ledgers(set, patterns))
+            }
+        };
+        ModelLane::new(model.clone(), ledgers, set.keys.len(), now.as_unix_ms())
+    }
+
+    /// The patterns that a model matches.
+    fn matched_by(&self, model: &ModelId) -> Patterns {
+        let all = self.models.iter().enumerate();
+        all.filter(|(_, pattern)| pattern.matches(model.as_str())).map(|(number, _)| number).collect()
+    }
+
+    /// The ledgers of what is declared for these patterns.
+    fn ledgers(&self, set: &KeySet, patterns: &[usize]) -> ModelLedgers {
+        let is_one = |pattern: &ModelPattern| patterns.iter().any(|number| self.models[*number] == *pattern);
+        let holds = |quota: &Quota| quota.models().is_some_and(is_one);
         let accounts = set.accounts.iter().map(|account| {
-            let ledger = self.of_account(account.id.as_ref(), Some(model));
+            let ledger = self.account_ledger(account.id.as_ref(), holds);
             ledger.map_or_else(OnceLock::new, OnceLock::from)
         });
-        let declared = self.by_key.values().flatten().any(|quota| quota.is_for(Some(model)));
+        let declared = self.by_key.values().flatten().any(holds);
         let keys = (0..set.keys.len()).filter(|_| declared);
-        let keys = keys.map(|key| self.ledger(self.by_key.get(&key).into_iter().flatten(), Some(model)));
-        ModelLane::new(model.clone(), accounts.collect(), keys.collect(), set.keys.len(), now.as_unix_ms())
+        let keys = keys.map(|key| {
+            let own = self.by_key.get(&key).into_iter().flatten();
+            self.ledger(own.filter(|quota| holds(quota)))
+        });
+        ModelLedgers { accounts: accounts.collect(), keys: keys.collect() }
     }
 }

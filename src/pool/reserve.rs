@@ -108,7 +108,7 @@ impl<'a> Place<'a> {
     /// The ledger at home, made if need be.
     pub(super) fn learning(self) -> &'a Ledger {
         let ledgers = match self.model {
-            Some(model) => &model.account_ledgers[self.account],
+            Some(model) => &model.ledgers.accounts[self.account],
             None => &self.set.accounts[self.account].ledger,
         };
         ledgers.get_or_init(Box::default)

@@ -1,5 +1,6 @@
 //! The request between attempts: what is sent again, and what is known of it.
 
+use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -13,7 +14,7 @@ use crate::body::{ReplayBody, Upload};
 use crate::head::Head;
 use crate::limits::Need;
 use crate::pool::Session;
-use crate::provider::{ModelId, Provider};
+use crate::provider::{ModelId, NamedModel, Provider};
 
 /// A request that can be made as often as there are keys.
 pub(super) struct Template {
@@ -51,6 +52,33 @@ impl Template {
             self.model = self.look_for_model(provider);
         }
         self.model.as_ref()
+    }
+
+    /// Takes note of the model, for limits that hang on it: the body has arrived as far as it can be recorded. Says
+    /// whether that is sure. A body that goes on beyond the record counts for the model that is named before.
+    pub(super) fn name_model(&mut self, provider: &Provider) -> bool {
+        if self.model.is_none() {
+            self.model = provider.model_in_path(self.head.uri());
+        }
+        if self.model.is_some() {
+            return true;
+        }
+        let has_ended = self.upload().has_ended();
+        if has_ended && !self.is_replayable() {
+            // The body has failed, and so will the request.
+            return true;
+        }
+        let NamedModel { model, is_sure } = self.named_model(provider);
+        self.model = model;
+        if has_ended { is_sure } else { self.model.is_some() }
+    }
+
+    fn named_model(&self, provider: &Provider) -> NamedModel {
+        let content_type = self.head.header(&CONTENT_TYPE);
+        self.body.read(|frames| match frames.iter().all(Bytes::is_empty) {
+            false if self.head.is_encoded() => NamedModel::default(),
+            _ => provider.named_model(content_type, frames),
+        })
     }
 
     /// What it is thought to take, of what is there of its body.

@@ -18,6 +18,9 @@ impl<B> Journey<B> {
     /// A key that this request has not tried; for a retry, rather the same one than none; and where the request
     /// may wait, whichever is usable first.
     pub(in crate::rotate) async fn next_key(&mut self) -> Result<Lease, GaveUp> {
+        if self.config.pool.limits_models() {
+            self.name_model().await?;
+        }
         let pool = &self.config.pool;
         if pool.knows_models() {
             self.request.model(pool.provider());
@@ -37,6 +40,19 @@ impl<B> Journey<B> {
             return Err(GaveUp::AttemptLimit);
         }
         leased.ok_or(GaveUp::Exhausted)
+    }
+
+    /// Takes note of the model, where the pool declares limits for models: a request whose model can't be read is not
+    /// sent, since it would take of limits that it is not counted for.
+    async fn name_model(&mut self) -> Result<(), GaveUp> {
+        if self.past.is_some() || self.request.known_model().is_some() {
+            return Ok(());
+        }
+        if !self.request.upload().has_ended() {
+            self.arrival().await?;
+        }
+        let is_sure = self.request.name_model(self.config.pool.provider());
+        if is_sure { Ok(()) } else { Err(GaveUp::UnreadableModel) }
     }
 
     async fn lease(&mut self) -> Option<Lease> {

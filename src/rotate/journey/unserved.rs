@@ -59,6 +59,7 @@ where
         let hint = || attempts.last().and_then(|attempt| attempt.fault.wait());
         let (retry_after, probing) = match gave_up {
             GaveUp::ProviderFault => (hint(), false),
+            GaveUp::UnreadableModel => (None, false),
             _ => {
                 let exhausted = pool.earliest(&self.ask(&[]), Moment::now());
                 (exhausted.retry_after(), exhausted.is_probing())
@@ -130,7 +131,9 @@ impl<B> Past<B> {
                 let is_forbidden = fault.reason() == Reason::Forbidden && !fault.names_account();
                 is_forbidden && (fault.is_of_resource() || alike > 1)
             }
-            GaveUp::Deadline | GaveUp::ProviderFault | GaveUp::RefusedAlike => false,
+            GaveUp::Deadline | GaveUp::ProviderFault | GaveUp::RefusedAlike | GaveUp::UnreadableModel => {
+                false
+            }
         }
     }
 
