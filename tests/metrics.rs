@@ -32,8 +32,8 @@ async fn a_hub_that_is_told_to_counts_what_requests_do() {
     let mut seen = seen(&recorder.snapshotter());
     seen.retain(|line| !line.ends_with(" 0") && !line.starts_with("quota"));
     let expected = [
-        "attempt_duration_seconds{provider=openai,model=gpt-x,outcome=rate_limited} 1 values",
         "attempt_duration_seconds{provider=openai,model=gpt-x,outcome=success} 3 values",
+        "attempt_duration_seconds{provider=openai,model=other,outcome=rate_limited} 1 values",
         "attempts_total{provider=openai,key=a,outcome=rate_limited} 1",
         "attempts_total{provider=openai,key=b,outcome=success} 3",
         "cooldowns_total{provider=openai,key=a,reason=rate_limited} 1",
@@ -41,10 +41,13 @@ async fn a_hub_that_is_told_to_counts_what_requests_do() {
         "key_state{provider=openai,key=a,state=available} 1",
         "key_state{provider=openai,key=b,state=available} 1",
         "keys{provider=openai,state=available} 2",
-        "rate_limits_total{provider=openai,key=a,model=gpt-x} 1",
+        "rate_limits_total{provider=openai,key=a,model=other} 1",
         "rotations_total{provider=openai,reason=rate_limited} 1",
     ];
-    assert_eq!(seen, expected, "the limit is one of the model, so that no key is out for all");
+    assert_eq!(
+        seen, expected,
+        "no key is out for all models, and the model was not served when it was refused"
+    );
     assert!(!seen.concat().contains(MARKER));
 }
 

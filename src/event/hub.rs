@@ -10,7 +10,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 #[cfg(feature = "metrics")]
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Models};
 use super::{Event, Kind, Subscription, log};
 #[cfg(feature = "metrics")]
 use crate::body::meter::Usage;
@@ -36,6 +36,9 @@ struct Hub {
     sender: OnceLock<broadcast::Sender<Event>>,
     /// How many subscriptions there are; those count themselves. Asking the channel would take its lock.
     subscribers: Arc<AtomicUsize>,
+    /// Those that have labels, for when it is told to keep count.
+    #[cfg(feature = "metrics")]
+    models: Arc<Models>,
     /// Once it is told to keep count.
     #[cfg(feature = "metrics")]
     metrics: OnceLock<Metrics>,
@@ -80,6 +83,8 @@ impl Events {
             sender: OnceLock::new(),
             subscribers: Arc::default(),
             #[cfg(feature = "metrics")]
+            models: Arc::default(),
+            #[cfg(feature = "metrics")]
             metrics: OnceLock::new(),
         }))
     }
@@ -91,8 +96,14 @@ impl Events {
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn with_metrics(self) -> Self {
-        self.0.metrics.get_or_init(Metrics::described);
+        self.0.metrics.get_or_init(|| Metrics::described(&self.0.models));
         self
+    }
+
+    /// Limits are declared for these models, which have labels therefore.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn declare_models(&self, models: impl IntoIterator<Item = ModelId>) {
+        self.0.models.declare(models);
     }
 
     /// Counts the tokens that an answer says it took, if the hub keeps count: those of the answer include what the

@@ -27,17 +27,21 @@
 //! # Labels
 //!
 //! All are bounded. `provider`, `key`, `account`, `from` and `to` are what the operator configured; `outcome`,
-//! `reason`, `state`, `dimension` and `direction` are words of this crate. Models are named by callers: the first
-//! [256](MODELS) that a hub hears of have their names, all later ones are `other`, and so are names of more than
-//! 100 bytes; `unknown` is what names none. None is a secret, or made from one.
+//! `reason`, `state`, `dimension` and `direction` are words of this crate. Models are named by callers: a name is a
+//! label once a provider has served it, or if a limit is declared for it by its full name. At most
+//! [256](MODELS) served models of a hub have labels. All others are `other`, and so are names of more than 100 bytes
+//! that are not declared; `unknown` stands for requests whose model is not known. None is a secret, or made from one.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+mod models;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use metrics::{
     SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+pub(super) use self::models::Models;
 use super::{AttemptOutcome, Event, Kind};
 use crate::body::meter::Usage;
 use crate::classify::Reason;
@@ -45,7 +49,7 @@ use crate::key::{AccountId, KeyId};
 use crate::limits::Reading;
 use crate::provider::ModelId;
 
-/// How many models a hub tells apart: 256.
+/// The number of served models that have labels at one hub: 256. Declared ones do not count.
 pub const MODELS: usize = 256;
 
 const LONGEST_MODEL: usize = 100;
@@ -70,17 +74,15 @@ const KEY_STATE: &str = "tower_key_rotation_key_state";
 const MISSED: &str = "tower_key_rotation_events_missed_total";
 
 /// What a hub that keeps count has to remember.
-#[derive(Default)]
 pub(super) struct Metrics {
-    /// The models that have labels; at most [`MODELS`], and none is ever removed, as recorders keep them too.
-    models: Mutex<HashSet<ModelId>>,
+    models: Arc<Models>,
 }
 
 // === impl Metrics ===
 
 impl Metrics {
     /// Tells the recorder what there will be.
-    pub(super) fn described() -> Self {
+    pub(super) fn described(models: &Arc<Models>) -> Self {
         describe_counter!(ATTEMPTS, Unit::Count, "Attempts that are over.");
         describe_histogram!(DURATION, Unit::Seconds, "From sending a request to the verdict on its answer.");
         describe_counter!(RATE_LIMITS, Unit::Count, "Attempts that were refused as too fast.");
@@ -99,7 +101,7 @@ impl Metrics {
         describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
         describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
         describe_counter!(MISSED, Unit::Count, "Events that subscribers were too slow for.");
-        Self::default()
+        Self { models: Arc::clone(models) }
     }
 
     pub(super) fn record(&self, event: &Event) {
@@ -120,7 +122,7 @@ impl Metrics {
             Kind::Recovered { key, .. } => count(RECOVERIES, key),
             Kind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
             Kind::Exhausted { model, .. } => {
-                let model = self.model(model.as_ref());
+                let model = self.models.label(model.as_ref());
                 counter!(EXHAUSTED, "provider" => provider(), "model" => model).increment(1);
             }
             Kind::QuotaWarning { .. } => self.quota(event),
@@ -141,8 +143,11 @@ impl Metrics {
 
     fn attempt(&self, event: &Event) {
         let Kind::Attempt { key, model, outcome, duration, .. } = &event.kind else { return };
+        if *outcome == AttemptOutcome::Success {
+            self.models.serve(model.as_ref());
+        }
         let provider = || SharedString::from(event.provider.clone());
-        let (model, word) = (self.model(model.as_ref()), outcome.as_str());
+        let (model, word) = (self.models.label(model.as_ref()), outcome.as_str());
         counter!(ATTEMPTS, "provider" => provider(), "key" => label(key), "outcome" => word).increment(1);
         histogram!(DURATION, "provider" => provider(), "model" => model.clone(), "outcome" => word)
             .record(*duration);
@@ -156,7 +161,7 @@ impl Metrics {
         let Kind::QuotaWarning { key, account, model, dimension, used, .. } = &event.kind else { return };
         let owned = owner(&event.provider, key.as_ref(), account.as_ref(), dimension.as_str());
         counter!(QUOTA_WARNINGS, &owned).increment(1);
-        set_left(&owned, self.model(model.as_ref()), 1.0 - used);
+        set_left(&owned, self.models.label(model.as_ref()), 1.0 - used);
     }
 
     /// What is left of a key's limits. Windows have no label, so of several limits of one dimension the one with
@@ -171,7 +176,7 @@ impl Metrics {
         let mut least = HashMap::new();
         for (model, reading) in limits {
             let left = 1.0 - reading.used_share();
-            let known = least.entry((self.model(model), reading.counted.as_str())).or_insert(left);
+            let known = least.entry((self.models.label(model), reading.counted.as_str())).or_insert(left);
             *known = left.min(*known);
         }
         for ((model, dimension), left) in least {
@@ -184,26 +189,12 @@ impl Metrics {
         // What is in neither is thinking, and billed as output.
         let output =
             usage.total_tokens.unwrap_or(0).saturating_sub(input).max(usage.output_tokens.unwrap_or(0));
-        let model = self.model(model);
+        let model = self.models.label(model);
         for (direction, tokens) in [("input", input), ("output", output)] {
             let (provider, model) = (provider.to_owned(), model.clone());
             counter!(TOKENS, "provider" => provider, "model" => model, "direction" => direction)
                 .increment(tokens);
         }
-    }
-
-    /// The label of a model.
-    fn model(&self, model: Option<&ModelId>) -> SharedString {
-        let Some(model) = model else { return SharedString::const_str("unknown") };
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = models.contains(model);
-        if !known && (models.len() >= MODELS || model.as_str().len() > LONGEST_MODEL) {
-            return SharedString::const_str("other");
-        }
-        if !known {
-            models.insert(model.clone());
-        }
-        label(model)
     }
 }
 

@@ -205,6 +205,14 @@ impl ModelPattern {
     }
 }
 
+#[cfg(feature = "metrics")]
+impl ModelPattern {
+    /// The one name that it takes, if there is but one.
+    pub(crate) fn as_name(&self) -> Option<&str> {
+        (!self.0.contains('*')).then_some(&*self.0)
+    }
+}
+
 fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     text.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)).map(|_| &text[prefix.len()..])
 }

@@ -173,6 +173,8 @@ impl KeyPoolBuilder {
         }
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
+        #[cfg(feature = "metrics")]
+        events.declare_models(quotas.named_models());
         let common = Arc::new(Common {
             name: provider.name().into(),
             provider,

@@ -55,6 +55,12 @@ impl Quotas {
         !self.models.is_empty()
     }
 
+    /// The models for which quotas are declared by their full names.
+    #[cfg(feature = "metrics")]
+    pub(super) fn named_models(&self) -> impl Iterator<Item = ModelId> {
+        self.models.iter().filter_map(ModelPattern::as_name).map(ModelId::from)
+    }
+
     /// Whether any quota counts tokens.
     pub(super) fn count_tokens(&self) -> bool {
         let of_accounts = self.each.iter().chain(self.by_account.values().flatten());

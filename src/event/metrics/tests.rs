@@ -31,25 +31,51 @@ fn the_table_has_all_names_with_their_labels_and_no_other() {
 }
 
 #[test]
-fn no_more_models_have_labels_than_the_cap() {
-    let recorder = DebuggingRecorder::new();
-    metrics::with_local_recorder(&recorder, || {
-        let events = Events::new().with_metrics();
+fn a_model_has_a_label_once_it_is_served_or_if_it_is_declared() {
+    let counts = counted(|events| {
+        events.declare_models(["declared".into()]);
         for number in 0..2 * MODELS {
-            exhausted(&events, &format!("m-{number}"));
+            exhausted(events, &format!("made-up-{number}"));
         }
-        exhausted(&events, "m-0");
-        exhausted(&Events::new().with_metrics(), &"x".repeat(LONGEST_MODEL + 1));
+        for model in ["declared", "served", &"x".repeat(LONGEST_MODEL + 1)] {
+            exhausted(events, model);
+            served(events, model);
+            exhausted(events, model);
+        }
     });
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["declared", "other", "served"]);
+    assert_eq!((counts["declared"], counts["served"]), (2, 1));
+}
+
+#[test]
+fn no_more_models_have_labels_than_the_cap() {
+    let counts = counted(|events| {
+        events.declare_models(["declared".into()]);
+        for number in 0..2 * MODELS {
+            served(events, &format!("m-{number}"));
+            exhausted(events, &format!("m-{number}"));
+        }
+        exhausted(events, "m-0");
+        exhausted(events, "declared");
+    });
+    assert_eq!(counts.len(), MODELS + 2);
+    assert_eq!((counts["m-0"], counts["m-255"], counts["declared"]), (2, 1, 1));
+    assert_eq!(counts["other"], MODELS as u64);
+}
+
+/// How often requests of each model found no key, by label.
+fn counted(say: impl FnOnce(&Events)) -> BTreeMap<String, u64> {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || say(&Events::new().with_metrics()));
+    let all = recorder.snapshotter().snapshot().into_vec().into_iter();
+    let all = all.filter(|(key, ..)| key.key().name() == EXHAUSTED);
     let mut counts = BTreeMap::new();
-    for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
+    for (key, _, _, value) in all {
         let DebugValue::Counter(count) = value else { continue };
         let model = key.key().labels().find(|label| label.key() == "model").unwrap().value().to_owned();
         counts.insert(model, count);
     }
-    assert_eq!(counts.len(), MODELS + 1);
-    assert_eq!((counts["m-0"], counts["m-255"]), (2, 1));
-    assert_eq!(counts["other"], MODELS as u64 + 1);
+    counts
 }
 
 #[test]
@@ -117,6 +143,18 @@ fn say_everything(events: &Events) {
     for kind in kinds {
         events.emit(Severity::Detail, Source { name: &link, system: None }, || kind);
     }
+}
+
+fn served(events: &Events, model: &str) {
+    let kind = || Kind::Attempt {
+        key: "a".into(),
+        model: Some(model.into()),
+        outcome: AttemptOutcome::Success,
+        status: Some(200),
+        duration: Duration::from_secs(1),
+        request_id: None,
+    };
+    events.emit(Severity::Detail, Source { name: &Arc::from("openai"), system: None }, kind);
 }
 
 fn exhausted(events: &Events, model: &str) {

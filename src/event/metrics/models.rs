@@ -1,0 +1,61 @@
+//! The models that have labels.
+//!
+//! Callers choose names, and recorders keep every label for ever. So a name becomes a label when a provider has
+//! served it, or when an operator has declared a limit for it: made-up names are refused, and are `other`.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use metrics::SharedString;
+
+use super::{LONGEST_MODEL, MODELS, label};
+use crate::provider::ModelId;
+
+/// The models that have labels; none is ever removed, as recorders keep them too.
+#[derive(Default)]
+pub(in crate::event) struct Models(Mutex<Names>);
+
+#[derive(Default)]
+struct Names {
+    /// By operators, who may declare as many as they like.
+    declared: HashSet<ModelId>,
+    /// At most [`MODELS`].
+    served: HashSet<ModelId>,
+}
+
+// === impl Models ===
+
+impl Models {
+    pub(in crate::event) fn declare(&self, models: impl IntoIterator<Item = ModelId>) {
+        self.with(|names| names.declared.extend(models));
+    }
+
+    /// A provider has served the model.
+    pub(super) fn serve(&self, model: Option<&ModelId>) {
+        let Some(model) = model.filter(|model| model.as_str().len() <= LONGEST_MODEL) else { return };
+        self.with(|names| {
+            if names.served.len() < MODELS && !names.has(model) {
+                names.served.insert(model.clone());
+            }
+        });
+    }
+
+    /// The label of a model.
+    pub(super) fn label(&self, model: Option<&ModelId>) -> SharedString {
+        match model {
+            None => SharedString::const_str("unknown"),
+            Some(model) if self.with(|names| names.has(model)) => label(model),
+            Some(_) => SharedString::const_str("other"),
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Names) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Names {
+    fn has(&self, model: &ModelId) -> bool {
+        self.served.contains(model) || self.declared.contains(model)
+    }
+}
