@@ -4,14 +4,17 @@
 //! that and from the rate; taking moves the time on, giving back moves it back, and a header whose reset means
 //! *full* says the number itself. So there is no refill to run, and no level that is out of date.
 
+mod shown;
+mod spacing;
+
 use super::distance::Distance;
 use super::heard::Heard;
 use super::marks::Mark;
 use super::need::Need;
 use super::period::{Anew, Period, us_of};
-use super::reading::{Alarm, Counted, Reading, Source};
+use super::reading::{Counted, Source};
 use super::told::Told;
-use crate::clock::{Moment, Timestamp};
+use crate::clock::Moment;
 use crate::provider::Window;
 
 /// One dimension over one window.
@@ -28,6 +31,8 @@ pub(super) struct Gauge {
     told: Told,
     pub(super) counted: Counted,
     pub(super) source: Source,
+    /// It spaces requests, as refusals say that nothing else explains.
+    pub(super) is_spacing: bool,
 }
 
 #[derive(Debug)]
@@ -102,6 +107,7 @@ impl Gauge {
             told: Told::default(),
             counted,
             source,
+            is_spacing: false,
         }
     }
 
@@ -247,54 +253,6 @@ impl Gauge {
             Fill::Places { .. } => {}
         }
         self.told.forget();
-    }
-
-    /// Whether nothing is taken of it.
-    pub(super) fn is_untouched(&mut self, now: Moment) -> bool {
-        self.renew(now);
-        match &self.fill {
-            Fill::Bucket { full_at, .. } => *full_at <= now.as_unix_us(),
-            Fill::Period(period) => period.used == 0,
-            Fill::Places { used, .. } => *used == 0,
-        }
-    }
-
-    /// What is left, as a share.
-    pub(super) fn headroom(&mut self, now: Moment) -> f64 {
-        1.0 - self.read(now).used_share()
-    }
-
-    pub(super) fn read(&mut self, now: Moment) -> Reading {
-        self.renew(now);
-        let (limit, remaining, full_at) = match &self.fill {
-            Fill::Bucket { size, interval, full_at, .. } => {
-                let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / f64::from(*interval);
-                let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
-                (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
-            }
-            Fill::Period(period) => {
-                let left = period.size.saturating_sub(period.used);
-                (period.size, left, (period.used > 0).then_some(period.ends))
-            }
-            Fill::Places { size, used } => (u64::from(*size), u64::from(size.saturating_sub(*used)), None),
-        };
-        let full_at = full_at.map(|us| Timestamp::from(Moment::from_unix_us(us)));
-        let Self { counted, source, .. } = *self;
-        Reading { counted, window: self.window(), source, limit, remaining, full_at }
-    }
-
-    /// An alarm for each of the shares that is used up and was not told of in this window.
-    pub(super) fn alarms<'a>(
-        &mut self,
-        shares: &'a [f64],
-        now: Moment,
-    ) -> impl Iterator<Item = Alarm> + use<'a> {
-        let news = Told::concerns(self.window).then(|| {
-            let reading = self.read(now);
-            let news = self.told.news(shares, reading.used_share(), self.window, now);
-            news.map(move |share| Alarm { share, reading })
-        });
-        news.into_iter().flatten()
     }
 }
 

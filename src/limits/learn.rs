@@ -78,8 +78,10 @@ fn find_or_make(
     let counted = counted(limit.dimension)?;
     let window = as_named(limit.window);
     let learned = &gauges[declared..];
-    let is_it =
-        |gauge: &Gauge| gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window;
+    let is_it = |gauge: &Gauge| {
+        let is_named = gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window;
+        is_named && !gauge.is_spacing
+    };
     if let Some(index) = learned.iter().position(is_it) {
         return Some(index);
     }
@@ -92,7 +94,7 @@ fn find_or_make(
 }
 
 /// The only thing that takes the gauges out of their place, and it can't panic meanwhile.
-fn push(gauges: &mut Box<[Gauge]>, gauge: Gauge) {
+pub(super) fn push(gauges: &mut Box<[Gauge]>, gauge: Gauge) {
     let mut all = std::mem::take(gauges).into_vec();
     all.push(gauge);
     *gauges = all.into();

@@ -6,9 +6,10 @@
 //! one holds on to the [offers](Offer) of all before it takes any.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::gauge::{AFTER_ANOTHER, Gauge, NEVER};
-use super::learn::{Observed, learn};
+use super::learn::{Observed, learn, push};
 use super::marks::Marks;
 use super::need::Need;
 use super::period::Anew;
@@ -161,6 +162,48 @@ impl Ledger {
         gauges.available_at(&Need::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
 
+    /// A request that began then was refused for coming too fast, with a short wait from `answered` on. Says whether
+    /// any limit explains that; if none does, requests are spaced from now on.
+    pub(crate) fn refused(
+        &self,
+        (need, marks): (&Need, Option<&Marks>),
+        wait: Duration,
+        (began, answered): (Moment, Moment),
+    ) -> bool {
+        let gauges = &mut *self.lock();
+        let explains = |gauge: &mut Gauge| {
+            !gauge.is_spacing && gauge.available_at(least_part_of(gauge, need), began) > began.as_unix_us()
+        };
+        if gauges.all.iter_mut().any(explains) {
+            return true;
+        }
+        let (declared, generation) = (gauges.declared as usize, gauges.generation);
+        let marks = marks.filter(|marks| marks.are_of(generation));
+        let learned = &mut gauges.all[declared..];
+        match learned.iter().position(|gauge| gauge.is_spacing) {
+            Some(index) => {
+                let mark = marks.filter(|marks| marks.is_close(index)).and_then(|marks| marks.get(index));
+                learned[index].space_out(wait, mark, answered);
+            }
+            None if learned.len() < MAX_LEARNED => push(&mut gauges.all, Gauge::spacing(wait)),
+            None => {}
+        }
+        false
+    }
+
+    /// A request was served that limits let in only just.
+    pub(crate) fn served(&self, marks: &Marks) {
+        let gauges = &mut *self.lock();
+        let (declared, generation) = (gauges.declared as usize, gauges.generation);
+        let learned = gauges.all[declared..].iter_mut().enumerate();
+        if let Some((index, spacing)) = learned.into_iter().find(|(_, gauge)| gauge.is_spacing)
+            && marks.are_of(generation)
+            && marks.is_close(index)
+        {
+            spacing.draw_in();
+        }
+    }
+
     /// Whether nothing is counted of the declared limits: they are as they were made.
     pub(crate) fn is_untouched(&self, now: Moment) -> bool {
         self.lock().declared().iter_mut().all(|gauge| gauge.is_untouched(now))
@@ -168,12 +211,12 @@ impl Ledger {
 
     /// The share that is left of the tightest limit.
     pub(crate) fn headroom(&self, now: Moment) -> f64 {
-        self.lock().all.iter_mut().map(|gauge| gauge.headroom(now)).fold(1.0, f64::min)
+        self.lock().limits().map(|gauge| gauge.headroom(now)).fold(1.0, f64::min)
     }
 
     /// What the gauges show.
     pub(crate) fn readings(&self, now: Moment) -> Vec<Reading> {
-        self.lock().all.iter_mut().map(|gauge| gauge.read(now)).collect()
+        self.lock().limits().map(|gauge| gauge.read(now)).collect()
     }
 
     /// Forgets what was counted against declared limits; requests under way keep their places.
@@ -239,6 +282,11 @@ impl Offer<'_> {
 impl Gauges {
     fn declared(&mut self) -> &mut [Gauge] {
         &mut self.all[..self.declared as usize]
+    }
+
+    /// Those that are known as limits.
+    fn limits(&mut self) -> impl Iterator<Item = &mut Gauge> {
+        self.all.iter_mut().filter(|gauge| !gauge.is_spacing)
     }
 
     fn available_at(&mut self, need: &Need, now: Moment) -> u64 {

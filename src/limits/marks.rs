@@ -48,6 +48,11 @@ impl Marks {
         (learned < self.known.into()).then(|| self.marks[learned])
     }
 
+    /// Whether any learned gauge let the request in only just.
+    pub(crate) const fn are_close(&self) -> bool {
+        self.close != 0
+    }
+
     /// Whether a learned gauge let the request in only just.
     pub(super) const fn is_close(&self, learned: usize) -> bool {
         self.close >> learned & 1 == 1

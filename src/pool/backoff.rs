@@ -5,8 +5,8 @@
 //! which costs little if the provider was right. Without a hint the time doubles with each failure in a
 //! row, and up to a quarter is added by chance, so that many processes do not come back together.
 //!
-//! A wait of less than a second, of a scope whose ledger knows its limits, is no bench in that sense but a
-//! correction of the pace: nothing has to recover, and waiting for a probe's answer would take longer.
+//! A wait of less than a second that a known limit explains is no bench in that sense but a correction of the
+//! pace: nothing has to recover, and waiting for a probe's answer would take longer (see `spacing`).
 
 use std::time::Duration;
 
@@ -118,11 +118,9 @@ impl Cooldowns {
         self.ramp
     }
 
-    /// Why a fault benches a scope whose pace a ledger knows: for a wait of less than a second there is nothing
-    /// to recover from, and a probe would cost more time than the wait.
-    pub(crate) fn paced(&self, cause: Cause, hint: Option<Duration>) -> Cause {
-        let brief = hint.is_some_and(|hint| hint < BRIEF) && self.fixed.is_none();
-        if brief && cause == Cause::RateLimited { Cause::Paced } else { cause }
+    /// Whether a wait is too short for anything to recover: less than a second, unless all waits are fixed.
+    pub(super) fn is_brief(&self, wait: Duration) -> bool {
+        wait < BRIEF && self.fixed.is_none()
     }
 
     /// When a bench that begins at `now` ends, after so many failures in a row.

@@ -34,6 +34,8 @@ pub struct Lease {
     pub(super) trials: Trials,
     /// What it took of the limits of the lane it was leased for.
     pub(super) need: Need,
+    /// What it was let in with, whatever was given back since.
+    pub(super) asked: Need,
     /// Of the ledger at home.
     pub(super) marks: Option<Marks>,
     pub(super) began: Moment,
@@ -59,6 +61,7 @@ impl Lease {
             passes,
             trials,
             need,
+            asked: need,
             marks,
             began: now,
             stamped: AtomicBool::new(false),
@@ -152,6 +155,7 @@ impl Lease {
             }
         }
         self.contradict();
+        self.keep_pace();
         self.set.common.pace.answered(Moment::from(now).saturating_since(self.began));
         self.place().key().tally.request(now);
         if let Some(lane) = &self.lane {

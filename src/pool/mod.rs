@@ -74,6 +74,7 @@ mod select;
 mod session;
 mod slot;
 mod snapshot;
+mod spacing;
 mod stamp;
 mod standing;
 mod state;

@@ -81,9 +81,10 @@ impl Lease {
         model: Option<&ModelId>,
         now: Timestamp,
     ) -> Option<Penalty> {
+        let cause = self.cause_of(fault, now);
         let pass = self.take(level);
         let target = self.target(level);
-        let benched = target.cool_down(pass, Cause::of(fault), fault.wait(), now);
+        let benched = target.cool_down(pass, cause, fault.wait(), now);
         if pass.probe {
             self.set.common.freed.tell();
         }
@@ -126,8 +127,6 @@ impl Target {
         now: Timestamp,
     ) -> Option<(Benched, Cause)> {
         let (place, cooldowns) = (self.place(), &self.set.common.cooldowns);
-        let paced = place.ledger(place.home()).map(|_| cooldowns.paced(cause, wait));
-        let cause = paced.unwrap_or(cause);
         let until = |strikes| cooldowns.until(cause, wait, strikes, now);
         let benched = self.slot()?.bench(pass, cause, now.as_unix_ms(), until);
         place.follow(self.level, now.as_unix_ms());
