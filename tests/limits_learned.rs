@@ -499,3 +499,15 @@ fn observe(record: &Value) -> bool {
     assert!(wait <= longest, "{}: {wait:?}, {named:?}", record["id"]);
     !limits(&pool).is_empty()
 }
+
+/// Times of answers are kept in 32 bits, which come round in seven weeks: an answer after a month is no older one.
+#[tokio::test(start_paused = true)]
+async fn an_answer_after_weeks_of_silence_is_news() {
+    for days in [1, 24, 25, 30, 40, 49] {
+        let pool = openai();
+        answer(&pool, &requests("10", "9", "6s"));
+        advance(DAY * days).await;
+        answer(&pool, &requests("10", "0", "60s"));
+        assert_eq!(let_in(&pool), 0, "after {days} days");
+    }
+}

@@ -1,0 +1,36 @@
+//! Keys that are refused one after the other until about the same time seem to share a limit.
+#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
+
+#[path = "support/pool.rs"]
+mod support;
+
+use std::time::Duration;
+
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+
+use self::support::*;
+
+/// Whether a fourth key is held back after three were refused with these waits.
+fn is_held_after(waits: [u64; 3]) -> bool {
+    let pool = pool(&["a", "b", "c", "d"]);
+    for wait in waits.map(Duration::from_millis) {
+        let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(wait);
+        lease(&pool).fault(&fault, None);
+    }
+    pool.acquire(None).is_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_are_alike_within_a_tenth_or_a_quarter_of_a_second() {
+    for (waits, expected) in [
+        ([60_000, 60_000, 60_000], true),
+        ([60_000, 57_000, 63_000], true),
+        ([60_000, 66_600, 60_000], true),
+        ([60_000, 67_000, 60_000], false),
+        ([60_000, 40_000, 60_000], false),
+        ([2_000, 2_240, 2_000], true),
+        ([2_000, 2_300, 2_000], false),
+    ] {
+        assert_eq!(is_held_after(waits), expected, "{waits:?}");
+    }
+}
