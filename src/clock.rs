@@ -5,6 +5,13 @@
 //! since the Unix epoch in a `u64`. The running clock is tokio's, so that tests can pause it; the
 //! wall clock is read once in the life of the process, to anchor tokio's clock to the epoch, and a
 //! step of the wall clock after that moves no cooldown.
+//!
+//! # Wall clocks that are wrong
+//!
+//! A wall clock before 1970 counts as 1970: cooldowns work, but waits that providers name as dates are longer than
+//! they should be, up to the caps in [`Cooldowns`](crate::pool::Cooldowns). (Servers may not start at all then: the
+//! `date` header of hyper 1.x panics before 1970.) Cooldowns end in May 2109 at the latest, which is where their 42
+//! bits of milliseconds end: with a wall clock behind that, keys are not held back at all.
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -3,7 +3,7 @@
 /// Later than every cooldown: until replaced or reset.
 pub(crate) const FOREVER: u64 = (1 << UNTIL_BITS) - 1;
 
-/// Enough for milliseconds since the Unix epoch until the year 2109.
+/// Enough for milliseconds since the Unix epoch until 15 May 2109; see [`clock`](crate::clock) for what comes then.
 const UNTIL_BITS: u32 = 42;
 const CAUSE_BITS: u32 = 3;
 const STRIKE_BITS: u32 = 5;
