@@ -30,6 +30,9 @@ impl AllProvidersFailed {
         if all(|failure| failure == Failure::Overloaded) {
             return Failure::Overloaded;
         }
+        if all(|failure| failure == Failure::UnreadableModel) {
+            return Failure::UnreadableModel;
+        }
         let mut called = asked().filter(|failed| failed.was_called()).peekable();
         let is_late = called.peek().is_some() && called.all(|failed| failed.failure() == Failure::Timeout);
         if is_late { Failure::Timeout } else { Failure::Other("all_providers_failed") }
