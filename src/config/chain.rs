@@ -1,14 +1,14 @@
 //! What the file says of the chain.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use super::error::{ConfigError, Problem};
-use super::file::ChainTable;
+use super::file::{BreakerTable, ChainTable};
 use super::place::Steps;
 use super::shown::shown;
-use crate::fallback::{Commit, ContextLength, Start};
+use super::time;
+use crate::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
 
 /// What the file says of the chain; `None` is what it says nothing of.
 #[derive(Clone, Debug)]
@@ -21,6 +21,13 @@ pub struct ChainSettings {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) commit: Commit,
     pub(super) context_length: ContextLength,
+    pub(super) max_attempts: Option<NonZeroU32>,
+    pub(super) backoff: (Duration, Duration),
+    pub(super) resend_ambiguous: Option<bool>,
+    pub(super) wait_for_key: Option<bool>,
+    pub(super) patience: Option<Duration>,
+    pub(super) complete_cap: Option<NonZeroU64>,
+    pub(super) breaker: BreakerPolicy,
 }
 
 // === impl ChainSettings ===
@@ -66,11 +73,45 @@ impl ChainSettings {
         self.context_length
     }
 
+    /// Upper bound on the attempts of one request over the whole chain.
+    pub const fn max_attempts(&self) -> Option<NonZeroU32> {
+        self.max_attempts
+    }
+
+    /// Bounds of the time before a provider's fault is retried;
+    /// [`BACKOFF`](crate::ProviderFallbackLayer::BACKOFF) where the file says nothing.
+    pub const fn backoff(&self) -> (Duration, Duration) {
+        self.backoff
+    }
+
+    /// Whether the chain moves on when a provider may have executed the request.
+    pub const fn resend_ambiguous(&self) -> Option<bool> {
+        self.resend_ambiguous
+    }
+
+    /// Whether a request waits for a key when no provider is usable.
+    pub const fn wait_for_key(&self) -> Option<bool> {
+        self.wait_for_key
+    }
+
+    /// Upper bound on a stated wait that is waited for before the next provider is asked.
+    pub const fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// Upper bound, in bytes, on a response that is held back before the commit.
+    pub const fn complete_cap(&self) -> Option<NonZeroU64> {
+        self.complete_cap
+    }
+
+    /// When a provider is left alone, and for how long.
+    pub const fn breaker(&self) -> BreakerPolicy {
+        self.breaker
+    }
+
     pub(super) fn resolve(table: ChainTable, providers: &[&str]) -> Result<Self, ConfigError> {
         let at = Steps::default().field("chain");
-        let time = |name, text: Option<String>| {
-            text.map(|text| duration(&text).ok_or_else(|| Problem::Duration.at(at.field(name)))).transpose()
-        };
+        let time = |name, text: Option<String>| time::optional(text, &at.field(name));
         Ok(Self {
             order: order(table.order, providers, &at.field("order"))?,
             start: choice(table.start.as_deref(), STARTS, &at.field("start"))?,
@@ -84,8 +125,56 @@ impl ChainSettings {
                 CONTEXT_LENGTHS,
                 &at.field("context_length"),
             )?,
+            max_attempts: table.max_attempts,
+            backoff: backoff(table.backoff, table.max_backoff, &at)?,
+            resend_ambiguous: table.resend_ambiguous,
+            wait_for_key: table.wait_for_key,
+            patience: time("patience", table.patience)?,
+            complete_cap: table.complete_cap,
+            breaker: breaker(table.breaker, &at.field("breaker"))?,
         })
     }
+}
+
+fn backoff(
+    least: Option<String>,
+    longest: Option<String>,
+    at: &Steps,
+) -> Result<(Duration, Duration), ConfigError> {
+    let (default_least, default_longest) = ProviderFallbackLayer::BACKOFF;
+    let least = time::optional(least, &at.field("backoff"))?;
+    let longest = time::optional(longest, &at.field("max_backoff"))?;
+    let bounds = match (least, longest) {
+        (Some(least), Some(longest)) if least > longest => {
+            return Err(Problem::Backoff.at(at.field("max_backoff")));
+        }
+        (Some(least), None) => (least, default_longest.max(least)),
+        (None, Some(longest)) => (default_least.min(longest), longest),
+        (least, longest) => (least.unwrap_or(default_least), longest.unwrap_or(default_longest)),
+    };
+    Ok(bounds)
+}
+
+fn breaker(table: BreakerTable, at: &Steps) -> Result<BreakerPolicy, ConfigError> {
+    let BreakerTable { enabled, consecutive, percent, of_calls, window, open, max_open } = table;
+    if percent.is_some_and(|percent| percent.get() > 100) {
+        return Err(Problem::Percent.at(at.field("percent")));
+    }
+    let time = |name, text: Option<String>| time::optional(text, &at.field(name));
+    let window = time("window", window)?.unwrap_or(BreakerPolicy::WINDOW);
+    let open = time("open", open)?.unwrap_or(BreakerPolicy::OPEN);
+    let max_open = time("max_open", max_open)?.unwrap_or(BreakerPolicy::MAX_OPEN.max(open));
+    if open > max_open {
+        return Err(Problem::Backoff.at(at.field("max_open")));
+    }
+    if enabled == Some(false) {
+        return Ok(BreakerPolicy::disabled());
+    }
+    let number = |given: Option<NonZeroU32>, default| given.map_or(default, NonZeroU32::get);
+    Ok(BreakerPolicy::new()
+        .consecutive(number(consecutive, BreakerPolicy::CONSECUTIVE))
+        .share(number(percent, BreakerPolicy::PERCENT), number(of_calls, BreakerPolicy::OF_CALLS), window)
+        .open_for(open, max_open))
 }
 
 /// Words, and what they mean.
@@ -130,10 +219,4 @@ fn order(order: Option<Vec<String>>, providers: &[&str], at: &Steps) -> Result<V
         return Err(problem.at(at.index(index)));
     }
     Ok(order)
-}
-
-/// A length of time that is neither zero nor negative.
-fn duration(text: &str) -> Option<Duration> {
-    let duration: SignedDuration = text.trim().parse().ok()?;
-    Duration::try_from(duration).ok().filter(|duration| !duration.is_zero())
 }

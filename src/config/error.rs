@@ -9,6 +9,8 @@ use std::io;
 use std::net::AddrParseError;
 use std::path::PathBuf;
 
+use http::HeaderName;
+
 use super::place::{Place, Steps};
 use crate::key::{InvalidName, InvalidSecret};
 use crate::pool::BuildError;
@@ -47,6 +49,12 @@ pub enum Problem {
     /// A provider's name can't be part of a path.
     #[error("not a name: use letters, digits, `-`, `_` and `.`, and at least one of them")]
     Name,
+    /// A provider's name is that of a path of the gateway.
+    #[error("a provider can't be named {name}: /{name}/ is a path of the gateway; give it another `name`")]
+    ReservedName {
+        /// The name.
+        name: &'static str,
+    },
     /// Two providers have one name.
     #[error("two providers are named {name}: give each a name of its own")]
     DuplicateProvider {
@@ -102,6 +110,18 @@ pub enum Problem {
     /// Not a length of time.
     #[error("not a length of time: write `500ms`, `60s` or `1m30s`")]
     Duration,
+    /// A length of time beyond all reason.
+    #[error("a length of time of more than a day: write `500ms`, `60s` or `1m30s`")]
+    LongDuration,
+    /// The least time is longer than the longest.
+    #[error("the upper bound is below the lower bound")]
+    Backoff,
+    /// Not a percentage.
+    #[error("not a percentage: write a whole number from 1 to 100")]
+    Percent,
+    /// Not a host.
+    #[error("not a host: write `gateway.internal` or `192.168.1.5`, without a scheme and a port")]
+    Host,
     /// None of a few words.
     #[error("write one of {}", .allowed.join(", "))]
     Choice {
@@ -120,6 +140,12 @@ pub enum Problem {
     /// Not the name of a header.
     #[error("not the name of a header: write `x-session-id`, or another name of letters, digits and `-`")]
     HeaderName,
+    /// A header that has another use.
+    #[error("{name} has a use of its own and would be taken off requests: name a header of your own")]
+    ReservedHeader {
+        /// The name of the header.
+        name: HeaderName,
+    },
     /// Not shares of a limit.
     #[error("not a share of a limit: write at most eight numbers above 0 and up to 1")]
     Share,
@@ -179,6 +205,14 @@ pub enum Problem {
     /// A text that can't be a key or a token.
     #[error("not a secret")]
     Secret(#[source] InvalidSecret),
+    /// A token that is too easily guessed.
+    #[error(
+        "a token of fewer than {least} characters: make a longer one, with `openssl rand -hex 24` for instance"
+    )]
+    ShortToken {
+        /// The least number of characters.
+        least: usize,
+    },
     /// The keys make no pool.
     #[error("the keys make no pool")]
     Pool(#[source] BuildError),

@@ -24,6 +24,8 @@ pub struct File {
     #[serde(default)]
     pub(super) rotation: RotationTable,
     #[serde(default)]
+    pub(super) server: ServerTable,
+    #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
 }
 
@@ -38,6 +40,39 @@ pub(super) struct ChainTable {
     pub(super) idle_timeout: Option<String>,
     pub(super) commit: Option<String>,
     pub(super) context_length: Option<String>,
+    pub(super) max_attempts: Option<NonZeroU32>,
+    pub(super) backoff: Option<String>,
+    pub(super) max_backoff: Option<String>,
+    pub(super) resend_ambiguous: Option<bool>,
+    pub(super) wait_for_key: Option<bool>,
+    pub(super) patience: Option<String>,
+    pub(super) complete_cap: Option<NonZeroU64>,
+    #[serde(default)]
+    pub(super) breaker: BreakerTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct BreakerTable {
+    pub(super) enabled: Option<bool>,
+    pub(super) consecutive: Option<NonZeroU32>,
+    pub(super) percent: Option<NonZeroU32>,
+    pub(super) of_calls: Option<NonZeroU32>,
+    pub(super) window: Option<String>,
+    pub(super) open: Option<String>,
+    pub(super) max_open: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct ServerTable {
+    pub(super) head_timeout: Option<String>,
+    pub(super) body_timeout: Option<String>,
+    pub(super) write_timeout: Option<String>,
+    pub(super) shutdown_timeout: Option<String>,
+    pub(super) max_connections: Option<NonZeroU32>,
+    pub(super) max_requests: Option<NonZeroU32>,
+    pub(super) hosts: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -17,6 +17,28 @@
 //! idle_timeout = "20s"
 //! commit = "first_content"                    # or "head", "complete"
 //! context_length = "fall_over"                # or "deliver"
+//! max_attempts = 16                           # of one request, over all providers
+//! backoff = "100ms"                           # before a provider's fault is retried, at least …
+//! max_backoff = "500ms"                       # … and at most
+//! resend_ambiguous = true                     # whether the next provider gets what may have been executed
+//! wait_for_key = true                         # whether a request waits when no provider is usable
+//! complete_cap = 8_388_608                    # bytes of a response that are held back at most
+//! [chain.breaker]                             # when a provider is left alone
+//! enabled = true
+//! consecutive = 5                             # faults in a row, or …
+//! percent = 50                                # … this share
+//! of_calls = 20                               # … of at least so many calls
+//! window = "30s"                              # … within this time
+//! open = "1s"                                 # for how long at first; doubles up to …
+//! max_open = "60s"
+//! [server]                                    # for a gateway; nothing in the library reads it
+//! head_timeout = "30s"                        # first byte and head of a request, and idle connections
+//! body_timeout = "30s"                        # pauses in the body of a request
+//! write_timeout = "60s"                       # a caller that does not read
+//! shutdown_timeout = "30s"
+//! max_connections = 4096
+//! max_requests = 4096                         # in flight
+//! hosts = ["gateway.internal"]                # names by which callers without a token reach it
 //! [rotation]                                  # for all providers
 //! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
 //! affinity_header = "x-session-id"            # optional: requests with the same value keep to one key
@@ -112,7 +134,9 @@ mod place;
 mod resolve;
 mod rotation;
 mod secret;
+mod server;
 mod shown;
+mod time;
 mod warning;
 
 use std::collections::BTreeMap;
@@ -127,6 +151,7 @@ pub use self::format::Format;
 pub use self::load::Loader;
 pub use self::place::Place;
 pub use self::secret::Token;
+pub use self::server::ServerSettings;
 pub use self::warning::{Risk, Warning};
 
 use crate::event::Events;
@@ -138,6 +163,7 @@ pub struct Config {
     listen: Option<SocketAddr>,
     token: Option<Token>,
     chain: ChainSettings,
+    server: ServerSettings,
     affinity_header: Option<HeaderName>,
     events: Events,
     /// Never empty; no two of one name.
@@ -151,6 +177,7 @@ pub struct ProviderSettings {
     name: String,
     base_url: Uri,
     models: BTreeMap<String, String>,
+    limits_models: bool,
     pool: KeyPool,
 }
 
@@ -170,6 +197,11 @@ impl Config {
     /// The chain.
     pub const fn chain(&self) -> &ChainSettings {
         &self.chain
+    }
+
+    /// Limits of connections and requests, for whoever serves them.
+    pub const fn server(&self) -> &ServerSettings {
+        &self.server
     }
 
     /// The header whose value tells what belongs together: who serves requests makes a
@@ -219,6 +251,11 @@ impl ProviderSettings {
     /// What it calls a model that the caller named; the names of callers are in alphabetical order.
     pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
         self.models.iter().map(|(from, to)| (from.as_str(), to.as_str()))
+    }
+
+    /// Whether the file declares a limit for some of its models, so that a request has to name its model legibly.
+    pub const fn limits_models(&self) -> bool {
+        self.limits_models
     }
 
     /// Its keys, which go to the origin of [`base_url`](Self::base_url) only.

@@ -8,6 +8,7 @@ use super::file::{File, KeyTable, LimitTable, ProviderTable};
 use super::place::Steps;
 use super::rotation::Rotation;
 use super::secret::{Reference, Sources, Token};
+use super::server::ServerSettings;
 use super::shown::{shown, shown_variable};
 use super::warning::{Risk, Warning};
 use super::{Config, ProviderSettings, base_url, limit};
@@ -18,6 +19,12 @@ use crate::provider::Provider;
 
 /// A dialect of nobody's: judged by what is true of everybody.
 const COMPATIBLE: &str = "compatible";
+
+/// Fewer characters make no token.
+const SHORTEST_TOKEN: usize = 8;
+
+/// Names of providers that would be hidden by other paths of a gateway.
+const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
 
 const TIERS: Words<Tier> = Words(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
 
@@ -30,12 +37,17 @@ struct Common<'a> {
 
 pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigError> {
     let root = Steps::default();
-    let File { listen, token, chain, rotation, provider: tables } = file;
+    let File { listen, token, chain, rotation, server, provider: tables } = file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
     let read = |token: Reference| token.read(sources, &root.field("token"));
-    let token = token.map(read).transpose()?.map(Token::new);
+    let token = token.map(read).transpose()?;
+    if token.as_ref().is_some_and(|token| token.expose().chars().count() < SHORTEST_TOKEN) {
+        return Err(Problem::ShortToken { least: SHORTEST_TOKEN }.at(root.field("token")));
+    }
+    let token = token.map(Token::new);
+    let server = ServerSettings::resolve(server)?;
     let rotation = Rotation::resolve(rotation)?;
     if tables.is_empty() {
         return Err(Problem::NoProvider.at(root));
@@ -54,7 +66,7 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
     let chain = ChainSettings::resolve(chain, &names)?;
     let Common { rotation: Rotation { affinity_header, .. }, events, .. } = common;
     let warnings = sources.warnings.take();
-    Ok(Config { listen, token, chain, affinity_header, events, providers, warnings })
+    Ok(Config { listen, token, chain, server, affinity_header, events, providers, warnings })
 }
 
 fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<ProviderSettings, ConfigError> {
@@ -62,6 +74,9 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
         table;
     if !is_name(&name) {
         return Err(Problem::Name.at(at.field("name")));
+    }
+    if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == name) {
+        return Err(Problem::ReservedName { name }.at(at.field("name")));
     }
     let profile = profile(&name, dialect.as_deref()).map_err(|problem| problem.at(at.field("dialect")))?;
     let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
@@ -77,6 +92,8 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
     }
     // The file says where this provider is, so its keys go there and nowhere else.
     let provider = profile.with_origin(origin);
+    let of_keys = key.iter().flat_map(|key| &key.limit);
+    let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
     let (found, looked_at) = keys(&provider, keys_env.as_deref(), key, common.sources, at)?;
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = limits(pool, limit, &found, at)?.keys(found.into_iter().map(|found| found.key)).build();
@@ -84,7 +101,7 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
         BuildError::NoKeys { .. } => Problem::NoKeys { looked_at }.at(at.clone()),
         other => Problem::Pool(other).at(at.clone()),
     })?;
-    Ok(ProviderSettings { name, base_url, models, pool })
+    Ok(ProviderSettings { name, base_url, models, limits_models, pool })
 }
 
 impl Common<'_> {

@@ -7,6 +7,7 @@ use super::error::{ConfigError, Problem};
 use super::file::RotationTable;
 use super::place::Steps;
 use crate::pool::Selection;
+use crate::provider::CREDENTIAL_HEADERS;
 
 /// What holds for all providers, unless one says otherwise.
 pub(super) struct Rotation {
@@ -27,6 +28,33 @@ const SELECTIONS: Words<Selection> = Words(
     ],
 );
 
+/// Headers that HTTP, the layers or the providers need on a request.
+const USED: [&str; 23] = [
+    "accept",
+    "accept-encoding",
+    "anthropic-beta",
+    "anthropic-version",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "idempotency-key",
+    "keep-alive",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-commit",
+    "x-goog-user-project",
+];
+
 /// As many as a pool heeds.
 const MAX_SHARES: usize = 8;
 
@@ -36,8 +64,7 @@ impl Rotation {
     pub(super) fn resolve(table: RotationTable) -> Result<Self, ConfigError> {
         let RotationTable { selection, affinity_header, warn_at } = table;
         let at = Steps::default().field("rotation");
-        let header =
-            |name: String| name.parse().map_err(|_| Problem::HeaderName.at(at.field("affinity_header")));
+        let header = |name: String| header(&name).map_err(|problem| problem.at(at.field("affinity_header")));
         check(warn_at.as_deref().unwrap_or_default(), &at.field("warn_at"))?;
         Ok(Self {
             selection: choice(selection.as_deref(), SELECTIONS, &at.field("selection"))?,
@@ -53,6 +80,15 @@ impl Rotation {
             own => choice(own, SELECTIONS, at),
         }
     }
+}
+
+/// A header that may be taken off requests.
+fn header(name: &str) -> Result<HeaderName, Problem> {
+    let header: HeaderName = name.parse().map_err(|_| Problem::HeaderName)?;
+    if USED.iter().any(|used| header == *used) || CREDENTIAL_HEADERS.contains(&header) {
+        return Err(Problem::ReservedHeader { name: header });
+    }
+    Ok(header)
 }
 
 fn check(shares: &[f64], at: &Steps) -> Result<(), ConfigError> {

@@ -1,0 +1,89 @@
+//! The settings of whoever serves the requests: limits of connections and requests, and names.
+//!
+//! The library serves nothing; these are for a gateway that is configured by the file.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::error::{ConfigError, Problem};
+use super::file::ServerTable;
+use super::place::Steps;
+use super::time;
+
+/// The `[server]` table; `None` is a value that the file does not give.
+#[derive(Clone, Debug, Default)]
+pub struct ServerSettings {
+    head_timeout: Option<Duration>,
+    body_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    shutdown_timeout: Option<Duration>,
+    max_connections: Option<NonZeroU32>,
+    max_requests: Option<NonZeroU32>,
+    hosts: Vec<String>,
+}
+
+// === impl ServerSettings ===
+
+impl ServerSettings {
+    /// How long a connection may take to send the head of a request, its first byte included.
+    pub const fn head_timeout(&self) -> Option<Duration> {
+        self.head_timeout
+    }
+
+    /// How long the body of a request may pause.
+    pub const fn body_timeout(&self) -> Option<Duration> {
+        self.body_timeout
+    }
+
+    /// How long a caller may not read its response.
+    pub const fn write_timeout(&self) -> Option<Duration> {
+        self.write_timeout
+    }
+
+    /// How long running requests may take to end when the process is to stop.
+    pub const fn shutdown_timeout(&self) -> Option<Duration> {
+        self.shutdown_timeout
+    }
+
+    /// Upper bound on open connections.
+    pub const fn max_connections(&self) -> Option<NonZeroU32> {
+        self.max_connections
+    }
+
+    /// Upper bound on requests in flight.
+    pub const fn max_requests(&self) -> Option<NonZeroU32> {
+        self.max_requests
+    }
+
+    /// Host names by which callers reach the server, in lower case and without a port.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    pub(super) fn resolve(table: ServerTable) -> Result<Self, ConfigError> {
+        let at = Steps::default().field("server");
+        let time = |name, text: Option<String>| time::optional(text, &at.field(name));
+        Ok(Self {
+            head_timeout: time("head_timeout", table.head_timeout)?,
+            body_timeout: time("body_timeout", table.body_timeout)?,
+            write_timeout: time("write_timeout", table.write_timeout)?,
+            shutdown_timeout: time("shutdown_timeout", table.shutdown_timeout)?,
+            max_connections: table.max_connections,
+            max_requests: table.max_requests,
+            hosts: hosts(table.hosts.unwrap_or_default(), &at.field("hosts"))?,
+        })
+    }
+}
+
+fn hosts(names: Vec<String>, at: &Steps) -> Result<Vec<String>, ConfigError> {
+    match names.iter().position(|name| !is_host(name)) {
+        Some(wrong) => Err(Problem::Host.at(at.index(wrong))),
+        None => Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect()),
+    }
+}
+
+/// A host name or an address, without a port: what precedes the port in a `Host` header.
+fn is_host(name: &str) -> bool {
+    let authority = name.parse::<http::uri::Authority>();
+    authority.is_ok_and(|authority| authority.host() == name && !name.contains('*'))
+}
