@@ -5,6 +5,7 @@
 #[path = "../examples/gateway/app/mod.rs"]
 mod app;
 #[path = "gateway/support.rs"]
+#[allow(dead_code, reason = "no test uses all of it")]
 mod support;
 
 use std::time::Duration;
@@ -337,14 +338,6 @@ async fn what_belongs_to_one_connection_stays_there() {
             assert!(!names.contains(&gone), "{names:?}");
         }
     }
-}
-
-#[test]
-fn a_provider_can_not_hide_behind_a_path_of_the_gateway() {
-    let text = "[[provider]]\nname = \"v1\"\ndialect = \"compatible\"\nbase_url = \"http://h\"\n\
-                [[provider.key]]\nsecret = \"sk-1\"\n";
-    let error = app::front(support::config(text), app::Settings::default(), |others| others).err().unwrap();
-    assert!(error.to_string().contains("can't be named v1"), "{error}");
 }
 
 async fn json_of<B: http_body::Body<Error: std::fmt::Debug>>(response: http::Response<B>) -> Value {

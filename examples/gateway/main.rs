@@ -9,12 +9,12 @@
 //! `gateway.toml` beside this file is one to start from. Simulated providers ask for a token as well, if
 //! `GATEWAY_TOKEN` is set.
 
-#![allow(clippy::print_stdout, reason = "an example talks")]
-
 mod app;
 mod demo;
+mod signals;
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -33,7 +33,9 @@ use tower::BoxError;
 use tower_key_rotation::config::{Config, Loader};
 use tracing::Level;
 
+use crate::app::Lines;
 use crate::demo::Demo;
+use crate::signals::Signals;
 
 /// Much of what a request costs here is small allocations, mostly of HTTP itself.
 #[global_allocator]
@@ -54,6 +56,9 @@ struct Args {
     /// Only say whether the file can be used, and what is in it.
     #[arg(long)]
     check: bool,
+    /// Listen on an address that others reach, although no token is configured: every caller spends your money.
+    #[arg(long)]
+    allow_open: bool,
     /// How long a request may be, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = app::MAX_REQUEST)]
     max_request: usize,
@@ -65,15 +70,49 @@ struct Args {
     log: Level,
 }
 
+/// How long the last lines of the log may take when the process ends.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Where the process writes: neither waits, and neither can fail.
+#[derive(Clone)]
+struct Output {
+    out: Lines,
+    log: Lines,
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    tracing_subscriber::fmt().with_max_level(args.log).with_writer(io::stderr).init();
-    match runtime().map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(args))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&*error);
-            ExitCode::FAILURE
-        }
+    let Ok(output) = Output::start(args.log) else { return ExitCode::FAILURE };
+    let ended =
+        runtime().map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(args, output.clone())));
+    if let Err(error) = &ended {
+        output.log.add(report(&**error).as_bytes());
+    }
+    output.out.flush(LAST_LINES);
+    output.log.flush(LAST_LINES);
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Output {
+    /// Starts the log, and has panics logged by their place: their messages may hold anything.
+    fn start(level: Level) -> io::Result<Self> {
+        let output =
+            Self { out: Lines::start("stdout", io::stdout())?, log: Lines::start("stderr", io::stderr())? };
+        let lines = output.log.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .log_internal_errors(false)
+            .with_writer(move || lines.clone())
+            .init();
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(target: "gateway", place, "panicked");
+        }));
+        Ok(output)
+    }
+
+    fn say(&self, text: &str) {
+        self.out.add(text.as_bytes());
     }
 }
 
@@ -84,7 +123,8 @@ fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn run(args: Args) -> Result<(), BoxError> {
+async fn run(args: Args, output: Output) -> Result<(), BoxError> {
+    let signals = Signals::install()?;
     let (config, demo) = match &args.config {
         Some(file) => (Loader::new().load(file)?, None),
         None => {
@@ -92,27 +132,38 @@ async fn run(args: Args) -> Result<(), BoxError> {
             (demo.config.clone(), Some(demo))
         }
     };
+    let address = args.listen.or_else(|| config.listen());
+    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)));
+    if config.token().is_none() && !args.allow_open && !address.ip().to_canonical().is_loopback() {
+        return Err(open_to_all(address).into());
+    }
     let recorded = if args.no_metrics { None } else { Some(record()?) };
-    let settings = app::Settings { max_request: args.max_request, recorded: recorded.clone() };
+    let log = Some(output.log.clone());
+    let settings = app::Settings { max_request: args.max_request, recorded: recorded.clone(), log };
+    let limits = app::Limits::new(config.server());
     let front = app::front(config.clone(), settings, |others| others)?;
     if args.check {
-        describe(&config);
+        output.say(&describe(&config));
         return Ok(());
     }
     if let Some(recorded) = recorded {
         tokio::spawn(upkeep(recorded));
     }
-    let address = args.listen.or_else(|| config.listen());
-    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)));
     let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
     let address = listener.local_addr()?;
-    describe(&config);
-    println!("\nlistening on http://{address}");
+    output.say(&format!("{}\nlistening on http://{address}\n", describe(&config)));
     if demo.is_some() {
-        invite(&format!("http://{address}"));
+        output.say(&invitation(&format!("http://{address}")));
     }
-    app::serve(listener, move |request| front.answer(request), stopped()).await?;
+    app::serve(listener, move |request, local| front.answer(request, local), limits, signals.stop()).await?;
     Ok(())
+}
+
+fn open_to_all(address: SocketAddr) -> String {
+    format!(
+        "{address} can be reached by others, and there is no token: set `token`, listen on 127.0.0.1, or start with \
+         --allow-open"
+    )
 }
 
 /// Records what the process counts from now on.
@@ -131,20 +182,27 @@ async fn upkeep(recorded: PrometheusHandle) {
     }
 }
 
-fn describe(config: &Config) {
+fn describe(config: &Config) -> String {
+    let mut text = String::new();
     for provider in config.providers() {
         let keys = provider.pool().snapshot().keys;
-        let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
-        println!("{} at {}: {}", provider.name(), provider.base_url(), ids.join(", "));
+        // As they are, ids could say anything to a terminal.
+        let ids: Vec<_> = keys.iter().map(|key| key.id.as_str().escape_debug().to_string()).collect();
+        let _ = writeln!(text, "{} at {}: {}", provider.name(), provider.base_url(), ids.join(", "));
     }
-    println!("chain: {}", config.chain().order().join(" -> "));
-    let token = if config.token().is_some() { "has to show the token" } else { "is let in" };
-    println!("who comes {token}");
+    let _ = writeln!(text, "chain: {}", config.chain().order().join(" -> "));
+    let access = if config.token().is_some() {
+        "every caller has to show the token"
+    } else {
+        "no token is configured, every caller that is no foreign web page is accepted"
+    };
+    let _ = writeln!(text, "access: {access}");
+    text
 }
 
-fn invite(origin: &str) {
+fn invitation(origin: &str) -> String {
     let chat = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]"#;
-    println!(
+    format!(
         "\nthe providers are simulated; try, in another terminal:\n
   curl -i {origin}/v1/chat/completions -H 'content-type: application/json' -d '{chat}}}'
   curl -N {origin}/v1/chat/completions -H 'content-type: application/json' -d '{chat},\"stream\":true}}'
@@ -155,50 +213,17 @@ or any program that uses an SDK:
 
   export OPENAI_BASE_URL={origin}/v1 OPENAI_API_KEY=any
   export ANTHROPIC_BASE_URL={origin}/anthropic ANTHROPIC_API_KEY=any
-  export GOOGLE_GEMINI_BASE_URL={origin}/gemini GEMINI_API_KEY=any\n"
-    );
+  export GOOGLE_GEMINI_BASE_URL={origin}/gemini GEMINI_API_KEY=any\n\n"
+    )
 }
 
 /// The error with all its causes, each on a line.
-#[allow(clippy::print_stderr, reason = "an example talks")]
-fn report(error: &(dyn Error + 'static)) {
-    eprintln!("{error}");
+fn report(error: &(dyn Error + 'static)) -> String {
+    let mut text = format!("{error}\n");
     let mut source = error.source();
     while let Some(error) = source {
-        eprintln!("  because: {error}");
+        let _ = writeln!(text, "  because: {error}");
         source = error.source();
     }
-}
-
-/// Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
-async fn stopped() {
-    let interrupted = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated() => {}
-    }
-    tracing::info!(target: "gateway", "stopping; what is running may end, Ctrl-C ends it");
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
+    text
 }

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as AxumRequest;
 use futures_util::{FutureExt, StreamExt, stream};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -101,21 +101,27 @@ impl Gateway {
             text += &format!("models = {{ \"gpt-4o\" = \"{name}-model\" }}\n{}", keys.concat());
             servers.push(server);
         }
-        let front = app::front(config(&text), settings, change).unwrap();
-        Self { _servers: servers, ..Self::serving(front).await }
+        let config = config(&text);
+        let limits = app::Limits::new(config.server());
+        let front = app::front(config, settings, change).unwrap();
+        Self { _servers: servers, ..Self::serving(front, limits).await }
     }
 
     /// A gateway with this configuration.
     pub(crate) async fn at(text: &str) -> Self {
-        Self::serving(app::front(config(text), app::Settings::default(), |others| others).unwrap()).await
+        let config = config(text);
+        let limits = app::Limits::new(config.server());
+        let front = app::front(config, app::Settings::default(), |others| others).unwrap();
+        Self::serving(front, limits).await
     }
 
-    async fn serving(front: app::Front) -> Self {
+    async fn serving(front: app::Front, limits: app::Limits) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let serving = tokio::spawn(app::serve(listener, move |request| front.answer(request), stopped));
+        let answer = move |request, local| front.answer(request, local);
+        let serving = tokio::spawn(app::serve(listener, answer, limits, stopped));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, client, stop, serving, _servers: Vec::new() }
     }
@@ -168,7 +174,7 @@ pub(crate) async fn closed(mut unused: TcpStream) {
 
 // === a provider that remembers ===
 
-type Seen = Arc<Mutex<Vec<(String, HeaderMap)>>>;
+pub(crate) type Seen = Arc<Mutex<Vec<(String, HeaderMap)>>>;
 
 /// Answers everything, and keeps the URI and the headers.
 pub(crate) async fn echo() -> (SocketAddr, Seen) {
@@ -178,9 +184,25 @@ pub(crate) async fn echo() -> (SocketAddr, Seen) {
         let (uri, headers) = (request.uri().to_string(), request.headers().clone());
         kept.lock().unwrap_or_else(PoisonError::into_inner).push((uri, headers));
         let answer = Response::builder().header("connection", "x-down").header("x-down", "1");
-        answer.header("keep-alive", "timeout=5").header("set-cookie", "a=b").body(Body::from("{}")).unwrap()
+        let edge = [
+            ("set-cookie", "a=b"),
+            ("alt-svc", "h3=\":443\""),
+            ("strict-transport-security", "max-age=1; includeSubDomains"),
+            ("openai-organization", "acme"),
+            ("cf-ray", "1"),
+        ];
+        let answer = edge.into_iter().fold(answer, |answer, (name, value)| answer.header(name, value));
+        answer.header("keep-alive", "timeout=5").body(Body::from("{}")).unwrap()
     });
     (serve(router).await, seen)
+}
+
+/// Reads the whole body, then answers with success.
+pub(crate) async fn reader() -> SocketAddr {
+    let router = Router::new().fallback(|request: AxumRequest| async move {
+        request.into_body().collect().await.map_or(StatusCode::BAD_REQUEST, |_| StatusCode::OK)
+    });
+    serve(router).await
 }
 
 // === a provider that never ends ===
@@ -212,8 +234,10 @@ impl Drop for GivenUp {
 async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let answer =
-        move |request| router.clone().oneshot(request).map(|answered| answered.unwrap().map(Either::Right));
-    tokio::spawn(app::serve(listener, answer, std::future::pending()));
+    let answer = move |request, _| {
+        router.clone().oneshot(request).map(|answered| answered.unwrap().map(Either::Right))
+    };
+    let limits = app::Limits::new(&tower_key_rotation::config::ServerSettings::default());
+    tokio::spawn(app::serve(listener, answer, limits, std::future::pending()));
     address
 }

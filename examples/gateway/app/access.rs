@@ -1,6 +1,6 @@
-//! Who may come in.
+//! Access: the token, and without one the origin of the request.
 //!
-//! What they show goes no further: the rotation layer takes every credential off a request, in headers and in
+//! What callers show goes no further: the rotation layer takes every credential off a request, in headers and in
 //! the query, before it puts a key on it.
 
 use http::{HeaderMap, Uri};
@@ -8,15 +8,23 @@ use percent_encoding::percent_decode_str;
 use tower_key_rotation::config::Token;
 use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY};
 
+use super::foreign::Ours;
 use super::refusal::Refusal;
 
-/// Lets a request in that shows the token wherever an SDK puts a key; without a token, every request.
-pub(super) fn check(token: Option<&Token>, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
-    let Some(token) = token else { return Ok(()) };
-    if shows(token, headers, uri) {
-        return Ok(());
+/// Accepts a request that shows the token wherever an SDK puts a key; without a token, every request that no foreign
+/// web page sent.
+pub(super) fn check(
+    token: Option<&Token>,
+    ours: &Ours<'_>,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<(), Refusal> {
+    match token {
+        Some(token) if shows(token, headers, uri) => Ok(()),
+        Some(_) => Err(Refusal::NoToken),
+        None if ours.is_foreign(headers, uri) => Err(Refusal::Foreign),
+        None => Ok(()),
     }
-    Err(Refusal::NoToken)
 }
 
 fn shows(token: &Token, headers: &HeaderMap, uri: &Uri) -> bool {

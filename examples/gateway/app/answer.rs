@@ -22,6 +22,10 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
 /// The answer of a provider, its body as it comes; or the error that says why there is none.
 pub(super) fn deliver(answer: Result<Response<ChainBody>, Error>) -> Response<FrontBody> {
     match answer {
+        // A switch of protocols is for a caller that asked for one, which the gateway passes on for nobody.
+        Ok(response) if response.status().is_informational() => {
+            Refusal::Switched.into_response().map(Either::Right)
+        }
         Ok(response) => {
             let (mut head, body) = response.into_parts();
             headers::downwards(&mut head.headers);

@@ -1,18 +1,21 @@
 //! The body of a request: collected if it is small, passed on as it comes otherwise.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tower::BoxError;
 use tower_key_rotation::body::ReplayBody;
 
+use super::pace::Paced;
 use super::refusal::Refusal;
 
 /// As much is waited for before a request goes on: such a body can be sent again at no cost.
 const SMALL: u64 = 256 * 1024;
 
-/// Takes the body, which may have so many bytes.
-pub(super) async fn take<B>(body: B, max: usize) -> Result<ReplayBody, Refusal>
+/// Takes the body, which may have `max` bytes and pause for `pause`.
+pub(super) async fn take<B>(body: B, max: usize, pause: Duration) -> Result<ReplayBody, Refusal>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -21,6 +24,7 @@ where
     if length.lower() > max as u64 {
         return Err(Refusal::TooLarge);
     }
+    let body = Paced::new(body, pause);
     if length.upper().is_some_and(|length| length <= SMALL) {
         collect(body).await.map(ReplayBody::from).map_err(|error| Refusal::of_body(&*error))
     } else {

@@ -3,6 +3,7 @@
 //! Requests for providers go straight to the chain or to the provider's own service, and only the rest to
 //! axum's router: its boxes and path parameters would cost as much as rotation does.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -38,22 +39,26 @@ impl Front {
         Self(Arc::new(Parts { gateway, others }))
     }
 
-    /// Answers one request. (An `async fn` would keep the request twice.)
+    /// Answers one request, whose connection came to `local`. (An `async fn` would keep the request twice.)
     pub(crate) fn answer(
         &self,
         request: Request<Incoming>,
+        local: IpAddr,
     ) -> impl Future<Output = Response<FrontBody>> + Send + use<> {
         let parts = Arc::clone(&self.0);
         let (mut head, body) = request.into_parts();
         async move {
             let gateway = &*parts.gateway;
+            if let Err(refusal) = gateway.enter(&head, local) {
+                return refused(refusal);
+            }
             let Some((chain, pinned)) = gateway.find(head.uri.path()) else {
                 return Box::pin(parts.other(Request::from_parts(head, body))).await;
             };
             if let Err(refusal) = gateway.admit(&mut head, pinned) {
                 return refused(refusal);
             }
-            let body = match body::take(body, gateway.settings.max_request).await {
+            let body = match body::take(body, gateway.settings.max_request, gateway.pause()).await {
                 Ok(body) => body,
                 Err(refusal) => return refused(refusal),
             };

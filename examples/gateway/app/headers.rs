@@ -1,41 +1,40 @@
-//! What belongs to one connection, and goes no further.
+//! Headers that belong to one side only.
 
 use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName, SET_COOKIE};
+use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName};
 
-/// From the caller to the provider: no hop-by-hop headers, no host, and no compression, so that answers can
-/// be read.
+/// From the caller to the provider: without the hop-by-hop headers, the host, compression (responses have to be
+/// read), and without traces of the caller's browser and of proxies before the gateway. Some providers refuse a key
+/// for an `Origin`.
 pub(super) fn upwards(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    for name in [HOST, EXPECT, ACCEPT_ENCODING] {
-        headers.remove(name);
-    }
+    remove(headers, |name| {
+        let known = [HOST, EXPECT, ACCEPT_ENCODING].contains(name);
+        known || is_hop_by_hop(name.as_str()) || is_of_the_caller(name.as_str())
+    });
 }
 
-/// From the provider to the caller: no hop-by-hop headers, and no cookie of the account's.
+/// From the provider to the caller: without the hop-by-hop headers, and without what concerns the provider's own
+/// host, its edge and the account of the key.
 pub(super) fn downwards(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    headers.remove(SET_COOKIE);
+    remove(headers, |name| is_hop_by_hop(name.as_str()) || is_of_the_provider(name.as_str()));
 }
 
-/// Most requests and answers have none, and looking through the names of a few headers is cheaper than looking
-/// each of ours up.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
+/// Most heads have few headers that go, and looking through the names is cheaper than looking each of ours up.
+fn remove(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    if !headers.keys().any(&goes) {
         return;
     }
     let lists = headers.get_all(CONNECTION).iter().filter_map(|list| list.to_str().ok());
     let named = lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok());
-    let names: Vec<HeaderName> =
-        named.chain(headers.keys().filter(|name| is_hop_by_hop(name)).cloned()).collect();
+    let names: Vec<HeaderName> = named.chain(headers.keys().filter(|name| goes(name)).cloned()).collect();
     for name in names {
         headers.remove(name);
     }
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &str) -> bool {
     matches!(
-        name.as_str(),
+        name,
         "connection"
             | "keep-alive"
             | "proxy-authenticate"
@@ -45,4 +44,84 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
             | "transfer-encoding"
             | "upgrade"
     )
+}
+
+fn is_of_the_caller(name: &str) -> bool {
+    matches!(
+        name,
+        "origin"
+            | "referer"
+            | "cookie"
+            | "cookie2"
+            | "forwarded"
+            | "via"
+            | "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "true-client-ip"
+            | "upgrade-insecure-requests"
+            | "dnt"
+    ) || ["sec-", "x-forwarded-", "cf-", "access-control-request-"]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
+fn is_of_the_provider(name: &str) -> bool {
+    matches!(
+        name,
+        "set-cookie"
+            | "set-cookie2"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "public-key-pins"
+            | "expect-ct"
+            | "nel"
+            | "report-to"
+            | "reporting-endpoints"
+            | "clear-site-data"
+            | "openai-organization"
+            | "openai-project"
+            | "anthropic-organization-id"
+    ) || name.starts_with("cf-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(remove: fn(&mut HeaderMap), names: &[&'static str]) -> Vec<String> {
+        let header = |name: &&'static str| (HeaderName::from_static(name), "x-named".parse().unwrap());
+        let mut headers: HeaderMap = names.iter().map(header).collect();
+        remove(&mut headers);
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_side_keeps_what_is_its_own() {
+        let kept = ["content-type", "anthropic-version", "user-agent", "idempotency-key"];
+        assert_eq!(left(upwards, &kept), kept);
+        let gone = [
+            "origin",
+            "referer",
+            "cookie",
+            "sec-fetch-site",
+            "sec-ch-ua",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "forwarded",
+            "cf-connecting-ip",
+            "host",
+            "expect",
+            "te",
+            "connection",
+            "x-named",
+        ];
+        assert!(left(upwards, &gone).is_empty(), "{:?}", left(upwards, &gone));
+
+        let kept = ["content-type", "x-request-id", "retry-after", "x-ratelimit-remaining-requests"];
+        assert_eq!(left(downwards, &kept), kept);
+        let gone =
+            ["set-cookie", "alt-svc", "strict-transport-security", "openai-organization", "cf-ray", "te"];
+        assert!(left(downwards, &gone).is_empty(), "{:?}", left(downwards, &gone));
+    }
 }

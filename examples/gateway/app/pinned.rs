@@ -14,6 +14,7 @@ pub(super) struct Pinned {
     scheme: Option<Scheme>,
     authority: Option<Authority>,
     base: BasePath,
+    limits_models: bool,
 }
 
 /// The first segment of a path, which names the provider, and the rest of it.
@@ -32,7 +33,13 @@ impl Pinned {
             scheme: url.scheme().cloned(),
             authority: url.authority().cloned(),
             base: provider.pool().provider().base_path(url.path()),
+            limits_models: provider.limits_models(),
         }
+    }
+
+    /// Whether a limit is declared for some of the provider's models.
+    pub(super) const fn limits_models(&self) -> bool {
+        self.limits_models
     }
 
     pub(super) const fn service(&self) -> &Chain {

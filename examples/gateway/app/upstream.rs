@@ -105,16 +105,24 @@ type Links = ProviderFallbackLayer<ResponseBody<Incoming>>;
 
 /// The limits and choices of the file.
 fn limited(layer: Links, chain: &ChainSettings) -> Links {
+    let (least, longest) = chain.backoff();
     let layer = layer.start(chain.start()).commit(chain.commit()).context_length(chain.context_length());
+    let layer = layer.backoff(least, longest).breaker(chain.breaker());
+    let layer = set(layer, chain.max_attempts(), |it, attempts| it.max_attempts(attempts.get() as usize));
+    let layer = set(layer, chain.resend_ambiguous(), Links::resend_ambiguous);
+    let layer = set(layer, chain.wait_for_key(), Links::wait_for_key);
+    let layer = set(layer, chain.complete_cap(), |it, bytes| {
+        it.complete_cap(usize::try_from(bytes.get()).unwrap_or(usize::MAX))
+    });
     let layer = set(layer, chain.deadline(), Links::deadline);
     let layer = set(layer, chain.head_timeout(), Links::head_timeout);
     let layer = set(layer, chain.first_content_timeout(), Links::first_content_timeout);
     set(layer, chain.idle_timeout(), Links::idle_timeout)
 }
 
-fn set(layer: Links, time: Option<Duration>, set: impl FnOnce(Links, Duration) -> Links) -> Links {
-    match time {
-        Some(time) => set(layer, time),
+fn set<T>(layer: Links, value: Option<T>, set: impl FnOnce(Links, T) -> Links) -> Links {
+    match value {
+        Some(value) => set(layer, value),
         None => layer,
     }
 }

@@ -1,0 +1,86 @@
+//! Callers and providers that are nothing but sockets.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection that has sent `text`.
+pub(crate) async fn open(to: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Sends `text`, and returns what comes until the connection is closed.
+pub(crate) async fn exchange(to: SocketAddr, text: &str) -> String {
+    rest(open(to, text).await).await
+}
+
+/// What comes until the connection is closed, which it has to be.
+pub(crate) async fn rest(mut stream: TcpStream) -> String {
+    let mut got = Vec::new();
+    // A reset is an end as well.
+    let read = timeout(PATIENCE, stream.read_to_end(&mut got)).await;
+    let _ended = read.expect("the connection is closed");
+    String::from_utf8_lossy(&got).into_owned()
+}
+
+pub(crate) fn status(response: &str) -> u16 {
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("no response: {response:?}"))
+}
+
+/// Answers the beginning of every request with these bytes, and leaves the connection open.
+pub(crate) async fn upstream(response: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    if stream.write_all(response.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Answers every request with a stream that never ends, as fast as it is read; tells when that is given up.
+pub(crate) async fn flood() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, given_up) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                pour(stream).await;
+                let _test_may_be_over = tell.send(());
+            });
+        }
+    });
+    (address, given_up)
+}
+
+async fn pour(mut stream: TcpStream) {
+    let mut request = [0; 4096];
+    let _request = stream.read(&mut request).await;
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"more\"}}]}\n\n".repeat(100);
+    let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut written = stream.write_all(head.as_bytes()).await;
+    while written.is_ok() {
+        written = stream.write_all(chunk.as_bytes()).await;
+    }
+}
