@@ -66,7 +66,8 @@ struct Look<B> {
     bytes: usize,
     /// The body has come to its end, and was not broken.
     ended: bool,
-    until: Instant,
+    /// `None`: it is further away than time goes.
+    until: Option<Instant>,
 }
 
 /// What looking brought: data, the end, or nothing more in time.
@@ -156,7 +157,7 @@ impl<C: Classify> Inspector<'_, C> {
         let redactor = self.redactor(&head, &verdict, readable);
         let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
         let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
-        let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: look.body });
+        let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: Some(look.body) });
         (verdict, Answer { head, is_unreadable, body, redactor, delivery })
     }
 
@@ -273,14 +274,18 @@ where
             seen: VecDeque::new(),
             bytes: 0,
             ended: false,
-            until: Instant::now() + time,
+            until: Instant::now().checked_add(time),
         }
     }
 
     /// The next data; an error of the body ends it, and is handed on in its place.
     async fn next(&mut self) -> Seen {
         loop {
-            let frame = timeout_at(self.until, poll_fn(|cx| self.body.as_mut().poll_frame(cx))).await;
+            let next = poll_fn(|cx| self.body.as_mut().poll_frame(cx));
+            let frame = match self.until {
+                Some(until) => timeout_at(until, next).await,
+                None => Ok(next.await),
+            };
             match frame {
                 Err(_) => return Seen::Late,
                 Ok(None) => {

@@ -230,12 +230,14 @@ async fn a_link_that_is_never_ready_does_not_block_the_others() {
 #[tokio::test(start_paused = true)]
 async fn the_tokens_that_an_answer_took_are_known_when_it_was_read() {
     let sims = [provider(["a"])];
-    let chain = chain(&sims, |layer| layer);
-    let response = send(&chain, chat("m")).await.unwrap();
-    let served = response.extensions().get::<Served>().unwrap().clone();
+    let at_head = chain(&sims, |layer| layer.commit(Commit::Head));
+    let response = send(&at_head, chat("m")).await.unwrap();
+    let served = support::served(&response).clone();
     assert_eq!(served.usage(), None);
     text(response).await;
     assert!(served.usage().unwrap().total_tokens.unwrap() > 0);
+    let response = send(&chain(&sims, |layer| layer), chat("m")).await.unwrap();
+    assert!(support::served(&response).usage().is_some(), "it was read before its commit");
 }
 
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod support;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Request;
 use http_body_util::BodyExt;
@@ -26,7 +27,7 @@ use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, Simulator};
 settings::settings!("ProviderFallbackLayer":
     route, fallback, start, deadline, head_timeout, first_content_timeout, idle_timeout, commit, complete_cap,
     context_length, resend_ambiguous, wait_for_key, max_attempts, backoff, retry_budget, breaker, replay_cap,
-    events,
+    events, error_events,
 );
 
 type Layered = ProviderFallbackLayer<ResponseBody<SimBody>>;
@@ -201,6 +202,19 @@ async fn events() {
     let sims = [provider(Script::always(Fault::status(503))), provider(Script::new())];
     assert_eq!(ask(&chain(&sims, |layer| layer.events(&hub))).await.unwrap(), "1");
     assert!(heard.next().now_or_never().is_some(), "the chain fell over, and says so");
+}
+
+async fn error_events() {
+    let sims = [provider(Script::always(Fault::Cut { after: 3, reset: false }))];
+    for tell in [false, true] {
+        let response = send(&chain(&sims, |layer| layer.error_events(tell)), chat_stream("m")).await.unwrap();
+        let mut body = response.into_body();
+        let mut last = Bytes::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            last = frame.into_data().unwrap();
+        }
+        assert_eq!(last.starts_with(b"data: {\"error\":"), tell, "{last:?}");
+    }
 }
 
 // === chains ===

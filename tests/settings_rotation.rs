@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response, header};
 use http_body::{Body, Frame};
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, StreamBody};
 use support::{all_keys_failed, chat, key, openai, pool, send, served, streamed};
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, Layer, service_fn};
@@ -26,7 +26,7 @@ use tower_key_rotation_sim::{Fault, Script, SimKey, Simulator};
 
 settings::settings!("KeyRotationLayer":
     max_attempts, max_retries, backoff, retry_budget, head_timeout, deadline, resend_ambiguous, wait_for_key,
-    keep_accept_encoding, estimate_with, replay_cap, error_body, peek,
+    keep_accept_encoding, estimate_with, replay_cap, error_body, peek, error_events,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -197,6 +197,19 @@ async fn peek() {
         let response = send(&layer.layer(client), chat("m")).await.unwrap();
         let by = if found { "b" } else { "a" };
         assert_eq!(served(&response).key_id().as_str(), by, "{bytes} bytes, {events} events, {seconds} s");
+    }
+}
+
+async fn error_events() {
+    let sim = simulated(1, Script::always(Fault::Cut { after: 3, reset: true }));
+    for tell in [false, true] {
+        let service = rotating(&sim, 1, |layer| layer.error_events(tell));
+        let mut body = send(&service, support::chat_stream("m")).await.unwrap().into_body();
+        let mut last = Bytes::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            last = frame.into_data().unwrap();
+        }
+        assert_eq!(last.starts_with(b"data: {\"error\":"), tell, "{last:?}");
     }
 }
 

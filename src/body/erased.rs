@@ -24,6 +24,10 @@ impl Erased {
         let (ended, hint) = (body.is_end_stream(), body.size_hint());
         Self { body: SyncWrapper::new(body), ended, hint }
     }
+
+    pub(super) fn into_inner(self) -> UnsyncBoxBody<Bytes, BoxError> {
+        self.body.into_inner()
+    }
 }
 
 impl Body for Erased {

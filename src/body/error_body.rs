@@ -6,14 +6,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, SizeHint};
 use http_body_util::Full;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
-use super::StreamError;
 use super::erased::Erased;
+use super::hold::Hold;
+use super::{Polled, StreamError};
 
 /// The body of a response that is made of an error: a JSON text, or the body of the provider's last response.
 ///
@@ -45,6 +46,7 @@ struct Limited {
     /// Runs while nothing comes.
     timer: Option<Pin<Box<Sleep>>>,
     is_over: bool,
+    hold: Hold,
 }
 
 /// The rest did not come in time.
@@ -54,8 +56,6 @@ struct DeadlinePassed;
 
 /// As much as is read of an error response by default.
 const FREE: usize = 64 * 1024;
-
-type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 // === impl RestLimits ===
 
@@ -78,7 +78,15 @@ impl ErrorBody {
     /// The body of a response.
     pub(crate) fn response(body: UnsyncBoxBody<Bytes, BoxError>, limits: RestLimits) -> Self {
         let body = Erased::new(body);
-        Self(Kind::Response(Box::new(Limited { body, limits, free: FREE, timer: None, is_over: false })))
+        let hold = Hold::Unflushed;
+        Self(Kind::Response(Box::new(Limited {
+            body,
+            limits,
+            free: FREE,
+            timer: None,
+            is_over: false,
+            hold,
+        })))
     }
 }
 
@@ -96,7 +104,9 @@ impl Body for ErrorBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Text(text) => text.is_end_stream(),
-            Kind::Response(response) => response.is_over || response.body.is_end_stream(),
+            Kind::Response(response) => {
+                !response.hold.has_error() && (response.is_over || response.body.is_end_stream())
+            }
         }
     }
 
@@ -125,9 +135,17 @@ impl Default for Kind {
 
 impl Limited {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        if let Some(polled) = self.hold.poll(cx) {
+            return polled;
+        }
         if self.is_over {
             return Poll::Ready(None);
         }
+        let polled = self.poll_in_time(cx);
+        self.hold.pass(polled, |_| None, cx)
+    }
+
+    fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Polled {
         if self.free == 0 && self.is_late() {
             return self.end(DeadlinePassed.into());
         }

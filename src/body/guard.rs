@@ -3,7 +3,8 @@
 //! A stream that is cut looks like one that ended, one that stalls looks like one that thinks, and one that is
 //! complete may never end. The guard decodes events as their bytes pass, holds nothing back and changes
 //! nothing, and says at the end what the end was worth: a cut, a break, an error among the events and a
-//! silence that is too long become a [`StreamError`] in place of a clean end.
+//! silence that is too long become a [`StreamError`] in place of a clean end. A malformed event ends the stream
+//! where it is: it is the last thing that passes.
 //!
 //! An answer may be complete before its stream ends. After a finish reason the usage and the terminator may
 //! follow, so the guard waits, but only for [`GRACE`]; what breaks then breaks nothing. After the terminator
@@ -18,6 +19,7 @@
 
 mod cell;
 mod error;
+mod in_band;
 mod watch;
 
 use std::pin::Pin;
@@ -29,9 +31,11 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
-pub(crate) use self::cell::{Settle, UsageCell};
-pub use self::error::StreamError;
+pub(crate) use self::cell::{BodyEnd, EndListener, Settle, UsageCell};
+pub use self::error::{StreamError, StreamErrorKind};
+pub(crate) use self::in_band::EventDialect;
 use self::watch::{End, Patience, Watch};
+use super::Polled;
 
 /// How long to wait for what may follow a finish reason.
 const GRACE: Duration = Duration::from_secs(2);
@@ -44,6 +48,8 @@ pub(crate) struct Guard {
     watch: Watch,
     /// `None`: only the usage is noted, and the end is what it is.
     silence: Option<Silence>,
+    /// What comes in place of what follows: the stream is malformed.
+    error: Option<StreamError>,
 }
 
 /// How long nothing has come.
@@ -55,31 +61,48 @@ struct Silence {
     running: bool,
 }
 
-type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
-
 // === impl Guard ===
 
 impl Guard {
     /// Notes what the body says of its usage, and changes nothing. `streamed`: it is an event stream that can
     /// be read.
     pub(crate) fn metering(streamed: bool, usage: UsageCell) -> Self {
-        Self { watch: Watch::new(streamed, false, Some(usage)), silence: None }
+        Self { watch: Watch::new(streamed, false, Some(usage)), silence: None, error: None }
     }
 
     /// Changes nothing, and reads nothing; holds on to the usage for whoever can read the body.
     pub(crate) const fn holding(usage: UsageCell) -> Self {
-        Self { watch: Watch::holding(usage), silence: None }
+        Self { watch: Watch::holding(usage), silence: None, error: None }
     }
 
     /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.
     pub(crate) fn strict(streamed: bool, usage: Option<UsageCell>, idle: Option<Duration>) -> Self {
         let silence = Silence { limit: idle, timer: None, running: false };
-        Self { watch: Watch::new(streamed, true, usage), silence: Some(silence) }
+        Self { watch: Watch::new(streamed, true, usage), silence: Some(silence), error: None }
+    }
+
+    /// Has an error told as the last event too, if the body is an event stream; in the dialect of the events
+    /// that pass, or else in this one. `None`: it is not told.
+    pub(crate) fn telling_errors(mut self, dialect: Option<EventDialect>) -> Self {
+        if let Some(supposed) = dialect {
+            self.watch.tell_errors(supposed);
+        }
+        self
     }
 
     /// Nothing comes any more.
     pub(super) const fn is_over(&self) -> bool {
-        self.watch.is_over()
+        self.watch.is_over() && self.error.is_none()
+    }
+
+    /// The error of a stream that was malformed.
+    pub(super) fn take_error(&mut self) -> Option<BoxError> {
+        self.error.take().map(Into::into)
+    }
+
+    /// The event that tells an error to the caller, before the error itself.
+    pub(super) fn last_event(&self, error: &BoxError) -> Option<Bytes> {
+        self.watch.last_event(error)
     }
 
     /// Looks at what polling the body brought; says what it is worth.
@@ -89,13 +112,10 @@ impl Guard {
                 if let Some(silence) = &mut self.silence {
                     silence.running = false;
                 }
-                if let Some(data) = frame.data_ref() {
-                    self.watch.see(data);
-                }
-                return Poll::Ready(Some(Ok(frame)));
+                return Poll::Ready(Some(Ok(self.see(frame))));
             }
             Poll::Ready(Some(Err(error))) if self.silence.is_none() => {
-                self.watch.finish();
+                self.watch.finish(BodyEnd::Failed(StreamErrorKind::Broken));
                 return Poll::Ready(Some(Err(error)));
             }
             Poll::Ready(Some(Err(error))) => End::Broken(error),
@@ -111,6 +131,17 @@ impl Guard {
         Poll::Ready(worth.map(|worth| Err(worth.into())))
     }
 
+    /// Looks at a frame; it is cut off behind a malformed event.
+    fn see(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.data_ref().and_then(|data| Some(data.slice(..self.watch.see(data)?))) {
+            Some(sound) => {
+                self.error = self.watch.end(End::Malformed);
+                Frame::data(sound)
+            }
+            None => frame,
+        }
+    }
+
     /// Whether the body ends here, which says so itself or does not.
     pub(super) fn is_end_stream(&self, says: bool) -> bool {
         self.is_over() || (says && (self.silence.is_none() || self.watch.may_end()))
@@ -120,6 +151,9 @@ impl Guard {
     pub(super) fn size_hint(&self, own: SizeHint) -> SizeHint {
         if self.is_over() {
             return SizeHint::with_exact(0);
+        }
+        if self.watch.tells_errors() {
+            return SizeHint::new();
         }
         if self.silence.is_none() || !self.watch.is_events() {
             return own;

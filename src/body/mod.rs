@@ -4,6 +4,7 @@ mod encoding;
 mod erased;
 mod error_body;
 mod guard;
+mod hold;
 pub mod meter;
 mod redact;
 mod replay;
@@ -13,13 +14,22 @@ pub mod sse;
 mod tee;
 mod upload;
 
+use std::task::Poll;
+
+use bytes::Bytes;
+use http_body::Frame;
+use tower::BoxError;
+
 pub(crate) use self::encoding::{Decoded, decode, is_identity};
 pub use self::error_body::ErrorBody;
 pub(crate) use self::error_body::RestLimits;
-pub use self::guard::StreamError;
-pub(crate) use self::guard::{Guard, Settle, UsageCell};
+pub(crate) use self::guard::{BodyEnd, EndListener, EventDialect, Guard, Settle, UsageCell};
+pub use self::guard::{StreamError, StreamErrorKind};
 pub(crate) use self::redact::{Redactor, Search};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
 pub(crate) use self::response::Rest;
 pub(crate) use self::upload::Upload;
+
+/// What polling a body brings.
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;

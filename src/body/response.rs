@@ -12,7 +12,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use pin_project_lite::pin_project;
 use tower::BoxError;
 
+use super::erased::Erased;
 use super::guard::Guard;
+use super::hold::Hold;
 use super::redact::Redactor;
 
 pin_project! {
@@ -21,12 +23,16 @@ pin_project! {
     /// What was looked at comes first, byte for byte and errors in their place; the rest passes through
     /// untouched, with nothing buffered and back-pressure kept. Out of a [chain](crate::fallback) an event
     /// stream that ends before its answer is complete ends with a [`StreamError`](super::StreamError).
+    ///
+    /// An error never follows data at once: the body is pending once in between, so that a server can flush
+    /// what it has. The default is an empty body.
     pub struct ResponseBody<B> {
         #[pin]
         rest: Rest<B>,
         // `None`: no key is known here.
         redactor: Option<Redactor>,
         guard: Option<Guard>,
+        hold: Hold,
     }
 }
 
@@ -36,10 +42,12 @@ pin_project! {
     pub(crate) enum Rest<B> {
         /// Never looked at.
         Untouched { #[pin] body: B },
-        /// Looked at, hence pinned to a place; what was seen of it comes before it.
-        Begun { seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Pin<Box<B>> },
+        /// Looked at, hence pinned to a place; what was seen of it comes before it. `None`: that was all.
+        Begun { seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Option<Pin<Box<B>>> },
         /// Of another type: an answer kept in an error, or one of our own.
-        Erased { body: UnsyncBoxBody<Bytes, BoxError> },
+        Erased { body: Erased },
+        /// All of it in one piece.
+        Whole { data: Bytes },
     }
 }
 
@@ -53,7 +61,7 @@ impl<B> ResponseBody<B> {
 
     /// A body that has no guard yet.
     pub(crate) const fn unwatched(rest: Rest<B>) -> Self {
-        Self { rest, redactor: None, guard: None }
+        Self { rest, redactor: None, guard: None, hold: Hold::Unflushed }
     }
 
     /// Has the key taken out of the body.
@@ -63,8 +71,8 @@ impl<B> ResponseBody<B> {
     }
 
     /// A body of another type.
-    pub(crate) const fn erased(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
-        Self::unwatched(Rest::Erased { body })
+    pub(crate) fn erased(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        Self::unwatched(Rest::Erased { body: Erased::new(body) })
     }
 
     /// Has the body watched from its beginning; it has no guard yet.
@@ -87,7 +95,9 @@ where
     /// Forgets the type of the body within.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {
-            Self { rest: Rest::Erased { body }, redactor: None, guard: None } => body,
+            Self { rest: Rest::Erased { body }, redactor: None, guard: None, hold } if !hold.has_error() => {
+                body.into_inner()
+            }
             body => body.boxed_unsync(),
         }
     }
@@ -106,24 +116,33 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        if this.guard.as_ref().is_some_and(Guard::is_over) {
-            return Poll::Ready(None);
+        if let Some(polled) = this.hold.poll(cx) {
+            return polled;
         }
-        let polled = match this.redactor {
+        let poll_rest = |cx: &mut Context<'_>| match this.redactor {
             Some(redactor) => redactor.poll_frame(this.rest, cx),
             None => this.rest.poll_frame(cx),
         };
-        match this.guard {
-            Some(guard) => guard.pass(polled, cx),
-            None => polled,
-        }
+        let Some(guard) = this.guard else {
+            return this.hold.pass(poll_rest(cx), |_| None, cx);
+        };
+        let polled = match guard.take_error() {
+            Some(error) => Poll::Ready(Some(Err(error))),
+            None if guard.is_over() => Poll::Ready(None),
+            None => guard.pass(poll_rest(cx), cx),
+        };
+        this.hold.pass(polled, |error| guard.last_event(error), cx)
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.hold.has_error() {
+            return false;
+        }
         let says = match &self.rest {
             Rest::Untouched { body } => body.is_end_stream(),
-            Rest::Begun { seen, body } => seen.is_empty() && body.is_end_stream(),
+            Rest::Begun { seen, body } => seen.is_empty() && body.as_ref().is_none_or(Body::is_end_stream),
             Rest::Erased { body } => body.is_end_stream(),
+            Rest::Whole { data } => data.is_empty(),
         };
         let says = self.redactor.as_ref().map_or(says, |redactor| redactor.is_end_stream(says));
         self.guard.as_ref().map_or(says, |guard| guard.is_end_stream(says))
@@ -134,9 +153,11 @@ where
             Rest::Untouched { body } => body.size_hint(),
             Rest::Begun { seen, body } => {
                 let seen = seen.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref()).map(Bytes::len);
-                longer(&body.size_hint(), seen.sum())
+                let rest = body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+                longer(&rest, seen.sum())
             }
             Rest::Erased { body } => body.size_hint(),
+            Rest::Whole { data } => SizeHint::with_exact(data.len() as u64),
         };
         let own = match &self.redactor {
             Some(redactor) => redactor.size_hint(own),
@@ -149,9 +170,15 @@ where
     }
 }
 
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::unwatched(Rest::Whole { data: Bytes::new() })
+    }
+}
+
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rest, redactor: _, guard: _ } = self;
+        let Self { rest, redactor: _, guard: _, hold: _ } = self;
         let seen = if let Rest::Begun { seen, .. } = rest { seen.len() } else { 0 };
         f.debug_struct("ResponseBody").field("frames_seen", &seen).finish_non_exhaustive()
     }
@@ -172,9 +199,16 @@ where
             RestProjection::Untouched { body } => body.poll_frame(cx).map_err(Into::into),
             RestProjection::Begun { seen, body } => match seen.pop_front() {
                 Some(frame) => Poll::Ready(Some(frame)),
-                None => body.as_mut().poll_frame(cx).map_err(Into::into),
+                None => match body {
+                    Some(body) => body.as_mut().poll_frame(cx).map_err(Into::into),
+                    None => Poll::Ready(None),
+                },
             },
             RestProjection::Erased { body } => Pin::new(body).poll_frame(cx),
+            RestProjection::Whole { data } => {
+                let data = std::mem::take(data);
+                Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+            }
         }
     }
 }

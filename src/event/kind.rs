@@ -132,6 +132,16 @@ pub enum Kind {
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
+    /// A response failed after it was handed to the caller, who has a part of it: nothing is sent again.
+    #[non_exhaustive]
+    StreamFailed {
+        /// The key that served it; `None` if the link of the chain has no keys of this crate.
+        key: Option<KeyId>,
+        /// The model, where the request names one and its body is still there to be read.
+        model: Option<ModelId>,
+        /// Why, as [`StreamErrorKind::as_str`](crate::body::StreamErrorKind::as_str) has it.
+        reason: &'static str,
+    },
     /// A request goes on at another provider.
     #[non_exhaustive]
     FellOver {

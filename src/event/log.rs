@@ -63,6 +63,10 @@ pub(super) fn write(event: &Event, system: Option<&str>) {
             debug, who, "pool failed", gen_ai.request.model = name(model), error.type = reason, attempts,
             wait_ms = ms(*retry_after)
         ),
+        Kind::StreamFailed { key, model, reason } => line!(
+            info, who, "stream failed", key = key.as_ref().map(KeyId::as_str),
+            gen_ai.request.model = name(model), error.type = reason
+        ),
         Kind::FellOver { from, to, reason } => {
             line!(debug, who, "fell over", from = &**from, to = &**to, error.type = reason);
         }

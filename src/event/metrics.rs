@@ -14,6 +14,7 @@
 //! | `tower_key_rotation_invalid_keys_total` | counter | | `provider`, `key` | times a key was refused for good |
 //! | `tower_key_rotation_exhausted_total` | counter | | `provider`, `model` | requests that found no usable key left |
 //! | `tower_key_rotation_pool_failures_total` | counter | | `provider`, `reason` | requests that failed at a provider |
+//! | `tower_key_rotation_stream_failures_total` | counter | | `provider`, `reason` | responses that failed after they were handed to the caller: `truncated`, `broken`, `failed`, `malformed`, `idle` |
 //! | `tower_key_rotation_fallbacks_total` | counter | | `from`, `to`, `reason` | times a request went on at another link |
 //! | `tower_key_rotation_chain_failures_total` | counter | | `provider` | requests that no link could serve; `provider` is the first |
 //! | `tower_key_rotation_breaker_state` | gauge | | `provider` | 0 closed, 1 half-open, 2 open; set when it changes |
@@ -63,6 +64,7 @@ const RECOVERIES: &str = "tower_key_rotation_recoveries_total";
 const INVALID_KEYS: &str = "tower_key_rotation_invalid_keys_total";
 const EXHAUSTED: &str = "tower_key_rotation_exhausted_total";
 const POOL_FAILURES: &str = "tower_key_rotation_pool_failures_total";
+const STREAM_FAILURES: &str = "tower_key_rotation_stream_failures_total";
 const FALLBACKS: &str = "tower_key_rotation_fallbacks_total";
 const CHAIN_FAILURES: &str = "tower_key_rotation_chain_failures_total";
 const BREAKER: &str = "tower_key_rotation_breaker_state";
@@ -92,6 +94,7 @@ impl Metrics {
         describe_counter!(INVALID_KEYS, Unit::Count, "Times a key was refused for good.");
         describe_counter!(EXHAUSTED, Unit::Count, "Requests that found no usable key left.");
         describe_counter!(POOL_FAILURES, Unit::Count, "Requests that failed at a provider.");
+        describe_counter!(STREAM_FAILURES, Unit::Count, "Responses that failed after their commit.");
         describe_counter!(FALLBACKS, Unit::Count, "Times a request went on at another link.");
         describe_counter!(CHAIN_FAILURES, Unit::Count, "Requests that no link could serve.");
         describe_gauge!(BREAKER, "0 closed, 1 half-open, 2 open.");
@@ -128,6 +131,9 @@ impl Metrics {
             Kind::QuotaWarning { .. } => self.quota(event),
             Kind::PoolFailed { reason, .. } => {
                 counter!(POOL_FAILURES, "provider" => provider(), "reason" => *reason).increment(1);
+            }
+            Kind::StreamFailed { reason, .. } => {
+                counter!(STREAM_FAILURES, "provider" => provider(), "reason" => *reason).increment(1);
             }
             Kind::FellOver { from, to, reason } => {
                 counter!(FALLBACKS, "from" => from.clone(), "to" => to.clone(), "reason" => *reason)

@@ -6,6 +6,10 @@
 //! success closes it, failure opens it for twice as long, and a probe whose caller went away is handed to the
 //! next request.
 //!
+//! A call succeeds when its response is handed over, and its body may still fail. Such failures are counted in a
+//! row of their own, which only a body that came to its end interrupts: a provider that begins every stream and
+//! finishes none is down as well.
+//!
 //! Nothing happens between requests. Whether the time is over is seen when somebody asks, so there is no task
 //! and no timer, and a breaker that nobody asks costs nothing. Every change of state begins a new
 //! *generation*, and a passage remembers in which it was given out: what fifty calls of an earlier generation
@@ -16,12 +20,14 @@
 //! overwritten.
 
 mod policy;
+mod ring;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use self::policy::BreakerPolicy;
+use self::ring::{BUCKETS, Ring};
 use crate::clock::Timestamp;
 
 /// The breaker of one link. Clones are handles to the same one.
@@ -48,6 +54,15 @@ pub(crate) struct Passage {
     probe: bool,
 }
 
+/// What a commit has done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    /// It has closed the breaker.
+    pub(crate) closed: bool,
+    /// To be given when the body [ends](Breaker::body_ended).
+    pub(crate) generation: u64,
+}
+
 struct State {
     /// Raised by every change between open and closed, and by every failed probe.
     generation: u64,
@@ -57,6 +72,8 @@ struct State {
     times: u32,
     /// Failures in a row.
     consecutive: u32,
+    /// Bodies in a row that failed after they were handed over.
+    bodies: u32,
     recent: Ring,
 }
 
@@ -65,20 +82,6 @@ struct Opened {
     until: Timestamp,
     probing: bool,
 }
-
-/// The counts of the window, a tenth of it in each bucket.
-#[derive(Clone, Copy, Default)]
-struct Ring([Bucket; BUCKETS]);
-
-#[derive(Clone, Copy, Default)]
-struct Bucket {
-    /// Which tenth since the epoch.
-    number: u64,
-    calls: u32,
-    failed: u32,
-}
-
-const BUCKETS: usize = 10;
 
 // === impl Breaker ===
 
@@ -99,6 +102,17 @@ impl Breaker {
         let probe = state.opened.is_some();
         drop(state);
         Ok(Passage { breaker: Arc::clone(&self.0), generation, probe })
+    }
+
+    /// The body of a response that was handed over has ended. Says for how long that opened the breaker.
+    pub(crate) fn body_ended(&self, generation: u64, failed: bool, now: Timestamp) -> Option<Duration> {
+        let passage = Passage { breaker: Arc::clone(&self.0), generation, probe: false };
+        if failed {
+            passage.body_failed(now)
+        } else {
+            passage.body_came();
+            None
+        }
     }
 
     /// Whether [`enter`](Self::enter) would let a call pass; takes no probe.
@@ -151,16 +165,47 @@ impl Passage {
     }
 
     /// The provider did its part. Says whether that closed the breaker.
-    pub(crate) fn succeeded(mut self, now: Timestamp) -> bool {
+    #[cfg(test)]
+    pub(crate) fn succeeded(self, now: Timestamp) -> bool {
+        self.committed(now).closed
+    }
+
+    /// The provider did its part up to the commit; what is to come of the body is for
+    /// [`Breaker::body_ended`] to say.
+    pub(crate) fn committed(mut self, now: Timestamp) -> Committed {
         let probe = std::mem::take(&mut self.probe);
-        let Some(mut state) = self.current() else { return false };
+        let Some(mut state) = self.current() else {
+            return Committed { closed: false, generation: self.generation };
+        };
         if probe {
-            *state = State { generation: state.generation + 1, ..State::new() };
+            let State { generation, bodies, times, .. } = *state;
+            // A provider whose streams failed is not well before one has come.
+            let times = if bodies > 0 { times } else { 0 };
+            *state = State { generation: generation + 1, bodies, times, ..State::new() };
         } else {
             state.consecutive = 0;
             state.recent.count(self.breaker.policy.bucket(now, BUCKETS), false);
         }
-        probe
+        Committed { closed: probe, generation: state.generation }
+    }
+
+    fn body_came(self) {
+        if let Some(mut state) = self.current() {
+            state.bodies = 0;
+            if state.opened.is_none() {
+                state.times = 0;
+            }
+        }
+    }
+
+    fn body_failed(self, now: Timestamp) -> Option<Duration> {
+        let policy = self.breaker.policy;
+        let mut state = self.current().filter(|_| policy.is_enabled())?;
+        state.bodies = state.bodies.saturating_add(1);
+        let bucket = policy.bucket(now, BUCKETS);
+        state.recent.turn_into_failure(bucket);
+        let trips = state.opened.is_none() && policy.trips(state.bodies, state.recent.sum(bucket));
+        trips.then(|| state.open(&policy, now))
     }
 
     /// The provider was at fault. Says for how long that opened the breaker, or keeps it open.
@@ -174,11 +219,7 @@ impl Passage {
         if !probe && !policy.trips(state.consecutive, state.recent.sum(bucket)) {
             return None;
         }
-        let wait = policy.open_time(state.times);
-        state.opened = Some(Opened { until: now.saturating_add(wait), probing: false });
-        state.times = state.times.saturating_add(1);
-        state.generation += 1;
-        Some(wait)
+        Some(state.open(&policy, now))
     }
 
     /// The state, unless it has changed since this passage was given out.
@@ -207,28 +248,16 @@ impl fmt::Debug for Passage {
 
 impl State {
     fn new() -> Self {
-        Self { generation: 0, opened: None, times: 0, consecutive: 0, recent: Ring::default() }
-    }
-}
-
-// === impl Ring ===
-
-impl Ring {
-    fn count(&mut self, number: u64, failed: bool) {
-        let bucket = &mut self.0[(number % BUCKETS as u64) as usize];
-        if bucket.number < number {
-            *bucket = Bucket { number, ..Bucket::default() };
-        }
-        // A clock that was read earlier than another is a bucket late at most: it counts where it lands.
-        bucket.calls = bucket.calls.saturating_add(1);
-        bucket.failed = bucket.failed.saturating_add(u32::from(failed));
+        Self { generation: 0, opened: None, times: 0, consecutive: 0, bodies: 0, recent: Ring::default() }
     }
 
-    fn sum(&self, number: u64) -> (u64, u64) {
-        let recent = self.0.iter().filter(|bucket| bucket.number + BUCKETS as u64 > number);
-        recent.fold((0, 0), |(calls, failed), bucket| {
-            (calls + u64::from(bucket.calls), failed + u64::from(bucket.failed))
-        })
+    /// Opens, or stays open; says for how long.
+    fn open(&mut self, policy: &BreakerPolicy, now: Timestamp) -> Duration {
+        let wait = policy.open_time(self.times);
+        self.opened = Some(Opened { until: now.saturating_add(wait), probing: false });
+        self.times = self.times.saturating_add(1);
+        self.generation += 1;
+        wait
     }
 }
 

@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::breaker::Passage;
 use super::judge::Judged;
 use super::trip::{Step, Trip};
-use super::{call, judge};
+use super::{call, commit, judge};
 use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{Kind, Severity};
@@ -87,13 +87,14 @@ where
                     }
                     None => call::link(&mut first, &mut request, &trip.ticket, &upload).await,
                 };
-                let judged = match judge::as_it_came(called, &chain, &trip.ticket) {
-                    Ok(response) => return Judged::Served(response),
-                    Err(called) => {
-                        Box::pin(judge::answer(called, link, &chain, &trip.ticket, trip.deadline()))
-                    }
+                let response = match judge::as_it_came(called, &chain, &trip.ticket) {
+                    Ok(response) => response,
+                    Err(called) => return Box::pin(judge::answer(called, link, &chain, &trip)).await,
                 };
-                judged.await
+                match trip.hold_back.check(&response) {
+                    None => Judged::Served(response.map(ResponseBody::untouched)),
+                    Some(check) => judge::held(response, check, link).await,
+                }
             };
             let answered = if passage.is_probe() && !upload.has_ended() {
                 let probing = Box::pin(probing(&mut passage, &upload, answered));
@@ -106,21 +107,17 @@ where
                 return Err(trip.deadline_passed());
             };
             now = Instant::now();
-            let succeeded = |passage: Passage| {
-                if passage.succeeded(now.into()) {
-                    chain.emit(link, Severity::Change, || Kind::BreakerClosed);
-                }
-            };
             match judged {
                 Judged::Served(mut response) => {
-                    succeeded(passage);
+                    commit::book(passage, &response, None, link, &chain, now);
                     trip.deliver(&mut response, link);
-                    return Ok(response.map(ResponseBody::untouched));
+                    return Ok(response);
                 }
-                Judged::Guarded(mut response) => {
-                    succeeded(passage);
+                Judged::Guarded(guarded) => {
+                    let (mut response, cell) = *guarded;
+                    commit::book(passage, &response, Some(&cell), link, &chain, now);
                     trip.deliver(&mut response, link);
-                    return Ok(*response);
+                    return Ok(response);
                 }
                 Judged::Left(failed) => {
                     if failed.is_providers_fault()

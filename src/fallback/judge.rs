@@ -9,15 +9,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use tokio::time::Instant;
 use tower::BoxError;
 
 use super::call::Failed;
 use super::commit;
 use super::failure::{LeftBecause, ProviderFailed};
-use super::layer::{Commit, ContextLength};
+use super::hold_back::{Check, hold_back};
+use super::layer::ContextLength;
 use super::link::{Chain, Link};
-use crate::body::{ResponseBody, RestLimits};
+use super::trip::Trip;
+use crate::body::{ResponseBody, RestLimits, UsageCell};
 use crate::classify::{Fault, Outcome, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
@@ -26,12 +27,13 @@ use crate::rotate::Served;
 use crate::rotate::budget::Ticket;
 use crate::transport::{self, Nature};
 
-/// What the chain makes of it. What is rare is in boxes, so that the rest is small enough to be handed on.
+/// What the chain makes of it.
+#[expect(clippy::large_enum_variant, reason = "it is handed on at once, and mostly that variant")]
 pub(super) enum Judged<B> {
-    /// It is the caller's as it came.
-    Served(Response<B>),
-    /// It is the caller's, held back or under a guard of the chain's.
-    Guarded(Box<Response<ResponseBody<B>>>),
+    /// It is the caller's, under the guard of the layer inside.
+    Served(Response<ResponseBody<B>>),
+    /// It is the caller's, under a guard of the chain's. The cell hears how its body ends.
+    Guarded(Box<(Response<ResponseBody<B>>, UsageCell)>),
     /// The link did not serve the request; another may.
     Left(Box<ProviderFailed>),
     /// Nobody can.
@@ -56,9 +58,20 @@ pub(super) fn as_it_came<B>(
 /// Whether a rotation layer inside has judged the answer to be the caller's, and guards it.
 fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) -> bool {
     let served = response.extensions().get::<Served>().filter(|_| ticket.is_adopted());
-    chain.settings.commit != Commit::Complete
-        && served
-            .is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, ticket).is_none())
+    served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, ticket).is_none())
+}
+
+/// Holds back an answer that is the caller's as it came.
+pub(super) async fn held<B>(response: Response<B>, check: Check, link: &Link) -> Judged<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let cell = response.extensions().get::<Served>().map_or_else(UsageCell::default, Served::usage_cell);
+    match hold_back(response, cell, check, link).await {
+        Ok(response) => Judged::Served(response.map(ResponseBody::unwatched)),
+        Err(failed) => Judged::Left(failed),
+    }
 }
 
 /// Judges what calling a link brought, and sees the answer through to its commit.
@@ -66,18 +79,17 @@ fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) 
 /// A response that was given up is kept until the deadline.
 pub(super) async fn answer<B>(
     called: Called<B>,
-    link: &Link,
+    link: &Arc<Link>,
     chain: &Chain<B>,
-    ticket: &Ticket,
-    deadline: Option<Instant>,
+    trip: &Trip<B>,
 ) -> Judged<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let name = || Arc::clone(&link.name);
-    let settings = &chain.settings;
-    let (verdict, response) = match called {
+    let ticket = &trip.ticket;
+    let (verdict, mut response) = match called {
         Ok(response) if ticket.is_adopted() => judged_inside(response),
         Ok(response) => {
             ticket.take_attempt();
@@ -92,14 +104,20 @@ where
         }
     };
     let Some(because) = refused(&verdict, chain, ticket) else {
-        let guarded = commit::guard(response, settings, ticket.is_adopted());
-        if settings.commit == Commit::Complete {
-            return commit::hold_back(guarded, &link.name, settings.complete_cap).await;
+        let adopted = ticket.is_adopted();
+        let cell = commit::guard(&mut response, link, &chain.settings, adopted, trip.dialect());
+        if let Some(check) = trip.hold_back.check(&response) {
+            match hold_back(response, cell.clone(), check, link).await {
+                Ok(held) => {
+                    response = held.map(|rest| ResponseBody::erased(ResponseBody::unwatched(rest).erase()));
+                }
+                Err(failed) => return Judged::Left(failed),
+            }
         }
-        return Judged::Guarded(Box::new(guarded));
+        return Judged::Guarded(Box::new((response, cell)));
     };
     let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
-    let limits = RestLimits::new(chain.settings.idle_timeout, deadline);
+    let limits = RestLimits::new(chain.settings.idle_timeout, trip.deadline());
     let last_response = LastResponse::new(response.map(ResponseBody::erase), limits);
     Judged::left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
 }

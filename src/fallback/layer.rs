@@ -10,6 +10,7 @@ use tower::{BoxError, Service, ServiceExt};
 use tower_layer::Layer;
 
 use super::breaker::BreakerPolicy;
+use super::commit::Commit;
 use super::link::{Chain, Link};
 use super::route::Route;
 use super::service::ProviderFallback;
@@ -48,6 +49,7 @@ pub(super) struct Settings {
     pub(super) breaker: BreakerPolicy,
     pub(super) replay_cap: usize,
     pub(super) events: Events,
+    pub(super) error_events: bool,
 }
 
 /// Which link a request is given to first.
@@ -59,19 +61,6 @@ pub enum Start {
     Ordered,
     /// Each in its turn; from there on in order, round to the beginning.
     RoundRobin,
-}
-
-/// When an answer belongs to the caller, so that nothing is asked for elsewhere any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Commit {
-    /// At its head.
-    Head,
-    /// At the first content of a stream; at the head of any other answer.
-    #[default]
-    FirstContent,
-    /// When it is complete: it is held back, up to [a cap](ProviderFallbackLayer::complete_cap), and checked.
-    Complete,
 }
 
 /// What to do when a request is too long for a provider's model.
@@ -119,6 +108,7 @@ impl<B> ProviderFallbackLayer<B> {
             breaker: BreakerPolicy::default(),
             replay_cap: ReplayBody::CAP,
             events: Events::default(),
+            error_events: false,
         };
         Self { links: vec![(first.into(), Route::new())], others: Vec::new(), settings }
     }
@@ -182,15 +172,15 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// When an answer belongs to the caller. Default: [`Commit::FirstContent`].
+    /// When an answer belongs to the caller. Default: [`Commit::FirstContent`]. A request may have a [`Commit`]
+    /// of its own in its extensions.
     #[must_use]
     pub const fn commit(mut self, commit: Commit) -> Self {
         self.settings.commit = commit;
-        self.settings.limits.look_into_streams = !matches!(commit, Commit::Head);
         self
     }
 
-    /// How much of an answer [`Commit::Complete`] holds back, in bytes; a longer one is committed to.
+    /// How much of a response is held back before the [`Commit`], in bytes; a longer one is committed to.
     /// Default: [`COMPLETE_CAP`](ProviderFallbackLayer::COMPLETE_CAP).
     #[must_use]
     pub const fn complete_cap(mut self, bytes: usize) -> Self {
@@ -261,6 +251,15 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
+    /// Whether an event stream that breaks after its commit also says so in a last event, in the dialect of the
+    /// stream: `data: {"error":…}`, or `event: error` for Anthropic's Messages and OpenAI's Responses. The body
+    /// ends with the error all the same. Default: no.
+    #[must_use]
+    pub const fn error_events(mut self, tell: bool) -> Self {
+        self.settings.error_events = tell;
+        self
+    }
+
     /// The hub that hears of what happens in the chain. Default: one of its own, that only log lines come of.
     /// Give it to the pools of the links too for one stream of everything.
     #[must_use]
@@ -294,7 +293,8 @@ impl<S, B> Layer<S> for ProviderFallbackLayer<B> {
 
     fn layer(&self, first: S) -> Self::Service {
         let link = |(name, route): &(Arc<str>, Route)| {
-            Link::new(Arc::clone(name), route.clone(), self.settings.breaker)
+            let events = self.settings.events.clone();
+            Arc::new(Link::new(Arc::clone(name), route.clone(), self.settings.breaker, events))
         };
         let links = self.links.iter().map(link).collect();
         ProviderFallback::new(first, Chain::new(links, self.others.clone(), self.settings.clone()))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::breaker::{Breaker, BreakerPolicy};
 use super::layer::{Boxed, Settings, Start};
 use super::route::Route;
-use crate::event::{Kind, Severity, Source};
+use crate::event::{Events, Kind, Severity, Source};
 use crate::provider::Provider;
 
 /// What is known of a link beside its service.
@@ -15,11 +15,12 @@ pub(super) struct Link {
     pub(super) name: Arc<str>,
     pub(super) route: Route,
     pub(super) breaker: Breaker,
+    events: Events,
 }
 
 pub(super) struct Chain<B> {
     /// In the order of the chain.
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<Arc<Link>>,
     /// The services of all but the first.
     others: Vec<Boxed<B>>,
     pub(super) settings: Settings,
@@ -30,18 +31,23 @@ pub(super) struct Chain<B> {
 }
 
 impl Link {
-    pub(super) fn new(name: Arc<str>, route: Route, breaker: BreakerPolicy) -> Self {
-        Self { name, route, breaker: Breaker::new(breaker) }
+    pub(super) fn new(name: Arc<str>, route: Route, breaker: BreakerPolicy, events: Events) -> Self {
+        Self { name, route, breaker: Breaker::new(breaker), events }
+    }
+
+    /// Says something of the link.
+    pub(super) fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
+        self.events.emit(severity, Source { name: &self.name, system: None }, kind);
     }
 }
 
 impl<B> Chain<B> {
     /// Says something of a link.
     pub(super) fn emit(&self, link: &Link, severity: Severity, kind: impl FnOnce() -> Kind) {
-        self.settings.events.emit(severity, Source { name: &link.name, system: None }, kind);
+        link.emit(severity, kind);
     }
 
-    pub(super) fn new(links: Vec<Link>, others: Vec<Boxed<B>>, settings: Settings) -> Self {
+    pub(super) fn new(links: Vec<Arc<Link>>, others: Vec<Boxed<B>>, settings: Settings) -> Self {
         let general = Provider::compatible("link");
         Self { links, others, settings, general, cursor: AtomicUsize::new(0) }
     }

@@ -90,6 +90,7 @@ mod combined;
 mod commit;
 mod drive;
 mod failure;
+mod hold_back;
 mod judge;
 mod layer;
 mod link;
@@ -100,8 +101,9 @@ mod service;
 mod trip;
 
 pub use self::breaker::BreakerPolicy;
+pub use self::commit::Commit;
 pub use self::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
-pub use self::layer::{Commit, ContextLength, ProviderFallbackLayer, Start};
+pub use self::layer::{ContextLength, ProviderFallbackLayer, Start};
 pub use self::pin::Pin;
 pub use self::route::{InvalidRoute, Route, Unroutable};
 pub use self::service::ProviderFallback;

@@ -11,13 +11,15 @@ use tower::BoxError;
 
 use super::Unroutable;
 use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
+use super::hold_back::HoldBack;
 use super::link::{Chain, Link};
 use super::pin::Pin;
-use crate::body::{ReplayBody, Upload};
+use crate::body::{EventDialect, ReplayBody, Upload};
 use crate::classify::{Fault, Reason, Scope};
 use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity, Source};
 use crate::head::Head;
+use crate::inspect::Limits;
 use crate::provider::ModelId;
 use crate::rotate::budget::Ticket;
 use crate::rotate::{Deadline, Served};
@@ -30,6 +32,8 @@ pub(super) struct Trip<B> {
     body: ReplayBody,
     deadline: Option<Instant>,
     pub(super) ticket: Ticket,
+    /// Which responses are read before the commit.
+    pub(super) hold_back: HoldBack,
     /// Links that have not had their turn.
     ahead: Ahead,
     /// What became of the request at each link that had, and the link's number.
@@ -53,10 +57,18 @@ pub(super) struct Step {
 impl<B> Trip<B> {
     pub(super) fn new(chain: Arc<Chain<B>>, parts: Parts) -> Self {
         let settings = &chain.settings;
-        let limits = settings.limits;
+        let hold_back = HoldBack::of(&parts, settings);
+        let limits = Limits { look_into_streams: hold_back.looks_into_streams(), ..settings.limits };
         Self {
             deadline: parts.extensions.get::<Deadline>().map(|deadline| deadline.instant()),
-            ticket: Ticket::new(settings.max_attempts, settings.head_timeout, settings.idle_timeout, limits),
+            ticket: Ticket::new(
+                settings.max_attempts,
+                settings.head_timeout,
+                settings.idle_timeout,
+                limits,
+                settings.error_events,
+            ),
+            hold_back,
             ahead: Ahead::of(&chain, parts.extensions.get()),
             behind: Vec::new(),
             left: None,
@@ -99,6 +111,11 @@ impl<B> Trip<B> {
     /// Links end at the deadline by themselves, and may do so a moment before the chain notices.
     pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// The dialect that event streams are supposed to have.
+    pub(super) fn dialect(&self) -> EventDialect {
+        EventDialect::of_path(self.head.uri().path())
     }
 
     /// The request as it came.

@@ -167,6 +167,7 @@ impl Lease {
             account: self.account,
             need: self.need,
             began: self.began,
+            model: None,
             closed: AtomicBool::new(false),
         }
     }

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::in_flight::InFlight;
 use super::models::ModelLane;
 use super::place::Place;
-use crate::body::Settle;
 use crate::body::meter::Usage;
+use crate::body::{Settle, StreamErrorKind};
 use crate::clock::Moment;
+use crate::event::{Kind, Severity};
 use crate::limits::Need;
+use crate::provider::ModelId;
 
 /// Open from the commit of an answer to the end of its body. Dropping it says that the body was given up: its
 /// place is free, and what it took stays as it was thought to be.
@@ -21,6 +23,8 @@ pub(crate) struct Tab {
     pub(super) account: usize,
     pub(super) need: Need,
     pub(super) began: Moment,
+    /// The model to name in events.
+    pub(super) model: Option<ModelId>,
     /// It is closed.
     pub(super) closed: AtomicBool,
 }
@@ -28,6 +32,12 @@ pub(crate) struct Tab {
 // === impl Tab ===
 
 impl Tab {
+    /// Names the model in events about the response.
+    pub(crate) fn for_model(mut self, model: Option<ModelId>) -> Self {
+        self.model = model;
+        self
+    }
+
     fn count(&self, usage: Usage) {
         let (place, now) = (self.place(), Moment::now());
         place.key().tally.tokens(usage, now.into());
@@ -63,6 +73,14 @@ impl Settle for Tab {
         usage.into_iter().for_each(|usage| self.count(usage));
         self.close();
     }
+
+    fn failed(&self, kind: StreamErrorKind) {
+        self.set.common.emit(Severity::Change, || Kind::StreamFailed {
+            key: Some(self.place().key().id.clone()),
+            model: self.model.clone(),
+            reason: kind.as_str(),
+        });
+    }
 }
 
 impl Drop for Tab {
@@ -73,7 +91,7 @@ impl Drop for Tab {
 
 impl fmt::Debug for Tab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, account: _, need, began: _, closed: _ } = self;
+        let Self { set, lane: _, account: _, need, began: _, model: _, closed: _ } = self;
         f.debug_struct("Tab")
             .field("key", &set.keys[set.key()].id)
             .field("need", need)

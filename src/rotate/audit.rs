@@ -12,6 +12,7 @@ use crate::clock::Moment;
 use crate::event::{AttemptOutcome, Kind, Severity};
 use crate::key::KeyId;
 use crate::pool::{KeyPool, Lease};
+use crate::provider::ModelId;
 use crate::scrub::shows_part;
 
 /// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is
@@ -46,17 +47,25 @@ impl Audit {
         self.heard = None;
     }
 
-    /// It is over.
-    pub(super) fn end(mut self, request: &Template, lease: &Lease, verdict: &Verdict, head: Option<&Parts>) {
-        let Some((pool, key)) = self.heard.take() else { return };
+    /// It is over. Gives the model that was named, for what may be said later: `None` if nobody listens.
+    pub(super) fn end(
+        mut self,
+        request: &Template,
+        lease: &Lease,
+        verdict: &Verdict,
+        head: Option<&Parts>,
+    ) -> Option<ModelId> {
+        let (pool, key) = self.heard.take()?;
+        let model = request.told_model(pool.provider());
         pool.emit(Severity::Detail, || Kind::Attempt {
             key,
-            model: request.told_model(pool.provider()),
+            model: model.clone(),
             outcome: AttemptOutcome::from(verdict),
             status: head.map(|head| head.status.as_u16()),
             duration: self.duration(),
             request_id: head.and_then(|head| request_id(&head.headers, lease.secret().expose())),
         });
+        model
     }
 }
 

@@ -32,6 +32,8 @@ struct Terms {
     head_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     limits: Limits,
+    /// Failing streams say so in a last event.
+    error_events: bool,
 }
 
 impl Ticket {
@@ -40,6 +42,7 @@ impl Ticket {
         head_timeout: Option<Duration>,
         idle_timeout: Option<Duration>,
         limits: Limits,
+        error_events: bool,
     ) -> Self {
         Self(Arc::new(Terms {
             attempts: AtomicUsize::new(attempts),
@@ -50,6 +53,7 @@ impl Ticket {
             head_timeout,
             idle_timeout,
             limits,
+            error_events,
         }))
     }
 
@@ -108,6 +112,11 @@ impl Ticket {
     /// How long an answer may say nothing. Whoever adopts the ticket guards the body that it delivers.
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.0.idle_timeout
+    }
+
+    /// Whether a stream that fails after its commit also says so in a last event.
+    pub(crate) fn error_events(&self) -> bool {
+        self.0.error_events
     }
 
     /// How far to look into an answer.

@@ -1,5 +1,6 @@
 //! What a request has been through, and what comes next.
 
+mod hand_over;
 mod past;
 mod refusal;
 mod seek;
@@ -16,6 +17,7 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use self::hand_over::handed_over;
 use self::past::Past;
 use self::refusal::Kind as Refused;
 use super::Deadline;
@@ -26,14 +28,15 @@ use super::layer::Config;
 use super::ledger::{Attempt, Served};
 use super::policy::{Action, Progress};
 use super::request::Template;
-use crate::body::{Guard, ResponseBody, UsageCell};
+use crate::body::{EventDialect, ResponseBody, UsageCell};
 use crate::classify::{Fault, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity};
-use crate::inspect::{Inspector, is_readable, is_stream};
+use crate::inspect::Inspector;
 use crate::limits::Need;
 use crate::pool::{Lease, Penalty};
+use crate::provider::ModelId;
 
 /// What a request has been through.
 pub(super) struct Journey<B> {
@@ -141,14 +144,14 @@ where
         } else if let Some(error) = self.request.take_body_error() {
             return Next::Fail(Error::Body(error));
         }
-        audit.end(&self.request, &lease, &tried.verdict, head);
+        let named = audit.end(&self.request, &lease, &tried.verdict, head);
         let refused = tried.verdict.fault().and_then(|fault| Refused::of(fault, status));
         let action =
             self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, refused, &lease));
         let (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) =
             (action, &tried.verdict)
         else {
-            return self.deliver(&mut lease, tried, action);
+            return self.deliver(&mut lease, tried, action, named);
         };
         self.record(&mut lease, fault, status);
         let past = self.past();
@@ -184,11 +187,20 @@ where
     }
 
     /// Makes the answer the caller's; an error of the client is none.
-    fn deliver(&mut self, lease: &mut Lease, tried: Tried<B>, action: Action) -> Next<B> {
+    fn deliver(
+        &mut self,
+        lease: &mut Lease,
+        tried: Tried<B>,
+        action: Action,
+        named: Option<ModelId>,
+    ) -> Next<B> {
         let key = lease.key_id().clone();
         let now = Timestamp::from(tried.answered);
         let usage = match tried.verdict {
-            Verdict::Success => UsageCell::new(lease.succeed_at(now)),
+            Verdict::Success => {
+                let named = named.or_else(|| self.request.known_model().cloned());
+                UsageCell::new(lease.succeed_at(now).for_model(named))
+            }
             Verdict::Rejected(_) => {
                 lease.refund();
                 UsageCell::default()
@@ -217,8 +229,17 @@ where
             tried.verdict,
             self.past.take().map_or_else(Vec::new, |past| past.attempts),
             usage,
+            lease.began(),
         );
-        Next::Deliver(handed_over(answer.into_response(), served, self.ticket.as_ref()))
+        let response = answer.into_response();
+        Next::Deliver(handed_over(response, served, self.ticket.as_ref(), self.told_in_band()))
+    }
+
+    /// The dialect in which a failing stream says so, if it is to.
+    fn told_in_band(&self) -> Option<EventDialect> {
+        let own = self.config.error_events;
+        let wanted = self.ticket.as_ref().map_or(own, |ticket| own || ticket.error_events());
+        wanted.then(|| EventDialect::of_path(self.request.path()))
     }
 
     fn record(&mut self, lease: &mut Lease, fault: &Fault, status: Option<StatusCode>) {
@@ -265,26 +286,4 @@ where
             wait,
         });
     }
-}
-
-/// Says on the answer who served it, and has its usage metered and, for a chain, its end checked. What can't be
-/// read is left to the chain, inside which it may be decompressed.
-fn handed_over<B>(
-    mut response: Response<ResponseBody<B>>,
-    mut served: Served,
-    ticket: Option<&Ticket>,
-) -> Response<ResponseBody<B>> {
-    let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
-    let usage = served.usage_cell();
-    let guard = match ticket {
-        _ if !readable => Guard::holding(usage),
-        Some(ticket) => {
-            served.set_guarded();
-            Guard::strict(streamed, Some(usage), ticket.idle_timeout())
-        }
-        None => Guard::metering(streamed, usage),
-    };
-    response.body_mut().watch(guard);
-    response.extensions_mut().insert(served);
-    response
 }

@@ -38,6 +38,7 @@ pub(super) struct Config {
     pub(super) wait_for_key: bool,
     pub(super) keep_accept_encoding: bool,
     pub(super) estimator: Estimator,
+    pub(super) error_events: bool,
 }
 
 // === impl KeyRotationLayer ===
@@ -86,6 +87,7 @@ impl<C> KeyRotationLayer<C> {
             wait_for_key: false,
             keep_accept_encoding: false,
             estimator: Estimator::default(),
+            error_events: false,
         };
         Self { classifier, config: Arc::new(config) }
     }
@@ -194,6 +196,13 @@ impl<C> KeyRotationLayer<C> {
             config.limits.peek_events = events;
             config.limits.peek_time = time;
         })
+    }
+
+    /// Whether an event stream that breaks after it was handed over also says so in a last event, in the
+    /// dialect of the stream. The body ends with the error all the same. Default: no.
+    #[must_use]
+    pub fn error_events(self, tell: bool) -> Self {
+        self.configure(|config| config.error_events = tell)
     }
 
     fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {

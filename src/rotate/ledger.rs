@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::body::UsageCell;
 use crate::body::meter::Usage;
+use crate::body::{StreamErrorKind, UsageCell};
 use crate::classify::{Fault, Verdict};
+use crate::clock::Moment;
 use crate::key::KeyId;
 use crate::provider::{ModelId, Provider};
 
@@ -44,6 +45,8 @@ pub struct Served {
     usage: UsageCell,
     /// The body is guarded as the chain around the layer wants it.
     guarded: bool,
+    /// When the attempt that served it began.
+    began: Moment,
 }
 
 // === impl Attempt ===
@@ -69,8 +72,9 @@ impl Served {
         verdict: Verdict,
         attempts: Vec<Attempt>,
         usage: UsageCell,
+        began: Moment,
     ) -> Self {
-        Self { provider, link: None, key, model, verdict, attempts, usage, guarded: false }
+        Self { provider, link: None, key, model, verdict, attempts, usage, guarded: false, began }
     }
 
     /// The provider's name, or that of its link in a chain.
@@ -100,6 +104,12 @@ impl Served {
         self.usage.get()
     }
 
+    /// How the response failed after it was handed over, if it did: known when the body is over, to each clone
+    /// of this. A body that its reader left has not failed.
+    pub fn stream_error(&self) -> Option<StreamErrorKind> {
+        self.usage.error()
+    }
+
     /// The attempts before this one, in their order.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
@@ -112,6 +122,10 @@ impl Served {
     /// Where the body is to leave its usage.
     pub(crate) fn usage_cell(&self) -> UsageCell {
         self.usage.clone()
+    }
+
+    pub(crate) const fn usage_cell_ref(&self) -> &UsageCell {
+        &self.usage
     }
 
     /// The body is guarded as a chain wants it.
@@ -132,5 +146,21 @@ impl Served {
         self.attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&link));
         self.attempts.splice(..0, before);
         self.link = Some(link);
+    }
+
+    /// The response failed before it was handed over: what was tried, this attempt included.
+    pub(crate) fn into_failed(self, link: &Arc<str>, status: StatusCode, fault: &Fault) -> Vec<Attempt> {
+        let Self { key, mut attempts, began, .. } = self;
+        let duration = Moment::now().saturating_since(began);
+        attempts.push(Attempt {
+            provider: Arc::clone(link),
+            key,
+            status: Some(status),
+            fault: fault.clone(),
+            benched: None,
+            duration,
+        });
+        attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(link));
+        attempts
     }
 }

@@ -107,6 +107,11 @@ impl Template {
         endpoint::hash(self.head.method(), self.head.uri().path())
     }
 
+    /// The path that is asked for.
+    pub(super) fn path(&self) -> &str {
+        self.head.uri().path()
+    }
+
     /// Whether running it twice does no harm: by its method, or because its caller says so.
     pub(super) fn is_idempotent(&self) -> bool {
         self.head.is_idempotent()

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tower::BoxError;
 
-use super::StreamError;
-use super::cell::{Left, UsageCell};
+use super::cell::{BodyEnd, Left, UsageCell};
+use super::in_band::{EventDialect, InBand};
+use super::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending, Usage};
 use crate::body::sse::{Decoder, Event};
 
@@ -32,12 +33,17 @@ struct Events {
     /// `None`: nobody wants to know what the end is worth.
     completion: Option<Completion>,
     usage: Option<Usage>,
+    /// `None`: errors are not told in the stream.
+    in_band: Option<InBand>,
+    /// The end has cut an event.
+    cut: bool,
 }
 
 /// How a body came to its end.
 pub(super) enum End {
     Clean,
     Broken(BoxError),
+    Malformed,
     Silent(Option<Duration>),
 }
 
@@ -64,6 +70,8 @@ impl Watch {
                 decoder: Decoder::new(),
                 completion: strict.then(Completion::default),
                 usage: None,
+                in_band: None,
+                cut: false,
             }))
         } else {
             Content::Answer(cell.is_some().then(Bytes::new))
@@ -76,13 +84,38 @@ impl Watch {
         Self { content: Content::Answer(None), cell: None, held: Some(cell), over: false }
     }
 
-    pub(super) fn see(&mut self, data: &Bytes) {
+    pub(super) fn tell_errors(&mut self, supposed: EventDialect) {
+        if let Content::Events(events) = &mut self.content {
+            events.in_band = Some(InBand::new(supposed));
+        }
+    }
+
+    /// Whether an event of ours may follow those of the body.
+    pub(super) fn tells_errors(&self) -> bool {
+        matches!(&self.content, Content::Events(events) if events.in_band.is_some())
+    }
+
+    /// Reads data; says how much of it is sound, if there is a malformed event in it and that matters.
+    pub(super) fn see(&mut self, data: &Bytes) -> Option<usize> {
         let metered = self.is_metered();
         match &mut self.content {
-            Content::Events(events) => events.see(data, metered),
+            Content::Events(events) => return events.see(data, metered),
             Content::Answer(answer) if metered => keep(answer, data),
             Content::Answer(answer) => *answer = None,
         }
+        None
+    }
+
+    /// The event that tells an error. None follows an error of the provider's own.
+    pub(super) fn last_event(&self, error: &BoxError) -> Option<Bytes> {
+        let Content::Events(events) = &self.content else { return None };
+        let in_band = events.in_band.as_ref()?;
+        let (kind, message) = match error.downcast_ref::<StreamError>() {
+            Some(StreamError::Failed) => return None,
+            Some(error) => (error.kind(), error.to_string()),
+            None => (StreamErrorKind::Broken, "the connection to the provider broke".to_owned()),
+        };
+        Some(in_band.event(kind, &message, events.cut))
     }
 
     /// Whether somebody may ask for the usage. Once nobody may, nobody ever will.
@@ -111,7 +144,7 @@ impl Watch {
             None => Patience::Limit,
             Some(completion) => match completion.ending() {
                 Ending::Last => Patience::Linger,
-                _ if completion.has_failed() || completion.is_malformed() => Patience::Grace,
+                _ if completion.has_failed() => Patience::Grace,
                 _ if completion.is_certain() => Patience::Grace,
                 Ending::Open | Ending::Finished => Patience::Limit,
             },
@@ -127,38 +160,48 @@ impl Watch {
 
     /// Takes note of the end; what it is worth, if not what it seems.
     pub(super) fn end(&mut self, end: End) -> Option<StreamError> {
-        // An event that the end has cut is no document either, but that is the end's fault.
-        let malformed = self.completion().is_some_and(Completion::is_malformed);
-        self.finish();
-        if let Some(completion) = self.completion() {
-            if completion.has_failed() {
-                return Some(StreamError::Failed);
-            }
-            if malformed {
-                return Some(StreamError::Malformed);
-            }
-            if completion.is_certain() {
-                return None;
-            }
+        self.read_rest();
+        let worth = self.worth(end);
+        self.settle(worth.as_ref().map_or(BodyEnd::Complete, |error| BodyEnd::Failed(error.kind())));
+        worth
+    }
+
+    fn worth(&self, end: End) -> Option<StreamError> {
+        let completion = self.completion();
+        if completion.is_some_and(Completion::has_failed) {
+            return Some(StreamError::Failed);
+        }
+        if matches!(end, End::Malformed) {
+            return Some(StreamError::Malformed);
+        }
+        if completion.is_some_and(Completion::is_certain) {
+            return None;
         }
         match end {
             End::Broken(source) => Some(StreamError::Broken(source)),
             End::Silent(limit) => Some(StreamError::Idle(limit.unwrap_or_default())),
-            End::Clean => self.completion().is_some_and(Completion::is_cut).then_some(StreamError::Truncated),
+            End::Clean | End::Malformed => {
+                completion.is_some_and(Completion::is_cut).then_some(StreamError::Truncated)
+            }
         }
     }
 
     /// Takes note of the end, whatever it is worth.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&mut self, end: BodyEnd) {
+        self.read_rest();
+        self.settle(end);
+    }
+
+    /// Reads the event that the end has cut.
+    fn read_rest(&mut self) {
         let metered = self.is_metered();
         if let Content::Events(events) = &mut self.content {
             events.finish(metered);
         }
-        self.settle();
     }
 
     /// What is known by now is all: the body has ended, or is not read any more. Done once.
-    fn settle(&mut self) {
+    fn settle(&mut self, end: BodyEnd) {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
@@ -167,7 +210,7 @@ impl Watch {
             Content::Answer(answer) => answer.take().map(Left::Answer),
         };
         if let Some(cell) = self.cell.take() {
-            cell.leave(left);
+            cell.leave(left, end);
         }
         self.held = None;
     }
@@ -176,35 +219,44 @@ impl Watch {
 impl Drop for Watch {
     /// Readers that know the protocol stop at the terminator, and never ask for the end.
     fn drop(&mut self) {
-        self.settle();
+        let end = if self.may_end() { BodyEnd::Complete } else { BodyEnd::Abandoned };
+        self.settle(end);
     }
 }
 
 // === impl Events ===
 
 impl Events {
-    fn see(&mut self, data: &Bytes, metered: bool) {
-        if self.completion.is_none() && !metered {
-            return;
+    fn see(&mut self, data: &Bytes, metered: bool) -> Option<usize> {
+        if self.completion.is_none() && self.in_band.is_none() && !metered {
+            return None;
         }
         self.decoder.push(data.clone());
         loop {
             match self.decoder.next_event() {
                 Ok(Some(event)) => self.take(&event, metered),
-                Ok(None) => break,
+                Ok(None) => return None,
                 // An event too large to be read is no terminator.
                 Err(_overflow) => {}
+            }
+            if self.completion.as_ref().is_some_and(Completion::is_malformed) {
+                return Some(data.len().saturating_sub(self.decoder.remaining()));
             }
         }
     }
 
     fn finish(&mut self, metered: bool) {
+        // What lies behind a malformed event has not passed.
+        self.cut = self.decoder.remaining() == 0 && self.decoder.is_inside_event();
         if let Some(event) = self.decoder.finish() {
             self.take(&event, metered);
         }
     }
 
     fn take(&mut self, event: &Event, metered: bool) {
+        if let Some(in_band) = &mut self.in_band {
+            in_band.see(event);
+        }
         if let Some(completion) = &mut self.completion {
             completion.see(event);
         }

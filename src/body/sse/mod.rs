@@ -130,6 +130,11 @@ impl Decoder {
         !self.line.is_empty() || !self.input.is_empty() || !matches!(self.data, Data::None)
     }
 
+    /// Bytes that were pushed and not looked at yet.
+    pub(crate) fn remaining(&self) -> usize {
+        self.input.iter().map(Bytes::len).sum()
+    }
+
     fn next_line(&mut self) -> Result<Option<Bytes>, Overflow> {
         while let Some(chunk) = self.input.front_mut() {
             if mem::take(&mut self.after_cr) && chunk.first() == Some(&b'\n') {

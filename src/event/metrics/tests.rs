@@ -131,6 +131,7 @@ fn say_everything(events: &Events) {
             resets_at: None,
         },
         Kind::PoolFailed { model: None, reason: "exhausted", attempts: 1, retry_after: None },
+        Kind::StreamFailed { key: Some("a".into()), model: None, reason: "idle" },
         Kind::FellOver { from: Arc::clone(&link), to: "gemini".into(), reason: "exhausted" },
         Kind::BreakerOpened { wait },
         Kind::BreakerHalfOpen,

@@ -7,9 +7,10 @@ use http::Response;
 use http_body::Body;
 use tower::BoxError;
 
+use super::Journey;
+use super::hand_over::handed_over;
 use super::past::Past;
 use super::refusal::Kind as Refused;
-use super::{Journey, handed_over};
 use crate::body::{ResponseBody, RestLimits, UsageCell};
 use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
@@ -45,8 +46,9 @@ where
             Verdict::Fault(attempt.fault),
             self.past.take().map_or_else(Vec::new, |past| past.attempts),
             UsageCell::default(),
+            Moment::now(),
         );
-        handed_over(answer.into_response(), served, self.ticket.as_ref())
+        handed_over(answer.into_response(), served, self.ticket.as_ref(), None)
     }
 
     /// No more is tried.

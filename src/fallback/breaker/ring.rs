@@ -1,0 +1,48 @@
+//! How many of the recent calls failed.
+
+/// The counts of the window, a tenth of it in each bucket.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ring([Bucket; BUCKETS]);
+
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    /// Which tenth since the epoch.
+    number: u64,
+    calls: u32,
+    failed: u32,
+}
+
+pub(super) const BUCKETS: usize = 10;
+
+// === impl Ring ===
+
+impl Ring {
+    fn bucket(&mut self, number: u64) -> &mut Bucket {
+        let bucket = &mut self.0[(number % BUCKETS as u64) as usize];
+        if bucket.number < number {
+            *bucket = Bucket { number, ..Bucket::default() };
+        }
+        bucket
+    }
+
+    /// A call that was counted as a success, perhaps in another bucket, has failed.
+    pub(super) fn turn_into_failure(&mut self, number: u64) {
+        let bucket = self.bucket(number);
+        bucket.failed = bucket.failed.saturating_add(1);
+        bucket.calls = bucket.calls.max(bucket.failed);
+    }
+
+    pub(super) fn count(&mut self, number: u64, failed: bool) {
+        let bucket = self.bucket(number);
+        // A clock that was read earlier than another is a bucket late at most: it counts where it lands.
+        bucket.calls = bucket.calls.saturating_add(1);
+        bucket.failed = bucket.failed.saturating_add(u32::from(failed));
+    }
+
+    pub(super) fn sum(&self, number: u64) -> (u64, u64) {
+        let recent = self.0.iter().filter(|bucket| bucket.number + BUCKETS as u64 > number);
+        recent.fold((0, 0), |(calls, failed), bucket| {
+            (calls + u64::from(bucket.calls), failed + u64::from(bucket.failed))
+        })
+    }
+}

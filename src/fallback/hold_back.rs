@@ -1,0 +1,251 @@
+//! Responses that a chain reads before it commits to them.
+//!
+//! The caller of a response that is not streamed waits for the whole of it anyway. So a chain reads it first: one
+//! that breaks, stalls or does not parse is asked for elsewhere, and costs its caller no time. What fails so may
+//! have run, and may have been paid for. A response that is longer than the cap is committed to.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body::{Body, Frame};
+use serde::de::IgnoredAny;
+use tower::BoxError;
+
+use super::commit::Commit;
+use super::failure::{LeftBecause, ProviderFailed};
+use super::layer::Settings;
+use super::link::Link;
+use crate::body::{Rest, StreamError, UsageCell};
+use crate::classify::{Fault, Reason, Scope};
+use crate::inspect::{is_readable, is_stream};
+use crate::rotate::Served;
+
+/// Which responses to a request are held back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HoldBack {
+    commit: Commit,
+    cap: usize,
+    /// No response has a body.
+    bodiless: bool,
+    /// JSON is how responses are streamed.
+    json_is_streamed: bool,
+}
+
+/// How to hold a response back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    /// Read no further than this.
+    cap: usize,
+    /// The body says that it is no longer than the cap.
+    fits: bool,
+    /// It has to be JSON.
+    parse: bool,
+}
+
+/// What was read of a body.
+#[derive(Default)]
+struct Held {
+    /// The only frame so far.
+    first: Option<Bytes>,
+    /// All frames, once there is more than one, or one that is no data.
+    frames: VecDeque<Result<Frame<Bytes>, BoxError>>,
+    bytes: usize,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Holds a response back until it is complete, or as far as the cap goes. `cell` hears how its body ends.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+pub(super) fn hold_back<T>(
+    response: Response<T>,
+    cell: UsageCell,
+    check: Check,
+    link: &Link,
+) -> impl Future<Output = Result<Response<Rest<T>>, Box<ProviderFailed>>>
+where
+    T: Body<Data = Bytes> + Send,
+    T::Error: Into<BoxError>,
+{
+    async move {
+        let (mut head, body) = response.into_parts();
+        cell.hold_back(true);
+        let read = if check.fits { whole(body, check).await } else { up_to_cap(Box::pin(body), check).await };
+        match read {
+            Ok(rest) => {
+                cell.hold_back(false);
+                Ok(Response::from_parts(head, rest))
+            }
+            Err(error) => Err(Box::new(failed(error, head.status, head.extensions.remove(), link))),
+        }
+    }
+}
+
+fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Link) -> ProviderFailed {
+    let reason = match error.downcast_ref() {
+        Some(StreamError::Idle(_)) => Reason::Timeout,
+        _ => Reason::Truncated,
+    };
+    let fault = Fault::new(reason, Scope::Provider).may_have_run(true);
+    let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
+    let left = ProviderFailed::new(Arc::clone(&link.name), LeftBecause::Fault(fault));
+    ProviderFailed { attempts, source: Some(error), ..left }
+}
+
+/// Reads a body that has an end within the cap. It stays where it is, so that it needs no box.
+async fn whole<T>(body: T, check: Check) -> Result<Rest<T>, BoxError>
+where
+    T: Body<Data = Bytes>,
+    T::Error: Into<BoxError>,
+{
+    let mut held = Held::default();
+    held.fill(pin!(body), usize::MAX).await?;
+    held.into_whole(check)
+}
+
+/// Reads a body to its end, or as far as the cap goes.
+async fn up_to_cap<T>(mut body: Pin<Box<T>>, check: Check) -> Result<Rest<T>, BoxError>
+where
+    T: Body<Data = Bytes>,
+    T::Error: Into<BoxError>,
+{
+    let mut held = Held::default();
+    if held.fill(body.as_mut(), check.cap).await? {
+        return held.into_whole(check);
+    }
+    Ok(Rest::Begun { seen: held.into_frames(), body: Some(body) })
+}
+
+/// `application/json`, or a type whose name ends with `+json`, but for a stream of JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
+    let suffix = essence.len().checked_sub(5).map(|at| &essence[at..]).unwrap_or_default();
+    is(b"application/json") || (suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json"))
+}
+
+/// Whether it is one JSON document, or several one after the other.
+fn is_sound(data: &[u8]) -> bool {
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    if serde_json::from_slice::<IgnoredAny>(data).is_ok() {
+        return true;
+    }
+    let mut documents = serde_json::Deserializer::from_slice(data).into_iter::<IgnoredAny>().peekable();
+    documents.peek().is_some() && documents.all(|document| document.is_ok())
+}
+
+// === impl HoldBack ===
+
+impl HoldBack {
+    /// By the request's own [`Commit`], or else the chain's.
+    pub(super) fn of(request: &Parts, settings: &Settings) -> Self {
+        Self {
+            commit: request.extensions.get().copied().unwrap_or(settings.commit),
+            cap: settings.complete_cap,
+            bodiless: request.method == Method::HEAD,
+            // Gemini's streams without `alt=sse`: https://ai.google.dev/api/generate-content.
+            json_is_streamed: request.uri.path().ends_with(":streamGenerateContent"),
+        }
+    }
+
+    /// Whether event streams are looked into before the commit.
+    pub(super) const fn looks_into_streams(self) -> bool {
+        !matches!(self.commit, Commit::Head)
+    }
+
+    /// How to hold a response back; `None`: it passes as it comes.
+    pub(super) fn check<T: Body>(self, response: &Response<T>) -> Option<Check> {
+        let (status, headers) = (response.status(), response.headers());
+        let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
+        if !status.is_success() || empty || self.bodiless {
+            return None;
+        }
+        let json = status != StatusCode::PARTIAL_CONTENT && is_json(headers);
+        let due = match self.commit {
+            Commit::Head => false,
+            Commit::FirstContent => json && !self.json_is_streamed,
+            Commit::Complete => true,
+        };
+        let hint = response.body().size_hint();
+        let cap = self.cap as u64;
+        (due && hint.lower() <= cap).then(|| Check {
+            cap: self.cap,
+            fits: hint.upper().is_some_and(|upper| upper <= cap),
+            parse: json && is_readable(headers) && !is_stream(response),
+        })
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Reads until the end or the cap; says whether that was the end.
+    async fn fill<T>(&mut self, mut body: Pin<&mut T>, cap: usize) -> Result<bool, BoxError>
+    where
+        T: Body<Data = Bytes>,
+        T::Error: Into<BoxError>,
+    {
+        while self.bytes <= cap {
+            if body.is_end_stream() {
+                return Ok(true);
+            }
+            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+                None => return Ok(true),
+                Some(frame) => self.push(frame.map_err(Into::into)?),
+            }
+        }
+        Ok(false)
+    }
+
+    fn push(&mut self, frame: Frame<Bytes>) {
+        self.bytes += frame.data_ref().map_or(0, Bytes::len);
+        if self.first.is_none() && self.frames.is_empty() {
+            match frame.into_data() {
+                Ok(data) => self.first = Some(data),
+                Err(other) => self.frames.push_back(Ok(other)),
+            }
+            return;
+        }
+        self.frames.extend(self.first.take().map(|first| Ok(Frame::data(first))));
+        self.frames.push_back(Ok(frame));
+    }
+
+    /// All of a body; an error if it is not what it should be.
+    fn into_whole<T>(mut self, check: Check) -> Result<Rest<T>, BoxError> {
+        if check.parse {
+            self.join();
+            if !is_sound(self.first.as_deref().unwrap_or_default()) {
+                return Err(StreamError::Malformed.into());
+            }
+        }
+        if self.frames.is_empty() {
+            return Ok(Rest::Whole { data: self.first.unwrap_or_default() });
+        }
+        Ok(Rest::Begun { seen: self.into_frames(), body: None })
+    }
+
+    /// Makes one frame of all data, to be read in one piece; trailers stay behind it.
+    fn join(&mut self) {
+        if self.first.is_some() {
+            return;
+        }
+        let mut data = BytesMut::with_capacity(self.bytes);
+        let pieces = self.frames.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+        pieces.for_each(|piece| data.extend_from_slice(piece));
+        self.frames.retain(|frame| frame.as_ref().is_ok_and(|frame| !frame.is_data()));
+        self.first = Some(data.freeze());
+    }
+
+    fn into_frames(mut self) -> VecDeque<Result<Frame<Bytes>, BoxError>> {
+        if let Some(first) = self.first.take() {
+            self.frames.push_front(Ok(Frame::data(first)));
+        }
+        self.frames
+    }
+}

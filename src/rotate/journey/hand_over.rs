@@ -1,0 +1,34 @@
+//! How a response is handed over.
+
+use http::Response;
+use http::header::CONTENT_LENGTH;
+
+use crate::body::{EventDialect, Guard, ResponseBody};
+use crate::inspect::{is_readable, is_stream};
+use crate::rotate::budget::Ticket;
+use crate::rotate::ledger::Served;
+
+/// Says on the answer who served it, and has its usage metered and, for a chain, its end checked. What can't be
+/// read is left to the chain, inside which it may be decompressed.
+pub(super) fn handed_over<B>(
+    mut response: Response<ResponseBody<B>>,
+    mut served: Served,
+    ticket: Option<&Ticket>,
+    in_band: Option<EventDialect>,
+) -> Response<ResponseBody<B>> {
+    let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
+    // A stream of known length has no room for another event.
+    let in_band = in_band.filter(|_| !response.headers().contains_key(CONTENT_LENGTH));
+    let usage = served.usage_cell();
+    let guard = match ticket {
+        _ if !readable => Guard::holding(usage),
+        Some(ticket) => {
+            served.set_guarded();
+            Guard::strict(streamed, Some(usage), ticket.idle_timeout())
+        }
+        None => Guard::metering(streamed, usage),
+    };
+    response.body_mut().watch(guard.telling_errors(in_band));
+    response.extensions_mut().insert(served);
+    response
+}
