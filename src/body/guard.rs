@@ -12,7 +12,9 @@
 //! [`LINGER`], since a connection that is left earlier can't be used again and the next request would pay
 //! for a new one.
 //!
-//! Silence is counted only while somebody asks: a reader that is slow is no stall of the provider.
+//! Silence is counted only while somebody asks: a reader that is slow is no stall of the provider. Comments keep a
+//! stream alive, but not for ever: a stream of which nothing but comments comes ends after [`KEEP_ALIVES`] times
+//! the idle limit.
 //!
 //! All that is what a chain wants, which promises that a stream is complete. Without one the guard only notes
 //! what the body says of its usage, and passes its end on as it is.
@@ -43,6 +45,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait for the connection's own end after the terminator.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// How many idle limits comments alone keep a stream alive for.
+const KEEP_ALIVES: u32 = 10;
+
 /// Watches a body as it passes.
 pub(crate) struct Guard {
     watch: Watch,
@@ -59,6 +64,8 @@ struct Silence {
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer runs for the silence of now.
     running: bool,
+    /// When a comment was the first thing that came since the last event.
+    comments_since: Option<Instant>,
 }
 
 // === impl Guard ===
@@ -77,7 +84,7 @@ impl Guard {
 
     /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.
     pub(crate) fn strict(streamed: bool, usage: Option<UsageCell>, idle: Option<Duration>) -> Self {
-        let silence = Silence { limit: idle, timer: None, running: false };
+        let silence = Silence { limit: idle, timer: None, running: false, comments_since: None };
         Self { watch: Watch::new(streamed, true, usage), silence: Some(silence), error: None }
     }
 
@@ -109,10 +116,11 @@ impl Guard {
     pub(super) fn pass(&mut self, polled: Polled, cx: &mut Context<'_>) -> Polled {
         let end = match polled {
             Poll::Ready(Some(Ok(frame))) => {
+                let frame = self.see(frame);
                 if let Some(silence) = &mut self.silence {
-                    silence.running = false;
+                    silence.interrupt(self.watch.is_idle());
                 }
-                return Poll::Ready(Some(Ok(self.see(frame))));
+                return Poll::Ready(Some(Ok(frame)));
             }
             Poll::Ready(Some(Err(error))) if self.silence.is_none() => {
                 self.watch.finish(BodyEnd::Failed(StreamErrorKind::Broken));
@@ -170,10 +178,27 @@ impl Guard {
 // === impl Silence ===
 
 impl Silence {
+    /// Something came; `comments`: nothing but comments.
+    fn interrupt(&mut self, comments: bool) {
+        self.running = false;
+        if !comments {
+            self.comments_since = None;
+        } else if self.limit.is_some() && self.comments_since.is_none() {
+            self.comments_since = Some(Instant::now());
+        }
+    }
+
+    /// The limit, or what is left of the time that comments are good for.
+    fn limit(&self) -> Option<Duration> {
+        let (limit, since) = (self.limit?, self.comments_since);
+        let left = since.map(|since| limit.saturating_mul(KEEP_ALIVES).saturating_sub(since.elapsed()));
+        Some(left.map_or(limit, |left| left.min(limit)))
+    }
+
     fn patience(&self, patience: Patience) -> Option<Duration> {
         let least = |most: Duration| Some(self.limit.map_or(most, |limit| limit.min(most)));
         match patience {
-            Patience::Limit => self.limit,
+            Patience::Limit => self.limit(),
             Patience::Grace => least(GRACE),
             Patience::Linger => least(LINGER),
         }

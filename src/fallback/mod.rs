@@ -6,7 +6,7 @@
 //!
 //! | what the link brings | the chain |
 //! |---|---|
-//! | a success, or a stream's first content | delivers it |
+//! | a whole JSON response, a stream's first content, the head of any other success | delivers it |
 //! | the caller's own fault, a content filter | delivers it: the next provider would say the same |
 //! | context length exceeded | delivers it, or moves on if [told so](ProviderFallbackLayer::context_length) |
 //! | all keys failed, or all cooling (no call is made then) | moves on |
@@ -26,11 +26,17 @@
 //! provider retried, once, after a back-off and within the retry budget; and only then does a request wait for
 //! a key, if the wait fits the deadline. Otherwise it fails at once, with the true time to come back.
 //!
-//! # It never lies about a stream
+//! # Truncated responses are errors
 //!
-//! Until the [commit](Commit) a stream that breaks is asked for elsewhere, and the caller sees nothing of it.
-//! After it nothing is replayed: a stream that stops without its terminator ends in a
-//! [`StreamError`](crate::body::StreamError), never as if it were whole.
+//! Until the [commit](Commit) a response that breaks is asked for elsewhere, and the caller sees nothing of it.
+//! A stream is committed to at its first content. A successful JSON response that is not streamed is read up to
+//! [a cap](ProviderFallbackLayer::complete_cap) and has to parse; other media types are committed to at their head.
+//! After the commit nothing is sent again: a stream that stops without its terminator ends in a
+//! [`StreamError`](crate::body::StreamError), at the place where it fails.
+//!
+//! Such a failure is counted by the link's breaker, in a row of its own that only a body that came to its end
+//! interrupts. [`Served::stream_error`](crate::Served::stream_error), the event
+//! [`StreamFailed`](crate::event::Kind::StreamFailed) and a metric tell of it.
 //!
 //! # Paying twice
 //!

@@ -206,8 +206,8 @@ async fn silence_counts_only_while_somebody_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn progress_starts_the_silence_anew_and_no_limit_is_none() {
-    let frames = || {
-        let ticks = stream::iter(0..10).then(|_| async {
+    let frames = |count| {
+        let ticks = stream::iter(0..count).then(|_| async {
             tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
             Ok::<_, BoxError>(Frame::data(Bytes::from_static(b": ping\n\n")))
         });
@@ -215,8 +215,12 @@ async fn progress_starts_the_silence_anew_and_no_limit_is_none() {
     };
     let usage = UsageCell::default();
     let guard = |idle| Guard::strict(true, Some(usage.clone()), idle);
-    let guarded = ResponseBody::untouched(frames()).guarded(guard(Some(IDLE)));
+    let guarded = ResponseBody::untouched(frames(10)).guarded(guard(Some(IDLE)));
     assert_eq!(read(guarded, usage.clone()).await.verdict, Verdict::Truncated);
+    let guarded = ResponseBody::untouched(frames(10_000)).guarded(guard(Some(IDLE)));
+    let came = read(guarded, usage.clone()).await;
+    assert_eq!(came.verdict, Verdict::Idle, "comments alone are no progress for ever");
+    assert!(came.after <= IDLE * (KEEP_ALIVES + 1), "{:?}", came.after);
     for idle in [None, Some(Duration::MAX)] {
         let body = ResponseBody::untouched(body(&[ROLE], Then::Stays)).guarded(guard(idle));
         assert!(tokio::time::timeout(Duration::from_secs(86_400), read(body, usage.clone())).await.is_err());

@@ -37,6 +37,8 @@ struct Events {
     in_band: Option<InBand>,
     /// The end has cut an event.
     cut: bool,
+    /// The last data was comments.
+    idle: bool,
 }
 
 /// How a body came to its end.
@@ -72,6 +74,7 @@ impl Watch {
                 usage: None,
                 in_band: None,
                 cut: false,
+                idle: false,
             }))
         } else {
             Content::Answer(cell.is_some().then(Bytes::new))
@@ -129,6 +132,11 @@ impl Watch {
 
     pub(super) const fn is_events(&self) -> bool {
         matches!(self.content, Content::Events(_))
+    }
+
+    /// Whether the last data had no event in it, nor a part of one.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(&self.content, Content::Events(events) if events.idle)
     }
 
     /// Whether the end would be a clean one if it were now.
@@ -232,12 +240,19 @@ impl Events {
             return None;
         }
         self.decoder.push(data.clone());
+        self.idle = true;
         loop {
             match self.decoder.next_event() {
-                Ok(Some(event)) => self.take(&event, metered),
-                Ok(None) => return None,
+                Ok(Some(event)) => {
+                    self.idle = false;
+                    self.take(&event, metered);
+                }
+                Ok(None) => {
+                    self.idle &= !self.decoder.is_inside_event();
+                    return None;
+                }
                 // An event too large to be read is no terminator.
-                Err(_overflow) => {}
+                Err(_overflow) => self.idle = false,
             }
             if self.completion.as_ref().is_some_and(Completion::is_malformed) {
                 return Some(data.len().saturating_sub(self.decoder.remaining()));
