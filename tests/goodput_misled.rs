@@ -22,7 +22,7 @@ use support::{chat, key, pool, text};
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const PER_SECOND: u32 = 50;
 const OFFERED: u32 = 120;
-const SECONDS: u32 = 20;
+const SECONDS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the upstream says of limits.

@@ -21,7 +21,9 @@ use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::event::Subscription;
 use tower_key_rotation::limits::Quota;
 use tower_key_rotation::pool::KeyPoolBuilder;
-use tower_key_rotation::{ApiKey, Error, GaveUp, KeyPool, KeyRotationLayer, ModelId, Provider, RespondLayer};
+use tower_key_rotation::{
+    ApiKey, Error, GaveUp, KeyPool, KeyRotationLayer, ModelId, Provider, ProviderFallbackLayer, RespondLayer,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -317,4 +319,25 @@ async fn a_request_that_can_not_be_read_is_refused_as_such() {
     assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let body = support::text(response).await;
     assert!(body.contains("unreadable_model") && body.contains("uncompressed"), "{body}");
+}
+
+// === times ===
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_no_clock_can_tell_is_no_panic() {
+    let (far, stream) =
+        (Duration::MAX, "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\ndata: [DONE]\n\n");
+    let client = service_fn(move |_: Request<ReplayBody>| {
+        let response = Response::builder().header("content-type", "text/event-stream");
+        ready(Ok::<_, Infallible>(response.body(Full::new(Bytes::from_static(stream.as_bytes()))).unwrap()))
+    });
+    let layer = KeyRotationLayer::new(builder(&["a"]).build().unwrap()).wait_for_key(true);
+    let layer = layer.deadline(far).head_timeout(far).peek(1 << 16, 200, far).backoff(far, far);
+    assert_eq!(send(&layer.layer(client), chat("m")).await.unwrap().status(), StatusCode::OK);
+
+    let chain = ProviderFallbackLayer::new("first").deadline(far).head_timeout(far);
+    let chain = chain.first_content_timeout(far).idle_timeout(far);
+    let service = chain.layer(layer.layer(client));
+    let response = tower::ServiceExt::oneshot(service, chat("m")).await.unwrap();
+    assert_eq!(support::text(response).await, stream);
 }

@@ -24,6 +24,12 @@ pub(super) enum Day {
     },
 }
 
+/// A day that is too long for the clock never ends while anybody looks.
+fn after(now: Instant, length: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now + length.min(FAR)
+}
+
 // === impl Day ===
 
 impl Day {
@@ -31,7 +37,7 @@ impl Day {
         if pace.days_roll {
             return Self::Rolling(Bucket::new(limit, limit, pace.day, now));
         }
-        Self::Fixed { limit, used: 0, ends: now + pace.day, length: pace.day }
+        Self::Fixed { limit, used: 0, ends: after(now, pace.day), length: pace.day }
     }
 
     pub(super) fn refill(&mut self, now: Instant) {
@@ -39,7 +45,7 @@ impl Day {
             Self::Rolling(bucket) => bucket.refill(now),
             Self::Fixed { used, ends, length, .. } if *ends <= now => {
                 *used = 0;
-                *ends = now + *length;
+                *ends = after(now, *length);
             }
             Self::Fixed { .. } => {}
         }
