@@ -101,7 +101,7 @@ async fn a_rotation_layer_calls_as_often_as_the_table_says() {
 async fn a_chain_calls_as_often_as_the_table_says() {
     let _clock = HeldClock::new();
     let rows = rows_of("fault of the first");
-    assert_eq!(rows.len(), 24);
+    assert_eq!(rows.len(), 25);
     for (fault, cells) in rows {
         for (setting, expected) in cells {
             let served = [ROLE, CONTENT, END, "[DONE]"].map(event).concat();

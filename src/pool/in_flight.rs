@@ -15,6 +15,8 @@ pub(super) struct InFlight {
     key: usize,
     /// Another one counts in its place.
     handed_over: bool,
+    /// It turned out to be no call.
+    uncounted: bool,
 }
 
 // === impl InFlight ===
@@ -22,13 +24,20 @@ pub(super) struct InFlight {
 impl InFlight {
     pub(super) fn new(set: Arc<KeySet>, key: usize, now: u64) -> Self {
         set.keys[key].stats.called(now);
-        Self { set, key, handed_over: false }
+        Self { set, key, handed_over: false, uncounted: false }
     }
 
     /// The count goes on elsewhere; this one holds on to the set only.
     pub(super) fn hand_over(&mut self) -> Self {
         let handed_over = std::mem::replace(&mut self.handed_over, true);
-        Self { set: Arc::clone(&self.set), key: self.key, handed_over }
+        Self { set: Arc::clone(&self.set), key: self.key, handed_over, uncounted: self.uncounted }
+    }
+
+    /// Nothing was sent: that was no call of the key.
+    pub(super) fn uncount(&mut self) {
+        if !std::mem::replace(&mut self.uncounted, true) {
+            self.set.keys[self.key].stats.uncalled();
+        }
     }
 
     /// Whether another one counts in its place.
@@ -51,7 +60,7 @@ impl Deref for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if !self.handed_over {
+        if !self.handed_over && !self.uncounted {
             self.set.keys[self.key].stats.ended();
         }
     }

@@ -119,9 +119,9 @@ impl Lease {
 
     /// The request was not sent, although the key may be on it: that is no call of the key, and takes nothing of its
     /// limits.
-    pub(crate) fn set_unsent(&self) {
+    pub(crate) fn set_unsent(&mut self) {
         self.stamped.store(false, Ordering::Relaxed);
-        self.place().key().stats.was_unsent();
+        self.set.uncount();
     }
 
     fn put_on(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {

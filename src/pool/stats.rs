@@ -7,8 +7,6 @@ pub(super) struct Stats {
     calls: AtomicU64,
     /// Calls that are no more in flight; never more than calls, but for a moment in which both are read.
     ended: AtomicU64,
-    /// Calls of which it turned out that nothing was sent.
-    unsent: AtomicU64,
     successes: AtomicU64,
     /// Faults that concerned the key or its account.
     faults: AtomicU64,
@@ -41,9 +39,9 @@ impl Stats {
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A call was none.
-    pub(super) fn was_unsent(&self) {
-        self.unsent.fetch_add(1, Ordering::Relaxed);
+    /// A call was none, and does not end either.
+    pub(super) fn uncalled(&self) {
+        self.calls.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Calls that have not ended.
@@ -67,7 +65,7 @@ impl Stats {
     pub(super) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            calls: read(&self.calls).saturating_sub(read(&self.unsent)),
+            calls: read(&self.calls),
             successes: read(&self.successes),
             faults: read(&self.faults),
             consecutive_faults: read(&self.consecutive_faults),
