@@ -64,7 +64,7 @@ const _: [usize; 5] = [
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
 const ARROWS: [(&str, &[&str]); 24] = [
-    ("body", &[]),
+    ("body", &["key", "scrub"]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
     ("config", &["event", "fallback", "key", "limits", "pool", "provider"]),
@@ -90,7 +90,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("future", &["body", "error"]),
     ("guard", &["provider"]),
     ("head", &[]),
-    ("inspect", &["body", "classify", "clock", "scrub"]),
+    ("inspect", &["body", "classify", "clock", "key", "scrub"]),
     ("key", &["limits", "provider", "scrub"]),
     ("limits", &["body", "clock", "provider"]),
     ("pool", &["body", "classify", "clock", "event", "key", "limits", "provider", "sync"]),

@@ -1,0 +1,125 @@
+//! A chain before the upstreams of a case, and what a caller gets of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
+use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, RespondLayer, Served};
+
+use crate::case::{Behind, Case, Fault, Kind, Point};
+
+/// What a caller got.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    /// `x-should-retry` says that another call may be one too many.
+    pub(crate) no_retry: bool,
+    /// The provider that is said to have served the request.
+    pub(crate) provider: Option<String>,
+    pub(crate) body: Vec<u8>,
+    /// How the body broke, if it did.
+    pub(crate) broke: Option<String>,
+    /// The time until the response, and until its end.
+    pub(crate) took: [Duration; 2],
+    /// How often the first and the second provider were called.
+    pub(crate) calls: [usize; 2],
+}
+
+/// The limits of a chain, and how exactly they can be measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Of each phase.
+    pub(crate) phase: Duration,
+    /// Of the request, until its response is delivered.
+    pub(crate) deadline: Duration,
+    pub(crate) slack: Duration,
+}
+
+/// Sends one request to a chain over these clients; an error if it does not end.
+pub(crate) async fn run<C>(case: Case, limits: Limits, first: C, second: C) -> Result<Got, String>
+where
+    C: Service<Request<ReplayBody>, Response = Response<Incoming>, Error = BoxError>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    C::Future: Send,
+{
+    let layer = ProviderFallbackLayer::new("first")
+        .head_timeout(limits.phase)
+        .first_content_timeout(limits.phase)
+        .idle_timeout(limits.phase)
+        .deadline(limits.deadline)
+        .commit(case.commit);
+    let layer = match case.behind {
+        Behind::Nothing => layer,
+        _ => layer.fallback("second", rotating().layer(second), Route::new()),
+    };
+    let chain =
+        ServiceBuilder::new().layer(RespondLayer::new()).layer(layer).service(rotating().layer(first));
+    let asked = timeout(20 * limits.deadline, ask(chain, case.kind.is_stream()));
+    asked.await.map_err(|_| "it does not end".to_owned())
+}
+
+/// What the first provider sends, and what the second.
+pub(crate) fn scripts(case: Case) -> [(Vec<u8>, Fault); 2] {
+    let second = match case.behind {
+        Behind::Down => Vec::new(),
+        _ => well(case.kind).up_to(Point::Whole, "second").wire,
+    };
+    [(case.kind.up_to(case.point, "first").wire, case.fault), (second, Fault::Cut)]
+}
+
+/// The second provider never answers with an error.
+pub(crate) const fn well(kind: Kind) -> Kind {
+    if matches!(kind, Kind::Error) { Kind::JsonWithLength } else { kind }
+}
+
+fn rotating() -> KeyRotationLayer {
+    let provider = Provider::openai().with_origin("http://llm.test".parse().unwrap());
+    let keys = ["a", "b"].map(|key| ApiKey::new(format!("sk-{key}")).unwrap().id(key));
+    KeyRotationLayer::new(KeyPool::builder(provider).keys(keys).build().unwrap())
+}
+
+async fn ask<S, B>(chain: S, stream: bool) -> Got
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>>,
+    S::Error: std::fmt::Debug,
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    let body = format!(r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#);
+    let request =
+        Request::post("http://llm.test/v1/chat/completions").header("content-type", "application/json");
+    let began = Instant::now();
+    let response = chain.oneshot(request.body(Full::from(body)).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let mut body = std::pin::pin!(body);
+    let delivered = began.elapsed();
+    let (mut bytes, mut broke) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => bytes.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
+            Err(error) => broke = Some(error.to_string()),
+        }
+        if broke.is_some() {
+            break;
+        }
+    }
+    Got {
+        status: head.status,
+        no_retry: head.headers.get("x-should-retry").is_some_and(|value| value == "false"),
+        provider: head.extensions.get::<Served>().map(|served| served.provider().to_owned()),
+        body: bytes,
+        broke,
+        took: [delivered, began.elapsed()],
+        calls: [0, 0],
+    }
+}
