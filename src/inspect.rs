@@ -25,7 +25,7 @@ use tower::{BoxError, ServiceExt};
 
 pub(crate) use self::answer::Answer;
 use self::delivery::Delivery;
-use self::media::{is_event_stream, may_hold_errors};
+use self::media::Media;
 pub(crate) use self::media::{is_readable, is_stream};
 use crate::body::sse::{Decoder, Event};
 use crate::body::{Decoded, Redactor, Rest, Search, decode};
@@ -100,16 +100,17 @@ impl<C: Classify> Inspector<'_, C> {
         B::Error: Into<BoxError>,
     {
         async move {
-            let readable = is_readable(&head.headers);
-            if self.is_worth_a_look(&head, readable) {
+            let media = Media::of(&head.headers);
+            if self.is_worth_a_look(&head, media) {
                 // In a box, for most answers are not looked into.
-                return Box::pin(self.look_into(head, body, readable)).await;
+                return Box::pin(self.look_into(head, body, media)).await;
             }
             let outcome = Outcome::with_body(Arc::clone(&head), Bytes::new(), now);
             let verdict = ask(self.classifier, outcome).await;
+            let matters = media == Media::Events || self.look_into_success;
             let answer = Answer {
-                is_unreadable: !readable && (is_event_stream(&head.headers) || self.look_into_success),
-                redactor: self.redactor(&head, &verdict, readable),
+                is_unreadable: matters && !is_readable(&head.headers),
+                redactor: self.redactor(&head, &verdict, media),
                 head,
                 body: Rest::Untouched { body },
                 delivery: Delivery::AsItCame,
@@ -118,30 +119,29 @@ impl<C: Classify> Inspector<'_, C> {
         }
     }
 
-    fn is_worth_a_look(&self, head: &Parts, readable: bool) -> bool {
-        if !head.status.is_success() {
-            return true;
+    fn is_worth_a_look(&self, head: &Parts, media: Media) -> bool {
+        match media {
+            _ if !head.status.is_success() => true,
+            Media::Events => self.limits.look_into_streams && is_readable(&head.headers),
+            _ => self.look_into_success && (cfg!(feature = "decompress") || is_readable(&head.headers)),
         }
-        if is_event_stream(&head.headers) {
-            return readable && self.limits.look_into_streams;
-        }
-        self.look_into_success && (readable || cfg!(feature = "decompress"))
     }
 
     /// Searches for the key what may be an error; of other successes the content is the caller's.
-    fn redactor(&self, head: &Parts, verdict: &Verdict, readable: bool) -> Option<Redactor> {
-        let may_be_error = *verdict != Verdict::Success || may_hold_errors(&head.headers);
-        Some(Redactor::new(self.secret?, may_be_error && readable))
+    fn redactor(&self, head: &Parts, verdict: &Verdict, media: Media) -> Option<Redactor> {
+        let may_be_error = *verdict != Verdict::Success || media != Media::Content;
+        Some(Redactor::new(self.secret?, may_be_error && is_readable(&head.headers)))
     }
 
-    async fn look_into<B>(&self, head: Arc<Parts>, body: B, readable: bool) -> (Verdict, Answer<B>)
+    async fn look_into<B>(&self, head: Arc<Parts>, body: B, media: Media) -> (Verdict, Answer<B>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
+        let readable = is_readable(&head.headers);
         let mut look = Look::new(body, self.limits.peek_time);
         let mut decoded = None;
-        let verdict = match (head.status.is_success(), is_event_stream(&head.headers)) {
+        let verdict = match (head.status.is_success(), media == Media::Events) {
             (true, true) => self.events(&head, &mut look).await,
             (true, false) if readable => self.success(&head, &mut look).await,
             (false, _) if readable => {
@@ -154,7 +154,7 @@ impl<C: Classify> Inspector<'_, C> {
                 self.ask_about(&head, self.clean(Bytes::from(decoded.text.clone()))).await
             }
         };
-        let redactor = self.redactor(&head, &verdict, readable);
+        let redactor = self.redactor(&head, &verdict, media);
         let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
         let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
         let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: Some(look.body) });

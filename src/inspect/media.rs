@@ -11,19 +11,37 @@ pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
     response.status().is_success() && is_event_stream(headers) && is_readable(headers)
 }
 
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
-    essence(headers).is_some_and(|essence| essence.eq_ignore_ascii_case(b"text/event-stream"))
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    Media::of(headers) == Media::Events
 }
 
-/// Whether a success is a stream of items of which each may be an error: events, lines of JSON, AWS's frames.
-pub(super) fn may_hold_errors(headers: &HeaderMap) -> bool {
-    const STREAMS: [&[u8]; 7] =
-        [b"event-stream", b"eventstream", b"ndjson", b"jsonl", b"json-lines", b"json-seq", b"stream+json"];
-    let ends = |essence: &[u8], end: &[u8]| {
-        let start = essence.len().checked_sub(end.len());
-        start.is_some_and(|start| essence[start..].eq_ignore_ascii_case(end))
-    };
-    essence(headers).is_some_and(|essence| STREAMS.iter().any(|end| ends(essence, end)))
+/// What kind of body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Media {
+    /// Server-sent events.
+    Events,
+    /// Another stream of items of which each may be an error: lines of JSON, AWS's frames.
+    Items,
+    Content,
+}
+
+impl Media {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        const ITEMS: [&[u8]; 6] =
+            [b"eventstream", b"ndjson", b"jsonl", b"json-lines", b"json-seq", b"stream+json"];
+        let Some(essence) = essence(headers) else { return Self::Content };
+        let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
+        let ends = |end: &&[u8]| {
+            let start = essence.len().checked_sub(end.len());
+            start.is_some_and(|start| essence[start..].eq_ignore_ascii_case(end))
+        };
+        match () {
+            () if is(b"application/json") => Self::Content,
+            () if is(b"text/event-stream") => Self::Events,
+            () if ITEMS.iter().any(ends) => Self::Items,
+            () => Self::Content,
+        }
+    }
 }
 
 /// The media type, without its parameters.

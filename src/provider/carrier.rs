@@ -34,30 +34,29 @@ impl AccountHeaders {
 /// Whether a request's header carries a credential or names the account that pays.
 pub(super) fn is_carrier(name: &HeaderName) -> bool {
     let name = name.as_str();
-    match name {
-        "cookie" | "authorization" | "proxy-authorization" | "helicone-auth" | "x-hf-bill-to" => true,
-        "x-auth-email" | "cf-access-client-id" | "cf-access-client-secret" => true,
-        _ => is_account(name) || is_credential(name),
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    match last_word(name) {
+        "key" => !ends(&["idempotency-key", "cache-key", "websocket-key", "session-key", "affinity-key"]),
+        "token" => ends(&["auth-token", "access-token", "security-token", "api-token", "id-token"]),
+        "apikey" | "authorization" | "auxiliary" | "cookie" => true,
+        "id" | "email" | "secret" | "auth" | "to" => is_listed(name) || is_account(name),
+        _ => is_account(name),
     }
+}
+
+fn is_listed(name: &str) -> bool {
+    matches!(
+        name,
+        "helicone-auth" | "x-hf-bill-to" | "x-auth-email" | "cf-access-client-id" | "cf-access-client-secret"
+    )
 }
 
 /// Whether a request's header names the account that pays, and carries no credential.
 fn is_account(name: &str) -> bool {
-    let name = name.strip_suffix("-id").unwrap_or(name);
     matches!(
-        last_word(name),
+        last_word(name.strip_suffix("-id").unwrap_or(name)),
         "organization" | "organisation" | "project" | "workspace" | "tenant" | "subscription" | "account"
     )
-}
-
-fn is_credential(name: &str) -> bool {
-    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    match last_word(name) {
-        "key" => !ends(&["idempotency-key", "cache-key", "websocket-key", "session-key", "affinity-key"]),
-        "apikey" | "authorization" | "auxiliary" => true,
-        "token" => ends(&["auth-token", "access-token", "security-token", "api-token", "id-token"]),
-        _ => false,
-    }
 }
 
 fn last_word(name: &str) -> &str {
