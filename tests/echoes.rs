@@ -204,7 +204,7 @@ async fn a_refusal_is_searched_to_its_end() {
         for before in [CAP - form.len() - 1, CAP - form.len() + 1, CAP - 1, CAP, CAP + 1, 3 * CAP] {
             let text = format!("{}{form}{}", "x".repeat(before), "y".repeat(CAP));
             let length = text.len();
-            for size in [7, 1_000, CAP, usize::MAX] {
+            for size in [97, CAP, usize::MAX] {
                 let text = Bytes::from(text.clone());
                 let upstream = upstream(move |_| {
                     let body =
