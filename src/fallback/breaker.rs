@@ -51,6 +51,7 @@ pub(crate) struct Open {
 pub(crate) struct Passage {
     breaker: Arc<Shared>,
     generation: u64,
+    began: Timestamp,
     probe: bool,
 }
 
@@ -101,12 +102,12 @@ impl Breaker {
         }
         let probe = state.opened.is_some();
         drop(state);
-        Ok(Passage { breaker: Arc::clone(&self.0), generation, probe })
+        Ok(Passage { breaker: Arc::clone(&self.0), generation, began: now, probe })
     }
 
     /// The body of a response that was handed over has ended. Says for how long that opened the breaker.
     pub(crate) fn body_ended(&self, generation: u64, failed: bool, now: Timestamp) -> Option<Duration> {
-        let passage = Passage { breaker: Arc::clone(&self.0), generation, probe: false };
+        let passage = Passage { breaker: Arc::clone(&self.0), generation, began: now, probe: false };
         if failed {
             passage.body_failed(now)
         } else {
@@ -205,7 +206,7 @@ impl Passage {
         let bucket = policy.bucket(now, BUCKETS);
         state.recent.turn_into_failure(bucket);
         let trips = state.opened.is_none() && policy.trips(state.bodies, state.recent.sum(bucket));
-        trips.then(|| state.open(&policy, now))
+        trips.then(|| state.open(&policy, Duration::ZERO, now))
     }
 
     /// The provider was at fault. Says for how long that opened the breaker, or keeps it open.
@@ -219,7 +220,9 @@ impl Passage {
         if !probe && !policy.trips(state.consecutive, state.recent.sum(bucket)) {
             return None;
         }
-        Some(state.open(&policy, now))
+        // A probe that takes long is not to be had for each request.
+        let took = if probe { now.saturating_since(self.began) } else { Duration::ZERO };
+        Some(state.open(&policy, took, now))
     }
 
     /// The state, unless it has changed since this passage was given out.
@@ -236,9 +239,10 @@ impl Drop for Passage {
 
 impl fmt::Debug for Passage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker: _, generation, probe } = self;
+        let Self { breaker: _, generation, began, probe } = self;
         f.debug_struct("Passage")
             .field("generation", generation)
+            .field("began", began)
             .field("probe", probe)
             .finish_non_exhaustive()
     }
@@ -251,9 +255,9 @@ impl State {
         Self { generation: 0, opened: None, times: 0, consecutive: 0, bodies: 0, recent: Ring::default() }
     }
 
-    /// Opens, or stays open; says for how long.
-    fn open(&mut self, policy: &BreakerPolicy, now: Timestamp) -> Duration {
-        let wait = policy.open_time(self.times);
+    /// Opens, or stays open, for no less than `at_least`; says for how long.
+    fn open(&mut self, policy: &BreakerPolicy, at_least: Duration, now: Timestamp) -> Duration {
+        let wait = policy.open_time(self.times).max(at_least);
         self.opened = Some(Opened { until: now.saturating_add(wait), probing: false });
         self.times = self.times.saturating_add(1);
         self.generation += 1;

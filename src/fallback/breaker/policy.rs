@@ -34,8 +34,9 @@ impl BreakerPolicy {
     /// How long it stays open at first; twice as long after each probe that fails.
     pub const OPEN: Duration = Duration::from_secs(1);
 
-    /// How long it stays open at most: a provider that is back is found within this.
-    pub const MAX_OPEN: Duration = Duration::from_secs(60);
+    /// How long it stays open at most (15 s): a provider that is back is found within this, however long it was
+    /// down. After a probe that took longer it stays open for as long as the probe took.
+    pub const MAX_OPEN: Duration = Duration::from_secs(15);
 
     /// The policy with the values of the constants.
     pub const fn new() -> Self {

@@ -47,13 +47,13 @@ fn only_faults_in_a_row_count() {
 fn open_time_doubles_up_to_the_cap_and_starts_over_after_a_success() {
     let breaker = opened();
     let mut now = 0;
-    for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+    for expected in [1, 2, 4, 8, 15, 15] {
         assert_eq!(wait(&breaker, now), Some(expected * 1_000));
         now += expected * 1_000;
         assert!(wait(&breaker, now - 1).is_some());
         assert!(fail(&breaker, now), "the probe failed");
     }
-    now += 60_000;
+    now += 15_000;
     assert!(succeed(&breaker, now), "the probe closed it");
     (0..5).for_each(|_| _ = fail(&breaker, now));
     assert_eq!(wait(&breaker, now), Some(1_000));
@@ -104,7 +104,7 @@ fn a_flapping_provider_gets_one_call_per_open_period_however_many_requests_come(
     let calls = calls
         .filter(|ms| breaker.enter(at(*ms)).is_ok_and(|passage| passage.failed(at(*ms)).is_some()))
         .count();
-    assert!(calls <= 6 + 60, "an hour's 7,200 requests made {calls} calls");
+    assert!(calls <= 6 + 240, "an hour's 7,200 requests made {calls} calls");
 }
 
 #[test]
@@ -113,13 +113,13 @@ fn a_breaker_returns_within_the_cap_and_by_one_success() {
     let mut now = 0;
     for _ in 0..100 {
         now += wait(&breaker, now).expect("a time at which it will be asked");
-        assert!(now <= 100 * 60_000);
+        assert!(now <= 100 * 15_000);
         fail(&breaker, now);
     }
-    let probe = breaker.enter(at(now + 60_000)).expect("its time is over");
-    assert!(probe.is_probe() && probe.succeeded(at(now + 60_000)));
+    let probe = breaker.enter(at(now + 15_000)).expect("its time is over");
+    assert!(probe.is_probe() && probe.succeeded(at(now + 15_000)));
     for _ in 0..50 {
-        assert!(!breaker.enter(at(now + 60_000)).expect("it is closed").is_probe());
+        assert!(!breaker.enter(at(now + 15_000)).expect("it is closed").is_probe());
     }
 }
 
@@ -185,8 +185,18 @@ fn under_threads_one_probe_passes() {
     assert_eq!(passed.len(), 1);
 }
 
+#[test]
+fn a_probe_that_took_long_keeps_it_open_as_long() {
+    let breaker = opened();
+    let probe = breaker.enter(at(1_000)).unwrap();
+    assert_eq!(probe.failed(at(61_000)), Some(Duration::from_secs(60)));
+    let probe = breaker.enter(at(121_000)).unwrap();
+    assert_eq!(probe.failed(at(121_001)), Some(Duration::from_secs(4)));
+}
+
 proptest! {
-    /// Whatever happens: never two probes, and once nothing is out somebody passes within the cap.
+    /// Whatever happens: never two probes, and once nothing is out a call passes within the longest open time or
+    /// the time of the last probe.
     #[test]
     fn every_state_has_an_exit(steps in prop::collection::vec((0..5_000_u64, 0..4_u8, any::<prop::sample::Index>()), 0..200)) {
         let breaker = breaker();
@@ -205,11 +215,12 @@ proptest! {
                 }
             }
             let current = breaker.0.state().generation;
-            let probes = out.iter().filter(|passage| passage.probe && passage.generation == current).count();
+            let is_probe = |passage: &&Passage| passage.is_probe() && passage.generation == current;
+            let probes = out.iter().filter(is_probe).count();
             let probing = breaker.0.state().opened.is_some_and(|opened| opened.probing);
             prop_assert_eq!(probes, usize::from(probing));
         }
         out.clear();
-        prop_assert!(breaker.check(at(now + 60_000)).is_ok());
+        prop_assert!(breaker.check(at(now + now + 15_000)).is_ok());
     }
 }
