@@ -13,12 +13,16 @@
 //! `date` header of hyper 1.x panics before 1970.) Cooldowns end in May 2109 at the latest, which is where their 42
 //! bits of milliseconds end: with a wall clock behind that, keys are not held back at all.
 
+mod pace;
+
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+pub(crate) use self::pace::Pace;
 
 /// A point in time: milliseconds since the Unix epoch.
 ///

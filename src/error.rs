@@ -56,8 +56,9 @@ pub struct AllKeysFailed {
     pub(crate) gave_up: GaveUp,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) retry_after: Option<Duration>,
-    /// A probe is out whose end decides when the first key is usable.
-    pub(crate) probing: bool,
+    /// The time until a key is usable that the request may still use, if it fits the deadline: zero if another
+    /// key is usable now, or may be at any moment.
+    pub(crate) wait: Option<Duration>,
     pub(crate) exhausted_by: Option<Reason>,
     pub(crate) last_response: Option<LastResponse>,
     #[source]
@@ -192,7 +193,7 @@ impl fmt::Debug for AllKeysFailed {
             gave_up,
             attempts,
             retry_after,
-            probing,
+            wait,
             exhausted_by,
             last_response,
             source,
@@ -203,7 +204,7 @@ impl fmt::Debug for AllKeysFailed {
             .field("gave_up", gave_up)
             .field("attempts", attempts)
             .field("retry_after", retry_after)
-            .field("probing", probing)
+            .field("wait", wait)
             .field("exhausted_by", exhausted_by)
             .field("has_last_response", &last_response.is_some())
             .field("source", source)

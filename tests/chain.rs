@@ -131,20 +131,25 @@ async fn one_deadline_holds_over_all_links_and_blames_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inner_retries_give_way_and_a_retry_waits_only_when_no_other_link_is_usable() {
-    let sims = [provider(["a", "b"]), provider(["a", "b"])];
-    sims[0].script(Script::always(Fault::status(500)));
-    let two = chain_of(&sims, &[2, 2], |layer| layer);
-    let began = Instant::now();
-    assert_eq!(ask(&two).await.unwrap(), "1");
-    assert_eq!((ms_since(began), sims[0].calls()), (0, 1));
+async fn a_retry_comes_after_all_links_and_backs_off_only_on_the_same_key() {
+    for (keys, backs_off) in [(1, true), (2, false)] {
+        let sims = [provider(["a", "b"]), provider(["a", "b"])];
+        sims[0].script(Script::always(Fault::status(500)));
+        let two = chain_of(&sims, &[keys; 2], |layer| layer);
+        let began = Instant::now();
+        assert_eq!(ask(&two).await.unwrap(), "1");
+        assert_eq!((ms_since(began), sims[0].calls()), (0, 1));
 
-    sims[1].script(Script::always(Fault::status(500)));
-    sims.iter().for_each(Simulator::reset_counts);
-    let failed = failed(send(&two, chat("m")).await);
-    assert_eq!(sims[0].calls() + sims[1].calls(), 3, "two links and one retry");
-    assert!((100..=500).contains(&ms_since(began)));
-    assert_eq!(failed.attempts().count(), 3);
+        sims[1].script(Script::always(Fault::status(500)));
+        sims.iter().for_each(Simulator::reset_counts);
+        let failed = failed(send(&two, chat("m")).await);
+        assert_eq!(sims[0].calls() + sims[1].calls(), 3, "two links and one retry");
+        assert_eq!(failed.attempts().count(), 3);
+        assert!(if backs_off { (100..=500).contains(&ms_since(began)) } else { ms_since(began) == 0 });
+        let keys_of_first = failed.providers()[0].attempts().iter().map(|attempt| attempt.key.clone());
+        let different: std::collections::HashSet<_> = keys_of_first.collect();
+        assert_eq!(different.len(), keys);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -233,8 +233,28 @@ async fn overload_blames_no_key_and_is_retried_once_on_another() {
     let began = Instant::now();
     let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
     assert_eq!(served(&response).key_id().as_str(), "b");
-    assert!((100..=500).contains(&began.elapsed_ms()), "full jitter between 100 and 500 ms");
+    assert_eq!(began.elapsed_ms(), 0, "a key that is free is not waited for");
     assert!(pool.snapshot().keys.iter().all(|key| key.state == KeyState::Available && key.faults == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn overload_of_the_only_key_is_retried_after_a_back_off() {
+    let sim = openai([key("a").script(Script::new().then(Fault::overloaded()))]);
+    let began = Instant::now();
+    assert!(send(&rotating(&pool(&["a"]), &sim), chat("m")).await.is_ok());
+    assert!((100..=500).contains(&began.elapsed_ms()), "full jitter between 100 and 500 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_takes_no_turn_of_the_round_robin() {
+    for faults in [Fault::overloaded(), Fault::status(500), Fault::overloaded_in_stream()] {
+        let sim = openai([key("a").script(Script::always(faults)), key("b")]);
+        let service = rotating(&pool(&["a", "b"]), &sim);
+        for _ in 0..40 {
+            assert!(send(&service, support::chat_stream("m")).await.is_ok());
+        }
+        assert_eq!((sim.key("a").calls(), sim.key("b").calls()), (20, 40));
+    }
 }
 
 #[tokio::test(start_paused = true)]

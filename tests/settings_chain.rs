@@ -26,7 +26,7 @@ use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, Simulator};
 
 settings::settings!("ProviderFallbackLayer":
     route, fallback, start, deadline, head_timeout, first_content_timeout, idle_timeout, commit, complete_cap,
-    context_length, resend_ambiguous, wait_for_key, max_attempts, backoff, retry_budget, breaker, replay_cap,
+    context_length, resend_ambiguous, wait_for_key, patience, max_attempts, backoff, retry_budget, breaker, replay_cap,
     events, error_events,
 );
 
@@ -137,6 +137,19 @@ async fn wait_for_key() {
         let began = Instant::now();
         assert_eq!(ask(&chain).await.is_ok(), wait);
         assert_eq!(ms_since(began), if wait { 10_000 } else { 0 });
+    }
+}
+
+async fn patience() {
+    for (patience, by, after) in [(None, "1", 0), (Some(SECOND), "1", 0), (Some(3 * SECOND), "0", 2_000)] {
+        let limited = Script::new().then(Fault::rate_limited(2 * SECOND));
+        let sims = [provider(limited), provider(Script::new())];
+        let chain = chain(&sims, |layer| match patience {
+            Some(longest) => layer.patience(longest),
+            None => layer,
+        });
+        let began = Instant::now();
+        assert_eq!((ask(&chain).await.unwrap().as_str(), ms_since(began)), (by, after));
     }
 }
 

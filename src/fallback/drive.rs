@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 use tower::BoxError;
 use tower_service::Service;
 
-use super::breaker::Passage;
+use super::breaker::{Open, Passage};
 use super::judge::Judged;
+use super::link::{Chain, Link};
 use super::trip::{Step, Trip};
 use super::{call, commit, judge};
 use crate::body::{ReplayBody, ResponseBody, Upload};
@@ -40,98 +41,117 @@ where
     async move {
         let chain = Arc::clone(&trip.chain);
         let mut now = trip.begin(body).await;
-        while let Some(Step { link: at, after, may_wait }) =
-            trip.next_step().filter(|_| !trip.is_past_deadline(now))
-        {
+        while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline(now)) {
             // Tokio's shortest sleep is a millisecond: not worth a step that is due.
-            if !after.is_zero() {
-                if before(trip.deadline(), Box::pin(sleep(after))).await.is_err() {
+            if !step.after.is_zero() {
+                if before(trip.deadline(), Box::pin(sleep(step.after))).await.is_err() {
                     return Err(trip.deadline_passed());
                 }
                 now = Instant::now();
             }
-            let link = &chain.links[at];
-            let mut entered = link.breaker.enter(now.into());
-            let upload = trip.upload();
-            let needs_body = link.route.renames() || entered.as_ref().is_ok_and(Passage::is_probe);
-            if needs_body && !upload.has_ended() {
-                // Others need the probe: it is not held while a caller takes its time to send the body.
-                drop(entered);
-                if before(trip.deadline(), Box::pin(upload.record())).await.is_err() {
-                    return Err(trip.deadline_passed());
-                }
-                now = Instant::now();
-                entered = link.breaker.enter(now.into());
-            }
-            let mut passage = match entered {
-                Ok(passage) => passage,
-                Err(open) => {
-                    trip.skip_open(at, open.retry_after);
-                    continue;
-                }
-            };
-            let mut request = trip.request();
-            if let Err(unroutable) = trip.direct(&mut request, link, may_wait).await {
-                trip.skip_unroutable(at, unroutable)?;
-                now = Instant::now();
-                continue;
-            }
-            if passage.is_probe() {
-                chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
-            }
-            trip.say_fell_over(link);
-            let answered = async {
-                let called = match chain.other(at) {
-                    Some(mut other) => {
-                        Box::pin(call::link(&mut other, &mut request, &trip.ticket, &upload)).await
-                    }
-                    None => call::link(&mut first, &mut request, &trip.ticket, &upload).await,
-                };
-                let response = match judge::as_it_came(called, &chain, &trip.ticket) {
-                    Ok(response) => response,
-                    Err(called) => return Box::pin(judge::answer(called, link, &chain, &trip)).await,
-                };
-                match trip.hold_back.check(&response) {
-                    None => Judged::Served(response.map(ResponseBody::untouched)),
-                    Some(check) => judge::held(response, check, link).await,
-                }
-            };
-            let answered = if passage.is_probe() && !upload.has_ended() {
-                let probing = Box::pin(probing(&mut passage, &upload, answered));
-                before(trip.deadline(), probing).await
-            } else {
-                before(trip.deadline(), pin!(answered)).await
-            };
-            let Ok(judged) = answered else {
-                trip.cut_off(at);
+            let deadline = trip.deadline();
+            let asked = ask_link(&mut first, &mut trip, &chain, step, now);
+            let Ok(served) = before(deadline, pin!(asked)).await else {
+                trip.cut_off(step);
                 return Err(trip.deadline_passed());
             };
-            now = Instant::now();
-            match judged {
-                Judged::Served(mut response) => {
-                    commit::book(passage, &response, None, link, &chain, now);
-                    trip.deliver(&mut response, link);
-                    return Ok(response);
-                }
-                Judged::Guarded(guarded) => {
-                    let (mut response, cell) = *guarded;
-                    commit::book(passage, &response, Some(&cell), link, &chain, now);
-                    trip.deliver(&mut response, link);
-                    return Ok(response);
-                }
-                Judged::Left(failed) => {
-                    if failed.is_providers_fault()
-                        && let Some(wait) = passage.failed(now.into())
-                    {
-                        chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
-                    }
-                    trip.leave(at, *failed)?;
-                }
-                Judged::Ended(error) => return Err(error),
+            if let Some(response) = served? {
+                return Ok(response);
             }
+            now = Instant::now();
         }
         Err(if trip.is_past_deadline(Instant::now()) { trip.deadline_passed() } else { trip.failed() })
     }
+}
+
+/// Asks one link, `now`. `None`: it did not serve the request, and another may.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+fn ask_link<S, B>(
+    first: &mut S,
+    trip: &mut Trip<B>,
+    chain: &Chain<B>,
+    step: Step,
+    now: Instant,
+) -> impl Future<Output = Result<Option<Response<ResponseBody<B>>>, Error>>
+where
+    S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    async move {
+        let (link, upload) = (&chain.links[step.link], trip.upload());
+        trip.turn_to(step);
+        let (mut passage, began) = match enter(link, &upload, now).await {
+            Ok(entered) => entered,
+            Err(open) => {
+                trip.skip_open(step, open);
+                return Ok(None);
+            }
+        };
+        let mut request = trip.request();
+        if let Err(unroutable) = trip.direct(&mut request, link).await {
+            trip.skip_unroutable(step, unroutable)?;
+            return Ok(None);
+        }
+        if passage.is_probe() {
+            chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
+        }
+        trip.say_fell_over(link);
+        let answered = async {
+            let called = match chain.other(step.link) {
+                Some(mut other) => {
+                    Box::pin(call::link(&mut other, &mut request, &trip.ticket, &upload)).await
+                }
+                None => call::link(first, &mut request, &trip.ticket, &upload).await,
+            };
+            let response = match judge::as_it_came(called, chain, &trip.ticket) {
+                Ok(response) => response,
+                Err(called) => return Box::pin(judge::answer(called, link, chain, trip)).await,
+            };
+            match trip.hold_back.check(&response) {
+                None => Judged::Served(response.map(ResponseBody::untouched)),
+                Some(check) => judge::held(response, check, link).await,
+            }
+        };
+        let judged = if passage.is_probe() && !upload.has_ended() {
+            Box::pin(probing(&mut passage, &upload, answered)).await
+        } else {
+            answered.await
+        };
+        let (response, cell) = match judged {
+            Judged::Served(response) => (response, None),
+            Judged::Guarded(guarded) => {
+                let (response, cell) = *guarded;
+                (response, Some(cell))
+            }
+            Judged::Left(failed) => {
+                if failed.is_providers_fault() {
+                    failed_at(passage, link, chain);
+                }
+                return trip.leave(step, *failed).map(|()| None);
+            }
+            Judged::Ended(error) => return Err(error),
+        };
+        let now = Instant::now();
+        link.pace.answered(now - began);
+        commit::book(passage, &response, cell.as_ref(), link, chain, now);
+        Ok(Some(trip.delivered(response, link)))
+    }
+}
+
+/// The right to call a link, and since when there is one.
+async fn enter(link: &Link, upload: &Upload, now: Instant) -> Result<(Passage, Instant), Open> {
+    let entered = link.breaker.enter(now.into());
+    let needs_body = entered.as_ref().is_ok_and(|passage| link.route.renames() || passage.is_probe());
+    if !needs_body || upload.has_ended() {
+        return Ok((entered?, now));
+    }
+    // Others need the probe: it is not held while a caller takes its time to send the body.
+    drop(entered);
+    Box::pin(upload.record()).await;
+    let now = Instant::now();
+    Ok((link.breaker.enter(now.into())?, now))
 }
 
 /// The output of a call that is the breaker's probe: given back if the caller pauses in the middle of the body.
@@ -142,5 +162,11 @@ async fn probing<T>(passage: &mut Passage, upload: &Upload, answered: impl Futur
             passage.give_probe_back();
             answered.await
         }
+    }
+}
+
+fn failed_at<B>(passage: Passage, link: &Link, chain: &Chain<B>) {
+    if let Some(wait) = passage.failed(Instant::now().into()) {
+        chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
     }
 }

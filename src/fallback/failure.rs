@@ -33,8 +33,8 @@ pub struct ProviderFailed {
     pub(super) because: LeftBecause,
     pub(super) attempts: Vec<Attempt>,
     pub(super) retry_after: Option<Duration>,
-    /// Whether a key is about to become usable, as a probe is out.
-    pub(super) probing: bool,
+    /// See [`AllKeysFailed`].
+    pub(super) wait: Option<Duration>,
     /// See [`AllKeysFailed::exhausted_by`].
     pub(super) exhausted_by: Option<Reason>,
     pub(super) last_response: Option<LastResponse>,
@@ -151,7 +151,7 @@ impl ProviderFailed {
             because,
             attempts: Vec::new(),
             retry_after: None,
-            probing: false,
+            wait: None,
             exhausted_by: None,
             last_response: None,
             source: None,
@@ -163,7 +163,7 @@ impl ProviderFailed {
             gave_up,
             mut attempts,
             retry_after,
-            probing,
+            wait,
             exhausted_by,
             last_response,
             source,
@@ -175,7 +175,7 @@ impl ProviderFailed {
             because: LeftBecause::Keys(gave_up),
             attempts,
             retry_after,
-            probing,
+            wait,
             exhausted_by,
             last_response,
             source,
@@ -241,14 +241,14 @@ impl fmt::Display for ProviderFailed {
 
 impl fmt::Debug for ProviderFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, because, attempts, retry_after, probing, exhausted_by, last_response, source } =
+        let Self { provider, because, attempts, retry_after, wait, exhausted_by, last_response, source } =
             self;
         f.debug_struct("ProviderFailed")
             .field("provider", provider)
             .field("because", because)
             .field("attempts", attempts)
             .field("retry_after", retry_after)
-            .field("probing", probing)
+            .field("wait", wait)
             .field("exhausted_by", exhausted_by)
             .field("has_last_response", &last_response.is_some())
             .field("source", source)

@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub(super) context_length: ContextLength,
     pub(super) resend_ambiguous: bool,
     pub(super) wait_for_key: bool,
+    pub(super) patience: Duration,
     pub(super) max_attempts: usize,
     pub(super) backoff: RetryDelay,
     pub(super) budget: RetryBudget,
@@ -102,6 +103,7 @@ impl<B> ProviderFallbackLayer<B> {
             context_length: ContextLength::default(),
             resend_ambiguous: true,
             wait_for_key: true,
+            patience: Duration::ZERO,
             max_attempts: ProviderFallbackLayer::MAX_ATTEMPTS,
             backoff: RetryDelay::DEFAULT,
             budget: RetryBudget::default(),
@@ -210,6 +212,22 @@ impl<B> ProviderFallbackLayer<B> {
     #[must_use]
     pub const fn wait_for_key(mut self, wait: bool) -> Self {
         self.settings.wait_for_key = wait;
+        self
+    }
+
+    /// How long a request waits for a provider before it goes on to the next one. Default: zero, the next provider
+    /// is asked at once.
+    ///
+    /// A wait that the provider states, or that is known of its keys, is waited for if it is no longer than this and
+    /// fits the deadline; and one fault that passes ([`Overloaded`](crate::classify::Reason::Overloaded),
+    /// `ServerError`, `Unreachable`) is retried. Each provider has this chance once per request, and a retry takes
+    /// its share of the [retry budget](Self::retry_budget). A request that may have run is never sent to the
+    /// same provider again for it.
+    ///
+    /// Useful where the next provider is weaker or more expensive: two or three seconds are often enough.
+    #[must_use]
+    pub const fn patience(mut self, longest: Duration) -> Self {
+        self.settings.patience = longest;
         self
     }
 

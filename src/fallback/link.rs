@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::breaker::{Breaker, BreakerPolicy};
 use super::layer::{Boxed, Settings, Start};
 use super::route::Route;
+use crate::clock::Pace;
 use crate::event::{Events, Kind, Severity, Source};
 use crate::provider::Provider;
 
@@ -15,6 +16,8 @@ pub(super) struct Link {
     pub(super) name: Arc<str>,
     pub(super) route: Route,
     pub(super) breaker: Breaker,
+    /// How long its responses take.
+    pub(super) pace: Pace,
     events: Events,
 }
 
@@ -32,7 +35,7 @@ pub(super) struct Chain<B> {
 
 impl Link {
     pub(super) fn new(name: Arc<str>, route: Route, breaker: BreakerPolicy, events: Events) -> Self {
-        Self { name, route, breaker: Breaker::new(breaker), events }
+        Self { name, route, breaker: Breaker::new(breaker), pace: Pace::default(), events }
     }
 
     /// Says something of the link.

@@ -1,5 +1,9 @@
 //! A request's way down the chain: where it has been, and where it goes next.
 
+mod again;
+mod order;
+mod visit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +13,17 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use self::order::Ahead;
+use self::visit::Visit;
 use super::Unroutable;
+use super::breaker::Open;
 use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
 use super::hold_back::HoldBack;
 use super::link::{Chain, Link};
 use super::pin::Pin;
 use crate::body::{EventDialect, ReplayBody, Upload};
 use crate::classify::{Fault, Reason, Scope};
-use crate::error::{Error, GaveUp};
+use crate::error::Error;
 use crate::event::{Kind, Severity, Source};
 use crate::head::Head;
 use crate::inspect::Limits;
@@ -36,9 +43,11 @@ pub(super) struct Trip<B> {
     pub(super) hold_back: HoldBack,
     /// Links that have not had their turn.
     ahead: Ahead,
-    /// What became of the request at each link that had, and the link's number.
-    behind: Vec<(usize, ProviderFailed)>,
-    /// The link that was left or skipped last, and why.
+    /// What became of the request at each link that had.
+    behind: Vec<Visit>,
+    /// The link that was left or skipped last.
+    last: Option<usize>,
+    /// Its name, and why it was left.
     left: Option<(Arc<str>, &'static str)>,
     retried: bool,
 }
@@ -47,9 +56,12 @@ pub(super) struct Trip<B> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) link: usize,
+    /// How long to wait before.
     pub(super) after: Duration,
-    /// No other link is usable: the link may wait for a key.
-    pub(super) may_wait: bool,
+    /// How long the link may wait for a key; zero: not at all.
+    pub(super) longest_wait: Duration,
+    /// The chain is patient with the link, and asks no other before.
+    is_patient: bool,
 }
 
 // === impl Trip ===
@@ -71,6 +83,7 @@ impl<B> Trip<B> {
             hold_back,
             ahead: Ahead::of(&chain, parts.extensions.get()),
             behind: Vec::new(),
+            last: None,
             left: None,
             retried: false,
             body: ReplayBody::empty(),
@@ -88,20 +101,25 @@ impl<B> Trip<B> {
         let settings = &self.chain.settings;
         settings.budget.deposit();
         let now = Instant::now();
+        // A limit beyond the end of time is none.
         let own = settings.deadline.and_then(|limit| now.checked_add(limit));
         self.deadline = self.deadline.into_iter().chain(own).min();
         self.body = ReplayBody::new(body, settings.replay_cap).await;
         now
     }
 
-    /// The next link in order; when all have had their turn, one that a retry or a wait may serve.
+    /// The next link in order, unless the chain is patient with the last; when all have had their turn, one that
+    /// a retry or a wait may serve.
+    ///
+    /// Each step consumes an attempt, time, a link's turn, or the one retry, patience or wait that a link gets
+    /// without an attempt: a request can't go round for free.
     pub(super) fn next_step(&mut self) -> Option<Step> {
-        if !self.ticket.has_attempts() {
+        if self.ticket.attempts() == 0 {
             return None;
         }
-        let in_order = self.ahead.next();
-        let step = |link| Step { link, after: Duration::ZERO, may_wait: false };
-        in_order.map(step).or_else(|| self.retry()).or_else(|| self.wait())
+        let patient = self.patience();
+        let step = patient.or_else(|| self.ahead.next().map(Step::to));
+        step.or_else(|| self.retry()).or_else(|| self.wait())
     }
 
     pub(super) const fn deadline(&self) -> Option<Instant> {
@@ -128,12 +146,16 @@ impl<B> Trip<B> {
         self.body.upload()
     }
 
+    /// It is the link's turn.
+    pub(super) fn turn_to(&self, step: Step) {
+        self.ticket.hand_to_next(step.longest_wait, self.ahead.left);
+    }
+
     /// Makes the request what the link is to get.
     pub(super) async fn direct(
         &self,
         request: &mut Request<ReplayBody>,
         link: &Link,
-        may_wait: bool,
     ) -> Result<(), Unroutable> {
         if !self.body.is_replayable() {
             return Err(Unroutable::NotReplayable);
@@ -142,7 +164,6 @@ impl<B> Trip<B> {
             Box::pin(self.rename(request, link)).await?;
         }
         link.route.direct(request)?;
-        self.ticket.hand_to_next(may_wait, self.ahead.left);
         request.extensions_mut().insert(self.ticket.clone());
         if let Some(deadline) = self.deadline {
             request.extensions_mut().insert(Deadline::at(deadline));
@@ -169,13 +190,13 @@ impl<B> Trip<B> {
         });
     }
 
-    pub(super) fn skip_open(&mut self, link: usize, retry_after: Option<Duration>) {
-        let skipped = ProviderFailed::new(self.name_of(link), LeftBecause::BreakerOpen);
-        self.book(link, ProviderFailed { retry_after, ..skipped });
+    pub(super) fn skip_open(&mut self, step: Step, open: Open) {
+        let skipped = ProviderFailed::new(self.name_of(step.link), LeftBecause::BreakerOpen);
+        self.book(step, ProviderFailed { retry_after: open.retry_after, ..skipped });
     }
 
     /// An error, if it is the request's own body that failed while the model was looked for in it.
-    pub(super) fn skip_unroutable(&mut self, link: usize, unroutable: Unroutable) -> Result<(), Error> {
+    pub(super) fn skip_unroutable(&mut self, step: Step, unroutable: Unroutable) -> Result<(), Error> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
         }
@@ -184,33 +205,34 @@ impl<B> Trip<B> {
             Unroutable::NotReplayable => LeftBecause::NotReplayable,
             Unroutable::NotFound | Unroutable::Url => LeftBecause::Unroutable,
         };
-        self.book(link, ProviderFailed::new(self.name_of(link), because));
+        self.book(step, ProviderFailed::new(self.name_of(step.link), because));
         Ok(())
     }
 
     /// The link did not serve the request. An error, if no other may be asked.
-    pub(super) fn leave(&mut self, link: usize, failed: ProviderFailed) -> Result<(), Error> {
+    pub(super) fn leave(&mut self, step: Step, failed: ProviderFailed) -> Result<(), Error> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
         }
         let stop =
             failed.may_have_run() && !self.chain.settings.resend_ambiguous && !self.head.is_idempotent();
-        self.book(link, failed);
+        self.book(step, failed);
         if stop { Err(self.take_failed(false)) } else { Ok(()) }
     }
 
     /// Names the link that served the request, and what was tried before.
-    pub(super) fn deliver<T>(&mut self, response: &mut Response<T>, link: &Link) {
+    pub(super) fn delivered<T>(&mut self, mut response: Response<T>, link: &Link) -> Response<T> {
         if let Some(served) = response.extensions_mut().get_mut::<Served>() {
-            let before = self.behind.drain(..).flat_map(|(_, failed)| failed.attempts);
+            let before = self.behind.drain(..).flat_map(|visit| visit.failed.attempts);
             served.in_chain(Arc::clone(&link.name), before);
         }
+        response
     }
 
     /// The deadline passed while the link was asked.
-    pub(super) fn cut_off(&mut self, link: usize) {
+    pub(super) fn cut_off(&mut self, step: Step) {
         let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(self.ticket.was_called());
-        self.book(link, ProviderFailed::new(self.name_of(link), LeftBecause::Fault(fault)));
+        self.book(step, ProviderFailed::new(self.name_of(step.link), LeftBecause::Fault(fault)));
     }
 
     pub(super) fn failed(mut self) -> Error {
@@ -233,7 +255,8 @@ impl<B> Trip<B> {
     }
 
     fn take_failed(&mut self, deadline_passed: bool) -> Error {
-        let failures = self.behind.drain(..).map(|(_, failed)| failed).collect();
+        let now = Instant::now();
+        let failures = self.behind.drain(..).map(|visit| visit.into_failed(now)).collect();
         let failed = AllProvidersFailed { failures, deadline_passed };
         self.chain.emit(&self.chain.links[0], Severity::Alarm, || Kind::ChainFailed {
             providers: failed.providers().len(),
@@ -248,86 +271,22 @@ impl<B> Trip<B> {
         Arc::clone(&self.chain.links[link].name)
     }
 
-    fn book(&mut self, link: usize, failed: ProviderFailed) {
-        self.left = Some((self.name_of(link), failed.word()));
-        match self.behind.iter_mut().find(|(before, _)| *before == link) {
-            Some((_, before)) => before.then(failed),
-            None => self.behind.push((link, failed)),
+    fn book(&mut self, step: Step, failed: ProviderFailed) {
+        self.last = Some(step.link);
+        self.left = Some((self.name_of(step.link), failed.word()));
+        let visit = Visit::new(step, failed);
+        match self.behind.iter_mut().find(|before| before.link == step.link) {
+            Some(before) => before.then(visit),
+            None => self.behind.push(visit),
         }
     }
-
-    /// Once, and only where nothing can be billed twice: the first link that failed in a way that may pass soon.
-    fn retry(&mut self) -> Option<Step> {
-        let backoff = self.chain.settings.backoff;
-        let soon = |fault: &Fault| fault.wait().is_none_or(|wait| wait <= backoff.longest());
-        let idempotent = self.head.is_idempotent();
-        let may_pass = |fault: &&Fault| is_transient(fault.reason()) && soon(fault);
-        let candidate = |(link, failed): &(usize, ProviderFailed)| {
-            if failed.may_have_run() && !idempotent {
-                return None;
-            }
-            let fault = failed.fault().filter(|_| failed.is_providers_fault()).filter(may_pass)?;
-            Some((*link, fault.wait().unwrap_or_default()))
-        };
-        if self.retried || !self.body.is_replayable() {
-            return None;
-        }
-        let (link, hint) = self.behind.iter().find_map(candidate)?;
-        if !self.chain.settings.budget.withdraw() {
-            return None;
-        }
-        self.retried = true;
-        Some(Step { link, after: backoff.jittered().max(hint), may_wait: false })
-    }
-
-    /// The link that is usable the soonest, if that is before the deadline.
-    fn wait(&self) -> Option<Step> {
-        let deadline =
-            self.deadline.filter(|_| self.chain.settings.wait_for_key && self.body.is_replayable())?;
-        let left = deadline.checked_duration_since(Instant::now())?;
-        let wait = |failed: &ProviderFailed| match failed.because {
-            LeftBecause::Keys(GaveUp::Exhausted) if failed.probing => Some(Duration::ZERO),
-            LeftBecause::Keys(GaveUp::Exhausted) | LeftBecause::BreakerOpen => failed.retry_after,
-            _ => None,
-        };
-        let candidates = self.behind.iter().filter_map(|(link, failed)| Some((wait(failed)?, *link, failed)));
-        let (wait, link, failed) = candidates.min_by_key(|(wait, link, _)| (*wait, *link))?;
-        let at_keys = failed.because != LeftBecause::BreakerOpen;
-        let step = Step { link, after: if at_keys { Duration::ZERO } else { wait }, may_wait: at_keys };
-        (wait < left).then_some(step)
-    }
 }
 
-/// The links from the start on, round to it again; of a pinned request only one.
-struct Ahead {
-    next: usize,
-    left: usize,
-    links: usize,
-}
+// === impl Step ===
 
-impl Ahead {
-    fn of<B>(chain: &Chain<B>, pin: Option<&Pin>) -> Self {
-        let links = chain.links.len();
-        let Some(pin) = pin else { return Self { next: chain.start(), left: links, links } };
-        let pinned = chain.links.iter().position(|link| pin.is_to(&link.name));
-        Self { next: pinned.unwrap_or_default(), left: pinned.map_or(0, |_| 1), links }
+impl Step {
+    /// At once.
+    const fn to(link: usize) -> Self {
+        Self { link, after: Duration::ZERO, longest_wait: Duration::ZERO, is_patient: false }
     }
-}
-
-impl Iterator for Ahead {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let link = self.next;
-        self.next = (link + 1) % self.links;
-        Some(link)
-    }
-}
-
-const fn is_transient(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Overloaded | Reason::ServerError | Reason::Timeout | Reason::Truncated | Reason::Unreachable
-    )
 }

@@ -24,6 +24,8 @@ pub struct Ask<'a> {
     pub(crate) session: Option<Session>,
     /// The keys that will not do, for the request has tried them.
     pub(crate) tried: &'a [KeyId],
+    /// A key failed the request and is usable still: the request has had its turn.
+    pub(crate) is_repeat: bool,
     /// What it takes of the limits.
     pub(crate) need: Need,
 }
@@ -33,7 +35,7 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Any key, for a model that is not known.
     pub const fn new() -> Self {
-        Self { model: None, session: None, tried: &[], need: Need::REQUEST }
+        Self { model: None, session: None, tried: &[], is_repeat: false, need: Need::REQUEST }
     }
 
     /// A key that is usable for this model. Default: the model is not known, and its limits do not count.

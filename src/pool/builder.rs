@@ -9,7 +9,6 @@ use arc_swap::ArcSwap;
 
 use super::account::Membership;
 use super::key_set::{Key, KeySet};
-use super::pace::Pace;
 use super::quotas::Quotas;
 use super::slot::Slot;
 use super::standing::LastSuccess;
@@ -18,6 +17,7 @@ use super::suspicion::Suspicion;
 use super::tally::Tally;
 use super::wait::Freed;
 use super::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
+use crate::clock::Pace;
 use crate::event::Events;
 use crate::key::{AccountId, ApiKey, Discovery, InvalidName, KeyId, Secret};
 use crate::limits::{Quota, Zone};

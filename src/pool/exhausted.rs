@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Moment;
+use tokio::time::Instant;
 
 /// No key of the pool is usable now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,15 +10,33 @@ use crate::clock::Moment;
 pub struct Exhausted {
     retry_after: Option<Duration>,
     probing: bool,
+    wait: Wait,
+}
+
+/// Whether it is worth waiting for a key. Keys that are invalid or forbidden are not waited for, nor are keys
+/// that the request may not use again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// The time until the first key that was limited is usable again.
+    pub(crate) limited: Option<Duration>,
+    /// Another request is about to find out that a key that was limited is usable, or to make room at one.
+    pub(crate) probing: bool,
 }
 
 struct Advice<'a>(&'a Exhausted);
 
 impl Exhausted {
-    /// `until` is in microseconds since the Unix epoch.
-    pub(super) fn until(until: Option<u64>, probing: bool, now: Moment) -> Self {
-        let wait = |until| Moment::from_unix_us(until).saturating_since(now);
-        Self { retry_after: until.map(wait), probing }
+    pub(super) const fn new(retry_after: Option<Duration>, probing: bool, wait: Wait) -> Self {
+        Self { retry_after, probing, wait }
+    }
+
+    pub(crate) const fn wait(&self) -> Wait {
+        self.wait
+    }
+
+    /// Whether a key is usable now.
+    pub(crate) fn is_over(&self) -> bool {
+        self.wait.limited.is_some_and(|wait| wait.is_zero())
     }
 
     /// The true time until the first key becomes usable; `None` if none will by itself, or if that
@@ -31,6 +49,21 @@ impl Exhausted {
     /// as it may, or as it takes when it has just recovered, and the end of one makes it usable.
     pub const fn is_probing(&self) -> bool {
         self.probing
+    }
+}
+
+// === impl Wait ===
+
+impl Wait {
+    /// How long it takes at least; `None` if no time helps.
+    pub(crate) fn at_least(self) -> Option<Duration> {
+        if self.probing { Some(Duration::ZERO) } else { self.limited }
+    }
+
+    /// Whether it may be over by then.
+    pub(crate) fn ends_by(self, until: Instant) -> bool {
+        let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
+        left.is_some_and(|left| self.at_least().is_some_and(|wait| wait <= left))
     }
 }
 

@@ -196,6 +196,7 @@ impl Lease {
     pub(super) fn blame(&mut self, fault: &Fault, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
         self.move_along();
         if !fault.is_ambiguous() {
+            self.set.common.pace.refused(Moment::from(now).saturating_since(self.began));
             self.refund();
         }
         if fault.is_of_resource() {

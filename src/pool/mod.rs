@@ -62,7 +62,6 @@ mod observe;
 mod operate;
 mod other_endpoint;
 mod outlook;
-mod pace;
 mod penalty;
 mod place;
 mod quotas;
@@ -111,12 +110,11 @@ pub use self::tally::{Consumption, UsageSnapshot};
 use self::admit::{Admitted, admit};
 use self::key_set::KeySet;
 use self::models::ModelLane;
-use self::pace::Pace;
 use self::place::Place;
 use self::select::Search;
 use self::suspicion::{Others, Suspicion};
 use self::wait::Freed;
-use crate::clock::Moment;
+use crate::clock::{Moment, Pace};
 use crate::event::{Events, Kind, Severity, Source, Subscription};
 use crate::provider::{ModelId, Provider};
 
@@ -127,6 +125,10 @@ use crate::provider::{ModelId, Provider};
 /// Clones are handles to the same pool: any number of layers may share one.
 #[derive(Clone)]
 pub struct KeyPool(Arc<Shared>);
+
+/// Tells the pools apart that serve one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolId(usize);
 
 struct Shared {
     common: Arc<Common>,
@@ -170,6 +172,11 @@ impl KeyPool {
     /// [`BuildError::NoKeys`], which names the variables looked at, if there is none.
     pub fn from_env(provider: Provider) -> Result<Self, BuildError> {
         Self::builder(provider).keys_from_env().build()
+    }
+
+    /// Of this pool, for as long as it is there.
+    pub(crate) fn id(&self) -> PoolId {
+        PoolId(Arc::as_ptr(&self.0) as usize)
     }
 
     /// The provider whose keys these are.

@@ -1,10 +1,11 @@
 //! When a key becomes usable.
 
 use super::chorus::Gate;
+use super::exhausted::Wait;
 use super::key_set::KeySet;
 use super::models::ModelLane;
 use super::place::{Level, Place};
-use super::slot::{FOREVER, State};
+use super::slot::{Cause, FOREVER, State};
 use super::suspicion::Others;
 use super::{Ask, Exhausted, KeyPool};
 use crate::clock::Moment;
@@ -20,6 +21,13 @@ enum Outlook {
     Never,
 }
 
+/// When the first of several keys becomes usable.
+#[derive(Default)]
+struct Earliest {
+    at: Option<u64>,
+    probing: bool,
+}
+
 impl KeyPool {
     pub(super) fn exhausted(
         &self,
@@ -28,19 +36,31 @@ impl KeyPool {
         ask: &Ask<'_>,
         now: Moment,
     ) -> Exhausted {
-        let (mut earliest, mut probing) = (None, false);
+        let (mut any, mut limited) = (Earliest::default(), Earliest::default());
         let places = (0..set.keys.len()).map(|key| Place::new(set, lane, key));
         for place in places.filter(|place| ask.allows(&place.key().id)) {
-            match place.outlook(&ask.need, now) {
-                Outlook::At(until) => earliest = Some(earliest.map_or(until, |before| until.min(before))),
-                Outlook::Probing => probing = true,
-                Outlook::Never => {}
+            let outlook = place.outlook(&ask.need, now);
+            any.add(&outlook);
+            if !place.is_refused(now.as_unix_ms()) {
+                limited.add(&outlook);
             }
         }
         let suspect = self.0.common.suspicion.next_probe(Others::None);
         let suspect = suspect.map(|at| now.in_ms(at).as_unix_us());
-        let earliest = earliest.into_iter().chain(suspect).min();
-        Exhausted::until(earliest, probing, now)
+        let wait = |until| Moment::from_unix_us(until).saturating_since(now);
+        let retry_after = any.at.into_iter().chain(suspect).min().map(wait);
+        let wait = Wait { limited: limited.at.map(wait), probing: limited.probing };
+        Exhausted::new(retry_after, any.probing, wait)
+    }
+}
+
+impl Earliest {
+    fn add(&mut self, outlook: &Outlook) {
+        match *outlook {
+            Outlook::At(until) => self.at = Some(self.at.map_or(until, |before| until.min(before))),
+            Outlook::Probing => self.probing = true,
+            Outlook::Never => {}
+        }
     }
 }
 
@@ -73,6 +93,15 @@ impl Place<'_> {
             }
         }
         if probing { Outlook::Probing } else { Outlook::At(latest) }
+    }
+
+    /// Whether the key is out as invalid or forbidden, which time alone does not change.
+    fn is_refused(self, now: u64) -> bool {
+        let refused = |state: State| matches!(state.cause, Some(Cause::Invalid | Cause::Forbidden));
+        Level::ALL
+            .map(|level| self.state(level))
+            .into_iter()
+            .any(|state| refused(state) && state.is_closed(now))
     }
 
     fn is_on_full_ramp(self, states: &[State; 4]) -> bool {

@@ -14,8 +14,10 @@ pub(super) struct Rank {
     turns: Box<[u32]>,
     /// Each key has one turn, in rising order.
     level: bool,
-    /// The next turn; wraps.
-    cursor: AtomicU64,
+    /// The next turn of a first attempt, and of one that repeats a request; each wraps. Repeats have turns of
+    /// their own, or a key that fails would cause a turn of another key to be skipped, and would get more than its
+    /// share of first attempts.
+    cursors: [AtomicU64; 2],
     keys: usize,
     /// Of a key, on the average.
     weight: f64,
@@ -25,6 +27,7 @@ pub(super) struct Rank {
 pub(super) struct Start {
     pub(super) key: usize,
     turn: Option<u64>,
+    is_repeat: bool,
 }
 
 /// The words from the one with a key on, round to it again, each with the bits to look at.
@@ -62,7 +65,7 @@ impl Rank {
             bits: bits.into(),
             level: turns.len() == members.len(),
             turns,
-            cursor: AtomicU64::new(0),
+            cursors: [AtomicU64::new(0), AtomicU64::new(0)],
             keys: members.len(),
             weight: weights / members.len() as f64,
         }
@@ -93,27 +96,27 @@ impl Rank {
         word < self.bits.len() && (open(word) >> (key % WORD)) & 1 == 1
     }
 
-    pub(super) fn start(&self, selection: Selection, open: impl Fn(usize) -> u64) -> Start {
+    pub(super) fn start(&self, selection: Selection, is_repeat: bool, open: impl Fn(usize) -> u64) -> Start {
         let turns = self.turns.len() as u64;
         if turns == 0 || selection == Selection::InOrder {
-            return Start { key: 0, turn: None };
+            return Start { key: 0, turn: None, is_repeat };
         }
-        let mut start = self.next(selection, turns);
+        let mut start = self.next(selection, is_repeat, turns);
         for _ in 1..PASSES {
             if (start.turn.is_some() && self.level) || self.has(start.key, &open) {
                 break;
             }
-            start = self.next(selection, turns);
+            start = self.next(selection, is_repeat, turns);
         }
         start
     }
 
-    fn next(&self, selection: Selection, turns: u64) -> Start {
+    fn next(&self, selection: Selection, is_repeat: bool, turns: u64) -> Start {
         if matches!(selection, Selection::MostRemaining | Selection::Random) {
-            return Start { key: self.by_chance(), turn: None };
+            return Start { key: self.by_chance(), turn: None, is_repeat };
         }
-        let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
-        Start { key: self.turns[(turn % turns) as usize] as usize, turn: Some(turn) }
+        let turn = self.cursors[usize::from(is_repeat)].fetch_add(1, Ordering::Relaxed);
+        Start { key: self.turns[(turn % turns) as usize] as usize, turn: Some(turn), is_repeat }
     }
 
     /// Any key, as often as its weight says; there must be one.
@@ -128,7 +131,8 @@ impl Rank {
         let Some(place) = self.place(key) else { return };
         let behind = place as u64 + 1;
         // Whoever moved the cursor meanwhile may keep it: a turn more or less harms nobody.
-        let _ = self.cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
+        let cursor = &self.cursors[usize::from(start.is_repeat)];
+        let _ = cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The turn of a key where each has one: its number, if there is no gap before it.

@@ -81,7 +81,7 @@ impl<'a> Search<'a> {
         {
             return true;
         }
-        let start = rank.start(self.set.common.selection, open);
+        let start = rank.start(self.set.common.selection, self.ask.is_repeat, open);
         let mut take = |key| {
             let taken = take(key);
             if taken {

@@ -33,15 +33,11 @@ pub(super) struct Freed {
     listening: AtomicUsize,
 }
 
-/// The shortest wait.
+/// The shortest wait, doubled each time in a row that no more than that was left and no key was to be had.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// Tokio's timers fire up to two milliseconds late, which is nothing to a limit per minute and a tenth of what
-/// a key of fifty requests a second allows. So the last of a short wait is slept through by a thread.
-const NAP: Duration = Duration::from_millis(2);
-
-/// For a longer wait, two milliseconds are less than a hundredth.
-const COARSE: Duration = Duration::from_millis(200);
+/// The longest of these waits.
+const LEAST_CAP: Duration = Duration::from_millis(128);
 
 /// A place in a line, or an ear for news; given up on drop.
 struct Counted<'a>(&'a AtomicUsize);
@@ -72,72 +68,54 @@ impl KeyPool {
     ///
     /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
     pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
-        // A key that comes too late for an answer is wasted.
-        let deadline = deadline.checked_sub(self.0.common.pace.most()).unwrap_or(deadline);
+        self.acquire_by(ask, self.latest_start(deadline)).await
+    }
+
+    /// When a wait has to be over, so that there is time for an attempt before the deadline.
+    pub(crate) fn latest_start(&self, deadline: Instant) -> Instant {
+        self.0.common.pace.latest_start(deadline)
+    }
+
+    /// Waits no longer than until then.
+    pub(crate) async fn acquire_by(&self, ask: &Ask<'_>, until: Instant) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
         let lane = ask.model.and_then(|model| set.lane_of(model, Timestamp::now()));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
         // Where others wait, only the outlook counts: taking a key would be jumping the queue.
         let alone = line.is_empty();
         match if alone { self.acquire_for(ask) } else { Err(self.earliest(ask, Moment::now())) } {
-            Err(exhausted) if exhausted.ends_by(deadline) => {}
+            Err(exhausted) if exhausted.wait().ends_by(until) => {}
             done => return done,
         }
         let _place = Counted::on(&line.length);
-        match timeout_at(deadline, line.head.acquire()).await {
-            Ok(_head) => self.wait_at_head(ask, deadline).await,
+        match timeout_at(until, line.head.acquire()).await {
+            Ok(_head) => self.wait_at_head(ask, until).await,
             Err(_late) => Err(self.earliest(ask, Moment::now())),
         }
     }
 
-    async fn wait_at_head(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
+    async fn wait_at_head(&self, ask: &Ask<'_>, until: Instant) -> Result<Lease, Exhausted> {
         let freed = &self.0.common.freed;
         let _ear = Counted::on(&freed.listening);
         fence(Ordering::SeqCst);
-        let mut napped = false;
+        let mut least = LEAST;
         loop {
             // Listen before looking, or what is freed in between is missed.
             let news = freed.news.notified();
             tokio::pin!(news);
             Notified::enable(news.as_mut());
-            let exhausted = match self.acquire_for(ask) {
-                Err(exhausted) if exhausted.ends_by(deadline) => exhausted,
+            let wait = match self.acquire_for(ask) {
+                Err(exhausted) if exhausted.wait().ends_by(until) => exhausted.wait(),
                 done => return done,
             };
             let now = Instant::now();
-            let left = deadline.saturating_duration_since(now);
-            let wait = exhausted.retry_after().map_or(left, |wait| wait.min(left));
-            if wait <= NAP && !napped {
-                nap(wait).await;
-                napped = true;
-                continue;
-            }
-            let precise = wait > NAP && wait < COARSE;
-            napped &= !precise;
-            // Never at once: a key that is usable and yet refused is being taken by somebody else just now.
-            let wait = if precise { wait - NAP } else { wait.max(LEAST) };
+            let left = until.saturating_duration_since(now);
+            // Never at once: a key that is usable and yet refused is being taken by another request just now.
+            let wait = wait.limited.map_or(left, |wait| wait.min(left));
             // News or the end: both are a reason to look.
-            let _ = timeout_at(now + wait, news).await;
+            let _ = timeout_at(now + wait.max(least), news).await;
+            least = if wait < least { (least * 2).min(LEAST_CAP) } else { LEAST };
         }
-    }
-}
-
-/// Sleeps precisely, by the real clock: where a test has paused tokio's it brings nothing, which is why nobody naps
-/// twice in a row.
-async fn nap(wait: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "on a thread for blocking, for two milliseconds at most")]
-    let sleep = move || std::thread::sleep(wait);
-    // A runtime that shuts down cancels it, and the waiter with it.
-    let _ = tokio::task::spawn_blocking(sleep).await;
-}
-
-impl Exhausted {
-    /// Whether it is over by then, or may be.
-    fn ends_by(&self, deadline: Instant) -> bool {
-        let now = Instant::now();
-        let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero());
-        let in_time = |left| self.is_probing() || self.retry_after().is_some_and(|wait| wait <= left);
-        left.is_some_and(in_time)
     }
 }
 

@@ -6,12 +6,17 @@
 //! repeat what the chain would rather send elsewhere, and the limits of silence are the chain's. A rotation layer
 //! that finds a ticket *adopts* it: it watches the limits itself, for each attempt anew, since only it knows when
 //! one begins. For a link that adopts nothing the chain watches from outside.
+//!
+//! The keys that the request has tried are kept here too, for each pool: a link that is asked again goes on with
+//! another key.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::keys_tried::KeysTried;
 use crate::inspect::Limits;
+use crate::pool::PoolId;
 
 /// A request extension, from a chain to its links.
 #[derive(Clone, Debug)]
@@ -27,8 +32,11 @@ struct Terms {
     adopted: AtomicBool,
     /// A call of the link is under way, or was made.
     called: AtomicBool,
-    /// The link may wait for a key, as no other link is usable.
-    may_wait: AtomicBool,
+    /// How long the link may wait for a key, in microseconds; zero: not at all; the largest number: up to the
+    /// deadline, as often as that allows.
+    longest_wait: AtomicU64,
+    /// The keys that were tried, by pool. Locked for a look at a time, never across an await.
+    tried: Mutex<Vec<(PoolId, KeysTried)>>,
     head_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     limits: Limits,
@@ -49,7 +57,8 @@ impl Ticket {
             kept: AtomicUsize::new(0),
             adopted: AtomicBool::new(false),
             called: AtomicBool::new(false),
-            may_wait: AtomicBool::new(false),
+            longest_wait: AtomicU64::new(0),
+            tried: Mutex::default(),
             head_timeout,
             idle_timeout,
             limits,
@@ -66,18 +75,19 @@ impl Ticket {
         is_taken
     }
 
-    /// Whether attempts are left, for whichever link.
-    pub(crate) fn has_attempts(&self) -> bool {
-        self.0.attempts.load(Ordering::Relaxed) > 0
+    /// The attempts that are left for all links.
+    pub(crate) fn attempts(&self) -> usize {
+        self.0.attempts.load(Ordering::Relaxed)
     }
 
-    /// Before the next link is called, behind which there are so many that have not had their turn.
-    pub(crate) fn hand_to_next(&self, may_wait: bool, ahead: usize) {
-        let others = self.0.attempts.load(Ordering::Relaxed).saturating_sub(1);
+    /// Before the next link is called. `ahead`: the number of links that have not had their turn.
+    pub(crate) fn hand_to_next(&self, longest_wait: Duration, ahead: usize) {
+        let others = self.attempts().saturating_sub(1);
+        let longest_wait = u64::try_from(longest_wait.as_micros()).unwrap_or(u64::MAX);
         self.0.kept.store(ahead.min(others), Ordering::Relaxed);
         self.0.adopted.store(false, Ordering::Relaxed);
         self.0.called.store(false, Ordering::Relaxed);
-        self.0.may_wait.store(may_wait, Ordering::Relaxed);
+        self.0.longest_wait.store(longest_wait, Ordering::Relaxed);
     }
 
     /// The link watches the limits and counts the attempts itself.
@@ -100,8 +110,29 @@ impl Ticket {
         self.0.adopted.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn may_wait(&self) -> bool {
-        self.0.may_wait.load(Ordering::Relaxed)
+    /// How long the link may wait for a key, if it may; `first`: it has made no attempt in its turn.
+    pub(crate) fn longest_wait(&self, first: bool) -> Option<Duration> {
+        let longest = self.0.longest_wait.load(Ordering::Relaxed);
+        (longest == u64::MAX || first && longest > 0).then(|| Duration::from_micros(longest))
+    }
+
+    /// The keys of a pool that the request has tried.
+    pub(crate) fn tried_at(&self, pool: PoolId) -> KeysTried {
+        let tried = self.tried();
+        tried.iter().find(|(at, _)| *at == pool).map_or_else(KeysTried::default, |(_, keys)| keys.clone())
+    }
+
+    /// The request has tried these keys of a pool.
+    pub(crate) fn remember(&self, pool: PoolId, keys: &KeysTried) {
+        let mut tried = self.tried();
+        match tried.iter_mut().find(|(at, _)| *at == pool) {
+            Some((_, before)) => before.clone_from(keys),
+            None => tried.push((pool, keys.clone())),
+        }
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Vec<(PoolId, KeysTried)>> {
+        self.0.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long the head of an answer may take.

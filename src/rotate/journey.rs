@@ -85,13 +85,15 @@ where
         if !config.keep_accept_encoding {
             parts.headers.remove(ACCEPT_ENCODING);
         }
+        let tried = ticket.as_ref().map(|ticket| ticket.tried_at(config.pool.id()));
+        let again = tried.filter(|tried| !tried.is_empty()).map(|tried| Box::new(Past::again(tried)));
         Self {
             request: Template::new(parts, deadline),
             need: Need::REQUEST,
             config,
             watched,
             ticket,
-            past: None,
+            past: again,
         }
     }
 
@@ -183,6 +185,8 @@ where
             refused_alike: past.is_some_and(alike) && lease.is_proven(Timestamp::now()),
             replayable: self.request.is_replayable(),
             idempotent: fault.is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
+            another_key: fault.is_some_and(|fault| fault.scope().is_provider())
+                && self.has_another_key(std::slice::from_ref(lease.key_id())),
         }
     }
 
@@ -250,10 +254,13 @@ where
         let endpoint = refused.map(|_| self.request.endpoint());
         let model = self.request.model(self.config.pool.provider());
         let doubt = endpoint.and_then(|endpoint| lease.doubt(fault, model, endpoint, now.into()));
-        let benched = match (&doubt, refused) {
-            (Some(doubt), _) => doubt.wait(),
-            (None, Some(_)) => None,
-            (None, None) => lease.fault_at(fault, model, now.into()).as_ref().and_then(Penalty::wait),
+        let (benched, is_out) = match (&doubt, refused) {
+            (Some(doubt), _) => (doubt.wait(), true),
+            (None, Some(_)) => (None, false),
+            (None, None) => {
+                let penalty = lease.fault_at(fault, model, now.into());
+                (penalty.as_ref().and_then(Penalty::wait), penalty.is_some())
+            }
         };
         let attempt = Attempt {
             provider: Arc::from(self.config.pool.provider().name()),
@@ -263,10 +270,14 @@ where
             benched,
             duration: now.saturating_since(lease.began()),
         };
-        let past = self.past();
+        let past = self.past.get_or_insert_default();
+        past.is_repeat = !is_out;
         past.add(attempt);
         if let Some(refused) = refused {
             past.add_refusal(refused, proven, doubt);
+        }
+        if let Some(ticket) = &self.ticket {
+            ticket.remember(self.config.pool.id(), &past.tried);
         }
     }
 

@@ -88,6 +88,7 @@ mod drive;
 mod endpoint;
 mod estimate;
 mod journey;
+pub(crate) mod keys_tried;
 mod layer;
 mod ledger;
 #[doc = include_str!("paid_once.md")]

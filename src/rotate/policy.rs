@@ -35,6 +35,8 @@ pub(super) struct Progress {
     pub(super) replayable: bool,
     /// Running the request twice does no harm.
     pub(super) idempotent: bool,
+    /// A key is usable that the request has not tried.
+    pub(super) another_key: bool,
 }
 
 /// What to do about a verdict.
@@ -46,7 +48,7 @@ pub(super) enum Action {
     Absolve,
     /// Another key, at once.
     Rotate,
-    /// Another key if there is one, after a while.
+    /// Another key if there is one: the first time at once, else after a back-off.
     Retry(Duration),
     /// Stop.
     GiveUp(GaveUp),
@@ -101,7 +103,9 @@ impl Policy {
         {
             return Action::GiveUp(GaveUp::ProviderFault);
         }
-        Action::Retry(self.backoff.jittered().max(fault.wait().unwrap_or_default()))
+        let at_once = progress.another_key && progress.retries == 0;
+        let backoff = if at_once { Duration::ZERO } else { self.backoff.jittered() };
+        Action::Retry(backoff.max(fault.wait().unwrap_or_default()))
     }
 
     /// Whether another call could be a second one that is billed, and nothing allows it. A chain decides itself

@@ -8,19 +8,19 @@ use super::refusal::{Kind, Refusal};
 use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::inspect::Answer;
-use crate::key::KeyId;
 use crate::pool::Doubt;
+use crate::rotate::keys_tried::KeysTried;
 use crate::rotate::ledger::Attempt;
 
 /// What has failed before, for a request that was not served at once.
 pub(super) struct Past<B> {
-    pub(super) tried: Vec<KeyId>,
+    pub(super) tried: KeysTried,
     pub(super) attempts: Vec<Attempt>,
     pub(super) retries: usize,
     /// The next attempt repeats one that failed for the provider's fault.
     pub(super) retrying: bool,
-    /// Which keys are not asked again, although they may be usable for others.
-    pub(super) refused: Vec<KeyId>,
+    /// The key that was tried last is usable still.
+    pub(super) is_repeat: bool,
     refusals: Vec<Refusal>,
     pub(super) last: Option<Result<Answer<B>, BoxError>>,
 }
@@ -28,9 +28,15 @@ pub(super) struct Past<B> {
 // === impl Past ===
 
 impl<B> Past<B> {
+    /// The keys that the request tried when a chain asked this pool before: one of them serves if no other key is
+    /// usable.
+    pub(super) fn again(tried: KeysTried) -> Self {
+        Self { tried, retrying: true, is_repeat: true, ..Self::default() }
+    }
+
     /// An attempt has failed.
     pub(super) fn add(&mut self, attempt: Attempt) {
-        self.tried.push(attempt.key.clone());
+        self.tried.add(attempt.key.clone());
         self.attempts.push(attempt);
     }
 
@@ -38,9 +44,8 @@ impl<B> Past<B> {
     pub(super) fn add_refusal(&mut self, kind: Kind, proven: bool, doubt: Option<Doubt>) {
         let Some(attempt) = self.attempts.len().checked_sub(1) else { return };
         // An account that has refused the request is not asked again with another of its keys.
-        self.tried.extend(doubt.iter().flat_map(Doubt::keys));
-        self.refused.extend(doubt.iter().flat_map(Doubt::keys));
-        self.refused.push(self.attempts[attempt].key.clone());
+        self.tried.refuse(doubt.iter().flat_map(Doubt::keys));
+        self.tried.refuse(std::iter::once(self.attempts[attempt].key.clone()));
         self.refusals.push(Refusal { kind, proven, doubt, attempt });
     }
 
@@ -104,11 +109,11 @@ impl<B> Past<B> {
 impl<B> Default for Past<B> {
     fn default() -> Self {
         Self {
-            tried: Vec::new(),
+            tried: KeysTried::default(),
             attempts: Vec::new(),
             retries: 0,
             retrying: false,
-            refused: Vec::new(),
+            is_repeat: false,
             refusals: Vec::new(),
             last: None,
         }

@@ -1,6 +1,7 @@
 //! Where the next key comes from.
 
 use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -9,8 +10,7 @@ use crate::clock::Moment;
 use crate::error::GaveUp;
 use crate::future::before;
 use crate::key::KeyId;
-use crate::pool::{Ask, Lease};
-use crate::rotate::budget::Ticket;
+use crate::pool::{Ask, Exhausted, Lease};
 
 // === impl Journey ===
 
@@ -45,7 +45,7 @@ impl<B> Journey<B> {
     /// Takes note of the model, where the pool declares limits for models: a request whose model can't be read is not
     /// sent, since it would take of limits that it is not counted for.
     async fn name_model(&mut self) -> Result<(), GaveUp> {
-        if self.past.is_some() || self.request.known_model().is_some() {
+        if self.has_failed() || self.request.known_model().is_some() {
             return Ok(());
         }
         if !self.request.upload().has_ended() {
@@ -55,12 +55,17 @@ impl<B> Journey<B> {
         if is_sure { Ok(()) } else { Err(GaveUp::UnreadableModel) }
     }
 
+    /// Whether an attempt has failed since the layer was called.
+    fn has_failed(&self) -> bool {
+        self.past.as_deref().is_some_and(|past| !past.attempts.is_empty())
+    }
+
     async fn lease(&mut self) -> Option<Lease> {
         match self.may_wait_until() {
-            // Whoever comes first and may wait, waits in line.
-            Some(deadline) if self.past.is_none() => self.in_line(deadline).await,
-            Some(deadline) => match self.usable_now() {
-                None => self.in_line(deadline).await,
+            // A request that comes new and may wait, waits in line.
+            Some(until) if !self.has_failed() => self.in_line(until).await,
+            Some(until) => match self.usable_now() {
+                None => self.in_line(until).await,
                 leased => leased,
             },
             None => self.usable_now(),
@@ -80,35 +85,55 @@ impl<B> Journey<B> {
         self.watched
     }
 
-    /// In a box, for mostly nobody waits.
-    fn in_line(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
-        let refused = self.past.as_deref().map_or(&[][..], |past| &past.refused);
+    /// In a box, for most requests do not wait.
+    fn in_line(&self, until: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
+        let refused = self.past.as_deref().map_or(&[][..], |past| past.tried.refused());
         let (pool, ask) = (&self.config.pool, self.ask(refused));
-        Box::pin(async move { pool.acquire_for_within(&ask, deadline).await.ok() })
+        Box::pin(async move { pool.acquire_by(&ask, until).await.ok() })
     }
 
     fn usable_now(&self) -> Option<Lease> {
         let now = Moment::now();
         let acquire = |tried| self.config.pool.acquire_at(&self.ask(tried), now).ok();
         let Some(past) = self.past.as_deref() else { return acquire(&[]) };
-        acquire(&past.tried).or_else(|| past.retrying.then(|| acquire(&past.refused))?)
+        acquire(past.tried.all()).or_else(|| past.retrying.then(|| acquire(past.tried.refused()))?)
+    }
+
+    /// Whether a key is usable that the request has not tried, and that is not among these.
+    pub(super) fn has_another_key(&self, but: &[KeyId]) -> bool {
+        let tried = self.past.as_deref().map_or(&[][..], |past| past.tried.all());
+        let tried = [tried, but].concat();
+        self.config.pool.earliest(&self.ask(&tried), Moment::now()).is_over()
+    }
+
+    /// The time until a key is usable that is worth waiting for, if the wait fits the deadline.
+    pub(super) fn wait_for_key(&self, exhausted: &Exhausted) -> Option<Duration> {
+        let fits = |deadline| exhausted.wait().ends_by(self.config.pool.latest_start(deadline));
+        exhausted.wait().at_least().filter(|_| self.request.deadline().is_none_or(fits))
     }
 
     /// A key that is out, but was refused at other endpoints only.
     fn usable_elsewhere(&self) -> Option<Lease> {
-        let tried = self.past.as_deref().map_or(&[][..], |past| &past.tried);
+        let tried = self.past.as_deref().map_or(&[][..], |past| past.tried.all());
         self.config.pool.probe_at(|| self.request.endpoint(), &self.ask(tried), Moment::now())
     }
 
     /// What this request asks of the pool; the keys in `tried` will not do.
     pub(super) fn ask<'t>(&'t self, tried: &'t [KeyId]) -> Ask<'t> {
         let (model, session) = (self.request.known_model(), self.request.session());
-        Ask { model, session, tried, need: self.need }
+        let is_repeat = self.past.as_deref().is_some_and(|past| past.is_repeat);
+        Ask { model, session, tried, is_repeat, need: self.need }
     }
 
-    /// The deadline, if it is right to wait: a chain says so when no other link is usable, else the layer's user.
+    /// When waiting for a key has to be over, if the request may wait: a chain says so when no other link is
+    /// usable or it is patient, which is once, else the layer's user.
     fn may_wait_until(&self) -> Option<Instant> {
-        let may_wait = self.ticket.as_ref().map_or(self.config.wait_for_key, Ticket::may_wait);
-        self.request.deadline().filter(|_| may_wait)
+        let longest = match &self.ticket {
+            Some(ticket) => ticket.longest_wait(!self.has_failed())?,
+            None => Some(Duration::MAX).filter(|_| self.config.wait_for_key)?,
+        };
+        let fits = self.request.deadline().map(|deadline| self.config.pool.latest_start(deadline));
+        let patient = Instant::now().checked_add(longest);
+        fits.into_iter().chain(patient).min()
     }
 }

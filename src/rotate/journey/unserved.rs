@@ -1,6 +1,7 @@
 //! What the caller gets when no key has served the request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -53,18 +54,20 @@ where
 
     /// No more is tried.
     pub(in crate::rotate) fn failed(mut self, gave_up: GaveUp) -> Error {
+        let another_key = gave_up == GaveUp::ProviderFault && self.has_another_key(&[]);
         let mut past = self.past.take().map_or_else(Past::default, |past| *past);
         past.leave_unconfirmed(Timestamp::now());
-        let Past { attempts, last, .. } = past;
+        let Past { attempts, tried, last, .. } = past;
         let pool = &self.config.pool;
         let model = self.request.known_model().cloned();
         let hint = || attempts.last().and_then(|attempt| attempt.fault.wait());
-        let (retry_after, probing) = match gave_up {
-            GaveUp::ProviderFault => (hint(), false),
-            GaveUp::UnreadableModel => (None, false),
+        let (retry_after, wait) = match gave_up {
+            GaveUp::ProviderFault => (hint(), another_key.then_some(Duration::ZERO)),
+            GaveUp::UnreadableModel => (None, None),
             _ => {
-                let exhausted = pool.earliest(&self.ask(&[]), Moment::now());
-                (exhausted.retry_after(), exhausted.is_probing())
+                let now = Moment::now();
+                let for_this = pool.earliest(&self.ask(tried.refused()), now);
+                (pool.earliest(&self.ask(&[]), now).retry_after(), self.wait_for_key(&for_this))
             }
         };
         let exhausted_by =
@@ -92,7 +95,7 @@ where
             gave_up,
             attempts,
             retry_after: retry_after.filter(|wait| !wait.is_zero()),
-            probing,
+            wait,
             exhausted_by: exhausted_by.flatten(),
             last_response: last_response.and_then(|last| LastResponse::new(last, self.rest_limits())),
             source,

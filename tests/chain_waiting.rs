@@ -1,0 +1,141 @@
+//! A chain that waits for a key: it leaves room for an attempt, never waits for a key that time does not bring
+//! back, and never goes round without an attempt or time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{chat, key, pool, rotating, secret, send, text};
+use tokio::time::Instant;
+use tower::{Layer, ServiceBuilder};
+use tower_key_rotation::body::ResponseBody;
+use tower_key_rotation::event::{Events, Kind, Subscription};
+use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
+use tower_key_rotation::rotate::KeyRotation;
+use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimBody, Simulator};
+
+type Body = ResponseBody<SimBody>;
+type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One request and a wait of a second, with deadlines around the time that the wait and a response take.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_just_fits_or_does_not_never_spins() {
+    for limit in (900..2_000).step_by(25).map(Duration::from_millis) {
+        let sim = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND / 5)).build();
+        let events = Events::with_capacity(1 << 16);
+        let chain = chain_of_one(&sim, &events, &["a"], |layer| layer);
+        send(&chain, chat("m")).await.unwrap();
+        sim.set_latency(Latency::None);
+        sim.key("a").fail(1, Fault::rate_limited(SECOND));
+        let (mut heard, began) = (events.subscribe(), Instant::now());
+        let came = within(&chain, limit).await;
+        assert!(exhausted(&mut heard) <= 3, "{limit:?}");
+        match came {
+            Ok(_) => assert!(limit >= SECOND * 6 / 5, "{limit:?}"),
+            Err(Error::AllProvidersFailed(failed)) => {
+                assert!(limit <= SECOND * 3 / 2 && Instant::now() == began, "{limit:?}: refused at once");
+                assert_eq!(failed.retry_after(), Some(SECOND));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_leaves_no_room_for_an_attempt_is_refused_at_once() {
+    let sim = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND)).build();
+    let chain = chain_of_one(&sim, &Events::new(), &["a"], |layer| layer);
+    sim.key("a").fail(1, Fault::rate_limited(SECOND * 299 / 10));
+    send(&chain, chat("m")).await.unwrap_err();
+    let (began, calls) = (Instant::now(), sim.calls());
+    within(&chain, 30 * SECOND).await.unwrap_err();
+    assert_eq!((Instant::now() - began, sim.calls()), (Duration::ZERO, calls));
+    within(&chain, 60 * SECOND).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_time_does_not_bring_back_are_not_waited_for() {
+    for refusal in [Refusal::InvalidKey, Refusal::OutOfCredit, Refusal::ModelForbidden] {
+        let sim = Simulator::openai().keys([key("a"), key("b")]).build();
+        sim.script(Script::always(Fault::Refuse(refusal.clone())));
+        for waits in [true, false] {
+            let pool = pool(&["a", "b"]);
+            let rotation = KeyRotationLayer::new(pool.clone()).wait_for_key(waits).layer(sim.clone());
+            let chain = ProviderFallbackLayer::new("only").layer(rotating(&pool, &sim));
+            let began = Instant::now();
+            for _ in 0..3 {
+                let _refused = within(&rotation, 90 * SECOND).await;
+                let _refused = within(&chain, 90 * SECOND).await;
+            }
+            assert_eq!(Instant::now(), began, "{refusal:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_limited_is_waited_for_beside_one_that_is_revoked() {
+    let sim = Simulator::openai().keys([key("a").revoked(), key("b")]).build();
+    sim.key("b").fail(1, Fault::rate_limited(5 * SECOND));
+    let chain = chain_of_one(&sim, &Events::new(), &["a", "b"], |layer| layer);
+    let began = Instant::now();
+    within(&chain, 30 * SECOND).await.unwrap();
+    assert_eq!((Instant::now() - began).as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_that_is_reported_is_what_is_left_of_it() {
+    let sims = [Simulator::openai().key(key("a")).build(), Simulator::openai().key(key("a")).build()];
+    sims[0].key("a").fail(1, Fault::rate_limited(20 * SECOND));
+    let twice = Script::new().then(Fault::rate_limited(4 * SECOND)).then(Fault::rate_limited(90 * SECOND));
+    sims[1].key("a").script(twice);
+    let second = KeyRotationLayer::new(pool(&["a"])).layer(sims[1].clone());
+    let layer = ProviderFallbackLayer::new("0").fallback("1", second, Route::new());
+    let chain = ServiceBuilder::new().layer(layer).service(rotating(&pool(&["a"]), &sims[0]));
+    let Err(Error::AllProvidersFailed(failed)) = within(&chain, 10 * SECOND).await else { panic!() };
+    assert_eq!(failed.retry_after().unwrap().as_secs(), 16);
+}
+
+// === helpers ===
+
+fn chain_of_one(
+    sim: &Simulator,
+    events: &Events,
+    labels: &[&str],
+    settings: impl FnOnce(ProviderFallbackLayer<Body>) -> ProviderFallbackLayer<Body>,
+) -> Chain {
+    let keys = labels.iter().map(|label| ApiKey::new(secret(label)).unwrap().id(*label));
+    let provider = support::at_sim(Provider::openai());
+    let pool = KeyPool::builder(provider).keys(keys).events(events).build().unwrap();
+    let layer = settings(ProviderFallbackLayer::new("only").events(events));
+    ServiceBuilder::new().layer(layer).service(rotating(&pool, sim))
+}
+
+async fn within<S, B>(service: &S, limit: Duration) -> Result<String, Error>
+where
+    S: tower::Service<
+            http::Request<http_body_util::Full<bytes::Bytes>>,
+            Response = http::Response<B>,
+            Error = Error,
+        > + Clone,
+    B: http_body::Body,
+    B::Error: Into<tower::BoxError>,
+{
+    let mut request = chat("m");
+    request.extensions_mut().insert(Deadline::at(Instant::now() + limit));
+    Ok(text(send(service, request).await?).await)
+}
+
+/// How many events say that no key was usable, those that were missed included.
+fn exhausted(heard: &mut Subscription) -> u64 {
+    use futures_util::FutureExt;
+    let events = std::iter::from_fn(|| heard.next().now_or_never().flatten());
+    events.fold(0, |count, event| match event {
+        Ok(event) => count + u64::from(matches!(event.kind, Kind::Exhausted { .. })),
+        Err(missed) => count + missed.count(),
+    })
+}
