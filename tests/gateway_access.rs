@@ -153,3 +153,20 @@ async fn a_commit_that_does_not_exist_is_refused() {
     }
     assert_eq!(seen.lock().unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn a_request_chooses_its_commit() {
+    const BEGINNING: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+    let (upstream, _given_up) = support::endless(BEGINNING).await;
+    let gateway = Gateway::at(&format!(
+        "[chain]\nfirst_content_timeout = \"200ms\"\nmax_attempts = 1\n[[provider]]\nname = \"any\"\n\
+         dialect = \"compatible\"\nbase_url = \"http://{upstream}/v1\"\n[[provider.key]]\nsecret = \"sk-1\"\n"
+    ))
+    .await;
+    // A stream without content is committed to at its head, or given up.
+    for (commit, served) in [("head", true), ("first-content", false), ("complete", false)] {
+        let mut request = support::chat("");
+        request.headers_mut().insert("x-commit", commit.parse().unwrap());
+        assert_eq!(gateway.send(request).await.status().is_success(), served, "{commit}");
+    }
+}

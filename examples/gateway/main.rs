@@ -132,9 +132,6 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
             (demo.config.clone(), Some(demo))
         }
     };
-    for warning in config.warnings() {
-        tracing::warn!(target: "gateway", "{warning}");
-    }
     let address = args.listen.or_else(|| config.listen());
     let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)));
     if config.token().is_none() && !args.allow_open && !address.ip().to_canonical().is_loopback() {
