@@ -50,6 +50,15 @@ struct Named {
     name: Option<ModelId>,
 }
 
+/// What a request says of its model.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Nothing,
+    /// A name that is none of a model.
+    NoModel,
+    Model(&'a ModelId),
+}
+
 /// What is not true any more of a body that was changed.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
@@ -92,7 +101,7 @@ impl Names {
             return Ok(body.clone());
         }
         if let Some(encoded) = in_path(parts) {
-            if let Some(name) = self.choose(model, Some(decoded(encoded).as_ref()), pinned)? {
+            if let Some(name) = self.choose(model, Found::named(decoded(encoded).as_ref()), pinned)? {
                 parts.uri = with_path_part(&parts.uri, encoded, name)?;
                 parts.extensions.insert(name.clone());
             }
@@ -104,8 +113,7 @@ impl Names {
         }
         let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
         let named = format.find(&parts.headers, &all);
-        let found = (!named.spans.is_empty()).then_some(named.name.as_ref());
-        let Some(name) = self.choose(model, found, pinned)? else { return Ok(body.clone()) };
+        let Some(name) = self.choose(model, named.found(), pinned)? else { return Ok(body.clone()) };
         if named.spans.is_empty() {
             return Err(Unroutable::NotFound);
         }
@@ -119,15 +127,27 @@ impl Names {
     fn choose(
         &self,
         said: Option<&ModelId>,
-        found: Option<Option<&ModelId>>,
+        found: Found<'_>,
         pinned: bool,
     ) -> Result<Option<&ModelId>, Unroutable> {
-        match (said.or(found.flatten()), found) {
-            (Some(model), _) => self.of(model, pinned),
-            (None, Some(_)) if self.strict && self.any.is_none() => Err(Unroutable::NoModel),
-            (None, Some(_)) => Ok(self.any.as_ref().filter(|_| !pinned)),
-            (None, None) => Ok(None),
+        match (said, found) {
+            (Some(model), _) | (None, Found::Model(model)) => self.of(model, pinned),
+            (None, Found::NoModel) if self.strict && self.any.is_none() => Err(Unroutable::NoModel),
+            (None, Found::NoModel) => Ok(self.any.as_ref().filter(|_| !pinned)),
+            (None, Found::Nothing) => Ok(None),
         }
+    }
+}
+
+impl Named {
+    fn found(&self) -> Found<'_> {
+        if self.spans.is_empty() { Found::Nothing } else { Found::named(self.name.as_ref()) }
+    }
+}
+
+impl<'a> Found<'a> {
+    fn named(name: Option<&'a ModelId>) -> Self {
+        name.map_or(Self::NoModel, Self::Model)
     }
 }
 
