@@ -22,6 +22,7 @@
 //! max_backoff = "500ms"                       # … and at most
 //! resend_ambiguous = true                     # whether the next provider gets what may have been executed
 //! wait_for_key = true                         # whether a request waits when no provider is usable
+//! patience = "3s"                             # a wait that is waited for before the next provider is asked
 //! complete_cap = 8_388_608                    # bytes of a response that are held back at most
 //! [chain.breaker]                             # when a provider is left alone
 //! enabled = true

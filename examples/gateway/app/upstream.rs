@@ -111,6 +111,7 @@ fn limited(layer: Links, chain: &ChainSettings) -> Links {
     let layer = set(layer, chain.max_attempts(), |it, attempts| it.max_attempts(attempts.get() as usize));
     let layer = set(layer, chain.resend_ambiguous(), Links::resend_ambiguous);
     let layer = set(layer, chain.wait_for_key(), Links::wait_for_key);
+    let layer = set(layer, chain.patience(), Links::patience);
     let layer = set(layer, chain.complete_cap(), |it, bytes| {
         it.complete_cap(usize::try_from(bytes.get()).unwrap_or(usize::MAX))
     });
