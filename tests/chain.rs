@@ -245,6 +245,34 @@ async fn the_tokens_that_an_answer_took_are_known_when_it_was_read() {
     assert!(support::served(&response).usage().is_some(), "it was read before its commit");
 }
 
+/// Keys [one whose streams begin with an error, a good one], in chains of one and of two, four requests at a time.
+#[tokio::test]
+async fn streams_that_begin_with_an_error_are_served_by_another_key_at_once() {
+    for links in [1, 2] {
+        let sims: Vec<_> = (0..links).map(|_| provider(["a", "b"])).collect();
+        for sim in &sims {
+            sim.key("a").script(Script::always(Fault::overloaded_in_stream()));
+        }
+        let chain = chain_of(&sims, &vec![2; links], |layer| layer);
+        let ask = || async {
+            let began = Instant::now();
+            let served = send(&chain, support::chat_stream("m")).await.is_ok();
+            (served, began.elapsed())
+        };
+        let mut took = Vec::new();
+        for _ in 0..50 {
+            for (served, time) in futures_util::future::join_all((0..4).map(|_| ask())).await {
+                assert!(served, "after {}", took.len());
+                took.push(time);
+            }
+        }
+        took.sort();
+        assert!(took[100] <= Duration::from_millis(20), "{links}: {:?}", took[100]);
+        let (bad, good) = (sims[0].key("a").calls(), sims[0].key("b").calls());
+        assert!(links == 2 || bad <= 110 && good == 200, "{bad} {good}");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Mood {
     Well,
