@@ -63,7 +63,33 @@ async fn an_alarm_for_what_a_person_has_to_see_to() {
         ["attempt a invalid_key", "rotated a", "invalid_key a", "exhausted", "pool_failed exhausted"];
     assert_eq!(in_short(&all(&mut heard)), certain);
     send(&service, chat("m")).await.unwrap_err();
-    assert_eq!(in_short(&all(&mut heard)), ["exhausted", "pool_failed exhausted"]);
+    assert_eq!(in_short(&all(&mut heard)), ["pool_failed exhausted"], "it is known already");
+    sim.key("a").restore();
+    pool.reset_all();
+    send(&service, chat("m")).await.unwrap();
+    assert_eq!(in_short(&all(&mut heard)), ["reset", "attempt a success", "available"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_one_line_when_it_begins_and_one_when_it_ends() {
+    let seen = Captured::default();
+    let _guard = seen.install();
+    let sims = [openai([key("a")]), openai([key("a")])];
+    let events = Events::new();
+    let chain = chain(&sims, &events);
+    for outage in 1..=2 {
+        sims.iter().for_each(|sim| sim.key("a").fail(1, Fault::rate_limited(30 * SECOND)));
+        for _ in 0..20 {
+            ask(&chain).await.unwrap_err();
+        }
+        let warned = seen.text().lines().filter(|line| line.contains("WARN")).count();
+        assert_eq!(warned, 3 * outage, "two pools and their chain: {}", seen.text());
+        sleep(31 * SECOND).await;
+        ask(&chain).await.unwrap();
+        sims[0].key("a").fail(1, Fault::rate_limited(SECOND / 2));
+        ask(&chain).await.unwrap();
+        sleep(SECOND).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

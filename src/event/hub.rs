@@ -147,7 +147,11 @@ impl Events {
     pub(crate) fn emit(&self, severity: Severity, source: Source<'_>, kind: impl FnOnce() -> Kind) {
         if self.listens(severity) {
             let Source { name, system } = source;
-            self.say(Event { at: Timestamp::now(), provider: Arc::clone(name), kind: kind() }, system);
+            self.say(
+                Event { at: Timestamp::now(), provider: Arc::clone(name), kind: kind() },
+                system,
+                severity,
+            );
         }
     }
 
@@ -166,8 +170,8 @@ impl Events {
         false
     }
 
-    fn say(&self, event: Event, system: Option<&str>) {
-        contained(|| log::write(&event, system));
+    fn say(&self, event: Event, system: Option<&str>, severity: Severity) {
+        contained(|| log::write(&event, system, severity));
         #[cfg(feature = "metrics")]
         if let Some(metrics) = self.0.metrics.get() {
             contained(|| metrics.record(&event));

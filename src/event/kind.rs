@@ -84,16 +84,26 @@ pub enum Kind {
         /// Whom that concerns.
         scope: Scope,
     },
-    /// No usable key is left for a request.
+    /// A pool has no usable key, or none for one model. Said once when a request first fails for it, unless a key is
+    /// back within a second; [`Available`](Self::Available) ends it.
     #[non_exhaustive]
     Exhausted {
-        /// The model, where it is known.
+        /// The model of the request that failed, where it is known.
         model: Option<ModelId>,
-        /// How many attempts the request had until then.
+        /// How many attempts that request had until then.
         attempts: usize,
         /// When the first key becomes usable; `None` if that is not a matter of time.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
+    },
+    /// A pool that was [exhausted](Self::Exhausted) has served a request again.
+    #[non_exhaustive]
+    Available {
+        /// The model, if keys were missing for one only.
+        model: Option<ModelId>,
+        /// How long no key was usable.
+        #[serde(rename = "duration_ms", serialize_with = "ms")]
+        after: Duration,
     },
     /// A quota is used up to a threshold.
     #[non_exhaustive]

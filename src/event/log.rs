@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::kind::whole_ms;
-use super::{Event, Kind};
+use super::{Event, Kind, Severity};
 use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId};
@@ -28,7 +28,7 @@ macro_rules! line {
 type Who<'a> = (&'a str, Option<&'a str>);
 
 /// Writes a line; `system` is what the semantic conventions call the provider's API.
-pub(super) fn write(event: &Event, system: Option<&str>) {
+pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
     let who = (&*event.provider, system);
     match &event.kind {
         Kind::Attempt { key, model, outcome, status, duration, request_id } => line!(
@@ -58,6 +58,9 @@ pub(super) fn write(event: &Event, system: Option<&str>) {
             attempts,
             wait_ms = ms(*retry_after)
         ),
+        Kind::Available { model, after } => {
+            line!(info, who, "available", gen_ai.request.model = name(model), duration_ms = whole_ms(*after));
+        }
         Kind::QuotaWarning { .. } => quota(who, &event.kind),
         Kind::PoolFailed { model, reason, attempts, retry_after } => line!(
             debug, who, "pool failed", gen_ai.request.model = name(model), error.type = reason, attempts,
@@ -74,15 +77,12 @@ pub(super) fn write(event: &Event, system: Option<&str>) {
         Kind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
         Kind::BreakerClosed => line!(info, who, "breaker closed"),
         Kind::ChainFailed { providers, attempts, deadline_passed, retry_after } => {
-            line!(
-                warn,
-                who,
-                "chain failed",
-                providers,
-                attempts,
-                deadline_passed,
-                wait_ms = ms(*retry_after)
-            );
+            let wait_ms = ms(*retry_after);
+            if severity == Severity::Alarm {
+                line!(warn, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
+            } else {
+                line!(debug, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
+            }
         }
         Kind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
         Kind::Disabled { key } => line!(info, who, "disabled", %key),

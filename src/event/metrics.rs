@@ -92,7 +92,11 @@ impl Metrics {
         describe_counter!(COOLDOWNS, Unit::Count, "Benches of keys.");
         describe_counter!(RECOVERIES, Unit::Count, "Probes that ended a bench.");
         describe_counter!(INVALID_KEYS, Unit::Count, "Times a key was refused for good.");
-        describe_counter!(EXHAUSTED, Unit::Count, "Requests that found no usable key left.");
+        describe_counter!(
+            EXHAUSTED,
+            Unit::Count,
+            "Times that a pool, or a model of it, was left without a usable key."
+        );
         describe_counter!(POOL_FAILURES, Unit::Count, "Requests that failed at a provider.");
         describe_counter!(STREAM_FAILURES, Unit::Count, "Responses that failed after their commit.");
         describe_counter!(FALLBACKS, Unit::Count, "Times a request went on at another link.");
@@ -143,7 +147,7 @@ impl Metrics {
             Kind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
             Kind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
             Kind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
-            Kind::Reset { .. } | Kind::Disabled { .. } | Kind::Enabled { .. } => {}
+            Kind::Available { .. } | Kind::Reset { .. } | Kind::Disabled { .. } | Kind::Enabled { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::breaker::{Breaker, BreakerPolicy};
 use super::layer::{Boxed, Settings, Start};
@@ -31,6 +31,8 @@ pub(super) struct Chain<B> {
     pub(super) general: Provider,
     /// The next start, in turn.
     cursor: AtomicUsize,
+    /// The latest request failed.
+    pub(super) is_failing: AtomicBool,
 }
 
 impl Link {
@@ -52,7 +54,14 @@ impl<B> Chain<B> {
 
     pub(super) fn new(links: Vec<Arc<Link>>, others: Vec<Boxed<B>>, settings: Settings) -> Self {
         let general = Provider::compatible("link");
-        Self { links, others, settings, general, cursor: AtomicUsize::new(0) }
+        Self {
+            links,
+            others,
+            settings,
+            general,
+            cursor: AtomicUsize::new(0),
+            is_failing: AtomicBool::new(false),
+        }
     }
 
     /// The service of a link; `None` for the first.
@@ -71,7 +80,7 @@ impl<B> Chain<B> {
 
 impl<B> fmt::Debug for Chain<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { links, others: _, settings, general: _, cursor: _ } = self;
+        let Self { links, others: _, settings, general: _, cursor: _, is_failing: _ } = self;
         f.debug_struct("Chain")
             .field("links", &links.iter().map(|link| &*link.name).collect::<Vec<_>>())
             .field("settings", settings)

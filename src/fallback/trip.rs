@@ -5,6 +5,7 @@ mod order;
 mod visit;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -222,6 +223,9 @@ impl<B> Trip<B> {
 
     /// Names the link that served the request, and what was tried before.
     pub(super) fn delivered<T>(&mut self, mut response: Response<T>, link: &Link) -> Response<T> {
+        if self.chain.is_failing.load(Ordering::Relaxed) {
+            self.chain.is_failing.store(false, Ordering::Relaxed);
+        }
         if let Some(served) = response.extensions_mut().get_mut::<Served>() {
             let before = self.behind.drain(..).flat_map(|visit| visit.failed.attempts);
             served.in_chain(Arc::clone(&link.name), before);
@@ -258,7 +262,10 @@ impl<B> Trip<B> {
         let now = Instant::now();
         let failures = self.behind.drain(..).map(|visit| visit.into_failed(now)).collect();
         let failed = AllProvidersFailed { failures, deadline_passed };
-        self.chain.emit(&self.chain.links[0], Severity::Alarm, || Kind::ChainFailed {
+        // An alarm when the chain begins to fail, and not for each request.
+        let fails_already = self.chain.is_failing.swap(true, Ordering::Relaxed);
+        let severity = if fails_already { Severity::Detail } else { Severity::Alarm };
+        self.chain.emit(&self.chain.links[0], severity, || Kind::ChainFailed {
             providers: failed.providers().len(),
             attempts: failed.attempts().count(),
             deadline_passed,

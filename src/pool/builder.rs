@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::account::Membership;
 use super::key_set::{Key, KeySet};
+use super::outage::Outage;
 use super::quotas::Quotas;
 use super::slot::Slot;
 use super::standing::LastSuccess;
@@ -184,6 +185,7 @@ impl KeyPoolBuilder {
             warn_at: warn_at.into(),
             suspicion: Suspicion::default(),
             freed: Freed::default(),
+            outage: Outage::default(),
             pace: Pace::default(),
             events,
             said_unreadable: false.into(),

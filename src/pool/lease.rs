@@ -155,6 +155,7 @@ impl Lease {
             }
         }
         self.contradict();
+        self.end_outage(now);
         self.keep_pace();
         self.set.common.pace.answered(Moment::from(now).saturating_since(self.began));
         self.place().key().tally.request(now);

@@ -61,6 +61,7 @@ mod models;
 mod observe;
 mod operate;
 mod other_endpoint;
+mod outage;
 mod outlook;
 mod penalty;
 mod place;
@@ -110,6 +111,7 @@ pub use self::tally::{Consumption, UsageSnapshot};
 use self::admit::{Admitted, admit};
 use self::key_set::KeySet;
 use self::models::ModelLane;
+use self::outage::Outage;
 use self::place::Place;
 use self::select::Search;
 use self::suspicion::{Others, Suspicion};
@@ -150,6 +152,7 @@ struct Common {
     /// Whether the provider, and not its keys, is the culprit.
     suspicion: Suspicion,
     freed: Freed,
+    outage: Outage,
     pace: Pace,
     events: Events,
     /// It has been said that a response can't be judged for its encoding.

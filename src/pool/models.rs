@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use super::chorus::Chorus;
 use super::lane::Lane;
 use super::model_counters::ModelLedgers;
+use super::outage::Outage;
 use super::slot::Slot;
 use super::tally::Tally;
 use super::wait::Line;
@@ -38,6 +39,7 @@ pub(super) struct ModelLane {
     pub(super) chorus: Chorus,
     /// Who waits for a key for it.
     pub(super) line: Line,
+    pub(super) outage: Outage,
     /// When something was last learned of it, in milliseconds since the Unix epoch: who goes when it gets
     /// crowded.
     touched: AtomicU64,
@@ -139,6 +141,7 @@ impl ModelLane {
             tally: Tally::default(),
             chorus: Chorus::new(keys),
             line: Line::default(),
+            outage: Outage::default(),
             touched: AtomicU64::new(now),
         }
     }

@@ -67,17 +67,16 @@ where
             _ => {
                 let now = Moment::now();
                 let for_this = pool.earliest(&self.ask(tried.refused()), now);
-                (pool.earliest(&self.ask(&[]), now).retry_after(), self.wait_for_key(&for_this))
+                let for_all = pool.earliest(&self.ask(&[]), now);
+                // A pool that others can use is not exhausted, whatever became of this request.
+                if gave_up == GaveUp::Exhausted {
+                    pool.announce_exhausted(model.as_ref(), attempts.len(), &for_all);
+                }
+                (for_all.retry_after(), self.wait_for_key(&for_this))
             }
         };
         let exhausted_by =
             (gave_up == GaveUp::Exhausted).then(|| pool.held_by(&self.ask(&[]), Moment::now()));
-        // A pool that others can use is not exhausted, whatever became of this request.
-        let is_usable = retry_after.is_some_and(|wait| wait.is_zero());
-        if gave_up == GaveUp::Exhausted && !is_usable {
-            let attempts = attempts.len();
-            pool.emit(Severity::Alarm, || Kind::Exhausted { model: model.clone(), attempts, retry_after });
-        }
         let (last_response, source) = match last {
             Some(Ok(answer)) => (Some(answer.into_response().map(ResponseBody::erase)), None),
             Some(Err(error)) => (None, Some(error)),
