@@ -194,7 +194,11 @@ impl From<Moment> for Timestamp {
 
 impl Anchor {
     /// Reads both clocks of the system, for tokio's may be paused and ahead of them.
-    #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "the one reading of the wall clock"
+    )]
     fn here() -> Self {
         let instant = Instant::from_std(std::time::Instant::now());
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -59,7 +59,7 @@ impl RetryBudget {
     /// A share of 0 with 0 per second allows no retries.
     pub fn new(share: f32, per_second: u32, window: Duration) -> Self {
         // `TpsBudget` panics at values outside these bounds.
-        let share = share.max(0.0).min(1_000.0);
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1_000.0) };
         let per_second = per_second.min(i32::MAX.unsigned_abs() - 1);
         let window = window.clamp(Duration::from_secs(1), Duration::from_secs(60));
         let tokens = Arc::new(TpsBudget::new(window, per_second, share));

@@ -257,7 +257,7 @@ async fn streams_that_begin_with_an_error_are_served_by_another_key_at_once() {
         let ask = || async {
             let began = Instant::now();
             let served = send(&chain, support::chat_stream("m")).await.is_ok();
-            (served, began.elapsed())
+            (served, Instant::now().saturating_duration_since(began))
         };
         let mut took = Vec::new();
         for _ in 0..50 {

@@ -67,7 +67,7 @@ async fn a_silent_provider_is_left_at_the_limit() {
     let began = Instant::now();
     let response = timeout(AT_ALL, send(&stage.chain, request(false))).await.unwrap().unwrap();
     assert_eq!(served(&response).provider(), "second");
-    assert!(began.elapsed() >= LIMIT);
+    assert!(Instant::now().saturating_duration_since(began) >= LIMIT);
     assert_eq!(stage.first.calls(), 1);
 }
 

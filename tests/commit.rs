@@ -119,12 +119,12 @@ async fn a_whole_response_is_delivered_byte_for_byte() {
     let nothing = json(&[], Then::Ends).status(204);
     for reply in [split, documents, zipped, text, nothing, json(&[GOOD], Then::Ends)] {
         for commit in [Commit::Head, Commit::FirstContent, Commit::Complete] {
-            let (chain, _) = chain_of(&[reply.clone()], |it| it.commit(commit));
+            let (chain, _) = chain_of(std::slice::from_ref(&reply), |it| it.commit(commit));
             let response = send(&chain, chat("m")).await.unwrap();
             assert_eq!(support::text(response).await, reply.frames.concat(), "{reply:?} {commit:?}");
         }
     }
-    let (chain, _) = chain_of(&[large.clone()], |it| it.complete_cap(1));
+    let (chain, _) = chain_of(std::slice::from_ref(&large), |it| it.complete_cap(1));
     let response = send(&chain, chat("m")).await.unwrap();
     assert_eq!(support::text(response).await, large.frames.concat(), "what is longer than the cap passes");
 
@@ -139,7 +139,7 @@ async fn what_is_streamed_in_another_way_passes_as_it_comes() {
     let lines = json(&["{}\n"], Then::Stays).header("content-type", "application/x-ndjson");
     let refusal = json(&["{"], Then::Stays).status(400).header("content-type", "text/html");
     for reply in [audio, lines, refusal] {
-        let (chain, _) = chain_of(&[reply.clone()], |it| it.idle_timeout(60 * LIMIT));
+        let (chain, _) = chain_of(std::slice::from_ref(&reply), |it| it.idle_timeout(60 * LIMIT));
         let began = Instant::now();
         let mut body = send(&chain, chat("m")).await.unwrap().into_body();
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), reply.frames[0]);
@@ -182,7 +182,7 @@ async fn a_stream_without_content_is_a_timeout_at_the_first_content_limit() {
         events(&[ROLE], Then::Stays),
         events(&[ROLE], Then::Pings),
     ] {
-        let (chain, calls) = chain_of(&[reply.clone()], |it| it.first_content_timeout(2 * LIMIT));
+        let (chain, calls) = chain_of(std::slice::from_ref(&reply), |it| it.first_content_timeout(2 * LIMIT));
         let began = Instant::now();
         let Err(Error::AllProvidersFailed(failed)) = send(&chain, chat_stream("m")).await else { panic!() };
         assert!(within(began, 2 * LIMIT), "{reply:?}");
@@ -245,9 +245,8 @@ async fn what_fails_after_the_commit_is_said() {
         assert!(response.into_body().collect().await.is_err());
         assert_eq!(served.stream_error(), Some(kind));
         let failed = loop {
-            match heard.next().await.unwrap().unwrap().kind {
-                Kind::StreamFailed { key, model, reason, .. } => break (key, model, reason),
-                _ => {}
+            if let Kind::StreamFailed { key, model, reason, .. } = heard.next().await.unwrap().unwrap().kind {
+                break (key, model, reason);
             }
         };
         assert_eq!(failed.0.unwrap().as_str(), "a");

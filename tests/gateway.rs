@@ -1,6 +1,6 @@
 //! The gateway example over real sockets, on simulated providers.
 #![cfg(feature = "config")]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "../examples/gateway/app/mod.rs"]
 mod app;

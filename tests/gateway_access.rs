@@ -1,6 +1,6 @@
 //! Requests that the gateway example refuses, and headers that it keeps to itself.
 #![cfg(feature = "config")]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "../examples/gateway/app/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "no test uses all of it")]

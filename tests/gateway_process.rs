@@ -3,7 +3,7 @@
 //! Runs `examples/gateway` from beside the tests, which cargo builds with `cargo test` or
 //! `cargo build --example gateway --all-features`.
 #![cfg(all(feature = "config", target_os = "linux"))]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "gateway/raw.rs"]
 #[allow(dead_code, reason = "no test uses all of it")]

@@ -14,7 +14,7 @@ use support::{DAY, key, model};
 use tokio::time::advance;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::limits::{Estimate, Quota};
-use tower_key_rotation::pool::{Ask, Lease};
+use tower_key_rotation::pool::{Ask, KeyPoolBuilder, Lease};
 use tower_key_rotation::provider::Window;
 use tower_key_rotation::{KeyPool, Provider};
 
@@ -137,7 +137,7 @@ fn pool_at(provider: &str, declared: bool) -> KeyPool {
         Quota::concurrent(u32::MAX),
     ];
     let quotas = quotas.into_iter().filter(|_| declared);
-    quotas.fold(pool, |pool, quota| pool.quota(quota)).build().unwrap()
+    quotas.fold(pool, KeyPoolBuilder::quota).build().unwrap()
 }
 
 fn head(headers: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -162,7 +162,7 @@ fn end(mut lease: Lease, step: &Step) {
     match step.end {
         End::Refused(hint) => {
             let fault = Fault::new(Reason::RateLimited, Scope::AccountModel);
-            let fault = hint.map_or(fault.clone(), |hint| fault.retry_after(hint));
+            let fault = hint.map_or_else(|| fault.clone(), |hint| fault.clone().retry_after(hint));
             drop(lease.fault(&fault, asked.as_ref()));
         }
         _ => lease.succeed(),

@@ -16,6 +16,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::limits::Quota;
+use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, ModelId, Provider};
 
 #[global_allocator]
@@ -51,7 +52,7 @@ fn pool(models: Option<&str>) -> KeyPool {
     let keys = (0..4).map(|key| ApiKey::new(format!("sk-{key}")).unwrap().id(format!("key-{key}")));
     let pool = KeyPool::builder(support::at_sim(Provider::openai())).keys(keys);
     let quota = models.map(|models| Quota::requests(9).per_day().for_models(models));
-    quota.into_iter().fold(pool, |pool, quota| pool.quota(quota)).build().unwrap()
+    quota.into_iter().fold(pool, KeyPoolBuilder::quota).build().unwrap()
 }
 
 /// Names of two megabytes, all different.

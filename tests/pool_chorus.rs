@@ -1,5 +1,4 @@
 //! Keys that are refused one after the other until about the same time seem to share a limit.
-#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
 mod support;

@@ -187,7 +187,7 @@ fn in_turns(one: impl Fn() + Sync, other: impl Fn() + Sync) {
     let work = |own: usize, step: &(dyn Fn() + Sync)| {
         while done[1 - own].load(Ordering::SeqCst) < ROUNDS || done[own].load(Ordering::SeqCst) < ROUNDS {
             step();
-            if done[own].fetch_add(1, Ordering::SeqCst) % 64 == 0 {
+            if done[own].fetch_add(1, Ordering::SeqCst).is_multiple_of(64) {
                 thread::yield_now();
             }
         }

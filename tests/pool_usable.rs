@@ -1,5 +1,4 @@
 //! The number of usable keys agrees with what a request finds.
-#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
 mod support;

@@ -254,5 +254,5 @@ async fn ask(chain: &Chain) -> Result<String, Error> {
 }
 
 fn ms_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap()
+    u64::try_from(Instant::now().saturating_duration_since(began).as_millis()).unwrap()
 }

@@ -13,7 +13,7 @@ use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::event::{Events, Kind};
 use tower_key_rotation::key::Discovery;
 use tower_key_rotation::limits::Quota;
-use tower_key_rotation::pool::{Cooldowns, KeyPool, Selection};
+use tower_key_rotation::pool::{Cooldowns, KeyPool, Lease, Selection};
 use tower_key_rotation::provider::Provider;
 
 use self::support::*;
@@ -127,7 +127,7 @@ mod pool_builder {
 
     /// How many leases the pool gives out.
     fn leases(pool: &KeyPool) -> usize {
-        std::iter::from_fn(|| pool.acquire(None).ok()).take(100).map(|lease| lease.succeed()).count()
+        std::iter::from_fn(|| pool.acquire(None).ok()).take(100).map(Lease::succeed).count()
     }
 }
 

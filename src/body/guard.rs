@@ -191,7 +191,9 @@ impl Silence {
     /// The limit, or what is left of the time that comments are good for.
     fn limit(&self) -> Option<Duration> {
         let (limit, since) = (self.limit?, self.comments_since);
-        let left = since.map(|since| limit.saturating_mul(KEEP_ALIVES).saturating_sub(since.elapsed()));
+        let left = since.map(|since| {
+            limit.saturating_mul(KEEP_ALIVES).saturating_sub(Instant::now().saturating_duration_since(since))
+        });
         Some(left.map_or(limit, |left| left.min(limit)))
     }
 

@@ -163,7 +163,7 @@ fn breaker(table: BreakerTable, at: &Steps) -> Result<BreakerPolicy, ConfigError
     let time = |name, text: Option<String>| time::optional(text, &at.field(name));
     let window = time("window", window)?.unwrap_or(BreakerPolicy::WINDOW);
     let open = time("open", open)?.unwrap_or(BreakerPolicy::OPEN);
-    let max_open = time("max_open", max_open)?.unwrap_or(BreakerPolicy::MAX_OPEN.max(open));
+    let max_open = time("max_open", max_open)?.unwrap_or_else(|| BreakerPolicy::MAX_OPEN.max(open));
     if open > max_open {
         return Err(Problem::Backoff.at(at.field("max_open")));
     }

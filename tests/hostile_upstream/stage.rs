@@ -102,7 +102,7 @@ where
     let response = chain.oneshot(request.body(Full::from(body)).unwrap()).await.unwrap();
     let (head, body) = response.into_parts();
     let mut body = std::pin::pin!(body);
-    let delivered = began.elapsed();
+    let delivered = Instant::now().saturating_duration_since(began);
     let (mut bytes, mut broke) = (Vec::new(), None);
     while let Some(frame) = body.frame().await {
         match frame {
@@ -119,7 +119,7 @@ where
         provider: head.extensions.get::<Served>().map(|served| served.provider().to_owned()),
         body: bytes,
         broke,
-        took: [delivered, began.elapsed()],
+        took: [delivered, Instant::now().saturating_duration_since(began)],
         calls: [0, 0],
     }
 }

@@ -140,7 +140,7 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Step>>>, requests: Re
             requests.push(request);
             requests.len()
         };
-        let script = scripts.get(number - 1).or(scripts.last());
+        let script = scripts.get(number - 1).or_else(|| scripts.last());
         for step in script.into_iter().flatten() {
             if !play(step, &mut socket).await {
                 return;

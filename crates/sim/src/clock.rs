@@ -21,7 +21,11 @@ pub(crate) fn unix_ms(instant: Instant) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a paused clock of tokio's may be ahead of the wall clock")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a paused clock of tokio's may be ahead of the wall clock"
+)]
 fn read() -> (Instant, Duration) {
     let now = Instant::from_std(std::time::Instant::now());
     (now, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())

@@ -38,7 +38,7 @@ impl<B> Paced<B> {
 
     fn came(&mut self, frame: &Frame<Bytes>) {
         if let Some((since, _)) = self.waiting.take() {
-            self.waited += since.elapsed();
+            self.waited += Instant::now().saturating_duration_since(since);
         }
         self.bytes += frame.data_ref().map_or(0, Bytes::len);
         if self.bytes >= PIECE {

@@ -89,7 +89,7 @@ impl Traffic {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(READS - 1)
+        u64::try_from(Instant::now().saturating_duration_since(self.began).as_millis()).unwrap_or(READS - 1)
     }
 
     fn at(&self, ms: u64) -> Instant {

@@ -12,7 +12,7 @@ use super::{Step, Trip};
 impl<B> Trip<B> {
     /// The link that was just left, if the chain has patience with it: it states a wait that is short enough, or
     /// its fault passes. Once for each link, and never where the request may have run.
-    pub(super) fn patience(&mut self) -> Option<Step> {
+    pub(super) fn patience(&self) -> Option<Step> {
         let patience = self.chain.settings.patience;
         if patience.is_zero() || !self.body.is_replayable() || self.ticket.attempts() <= self.ahead.left {
             return None;

@@ -60,6 +60,10 @@ impl<B> Journey<B> {
         self.past.as_deref().is_some_and(|past| !past.attempts.is_empty())
     }
 
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "a shared reference across an await needs a body that is `Sync`"
+    )]
     async fn lease(&mut self) -> Option<Lease> {
         match self.may_wait_until() {
             // A request that comes new and may wait, waits in line.
