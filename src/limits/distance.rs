@@ -1,33 +1,37 @@
-//! How much later than it could be a bucket is used.
+//! The safety margin of a bucket: a delay after the earliest possible time of use, learned from rejections.
 //!
-//! Requests do not travel evenly: one that is slower than the next shortens the distance between the two, and
-//! where there is no burst the next comes too early then, however exactly both were sent. How far apart they have
-//! to be follows from how unevenly they travel, which nobody can measure from here: an answer's time is mostly
-//! the provider's. So it is learned from refusals: the distance goes to where one of [`ONE_IN`] is refused.
+//! Requests travel unevenly. A request that is slower than the next one shortens the distance between the
+//! two, and where no burst is allowed the next one then arrives too early, however exactly both were sent.
+//! The necessary margin follows from how unevenly requests travel, which can't be measured on this side: most
+//! of a response's time is the provider's. So it is learned from refusals. The margin settles where one of
+//! [`ONE_IN`] requests is refused.
 //!
-//! Only requests that were sent as early as they could tell of it. One that came long after its bucket was full
-//! is let in at any distance.
+//! Only requests that were sent as early as possible teach the margin. A request that comes long after its
+//! bucket was full is let in at any margin.
 
-/// How much later than it could be a bucket is used, in [`PARTS`] of its interval.
+/// The safety margin of a bucket, in [`PARTS`] of its interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Distance(u16);
 
-/// Of an interval. Fine, for a hundredth more than it takes is a hundredth of the limit.
+/// Resolution of the margin, in parts of an interval. A margin that is a hundredth of the interval too large
+/// costs a hundredth of the limit, so the parts are small.
 const PARTS: u16 = 40_000;
 
-/// One of so many requests may be refused for coming a moment too early.
+/// Target rate of requests that are refused for arriving a moment too early: one in 200.
 const ONE_IN: u16 = 200;
 
-/// From here on distances change in larger steps, in proportion: one that has to be large is found as soon.
+/// Step size of larger margins: above this, steps grow in proportion, so that a large margin is found as soon
+/// as a small one.
 const NEAR: u16 = PARTS / 50;
 
 // === impl Distance ===
 
 impl Distance {
+    /// Maximum margin: a quarter of the interval.
     pub(super) const FARTHEST: Self = Self(PARTS / 4);
 
-    /// A request that was sent as early as it could was taken in by the provider, or refused. Each refusal moves
-    /// the distance as far as [`ONE_IN`] successes move it back.
+    /// Learns that a request that was sent as early as possible was let in, or refused. Each refusal moves
+    /// the margin as far as [`ONE_IN`] successes move it back.
     pub(super) fn learn(&mut self, admitted: bool) {
         let step = self.0 / NEAR + 1;
         self.0 = match admitted {
@@ -36,7 +40,7 @@ impl Distance {
         };
     }
 
-    /// In microseconds, of an interval in microseconds.
+    /// Returns the margin in microseconds, for an interval in microseconds.
     pub(super) fn of(self, interval: f64) -> u64 {
         (interval * f64::from(self.0) / f64::from(PARTS)) as u64
     }
@@ -46,8 +50,8 @@ impl Distance {
 mod tests {
     use super::*;
 
-    /// Microseconds, of an interval of 20 ms, after so many requests: those that come less than `needed` apart are
-    /// refused, all others taken in.
+    /// Returns the margin in microseconds for an interval of 20 ms, after a number of requests, and the
+    /// number of refusals. Requests that arrive less than `needed` apart are refused; all others are let in.
     fn after(requests: usize, needed: impl Fn(&mut fastrand::Rng) -> u64) -> (u64, usize) {
         let (mut distance, mut rng, mut refused) = (Distance::default(), fastrand::Rng::with_seed(1), 0);
         for _ in 0..requests {

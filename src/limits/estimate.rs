@@ -1,9 +1,12 @@
-//! What a request will take, before anybody has counted it.
+//! The estimated cost of a request, before the provider has counted it.
 
 use crate::body::meter::Usage;
 use crate::provider::Dimension;
 
 /// An estimate of the tokens that a request takes.
+///
+/// Limits that count tokens reserve this amount before the request is sent. The provider's own count replaces
+/// it when the response has ended.
 ///
 /// ```
 /// use tower_key_rotation::limits::Estimate;
@@ -16,12 +19,12 @@ use crate::provider::Dimension;
 pub struct Estimate {
     /// Tokens of the prompt.
     pub input_tokens: u64,
-    /// Tokens of the response: as many as the request allows, if it says so.
+    /// Tokens of the response: the maximum that the request allows, if it names one.
     pub output_tokens: u64,
 }
 
 impl Estimate {
-    /// An estimate of no tokens.
+    /// Creates an estimate of no tokens.
     pub const fn new() -> Self {
         Self::NONE
     }
@@ -51,10 +54,11 @@ impl Estimate {
         }
     }
 
-    /// What it turned out to be; what the provider does not tell stays as it was thought to be.
+    /// Returns the estimate corrected by the provider's count. Numbers that the provider does not report keep
+    /// their estimate.
     pub(crate) fn corrected(self, usage: Usage) -> Self {
         let input_tokens = usage.input_tokens.unwrap_or(self.input_tokens);
-        // Thinking is in the total only, and is limited like the rest.
+        // Thinking tokens appear only in the total, and are limited like the others.
         let beyond = usage.total_tokens.and_then(|total| total.checked_sub(input_tokens));
         let output_tokens = beyond.max(usage.output_tokens).unwrap_or(self.output_tokens);
         Self { input_tokens, output_tokens }

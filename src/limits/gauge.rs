@@ -1,8 +1,9 @@
-//! One dimension over one window.
+//! A gauge: one dimension, counted over one window.
 //!
-//! A bucket is one number: when it will be *full* if nothing more is taken. How much is in it follows from
-//! that and from the rate; taking moves the time on, giving back moves it back, and a header whose reset means
-//! *full* says the number itself. So there is no refill to run, and no level that is out of date.
+//! A bucket is a single number: the time at which it will be *full* if nothing more is taken. Its level
+//! follows from that time and the rate. Taking moves the time forward, giving back moves it backward, and a
+//! header whose reset means *full* states the time itself. So no refill has to run, and no level is ever out
+//! of date.
 
 mod shown;
 mod spacing;
@@ -17,75 +18,79 @@ use super::told::Told;
 use crate::clock::Moment;
 use crate::provider::Window;
 
-/// One dimension over one window.
+/// A gauge: one dimension, counted over one window.
 #[derive(Debug)]
 pub(super) struct Gauge {
     fill: Fill,
-    /// In seconds; zero: none.
+    /// The length of the window in seconds; zero for no window.
     window: u32,
-    /// Units ever taken; wraps. Tells how much was taken since a request that a header speaks of.
+    /// The units ever taken; wraps. The difference from a [`Mark`] is the amount taken since that request.
     pub(super) taken: u32,
     pub(super) heard: Heard,
-    /// Learns of requests that were let in only [just](Self::is_close).
+    /// The learned safety margin. It learns only from requests that were [close](Self::is_close) to being too
+    /// early.
     pub(super) distance: Distance,
     told: Told,
     pub(super) counted: Counted,
     pub(super) source: Source,
-    /// It spaces requests, as refusals say that nothing else explains.
+    /// Whether the gauge spaces requests because of refusals that no known limit explains.
     pub(super) is_spacing: bool,
 }
 
 #[derive(Debug)]
 enum Fill {
-    /// Refills evenly.
+    /// A bucket, which refills evenly.
     Bucket {
-        /// Not zero.
+        /// Maximum level; never zero.
         size: u32,
-        /// Microseconds in which one unit comes back: exact enough for a day to be right to a few milliseconds.
+        /// Time in which one unit comes back, in microseconds. The precision of `f32` makes a day right to a
+        /// few milliseconds.
         interval: f32,
-        /// When it is full, in microseconds since the Unix epoch; past: it is.
+        /// The time at which the bucket is full, in microseconds since the Unix epoch. A time in the past
+        /// means full.
         full_at: u64,
-        /// How far headers have moved that time, in units of [`CORRECTION_US`]; wraps.
+        /// The distance by which headers have moved `full_at`, in units of [`CORRECTION_US`]; wraps.
         corrections: u32,
     },
     Period(Box<Period>),
-    /// Taken and given back.
+    /// Places that requests in flight take and give back.
     Places {
         size: u32,
         used: u32,
     },
 }
 
-/// Nothing brings it.
+/// The time of an amount that never becomes available.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// The end of a request that is under way brings it.
+/// The time of an amount that becomes available when a request in flight ends.
 pub(super) const AFTER_ANOTHER: u64 = NEVER - 1;
 
-/// Fine enough for a pace, and two billions of them for a day.
+/// The unit of corrections, in microseconds. It is fine enough for a rate, and the two billion units of a
+/// counter cover more than a day.
 pub(super) const CORRECTION_US: i64 = 64;
 
-/// No bucket is thought to be full later, and none takes longer to refill: some thirty thousand years. So sums and
+/// Upper bound of all times and refill times: about thirty thousand years, in microseconds. Sums and
 /// differences of a few such times fit into an `i64`, whatever headers say.
 const LATEST: u64 = 1 << 60;
 
 // === impl Gauge ===
 
 impl Gauge {
-    /// Full, or as full as `full_at` says.
+    /// Creates a bucket that is full.
     pub(super) fn bucket(counted: Counted, window: Window, size: u64, interval: f64, source: Source) -> Self {
         let (size, interval) = (narrow(size).max(1), interval as f32);
         let fill = Fill::Bucket { size, interval, full_at: 0, corrections: 0 };
         Self::new(fill, counted, window, source)
     }
 
-    /// A bucket that a window's amount refills.
+    /// Creates a bucket that refills a window's amount within the window.
     pub(super) fn refilled(counted: Counted, amount: u64, window: Window, burst: Option<u64>) -> Self {
         let interval = us_of(window) / amount.max(1) as f64;
         Self::bucket(counted, window, burst.unwrap_or(amount), interval, Source::Declared)
     }
 
-    /// Nothing used yet, and not yet begun.
+    /// Creates a window with nothing used. It begins with the first request.
     pub(super) fn period(counted: Counted, window: Window, size: u64, anew: Anew, source: Source) -> Self {
         let period = Period { size, used: 0, began: 0, ends: 0, anew };
         Self::new(Fill::Period(Box::new(period)), counted, window, source)
@@ -115,8 +120,9 @@ impl Gauge {
         (self.window > 0).then(|| Window::from_secs(self.window.into()))
     }
 
-    /// What a request is thought to take. More than fits is taken for what fits: it is let in when nothing is
-    /// missing, and nobody waits longer for what it took than for a whole limit.
+    /// Returns the cost of a request in the unit of this gauge, at most the size of the limit. So a request
+    /// that is larger than the limit is let in when the limit is untouched, and no request waits for more
+    /// than one whole limit.
     pub(super) fn part_of(&self, need: &Need) -> u64 {
         self.at_most(need.of(self.counted))
     }
@@ -129,8 +135,8 @@ impl Gauge {
         amount.min(size.max(1))
     }
 
-    /// When so much can be taken; not later than `now` if it can be now. [`AFTER_ANOTHER`] or [`NEVER`] if no
-    /// time brings it.
+    /// Returns the time at which an amount can be taken. A time not later than `now` means now.
+    /// [`AFTER_ANOTHER`] and [`NEVER`] mean that no time brings it.
     pub(super) fn available_at(&mut self, amount: u64, now: Moment) -> u64 {
         self.renew(now);
         match &self.fill {
@@ -162,7 +168,7 @@ impl Gauge {
         }
     }
 
-    /// Gives back what was taken at `taken_at` and not used.
+    /// Gives back an unused amount that was taken at `taken_at`.
     pub(super) fn give_back(&mut self, amount: u64, taken_at: Moment) {
         self.taken = self.taken.wrapping_sub(narrow(amount));
         match &mut self.fill {
@@ -177,13 +183,14 @@ impl Gauge {
         }
     }
 
-    /// Whether a larger distance might not let in now what is available from `at` on.
+    /// Returns whether an amount that is available from `at` on might be too early under a larger safety
+    /// margin.
     pub(super) fn is_close(&self, at: u64, now: Moment) -> bool {
         let Fill::Bucket { interval, .. } = self.fill else { return false };
         at.saturating_add(Distance::FARTHEST.of(interval.into())) > now.as_unix_us()
     }
 
-    /// What it shows when a request has just taken its part.
+    /// Returns the state of the gauge, right after a request has taken its part.
     pub(super) fn mark(&self) -> Mark {
         let (full_at, corrections) = match self.fill {
             Fill::Bucket { full_at, corrections, .. } => (full_at, corrections),
@@ -192,11 +199,13 @@ impl Gauge {
         Mark { taken: self.taken, full_at, corrections }
     }
 
-    /// A bucket would be full at `told` if nothing had been taken since the request of the mark. How far this
-    /// gauge was off then it is off now, but for what was corrected since; what was taken stays taken.
+    /// Corrects a bucket by a response: the bucket would be full at `told` if nothing had been taken since
+    /// the request of the mark. The error of the gauge at that time is its error now, minus the corrections
+    /// since. Amounts taken since stay taken.
     ///
-    /// But what a bucket was fuller than was thought may have run over since. Whoever took of it later found it
-    /// empty up to one less than its size at most, and no more than that can be left: of a bucket of one, nothing.
+    /// A bucket that was fuller than estimated may have overflowed since. Each later taker found it at most
+    /// one unit below its size, so no more than that can be left of the difference: for a bucket of size one,
+    /// nothing.
     pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
         let Fill::Bucket { size, interval, full_at, corrections } = &mut self.fill else { return };
         let (before, told) = (full_at.cast_signed(), told.min(LATEST).cast_signed());
@@ -212,7 +221,7 @@ impl Gauge {
     pub(super) fn set_bucket(&mut self, limit: u64, told: f64) {
         let told = told as f32;
         if let Fill::Bucket { size, interval, .. } = &mut self.fill {
-            // What was learned of another pace is nothing to this one.
+            // A margin learned at a slower rate does not apply to a rate more than twice as fast.
             if told < *interval / 2.0 {
                 self.distance = Distance::default();
             }
@@ -222,16 +231,16 @@ impl Gauge {
 
     pub(super) fn set_period(&mut self, limit: u64, used_now: u64, ends_at: u64, now: Moment) {
         if let Fill::Period(period) = &mut self.fill {
-            // What is in flight across the turn belongs to the period that is told of.
+            // A request in flight across the reset belongs to the window that the header reports.
             let began = if period.ends <= now.as_unix_us() { 0 } else { period.began };
             let Period { size, used, ends, .. } = &mut **period;
-            // A limit of nothing has nothing left, either.
+            // A limit of zero has nothing left, so it counts as used.
             (*size, *used, *ends) = (limit, used_now.max(u64::from(limit == 0)), ends_at);
             period.began = began;
         }
     }
 
-    /// The size and the interval of a bucket.
+    /// Returns the size and the interval of a bucket.
     pub(super) const fn as_bucket(&self) -> Option<(u64, f64)> {
         let Fill::Bucket { size, interval, .. } = self.fill else { return None };
         Some((size as u64, interval as f64))
@@ -245,7 +254,7 @@ impl Gauge {
         }
     }
 
-    /// Forgets what was counted. Places that are taken stay so.
+    /// Forgets all counts, and lets warnings be emitted again. Places that are taken stay taken.
     pub(super) fn recount(&mut self, now: Moment) {
         match &mut self.fill {
             Fill::Bucket { full_at, .. } => *full_at = 0,
@@ -256,13 +265,13 @@ impl Gauge {
     }
 }
 
-/// The time in which so much comes back, at most [`LATEST`]. Rounded, and without `f64::round`, which is a call into
-/// a library on most machines.
+/// Returns the time in which an amount comes back, in microseconds, at most [`LATEST`]. Adding a half rounds
+/// without `f64::round`, which is a library call on most machines.
 fn us(interval: f32, amount: u64) -> u64 {
     ((f64::from(interval) * amount as f64 + 0.5) as u64).min(LATEST)
 }
 
-/// Counts beyond four billion are as good as endless here.
+/// Clamps a count to 32 bits. Limits beyond four billion are as good as unlimited here.
 fn narrow(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -1,48 +1,55 @@
-//! Which of the answers is the newest.
+//! Response ordering: decides which response about a limit is the newest.
 //!
-//! Answers come in any order, and the later a request was sent, the newer is what its answer says. But requests
-//! that are sent at about the same time may overtake each other: a small one is there before a large one is. The
-//! answer of the one that was sent last says nothing then of what the other took, and whoever believed it would
-//! think the bucket fuller by all that. Yet it can be told who came last: taking moves on the time at which a bucket
-//! is full, and how much of a window is used, and nothing else does but the window's turn.
+//! Responses arrive in any order. The later a request was sent, the newer is the information in its response.
+//! But requests that are sent at about the same time may overtake each other: a small one arrives before a
+//! large one does. The response to the request that was sent last then excludes what the other request took,
+//! and a gauge that took it over would overestimate the bucket by that amount.
+//!
+//! The values themselves reveal the order: taking moves the time at which a bucket is full, and the used
+//! amount of a window, and nothing else moves them except the reset of the window.
 
 use super::gauge::CORRECTION_US;
 use crate::clock::Moment;
 
-/// The newest answer that a gauge has heard.
+/// The newest response that a gauge has heard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Heard {
-    /// When its request was sent, in milliseconds since the Unix epoch; wraps. Zero: there was none.
+    /// The time at which its request was sent, in milliseconds since the Unix epoch; wraps. Zero means that
+    /// no response was heard.
     sent: u32,
-    /// What grows with all that is taken: of a bucket, when it is full, in units of [`CORRECTION_US`] since the
-    /// Unix epoch; of a window, what is used. Wraps.
+    /// A value that grows with everything that is taken; wraps. For a bucket it is the time at which it is
+    /// full, in units of [`CORRECTION_US`] since the Unix epoch. For a window it is the used amount.
     spent: u32,
 }
 
-/// Requests that were sent so close together may have overtaken each other, in milliseconds.
+/// Maximum time between two requests that may have overtaken each other, in milliseconds.
 const CLOSE: u32 = 100;
 
-/// How unevenly requests travel, in units of [`CORRECTION_US`]: two milliseconds. What took less does not matter.
+/// Tolerance for requests that travel unevenly: two milliseconds, in units of [`CORRECTION_US`]. Smaller
+/// differences do not matter.
 const UNEVEN: i32 = (2_000 / CORRECTION_US) as i32;
 
-/// No answer takes so long: what seems older is of a gauge that nobody has heard of for weeks.
+/// Maximum duration of a response: one hour, in milliseconds. A response that seems older is a wrapped time:
+/// the gauge has heard nothing for weeks.
 const LONGEST: i32 = 60 * 60 * 1_000;
 
 // === impl Heard ===
 
 impl Heard {
-    /// No answer has been heard.
+    /// Returns whether no response has been heard.
     pub(super) const fn is_nothing(self) -> bool {
         self.sent == 0
     }
 
-    /// Takes note of when a bucket would be full, in microseconds since the Unix epoch, as the answer to a request
-    /// that was sent then says; unless a newer answer was heard before. Says which.
+    /// Records the time at which a bucket would be full, in microseconds since the Unix epoch, as reported by
+    /// the response to a request that was sent at `sent`. Returns whether the response is the newest; an
+    /// older one is not recorded.
     pub(super) fn hear_of_bucket(&mut self, sent: Moment, full_at: u64) -> bool {
         self.hear(sent, (full_at / CORRECTION_US.cast_unsigned()) as u32, UNEVEN)
     }
 
-    /// The same, of how much of a window is used.
+    /// Records the used amount of a window. Returns whether the response is the newest, like
+    /// [`hear_of_bucket`](Self::hear_of_bucket).
     pub(super) fn hear_of_window(&mut self, sent: Moment, used: u64) -> bool {
         self.hear(sent, used as u32, 0)
     }

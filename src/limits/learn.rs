@@ -1,19 +1,23 @@
-//! From what an answer says to gauges.
+//! Learning: updates gauges with the limits that a response reports.
 //!
-//! Three things are not in a header and have to be told. *Which moment* it speaks of: that at which the provider
-//! took the request in, which is about when it was sent, however long the answer took. How far a bucket was off
-//! then it is off now, so the error is carried over; to a window what was sent since is added. *How fast* a bucket
-//! refills: as documented, where that agrees with the reset and no faster pace that was seen does, and else what
-//! the resets themselves allow, since limits may be enforced over shorter windows than they are named for. And
-//! *how much a whole number hides*: remaining is rounded down, so the true level is up to one higher, and the rate
-//! that follows from it is taken at its lowest. The next answer corrects what that leaves unused, and a call that
-//! is refused costs more than one that comes a moment late.
+//! Headers leave three things open:
 //!
-//! Which of the answers is the newest is for [`Heard`](super::heard::Heard) to say.
+//! - *The moment* that they describe. It is the moment at which the provider received the request, which is
+//!   about the moment of sending, however long the response took. The error of a bucket at that moment is its
+//!   error now, so the error is carried over. To a window, the amount sent since is added.
+//! - *The rate* at which a bucket refills. It is the documented rate, if the reset agrees with that and no
+//!   faster rate that was seen does. Otherwise it is the rate that the resets themselves allow, since limits
+//!   may be enforced over shorter windows than they are named for.
+//! - *The rounding* of whole numbers. Remaining is rounded down, so the level may be up to one higher, and
+//!   the rate that follows from it is taken at its lowest. The next response corrects the capacity that this
+//!   leaves unused, and a refused call costs more than a call that goes out a moment late.
 //!
-//! And there is *how evenly* requests travel: one that is slower than the next shortens the distance between
-//! the two. Who keeps to the provider's pace exactly is refused half the time where there is no burst, so
-//! a bucket is used a little later than it could be. How much is learned from refusals.
+//! [`Heard`](super::heard::Heard) decides which response is the newest.
+//!
+//! In addition, *requests travel unevenly*: a request that is slower than the next one shortens the distance
+//! between the two. A client that keeps exactly to the provider's rate is refused half the time where no
+//! burst is allowed. So a bucket is used a little later than it could be, and refusals teach the [safety
+//! margin](super::distance).
 
 use std::time::Duration;
 
@@ -25,26 +29,27 @@ use super::reading::{Counted, Source};
 use crate::clock::Moment;
 use crate::provider::{Dimension, Limit, Window};
 
-/// What an answer says of limits.
+/// The limits that a response reports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observed<'a> {
     pub(crate) limits: &'a [Limit],
-    /// A reset is when a bucket is full, not when a window is over.
+    /// Whether a reset is the time at which a bucket is full, rather than the time at which a window ends.
     pub(crate) resets_mean_full: bool,
-    /// The request was let in, and what is left is what it has left.
+    /// Whether the provider let the request in, so that the remaining amount excludes it already.
     pub(crate) admitted: bool,
-    /// When the request was sent, and when the head of its answer came.
+    /// The moment at which the request was sent.
     pub(crate) sent: Moment,
+    /// The moment at which the head of the response arrived.
     pub(crate) answered: Moment,
 }
 
-/// The longest wait that a header is believed: one day. Then the scope is tried.
+/// Maximum time for which a header closes a scope: one day. After that, a request tries the scope.
 const LONGEST: Duration = Duration::from_micros(LONGEST_US);
 
-/// Resets are rounded to seconds by some.
+/// Rounding error of resets, in microseconds: some providers round them to seconds.
 const ROUNDING_US: f64 = 1e6;
 
-/// Applies what an answer says to the learned gauges, which come behind the `declared` ones.
+/// Applies the limits that a response reports to the learned gauges, which follow the `declared` ones.
 pub(super) fn learn(
     gauges: &mut Box<[Gauge]>,
     declared: usize,
@@ -61,14 +66,15 @@ pub(super) fn learn(
             learn_distance(gauge, remaining, observed.admitted);
         }
         let mark = marks.and_then(|marks| marks.get(index));
-        // From before the gauge was there: news only if it is worse than what is known.
+        // Values from before the gauge existed count only if they are worse than the known ones.
         if mark.is_some() || is_new || remaining < gauge.read(observed.answered).remaining {
             apply(gauge, limit, remaining, mark, observed);
         }
     }
 }
 
-/// The number among the learned gauges of the one for a limit, which is made if there is none and room for one.
+/// Returns the index of the gauge for a limit, counted among the learned ones. Creates the gauge if there is
+/// none and room for one.
 fn find_or_make(
     gauges: &mut Box<[Gauge]>,
     declared: usize,
@@ -93,24 +99,25 @@ fn find_or_make(
     None
 }
 
-/// The only thing that takes the gauges out of their place, and it can't panic meanwhile.
+/// Appends a gauge. No other function moves the gauges out of their place, and this one can't panic
+/// meanwhile.
 pub(super) fn push(gauges: &mut Box<[Gauge]>, gauge: Gauge) {
     let mut all = std::mem::take(gauges).into_vec();
     all.push(gauge);
     *gauges = all.into();
 }
 
-/// The window by which a gauge is found again: in seconds, at most as many as it can keep.
+/// Returns the window that identifies a gauge: in whole seconds, clamped to the range that a gauge stores.
 fn as_named(window: Option<Window>) -> Window {
     let seconds = window.map_or(0, |window| window.length().as_secs());
     Window::from_secs(seconds.min(u32::MAX.into()))
 }
 
-/// A request that came close was taken in by the provider, or refused.
+/// Teaches the safety margin that a request that came just in time was let in, or refused.
 fn learn_distance(gauge: &mut Gauge, remaining: u64, admitted: bool) {
-    // Before the first that the gauge let in there may have been others, sent before it was there.
+    // Before the first request that the gauge let in, there may be others, sent before the gauge existed.
     let is_first = gauge.heard.is_nothing();
-    // What is refused where something is left is refused for something else.
+    // A refusal while something is left has another cause.
     if !is_first && (admitted || remaining == 0) {
         gauge.distance.learn(admitted);
     }
@@ -119,7 +126,7 @@ fn learn_distance(gauge: &mut Gauge, remaining: u64, admitted: bool) {
 fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {
     let size = limit.limit.or(limit.remaining)?;
     if observed.resets_mean_full || limit.reset.is_none() {
-        // Without a window or a reset there is no telling how fast it refills.
+        // Without a window and without a reset, the refill rate is unknown.
         let interval = as_kept(us_of(window) / size.max(1) as f64);
         let known = interval > 0.0 || limit.reset.is_some_and(|reset| !reset.is_zero());
         return known.then(|| Gauge::bucket(counted, window, size, interval, Source::Learned));
@@ -127,7 +134,7 @@ fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_
     Some(Gauge::period(counted, window, size, Anew::Told, Source::Learned))
 }
 
-/// What it says, unless something newer was heard.
+/// Applies a reported limit to its gauge, unless a newer response was heard.
 fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, mark: Option<Mark>, observed: &Observed<'_>) {
     match gauge.as_bucket() {
         Some(bucket) => apply_to_bucket(gauge, bucket, limit, remaining, mark, observed),
@@ -149,7 +156,7 @@ fn apply_to_period(
     }
     let reset = limit.reset.unwrap_or_else(|| window(gauge)).min(LONGEST);
     let ends = observed.answered.saturating_add(reset).as_unix_us();
-    // Less than nothing, if more was given back than taken.
+    // The difference is negative if more was given back than taken.
     let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
     gauge.set_period(size, used.saturating_add(later as u64), ends, observed.answered);
 }
@@ -167,14 +174,14 @@ fn apply_to_bucket(
     let spent = limit_now.saturating_sub(remaining);
     let documented = as_kept(us_of(Window::from_secs(window(gauge).as_secs())) / limit_now.max(1) as f64);
     let known = (size == limit_now).then_some(interval);
-    // Of a request that was refused nothing was taken: a reset may be of less than one.
+    // A refused request took nothing, so its reset may describe less than one unit.
     let at_least = spent.saturating_sub(1).max(observed.admitted.into());
     let interval = reset.map_or(documented, |reset| {
         let shown = Shown { reset: reset.as_secs_f64() * 1e6, spent, at_least, limit: limit_now };
         as_kept(shown.interval(documented, known))
     });
     let missing = Duration::from_micros((spent as f64 * interval) as u64);
-    // Remaining hides up to one, unless there is never more.
+    // A remaining amount hides up to one unit, except where the limit is at most one.
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
     let at_most = reset.map_or(LONGEST, |reset| reset.saturating_add(hidden));
     let told = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
@@ -184,7 +191,7 @@ fn apply_to_bucket(
     }
 }
 
-/// An interval as exactly as a gauge keeps it, and no longer than any wait is believed.
+/// Rounds an interval to the precision of a gauge, and clamps it to the maximum wait.
 fn as_kept(interval: f64) -> f64 {
     f64::from(interval.min(LONGEST_US as f64) as f32)
 }
@@ -193,19 +200,20 @@ fn window(gauge: &Gauge) -> Duration {
     gauge.window().map_or(Duration::ZERO, Window::length)
 }
 
-/// What an answer shows of a bucket.
+/// The values that a response reports of a bucket.
 struct Shown {
-    /// Until it is full, in microseconds.
+    /// The time until the bucket is full, in microseconds.
     reset: f64,
-    /// How much of it is missing: at most so much, and not less than `at_least`.
+    /// The maximum amount that is missing from the bucket.
     spent: u64,
+    /// The minimum amount that is missing from the bucket.
     at_least: u64,
     limit: u64,
 }
 
 impl Shown {
-    /// How long one unit takes to come back, in microseconds: as documented, if the reset agrees; else the
-    /// shortest of the times that resets have not excluded.
+    /// Returns the time in which one unit comes back, in microseconds: the documented time if the reset
+    /// agrees, and otherwise the shortest time that the resets have not excluded.
     fn interval(&self, documented: f64, known: Option<f64>) -> f64 {
         let known = known.filter(|known| *known > 0.0);
         let rounding = (self.limit / 100).max(1);
@@ -215,7 +223,7 @@ impl Shown {
         let most = (self.reset + ROUNDING_US) / self.spent.saturating_sub(rounding).max(1) as f64;
         let least = (self.reset - ROUNDING_US) / self.spent.saturating_add(rounding) as f64;
         let learned = known.filter(|known| *known != documented);
-        // What is nearly full agrees with any pace, which is no reason to forget one that was seen.
+        // A nearly full bucket agrees with any rate, which is no reason to forget a learned rate.
         let agrees = |interval: f64| (least..=most).contains(&interval);
         if documented > 0.0 && agrees(documented) && !learned.is_some_and(agrees) {
             return documented;
@@ -230,7 +238,7 @@ const fn counted(dimension: Dimension) -> Option<Counted> {
         Dimension::Requests | Dimension::Tokens | Dimension::InputTokens | Dimension::OutputTokens => {
             Some(Counted::Of(dimension))
         }
-        // Nobody knows beforehand how many a request takes.
+        // The number of images or pages that a request takes is unknown before it is served.
         Dimension::Images | Dimension::Pages => None,
     }
 }

@@ -1,9 +1,9 @@
-//! What is known of the limits of one scope.
+//! The ledger: all known limits of one scope.
 //!
-//! The gauges are behind a lock that is held for a few dozen nanoseconds and never across an await: a request
-//! takes of all of them or of none, which one atomic word for each could not promise without giving back what
-//! others have seen missing meanwhile. The same is true of several ledgers, so whoever needs leave of more than
-//! one holds on to the [offers](Offer) of all before it takes any.
+//! A lock guards the gauges. It is held for a few dozen nanoseconds and never across an await. A request
+//! takes its part of all gauges or of none. One atomic word for each gauge could not guarantee that without
+//! giving back amounts that other requests have seen missing meanwhile. The same holds for several ledgers,
+//! so a request that needs more than one holds the [offers](Offer) of all of them before it takes any.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,40 +18,42 @@ use super::reading::{Alarm, Counted, Reading};
 use super::{Estimate, Zone};
 use crate::clock::Moment;
 
-/// What is known of the limits of one scope.
+/// The known limits of one scope.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Gauges>);
 
-/// There may be one for each key and model, so it has no room to spare.
+/// The gauges of a ledger. There may be a ledger for each key and model, so the struct is kept small.
 #[derive(Debug, Default)]
 struct Gauges {
-    /// Declared ones first, which stay; then learned ones, at most [`MAX_LEARNED`].
+    /// The gauges: first the declared ones, which stay; then the learned ones, at most [`MAX_LEARNED`].
     all: Box<[Gauge]>,
-    /// At most as many as there are.
+    /// Number of declared gauges at the start of `all`.
     declared: u32,
-    /// Raised whenever the learned ones are forgotten; wraps. Marks from before are of other gauges.
+    /// Incremented whenever the learned gauges are forgotten; wraps. Marks of another generation belong to
+    /// other gauges.
     generation: u8,
 }
 
-/// As many as any provider tells of one model.
+/// Maximum number of learned gauges. No provider reports more limits of one model.
 pub(super) const MAX_LEARNED: usize = 4;
 
-/// A ledger that has what a request needs, and is locked until that is taken or given up.
+/// A ledger that has room for a request. It stays locked until the room is taken or the offer is dropped.
 ///
-/// Whoever holds several asked for them in the order of the scopes: key, account, and both for the model.
+/// To avoid deadlocks, several offers are acquired in the order of the scopes: key, account, key for the
+/// model, account for the model.
 #[must_use = "locks the ledger"]
 pub(crate) struct Offer<'a> {
     gauges: MutexGuard<'a, Gauges>,
-    /// A bit for each learned gauge that lets the request in only just.
+    /// One bit for each learned gauge that lets the request in just in time.
     close: u8,
 }
 
-/// When a request can be let in.
+/// The time at which a request can be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// At this time, in microseconds since the Unix epoch; zero or past: now.
+    /// At this time, in microseconds since the Unix epoch. Zero or a time in the past means now.
     At(u64),
-    /// When another has ended.
+    /// When another request has ended.
     AfterAnother,
     Never,
 }
@@ -59,7 +61,8 @@ pub(crate) enum Opening {
 // === impl Ledger ===
 
 impl Ledger {
-    /// With the gauges of declared limits; `midnight` is the provider's.
+    /// Creates a ledger with the gauges of declared limits; `None` without any. `midnight` is the time zone
+    /// of the provider's daily limits.
     pub(crate) fn declared<'a>(
         quotas: impl IntoIterator<Item = &'a Quota>,
         midnight: &Arc<Zone>,
@@ -69,14 +72,15 @@ impl Ledger {
         (!all.is_empty()).then(|| Self(Mutex::new(Gauges { all, declared, generation: 0 })))
     }
 
-    /// Holds on to what a request needs, if no gauge has too little.
+    /// Locks the ledger and offers the cost of a request, if all gauges have room for it.
     pub(crate) fn offer(&self, need: &Need, now: Moment) -> Option<Offer<'_>> {
         let mut gauges = self.lock();
         let close = gauges.let_in(need, now)?;
         Some(Offer { gauges, close })
     }
 
-    /// Counts a request that is under way, and was admitted elsewhere. What answers say counts it already.
+    /// Counts a request in flight that was admitted by another ledger. Only declared limits count it: what
+    /// responses report includes it already.
     pub(crate) fn join(&self, need: &Need, taken_at: Moment) {
         let gauges = &mut *self.lock();
         for gauge in gauges.declared() {
@@ -84,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// Counts a request no more that is under way, and is counted elsewhere from now on.
+    /// Stops counting a request in flight that another ledger counts from now on.
     pub(crate) fn part(&self, need: &Need, taken_at: Moment) {
         let gauges = &mut *self.lock();
         for gauge in gauges.declared() {
@@ -92,7 +96,7 @@ impl Ledger {
         }
     }
 
-    /// When a request of this need can be let in.
+    /// Returns the time at which a request of this cost can be let in.
     pub(crate) fn opening(&self, need: &Need, now: Moment) -> Opening {
         match self.lock().available_at(need, now) {
             NEVER => Opening::Never,
@@ -101,15 +105,16 @@ impl Ledger {
         }
     }
 
-    /// The request was never sent.
+    /// Gives back the cost of a request that was never sent.
     pub(crate) fn give_back(&self, need: &Need, taken_at: Moment) {
         for gauge in &mut *self.lock().all {
             gauge.give_back(gauge.part_of(need), taken_at);
         }
     }
 
-    /// The request took other tokens than was thought; says whether that changes anything, and which of the
-    /// shares it uses up. What headers say needs no correction.
+    /// Replaces the estimate of a request by the provider's count. Returns whether that changes anything, and
+    /// passes an alarm to `tell` for each threshold that it crosses. Only declared limits need the
+    /// correction: headers include the count.
     pub(crate) fn correct(
         &self,
         (thought, counted): (Estimate, Estimate),
@@ -133,7 +138,7 @@ impl Ledger {
         changes
     }
 
-    /// A request is over; says whether that frees a place.
+    /// Ends a request. Returns whether that frees a place in a concurrency limit.
     pub(crate) fn leave(&self, taken_at: Moment) -> bool {
         let gauges = &mut *self.lock();
         let mut places =
@@ -143,8 +148,9 @@ impl Ledger {
         frees
     }
 
-    /// Takes over what an answer says, and says which of the shares are used up by now, and whether the least can
-    /// be let in; `marks` are those of its request, if the ledger was there then.
+    /// Takes over the limits that a response reports. Passes an alarm to `tell` for each threshold that is
+    /// crossed by now, and returns whether a request of the minimum cost can be let in. `marks` are those of
+    /// its request, if the ledger existed then.
     pub(crate) fn observe(
         &self,
         marks: Option<&Marks>,
@@ -162,8 +168,9 @@ impl Ledger {
         gauges.available_at(&Need::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
 
-    /// A request that began then was refused for coming too fast, with a short wait from `answered` on. Says whether
-    /// any limit explains that; if none does, requests are spaced from now on.
+    /// Records that a request that began at `began` was refused for arriving too fast, with a short wait from
+    /// `answered` on. Returns whether a known limit explains the refusal. If none does, the ledger spaces
+    /// requests from now on.
     pub(crate) fn refused(
         &self,
         (need, marks): (&Need, Option<&Marks>),
@@ -191,7 +198,7 @@ impl Ledger {
         false
     }
 
-    /// A request was served that limits let in only just.
+    /// Records that a request was served that the limits had let in just in time.
     pub(crate) fn served(&self, marks: &Marks) {
         let gauges = &mut *self.lock();
         let (declared, generation) = (gauges.declared as usize, gauges.generation);
@@ -204,27 +211,27 @@ impl Ledger {
         }
     }
 
-    /// Whether nothing is counted of the declared limits: they are as they were made.
+    /// Returns whether the declared limits have counted nothing, so that they equal new ones.
     pub(crate) fn is_untouched(&self, now: Moment) -> bool {
         self.lock().declared().iter_mut().all(|gauge| gauge.is_untouched(now))
     }
 
-    /// The share that is left of the tightest limit.
+    /// Returns the fraction that is left of the tightest limit.
     pub(crate) fn headroom(&self, now: Moment) -> f64 {
         self.lock().limits().map(|gauge| gauge.headroom(now)).fold(1.0, f64::min)
     }
 
-    /// What the gauges show.
+    /// Returns the status of all known limits.
     pub(crate) fn readings(&self, now: Moment) -> Vec<Reading> {
         self.lock().limits().map(|gauge| gauge.read(now)).collect()
     }
 
-    /// Forgets what was counted against declared limits; requests under way keep their places.
+    /// Forgets the counts of declared limits. Requests in flight keep their places.
     pub(crate) fn recount(&self, now: Moment) {
         self.lock().declared().iter_mut().for_each(|gauge| gauge.recount(now));
     }
 
-    /// Forgets what was learned.
+    /// Forgets all learned limits.
     pub(crate) fn forget(&self) {
         let gauges = &mut *self.lock();
         let declared = gauges.declared as usize;
@@ -234,9 +241,9 @@ impl Ledger {
         gauges.generation = gauges.generation.wrapping_add(1);
     }
 
-    /// Nothing panics while it holds the lock: arithmetic on what headers say saturates. If something did, the
-    /// gauges would still be in their place, for nothing but a push takes them out of it; and counts a little off
-    /// beat no counts at all.
+    /// Locks the gauges, and recovers from a poisoned lock. No code panics while it holds the lock, since
+    /// arithmetic on values from headers saturates. Even after a panic, the gauges are in place, because only
+    /// a push moves them out, and slightly wrong counts are better than none.
     fn lock(&self) -> MutexGuard<'_, Gauges> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -247,7 +254,7 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
     let period = |anew| Gauge::period(*counted, *window, *amount, anew, super::Source::Declared);
     match (counted, renewal) {
         (Counted::Concurrent, _) => Gauge::places(*amount),
-        // A bucket of nothing would still have room for one.
+        // A bucket has a minimum size of one, so a limit of zero needs a window instead.
         (_, Renewal::Bucket) if *amount > 0 => Gauge::refilled(*counted, *amount, *window, *burst),
         (_, Renewal::Bucket | Renewal::Aligned) => period(Anew::Aligned),
         (_, Renewal::Midnight(Some(zone))) => period(Anew::Midnight(Arc::new(zone.clone()))),
@@ -258,8 +265,8 @@ fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
 // === impl Offer ===
 
 impl Offer<'_> {
-    /// Takes what the request needs, of all gauges; says which of the shares of declared limits, in rising order,
-    /// that uses up. Of the others the answer will tell.
+    /// Takes the cost of the request from all gauges. Passes an alarm to `tell` for each threshold of a
+    /// declared limit that this crosses, in ascending order. For learned limits the response does that.
     pub(crate) fn take(
         mut self,
         need: &Need,
@@ -284,7 +291,7 @@ impl Gauges {
         &mut self.all[..self.declared as usize]
     }
 
-    /// Those that are known as limits.
+    /// Returns the gauges that stand for a known limit, so not the learned spacing.
     fn limits(&mut self) -> impl Iterator<Item = &mut Gauge> {
         self.all.iter_mut().filter(|gauge| !gauge.is_spacing)
     }
@@ -294,7 +301,8 @@ impl Gauges {
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 
-    /// A bit for each learned gauge that lets a request of this need in only just; `None`: one does not.
+    /// Returns one bit for each learned gauge that lets a request of this cost in just in time; `None` if any
+    /// gauge has no room.
     fn let_in(&mut self, need: &Need, now: Moment) -> Option<u8> {
         let mut close = 0;
         for (index, gauge) in self.all.iter_mut().enumerate() {
@@ -302,7 +310,7 @@ impl Gauges {
             if at > now.as_unix_us() {
                 return None;
             }
-            // What is let in at any distance tells nothing of distances.
+            // A request that any safety margin would let in teaches nothing about the margin.
             let is_close = gauge.part_of(need) > 0 && gauge.is_close(at, now);
             if let Some(learned) = index.checked_sub(self.declared as usize) {
                 close |= u8::from(is_close) << learned;
@@ -312,7 +320,8 @@ impl Gauges {
     }
 }
 
-/// What is closed to all is closed to who says that it needs less, too.
+/// Returns the cost of a request to a gauge, at least the minimum cost: a request never needs less than the
+/// minimum.
 fn least_part_of(gauge: &Gauge, need: &Need) -> u64 {
     gauge.part_of(need).max(gauge.part_of(&Need::LEAST))
 }

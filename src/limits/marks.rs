@@ -1,35 +1,36 @@
-//! What a ledger showed a request that it let in.
+//! Checkpoints: the state of a ledger as seen by a request that it let in.
 //!
-//! An answer speaks of the moment at which its request was taken in. What was taken and corrected since then is the
-//! difference between what the gauges show now and these.
+//! A response describes the moment at which its request arrived. The difference between the gauges now and
+//! their checkpoint is the amount that was taken and corrected since.
 
 use super::ledger::MAX_LEARNED;
 
-/// What each learned gauge showed when a request had taken its part.
+/// A checkpoint of each learned gauge, recorded when a request had taken its part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
     marks: [Mark; MAX_LEARNED],
     known: u8,
-    /// A bit for each gauge that let the request in only just.
+    /// One bit for each gauge that let the request in just in time.
     close: u8,
     generation: u8,
 }
 
-/// What a gauge showed when a request had taken its part.
+/// A checkpoint of one gauge, recorded when a request had taken its part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mark {
-    /// How much had been taken, for the order of requests.
+    /// The units taken so far. Orders requests.
     pub(super) taken: u32,
-    /// When a bucket was thought to be full, in microseconds since the Unix epoch.
+    /// The estimated time at which the bucket is full, in microseconds since the Unix epoch.
     pub(super) full_at: u64,
-    /// How far headers had moved that time.
+    /// The corrections of `full_at` so far; see the field of the same name in a gauge.
     pub(super) corrections: u32,
 }
 
 // === impl Marks ===
 
 impl Marks {
-    /// Of the learned gauges of a generation; `close` has a bit for each that let the request in only just.
+    /// Creates the checkpoint of a generation of learned gauges. `close` has one bit for each gauge that let
+    /// the request in just in time.
     pub(super) fn new(generation: u8, close: u8, shown: impl Iterator<Item = Mark>) -> Self {
         let mut marks = Self { close, generation, ..Self::default() };
         for (mark, shown) in marks.marks.iter_mut().zip(shown) {
@@ -39,7 +40,7 @@ impl Marks {
         marks
     }
 
-    /// Whether they are of the gauges that a ledger has now.
+    /// Returns whether the checkpoint belongs to the present gauges of a ledger.
     pub(super) const fn are_of(&self, generation: u8) -> bool {
         self.generation == generation
     }
@@ -48,12 +49,12 @@ impl Marks {
         (learned < self.known.into()).then(|| self.marks[learned])
     }
 
-    /// Whether any learned gauge let the request in only just.
+    /// Returns whether any learned gauge let the request in just in time.
     pub(crate) const fn are_close(&self) -> bool {
         self.close != 0
     }
 
-    /// Whether a learned gauge let the request in only just.
+    /// Returns whether the learned gauge of this index let the request in just in time.
     pub(super) const fn is_close(&self, learned: usize) -> bool {
         self.close >> learned & 1 == 1
     }

@@ -1,34 +1,36 @@
-//! What is known of quotas: declared by an operator, or learned from answers.
+//! Quotas: the limits that an operator declares or that responses reveal.
 //!
-//! A gateway that only reacts to refusals pays for each with a call. Most providers tell with every success how
-//! much is left, and operators know the rest, so a pool need not ask to be refused. What is known of a scope
-//! (a key, an account, either of them for one model) is a *ledger*: a list of *gauges*, each of which counts
-//! one dimension over one window. A request takes what it needs of all gauges that concern it *before* it is
-//! sent, so that what is in flight is reserved, and is corrected when its answer is known.
+//! A gateway that only reacts to refusals pays for each of them with a call. Most providers report with every
+//! success how much is left, and operators know the rest, so a pool can avoid the refusal. The known limits
+//! of a scope (a key, an account, or either of them for one model) form a *ledger*: a list of *gauges*, each
+//! of which counts one dimension over one window. A request takes its cost from all gauges that concern it
+//! *before* it is sent, so that requests in flight are reserved. The cost is corrected when the response is
+//! known.
 //!
-//! | gauge | how it counts | from |
+//! | gauge | how it counts | source |
 //! |---|---|---|
-//! | bucket | refills evenly: spaced, or in bursts up to its size | per second and minute; headers whose reset means *full* |
-//! | window | starts anew at a fixed time | days in a time zone, aligned windows; headers whose reset means *again* |
-//! | places | requests under way | concurrency |
+//! | bucket | refills evenly: spaced, or in bursts up to its size | limits per second and minute; headers whose reset means *full* |
+//! | window | resets at a fixed time | days in a time zone, aligned windows; headers whose reset means *again* |
+//! | places | requests in flight | concurrency limits |
 //!
-//! # Declared and learned
+//! # Declared and learned limits
 //!
-//! Both kinds of gauge stand side by side and all have to agree, so the stricter holds. Declared limits are
-//! exact about rates and know nothing of other users of the same account; what headers say is true of the
-//! account as a whole, but only as of the moment at which the provider took note of that request. So what a
-//! header says is compared with what the gauge showed at that moment, and the error is carried over to what it
-//! shows now; of two answers the one to the later request counts. A header never closes a scope for longer than
-//! the reset that it names, but for a margin where requests were refused for coming too early.
+//! Gauges of both kinds stand side by side, and a request needs room in all of them, so the strictest limit
+//! holds. Declared limits are exact about rates and know nothing of other users of the same account. Headers
+//! describe the account as a whole, but only as of the moment at which the provider took note of that
+//! request. So the value in a header is compared with the value that the gauge showed at that moment, and the
+//! difference is applied to the value that the gauge shows now. Of two responses, the one to the later
+//! request counts. A header never closes a scope for longer than the reset that it names, except for a safety
+//! margin where requests were refused for arriving too early.
 //!
-//! # What a request takes
+//! # Cost of a request
 //!
-//! One request, and tokens as [estimated](Estimate) where tokens are limited at all. When the answer has come
-//! to its end, the estimate is replaced by what the provider counted. A request that was never sent takes
-//! nothing; one that its caller gave up counts as estimated, since it may have been executed.
+//! A request costs one request, and tokens as [estimated](Estimate) where tokens are limited at all. When the
+//! response ends, the provider's own count replaces the estimate. A request that was never sent costs
+//! nothing. A request that its caller gave up costs its estimate, since the provider may have executed it.
 //!
-//! A request that is larger than a limit itself is let through when the limit is untouched: the provider's
-//! refusal says better what is wrong with it than a wait that never ends.
+//! A request that is larger than a limit is let through when that limit is untouched: the provider's refusal
+//! explains the problem better than a wait that never ends.
 
 mod distance;
 mod estimate;

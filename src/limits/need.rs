@@ -1,20 +1,20 @@
-//! What a request takes of the limits.
+//! The cost of a request, counted against limits.
 
 use super::Estimate;
 use super::reading::Counted;
 use crate::provider::Dimension;
 
-/// What a request takes of the limits: one request, and so many tokens.
+/// The cost of a request: one request, and a number of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Need(Estimate);
 
 // === impl Need ===
 
 impl Need {
-    /// One request, its tokens not counted.
+    /// One request, without tokens.
     pub(crate) const REQUEST: Self = Self(Estimate::NONE);
 
-    /// Less than any request needs: a scope that has not even this is closed to all.
+    /// The minimum cost of any request. A scope without room for this is closed to every request.
     pub(crate) const LEAST: Self = Self(Estimate { input_tokens: 1, output_tokens: 1 });
 
     pub(crate) const fn with_tokens(tokens: Estimate) -> Self {

@@ -1,4 +1,4 @@
-//! A window that starts anew at a time.
+//! A window that resets at a fixed time.
 
 use std::sync::Arc;
 
@@ -8,33 +8,37 @@ use crate::provider::Window;
 
 pub(super) const US_PER_S: u64 = 1_000_000;
 
-/// The longest time for which what headers say closes a scope, in microseconds: one day. Then it is tried.
+/// Maximum time for which headers close a scope: one day, in microseconds. After that, a request tries the
+/// scope.
 pub(super) const LONGEST_US: u64 = 24 * 60 * 60 * US_PER_S;
 
-/// Starts anew at a time.
+/// A window that resets at a fixed time.
 #[derive(Debug)]
 pub(super) struct Period {
     pub(super) size: u64,
     pub(super) used: u64,
-    /// In microseconds since the Unix epoch, like `ends`: what was taken before is not given back here.
+    /// The start of the window, in microseconds since the Unix epoch, like `ends`. Amounts that were taken
+    /// before are not given back to this window.
     pub(super) began: u64,
     pub(super) ends: u64,
     pub(super) anew: Anew,
 }
 
-/// When a period ends.
+/// The rule that decides when a window ends.
 #[derive(Clone, Debug)]
 pub(super) enum Anew {
     Aligned,
     Midnight(Arc<Zone>),
-    /// When a header says; until one does, a window after the last, but no later than in [`LONGEST_US`].
+    /// At the reset that a header names. Until a header names one, a window's length after the last reset,
+    /// but at most [`LONGEST_US`].
     Told,
 }
 
 // === impl Period ===
 
 impl Period {
-    /// Whether an operator allows nothing. What a header says is over with its reset, and then tried.
+    /// Returns whether an operator allows nothing at all. A limit of zero from a header ends with its reset,
+    /// and is tried then.
     pub(super) const fn is_shut(&self) -> bool {
         self.size == 0 && !matches!(self.anew, Anew::Told)
     }
@@ -57,7 +61,7 @@ impl Anew {
     }
 }
 
-/// The length of a window in microseconds.
+/// Returns the length of a window in microseconds.
 pub(super) fn us_of(window: Window) -> f64 {
     window.length().as_secs_f64() * US_PER_S as f64
 }

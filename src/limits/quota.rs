@@ -6,12 +6,23 @@ use super::Zone;
 use super::reading::Counted;
 use crate::provider::{Dimension, Window};
 
-/// A limit that an operator declares, for a provider that does not tell its own, or to keep below it.
+/// A limit that an operator declares: for a provider that does not report its own, or to stay below it.
+///
+/// Every quota counts over a window, except [`concurrent`](Self::concurrent). The default behavior depends on
+/// the window:
+///
+/// | window | default | methods that change it |
+/// |---|---|---|
+/// | second | a bucket of size one: requests are spaced evenly | [`burst`](Self::burst) |
+/// | minute | a bucket that holds the amount of a whole minute | [`burst`](Self::burst), [`aligned`](Self::aligned) |
+/// | day | resets at the provider's midnight: Pacific time for Gemini, UTC for others | [`resets_at_midnight`](Self::resets_at_midnight), [`rolling`](Self::rolling) |
+///
+/// # Example
 ///
 /// ```
 /// use tower_key_rotation::limits::{Quota, Zone};
 ///
-/// // A free tier: ten requests a minute, 25 a Pacific day, for each model of that name.
+/// // A free tier: for each model with such a name, ten requests a minute and 25 a Pacific day.
 /// let quotas = [
 ///     Quota::requests(10).per_minute().for_models("gemini-2.5-*"),
 ///     Quota::requests(25).per_day().resets_at_midnight(Zone::pacific()).for_models("gemini-2.5-*"),
@@ -20,25 +31,22 @@ use crate::provider::{Dimension, Window};
 /// ];
 /// # let _ = quotas;
 /// ```
-///
-/// | window | counts | to change that |
-/// |---|---|---|
-/// | second | as a bucket of one: requests are spaced evenly | [`burst`](Self::burst) |
-/// | minute | as a bucket of the whole minute's amount | [`burst`](Self::burst), [`aligned`](Self::aligned) |
-/// | day | anew at the provider's midnight: Pacific for Gemini, UTC for others | [`resets_at_midnight`](Self::resets_at_midnight), [`rolling`](Self::rolling) |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     pub(super) counted: Counted,
     pub(super) amount: u64,
-    /// In seconds; zero for what has no window.
+    /// The length of the window; zero for a quota without a window.
     pub(super) window: Window,
     pub(super) renewal: Renewal,
-    /// Of a bucket; `None`: as the window has it.
+    /// The size of the bucket; `None` means the default of the window. Buckets only.
     pub(super) burst: Option<u64>,
     models: Option<ModelPattern>,
 }
 
-/// An amount that lacks its window.
+/// An amount without a window, made by [`Quota::requests`] and its siblings.
+///
+/// Choose the window with [`per_second`](Self::per_second), [`per_minute`](Self::per_minute),
+/// [`per_day`](Self::per_day), or [`per`](Self::per).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "say `per_second`, `per_minute` or `per_day`"]
 pub struct Allowance {
@@ -46,47 +54,57 @@ pub struct Allowance {
     amount: u64,
 }
 
-/// How a quota comes back.
+/// The way in which a quota becomes available again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Renewal {
-    /// Evenly.
+    /// Evenly over the window.
     Bucket,
-    /// At once, at each multiple of the window since the Unix epoch.
+    /// All at once, at each multiple of the window since the Unix epoch.
     Aligned,
-    /// At once, at midnight; `None`: the provider's.
+    /// All at once, at midnight in this time zone; `None` means the provider's own zone.
     Midnight(Option<Zone>),
 }
 
-/// Names of models: one, or all that begin or end alike.
+/// A pattern of model names: a single name, or all names that share a prefix, a suffix, or a part.
 ///
-/// A `*` stands for any text; there may be several. Upper and lower case are alike.
+/// A `*` stands for any text, the empty text included, and may occur several times. The pattern has to match
+/// the whole name. Case is ignored in ASCII letters.
+///
+/// ```
+/// use tower_key_rotation::limits::ModelPattern;
+///
+/// let flash = ModelPattern::from("gemini-*-flash");
+/// assert!(flash.matches("gemini-2.5-flash"));
+/// assert!(!flash.matches("gemini-2.5-flash-lite"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelPattern(Box<str>);
 
 // === impl Quota ===
 
 impl Quota {
-    /// So many requests.
+    /// Limits the number of requests.
     pub const fn requests(amount: u64) -> Allowance {
         Allowance { dimension: Dimension::Requests, amount }
     }
 
-    /// So many tokens, of prompt and answer together.
+    /// Limits the number of tokens, of prompts and responses together.
     pub const fn tokens(amount: u64) -> Allowance {
         Allowance { dimension: Dimension::Tokens, amount }
     }
 
-    /// So many tokens of prompts.
+    /// Limits the number of tokens in prompts.
     pub const fn input_tokens(amount: u64) -> Allowance {
         Allowance { dimension: Dimension::InputTokens, amount }
     }
 
-    /// So many tokens of answers.
+    /// Limits the number of tokens in responses.
     pub const fn output_tokens(amount: u64) -> Allowance {
         Allowance { dimension: Dimension::OutputTokens, amount }
     }
 
-    /// So many requests under way at once, each from its sending to the end of its answer's body.
+    /// Limits the number of requests in flight. A request is in flight from its sending to the end of its
+    /// response body. An amount of zero admits no request.
     pub const fn concurrent(amount: u32) -> Self {
         Self {
             counted: Counted::Concurrent,
@@ -98,28 +116,30 @@ impl Quota {
         }
     }
 
-    /// Only for models of such names, each of which has the whole amount for itself. Names that differ only in upper
-    /// and lower case are one model.
+    /// Applies the quota only to models whose name matches a pattern. Each such model has the whole amount
+    /// for itself. Names that differ only in case are one model. Default: the quota applies to all requests,
+    /// whatever their model.
     ///
-    /// What is counted lasts until it is full again, however many other names callers use. As many names are counted
-    /// each by itself as the pool has room for models
-    /// ([`max_models`](crate::pool::KeyPoolBuilder::max_models), 256 by default); further names that match the same
-    /// patterns share one amount. So callers who may choose names have the amount once for each name, 257 times at
-    /// most: list the models that they may use, or limit the account as well.
+    /// Counts of a name last until its quota is full again, however many other names callers use. The pool
+    /// counts as many names separately as it has room for models
+    /// ([`max_models`](crate::pool::KeyPoolBuilder::max_models), 256 by default). Further names that match
+    /// the same patterns share one amount. So callers who may choose names get the amount once for each name,
+    /// 257 times at most by default: list the models that they may use, or limit the account as well.
     ///
-    /// A pool with such limits reads the model off the whole request before it is sent: from an extension, the path,
-    /// or the last member `model` of the body. A request whose body can't be read (compressed, no valid JSON and no
-    /// form, or longer than the replay cap with no name before) is refused with
-    /// [`GaveUp::UnreadableModel`](crate::GaveUp::UnreadableModel). A body that names no model is not counted. A
-    /// body that is longer than the replay cap counts for the model that its recorded part names.
+    /// A pool with such a quota reads the model from the whole request before sending it: from an extension,
+    /// the path, or the last member `model` of the body. A request whose body is unreadable (compressed;
+    /// neither valid JSON nor a form; or longer than the replay cap with no name before it) is refused with
+    /// [`GaveUp::UnreadableModel`](crate::GaveUp::UnreadableModel). A body that names no model is not
+    /// counted. A body that is longer than the replay cap counts for the model that its recorded part names.
     #[must_use]
     pub fn for_models(mut self, pattern: impl Into<ModelPattern>) -> Self {
         self.models = Some(pattern.into());
         self
     }
 
-    /// How much may be taken at once of what refills evenly, at least one. A burst of one spaces requests;
-    /// one a little below the provider's keeps clear of its edge.
+    /// Makes the quota a bucket of this size: the maximum amount that may be taken at once. An amount of zero
+    /// counts as one. A burst of one spaces requests evenly; a burst slightly below the provider's own keeps
+    /// a distance from its limit. Default: one for a quota per second, and the whole amount otherwise.
     #[must_use]
     pub fn burst(mut self, amount: u64) -> Self {
         self.burst = Some(if amount == 0 { 1 } else { amount });
@@ -127,21 +147,23 @@ impl Quota {
         self
     }
 
-    /// Comes back evenly over its window: OpenAI's daily limits regain one of 100 requests in 14m24s.
+    /// Refills the quota evenly over its window. OpenAI's daily limits work like this: with 100 requests a
+    /// day, one comes back every 14m24s.
     #[must_use]
     pub fn rolling(mut self) -> Self {
         self.renewal = Renewal::Bucket;
         self
     }
 
-    /// Starts anew with each second, minute or day of universal time.
+    /// Resets the quota at each multiple of its window since the Unix epoch: at the start of each second,
+    /// minute, or day in UTC.
     #[must_use]
     pub fn aligned(mut self) -> Self {
         self.renewal = Renewal::Aligned;
         self
     }
 
-    /// Starts anew at midnight there; for what is counted per day.
+    /// Resets the quota at midnight in a time zone. Meant for quotas [per day](Allowance::per_day).
     #[must_use]
     pub fn resets_at_midnight(mut self, zone: Zone) -> Self {
         self.renewal = Renewal::Midnight(Some(zone));
@@ -160,22 +182,22 @@ impl Quota {
 // === impl Allowance ===
 
 impl Allowance {
-    /// Over a second, evenly spaced.
+    /// Counts per second, evenly spaced: a bucket of size one. Change its size with [`burst`](Quota::burst).
     pub fn per_second(self) -> Quota {
         self.over(Window::SECOND, Renewal::Bucket).burst(1)
     }
 
-    /// Over a minute, at once or as they come.
+    /// Counts per minute. The whole amount may be taken at once, and refills evenly.
     pub const fn per_minute(self) -> Quota {
         self.over(Window::MINUTE, Renewal::Bucket)
     }
 
-    /// Over a day that ends at the provider's midnight.
+    /// Counts per day. The quota resets at the provider's midnight: Pacific time for Gemini, UTC for others.
     pub const fn per_day(self) -> Quota {
         self.over(Window::DAY, Renewal::Midnight(None))
     }
 
-    /// Over another window, evenly.
+    /// Counts over another window. The whole amount may be taken at once, and refills evenly.
     pub const fn per(self, window: Window) -> Quota {
         self.over(window, Renewal::Bucket)
     }
@@ -189,7 +211,7 @@ impl Allowance {
 // === impl ModelPattern ===
 
 impl ModelPattern {
-    /// Whether a model's name is one of these.
+    /// Returns whether the pattern matches the name of a model.
     pub fn matches(&self, model: &str) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
@@ -207,7 +229,7 @@ impl ModelPattern {
 
 #[cfg(feature = "metrics")]
 impl ModelPattern {
-    /// The one name that it takes, if there is but one.
+    /// Returns the name that the pattern matches, if it matches exactly one.
     pub(crate) fn as_name(&self) -> Option<&str> {
         (!self.0.contains('*')).then_some(&*self.0)
     }

@@ -1,55 +1,56 @@
-//! What a gauge shows, for people.
+//! The status of a limit, for reporting only.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::provider::{Dimension, Window};
 
-/// What is counted.
+/// The metric that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Counted {
-    /// Requests under way.
+    /// Requests in flight.
     Concurrent,
     /// Requests or tokens over a window.
     #[serde(untagged)]
     Of(Dimension),
 }
 
-/// How a limit came to be known.
+/// The origin of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Source {
-    /// An operator said so.
+    /// The limit was declared by an operator.
     Declared,
-    /// Answers said so.
+    /// The limit was learned from responses.
     Learned,
 }
 
-/// A limit and what is left of it, at one moment.
+/// The status of a limit at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reading {
-    /// What is counted.
+    /// The metric that the limit counts.
     pub counted: Counted,
-    /// Over which window; `None` for what has none.
+    /// The window over which the limit counts; `None` for limits without a window or with an unknown one.
     pub window: Option<Window>,
-    /// How the limit came to be known.
+    /// The origin of the limit.
     pub source: Source,
-    /// How much there is at most.
+    /// The maximum amount, in the unit of [`counted`](Self::counted).
     pub limit: u64,
-    /// How much is left now, what is in flight taken off.
+    /// The amount that is left now. Requests in flight are subtracted.
     pub remaining: u64,
-    /// When all of it is there again, if nothing more is taken; `None` if that is now, or no matter of time.
+    /// The time at which the whole amount is available again if nothing more is taken. `None` if it is
+    /// available now, or if the limit does not depend on time.
     pub full_at: Option<Timestamp>,
 }
 
-/// A limit of which a share is used up that somebody wants to hear of.
+/// A limit whose use has crossed a warning threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Alarm {
-    /// The share that was crossed.
+    /// The threshold that was crossed, as a fraction of the limit.
     pub(crate) share: f64,
     pub(crate) reading: Reading,
 }
@@ -61,7 +62,7 @@ impl Counted {
         matches!(self, Self::Of(dimension) if dimension.is_tokens())
     }
 
-    /// The name in logs and snapshots.
+    /// Returns the name in logs and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Concurrent => "concurrent",
@@ -73,7 +74,7 @@ impl Counted {
 // === impl Reading ===
 
 impl Reading {
-    /// The share that is used up, from 0 to 1.
+    /// Returns the fraction of the limit that is used, from 0 to 1. A limit of zero is fully used.
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     pub fn used_share(&self) -> f64 {
         if self.limit == 0 {

@@ -1,38 +1,40 @@
-//! Which alarms of a gauge were told.
+//! Warning thresholds: emits each warning once per window.
 
 use super::period::US_PER_S;
 use crate::clock::Moment;
 
-/// The shares that were told of, each of them once in a window.
+/// The warning thresholds that were reported, each of them once per window.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// When the first was told, in [`PARTS`] of the window since the Unix epoch; wraps.
+    /// The time of the first report, in [`PARTS`] of the window since the Unix epoch; wraps.
     at: u16,
-    /// Which were told in the window that began then, a bit each; the lowest is that of the lowest share.
+    /// The thresholds that were reported in the window that began then, one bit each. The lowest bit is the
+    /// lowest threshold.
     shares: u8,
 }
 
-/// Of a window, for telling when one is over.
+/// Parts into which a window is divided, to detect when it is over.
 const PARTS: u64 = 64;
 
-/// Alarms are for people, who do not care about what is over in less.
+/// Minimum window for warnings, in seconds. Warnings are meant for operators, and a shorter window is over
+/// before one can act.
 const SHORTEST_S: u32 = 60;
 
 // === impl Told ===
 
 impl Told {
-    /// Whether anybody wants to hear of a window of so many seconds.
+    /// Returns whether warnings apply to a window of this length in seconds.
     pub(super) const fn concerns(window: u32) -> bool {
         window >= SHORTEST_S
     }
 
-    /// The window has begun anew.
+    /// Starts a new window, in which all warnings may be emitted again.
     pub(super) const fn forget(&mut self) {
         self.shares = 0;
     }
 
-    /// Those of the shares, which come in rising order, that are used up and were not told of in this window:
-    /// from now on they were. The window is one that [concerns](Self::concerns) somebody.
+    /// Returns the thresholds that are crossed and were not reported in this window, and marks them as
+    /// reported. `shares` are in ascending order. Warnings have to [apply](Self::concerns) to the window.
     pub(super) fn news<'a>(
         &mut self,
         shares: &'a [f64],

@@ -1,4 +1,4 @@
-//! When a day begins, which is a matter of where.
+//! Time zones, which decide when a daily quota resets.
 
 use std::fmt;
 
@@ -6,7 +6,9 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
 
-/// The time zone at whose midnight a daily quota starts anew.
+/// A time zone, at whose midnight a daily quota resets.
+///
+/// Parses from `utc`, `pacific` (both in any case), or a POSIX rule.
 ///
 /// ```
 /// use tower_key_rotation::limits::Zone;
@@ -18,12 +20,12 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
-/// A text that names no time zone.
+/// An error from parsing a [`Zone`]: the text names no time zone.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("not a time zone: write `utc`, `pacific`, or a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`")]
 pub struct InvalidZone(#[source] jiff::Error);
 
-/// The law of the United States as it stands; no database of time zones is needed for it.
+/// US Pacific time under the present federal law, as a POSIX rule. Needs no time zone database.
 const PACIFIC: &str = "PST8PDT,M3.2.0,M11.1.0";
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -31,21 +33,22 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 // === impl Zone ===
 
 impl Zone {
-    /// Universal time.
+    /// Returns Coordinated Universal Time.
     pub const fn utc() -> Self {
         Self(TimeZone::UTC)
     }
 
-    /// Pacific time, at whose midnight Gemini's daily quotas start anew
+    /// Returns US Pacific time, at whose midnight Gemini's daily quotas reset
     /// (`ai.google.dev/gemini-api/docs/rate-limits`).
     pub fn pacific() -> Self {
         Self(TimeZone::posix(PACIFIC).unwrap_or(TimeZone::UTC))
     }
 
-    /// The first midnight after a moment: 23, 24 or 25 hours after the one before.
+    /// Returns the first midnight after a moment. It is 23, 24, or 25 hours after the midnight before. A
+    /// moment that the calendar can't express gets a day of 24 hours.
     pub fn next_midnight(&self, after: Timestamp) -> Timestamp {
         let ms = i64::try_from(after.as_unix_ms()).ok().and_then(|ms| self.midnight_after(ms).ok());
-        // Times that no calendar has get a day by length.
+        // The fallback for times outside the calendar is a day of 24 hours.
         let ms = ms.and_then(|ms| u64::try_from(ms).ok());
         Timestamp::from_unix_ms(ms.unwrap_or_else(|| after.as_unix_ms().saturating_add(DAY_MS)))
     }

@@ -1,4 +1,4 @@
-//! What a gauge shows.
+//! The readings of a gauge, for reporting and for warnings.
 
 use super::{Fill, Gauge};
 use crate::clock::{Moment, Timestamp};
@@ -6,7 +6,7 @@ use crate::limits::reading::{Alarm, Reading};
 use crate::limits::told::Told;
 
 impl Gauge {
-    /// Whether nothing is taken of it.
+    /// Returns whether nothing is taken.
     pub(in crate::limits) fn is_untouched(&mut self, now: Moment) -> bool {
         self.renew(now);
         match &self.fill {
@@ -16,7 +16,7 @@ impl Gauge {
         }
     }
 
-    /// What is left, as a share.
+    /// Returns the fraction that is left.
     pub(in crate::limits) fn headroom(&mut self, now: Moment) -> f64 {
         1.0 - self.read(now).used_share()
     }
@@ -40,7 +40,7 @@ impl Gauge {
         Reading { counted, window: self.window(), source, limit, remaining, full_at }
     }
 
-    /// An alarm for each of the shares that is used up and was not told of in this window.
+    /// Returns an alarm for each threshold that is crossed and was not yet reported in this window.
     pub(in crate::limits) fn alarms<'a>(
         &mut self,
         shares: &'a [f64],
