@@ -100,6 +100,19 @@ async fn the_wait_that_is_reported_is_what_is_left_of_it() {
     assert_eq!(failed.retry_after().unwrap().as_secs(), 16);
 }
 
+/// The first provider may serve again before the second has refused.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_may_serve_at_once_needs_no_wait() {
+    let first = Simulator::openai().key(key("a")).build();
+    first.key("a").fail(1, Fault::rate_limited(SECOND));
+    let second = Simulator::openai().key(key("a")).latency(Latency::Fixed(2 * SECOND)).build();
+    second.key("a").fail(1, Fault::rate_limited(60 * SECOND));
+    let layer = ProviderFallbackLayer::new("0").fallback("1", rotating(&pool(&["a"]), &second), Route::new());
+    let chain = ServiceBuilder::new().layer(layer).service(rotating(&pool(&["a"]), &first));
+    let Err(Error::AllProvidersFailed(failed)) = send(&chain, chat("m")).await else { panic!() };
+    assert_eq!(failed.retry_after(), None);
+}
+
 // === helpers ===
 
 fn chain_of_one(

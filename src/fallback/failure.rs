@@ -79,10 +79,11 @@ impl AllProvidersFailed {
         self.failures.iter().flat_map(ProviderFailed::attempts)
     }
 
-    /// The shortest true time until it is worth trying again; `None` if that is not a matter of time, or
-    /// unknown.
+    /// The shortest time until it is worth trying again, as of the failure. `None` if a provider may serve at once, or
+    /// if time does not help or is unknown.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.failures.iter().filter_map(ProviderFailed::retry_after).min()
+        let waits = self.failures.iter().filter_map(|failed| failed.retry_after);
+        waits.min().filter(|wait| !wait.is_zero())
     }
 
     /// Whether the deadline ended the request.
@@ -204,9 +205,10 @@ impl ProviderFailed {
         &self.attempts
     }
 
-    /// The true time until it is worth trying again.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    /// The time until it is worth trying again, as of the failure. `None` if the provider may serve at once, or if
+    /// time does not help or is unknown.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.filter(|wait| !wait.is_zero())
     }
 
     /// The last fault that was found.

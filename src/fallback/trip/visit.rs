@@ -48,7 +48,7 @@ impl Visit {
     /// What is reported of it, with what is left of its wait.
     pub(super) fn into_failed(mut self, now: Instant) -> ProviderFailed {
         let rest = |wait| self.rest(wait, now);
-        self.failed.retry_after = self.failed.retry_after.map(rest).filter(|wait| !wait.is_zero());
+        self.failed.retry_after = self.failed.retry_after.map(rest);
         self.failed
     }
 
