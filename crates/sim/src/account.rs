@@ -1,11 +1,14 @@
-//! What several keys share.
+//! Simulated accounts: the limits and the credit that several keys share.
 
 use std::collections::HashMap;
 
 use super::limits::{Limits, Pace};
 use super::meter::Meter;
 
-/// An organisation or project: limits and credit for all keys that name it.
+/// An organisation or project: limits and credit shared by all keys that name it.
+///
+/// Keys name their account with [`SimKey::account`](super::SimKey::account). Accounts with limits or limited
+/// credit are set up with [`SimBuilder::account`](super::SimBuilder::account).
 #[derive(Clone, Debug)]
 pub struct SimAccount {
     pub(super) name: String,
@@ -17,32 +20,37 @@ pub struct SimAccount {
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) meter: Meter,
-    /// In tokens; `None` never ends.
+    /// Credit left, in tokens. `None` is unlimited.
     pub(super) credit: Option<u64>,
 }
 
 // === impl SimAccount ===
 
 impl SimAccount {
-    /// An account without limits and with endless credit.
+    /// Creates an account without limits and with unlimited credit.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         Self { name, limits: Limits::new(), model_limits: HashMap::new(), credit: None }
     }
 
-    /// The limits that all keys of the account share.
+    /// Sets the limits that all keys of the account share. Default: none.
+    ///
+    /// They apply in addition to the limits of each key.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The shared limits for one model, in place of [`limits`](Self::limits).
+    /// Sets the shared limits for one model. They replace [`limits`](Self::limits) for that model.
     pub fn model_limits(mut self, model: impl Into<String>, limits: Limits) -> Self {
         self.model_limits.insert(model.into(), limits);
         self
     }
 
-    /// The money left, in tokens. The call that crosses zero is still served.
+    /// Sets the credit, in tokens of requests and responses. Default: unlimited.
+    ///
+    /// The call that uses up the last of it is still served, even if it costs more than is left. With no
+    /// credit left, calls are refused as [`Refusal::OutOfCredit`](super::Refusal::OutOfCredit).
     pub fn credit(mut self, tokens: u64) -> Self {
         self.credit = Some(tokens);
         self

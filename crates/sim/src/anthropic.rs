@@ -23,7 +23,7 @@ pub(super) fn answer(scene: &Scene<'_>) -> Reply {
     }
 }
 
-/// Puts on what every answer to a known key carries.
+/// Adds the headers that every response to a known key carries.
 pub(super) fn dress(reply: Reply, scene: &Scene<'_>) -> Reply {
     let mut reply =
         reply.with("request-id", scene.id("req_")).with("anthropic-organization-id", organization(scene));
@@ -65,14 +65,15 @@ pub(super) fn error(scene: &Scene<'_>, refusal: &Refusal) -> (StatusCode, Value)
     (StatusCode::from_u16(status).unwrap_or_default(), value)
 }
 
-/// The OpenAI-compatible endpoint keeps the kind as the code, under a type that is always the same.
+/// Returns an error as the OpenAI-compatible endpoint reports it: the kind becomes the code, and the type is
+/// always the same.
 pub(super) fn compatible_error(scene: &Scene<'_>, refusal: &Refusal) -> (StatusCode, Value) {
     let (status, kind, message) = words(scene, refusal);
     let error = json!({"code": kind, "message": message, "type": "invalid_request_error", "param": null});
     (StatusCode::from_u16(status).unwrap_or_default(), json!({"error": error}))
 }
 
-/// Limit, remaining, reset.
+/// Header names of the limit, the remaining amount and the reset time.
 type Family = [&'static str; 3];
 
 const REQUESTS: Family = [
@@ -108,7 +109,7 @@ fn waits(headers: &mut HeaderMap, retry_after: Option<Duration>) {
     }
 }
 
-/// A UUID that is the same for the same account.
+/// Returns a UUID that is the same for every call of one account.
 fn organization(scene: &Scene<'_>) -> String {
     let hash = scene.organization.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,4 +1,4 @@
-//! A body that waits, stops and breaks on cue.
+//! A response body that waits, stops and breaks as its script says.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,15 +14,17 @@ use tokio::time::Sleep;
 use super::error::SimError;
 use super::state::Open;
 
-/// The body of a simulated answer: one frame an event, none made before it is asked for.
+/// The response body of a [`Simulator`](super::Simulator).
 ///
-/// The call counts as in flight until its body has ended or is dropped.
+/// A stream yields one frame per event; any other body yields frames of at most 64 KiB. A wait before a frame
+/// begins when the body is polled for that frame. The call counts as in flight until its body has ended or is
+/// dropped.
 pub struct SimBody {
     steps: VecDeque<Step>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Bytes in `steps`.
+    /// Bytes that are still in `steps`.
     left: u64,
-    /// Whether the length is known in advance and will be kept.
+    /// Whether the body will have exactly the length that was announced.
     exact: bool,
     open: Option<Open>,
 }
@@ -31,7 +33,8 @@ pub struct SimBody {
 pub(super) enum Step {
     Data(Bytes),
     Wait(Duration),
-    /// Lets the transport send what it has, which a failing body would make it throw away.
+    /// Returns `Pending` once, so that the transport sends what it has buffered. A body that failed at once
+    /// would make the transport throw that away.
     Flush,
     Hang,
     Reset,
@@ -55,7 +58,7 @@ impl SimBody {
             }
             match self.steps.front() {
                 None => return Poll::Ready(None),
-                // Nothing will ever wake this; whoever waits has a timeout.
+                // No wake-up is registered: the stall ends only when the caller gives up.
                 Some(Step::Hang) => return Poll::Pending,
                 Some(_) => {}
             }

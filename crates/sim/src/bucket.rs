@@ -1,4 +1,4 @@
-//! A token bucket that says how long to wait, instead of only yes or no.
+//! A token bucket that tells how long to wait for an amount.
 
 use std::time::Duration;
 
@@ -6,14 +6,15 @@ use tokio::time::Instant;
 
 use super::meter::Gauge;
 
-/// Absorbs what floating point loses between a wait that was stated and the refill it brings.
+/// Tolerance for floating-point error: after a stated wait, the refill may fall short of the amount by this
+/// much.
 const SLACK: f64 = 1e-6;
 
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
     burst: f64,
     per_second: f64,
-    /// Between zero and `burst`, as of `filled_at`.
+    /// Amount held at `filled_at`, from 0 to `burst`.
     level: f64,
     filled_at: Instant,
 }
@@ -33,7 +34,8 @@ impl Bucket {
         self.filled_at = now;
     }
 
-    /// How long until `amount` is there, as of the last refill; `None` if it never fits.
+    /// Returns the time until `amount` is available, counted from the last refill. `None` if it never will
+    /// be.
     pub(super) fn wait_for(&self, amount: f64) -> Option<Duration> {
         if amount > self.burst {
             return None;

@@ -1,4 +1,4 @@
-//! How a simulator is set up.
+//! The builder of a simulator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +13,32 @@ use super::script::Script;
 use super::service::Simulator;
 use super::state::{Shared, State};
 
-/// Whose API a simulator speaks.
+/// The API that a simulator speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// `/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`, `/v1/models`; keys in
-    /// `Authorization: Bearer` or Azure's `api-key`.
+    /// OpenAI's API.
+    ///
+    /// Paths: `/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`, `/v1/models`. Keys arrive in
+    /// `Authorization: Bearer` or in Azure's `api-key`.
     OpenAi,
-    /// `/v1/messages`, `/v1/messages/count_tokens`, `/v1/models` and the OpenAI-compatible
-    /// `/v1/chat/completions`; keys in `x-api-key` or `Authorization: Bearer`.
+    /// Anthropic's API.
+    ///
+    /// Paths: `/v1/messages`, `/v1/messages/count_tokens`, `/v1/models`, and the OpenAI-compatible
+    /// `/v1/chat/completions`. Keys arrive in `x-api-key` or in `Authorization: Bearer`.
     Anthropic,
-    /// `/v1beta/models/MODEL:generateContent`, `:streamGenerateContent`, `:embedContent`,
-    /// `:countTokens`, keys in `x-goog-api-key` or `?key=`; and the OpenAI-compatible
-    /// `/v1beta/openai/chat/completions`, keys in `Authorization: Bearer`.
+    /// Gemini's API.
+    ///
+    /// Paths: `/v1beta/models/MODEL:generateContent`, `:streamGenerateContent`, `:embedContent` and
+    /// `:countTokens`, with keys in `x-goog-api-key` or `?key=`; and the OpenAI-compatible
+    /// `/v1beta/openai/chat/completions`, with keys in `Authorization: Bearer`.
     Gemini,
 }
 
-/// Sets up a [`Simulator`].
+/// Builder of a [`Simulator`].
+///
+/// Start with [`Simulator::openai`], [`Simulator::anthropic`], [`Simulator::gemini`] or
+/// [`Simulator::builder`].
 #[derive(Debug)]
 pub struct SimBuilder {
     dialect: Dialect,
@@ -60,67 +69,73 @@ impl SimBuilder {
         }
     }
 
-    /// Adds a key; one with the same label takes the place of the first.
+    /// Adds a key. A key with the same label replaces the one added before.
     pub fn key(mut self, key: impl Into<SimKey>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// Adds keys.
+    /// Adds several keys, like [`key`](Self::key).
     pub fn keys<K: Into<SimKey>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.keys.extend(keys.into_iter().map(Into::into));
         self
     }
 
-    /// Limits and credit of an account; one that a key names and nobody set up is unlimited.
+    /// Adds an account with its limits and credit.
+    ///
+    /// An account that a key names and that was not added has no limits and unlimited credit.
     pub fn account(mut self, account: SimAccount) -> Self {
         self.accounts.push(account);
         self
     }
 
-    /// What happens to calls, whichever key they carry. Nothing by default.
+    /// Sets the script that applies to all calls, whatever their key. Default: no faults.
     pub fn script(mut self, script: impl Into<Script>) -> Self {
         self.script = script.into();
         self
     }
 
-    /// Time before each head. None by default.
+    /// Sets the time before each response head, for keys without a [latency](SimKey::latency) of their own.
+    /// Default: none.
     pub fn latency(mut self, latency: Latency) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Time between two events of a stream. None by default.
+    /// Sets the time between two events of a stream. Default: zero.
     pub fn event_gap(mut self, gap: Duration) -> Self {
         self.event_gap = gap;
         self
     }
 
-    /// Words in an answer, each of them a token and an event of a stream. 9 by default.
+    /// Sets the number of words in a response. Each word counts as one token and is one event of a stream.
+    /// Default: 9.
     pub fn words(mut self, words: usize) -> Self {
         self.words = words;
         self
     }
 
-    /// The seed of all that is random, which is the latency. 0 by default.
+    /// Sets the seed of everything random, which is the latency only. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// How long a minute of the limits lasts. 60 s by default.
+    /// Sets how long a minute of the limits lasts. Default: 60 s.
+    ///
+    /// A second of the limits is a sixtieth of it.
     pub fn minute(mut self, minute: Duration) -> Self {
         self.pace.minute = minute;
         self
     }
 
-    /// How long a day of the limits lasts. 24 h by default, whatever the minute.
+    /// Sets how long a day of the limits lasts. Default: 24 h, whatever the [minute](Self::minute).
     pub fn day(mut self, day: Duration) -> Self {
         self.pace.day = day;
         self
     }
 
-    /// The simulator. Flapping starts now.
+    /// Builds the simulator. Periods of [flapping](Script::flapping) scripts are counted from now.
     pub fn build(self) -> Simulator {
         let now = Instant::now();
         let Self { dialect, keys, accounts, script, latency, event_gap, words, seed, pace } = self;

@@ -1,6 +1,7 @@
-//! Chat completions, embeddings and the list of models, in OpenAI's shapes.
+//! Chat completions, embeddings and the list of models, in OpenAI's format.
 //!
-//! Three of the five voices speak them; they differ in headers and errors, which others put on.
+//! Three of the five voices use this format: OpenAI, and the OpenAI-compatible endpoints of Anthropic and
+//! Gemini. They differ in headers and errors, which other modules add.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -20,7 +21,8 @@ pub(super) fn answer(scene: &Scene<'_>) -> Reply {
     }
 }
 
-/// A prompt that a content policy stopped, from providers that say so with status 200.
+/// Returns the response to a prompt that a content policy stopped, for providers that report it with status
+/// 200.
 pub(super) fn filtered(scene: &Scene<'_>) -> Value {
     completion(scene, json!({"role": "assistant", "content": null}), "content_filter")
 }

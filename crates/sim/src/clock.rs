@@ -1,17 +1,17 @@
-//! The wall clock, as far as tokio's clock tells it.
+//! Wall-clock times derived from tokio's clock.
 //!
-//! Tests pause and advance tokio's clock, so a simulated provider derives the times that it states from it. The
-//! two clocks are read together once, and a step of the wall clock after that changes nothing.
+//! Tests pause and advance tokio's clock, so the simulator derives the times that it states from it. The two
+//! clocks are read together once; a step of the wall clock after that changes nothing.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// An instant and the time since the Unix epoch at that instant.
+/// An instant of tokio's clock, and the time from the Unix epoch to it.
 static ANCHOR: OnceLock<(Instant, Duration)> = OnceLock::new();
 
-/// Milliseconds since the Unix epoch at `instant`, zero for an instant before the epoch.
+/// Returns the milliseconds from the Unix epoch to `instant`; zero for an instant before the epoch.
 pub(crate) fn unix_ms(instant: Instant) -> u64 {
     let (anchor, since_epoch) = *ANCHOR.get_or_init(read);
     let at = match instant.checked_duration_since(anchor) {

@@ -1,4 +1,4 @@
-//! A day's requests.
+//! The daily quota of requests.
 
 use std::time::Duration;
 
@@ -9,22 +9,23 @@ use super::limits::Pace;
 use super::meter::Gauge;
 use super::refusal::{Dimension, Refusal};
 
-/// What is left of a day's requests.
+/// The requests left of a daily quota.
 #[derive(Debug)]
 pub(super) enum Day {
-    /// OpenAI's: a bucket that a day refills, one request at a time (8.64 s of a day of 10,000).
+    /// OpenAI's quota: a bucket that refills over a day, one request at a time. Of 10,000 a day, one request
+    /// comes back every 8.64 s.
     Rolling(Bucket),
-    /// Everybody else's: all come back when the day ends, and until then no wait is stated.
+    /// Every other provider's quota: all requests come back when the day ends. A refusal states no wait.
     Fixed {
         limit: u32,
-        /// Never more than `limit`.
+        /// Requests used, at most `limit`.
         used: u32,
         ends: Instant,
         length: Duration,
     },
 }
 
-/// A day that is too long for the clock never ends while anybody looks.
+/// Returns the end of a day, at most 30 years from `now`: a longer time could be too far for the clock.
 fn after(now: Instant, length: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     now + length.min(FAR)
@@ -51,7 +52,7 @@ impl Day {
         }
     }
 
-    /// Gives everything back at once.
+    /// Gives the whole quota back at once.
     pub(super) fn begin_anew(&mut self) {
         match self {
             Self::Rolling(bucket) => bucket.fill(),

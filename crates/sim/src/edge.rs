@@ -1,4 +1,4 @@
-//! Pages of the gateway in front of a provider. None of them concerns a key.
+//! Responses of the gateway in front of a provider. None of them is about a key.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -36,7 +36,7 @@ pub(super) fn redirect(origin: &str, path: &str) -> Reply {
     reply
 }
 
-/// JSON that is well-formed and almost all padding.
+/// Returns well-formed JSON that is almost entirely padding, `bytes` long.
 pub(super) fn huge(status: StatusCode, bytes: usize) -> Reply {
     const START: &str = r#"{"error":{"message":""#;
     const END: &str = r#"","type":"server_error","param":null,"code":null}}"#;

@@ -1,12 +1,12 @@
-//! What a transport would have reported.
+//! The transport error of a simulated connection.
 
 use std::fmt;
 use std::io;
 
-/// A connection that failed, before the head or in a body.
+/// A failed connection, before the response head or within a body.
 ///
-/// Its [`source`](std::error::Error::source) is the [`io::Error`] that a socket would have given,
-/// so that whoever walks the chain finds what it would find under a real client.
+/// Its [`source`](std::error::Error::source) is the [`io::Error`] that a socket would have reported. Code
+/// that walks the chain of sources finds the same as with a real client.
 #[derive(Debug)]
 pub struct SimError {
     source: io::Error,
@@ -15,17 +15,17 @@ pub struct SimError {
 // === impl SimError ===
 
 impl SimError {
-    /// Whether an open connection broke.
+    /// Returns whether an open connection broke.
     pub fn is_reset(&self) -> bool {
         self.source.kind() == io::ErrorKind::ConnectionReset
     }
 
-    /// Whether there was no connection, so that nothing was sent.
+    /// Returns whether the connection was refused, so that nothing of the request was sent.
     pub fn is_refused(&self) -> bool {
         self.source.kind() == io::ErrorKind::ConnectionRefused
     }
 
-    /// Whether the request body failed on its way here.
+    /// Returns whether the body of the request failed before it had arrived.
     pub fn is_request_body(&self) -> bool {
         self.source.kind() == io::ErrorKind::Other
     }

@@ -1,4 +1,4 @@
-//! The ways in which a provider breaks.
+//! Faults of a simulated provider.
 
 use std::time::Duration;
 
@@ -7,109 +7,117 @@ use http::{HeaderMap, StatusCode};
 
 use super::refusal::Refusal;
 
-/// Something that goes wrong with a call.
+/// A fault that a simulated provider produces for one call.
 ///
-/// The first group replaces the answer; nothing is counted against limits. The second, from
-/// [`SlowHead`](Self::SlowHead) on, spoils an answer that was earned: the call goes through limits
-/// first. `after` counts content events, so zero means "before the first word", whatever preamble
-/// the dialect sends. On an answer that is not streamed, `Cut` and `Stall` stop half way through the
-/// body, `ErrorEvent` is an error in a body with status 200, `Malformed` is JSON that does not end,
-/// and `NoTerminator` does nothing.
+/// There are two groups. The faults before [`SlowHead`](Self::SlowHead) replace the response; such a call
+/// counts against no limit. The faults from `SlowHead` on spoil a response that the call has earned: it
+/// passes the limits first, and counts.
+///
+/// `after` is a number of content events: `0` strikes before the first word, whatever events the dialect
+/// sends before it. After more content events than there are, a fault strikes right behind the last one.
+///
+/// In a response that is not streamed, `Cut` and `Stall` stop half way through the body, `ErrorEvent` puts an
+/// error into a body with status 200, `Malformed` sends the first half of the JSON as the whole body, and
+/// `NoTerminator` does nothing.
+///
+/// Use faults in a [`Script`](super::Script), or at once with [`Simulator::fail`](super::Simulator::fail) and
+/// [`KeyHandle::fail`](super::KeyHandle::fail).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// An error in the provider's own words.
+    /// An error in the provider's own format and words.
     Refuse(Refusal),
-    /// A status with the body that usually goes with it, or a gateway's page if none does.
+    /// A status with the body that this provider usually sends with it. A status that the provider sends no
+    /// error with gets a gateway's HTML page.
     Status {
-        /// The status, sent as it is.
+        /// The status of the response.
         status: StatusCode,
-        /// The wait that is stated, where the dialect and the status can state one.
+        /// The wait that the response states. Ignored where the dialect or the status has no place for it.
         retry_after: Option<Duration>,
     },
-    /// Exactly this.
+    /// A response with exactly this status, these headers and this body.
     Raw {
-        /// The status.
+        /// The status of the response.
         status: StatusCode,
-        /// All headers but the length.
+        /// All headers except the length, which is added.
         headers: HeaderMap,
-        /// The body.
+        /// The body of the response.
         body: Bytes,
     },
-    /// An HTML page of the gateway in front of the provider: 403 is a challenge, 5xx an outage.
+    /// An HTML page of the gateway in front of the provider, with this status: 403 is a challenge, 5xx an
+    /// outage.
     Gateway(StatusCode),
-    /// An error whose body is this many bytes of JSON.
+    /// An error with this status, whose body is JSON of this many bytes.
     Huge(StatusCode, usize),
-    /// An error without a body.
+    /// An error with this status and an empty body.
     Empty(StatusCode),
-    /// A 307 to the same path of another origin, such as `https://elsewhere.example`.
+    /// A 307 to the same path at this origin, such as `https://elsewhere.example`.
     Redirect(String),
-    /// The connection is closed after the request was read and before the head.
+    /// The connection is closed after the request was read and before the response head.
     Reset,
     /// The connection is refused. Over HTTP this is the same as [`Reset`](Self::Reset).
     Refused,
-    /// No answer, ever; the connection stays open.
+    /// No response is ever sent, and the connection stays open.
     Silent,
-    /// The head comes this much later.
+    /// The response head comes later by this much.
     SlowHead(Duration),
-    /// The head comes at once, the first content this much later.
+    /// The response head comes at once, and the first content later by this much.
     SlowContent(Duration),
-    /// The stream falls silent and stays open.
+    /// The stream stops and stays open.
     Stall {
-        /// Content events before.
+        /// Number of content events before the stall.
         after: usize,
     },
-    /// An error event inside the stream, which then ends.
+    /// An error event within the stream, which then ends.
     ErrorEvent {
-        /// Content events before.
+        /// Number of content events before the error.
         after: usize,
-        /// What the event says.
+        /// The error that the event reports.
         refusal: Refusal,
     },
     /// The stream ends too early.
     Cut {
-        /// Content events before.
+        /// Number of content events before the end.
         after: usize,
-        /// Whether the connection breaks; otherwise the body ends like one that is complete.
+        /// Whether the connection breaks. Otherwise the body ends in the same way as a complete one.
         reset: bool,
     },
-    /// One event is no JSON; the stream goes on after it.
+    /// An event that is not valid JSON: the first half of the next event, sent ahead of it. The stream goes
+    /// on afterwards.
     Malformed {
-        /// Content events before.
+        /// Number of content events before the malformed one.
         after: usize,
     },
-    /// The stream is complete but for its terminator: `[DONE]`, `message_stop`,
-    /// `response.completed`, Gemini's event with `finishReason`.
+    /// The stream lacks only its terminator: `[DONE]`, `message_stop`, `response.completed`, or Gemini's
+    /// event with `finishReason`.
     NoTerminator,
 }
 
 // === impl Fault ===
 
 impl Fault {
-    /// `status` with the body that usually goes with it and without a wait.
-    ///
-    /// A number that is no status counts as 500.
+    /// Returns [`Status`](Self::Status) with `status` and without a wait. An invalid status counts as 500.
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::Status { status, retry_after: None }
     }
 
-    /// A limit of requests, with `Retry-After`.
+    /// Returns the refusal of a request limit, with `retry_after` as its wait.
     pub const fn rate_limited(retry_after: Duration) -> Self {
         Self::Refuse(Refusal::rate_limited(retry_after))
     }
 
-    /// An overloaded provider: 503, at Anthropic 529.
+    /// Returns the refusal of an overloaded provider: status 503, or 529 at Anthropic. It states no wait.
     pub const fn overloaded() -> Self {
         Self::Refuse(Refusal::Overloaded { retry_after: None })
     }
 
-    /// An overload reported inside a 200 stream, before its first content.
+    /// Returns an overload reported within a stream of status 200, before its first content.
     pub const fn overloaded_in_stream() -> Self {
         Self::ErrorEvent { after: 0, refusal: Refusal::Overloaded { retry_after: None } }
     }
 
-    /// Whether the fault spoils an answer that was earned, instead of replacing it.
+    /// Returns whether the fault spoils a response that the call has earned, instead of replacing it.
     pub(super) fn spoils(&self) -> bool {
         matches!(
             self,

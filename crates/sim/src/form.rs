@@ -1,4 +1,4 @@
-//! What the body of a request says.
+//! The parts of a request body that the simulator reads.
 
 use serde_json::Value;
 
@@ -9,9 +9,9 @@ pub(super) struct Form {
     pub(super) model: Option<String>,
     pub(super) streamed: bool,
     pub(super) include_usage: bool,
-    /// The first tool, if it is to be called.
+    /// Name of the first tool, if the response is to call it.
     pub(super) tool: Option<String>,
-    /// Texts to embed.
+    /// Number of texts to embed.
     pub(super) inputs: usize,
     pub(super) problem: Option<&'static str>,
 }
@@ -59,7 +59,8 @@ fn first_tool(value: &Value) -> Option<String> {
     named.iter().find_map(|name| name.as_str()).map(str::to_owned)
 }
 
-/// A conversation that ends with a tool's result gets words, or a caller that loops would never stop.
+/// Returns whether the conversation ends with the result of a tool. The response to it is text: another tool
+/// call would keep a caller that runs tools in a loop busy forever.
 fn answers_a_tool(value: &Value) -> bool {
     let last = |list: &Value| list.as_array().and_then(|list| list.last()).cloned().unwrap_or_default();
     let message = last(&value["messages"]);

@@ -1,4 +1,4 @@
-//! Gemini's answers and errors. No header says anything about limits.
+//! Gemini's responses and errors. Gemini states no limits in headers.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(super) fn error(scene: &Scene<'_>, refusal: &Refusal) -> (StatusCode, Value)
     (StatusCode::from_u16(code).unwrap_or_default(), json!({"error": error}))
 }
 
-/// `first` if no element of the stream came before it.
+/// Returns the error as part of a stream. `first` says that no element of the stream was sent before it.
 pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal, first: bool) -> Bytes {
     let (_, value) = error(scene, refusal);
     match scene.asked.route.framing {
@@ -66,7 +66,7 @@ pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal, first: bool) -> 
     }
 }
 
-/// A blocked prompt is a 200 without candidates.
+/// Returns the response to a blocked prompt: status 200 without candidates.
 fn filtered(scene: &Scene<'_>) -> Reply {
     if scene.asked.route.voice == Voice::GeminiCompat {
         return Reply::json(StatusCode::OK, &chat::filtered(scene));
@@ -163,7 +163,7 @@ fn limit_message(scene: &Scene<'_>, dimension: Dimension, retry_after: Option<Du
     )
 }
 
-/// Metric, quota id and limit.
+/// Returns the metric, the quota id and the limit of a dimension.
 fn quota(scene: &Scene<'_>, dimension: Dimension) -> (&'static str, &'static str, u64) {
     let requests = "generate_content_free_tier_requests";
     match dimension {
@@ -182,7 +182,8 @@ fn quota(scene: &Scene<'_>, dimension: Dimension) -> (&'static str, &'static str
     }
 }
 
-/// The daily refusal states a short wait too, which is no promise.
+/// Returns the wait that the error states. The refusal of a daily limit states a short wait too, although
+/// waiting that long does not help.
 fn stated_wait(dimension: Dimension, retry_after: Option<Duration>) -> Option<Duration> {
     match dimension {
         Dimension::Day => retry_after.or(Some(UNTRUE_WAIT)),

@@ -1,4 +1,4 @@
-//! Changing a key or an account while calls run.
+//! Handles to the keys and accounts of a running simulator.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,15 +14,19 @@ use super::meter::Headroom;
 use super::script::Script;
 use super::state::{Key, Shared};
 
-/// One key of a running simulator. Changes hold for the next call; a key that was removed since has
-/// counted nothing and takes no change.
+/// A handle to one key of a running [`Simulator`](super::Simulator).
+///
+/// Changes apply from the next call on. If the key has been removed, all counts are zero and changes have no
+/// effect.
 #[derive(Clone)]
 pub struct KeyHandle {
     shared: Arc<Shared>,
     label: String,
 }
 
-/// One account of a running simulator.
+/// A handle to one account of a running [`Simulator`](super::Simulator).
+///
+/// Changes apply from the next call on.
 #[derive(Clone)]
 pub struct AccountHandle {
     shared: Arc<Shared>,
@@ -36,85 +40,86 @@ impl KeyHandle {
         Self { shared, label: label.to_owned() }
     }
 
-    /// Calls with this key.
+    /// Returns the number of calls with this key.
     pub fn calls(&self) -> u64 {
         self.tally().total
     }
 
-    /// Calls with this key that were answered with `status`.
+    /// Returns the number of calls with this key whose response had `status`.
     pub fn calls_with(&self, status: StatusCode) -> u64 {
         self.tally().with(status)
     }
 
-    /// Calls with this key by what became of them.
+    /// Returns the calls with this key, counted by the status of their response.
     pub fn tally(&self) -> Tally {
         self.with(|key| key.tally.clone()).unwrap_or_default()
     }
 
-    /// Calls with this key whose body has not ended.
+    /// Returns the number of calls with this key whose response body has not ended.
     pub fn in_flight(&self) -> usize {
         self.with(|key| key.in_flight).unwrap_or_default()
     }
 
-    /// What the key's own limits would let it serve now.
+    /// Returns how much the key's own limits allow for `model` now. The limits of its account are not
+    /// included.
     pub fn headroom(&self, model: &str) -> Headroom {
         self.with(|key| key.meter.headroom(model, Instant::now())).unwrap_or_default()
     }
 
-    /// The key is no longer valid.
+    /// Revokes the key: calls with it are refused as invalid from now on.
     pub fn revoke(&self) {
         self.with(|key| key.settings.revoked = true);
     }
 
-    /// The key is valid again.
+    /// Makes a revoked key valid again.
     pub fn restore(&self) {
         self.with(|key| key.settings.revoked = false);
     }
 
-    /// Another secret under the same label; the old one is unknown from now on.
+    /// Replaces the secret. Calls with the old secret are refused as unknown from now on.
     pub fn replace_secret(&self, secret: impl Into<String>) {
         let secret = secret.into();
         self.with(|key| key.settings.secret = secret);
     }
 
-    /// Other limits of its own, all full.
+    /// Replaces the key's own limits. All of its limits start full.
     pub fn set_limits(&self, limits: Limits) {
         self.with(|key| key.meter.set_limits(limits));
     }
 
-    /// Other limits of its own for one model; those of all models are full again.
+    /// Replaces the key's own limits for one model. All of its limits start full, those for other models too.
     pub fn set_model_limits(&self, model: &str, limits: Limits) {
         self.with(|key| key.meter.set_model_limits(model, limits));
     }
 
-    /// The key may no longer use `model`.
+    /// Forbids the key to use `model`.
     pub fn forbid_model(&self, model: impl Into<String>) {
         let model = model.into();
         self.with(|key| key.settings.forbidden.insert(model));
     }
 
-    /// The key may use `model` again.
+    /// Allows the key to use `model` again.
     pub fn allow_model(&self, model: &str) {
         self.with(|key| key.settings.forbidden.remove(model));
     }
 
-    /// Replaces the key's script.
+    /// Replaces the key's script, which starts now.
     pub fn script(&self, script: impl Into<Script>) {
         let script = script.into().start(Instant::now());
         self.with(|key| key.settings.script = script);
     }
 
-    /// Replaces the key's script by `fault` for the next `calls` calls.
+    /// Replaces the key's script by one that fails the next `calls` calls with `fault`.
     pub fn fail(&self, calls: u64, fault: impl Into<Fault>) {
         self.script(Script::new().then_times(calls, fault.into()));
     }
 
-    /// Ends the key's script.
+    /// Removes the key's script.
     pub fn heal(&self) {
         self.script(Script::new());
     }
 
-    /// The key's account.
+    /// Returns a handle to the key's account.
     pub fn account(&self) -> AccountHandle {
         let name = self.with(|key| key.settings.account.clone()).unwrap_or_default();
         AccountHandle::new(self.shared.clone(), &name)
@@ -139,22 +144,22 @@ impl AccountHandle {
         Self { shared, name: name.to_owned() }
     }
 
-    /// The limits that its keys share, all full.
+    /// Replaces the limits that all keys of the account share. All of them start full.
     pub fn set_limits(&self, limits: Limits) {
         self.with(|account| account.meter.set_limits(limits));
     }
 
-    /// What the limits that its keys share would let them serve now.
+    /// Returns how much the shared limits of the account allow for `model` now.
     pub fn headroom(&self, model: &str) -> Headroom {
         self.with(|account| account.meter.headroom(model, Instant::now())).unwrap_or_default()
     }
 
-    /// The money left, in tokens; `None` never ends, 0 refuses the next call.
+    /// Sets the credit left, in tokens. `None` is unlimited; `Some(0)` refuses the next call.
     pub fn set_credit(&self, tokens: Option<u64>) {
         self.with(|account| account.credit = tokens);
     }
 
-    /// The money left, in tokens.
+    /// Returns the credit left, in tokens. `None` is unlimited.
     pub fn credit(&self) -> Option<u64> {
         self.with(|account| account.credit).flatten()
     }

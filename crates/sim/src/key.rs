@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::limits::Limits;
 use super::script::Script;
 
-/// A key as the provider knows it: a secret, what it may do, and a label for tests to speak of it.
+/// A key of a simulated provider: its secret, what it may do, and the label by which tests refer to it.
 ///
-/// Belongs to an account of its own, named like the key, unless [`account`](Self::account) says
-/// otherwise.
+/// The key belongs to an account of its own, which has the name of the key's label, unless
+/// [`account`](Self::account) names another. A pair of label and secret converts into a `SimKey` without
+/// limits.
 #[derive(Clone)]
 pub struct SimKey {
     pub(super) label: String,
@@ -26,23 +27,24 @@ pub struct SimKey {
     pub(super) latency: Option<Latency>,
 }
 
-/// How long the provider thinks before it sends the head.
+/// The time that a simulated provider takes before it sends the response head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Latency {
-    /// No time at all.
+    /// No time.
     #[default]
     None,
-    /// Always this long.
+    /// Always this time.
     Fixed(Duration),
-    /// Evenly spread over the range, by the simulator's seed.
+    /// A random time, uniformly distributed over this range. It is drawn from the simulator's
+    /// [seed](super::SimBuilder::seed).
     Uniform(Range<Duration>),
 }
 
 // === impl SimKey ===
 
 impl SimKey {
-    /// A key without limits.
+    /// Creates a valid key without limits.
     pub fn new(label: impl Into<String>, secret: impl Into<String>) -> Self {
         let label = label.into();
         Self {
@@ -59,49 +61,54 @@ impl SimKey {
         }
     }
 
-    /// The account that pays for the key and whose limits it shares.
+    /// Sets the account that pays for the key and whose limits it shares.
+    ///
+    /// Default: an account of its own, named like the key's label.
     pub fn account(mut self, name: impl Into<String>) -> Self {
         self.account = name.into();
         self
     }
 
-    /// The key's own limits, beside its account's.
+    /// Sets the key's own limits, which apply in addition to those of its account. Default: none.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The key's own limits for one model, in place of [`limits`](Self::limits).
+    /// Sets the key's own limits for one model. They replace [`limits`](Self::limits) for that model.
     pub fn model_limits(mut self, model: impl Into<String>, limits: Limits) -> Self {
         self.model_limits.insert(model.into(), limits);
         self
     }
 
-    /// The key is no longer valid.
+    /// Revokes the key: calls with it are refused as invalid.
     pub fn revoked(mut self) -> Self {
         self.revoked = true;
         self
     }
 
-    /// The key's account has no money, and so has none of its other keys.
+    /// Takes all credit from the key's account, and so from every other key of that account.
     pub fn out_of_credit(mut self) -> Self {
         self.broke = true;
         self
     }
 
-    /// The key may not use `model`.
+    /// Forbids the key to use `model`. May be called for several models.
     pub fn forbid_model(mut self, model: impl Into<String>) -> Self {
         self.forbidden.insert(model.into());
         self
     }
 
-    /// What happens to calls with this key, after the provider's own script let them pass.
+    /// Sets the script that applies to calls with this key. Default: no faults.
+    ///
+    /// The provider's own script comes first: a fault of it that replaces the response leaves this script
+    /// untouched.
     pub fn script(mut self, script: impl Into<Script>) -> Self {
         self.script = script.into();
         self
     }
 
-    /// The latency of this key, in place of the provider's.
+    /// Sets the latency of this key, in place of the provider's.
     pub fn latency(mut self, latency: Latency) -> Self {
         self.latency = Some(latency);
         self

@@ -1,24 +1,30 @@
-//! A provider in a box.
+//! Simulated LLM providers for tests: keys, limits and faults of your choice, in process or over HTTP.
 //!
-//! Rotation can only be trusted if it was tried against something that behaves like the real thing:
-//! answers with the right headers, counts limits where the provider counts them, breaks in the ways
-//! providers break. A [`Simulator`] is one such provider, with keys whose limits, money and moods are
-//! set by the test. It is a tower service over `http` types, and with [`serve`](Simulator::serve) the
-//! same provider over HTTP/1 and HTTP/2 on a loopback port.
+//! A key rotation, or any other gateway, can only be trusted if it was tried against something that behaves
+//! like a real provider: it sends the right headers, counts limits where the provider counts them, and breaks
+//! in the ways in which providers break. A [`Simulator`] is one such provider. Tests set the limits, the
+//! credit and the faults of its keys. It is a tower service over `http` types; [`serve`](Simulator::serve)
+//! offers the same provider over HTTP/1 and HTTP/2 on a loopback port.
 //!
-//! It is written from what providers send, not from what the rest of this crate reads, and shares no
-//! code with it but the clock: a simulator that borrowed the classifier's tables would agree with
-//! its mistakes.
+//! The simulator is written from recordings of what providers send, and shares no code with the library that
+//! it tests: a simulator that borrowed the classifier's tables would agree with their mistakes.
 //!
-//! A call goes through fixed stations, and the first that objects answers: the provider's [`Script`],
-//! the key (unknown, revoked), the key's own script, the request's form, the models the key may use,
-//! the account's credit, the key's [`Limits`] and then the account's. What a script yields is a
-//! [`Fault`]: some replace the answer, some spoil one that was otherwise earned. Refused calls cost
-//! nothing.
+//! # Order of checks
 //!
-//! Nothing is random but the latency, which is seeded. Time is tokio's, and a "minute" may last as
-//! long as the test likes: every wait in headers and bodies is stated in real time, so a caller that
-//! obeys it is served. (Whole-second headers are rounded up, as the providers do.)
+//! A call passes these checks in order, and the first that objects decides the response: the provider's
+//! [`Script`], the key (unknown or revoked), the key's own script, the form of the request, the models that
+//! the key may use, the account's credit, the key's [`Limits`], and the account's limits. A script yields a
+//! [`Fault`]. Some faults replace the response; others spoil a response that the call has earned. A refused
+//! call uses up nothing.
+//!
+//! # Time and randomness
+//!
+//! Only the latency is random, and it is seeded. Time is tokio's clock, which tests can pause. A "minute" of
+//! the limits may last as long as the test likes ([`SimBuilder::minute`]). Every wait in headers and bodies
+//! is stated in real time, so a caller that obeys it is served. Headers in whole seconds are rounded up, as
+//! providers do.
+//!
+//! # Example
 //!
 //! ```
 //! use http::{Request, StatusCode};

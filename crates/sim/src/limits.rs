@@ -1,10 +1,10 @@
-//! What a key or an account may use, and in how much time.
+//! The limits of a key or an account.
 
 use std::time::Duration;
 
-/// Limits of a key or of an account; without any, everything is allowed.
+/// The limits of a simulated key or account. Without any, all calls are allowed.
 ///
-/// A limit is a token bucket that starts full, counted for each model on its own unless
+/// Each limit is a token bucket that starts full. Every model is counted separately, unless
 /// [`all_models_together`](Self::all_models_together) is set. Refused calls are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -16,19 +16,19 @@ pub struct Limits {
     pub(super) together: bool,
 }
 
-/// How long simulated time lasts.
+/// How long the periods of limits last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) minute: Duration,
     pub(super) day: Duration,
-    /// Whether a day's requests come back one by one, and not all at its end.
+    /// Whether the requests of a day come back one by one. Otherwise all come back when the day ends.
     pub(super) days_roll: bool,
 }
 
 // === impl Limits ===
 
 impl Limits {
-    /// No limits.
+    /// Creates an empty set of limits.
     pub const fn new() -> Self {
         Self {
             requests_per_second: None,
@@ -40,41 +40,49 @@ impl Limits {
         }
     }
 
-    /// At most `requests` a second, a second being a sixtieth of the simulated minute.
+    /// Allows at most `requests` per second. A second is a sixtieth of the simulated
+    /// [minute](super::SimBuilder::minute).
     pub const fn requests_per_second(mut self, requests: u32) -> Self {
         self.requests_per_second = Some(requests);
         self
     }
 
-    /// At most `requests` a minute.
+    /// Allows at most `requests` per simulated [minute](super::SimBuilder::minute).
     pub const fn requests_per_minute(mut self, requests: u32) -> Self {
         self.requests_per_minute = Some(requests);
         self
     }
 
-    /// At most `tokens` a minute: those of the request (a quarter of its bytes) and of the answer.
+    /// Allows at most `tokens` per simulated [minute](super::SimBuilder::minute), counted over requests and
+    /// responses.
     ///
-    /// A request larger than the limit itself is refused in words that no wait can change.
+    /// A request counts as a quarter of its bytes, and a response as its words. A call that is larger than
+    /// the whole limit is refused with an error that no wait can resolve
+    /// ([`Refusal::LargerThanLimit`](super::Refusal::LargerThanLimit)).
     pub const fn tokens_per_minute(mut self, tokens: u32) -> Self {
         self.tokens_per_minute = Some(tokens);
         self
     }
 
-    /// At most `requests` a day. OpenAI's day rolls: what was used comes back one by one, in a day all of
-    /// it. Anybody else's starts a day after the first call; and every one of them when
-    /// [`new_day`](super::Simulator::new_day) is called.
+    /// Allows at most `requests` per simulated [day](super::SimBuilder::day).
+    ///
+    /// OpenAI's day rolls: used requests come back one by one, all of them within a day. Every other
+    /// provider's day starts with the first call and gives all requests back when it ends.
+    /// [`new_day`](super::Simulator::new_day) gives all requests back at once.
     pub const fn requests_per_day(mut self, requests: u32) -> Self {
         self.requests_per_day = Some(requests);
         self
     }
 
-    /// How many requests may come at once; by default those of the whole second or minute.
+    /// Sets how many requests may come at once, within the limits per second and per minute.
+    ///
+    /// Default: the requests of the whole second or minute.
     pub const fn burst(mut self, requests: u32) -> Self {
         self.burst = Some(requests);
         self
     }
 
-    /// Counts all models together.
+    /// Counts the calls for all models together. Default: each model separately.
     pub const fn all_models_together(mut self) -> Self {
         self.together = true;
         self

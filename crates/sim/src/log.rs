@@ -1,4 +1,4 @@
-//! What arrived, and what became of it.
+//! The log of calls, and their counts.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,58 +7,64 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 
-/// Calls the log keeps; then the oldest goes for each that comes. Counts go on.
+/// Maximum number of calls that the log keeps: 10,000. Each further call drops the oldest. Counts are not
+/// affected.
 pub const LOG_CAPACITY: usize = 10_000;
 
 /// One call, as the provider saw it.
+///
+/// See [`Simulator::log`](super::Simulator::log).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Call {
-    /// When the head of the request arrived.
+    /// Time at which the head of the request arrived.
     pub at: Instant,
-    /// The label of the key; `None` for an unknown or a missing one. Never the secret.
+    /// Label of the key. `None` if the key is unknown or missing. Never the secret.
     pub key: Option<String>,
-    /// The path, without the query.
+    /// Path of the request, without the query.
     pub path: String,
-    /// The model that was asked for.
+    /// Model that the request names, if any.
     pub model: Option<String>,
-    /// The status that was sent; `None` if there was no head, or none yet.
+    /// Status of the response, as decided when the request had arrived. `None` if the call got no response
+    /// head.
     pub status: Option<StatusCode>,
-    /// What went wrong, by a script, by limits or by the request's own fault.
+    /// The fault of a script, or the refusal by a limit or because of the request itself. `None` if the call
+    /// was served.
     pub fault: Option<Fault>,
-    /// Whether a stream was asked for.
+    /// Whether the request asked for a stream.
     pub streamed: bool,
-    /// Whether a credential arrived in a carrier beside the one the key was taken from, or in one
-    /// that is not this provider's at all.
+    /// Whether a credential arrived in any place other than the one the key was taken from. This includes
+    /// places that this provider never takes keys from.
     pub foreign_credentials: bool,
-    /// `Idempotency-Key`.
+    /// Value of the `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
-    /// Whether the request body arrived to its end, and with the length its head announced.
+    /// Whether the request body arrived whole, with the length that its head announced.
     pub body_complete: bool,
 }
 
-/// Calls by what became of them.
+/// Number of calls, in all and by status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// All calls.
+    /// Number of all calls.
     pub total: u64,
-    /// Calls by status.
+    /// Number of calls by the status of their response.
     pub by_status: BTreeMap<u16, u64>,
-    /// Calls that got no head: reset, silent, cancelled before it.
+    /// Number of calls that got no response head: the connection was reset or refused, the provider stayed
+    /// silent, or the call was dropped before its request had arrived.
     pub unanswered: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct CallLog {
-    /// At most [`LOG_CAPACITY`], oldest first.
+    /// At most [`LOG_CAPACITY`] calls, oldest first.
     calls: VecDeque<Call>,
 }
 
 // === impl Tally ===
 
 impl Tally {
-    /// Calls answered with `status`.
+    /// Returns the number of calls whose response had `status`.
     pub fn with(&self, status: StatusCode) -> u64 {
         self.by_status.get(&status.as_u16()).copied().unwrap_or(0)
     }

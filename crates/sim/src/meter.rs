@@ -1,4 +1,4 @@
-//! Counts calls against limits, one lane a model.
+//! Counts calls against limits, with one lane for each model.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::day::Day;
 use super::limits::{Limits, Pace};
 use super::refusal::{Dimension, Refusal};
 
-/// Lanes a meter keeps; when one more is needed, all of them start again, full.
+/// Maximum number of lanes. If one more is needed, all lanes are dropped and start again, full.
 const MAX_LANES: usize = 256;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct Lane {
     day: Option<Day>,
 }
 
-/// One limit as a header shows it.
+/// One limit as headers show it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gauge {
     pub(super) limit: u64,
@@ -37,20 +37,20 @@ pub(super) struct Gauge {
     pub(super) full_in: Duration,
 }
 
-/// What a key or an account could serve at this moment, by its limits; `None` where it has none.
+/// How much a key or an account may use now, by its limits. A field is `None` if there is no such limit.
 ///
-/// A part of a request is one that has begun to come back: what a bucket will allow in some time is what
-/// it holds now and what comes in by then.
+/// Amounts are fractional: a part of a request is one that the bucket is refilling. A bucket allows over some
+/// time what it holds now and what it refills in that time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Headroom {
-    /// Requests, by whichever limit of requests holds the fewest.
+    /// Number of requests that the tightest of the request limits allows.
     pub requests: Option<f64>,
-    /// Tokens of requests and answers.
+    /// Number of tokens, of requests and responses together.
     pub tokens: Option<f64>,
 }
 
-/// What a meter says about a model; `None` where it does not count.
+/// The gauges of one model. A field is `None` where the meter has no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Standing {
     pub(super) requests: Option<Gauge>,
@@ -85,7 +85,7 @@ impl Meter {
         self.lane(model, now).headroom()
     }
 
-    /// Whether the call fits; takes nothing.
+    /// Checks whether the call fits. Takes nothing.
     pub(super) fn check(&mut self, model: &str, tokens: u64, now: Instant) -> Result<(), Refusal> {
         self.lane(model, now).check(tokens as f64)
     }
@@ -181,7 +181,7 @@ fn refuse_unless_zero(dimension: Dimension, wait: Option<Duration>) -> Result<()
 // === impl Standing ===
 
 impl Standing {
-    /// For each limit the gauge with less left.
+    /// Returns, for each limit, the gauge with less remaining.
     pub(super) fn tighter(self, other: Self) -> Self {
         Self {
             requests: less(self.requests, other.requests),

@@ -13,10 +13,10 @@ use super::scene::{GoDuration, Scene, put, whole_seconds};
 
 const INVALID: &str = "invalid_request_error";
 
-/// Status, `type`, `code`, message.
+/// Status, `type`, `code` and message of an error.
 struct Words(u16, &'static str, Option<&'static str>, String);
 
-/// Puts on what every answer to a known key carries.
+/// Adds the headers that every response to a known key carries.
 pub(super) fn dress(reply: Reply, scene: &Scene<'_>) -> Reply {
     let mut reply = identified(reply, scene);
     limit_headers(&mut reply.headers, scene);
@@ -212,7 +212,8 @@ fn other_words(scene: &Scene<'_>, refusal: &Refusal) -> Words {
     Words(status, kind, code, message.to_owned())
 }
 
-/// The secret as OpenAI repeats it: the first eight and the last four characters.
+/// Returns the secret as OpenAI repeats it in errors: only the first eight and the last four characters are
+/// readable.
 fn masked(secret: &str) -> String {
     let letters: Vec<char> = secret.chars().collect();
     if letters.len() < 16 {

@@ -1,4 +1,4 @@
-//! What will become of a call: decided at once, carried out in its own time.
+//! The outcome of a call: decided at once, carried out over time.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ pub(super) enum End {
 // === impl Plan ===
 
 impl Plan {
-    /// Draws from scripts and limits. Beside the plan, the label of the key and what went wrong.
+    /// Decides the call, and takes from scripts and limits what it uses. Also returns the label of the key
+    /// and the fault.
     pub(super) fn draw(
         state: &mut State,
         asked: &Asked,
@@ -79,7 +80,8 @@ impl Plan {
     }
 }
 
-/// What scripts, the key and the request's own form object to, in the order of the stations.
+/// Returns the first objection of the scripts, the key and the form of the request, in the order of checks.
+/// Without one, returns the fault that spoils the response, if any.
 fn first_fault(
     state: &mut State,
     asked: &Asked,
@@ -108,7 +110,7 @@ fn first_fault(
     asked.problem().map(Fault::Refuse).or(provider).or(own)
 }
 
-/// Takes what the call costs from the key and its account, or from neither.
+/// Takes what the call costs from both the key and its account. If either refuses, takes nothing from either.
 fn admit(state: &mut State, asked: &Asked, label: Option<&str>, now: Instant) -> Result<(), Refusal> {
     let State { keys, accounts, words, .. } = state;
     let key = keys.iter_mut().find(|key| Some(key.settings.label.as_str()) == label);
@@ -131,7 +133,7 @@ fn admit(state: &mut State, asked: &Asked, label: Option<&str>, now: Instant) ->
     Ok(())
 }
 
-/// The account's name and what headers may say of its limits and the key's.
+/// Returns the account's name, and for each limit the tighter gauge of account and key, for headers.
 fn standing(state: &mut State, asked: &Asked, label: Option<&str>, now: Instant) -> (String, Standing) {
     let State { keys, accounts, .. } = state;
     let key = keys.iter_mut().find(|key| Some(key.settings.label.as_str()) == label);
@@ -154,7 +156,7 @@ fn replacement(scene: &Scene<'_>, fault: &Fault) -> Reply {
         Fault::Huge(status, bytes) => edge::huge(*status, *bytes),
         Fault::Redirect(origin) => edge::redirect(origin, &scene.asked.path),
         Fault::Empty(status) => edge::empty(*status),
-        // The rest never reaches this place: it ends without a head, or spoils an answer.
+        // No other fault gets here: the rest ends without a head, or spoils an earned response.
         _ => edge::empty(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

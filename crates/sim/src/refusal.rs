@@ -1,82 +1,83 @@
-//! What a provider can say no to, before it is put into one provider's words.
+//! Errors that a provider reports, independent of the dialect.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// Which limit a call ran into.
+/// The kind of limit that a call exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dimension {
-    /// Requests in a short time.
+    /// Requests per second or minute.
     Requests,
-    /// Tokens in a short time.
+    /// Tokens per minute.
     Tokens,
-    /// Requests in a day.
+    /// Requests per day.
     Day,
 }
 
-/// An error that the provider itself reports; each dialect has its own status and words for it.
+/// An error that the provider itself reports. Each dialect has its own status and words for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Too much in too little time.
+    /// The call exceeded a limit that refills with time.
     RateLimited {
-        /// The limit that was reached.
+        /// The limit that was exceeded.
         dimension: Dimension,
-        /// The wait that is stated; `None` leaves it out where the dialect can.
+        /// The wait that the error states. With `None` the wait is left out, where the dialect can do that.
         retry_after: Option<Duration>,
     },
-    /// A request that the limit could not hold even if it were full; no wait helps.
+    /// The request is larger than the whole limit, so no wait helps.
     LargerThanLimit,
-    /// The account has no money.
+    /// The account has no credit left.
     OutOfCredit,
     /// The request carries no key.
     MissingKey,
-    /// The key is unknown, or no longer valid.
+    /// The key is unknown, or revoked.
     InvalidKey,
-    /// The account behind the key was closed. Gemini's words repeat the whole key.
+    /// The account of the key was closed. Gemini's message repeats the whole key.
     Deactivated,
     /// The key may not use the model.
     ModelForbidden,
-    /// There is no such model.
+    /// The model does not exist.
     ModelNotFound,
-    /// The caller's country is not served.
+    /// The provider does not serve the caller's country.
     RegionBlocked,
-    /// The provider has too much to do.
+    /// The provider is overloaded.
     Overloaded {
-        /// The wait that is stated, if any.
+        /// The wait that the error states, if any.
         retry_after: Option<Duration>,
     },
-    /// Something broke on the provider's side.
+    /// An internal error of the provider.
     ServerError,
     /// The provider gave up on the request.
     Timeout,
-    /// The prompt is longer than the model's context window.
+    /// The prompt is longer than the context window of the model.
     ContextLength,
-    /// A content policy refuses the prompt. Gemini says so with status 200.
+    /// A content policy blocks the prompt. Gemini reports this with status 200.
     ContentFilter,
-    /// The request is too large in bytes.
+    /// The request has too many bytes.
     TooLarge,
-    /// The request is malformed, for the reason given.
+    /// The request is invalid, for this reason.
     BadRequest(Cow<'static, str>),
-    /// There is nothing at this path.
+    /// The path does not exist.
     NotFound,
 }
 
 // === impl Refusal ===
 
 impl Refusal {
-    /// A limit of requests, with `Retry-After`.
+    /// Returns the refusal of a request limit, with `retry_after` as its wait.
     pub const fn rate_limited(retry_after: Duration) -> Self {
         Self::RateLimited { dimension: Dimension::Requests, retry_after: Some(retry_after) }
     }
 
-    /// The daily limit, in words that state no trustworthy wait.
+    /// Returns the refusal of a daily limit that states no reliable wait.
     pub const fn daily_limit() -> Self {
         Self::RateLimited { dimension: Dimension::Day, retry_after: None }
     }
 
-    /// What usually stands behind a status; `None` for those no provider words itself.
+    /// Returns the error that a status usually stands for. `None` for a status without an error in the
+    /// provider's words.
     pub(super) fn of_status(status: u16, retry_after: Option<Duration>) -> Option<Self> {
         Some(match status {
             400 | 422 => Self::BadRequest("Invalid request.".into()),

@@ -1,4 +1,4 @@
-//! An answer before faults have their way with it.
+//! The response to a call before a fault spoils it.
 
 use std::fmt::Display;
 
@@ -28,7 +28,7 @@ pub(super) struct Event {
     pub(super) part: Part,
 }
 
-/// What an event is to someone who waits for words.
+/// The role of an event within a stream. Faults strike before a content event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Preamble,
@@ -63,7 +63,7 @@ impl Reply {
     }
 }
 
-/// The answer to a call that was let through.
+/// Returns the response to a call that was admitted.
 pub(super) fn answer(scene: &Scene<'_>) -> Reply {
     let route = &scene.asked.route;
     match (route.voice, route.endpoint) {
@@ -76,7 +76,7 @@ pub(super) fn answer(scene: &Scene<'_>) -> Reply {
     }
 }
 
-/// An error as the answer.
+/// Returns an error as the response.
 pub(super) fn refuse(scene: &Scene<'_>, refusal: &Refusal) -> Reply {
     match scene.asked.route.voice {
         Voice::OpenAi => openai::refuse(scene, refusal),
@@ -85,7 +85,8 @@ pub(super) fn refuse(scene: &Scene<'_>, refusal: &Refusal) -> Reply {
     }
 }
 
-/// An error as an event of a stream that began well, or as its `first`.
+/// Returns an error as an event of a stream that has begun with status 200. `first` says that no event was
+/// sent before it.
 pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal, first: bool) -> Event {
     let bytes = match (scene.asked.route.voice, scene.asked.route.endpoint) {
         (Voice::OpenAi, Endpoint::Responses) => responses::error_event(scene, refusal),

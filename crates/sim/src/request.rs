@@ -1,4 +1,4 @@
-//! A request as the provider reads it: who asks, and for what.
+//! A request as the provider reads it: its key and what it asks for.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -15,7 +15,7 @@ use super::route::{Endpoint, Route, Voice};
 const CARRIERS: [&str; 6] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
 
-/// Has no `Debug`: it holds the secret.
+/// The parts of a request that decide the response. Has no `Debug`, because it holds the secret.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) route: Route,
@@ -27,7 +27,7 @@ pub(super) struct Asked {
     idempotency_key: Option<String>,
     announced: Option<u64>,
     version_missing: bool,
-    /// A quarter of the body's bytes, at least one.
+    /// A quarter of the body's bytes, at least 1.
     pub(super) prompt_tokens: u64,
 }
 
@@ -58,12 +58,12 @@ impl Asked {
         self.prompt_tokens = (body.len() as u64 / 4).max(1);
     }
 
-    /// Whether a body of `received` bytes that ended is the whole of it.
+    /// Returns whether a body that ended after `received` bytes is complete.
     pub(super) fn is_whole(&self, received: u64) -> bool {
         self.announced.is_none_or(|announced| announced == received)
     }
 
-    /// What is wrong with the request itself.
+    /// Returns the error in the request itself, if any.
     pub(super) fn problem(&self) -> Option<Refusal> {
         let expected = if self.route.endpoint == Endpoint::Models { Method::GET } else { Method::POST };
         if self.route.endpoint == Endpoint::Unknown || self.method != expected {
@@ -95,7 +95,7 @@ impl Asked {
     }
 }
 
-/// The key, and whether any credential arrived in another place than the key's.
+/// Returns the key, and whether any credential arrived in another place than the key's.
 fn credentials(voice: Voice, headers: &HeaderMap, query: &str) -> (Option<String>, bool) {
     let accepted: &[&str] = match voice {
         Voice::OpenAi => &["authorization", "api-key"],

@@ -11,7 +11,7 @@ use super::scene::Scene;
 
 const TOOL_ARGUMENTS: &str = r#"{"topic":"foxes"}"#;
 
-/// Numbers the events of one stream.
+/// The events of one stream, numbered as they are added.
 struct Numbered {
     events: Vec<Event>,
 }
@@ -23,7 +23,7 @@ pub(super) fn answer(scene: &Scene<'_>) -> Reply {
     Reply::json(StatusCode::OK, &completed(scene))
 }
 
-/// A failure in mid-stream; the status stays 200.
+/// Returns a failure in mid-stream. The status of the response stays 200.
 pub(super) fn error_event(scene: &Scene<'_>, refusal: &Refusal) -> Bytes {
     let (_, error) = openai::error(scene, refusal);
     let code = match refusal {
@@ -121,7 +121,7 @@ fn item(scene: &Scene<'_>) -> Value {
     }
 }
 
-/// The item before anything is in it.
+/// Returns the output item while it is still empty.
 fn begun(scene: &Scene<'_>) -> Value {
     let mut item = item(scene);
     item["status"] = "in_progress".into();

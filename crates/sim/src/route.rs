@@ -1,4 +1,4 @@
-//! From a path to what is asked for, and in which dialect the answer is due.
+//! Derives the endpoint and the dialect of a request from its path.
 
 use super::builder::Dialect;
 
@@ -14,7 +14,7 @@ pub(super) enum Endpoint {
     Unknown,
 }
 
-/// Whose words an answer uses. The OpenAI-compatible endpoints differ from OpenAI only in errors.
+/// The dialect of a response. The OpenAI-compatible endpoints differ from OpenAI only in headers and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Voice {
     OpenAi,
@@ -28,7 +28,7 @@ pub(super) enum Voice {
 pub(super) enum Framing {
     Whole,
     Sse,
-    /// Gemini's stream without `alt=sse`: one JSON array, element by element.
+    /// Gemini's stream without `alt=sse`: one JSON array, sent element by element.
     Array,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Route {
     pub(super) endpoint: Endpoint,
     pub(super) voice: Voice,
     pub(super) framing: Framing,
-    /// Of the path; most endpoints name the model in the body.
+    /// Model named in the path. Most endpoints name it in the body instead.
     pub(super) model: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl Route {
         }
     }
 
-    /// Whether errors come inside an array of one.
+    /// Returns whether an error is wrapped in an array of one element.
     pub(super) fn wraps_errors(&self) -> bool {
         self.voice == Voice::GeminiCompat || self.framing == Framing::Array
     }

@@ -1,4 +1,4 @@
-//! All that an answer may speak of.
+//! The data from which responses are made.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -16,13 +16,13 @@ pub(super) struct Scene<'a> {
     pub(super) asked: &'a Asked,
     pub(super) organization: &'a str,
     pub(super) standing: Standing,
-    /// The number of the call.
+    /// Number of the call.
     pub(super) serial: u64,
     pub(super) now: Instant,
     pub(super) words: usize,
 }
 
-/// A duration as Go prints it, rounded up to the millisecond: `88ms`, `1.182s`, `6m0s`.
+/// A duration in Go's format, rounded up to the millisecond: `88ms`, `1.182s`, `6m0s`.
 pub(super) struct GoDuration(pub(super) Duration);
 
 // === impl Scene ===
@@ -32,7 +32,7 @@ impl Scene<'_> {
         self.asked.model()
     }
 
-    /// An id that looks like the provider's and differs from call to call.
+    /// Returns an id in the provider's format. It differs from call to call.
     pub(super) fn id(&self, prefix: &str) -> String {
         format!("{prefix}{:024x}", self.serial)
     }
@@ -53,7 +53,7 @@ impl Scene<'_> {
         self.prompt_tokens() + self.completion_tokens()
     }
 
-    /// The answer, piece by piece, each with the blank before it.
+    /// Returns the words of the response, each with the blank before it.
     pub(super) fn pieces(&self) -> impl Iterator<Item = String> {
         let word = |at: usize| WORDS.get(at % WORDS.len()).copied().unwrap_or("word");
         (0..self.words).map(move |at| if at == 0 { word(at).to_owned() } else { format!(" {}", word(at)) })
@@ -63,7 +63,7 @@ impl Scene<'_> {
         self.pieces().collect()
     }
 
-    /// The gauges that headers show even where nothing is limited.
+    /// Returns the gauge of requests. Headers show one even without a limit; the values are then made up.
     pub(super) fn requests(&self) -> Gauge {
         self.standing.requests.unwrap_or(Gauge {
             limit: 10_000,
@@ -80,7 +80,7 @@ impl Scene<'_> {
         })
     }
 
-    /// `wait` from now, as RFC 3339 in whole seconds, rounded up.
+    /// Returns the time `wait` from now as RFC 3339, in whole seconds, rounded up.
     pub(super) fn instant(&self, wait: Duration) -> String {
         let ms = unix_ms(self.now)
             .saturating_add(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
@@ -111,14 +111,14 @@ impl Display for GoDuration {
     }
 }
 
-/// Sets a header; a value that is none leaves the header out.
+/// Sets a header. An invalid value leaves the header out.
 pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: impl Display) {
     if let Ok(value) = HeaderValue::try_from(value.to_string()) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
 
-/// Whole seconds, rounded up.
+/// Returns whole seconds, rounded up.
 pub(super) fn whole_seconds(wait: Duration) -> u128 {
     wait.as_nanos().div_ceil(1_000_000_000)
 }

@@ -1,4 +1,4 @@
-//! When faults happen.
+//! Scripts: the faults of successive calls.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,11 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 
-/// What happens to the next calls, in order; after the last step all is well.
+/// A sequence of faults for successive calls. After the last step, calls succeed.
+///
+/// A script belongs to the whole provider ([`SimBuilder::script`](super::SimBuilder::script)) or to one key
+/// ([`SimKey::script`](super::SimKey::script)). A [`Fault`] converts into a script that repeats it for every
+/// call.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,7 +25,7 @@ use super::fault::Fault;
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     steps: VecDeque<Step>,
-    /// Takes over when the steps are used up.
+    /// Applies after the last step.
     flapping: Option<Flapping>,
     cycled: bool,
 }
@@ -29,7 +33,7 @@ pub struct Script {
 #[derive(Clone, Debug)]
 struct Step {
     fault: Option<Fault>,
-    /// As written; a cycled step starts again with it.
+    /// Length of the step as configured. A cycled step starts again with it.
     times: Times,
     done: u64,
 }
@@ -51,48 +55,52 @@ struct Flapping {
 // === impl Script ===
 
 impl Script {
-    /// Nothing happens.
+    /// Creates a script without faults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `fault` for every call.
+    /// Creates a script that fails every call with `fault`.
     pub fn always(fault: Fault) -> Self {
         Self::new().then_forever(fault)
     }
 
-    /// All well for `up`, then `fault` for `down`, and again, starting when the script is installed.
+    /// Creates a script that alternates by time: calls succeed for `up`, then fail with `fault` for `down`,
+    /// and so on.
+    ///
+    /// The periods are counted from the moment at which the script is installed.
     pub fn flapping(fault: Fault, up: Duration, down: Duration) -> Self {
         Self::new().then_flapping(fault, up, down)
     }
 
-    /// Then `fault` for one call.
+    /// Adds a step: one call fails with `fault`.
     pub fn then(self, fault: Fault) -> Self {
         self.then_times(1, fault)
     }
 
-    /// Then `fault` for `calls` calls.
+    /// Adds a step: `calls` calls fail with `fault`.
     pub fn then_times(self, calls: u64, fault: Fault) -> Self {
         self.step(Some(fault), Times::Calls(calls))
     }
 
-    /// Then `calls` calls without a fault.
+    /// Adds a step: `calls` calls succeed.
     pub fn then_ok(self, calls: u64) -> Self {
         self.step(None, Times::Calls(calls))
     }
 
-    /// Then `fault` for every further call.
+    /// Adds a last step: every further call fails with `fault`.
     pub fn then_forever(self, fault: Fault) -> Self {
         self.step(Some(fault), Times::Forever)
     }
 
-    /// Then [`flapping`](Self::flapping); its periods are counted from the installation.
+    /// Adds [`flapping`](Self::flapping) after the last step. Its periods are counted from the moment at
+    /// which the script is installed.
     pub fn then_flapping(mut self, fault: Fault, up: Duration, down: Duration) -> Self {
         self.flapping = Some(Flapping { fault, up, down, since: None });
         self
     }
 
-    /// Starts again from the first step after the last one.
+    /// Repeats the steps: the first follows the last.
     pub fn cycled(mut self) -> Self {
         self.cycled = true;
         self

@@ -1,4 +1,4 @@
-//! The provider over HTTP on a loopback port.
+//! The simulator over HTTP on a loopback port.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,16 +14,31 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::service::Simulator;
 
-/// How long connections may finish what they are at when the server stops.
+/// Time for which busy connections may go on when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A pause after a failed accept, which mostly means that there are too many open files.
+/// Pause after a failed accept. The usual cause is that too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// A [`Simulator`] on a loopback port, over HTTP/1 and HTTP/2 with prior knowledge.
+/// A [`Simulator`] on a loopback port, over HTTP/1 and over HTTP/2 with prior knowledge.
 ///
-/// Dropping it stops it: no connection is accepted any more, idle ones are closed, busy ones have a
-/// second to finish.
+/// Returned by [`Simulator::serve`]. Dropping it stops the server: it accepts no further connection, closes
+/// idle ones, and cuts busy ones after one second.
+///
+/// ```
+/// use tower_key_rotation_sim::{SimKey, Simulator};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let sim = Simulator::openai().key(SimKey::new("a", "sk-a")).build();
+/// let server = sim.serve().await?;
+/// let uri = server.uri("/v1/chat/completions");
+/// assert_eq!(uri.authority().unwrap().as_str(), server.addr().to_string());
+/// // Send requests to `uri` with any HTTP client, then look at `sim.log()`.
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SimServer {
     addr: SocketAddr,
@@ -34,21 +49,21 @@ pub struct SimServer {
 // === impl SimServer ===
 
 impl SimServer {
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Scheme, host and port: `http://127.0.0.1:PORT`.
+    /// Returns scheme, host and port: `http://127.0.0.1:PORT`.
     pub fn origin(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// The URI of `path`, which starts with a slash and may have a query.
+    /// Returns the URI of `path`, which starts with a slash and may have a query.
     ///
     /// # Panics
     ///
-    /// If that is no URI.
+    /// Panics if the result is not a valid URI.
     #[track_caller]
     pub fn uri(&self, path: &str) -> Uri {
         match Uri::try_from(format!("{}{path}", self.origin())) {
@@ -57,10 +72,11 @@ impl SimServer {
         }
     }
 
-    /// Stops, and waits until every connection is closed: those that are busy after a second are cut.
+    /// Stops the server and waits until every connection is closed. Connections that are still busy after one
+    /// second are cut.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
-        // The task ends by itself; that it panicked is nothing a test could act on.
+        // The task ends by itself, and a test could do nothing about a panic in it.
         let _ = self.accepting.await;
     }
 }
@@ -68,11 +84,11 @@ impl SimServer {
 // === impl Simulator ===
 
 impl Simulator {
-    /// Serves the provider on a free loopback port until the server is dropped.
+    /// Serves the provider on a free loopback port until the [`SimServer`] is dropped or shut down.
     ///
     /// # Errors
     ///
-    /// If no port can be bound.
+    /// Returns an error if no port can be bound.
     pub async fn serve(&self) -> io::Result<SimServer> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
@@ -104,7 +120,7 @@ async fn accept(listener: TcpListener, simulator: Simulator, mut stopped: watch:
 }
 
 async fn connection(stream: TcpStream, simulator: Simulator, mut stopped: watch::Receiver<bool>) {
-    // Only delays, never breaks a connection.
+    // A failure only adds delay.
     let _ = stream.set_nodelay(true);
     let builder = auto::Builder::new(TokioExecutor::new());
     let service = TowerToHyperService::new(simulator);
@@ -113,12 +129,12 @@ async fn connection(stream: TcpStream, simulator: Simulator, mut stopped: watch:
         _ = connection.as_mut() => return,
         () = until(&mut stopped) => connection.as_mut().graceful_shutdown(),
     }
-    // How a connection ends is the client's to judge.
+    // The client decides whether the end of a connection is an error.
     let _ = connection.await;
 }
 
-/// Until the server was stopped or dropped.
+/// Waits until the server is stopped or dropped.
 async fn until(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, and with it the server.
+    // An error means that the sender, and so the server, is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -1,4 +1,4 @@
-//! The provider as a service.
+//! The simulator as a tower service.
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -24,18 +24,19 @@ use super::plan::{End, Plan};
 use super::script::Script;
 use super::state::{Arrival, Shared};
 
-/// What a provider takes as a request body, in bytes.
+/// Maximum size of a request body, in bytes (32 MiB).
 const MAX_REQUEST: usize = 32 * 1024 * 1024;
 
-/// One provider with its keys: a service, and a handle on what it does.
+/// A simulated provider with its keys: a tower service, and the handle to control and observe it.
 ///
-/// Clones are the same provider. See the [module](super) for how it behaves.
+/// Clones are handles to the same provider. The [crate docs](crate) describe its behaviour and have an
+/// example.
 #[derive(Clone)]
 pub struct Simulator {
     shared: Arc<Shared>,
 }
 
-/// The future of a call on a [`Simulator`].
+/// The response future of [`Simulator`].
 pub struct SimFuture {
     inner: Pin<Box<dyn Future<Output = Result<Response<SimBody>, SimError>> + Send>>,
 }
@@ -43,22 +44,22 @@ pub struct SimFuture {
 // === impl Simulator ===
 
 impl Simulator {
-    /// Sets up a provider that speaks OpenAI's dialect.
+    /// Returns a builder of a provider that speaks OpenAI's dialect.
     pub fn openai() -> SimBuilder {
         Self::builder(Dialect::OpenAi)
     }
 
-    /// Sets up a provider that speaks Anthropic's dialect.
+    /// Returns a builder of a provider that speaks Anthropic's dialect.
     pub fn anthropic() -> SimBuilder {
         Self::builder(Dialect::Anthropic)
     }
 
-    /// Sets up a provider that speaks Gemini's dialect.
+    /// Returns a builder of a provider that speaks Gemini's dialect.
     pub fn gemini() -> SimBuilder {
         Self::builder(Dialect::Gemini)
     }
 
-    /// Sets up a provider.
+    /// Returns a builder of a provider that speaks `dialect`.
     pub fn builder(dialect: Dialect) -> SimBuilder {
         SimBuilder::new(dialect)
     }
@@ -67,11 +68,11 @@ impl Simulator {
         Self { shared }
     }
 
-    /// A key, to be changed or asked for its counts.
+    /// Returns a handle to a key, to change it or to read its counts.
     ///
     /// # Panics
     ///
-    /// If no key has this label: a test that spells it wrong must not pass.
+    /// Panics if no key has this label, so that a test with a misspelt label fails.
     #[track_caller]
     pub fn key(&self, label: &str) -> KeyHandle {
         let known = self.shared.lock().key(label).is_some();
@@ -79,11 +80,11 @@ impl Simulator {
         KeyHandle::new(self.shared.clone(), label)
     }
 
-    /// An account, to be changed.
+    /// Returns a handle to an account, to change it.
     ///
     /// # Panics
     ///
-    /// If there is no account of this name.
+    /// Panics if no account has this name.
     #[track_caller]
     pub fn account(&self, name: &str) -> AccountHandle {
         let known = self.shared.lock().accounts.contains_key(name);
@@ -91,69 +92,70 @@ impl Simulator {
         AccountHandle::new(self.shared.clone(), name)
     }
 
-    /// Adds a key; one with the same label makes way, counts and limits included.
+    /// Adds a key. A key with the same label is removed before, with its counts and the state of its limits.
     pub fn add_key(&self, key: impl Into<SimKey>) {
         self.shared.lock().add_key(key.into(), Instant::now());
     }
 
-    /// Removes a key; from now on it is unknown.
+    /// Removes a key. Calls with it are refused as unknown from now on.
     pub fn remove_key(&self, label: &str) {
         self.shared.lock().keys.retain(|key| key.settings.label != label);
     }
 
-    /// Replaces the provider's script.
+    /// Replaces the provider's script, which starts now. The scripts of keys stay.
     pub fn script(&self, script: impl Into<Script>) {
         self.shared.lock().script = script.into().start(Instant::now());
     }
 
-    /// Replaces the provider's script by `fault` for the next `calls` calls.
+    /// Replaces the provider's script by one that fails the next `calls` calls with `fault`. The scripts of
+    /// keys stay.
     pub fn fail(&self, calls: u64, fault: impl Into<Fault>) {
         self.script(Script::new().then_times(calls, fault.into()));
     }
 
-    /// Ends the provider's script; those of keys go on.
+    /// Removes the provider's script. The scripts of keys stay.
     pub fn heal(&self) {
         self.script(Script::new());
     }
 
-    /// Time before each head, for keys that have none of their own.
+    /// Sets the time before each response head, for keys without a [latency](SimKey::latency) of their own.
     pub fn set_latency(&self, latency: Latency) {
         self.shared.lock().latency = latency;
     }
 
-    /// Gives every key and account its daily quota back.
+    /// Gives every key and account its full daily quota back.
     pub fn new_day(&self) {
         let mut state = self.shared.lock();
         state.keys.iter_mut().for_each(|key| key.meter.new_day());
         state.accounts.values_mut().for_each(|account| account.meter.new_day());
     }
 
-    /// All calls that arrived, refused and cut off ones included.
+    /// Returns the number of all calls that arrived, including those that were refused or cut off.
     pub fn calls(&self) -> u64 {
         self.shared.lock().tally.total
     }
 
-    /// All calls by what became of them.
+    /// Returns all calls, counted by the status of their response.
     pub fn tally(&self) -> Tally {
         self.shared.lock().tally.clone()
     }
 
-    /// Calls with an unknown key or none.
+    /// Returns the calls without a key or with an unknown one, counted by the status of their response.
     pub fn unknown_calls(&self) -> Tally {
         self.shared.lock().strangers.clone()
     }
 
-    /// Calls whose body has not ended.
+    /// Returns the number of calls whose response body has not ended.
     pub fn in_flight(&self) -> usize {
         self.shared.lock().in_flight
     }
 
-    /// The latest calls, oldest first, at most [`LOG_CAPACITY`](super::LOG_CAPACITY).
+    /// Returns the latest calls, oldest first: at most [`LOG_CAPACITY`](super::LOG_CAPACITY).
     pub fn log(&self) -> Vec<Call> {
         self.shared.lock().log.to_vec()
     }
 
-    /// Forgets counts and log, but no limit that was used.
+    /// Clears all counts and the log. The state of limits stays.
     pub fn reset_counts(&self) {
         self.shared.lock().reset_counts();
     }
@@ -211,7 +213,7 @@ where
     }
 }
 
-/// The body, and whether there was more of it than is kept.
+/// Reads the whole body. Returns at most [`MAX_REQUEST`] bytes, and whether there were more.
 async fn receive<B>(body: B) -> Result<(Bytes, bool), SimError>
 where
     B: Body,

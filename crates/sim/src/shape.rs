@@ -1,4 +1,4 @@
-//! From a reply to a response, through the fault that spoils it.
+//! Turns a reply into a response, and spoils it if the fault says so.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,10 +12,10 @@ use super::reply::{Content, Event, Part, Reply, error_event, refuse};
 use super::scene::Scene;
 use super::state::Open;
 
-/// Bodies leave in frames of at most this size.
+/// Maximum size of a body frame, in bytes, outside of streams.
 const FRAME: usize = 64 * 1024;
 
-/// A response, but for the guard that its body holds.
+/// A response that lacks only the guard that its body will hold.
 pub(super) struct Shaped {
     pub(super) status: StatusCode,
     headers: HeaderMap,
@@ -26,7 +26,7 @@ pub(super) struct Shaped {
 // === impl Shaped ===
 
 impl Shaped {
-    /// `gap` is the time between two events of a stream.
+    /// Applies `fault` to `reply`. `gap` is the time between two events of a stream.
     pub(super) fn new(scene: &Scene<'_>, reply: Reply, fault: Option<&Fault>, gap: Duration) -> Self {
         let Reply { status, mut headers, content } = reply;
         let at = UNIX_EPOCH + Duration::from_millis(crate::clock::unix_ms(scene.now));
@@ -93,7 +93,7 @@ fn frames(mut body: Bytes) -> impl Iterator<Item = Step> {
     })
 }
 
-/// The steps of a stream.
+/// Returns the steps of a stream, with the fault applied.
 fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&Fault>, gap: Duration) -> Vec<Step> {
     let mut steps = Vec::with_capacity(events.len() + 1);
     let at = fault.and_then(|fault| place(&events, fault));
@@ -112,8 +112,8 @@ fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&Fault>, gap: Du
     steps
 }
 
-/// The event before which the fault strikes: that after `after` content events, or the one that
-/// follows the last content.
+/// Returns the index of the event before which the fault strikes: the content event that follows `after`
+/// others, or else the first event behind the content.
 fn place(events: &[Event], fault: &Fault) -> Option<usize> {
     let after = match fault {
         Fault::SlowContent(_) => 0,
@@ -129,7 +129,7 @@ fn place(events: &[Event], fault: &Fault) -> Option<usize> {
     nth.map(|(index, _)| index).or_else(closing)
 }
 
-/// Does what the fault does at its place; false if nothing comes after it.
+/// Adds the steps of the fault at its place. Returns whether the stream goes on.
 fn spoil(scene: &Scene<'_>, fault: Option<&Fault>, event: &Event, steps: &mut Vec<Step>) -> bool {
     match fault {
         Some(Fault::SlowContent(time)) => steps.push(Step::Wait(*time)),

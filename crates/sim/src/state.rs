@@ -1,4 +1,4 @@
-//! What the provider knows, behind one lock.
+//! The state of the provider, behind one lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,16 +18,17 @@ use super::plan::Plan;
 use super::request::Asked;
 use super::script::Script;
 
-/// The provider; its lock is held for the length of one decision and never across an await.
+/// The provider. Its lock is held for one decision, and never across an await.
 pub(super) struct Shared {
     pub(super) dialect: Dialect,
     state: Mutex<State>,
 }
 
 pub(super) struct State {
-    /// In the order they were added; labels and secrets are unique.
+    /// Keys in the order in which they were added. Labels are unique; of keys with the same secret the first
+    /// counts.
     pub(super) keys: Vec<Key>,
-    /// One for every name that a key has.
+    /// Accounts by name. Every account that a key names is in it.
     pub(super) accounts: HashMap<String, Account>,
     pub(super) script: Script,
     pub(super) latency: Latency,
@@ -36,12 +37,13 @@ pub(super) struct State {
     pub(super) rng: fastrand::Rng,
     pub(super) pace: Pace,
     pub(super) log: CallLog,
-    /// All calls.
+    /// Counts of all calls.
     pub(super) tally: Tally,
-    /// Calls without a known key.
+    /// Counts of the calls without a known key.
     pub(super) strangers: Tally,
     pub(super) in_flight: usize,
-    /// Calls since the beginning; a reset of the counts leaves it alone, so that ids stay unique.
+    /// Number of calls since the simulator was built. Resetting the counts leaves it alone, so that ids stay
+    /// unique.
     pub(super) serial: u64,
 }
 
@@ -52,13 +54,13 @@ pub(super) struct Key {
     pub(super) in_flight: usize,
 }
 
-/// A call that was decided and has not ended.
+/// Guard of a call that was decided and has not ended.
 pub(super) struct Open {
     shared: Arc<Shared>,
     key: Option<String>,
 }
 
-/// A call on its way in; dropped before it is decided, it is logged as one that was cut off.
+/// A call whose request is still arriving. If it is dropped before the decision, it is logged as cut off.
 pub(super) struct Arrival {
     shared: Arc<Shared>,
     asked: Asked,
@@ -164,7 +166,8 @@ impl Arrival {
         Self { shared, asked, at: Instant::now(), decided: false }
     }
 
-    /// `body` is the whole of what arrived; `too_large` if there was more than a provider takes.
+    /// Decides the call. `body` is all that is kept of the request body; `too_large` says that there was more
+    /// than a provider accepts.
     pub(super) fn decide(mut self, body: &Bytes, too_large: bool) -> (Plan, Open) {
         self.decided = true;
         self.asked.read_body(body);

@@ -17,7 +17,7 @@ type HttpClient = Client<HttpConnector, Full<Bytes>>;
 const WHOLE: &str = r#"{"model":"m"}"#;
 const STREAM: &str = r#"{"model":"m","stream":true}"#;
 
-/// Waited for only where no answer comes.
+/// Time to wait where no response is expected.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 #[tokio::test]

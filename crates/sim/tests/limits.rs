@@ -1,4 +1,5 @@
-//! What the simulated provider allows, to the fraction of a request, and what it tells of it.
+//! The limits of the simulated provider: what they allow, to the fraction of a request, and what headers say
+//! of them.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 use std::time::Duration;
@@ -39,7 +40,8 @@ async fn the_reset_is_the_time_until_full() {
     advance(Duration::from_millis(30)).await;
     let third = ask(&sim, "a").await;
     assert_eq!(limits(&third, "requests"), ["10", "8", "30ms"], "what has begun to come back is no request");
-    // Six of the request and nine of the answer: 150 ms each, and 30 ms have passed.
+    // Six tokens of the request and nine of the response: 15 at 10 ms each are 150 ms. Three calls used 450
+    // ms, of which 30 ms have passed.
     assert_eq!(limits(&third, "tokens"), ["6000", "5958", "420ms"]);
 }
 
@@ -149,7 +151,7 @@ fn gemini() -> Request<Full<Bytes>> {
     request.body(BODY.into()).unwrap()
 }
 
-/// Limit, remaining, reset.
+/// Returns the values of limit, remaining and reset.
 fn limits<'a>(response: &'a Response<SimBody>, of: &str) -> [&'a str; 3] {
     ["limit", "remaining", "reset"].map(|what| header(response, &format!("x-ratelimit-{what}-{of}")))
 }
