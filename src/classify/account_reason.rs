@@ -1,16 +1,18 @@
-//! Whether a refusal names a reason that lies in the account or the key.
+//! Detection of error responses whose reason lies in the account or the key.
 //!
-//! "Your credit balance is too low" is true of one account, whatever was asked for, and another account may well
-//! be served. A bare 401 or 403 says nothing of the kind: the request can be its cause. The difference decides how
-//! far a request goes on after it was refused (see [`Fault::account_reason`](super::Fault::account_reason)), so
-//! words are matched loosely here: a wrong guess costs attempts, and no key a cooldown.
+//! "Your credit balance is too low" holds for one account, independent of the request; another account may
+//! serve the same request. A bare 401 or 403 does not say so: the request itself can be its cause. The
+//! difference decides how many accounts a refused request still tries (see
+//! [`Fault::account_reason`](super::Fault::account_reason)).
 //!
-//! A 402 always names money, by the meaning of its status.
+//! Words are matched loosely here, because a wrong guess costs attempts and never puts a key into a cooldown.
+//!
+//! A 402 always counts as a reason in the account: the status means that payment is required.
 
 use super::Reason;
 use super::answer::Answer;
 
-/// Words about money, quotas, plans, and keys that are no longer accepted; in lower case.
+/// Phrases about money, quotas, plans, and keys that are no longer accepted. All are in lower case.
 const WORDS: &[&str] = &[
     // Money and quotas.
     "credit",
@@ -54,17 +56,17 @@ const WORDS: &[&str] = &[
     "invalid token",
 ];
 
-/// Names that restate the status and say nothing of the account.
+/// Error names that only restate the status and give no reason in the account.
 const GENERIC: &[&str] =
     &["authentication_error", "invalid_authentication_error", "UNAUTHENTICATED", "CREDENTIALS_MISSING"];
 
-/// Whether the response itself names a reason in the account or the key.
+/// Returns whether the response itself names a reason in the account or the key.
 pub(crate) fn is_named(answer: &Answer<'_>, reason: Reason) -> bool {
     let is_of_keys = matches!(reason, Reason::InvalidKey | Reason::Forbidden | Reason::QuotaExceeded);
     is_of_keys && (answer.status.as_u16() == 402 || WORDS.iter().any(|words| answer.body.says(words)))
 }
 
-/// Whether a name restates the status only.
+/// Returns whether a name only restates the status.
 pub(crate) fn is_generic(name: &str) -> bool {
     GENERIC.contains(&name)
 }

@@ -1,4 +1,4 @@
-//! A refusal as the rules see it: status, headers and error body, and the wait they name.
+//! An error response as the rules see it: status, headers, error body, and the wait that it names.
 
 use std::time::Duration;
 
@@ -9,28 +9,30 @@ use super::error_body::ErrorBody;
 use super::{Reason, hints};
 use crate::clock::Timestamp;
 
-/// A refusal, read once.
+/// An error response, parsed once.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
-    /// Of an error inside a 200: the status that the error claims, or that its type would have had.
+    /// Status of the response. For an error inside a 200, the status that the error claims, or the status
+    /// that its type usually has.
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: ErrorBody,
     pub(crate) now: Timestamp,
-    /// When the exhausted limit resets, and how far that is to be believed.
+    /// Time until the exhausted limit resets, and how precise that time is.
     pub(crate) reset: Option<Reset>,
 }
 
-/// The reset of the exhausted dimension.
+/// Time until the exhausted limit resets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reset {
-    /// When the next request may pass.
+    /// Time until the next request may pass.
     Exact(Duration),
-    /// When the bucket is full again, long after the next request may pass: better than nothing.
+    /// Time until the bucket is full again, which is long after the next request may pass. Used only if the
+    /// response names no better wait.
     AtMost(Duration),
 }
 
-/// Where bodies keep a number of seconds.
+/// JSON pointers to members that hold a number of seconds to wait.
 const SECONDS: [&str; 9] = [
     "/error/metadata/retry_after_seconds_raw",
     "/error/metadata/retry_after_seconds",
@@ -43,7 +45,7 @@ const SECONDS: [&str; 9] = [
     "/estimated_time",
 ];
 
-/// Where bodies keep a point in Unix time.
+/// JSON pointers to members that hold a point in Unix time.
 const EPOCHS: [&str; 2] = ["/error/metadata/headers/X-RateLimit-Reset", "/error/resets_at"];
 
 impl<'a> Answer<'a> {
@@ -51,15 +53,15 @@ impl<'a> Answer<'a> {
         Self { status, headers, body: ErrorBody::parse(body), now, reset: None }
     }
 
-    /// A header as text.
+    /// Returns the first value of a header as trimmed text; `None` if it is absent or not ASCII.
     pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 
-    /// The wait that is believed for a fault of this kind.
+    /// Returns the wait that applies to a fault with this reason.
     ///
-    /// A key that is refused for what it is gets no wait out of a sentence: "try again after 2 minutes"
-    /// there means *after you have fixed it*.
+    /// For an invalid or forbidden key only the headers count, not the sentences of the body: "try again
+    /// after 2 minutes" there means *after you have fixed it*.
     pub(crate) fn wait_for(&self, reason: Reason) -> Option<Duration> {
         match reason {
             Reason::InvalidKey | Reason::Forbidden => hints::retry_after(self.headers, self.now),
@@ -67,9 +69,10 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The wait, by the order in which its sources deserve belief: headers made for it, the reset of the
-    /// exhausted dimension, the body's fields, its sentences; a reset that is only an upper bound comes
-    /// last.
+    /// Returns the wait named by the most reliable source.
+    ///
+    /// The order is: `retry-after` headers, an exact reset of the exhausted limit, the fields of the body,
+    /// its sentences. A reset that is only an upper bound comes last.
     pub(crate) fn wait(&self) -> Option<Duration> {
         let (exact, at_most) = match self.reset {
             Some(Reset::Exact(reset)) => (Some(reset), None),
@@ -79,11 +82,11 @@ impl<'a> Answer<'a> {
         hints::retry_after(self.headers, self.now).or(exact).or_else(|| self.body_wait()).or(at_most)
     }
 
-    /// The wait that the body names.
+    /// Returns the wait that the body names.
     pub(crate) fn body_wait(&self) -> Option<Duration> {
         let said = || hints::sentence(self.body.message(), self.now);
         if let Some(delay) = self.google_delay() {
-            // RetryInfo cuts the fraction off that the sentence still has.
+            // `RetryInfo` drops the fraction of a second that the sentence still has.
             let exact = said().filter(|said| said.as_secs() == delay.as_secs());
             return Some(exact.map_or(delay, |said| said.max(delay)));
         }
@@ -93,7 +96,7 @@ impl<'a> Answer<'a> {
         seconds.or_else(epoch).or_else(said)
     }
 
-    /// `RetryInfo.retryDelay`, or else Code Assist's `quotaResetDelay`.
+    /// Returns `RetryInfo.retryDelay`, or else the `quotaResetDelay` of Code Assist.
     fn google_delay(&self) -> Option<Duration> {
         let details = self.body.at("/error/details")?.as_array()?;
         let read = |pointer: &str| {

@@ -1,10 +1,13 @@
-//! What is true of every provider: edges, statuses, and the vocabulary that most of them share.
+//! Rules that hold for every provider: proxies in front of it, statuses, and the vocabulary that most
+//! providers share.
 //!
-//! Three steps, from the firm to the loose. An *edge* (Cloudflare, Envoy, nginx) that answered in the
-//! provider's place is recognised by what it sends, and never blames a key: rotating keys over the same
-//! address cannot help. Then come names that mean the same wherever they occur. What is left is judged
-//! by its status; words decide nothing here, since `quota` is money at one provider and a minute at
-//! another.
+//! The rules are applied in three steps, the most reliable first:
+//!
+//! 1. A proxy or CDN (Cloudflare, Envoy, nginx) that responded in place of the provider is recognised by the
+//!    form of its response. It never blames a key: rotating keys over the same address cannot help.
+//! 2. Error names that mean the same at every provider.
+//! 3. The status. Words decide nothing in this step, since `quota` means money at one provider and a minute
+//!    at another.
 
 use super::answer::Answer;
 use super::error_body::Shape;
@@ -15,7 +18,7 @@ use super::{Reason, Rejection, Scope, Verdict};
 /// (<https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>).
 const REFUSED_ADDRESS: std::ops::RangeInclusive<u64> = 1000..=1099;
 
-/// Names that mean the same at every provider that uses them.
+/// Rules whose names mean the same at every provider that uses them.
 const SHARED: &[Rule] = &[
     reject(Rejection::ContextLength).named(&[
         "context_length_exceeded",
@@ -34,7 +37,7 @@ const SHARED: &[Rule] = &[
         "DataInspectionFailed",
     ]),
     fault(Reason::Blocked, Scope::Provider).named(&["unsupported_country_region_territory"]),
-    // A check of this request against the balance: the same account serves a smaller one.
+    // The provider checks this request against the balance: the same account serves a smaller one.
     reject(Rejection::TooLarge).on(&[402]).says(&["can only afford"]),
     // The key lacks a scope of one endpoint, and serves others.
     fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).named(&["insufficient_scope"]).of_resource(),
@@ -80,12 +83,12 @@ const SHARED: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]).says(&["model", "engine"]),
 ];
 
-/// Judges a refusal by what is true of every provider.
+/// Classifies an error response by the rules that hold for every provider.
 pub(crate) fn judge(answer: &Answer<'_>) -> Verdict {
     edge(answer).or_else(|| rules::judge(SHARED, answer)).unwrap_or_else(|| by_status(answer))
 }
 
-/// Whether somebody before the provider answered, and what that means.
+/// Returns a verdict if a proxy or CDN responded in place of the provider.
 pub(crate) fn edge(answer: &Answer<'_>) -> Option<Verdict> {
     if answer.header("cf-mitigated").is_some() {
         return Some(answer.fault(Reason::Blocked, Scope::Provider));
@@ -98,7 +101,7 @@ pub(crate) fn edge(answer: &Answer<'_>) -> Option<Verdict> {
     }
 }
 
-/// Cloudflare's own errors for API clients, a JSON problem document since 2026.
+/// Classifies Cloudflare's own errors for API clients, which have been JSON problem documents since 2026.
 fn problem_document(answer: &Answer<'_>) -> Option<Verdict> {
     let at = |name: &str| answer.body.root().get(name);
     if at("cloudflare_error")?.as_bool() != Some(true) {
@@ -112,7 +115,7 @@ fn problem_document(answer: &Answer<'_>) -> Option<Verdict> {
     })
 }
 
-/// A page instead of the API's JSON: judged by status, whatever it says.
+/// Classifies an HTML page in place of the API's JSON by its status alone.
 fn page(answer: &Answer<'_>) -> Verdict {
     match answer.status.as_u16() {
         403 | 451 => answer.fault(Reason::Blocked, Scope::Provider),
@@ -123,7 +126,8 @@ fn page(answer: &Answer<'_>) -> Verdict {
     }
 }
 
-/// Cloudflare's `error code: 1015`, and what Envoy and nginx say when there is nobody behind them.
+/// Classifies Cloudflare's `error code: 1015`, and the plain text that Envoy and nginx send when no upstream
+/// is available.
 fn plain_text(answer: &Answer<'_>) -> Option<Verdict> {
     let code =
         answer.body.message().trim().strip_prefix("error code:").and_then(|code| code.trim().parse().ok());
@@ -136,7 +140,7 @@ fn plain_text(answer: &Answer<'_>) -> Option<Verdict> {
     }
 }
 
-/// What a status means if nothing else is known.
+/// Classifies a response by its status alone.
 pub(crate) fn by_status(answer: &Answer<'_>) -> Verdict {
     let (reason, scope) = match answer.status.as_u16() {
         401 => (Reason::InvalidKey, Scope::Key),

@@ -1,19 +1,21 @@
 //! One view of the many shapes in which providers report an error.
 //!
-//! `error` is an object (OpenAI, Anthropic), a string (xAI, Hugging Face), inside an array (Google),
-//! missing around a flat object (Cerebras, Mistral, Cohere, Bedrock), called `detail` (Voyage), a problem
-//! document (Cloudflare), JSON inside a JSON string (OpenRouter's `metadata.raw`), preceded by blank lines
-//! or comments, or no JSON at all. The view answers two questions: which *names* does the body use (codes,
-//! types, reasons; matched exactly), and what does it *say* (matched as words, in lower case).
+//! `error` is an object (OpenAI, Anthropic), a string (xAI, Hugging Face), inside an array (Google), missing
+//! around a flat object (Cerebras, Mistral, Cohere, Bedrock), called `detail` (Voyage), a problem document
+//! (Cloudflare), JSON inside a JSON string (OpenRouter's `metadata.raw`), preceded by blank lines or
+//! comments, or no JSON at all.
 //!
-//! A body that is not the provider's JSON has no names and says nothing: HTML is judged by status alone,
-//! since the words in it are the gateway's.
+//! The view offers two things: the *names* that the body uses (codes, types, reasons; matched exactly), and
+//! its *message* (matched as words, in lower case).
+//!
+//! An HTML body has neither names nor a message. It is classified by its status alone, since its words are
+//! those of a proxy. A plain text has a message and no names.
 
 use serde_json::Value;
 
 use crate::body::sse::Decoder;
 
-/// What kind of document a body is.
+/// The kind of document that a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Empty,
@@ -22,7 +24,7 @@ pub(crate) enum Shape {
     Text,
 }
 
-/// An error body, taken apart.
+/// A parsed error body.
 #[derive(Debug)]
 pub(crate) struct ErrorBody {
     shape: Shape,
@@ -32,7 +34,7 @@ pub(crate) struct ErrorBody {
     words: String,
 }
 
-/// The members that hold a code, a type or a reason.
+/// Members that hold a code, a type or a reason.
 const NAME_FIELDS: [&str; 11] = [
     "code",
     "type",
@@ -47,11 +49,11 @@ const NAME_FIELDS: [&str; 11] = [
     "errorCode",
 ];
 
-/// The members that hold a sentence.
+/// Members that hold a sentence.
 const MESSAGE_FIELDS: [&str; 9] =
     ["message", "Message", "msg", "status_msg", "error_msg", "detail", "error", "title", "raw"];
 
-/// How deep JSON in JSON strings is followed.
+/// Maximum depth at which JSON inside JSON strings and nested errors are followed.
 const MAX_DEPTH: usize = 3;
 
 // === impl ErrorBody ===
@@ -72,17 +74,17 @@ impl ErrorBody {
         self.shape
     }
 
-    /// The whole document, `null` if it is not JSON.
+    /// Returns the whole document; `null` if the body is not JSON.
     pub(crate) const fn root(&self) -> &Value {
         &self.root
     }
 
-    /// What the provider says, as it says it.
+    /// Returns the provider's messages as they were sent, one a line.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// Whether a code, type or reason is `name`.
+    /// Returns whether a code, type or reason is `name`, in any case.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.names.iter().any(|have| have.eq_ignore_ascii_case(name))
     }
@@ -92,17 +94,18 @@ impl ErrorBody {
         self.names.push(name.to_owned());
     }
 
-    /// Whether the message contains `words`, which are in lower case.
+    /// Returns whether the message contains `words`, which must be in lower case.
     pub(crate) fn says(&self, words: &str) -> bool {
         self.words.contains(words)
     }
 
-    /// A member of the document by its JSON pointer.
+    /// Returns a member of the document by its JSON pointer. For an array, the pointer starts at its first
+    /// element.
     pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
         first_of(&self.root).pointer(pointer)
     }
 
-    /// The status that a body claims for itself: inside a 200 the only one there is.
+    /// Returns the error status that the body itself states. Inside a 200 it is the only one.
     pub(crate) fn claimed_status(&self) -> Option<u16> {
         self.names.iter().filter_map(|name| name.parse().ok()).find(|status| (400..600).contains(status))
     }
@@ -118,7 +121,7 @@ impl ErrorBody {
     fn json(text: &[u8]) -> Self {
         let root = serde_json::Deserializer::from_slice(text).into_iter::<Value>().next();
         let Some(Ok(mut root)) = root else {
-            // Cut off: its words are still the provider's, its structure is lost.
+            // The JSON is cut off: its structure is lost, its words are still the provider's.
             return Self { shape: Shape::Json, ..Self::text(text) };
         };
         for _ in 0..MAX_DEPTH {
@@ -163,7 +166,7 @@ impl ErrorBody {
         }
     }
 
-    /// Keeps the first sentence as the message and looks into one that is itself JSON.
+    /// Adds a message. A message that is itself JSON is parsed instead.
     fn say(&mut self, message: &str, depth: usize) {
         let inner = message.trim_start().starts_with(['{', '[']) && depth < MAX_DEPTH;
         if let Some(inner) = inner.then(|| serde_json::from_str::<Value>(message).ok()).flatten() {
@@ -185,7 +188,7 @@ fn name(value: &Value) -> Option<String> {
     }
 }
 
-/// Google wraps errors of streaming methods into an array.
+/// Returns the first element of an array: Google wraps the errors of streaming methods into one.
 fn first_of(value: &Value) -> &Value {
     value.get(0).unwrap_or(value)
 }

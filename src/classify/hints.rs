@@ -1,11 +1,11 @@
-//! How long a provider says to wait: headers, durations and sentences into a [`Duration`].
+//! Parsers for the wait that a provider names: headers, durations and sentences become a [`Duration`].
 //!
-//! Pure functions over text that strangers wrote. Whatever does not name a wait that is longer than
-//! nothing and shorter than [`MAX_HINT`] is no hint: zero and negative numbers, `NaN`, dates in the past
-//! or in the year 9999. Which of the hints of an answer is believed is not decided here but by
-//! [`Answer`](super::answer::Answer), which knows the provider's exceptions.
+//! These are pure functions over untrusted text. A wait counts as a hint only if it is longer than zero and
+//! not longer than [`MAX_HINT`]. Zero and negative numbers, `NaN`, and dates in the past or in the year 9999
+//! are no hints. [`Answer`](super::answer::Answer) decides which of several hints applies, because it knows
+//! the provider's exceptions.
 //!
-//! Durations and dates are read by `jiff` and `httpdate`; nothing here takes a date apart by hand.
+//! `jiff` and `httpdate` parse durations and dates; nothing here takes a date apart by hand.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 
-/// The longest wait that is still believed to be one: a month's quota, with room for a contract year.
+/// Maximum wait that counts as a hint (400 days): a contract year with some room.
 pub(crate) const MAX_HINT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// What stands before a wait in the messages of providers, in lower case.
+/// Phrases that precede a wait in the messages of providers, in lower case.
 const LEAD_INS: [&str; 9] = [
     "try again in ",
     "try again after ",
@@ -33,10 +33,10 @@ const LEAD_INS: [&str; 9] = [
     "available in ",
 ];
 
-/// Words of a sentence that may belong to one duration: `1 hour 2 minutes`.
+/// Maximum number of words that form one duration: `1 hour 2 minutes`.
 const DURATION_WORDS: usize = 4;
 
-/// The wait in `retry-after-ms`, or else in `retry-after` as seconds or as an HTTP date.
+/// Returns the wait in `retry-after-ms`, or else in `retry-after` as seconds or as an HTTP date.
 ///
 /// A `retry-after-ms` of zero does not hide the seconds beside it: Azure sends such pairs.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
@@ -47,51 +47,52 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         .or_else(|| first(RETRY_AFTER, &|text| seconds(text).or_else(|| http_date(text, now))))
 }
 
-/// A number of seconds, whole or fractional.
+/// Parses a number of seconds, whole or fractional.
 pub(crate) fn seconds(text: &str) -> Option<Duration> {
     believable(Duration::try_from_secs_f64(text.parse().ok()?).ok()?)
 }
 
-/// A number of milliseconds, whole or fractional.
+/// Parses a number of milliseconds, whole or fractional.
 pub(crate) fn milliseconds(text: &str) -> Option<Duration> {
     let ms: f64 = text.parse().ok()?;
     believable(Duration::try_from_secs_f64(ms / 1_000.0).ok()?)
 }
 
-/// An HTTP date, as the time from `now` to it.
+/// Parses an HTTP date into the time from `now` to it.
 pub(crate) fn http_date(text: &str, now: Timestamp) -> Option<Duration> {
     until(Timestamp::from(httpdate::parse_http_date(text).ok()?), now)
 }
 
-/// An RFC 3339 instant, as the time from `now` to it.
+/// Parses an RFC 3339 instant into the time from `now` to it.
 pub(crate) fn rfc3339(text: &str, now: Timestamp) -> Option<Duration> {
     until(instant(text)?, now)
 }
 
-/// An RFC 3339 instant.
+/// Parses an RFC 3339 instant.
 pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     let at: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(at.as_millisecond()).ok().map(Timestamp::from_unix_ms)
 }
 
-/// A point in Unix time, in seconds or milliseconds: which of the two shows by its size.
+/// Returns the time from `now` to a point in Unix time. Its size shows whether the number means seconds or
+/// milliseconds.
 pub(crate) fn epoch(number: u64, now: Timestamp) -> Option<Duration> {
     const SMALLEST_MS: u64 = 100_000_000_000;
     let ms = if number < SMALLEST_MS { number.saturating_mul(1_000) } else { number };
     until(Timestamp::from_unix_ms(ms), now)
 }
 
-/// A duration with units, as Go and protobuf write it: `6m0s`, `88ms`, `1m0.052s`, `3.299376739s`.
+/// Parses a duration with units, as Go and protobuf write it: `6m0s`, `88ms`, `1m0.052s`, `3.299376739s`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     believable(length(text)?)
 }
 
-/// Like [`duration`], but zero and a time without end are lengths too: a bucket that is full now.
+/// Parses a duration like [`duration`], but accepts zero (a bucket that is full now) and has no upper bound.
 pub(crate) fn length(text: &str) -> Option<Duration> {
     Duration::try_from(text.parse::<SignedDuration>().ok()?).ok()
 }
 
-/// The wait named in a sentence: `Please try again in 7m12s.`, `retry after 20 seconds`, `You will
+/// Returns the wait named in a sentence: `Please try again in 7m12s.`, `retry after 20 seconds`, `You will
 /// regain access on 2026-09-01 at 00:00 UTC.`
 pub(crate) fn sentence(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.to_ascii_lowercase();

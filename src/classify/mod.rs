@@ -1,12 +1,11 @@
-//! From an outcome to a verdict.
+//! Classification: from the outcome of an attempt to a verdict.
 //!
-//! A classifier knows providers and says *what happened*; it never says what to do about it. That is
-//! the policy's business, which knows budgets and knows no provider. Keeping the two apart is what
-//! lets a user replace either.
+//! A classifier knows providers and says *what happened*. It never says what to do about it: that is the job
+//! of the policy, which knows budgets and no provider. Keeping the two apart lets a user replace either.
 //!
-//! A classifier is a tower service, so everything tower offers for services works on it:
+//! A classifier is a tower service, so everything that tower offers for services works on it:
 //! [`service_fn`](tower::service_fn) makes one from a closure, `map_response` corrects the verdict of
-//! another, a timeout bounds one that asks somebody else.
+//! another, and a timeout bounds one that calls another service.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -42,9 +41,9 @@ use tower_service::Service;
 pub use self::outcome::{Outcome, Transport};
 pub use self::verdict::{Fault, Reason, Rejection, Scope, Verdict};
 
-/// A service from [`Outcome`] to [`Verdict`]; implemented for every service of that shape.
+/// A classifier: a service from [`Outcome`] to [`Verdict`]. Implemented for every service of that shape.
 ///
-/// A classifier can't fail: what it can't tell, it says as a verdict. The futures of the built-in
+/// A classifier cannot fail: it reports what it cannot tell as a verdict too. The futures of the built-in
 /// classifiers are [`std::future::Ready`].
 pub trait Classify:
     Service<Outcome, Response = Verdict, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static

@@ -1,4 +1,4 @@
-//! What one attempt brought.
+//! The outcome of one attempt, the input of a classifier.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,12 +11,30 @@ use http::{HeaderMap, StatusCode};
 use crate::body::sse::Event;
 use crate::clock::Timestamp;
 
-/// What one attempt brought: a response head with the error body or one event of a stream, or a
-/// transport error.
+/// The outcome of one attempt: a response head with a part of its body, a response head with one event of its
+/// stream, or a transport error.
 ///
-/// Of a successful answer that is no event stream the body is not read: [`body`](Self::body) is empty
-/// then. Of an event stream the classifier sees one event after the other, an [`Outcome`] each, until
-/// it no longer answers [`Inspect`](super::Verdict::Inspect). Cloning is cheap.
+/// The body of a successful response that is not an event stream is usually not read; see
+/// [`body`](Self::body). Of an event stream the classifier sees one event after the other, each in an
+/// `Outcome` of its own, until its verdict is no longer [`Inspect`](super::Verdict::Inspect).
+///
+/// Cloning is cheap.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Response, StatusCode};
+/// use tower::ServiceExt;
+/// use tower_key_rotation::Provider;
+/// use tower_key_rotation::classify::{Outcome, Reason, Verdict};
+/// use tower_key_rotation::clock::Timestamp;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (head, ()) = Response::builder().status(StatusCode::UNAUTHORIZED).body(()).unwrap().into_parts();
+/// let outcome = Outcome::answer(head, Bytes::new(), Timestamp::now());
+/// let verdict = Provider::openai().classifier().oneshot(outcome).await.unwrap();
+/// assert_eq!(verdict.fault().map(|fault| fault.reason()), Some(Reason::InvalidKey));
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Outcome {
     kind: Kind,
@@ -30,59 +48,64 @@ enum Kind {
     Transport(Transport),
 }
 
-/// How an attempt failed without an answer.
+/// The way in which an attempt failed without a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// The request did not reach the provider: refused, unresolved, or reset before it was written.
+    /// The request did not reach the provider: the connection was refused, the host was not resolved, or the
+    /// connection was reset before the request was written.
     Unsent,
     /// The connection failed after the request, or a part of it, may have been written.
     Broken,
-    /// No answer in time.
+    /// No response arrived in time.
     Timeout,
 }
 
 // === impl Outcome ===
 
 impl Outcome {
-    /// A response with this head, which is copied. `body` is the part of its body that was read: empty if it
-    /// was not.
+    /// Creates the outcome of a response with this head, which is copied. `body` is the part of its body that
+    /// was read; empty if none was.
     pub fn answer(head: impl Borrow<Parts>, body: Bytes, now: Timestamp) -> Self {
         Self::with_body(Arc::new(head.borrow().clone()), body, now)
     }
 
-    /// An event of a stream whose response has this head, which is copied; `None` at the end of the stream.
+    /// Creates the outcome of one event of a stream whose response has this head, which is copied. `None` is
+    /// the end of the stream.
     pub fn streaming(head: impl Borrow<Parts>, event: Option<Event>, now: Timestamp) -> Self {
         Self::with_event(Arc::new(head.borrow().clone()), event, now)
     }
 
-    /// [`answer`](Self::answer) with a head that is shared.
+    /// Like [`answer`](Self::answer), with a shared head.
     pub(crate) fn with_body(head: Arc<Parts>, body: Bytes, now: Timestamp) -> Self {
         Self { kind: Kind::Answer { head, body }, now }
     }
 
-    /// [`streaming`](Self::streaming) with a head that is shared.
+    /// Like [`streaming`](Self::streaming), with a shared head.
     pub(crate) fn with_event(head: Arc<Parts>, event: Option<Event>, now: Timestamp) -> Self {
         Self { kind: Kind::Streaming { head, event }, now }
     }
 
-    /// No response.
+    /// Creates the outcome of an attempt that got no response.
     pub fn transport(transport: Transport, now: Timestamp) -> Self {
         Self { kind: Kind::Transport(transport), now }
     }
 
-    /// The status, if there was a response.
+    /// Returns the status; `None` if there was no response.
     pub fn status(&self) -> Option<StatusCode> {
         self.head().map(|head| head.status)
     }
 
-    /// The headers, if there was a response.
+    /// Returns the headers; `None` if there was no response.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.head().map(|head| &head.headers)
     }
 
-    /// What was read of the body: of a refusal up to 64 KiB, of a success nothing unless the provider
-    /// is known to put errors there, of an event stream nothing.
+    /// Returns the part of the body that was read.
+    ///
+    /// Of an error response that is at most 64 KiB by default. The body of a successful response is read only
+    /// if the [provider puts errors there](crate::Provider::errors_in_ok_bodies), and is empty otherwise. It
+    /// is always empty for an event stream and for a transport error.
     pub fn body(&self) -> &[u8] {
         match &self.kind {
             Kind::Answer { body, .. } => body,
@@ -90,7 +113,7 @@ impl Outcome {
         }
     }
 
-    /// The event to judge, if this is an event stream that has not ended.
+    /// Returns the event to classify; `None` if this is not an event stream, or at its end.
     pub fn event(&self) -> Option<&Event> {
         match &self.kind {
             Kind::Streaming { event, .. } => event.as_ref(),
@@ -98,12 +121,12 @@ impl Outcome {
         }
     }
 
-    /// Whether this is an event stream that ended before the classifier had decided.
+    /// Returns whether this is an event stream that ended before the classifier had decided.
     pub const fn is_stream_end(&self) -> bool {
         matches!(&self.kind, Kind::Streaming { event: None, .. })
     }
 
-    /// How the attempt failed, if there was no response.
+    /// Returns how the attempt failed; `None` if there was a response.
     pub const fn error(&self) -> Option<Transport> {
         match self.kind {
             Kind::Transport(transport) => Some(transport),
@@ -111,7 +134,8 @@ impl Outcome {
         }
     }
 
-    /// When the outcome was seen: what absolute times in it are measured against.
+    /// Returns the time at which the outcome was observed. Absolute times in the response are compared with
+    /// it.
     pub const fn now(&self) -> Timestamp {
         self.now
     }

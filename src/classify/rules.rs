@@ -1,9 +1,10 @@
-//! Rules as data: which names, words and statuses mean what, at one provider.
+//! Rules as data: the meaning of names, words and statuses at one provider.
 //!
-//! A rule is a row: conditions, all of which must hold, and what they mean. A table is read from the top
-//! and the first row that holds decides, so exceptions stand above what they are exceptions of. Names
-//! (codes, types, reasons) are matched exactly, words loosely; a table belongs to one provider, because
-//! the same word means opposite things at two of them.
+//! A rule is a row of conditions, all of which must hold, and the verdict that they imply. A table is read
+//! from the top and the first row that holds decides, so a row stands above the rows that it is an exception
+//! to. Names (codes, types, reasons) are matched exactly, words loosely.
+//!
+//! A table belongs to one provider, because the same word can mean opposite things at two of them.
 
 use http::StatusCode;
 
@@ -11,7 +12,7 @@ use super::account_reason;
 use super::answer::Answer;
 use super::{Fault, Reason, Rejection, Scope, Verdict};
 
-/// One row of a table.
+/// One row of a rule table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     statuses: &'static [u16],
@@ -21,10 +22,10 @@ pub(crate) struct Rule {
     about: About,
 }
 
-/// What a refusal is about, as far as the row itself says.
+/// The subject of an error response, as far as the row itself determines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// For the response to say: see [`account_reason`].
+    /// Not determined by the row: [`account_reason`] decides by the response.
     Unsaid,
     /// The account or the key.
     Account,
@@ -38,47 +39,47 @@ enum Then {
     Rejected(Rejection),
 }
 
-/// A row that blames somebody.
+/// Creates a row whose verdict is a fault.
 pub(crate) const fn fault(reason: Reason, scope: Scope) -> Rule {
     Rule { statuses: &[], names: &[], words: &[], then: Then::Fault(reason, scope), about: About::Unsaid }
 }
 
-/// A row that gives the request back to the caller.
+/// Creates a row whose verdict rejects the request.
 pub(crate) const fn reject(rejection: Rejection) -> Rule {
     Rule { statuses: &[], names: &[], words: &[], then: Then::Rejected(rejection), about: About::Unsaid }
 }
 
-/// The verdict of the first row that holds.
+/// Returns the verdict of the first row that holds.
 pub(crate) fn judge(rules: &[Rule], answer: &Answer<'_>) -> Option<Verdict> {
     rules.iter().find(|rule| rule.holds(answer)).map(|rule| rule.verdict(answer))
 }
 
 impl Rule {
-    /// Holds only for these statuses.
+    /// Restricts the row to these statuses.
     pub(crate) const fn on(mut self, statuses: &'static [u16]) -> Self {
         self.statuses = statuses;
         self
     }
 
-    /// Holds only if a code, type or reason is one of these.
+    /// Restricts the row to bodies with a code, type or reason that is one of these.
     pub(crate) const fn named(mut self, names: &'static [&'static str]) -> Self {
         self.names = names;
         self
     }
 
-    /// Holds only if the message contains one of these, which are in lower case.
+    /// Restricts the row to messages that contain one of these phrases, which must be in lower case.
     pub(crate) const fn says(mut self, words: &'static [&'static str]) -> Self {
         self.words = words;
         self
     }
 
-    /// The refusal's reason lies in the account or the key, whatever was asked for.
+    /// Marks the reason as one that lies in the account or the key, independent of the request.
     pub(crate) const fn of_account(mut self) -> Self {
         self.about = About::Account;
         self
     }
 
-    /// The refusal concerns one resource, and says nothing of the key otherwise.
+    /// Marks the error as one about a single resource, which says nothing else about the key.
     pub(crate) const fn of_resource(mut self) -> Self {
         self.about = About::Resource;
         self
@@ -98,7 +99,7 @@ impl Rule {
         }
     }
 
-    /// Whether a row about keys or quotas holds for more than the status.
+    /// Returns whether a row about keys or quotas holds because of more than the status.
     fn names_account(&self, answer: &Answer<'_>, reason: Reason) -> bool {
         let said = |name: &&str| answer.body.is_named(name) && !account_reason::is_generic(name);
         matches!(reason, Reason::InvalidKey | Reason::QuotaExceeded)
@@ -115,15 +116,17 @@ impl Rule {
     }
 }
 
-/// Whether a request that got this status may have been executed: a gateway before the provider stopped waiting
-/// for the response (408, 499, 504, 524), or got one that it could not read (520,
+/// Returns whether a request that got this status may have been executed.
+///
+/// That is so if a gateway in front of the provider stopped waiting for the response (408, 499, 504, 524), or
+/// got one that it could not read (520,
 /// <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-520/>).
 pub(crate) fn may_have_run(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 499 | 504 | 520 | 524)
 }
 
 impl Answer<'_> {
-    /// A fault with the wait that this answer names for it.
+    /// Returns a fault with the wait that this response names for it.
     pub(crate) fn fault(&self, reason: Reason, scope: Scope) -> Verdict {
         self.said(reason, scope).into()
     }

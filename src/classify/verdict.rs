@@ -1,40 +1,50 @@
-//! What a classifier can say.
+//! Verdicts: the output of a classifier.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What happened in one attempt.
+/// The classified outcome of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
     /// The provider served the request.
     Success,
-    /// Something failed that is not the caller's fault.
+    /// The attempt failed, and the caller is not at fault.
     Fault(Fault),
-    /// The caller's own fault: delivered untouched, nobody blamed, nothing retried.
+    /// The request itself is at fault. The response is delivered untouched, no key is blamed, and nothing is
+    /// retried.
     Rejected(Rejection),
-    /// Not decided yet: show me one more event of the stream.
+    /// Not decided yet: the classifier needs the next event of the stream.
     Inspect,
 }
 
-/// Why a request was refused for what it says, whichever key sends it.
+/// Reason for which a request was rejected, whichever key sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejection {
-    /// A content policy refused it.
+    /// A content policy rejected the request.
     ContentFilter,
-    /// It is longer than the model's context window.
+    /// The request is longer than the model's context window.
     ContextLength,
-    /// It is malformed, too many bytes, or asks for something that does not exist.
+    /// The request is malformed, has too many bytes, or asks for something that does not exist.
     Invalid,
-    /// It asks for more than the limit of the account itself, so that no wait can help.
+    /// The request asks for more than the limit of the account itself, so waiting cannot help.
     TooLarge,
 }
 
-/// Something that failed and is not the caller's fault: why, whom it concerns, for how long.
+/// A failure that is not the caller's fault: its reason, its scope, and how long it lasts.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::classify::{Fault, Reason, Scope};
+///
+/// let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(Duration::from_secs(20));
+/// assert_eq!(fault.wait(), Some(Duration::from_secs(20)));
+/// assert_eq!(fault.to_string(), "rate_limited (account), retry after 20s");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fault {
     reason: Reason,
@@ -45,39 +55,40 @@ pub struct Fault {
     one_resource: bool,
 }
 
-/// Why an attempt failed.
+/// Reason for which an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The address is refused, whichever key it uses: unsupported country, banned address.
+    /// The provider refuses the client's address, whichever key it uses: unsupported country, banned address.
     Blocked,
-    /// The key is good but not for this: model access, missing permission, a limit of zero.
+    /// The key is valid but not allowed to do this: no access to the model, a missing permission, a limit of
+    /// zero.
     Forbidden,
-    /// The key is unknown, revoked, expired, or its account is closed.
+    /// The key is unknown, revoked or expired, or its account is closed.
     InvalidKey,
     /// The provider has no capacity.
     Overloaded,
-    /// An allowance or balance is used up; it comes back at a reset or a payment, not by itself soon.
+    /// An allowance or a balance is used up. It returns at a reset or after a payment, not soon by itself.
     QuotaExceeded,
-    /// Too much in a short time; it clears by itself soon.
+    /// Too many requests or tokens in a short time. The limit clears soon by itself.
     RateLimited,
-    /// The provider, or a gateway before it, failed.
+    /// The provider failed, or a gateway in front of it.
     ServerError,
-    /// No answer in time.
+    /// No response arrived in time.
     Timeout,
     /// The stream ended without its terminator, or an event was malformed.
     Truncated,
-    /// No connection, or none long enough for an answer.
+    /// No connection could be made, or it broke before the response.
     Unreachable,
 }
 
-/// Whom a fault concerns.
+/// The part of a provider that a fault concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Scope {
-    /// Every key of the account: what the provider counts limits for.
+    /// Every key of the account, which is the unit that the provider counts limits for.
     Account,
     /// Every key of the account, for one model.
     AccountModel,
@@ -85,18 +96,18 @@ pub enum Scope {
     Key,
     /// One key, for one model.
     KeyModel,
-    /// Nobody: nothing is remembered.
+    /// Nothing: no key, account or provider is put into a cooldown.
     None,
-    /// The provider, whichever key is used.
+    /// The whole provider, whichever key is used.
     Provider,
-    /// The provider, for one model.
+    /// The provider for one model, whichever key is used.
     ProviderModel,
 }
 
 // === impl Verdict ===
 
 impl Verdict {
-    /// The fault, if it is one.
+    /// Returns the fault, if the verdict is one.
     pub const fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Fault(fault) => Some(fault),
@@ -104,8 +115,10 @@ impl Verdict {
         }
     }
 
-    /// Whom it concerns. Of rejections only a request larger than a limit concerns anybody: the limit is
-    /// an account's, and one with a larger limit could have served it.
+    /// Returns the scope that the verdict concerns.
+    ///
+    /// [`Rejection::TooLarge`] concerns the account for the model, since an account with a larger limit could
+    /// have served the request. All other verdicts that are not faults have [`Scope::None`].
     pub const fn scope(&self) -> Scope {
         match self {
             Self::Fault(fault) => fault.scope,
@@ -114,7 +127,7 @@ impl Verdict {
         }
     }
 
-    /// The verdict in one word, as in logs: `success`, `request_error`, `inspect`, or the reason of
+    /// Returns the verdict as one word, as in logs: `success`, `request_error`, `inspect`, or the reason of
     /// the fault.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -144,85 +157,88 @@ impl From<Fault> for Verdict {
 // === impl Fault ===
 
 impl Fault {
-    /// A fault without a hint how long it lasts.
+    /// Creates a fault with no known duration.
     ///
-    /// A [timeout](Reason::Timeout) and a [truncated](Reason::Truncated) response count as perhaps executed: the
-    /// request was sent, and no complete response says what became of it. [`may_have_run`](Self::may_have_run)
-    /// overrides that.
+    /// [`Reason::Timeout`] and [`Reason::Truncated`] set [`may_have_run`](Self::may_have_run), which can be
+    /// overridden: the request was sent, and no complete response says what became of it.
     pub const fn new(reason: Reason, scope: Scope) -> Self {
         let may_have_run = matches!(reason, Reason::Timeout | Reason::Truncated);
         Self { reason, scope, retry_after: None, may_have_run, account_reason: false, one_resource: false }
     }
 
-    /// The provider says it is over after `wait`. Zero is no hint.
+    /// Sets the wait after which the provider says that the fault is over. Zero counts as none. Default:
+    /// none.
     #[must_use]
     pub fn retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.retry_after = wait.into().filter(|wait| !wait.is_zero());
         self
     }
 
-    /// Sets whether the request may have been executed, and billed, although no complete response came. Such a
-    /// request is sent again only where the policy or an `Idempotency-Key` allows it. A provider that does not
-    /// bill what it cut may say `false`.
+    /// Sets whether the request may have been executed, and billed, although no complete response came.
+    ///
+    /// Such a request is sent again only where the policy or an `Idempotency-Key` header allows it. Use
+    /// `false` for a provider that does not bill interrupted responses. Default: `true` for
+    /// [`Reason::Timeout`] and [`Reason::Truncated`], `false` otherwise.
     #[must_use]
     pub const fn may_have_run(mut self, may_have_run: bool) -> Self {
         self.may_have_run = may_have_run;
         self
     }
 
-    /// The same fault of another scope.
+    /// Returns the same fault with another scope.
     pub(crate) const fn with_scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// Sets whether the refusal names a reason that lies in the account or the key itself: no money, a used-up
-    /// quota, a plan, a revoked key. Default: `false`, as for a bare status.
+    /// Sets whether the response names a reason that lies in the account or the key itself: no money, a
+    /// used-up quota, a plan, a revoked key. Default: `false`, as for a bare status.
     ///
-    /// A request that is refused for such a reason goes on to every account that it has not tried. Without one,
-    /// two keys in good standing that are refused alike show that the request is to blame.
+    /// A request that fails for such a reason is tried with every account that it has not tried. Without such
+    /// a reason, the same error from two keys in good standing shows that the request is to blame.
     #[must_use]
     pub const fn account_reason(mut self, account_reason: bool) -> Self {
         self.account_reason = account_reason;
         self
     }
 
-    /// Sets whether the refusal concerns a single resource of the provider: a file, a cache, an endpoint that
-    /// the key has no scope for. Default: `false`.
+    /// Sets whether the fault concerns a single resource of the provider: a file, a cache, an endpoint for
+    /// which the key has no permission. Default: `false`.
     ///
-    /// Another key may serve the request. No key is put into a cooldown for it.
+    /// Another key may serve the request. No key is put into a cooldown for such a fault.
     #[must_use]
     pub const fn one_resource(mut self, one_resource: bool) -> Self {
         self.one_resource = one_resource;
         self
     }
 
-    /// Why it failed.
+    /// Returns the reason of the failure.
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// Whom it concerns.
+    /// Returns the scope that the fault concerns.
     pub const fn scope(&self) -> Scope {
         self.scope
     }
 
-    /// How long the provider says it lasts, unclamped.
+    /// Returns the wait that the provider named; `None` if it named none. Limits on waits are not applied to
+    /// it.
     pub const fn wait(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Whether the request may have been executed; see [`may_have_run`](Self::may_have_run).
+    /// Returns whether the request may have been executed; see [`may_have_run`](Self::may_have_run).
     pub const fn is_ambiguous(&self) -> bool {
         self.may_have_run
     }
 
-    /// Whether the reason lies in the account; see [`account_reason`](Self::account_reason).
+    /// Returns whether the reason lies in the account; see [`account_reason`](Self::account_reason).
     pub const fn names_account(&self) -> bool {
         self.account_reason
     }
 
-    /// Whether it concerns one resource only; see [`one_resource`](Self::one_resource).
+    /// Returns whether the fault concerns one resource only; see [`one_resource`](Self::one_resource).
     pub const fn is_of_resource(&self) -> bool {
         self.one_resource
     }
@@ -255,7 +271,7 @@ impl fmt::Display for Fault {
 // === impl Reason ===
 
 impl Reason {
-    /// The name in logs, errors and snapshots.
+    /// Returns the name used in logs, errors and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
@@ -281,7 +297,7 @@ impl fmt::Display for Reason {
 // === impl Scope ===
 
 impl Scope {
-    /// The name in logs, errors and snapshots.
+    /// Returns the name used in logs, errors and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Account => "account",
@@ -294,7 +310,7 @@ impl Scope {
         }
     }
 
-    /// Whether another key of the provider can't help.
+    /// Returns whether the scope is the provider, so that another key of it cannot help.
     pub const fn is_provider(self) -> bool {
         matches!(self, Self::Provider | Self::ProviderModel)
     }
