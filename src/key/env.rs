@@ -1,18 +1,18 @@
-//! Keys from environment variables.
+//! Discovery of keys in environment variables.
 //!
-//! Three ways of naming them are in use, and one deployment may mix them; all are looked for at once.
-//! For a provider with the prefix `OPENAI`:
+//! Several ways of naming them are in use, and one deployment may mix them, so all of them are searched at
+//! once. For a provider with the prefix `OPENAI`:
 //!
 //! | variable | holds |
 //! |---|---|
 //! | `OPENAI_API_KEY`, `OPENAI_API_KEY_1`, `OPENAI_API_KEY_2`, … | one key each; gaps are allowed |
-//! | `OPENAI_API_KEYS` | keys with commas between |
+//! | `OPENAI_API_KEYS` | keys separated by commas |
 //! | `PROVIDER_OPENAI_API_KEY` | one key |
-//! | `PROVIDER_OPENAI_BACKUP_KEYS` | backup keys with commas between |
+//! | `PROVIDER_OPENAI_BACKUP_KEYS` | backup keys separated by commas |
 //! | `PROVIDER_OPENAI_MODEL` | the name of a model, see [`Discovery::model`] |
 //!
-//! A key is named by the variable it comes from, so that an operator who reads `OPENAI_API_KEY_2` in a
-//! log knows which one to replace; the third item of a list is `OPENAI_API_KEYS#3`.
+//! A key is named after the variable that it comes from, so an operator who reads `OPENAI_API_KEY_2` in a log
+//! knows which key to replace. The third item of a list is `OPENAI_API_KEYS#3`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -20,7 +20,12 @@ use std::fmt;
 use super::{ApiKey, InvalidSecret, KeyId, Secret, Tier};
 use crate::provider::Provider;
 
-/// What the environment holds for one provider: keys, and a report of what was found where.
+/// The keys that environment variables hold for one provider, and a report of what each variable held.
+///
+/// The variables are those of the provider's [prefixes](Provider::env_prefixes): `OPENAI_API_KEY`,
+/// `OPENAI_API_KEY_*` with numbers, `OPENAI_API_KEYS` (separated by commas), `PROVIDER_OPENAI_API_KEY`,
+/// `PROVIDER_OPENAI_BACKUP_KEYS` (separated by commas, of [`Tier::Backup`]) and `PROVIDER_OPENAI_MODEL`. A
+/// key is named after its variable; the third item of a list is `OPENAI_API_KEYS#3`.
 ///
 /// ```
 /// use tower_key_rotation::Provider;
@@ -39,27 +44,27 @@ pub struct Discovery {
     looked_at: Vec<String>,
 }
 
-/// One variable, and what it held.
+/// One environment variable that was found, and what it held. Displayed as one line without a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The variable's name.
+    /// Name of the variable. An item of a list has its number behind it: `OPENAI_API_KEYS#3`.
     pub variable: String,
-    /// What it held.
+    /// Kind of value that the variable held.
     pub found: Found,
 }
 
-/// What a variable held.
+/// The kind of value that an environment variable held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Found {
-    /// So many new keys.
+    /// Number of new keys.
     Keys(usize),
-    /// A key that was found before, under the name given.
+    /// A key that was found before, under the given name.
     Duplicate(KeyId),
-    /// Nothing, or nothing but blanks and commas.
+    /// No value, or only blanks and commas.
     Empty,
-    /// A text that can't be a key; the others of the list are used.
+    /// A text that cannot be a key. The other items of a list are used.
     Invalid(InvalidSecret),
     /// The name of a model.
     Model,
@@ -68,7 +73,9 @@ pub enum Found {
 // === impl Discovery ===
 
 impl Discovery {
-    /// Looks into the environment of the process.
+    /// Searches the environment of the process.
+    ///
+    /// Variables whose name is not valid UTF-8 are ignored.
     pub fn in_process(provider: &Provider) -> Self {
         let vars = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
@@ -77,7 +84,7 @@ impl Discovery {
         Self::in_vars(provider, vars)
     }
 
-    /// Looks into a map of variables.
+    /// Searches the given variables, as `(name, value)` pairs.
     pub fn in_vars<N, V>(provider: &Provider, vars: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<String>,
@@ -86,7 +93,7 @@ impl Discovery {
         Self::with_prefixes(provider.env_prefixes(), vars)
     }
 
-    /// Looks into a map of variables for names of one's own: `["OPENAI"]` finds `OPENAI_API_KEY`.
+    /// Searches the given variables for custom prefixes: `["OPENAI"]` finds `OPENAI_API_KEY`.
     pub fn with_prefixes<P, N, V>(
         prefixes: impl IntoIterator<Item = P>,
         vars: impl IntoIterator<Item = (N, V)>,
@@ -104,22 +111,23 @@ impl Discovery {
         search.found
     }
 
-    /// The keys, in the order of their variables; of the same secret the first.
+    /// Returns the keys in the order in which they were found. Of several keys with the same secret, only the
+    /// first is included.
     pub fn keys(&self) -> &[ApiKey] {
         &self.keys
     }
 
-    /// The model named by `PROVIDER_<NAME>_MODEL`, for the caller to use.
+    /// Returns the model named by `PROVIDER_<PREFIX>_MODEL`, if any. The crate itself does not use it.
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
 
-    /// What was found where.
+    /// Returns the variables that were found, and what each of them held.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Says what was found where.
+    /// Logs the findings: invalid keys at `warn`, everything else at `debug`.
     pub(crate) fn report(&self, provider: &str) {
         for Finding { variable, found } in &self.findings {
             match found {
@@ -131,7 +139,7 @@ impl Discovery {
         }
     }
 
-    /// The names under which a key would have been found; `*` stands for a number.
+    /// Returns the names of all variables that were searched for keys; `*` stands for a number.
     pub fn looked_at(&self) -> &[String] {
         &self.looked_at
     }
@@ -175,7 +183,7 @@ impl fmt::Display for Finding {
 
 struct Search {
     vars: BTreeMap<String, String>,
-    /// Who had a secret first, by a digest of it.
+    /// Name of the first key with a secret, by the digest of the secret.
     names: HashMap<[u8; 32], KeyId>,
     found: Discovery,
 }

@@ -1,4 +1,4 @@
-//! Names that may be shown.
+//! Names of keys and accounts, which may appear in logs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -42,28 +42,34 @@ macro_rules! name {
 }
 
 name! {
-    /// The name of a key: an operator's label, or a short keyed fingerprint of its secret.
+    /// The name of a key: the operator's label, or a short keyed fingerprint of its secret.
+    ///
+    /// Appears in logs, events, errors and snapshots. Set it with [`ApiKey::id`](crate::ApiKey::id).
     KeyId
 }
 
 name! {
-    /// The name of what a provider counts limits for: an organisation, a project, a workspace.
+    /// The name of an account, the unit for which a provider counts limits: an organisation, a project, a
+    /// workspace.
+    ///
+    /// Appears in logs, events, errors and snapshots. Set it with
+    /// [`ApiKey::account`](crate::ApiKey::account).
     AccountId
 }
 
-/// A name that can't be shown. Says why, and never what it is.
+/// The reason why a name of a key or account must not be shown. Never contains the name itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// It has a control character, or one that changes how text is read.
+    /// The name has a control character, or an invisible character that changes how text is read.
     #[error("it has a control or an invisible character")]
     Character,
-    /// It contains a key, or what tells the key from others.
+    /// The name contains the key, or a part that distinguishes the key from others.
     #[error("it shows the key, or a part of it")]
     ShowsSecret,
 }
 
-/// Whether a name, of a key with this secret, may be in logs.
+/// Checks whether a name, of a key with this secret, may appear in logs.
 pub(crate) fn check_name(name: &str, secret: &str) -> Result<(), InvalidName> {
     if has_unprintable(name) {
         return Err(InvalidName::Character);
@@ -71,7 +77,7 @@ pub(crate) fn check_name(name: &str, secret: &str) -> Result<(), InvalidName> {
     if names_secret(name, secret) { Err(InvalidName::ShowsSecret) } else { Ok(()) }
 }
 
-/// Whether a text has characters that a terminal obeys or does not show.
+/// Returns whether a text has characters that a terminal interprets or does not show.
 pub(crate) fn has_unprintable(text: &str) -> bool {
     let changes_reading = |character: char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     text.chars().any(|character| character.is_control() || changes_reading(character))

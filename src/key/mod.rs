@@ -1,8 +1,8 @@
-//! What a key is and where keys come from.
+//! API keys: secrets, their names, and their discovery in environment variables.
 //!
-//! A key is one secret of one provider, with a name that may be shown and an account that the provider
-//! counts its limits for. The secret and the name are different types, and nothing leads from the name
-//! back to the secret: what is logged, counted or published is the name.
+//! A key is one secret of one provider, with a name that may be shown and an account for which the provider
+//! counts limits. The secret and the name are different types, and the secret cannot be derived from the
+//! name. Logs, metrics, events and snapshots contain only the name.
 //!
 //! ```
 //! use tower_key_rotation::key::ApiKey;
@@ -28,7 +28,15 @@ pub(crate) use self::id::has_unprintable;
 pub use self::id::{AccountId, InvalidName, KeyId};
 pub use self::secret::{InvalidSecret, Secret};
 
-/// One key: its secret, and how the pool is to use it.
+/// One API key: its secret, and how a [`KeyPool`](crate::KeyPool) uses it.
+///
+/// ```
+/// use tower_key_rotation::ApiKey;
+///
+/// let key = ApiKey::new("sk-team-a-secret")?.id("team-a").account("org-1").backup();
+/// assert_eq!(key.label(), Some("team-a"));
+/// # Ok::<(), tower_key_rotation::key::InvalidSecret>(())
+/// ```
 #[derive(Clone)]
 pub struct ApiKey {
     secret: Secret,
@@ -39,12 +47,12 @@ pub struct ApiKey {
     quotas: Vec<Quota>,
 }
 
-/// Whether a key is used in the first place.
+/// The order of preference between keys of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Tier {
-    /// Used as long as one of its kind is usable.
+    /// Used while at least one primary key is usable.
     #[default]
     Primary,
     /// Used only while no primary key is usable.
@@ -54,64 +62,72 @@ pub enum Tier {
 // === impl ApiKey ===
 
 impl ApiKey {
-    /// A primary key of weight one, named by the fingerprint of its secret, an account of its own.
+    /// Creates a primary key of weight 1. Its name is a fingerprint of its secret, and it counts as its own
+    /// account.
     ///
     /// # Errors
     ///
-    /// [`InvalidSecret`] if the text can't be a key.
+    /// Returns [`InvalidSecret`] if the text cannot be a key.
     pub fn new(secret: impl Into<String>) -> Result<Self, InvalidSecret> {
         Ok(Self::from(Secret::new(secret)?))
     }
 
-    /// The name to show for this key, in place of a fingerprint. One that shows a part of the secret, or has a
-    /// control character, makes [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
+    /// Sets the name of the key. Default: a fingerprint of the secret.
+    ///
+    /// A name that shows a part of the secret or has a control character makes
+    /// [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
     #[must_use]
     pub fn id(mut self, label: impl Into<KeyId>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// The account whose limits this key shares: organisation, project, workspace. It is shown as the
-    /// [`id`](Self::id) is.
+    /// Sets the account whose limits this key shares: an organisation, a project, a workspace. Default: the
+    /// key counts as its own account.
+    ///
+    /// The name of the account is shown in logs, like the [`id`](Self::id). The same restrictions apply to
+    /// it.
     #[must_use]
     pub fn account(mut self, account: impl Into<AccountId>) -> Self {
         self.account = Some(account.into());
         self
     }
 
-    /// Whether the key is used in the first place. Default: [`Tier::Primary`].
+    /// Sets the tier of the key. Default: [`Tier::Primary`].
     #[must_use]
     pub const fn tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
         self
     }
 
-    /// Used only while no primary key is usable.
+    /// Sets the tier to [`Tier::Backup`]: the key is used only while no primary key is usable.
     #[must_use]
     pub const fn backup(self) -> Self {
         self.tier(Tier::Backup)
     }
 
-    /// How many times as often as a key of weight one this key is chosen. Default: 1.
+    /// Sets how often this key is chosen, relative to a key of weight 1. Default: 1.
     ///
-    /// Heeded by every [`Selection`](crate::pool::Selection) but
-    /// [`InOrder`](crate::pool::Selection::InOrder), and by [`Session`](crate::Session)s.
+    /// Every [`Selection`](crate::pool::Selection) except [`InOrder`](crate::pool::Selection::InOrder)
+    /// respects it, and so do [`Session`](crate::Session)s.
     #[must_use]
     pub const fn weight(mut self, weight: NonZeroU32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// A limit of this key alone, beside those of its account; may be given several times. See
-    /// [`KeyPoolBuilder::quota`](crate::pool::KeyPoolBuilder::quota) for limits of accounts, which are the
-    /// usual ones.
+    /// Adds a quota of this key alone, beside those of its account. May be called repeatedly; all quotas
+    /// apply.
+    ///
+    /// Most limits belong to accounts: use [`KeyPoolBuilder::quota`](crate::pool::KeyPoolBuilder::quota) for
+    /// those.
     #[must_use]
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);
         self
     }
 
-    /// The operator's name for the key, if one was given.
+    /// Returns the name that was set with [`id`](Self::id), if any.
     pub fn label(&self) -> Option<&str> {
         self.label.as_ref().map(KeyId::as_str)
     }
@@ -120,7 +136,8 @@ impl ApiKey {
         &self.secret
     }
 
-    /// Whether the key's names may be shown; else which of them may not, and why.
+    /// Checks whether the names of the key and its account may be shown. The error says which of them may
+    /// not, and why.
     pub(crate) fn check_names(&self) -> Result<(), (&'static str, InvalidName)> {
         let check = |what, name: Option<&str>| {
             let checked = name.map_or(Ok(()), |name| id::check_name(name, self.secret.expose()));

@@ -1,7 +1,7 @@
-//! The text that must never be seen.
+//! The secret text of a key.
 //!
-//! Redaction is promised, memory hygiene is not: the text is wiped when the last clone goes, but the
-//! header value rendered from it, and the buffers of the HTTP client, are ordinary memory.
+//! Redaction is promised, memory hygiene is not: the text is wiped when the last clone is dropped, but the
+//! header value rendered from it and the buffers of the HTTP client are ordinary memory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,27 +15,37 @@ use sha2::Sha256;
 use super::KeyId;
 use crate::provider::AuthScheme;
 
-/// The text of a key. Redacted in every format, wiped on drop, not serializable.
+/// The secret text of a key. Redacted in every format, wiped when the last clone is dropped, not
+/// serializable.
+///
+/// ```
+/// use tower_key_rotation::ApiKey;
+/// use tower_key_rotation::key::{InvalidSecret, Secret};
+///
+/// let key = ApiKey::from(Secret::new("sk-one")?);
+/// assert!(Secret::new("sk-one\n").is_err());
+/// # Ok::<(), InvalidSecret>(())
+/// ```
 #[derive(Clone)]
 pub struct Secret(Arc<SecretString>);
 
-/// A text that can't be a key. Says where it is wrong and never what it is.
+/// The reason why a text cannot be a key. Contains the position of the fault and never the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSecret {
-    /// Nothing, or nothing but blanks.
+    /// The text is empty or consists of blanks.
     #[error("the key is empty: unset the variable or give it a value")]
     Empty,
-    /// A character that no key contains or no header may carry.
+    /// The text has a character that no key contains or that no header may carry.
     #[error(
         "the key has a blank, a quotation mark, a control or a non-ASCII character at position \
          {position}: look for something that was copied along"
     )]
     Character {
-        /// Counted in bytes, from zero.
+        /// Position of the character in bytes, from zero.
         position: usize,
     },
-    /// Longer than [`Secret::MAX`]: a file that holds something else, most likely.
+    /// The text is longer than [`Secret::MAX`]: most likely a file that holds something else.
     #[error("the key has more than 16384 characters: look for a wrong file or variable")]
     TooLong,
 }
@@ -43,15 +53,15 @@ pub enum InvalidSecret {
 // === impl Secret ===
 
 impl Secret {
-    /// Characters of a key at most: 16,384. Access tokens have up to some thousand.
+    /// Maximum length of a key in characters (16,384). Access tokens have up to some thousand.
     pub const MAX: usize = 16 * 1024;
 
-    /// Takes the text of a key.
+    /// Creates a secret from the text of a key. Blanks around the text are not removed.
     ///
     /// # Errors
     ///
-    /// [`InvalidSecret`] if it is empty or too long, or has a quotation mark or a character outside visible
-    /// ASCII.
+    /// Returns [`InvalidSecret`] if the text is empty or longer than [`MAX`](Self::MAX), or has a quotation
+    /// mark or a character outside visible ASCII.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidSecret> {
         let text = SecretString::from(text.into());
         let bytes = text.expose_secret().as_bytes();
@@ -67,7 +77,7 @@ impl Secret {
         }
     }
 
-    /// The header value that carries this key, marked sensitive.
+    /// Returns the header value that carries this key, marked as sensitive.
     pub(crate) fn render(&self, scheme: &AuthScheme) -> Result<HeaderValue, InvalidSecret> {
         let text = scheme.value_of(self.expose());
         let mut value = HeaderValue::try_from(text).map_err(|_| InvalidSecret::Character { position: 0 })?;
@@ -75,16 +85,19 @@ impl Secret {
         Ok(value)
     }
 
-    /// A name for the key: the same in every process, and no way back.
+    /// Returns a name for the key that is the same in every process and from which the secret cannot be
+    /// derived.
     ///
-    /// Different for one secret under two providers. Short enough to be read, and so too short to tell
-    /// whether two secrets are one: that is for the [digest](Self::digest).
+    /// One secret has different fingerprints under two providers. A fingerprint is short enough to be read,
+    /// and therefore too short to tell whether two secrets are equal: use the [digest](Self::digest) for
+    /// that.
     pub(crate) fn fingerprint(&self, provider: &str) -> KeyId {
         let hex: String = self.digest(provider).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
         KeyId::from(format!("key-{hex}"))
     }
 
-    /// What two equal secrets have in common, keyed with its purpose.
+    /// Returns the HMAC-SHA-256 of the secret, which is equal for equal secrets of one provider. Its key is
+    /// the purpose.
     pub(crate) fn digest(&self, provider: &str) -> [u8; 32] {
         let mut purpose = Key::<Hmac<Sha256>>::default();
         for (byte, given) in purpose.iter_mut().zip(b"tower-key-rotation/key-id/1") {
@@ -97,7 +110,7 @@ impl Secret {
         mac.finalize().into_bytes().into()
     }
 
-    /// The text itself: for comparing, and for scrubbing it out of what a provider echoes.
+    /// Returns the secret text, for comparison and for removing it from what a provider echoes.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
