@@ -1,4 +1,4 @@
-//! What the futures of both layers are made of.
+//! The response future shared by both layers.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,14 +11,18 @@ use tokio::time::{Instant, timeout_at};
 use crate::body::ResponseBody;
 use crate::error::Error;
 
-/// The future of a response. Dropping it at any point releases everything and blames no key.
+/// The response future of both layers.
+///
+/// Dropping it at any point releases the key and the permits that it holds, and blames no key.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<B>(Pin<Box<dyn Future<Output = Answer<B>> + Send>>);
 
 type Answer<B> = Result<Response<ResponseBody<B>>, Error>;
 
-/// What the future brings, unless the deadline comes first. The timer is in a box, for it is several times as
-/// large as all else that a request has to remember of the time, and some have none.
+/// Awaits the future until the deadline.
+///
+/// The timer is boxed because it is several times as large as the rest of a request's timing state, and some
+/// requests have no deadline.
 pub(crate) async fn before<F: Future + Unpin>(
     deadline: Option<Instant>,
     future: F,

@@ -1,26 +1,26 @@
-//! The head of a request that is made as often as it takes.
+//! The head of a request, which can be built again for every attempt.
 //!
-//! Mostly it is made once. So the first that is made is the caller's own, and what is kept for another is no
-//! header map but a list, which is a single allocation and needs no hashes; only another attempt makes a map
-//! of it again.
+//! Most requests have one attempt. The first attempt therefore gets the caller's own header map, and the copy
+//! for later attempts is a list: a list is a single allocation and needs no hashes. Only a further attempt
+//! builds a map from it.
 
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-/// The head of a request, kept so that it can be made again.
+/// The head of a request, kept so that it can be built again.
 pub(crate) struct Head {
     method: Method,
     uri: Uri,
     version: Version,
-    /// The caller's own, until it is sent.
+    /// The caller's own headers, until the first attempt takes them.
     first: Option<HeaderMap>,
-    /// What it held from then on, in its order; a name as often as it has values.
+    /// Copy of the headers after the first attempt, in order; a name appears once for each of its values.
     kept: Vec<(HeaderName, HeaderValue)>,
     extensions: Extensions,
 }
 
-/// The header by which a caller says that running a request twice does no harm.
+/// Header by which a caller declares that executing a request twice does no harm.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 // === impl Head ===
@@ -29,13 +29,13 @@ impl Head {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { method, uri, version, headers, mut extensions, .. } = parts;
         if extensions.is_empty() {
-            // Of which a copy would be made all the same.
+            // An empty `Extensions` may hold an allocation, which every clone would copy.
             extensions = Extensions::new();
         }
         Self { method, uri, version, first: Some(headers), kept: Vec::new(), extensions }
     }
 
-    /// A request with the head as it came.
+    /// Builds a request with the head as it came.
     pub(crate) fn make<B>(&mut self, body: B) -> Request<B> {
         let mut request = Request::new(body);
         request.method_mut().clone_from(&self.method);
@@ -64,13 +64,13 @@ impl Head {
         &self.extensions
     }
 
-    /// The first value of a header.
+    /// Returns the first value of a header.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
         let kept = || self.kept.iter().find(|(kept, _)| kept == name).map(|(_, value)| value);
         self.first.as_ref().map_or_else(kept, |headers| headers.get(name))
     }
 
-    /// Whether the body is compressed or encoded otherwise.
+    /// Returns whether the body is compressed or encoded otherwise.
     pub(crate) fn is_encoded(&self) -> bool {
         let is_plain = |value: &HeaderValue| {
             let value = value.as_bytes().trim_ascii();
@@ -81,7 +81,8 @@ impl Head {
         !kept.chain(first).all(is_plain)
     }
 
-    /// Whether running the request twice does no harm: by its method, or because its caller says so.
+    /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key`
+    /// header.
     pub(crate) fn is_idempotent(&self) -> bool {
         let safe = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         safe || self.header(&IDEMPOTENCY_KEY).is_some()

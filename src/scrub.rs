@@ -1,8 +1,8 @@
-//! Finding a key in what somebody else wrote.
+//! Detection and removal of keys in foreign text.
 //!
-//! Providers echo keys in headers, reason phrases and bodies; clients put URLs into errors. All of it is
-//! searched for the key that was sent, in [every form](written) in which text writes it. Where it is found
-//! it is overwritten with `*`, so that lengths stay true.
+//! Providers echo keys in headers, reason phrases and bodies; clients put URLs into errors. All of these are
+//! searched for the key that was sent, in [every form](written) in which text may write it. Each occurrence
+//! is overwritten with `*`, so that lengths do not change.
 
 mod unit;
 mod written;
@@ -19,15 +19,15 @@ use tower::BoxError;
 pub(crate) use self::written::{Overwritten, Written};
 use self::written::{RUN, common_prefix};
 
-/// What a URL's query shows of a key: everything but the unreserved characters is encoded.
+/// Characters of a key that a URL's query encodes: all except the unreserved ones.
 pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// In place of an error whose text contained a key.
+/// Replacement for an error whose text contained a key.
 #[derive(Debug, thiserror::Error)]
 #[error("the client failed; its error is withheld because it contained the key")]
 struct Withheld;
 
-/// The error, unless any part of its chain shows the secret.
+/// Returns the error, or [`Withheld`] if any part of its chain shows the secret.
 pub(crate) fn redact(error: BoxError, secret: &str) -> BoxError {
     let mut next: Option<&dyn Error> = Some(&*error);
     while let Some(part) = next {
@@ -40,13 +40,13 @@ pub(crate) fn redact(error: BoxError, secret: &str) -> BoxError {
     error
 }
 
-/// Whether the text shows the secret.
+/// Returns whether the text shows the secret.
 pub(crate) fn shows(text: &str, secret: &str) -> bool {
     Written::new(secret).is_some_and(|secret| secret.is_in(text.as_bytes()))
 }
 
-/// Whether the text shows the secret, or 8 characters in a row of what tells it from others of its kind, in
-/// any case.
+/// Returns whether the text shows the secret, or 8 consecutive characters of the part that distinguishes it
+/// from others of its kind, in any case.
 pub(crate) fn shows_part(text: &str, secret: &str) -> bool {
     let lower = |bytes: &[u8]| bytes.to_ascii_lowercase();
     let own = lower(&secret.as_bytes()[common_prefix(secret.as_bytes())..]);
@@ -54,9 +54,11 @@ pub(crate) fn shows_part(text: &str, secret: &str) -> bool {
     shows(text, secret) || lower(text.as_bytes()).windows(RUN).any(part)
 }
 
-/// Whether a name shows the secret: the whole of it, its beginning with the prefix of its kind, or 8 characters
-/// in a row of what looks random in it. Words are not taken for parts of a key: a secret that is made up for a
-/// test often has the key's name in it.
+/// Returns whether a name shows the secret.
+///
+/// It does so if it contains the whole secret, its beginning including the prefix of its kind, or 8
+/// consecutive characters of it that look random. Words do not count as parts of a key: a secret made up for
+/// a test often contains the key's name.
 pub(crate) fn names_secret(name: &str, secret: &str) -> bool {
     let prefix = common_prefix(secret.as_bytes());
     let (name, own) = (name.as_bytes(), &secret.as_bytes()[prefix..]);
@@ -73,8 +75,10 @@ pub(crate) fn names_secret(name: &str, secret: &str) -> bool {
         || name.windows(RUN).filter(is_random).any(|run| memmem::find(own, run).is_some())
 }
 
-/// The text with the secret overwritten, its length unchanged; so is a beginning of it at the end that shows
-/// too much. `None` if there is nothing of it.
+/// Returns the text with the secret overwritten and its length unchanged; `None` if the text does not show
+/// the secret.
+///
+/// A beginning of the secret at the end of the text is overwritten too if it shows too much of it.
 pub(crate) fn overwrite(text: &[u8], secret: &str) -> Option<Vec<u8>> {
     let secret = Written::new(secret)?;
     if secret.look(text) == Overwritten::default() {
@@ -89,13 +93,13 @@ pub(crate) fn overwrite(text: &[u8], secret: &str) -> Option<Vec<u8>> {
     found.then_some(scrubbed)
 }
 
-/// Takes the secret out of the head of a response: header values, header names, the reason phrase.
+/// Removes the secret from the head of a response: header values, header names, the reason phrase.
 pub(crate) fn head(head: &mut Parts, secret: &str) {
     headers(&mut head.headers, secret);
     reason_phrase(head, secret);
 }
 
-/// Takes the secret out of headers or trailers. A header is left out if its name shows the secret.
+/// Removes the secret from headers or trailers. A header whose name shows the secret is dropped.
 pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     let Some(written) = Written::new(secret) else { return };
     for value in headers.values_mut().filter(|value| written.fits(value.len())) {
@@ -112,7 +116,7 @@ pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     }
 }
 
-/// Names of headers are in lower case.
+/// Returns whether a header name shows the secret. Header names are in lower case.
 fn shows_in_name(name: &[u8], secret: &[u8]) -> bool {
     let Some(last) = name.len().checked_sub(secret.len()) else { return false };
     let first = secret[0].to_ascii_lowercase();
@@ -120,7 +124,8 @@ fn shows_in_name(name: &[u8], secret: &[u8]) -> bool {
     starts.any(|at| name[at..at + secret.len()].eq_ignore_ascii_case(secret))
 }
 
-/// hyper's clients keep a reason phrase that is not the status's own among the extensions; its servers send it.
+/// Removes a reason phrase that shows the secret. hyper's clients keep a non-standard reason phrase in the
+/// extensions, and its servers send it.
 #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
 fn reason_phrase(head: &mut Parts, secret: &str) {
     use hyper::ext::ReasonPhrase;

@@ -1,8 +1,8 @@
-//! What a client's error says about the request.
+//! Classification of client errors: whether the request may have reached the provider.
 //!
-//! A request that never left may be sent again; one that may have run must not be, unless the caller says
-//! so. Clients differ in how they say it, so the whole chain of sources is walked, and what can't be told
-//! counts as *perhaps executed*.
+//! A request that was never sent may be sent again. One that may have been executed must not be sent again
+//! unless the caller allows it. Clients differ in how they report this, so the whole chain of sources is
+//! searched. An error that reveals nothing counts as *may have been executed*.
 
 use std::error::Error;
 use std::io;
@@ -12,20 +12,21 @@ use tower::load_shed::error::Overloaded;
 
 use crate::classify::Transport;
 
-/// What kind of error it is.
+/// The kind of a client's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// A layer between us and the client shed the request: neither the provider nor a key had to do with it.
+    /// A layer between this crate and the client shed the request: neither the provider nor a key was
+    /// involved.
     Shed,
-    /// As [`Transport::Unsent`].
+    /// Like [`Transport::Unsent`].
     Unsent,
-    /// As [`Transport::Broken`].
+    /// Like [`Transport::Broken`].
     Broken,
-    /// As [`Transport::Timeout`].
+    /// Like [`Transport::Timeout`].
     Timeout,
 }
 
-/// What the error says of the provider; of a request that was shed, that it was not sent.
+/// Returns what the error means for the provider. A request that was shed counts as unsent.
 pub(crate) fn of(error: &BoxError) -> Transport {
     match nature(error) {
         Nature::Shed | Nature::Unsent => Transport::Unsent,
@@ -34,12 +35,12 @@ pub(crate) fn of(error: &BoxError) -> Transport {
     }
 }
 
-/// What the first of the error's sources says that says something.
+/// Returns the kind of the first source that reveals one; [`Nature::Broken`] if none does.
 pub(crate) fn nature(error: &BoxError) -> Nature {
     sources(error).find_map(of_one).unwrap_or(Nature::Broken)
 }
 
-/// The error and its sources.
+/// Iterates over the error and its sources.
 pub(crate) fn sources(error: &BoxError) -> impl Iterator<Item = &(dyn Error + 'static)> {
     let first: &(dyn Error + 'static) = &**error;
     std::iter::successors(Some(first), |error| (*error).source())
@@ -68,7 +69,7 @@ fn of_io(error: &io::Error) -> Option<Transport> {
         | io::ErrorKind::NetworkDown
         | io::ErrorKind::AddrNotAvailable => Some(Transport::Unsent),
         io::ErrorKind::TimedOut => Some(Transport::Timeout),
-        // Others may be wrappers around something that says more.
+        // Other kinds may be wrappers around a source that reveals more.
         _ => None,
     }
 }

@@ -1,21 +1,23 @@
-//! One character as text may write it: plain, percent-encoded, escaped, as an HTML entity.
+//! One character of a secret in each form that text may use: plain, percent-encoded, escaped, or as an HTML
+//! entity.
 
-/// Backslashes before one escaped character: a JSON string quoted in a JSON string, three times over.
+/// Maximum number of backslashes before one escaped character (8): a JSON string quoted in a JSON string,
+/// three times over.
 const BACKSLASHES: usize = 8;
 
-/// Bytes of the longest HTML entity that is read: `&#x0002F;`.
+/// Length in bytes of the longest HTML entity that is recognised: `&#x0002F;`.
 const ENTITY: usize = 9;
 
-/// One character of the secret at the start of a text.
+/// Result of matching one character of the secret at the start of a text.
 pub(super) enum Unit {
-    /// Written in so many bytes.
+    /// The character matches and takes this many bytes.
     Read(usize),
-    /// The text ends before that is known.
+    /// The text ends before the match is decided.
     Cut,
     Other,
 }
 
-/// Reads one character, in whichever form.
+/// Matches one character in any form.
 pub(super) fn unit(text: &[u8], character: u8) -> Unit {
     let escaped = match text.first() {
         None => return Unit::Cut,
@@ -30,7 +32,7 @@ pub(super) fn unit(text: &[u8], character: u8) -> Unit {
     }
 }
 
-/// `%73`; the percent sign may be encoded itself, up to three times (`%2573`).
+/// Matches the form `%73`. The percent sign may itself be encoded, up to three times (`%2573`).
 fn percent(text: &[u8], character: u8) -> Unit {
     let mut at = 1;
     for _ in 0..=3 {
@@ -44,7 +46,7 @@ fn percent(text: &[u8], character: u8) -> Unit {
     Unit::Other
 }
 
-/// `\u0073`, `\x73`, `\/`, with as many backslashes as quoting has made of one.
+/// Matches the forms `\u0073`, `\x73` and `\/`. Quoting may have multiplied the backslash.
 fn backslash(text: &[u8], character: u8) -> Unit {
     let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
     if slashes > BACKSLASHES {
@@ -69,7 +71,7 @@ fn backslash(text: &[u8], character: u8) -> Unit {
     }
 }
 
-/// `&#47;`, `&#x2F;`, `&amp;`, `&lt;`, `&gt;`.
+/// Matches the forms `&#47;`, `&#x2F;`, `&amp;`, `&lt;` and `&gt;`.
 fn entity(text: &[u8], character: u8) -> Unit {
     let Some(end) = text.iter().take(ENTITY).position(|byte| *byte == b';') else {
         let may_go_on =
@@ -94,7 +96,7 @@ enum Hex {
     None,
 }
 
-/// A number of exactly so many hexadecimal digits.
+/// Parses a number of exactly `digits` hexadecimal digits.
 fn hex(text: &[u8], digits: usize) -> Hex {
     let there = &text[..text.len().min(digits)];
     if !there.iter().all(u8::is_ascii_hexdigit) {

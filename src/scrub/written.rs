@@ -1,20 +1,21 @@
-//! A secret as text may write it.
+//! Search for a secret in every form in which text may write it.
 //!
-//! Providers echo a key as it is, percent-encoded (from a URL), escaped (in a JSON string, also in one that
-//! is quoted inside another) or as HTML entities. Any character may be written in any of these forms, so the
-//! text is read character by character. The forms are bounded, so a partial match is bounded too.
+//! Providers echo a key as it is, percent-encoded (from a URL), escaped (in a JSON string, also in one quoted
+//! inside another) or as HTML entities. Any character may be written in any of these forms, so the text is
+//! matched character by character. The forms are bounded, so a partial match is bounded too.
 
 use memchr::{memchr, memchr3};
 
 use super::unit::{Unit, unit};
 
-/// Shorter secrets are not looked for: they would be found in words.
+/// Minimum length of a secret that is searched for (4). Shorter ones would be found inside words.
 const SHORTEST: usize = 4;
 
-/// A run of this many characters of a secret, its [common prefix](common_prefix) apart, counts as showing it.
+/// Number of consecutive characters of a secret that count as showing it (8), not counting its [common
+/// prefix](common_prefix).
 pub(super) const RUN: usize = 8;
 
-/// What keys of a kind begin with. A prefix names a provider and no key.
+/// Prefixes of keys by kind. A prefix identifies a provider and no key.
 const PREFIXES: [&str; 22] = [
     "sk-proj-",
     "sk-svcacct-",
@@ -40,32 +41,32 @@ const PREFIXES: [&str; 22] = [
     "AIza",
 ];
 
-/// A secret that is looked for in text.
+/// A secret to search for in text.
 #[derive(Clone, Copy)]
 pub(crate) struct Written<'s>(&'s [u8]);
 
-/// What overwriting has come upon.
+/// The result of overwriting a secret in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overwritten {
-    /// The secret was there at least once.
+    /// Whether the text contained the whole secret at least once.
     pub(crate) found: bool,
-    /// The text ends inside what may be the secret.
+    /// A beginning of the secret at the end of the text, if there is one.
     pub(crate) begun: Option<Begun>,
 }
 
 /// A beginning of the secret at the end of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begun {
-    /// Where it begins, in bytes.
+    /// Position of the beginning in bytes.
     pub(crate) at: usize,
-    /// Characters of the secret that are there.
+    /// Number of characters of the secret that are present.
     characters: usize,
 }
 
 enum Here {
-    /// The secret, written in so many bytes.
+    /// The whole secret, which takes this many bytes of the text.
     Whole(usize),
-    /// All that is left of the text is its beginning: so many characters.
+    /// A beginning of the secret, with this many of its characters, takes the rest of the text.
     Begun(usize),
     Nothing,
 }
@@ -73,12 +74,12 @@ enum Here {
 // === impl Written ===
 
 impl<'s> Written<'s> {
-    /// `None` for a secret that is too short to be told from a word.
+    /// Creates a search; `None` for a secret that is too short to be distinguished from a word.
     pub(crate) const fn new(secret: &'s str) -> Option<Self> {
         if secret.len() < SHORTEST { None } else { Some(Self(secret.as_bytes())) }
     }
 
-    /// Whether a text of this length may hold the secret in any form.
+    /// Returns whether a text of this length may hold the secret in any form.
     pub(crate) const fn fits(&self, length: usize) -> bool {
         self.0.len() <= length
     }
@@ -87,7 +88,8 @@ impl<'s> Written<'s> {
         self.fits(text.len()) && matches!(self.next(text, 0), Some((_, Here::Whole(_))))
     }
 
-    /// Overwrites the secret wherever it is, its beginning at the end of the text apart.
+    /// Overwrites every whole occurrence of the secret. A beginning of it at the end of the text is reported
+    /// and kept.
     pub(crate) fn overwrite(&self, text: &mut [u8]) -> Overwritten {
         let mut seen = Overwritten::default();
         let mut from = 0;
@@ -108,7 +110,8 @@ impl<'s> Written<'s> {
         seen
     }
 
-    /// What there is first at or behind `from`, without changing anything.
+    /// Returns the first occurrence of the secret, or its beginning at the end of the text, without changing
+    /// anything.
     pub(crate) fn look(&self, text: &[u8]) -> Overwritten {
         match self.next(text, 0) {
             Some((_, Here::Whole(_))) => Overwritten { found: true, begun: None },
@@ -119,12 +122,12 @@ impl<'s> Written<'s> {
         }
     }
 
-    /// Whether a beginning of the secret, which nothing will complete, shows too much of it.
+    /// Returns whether a beginning of the secret that nothing will complete shows too much of it.
     pub(crate) fn shows_in(&self, begun: Begun) -> bool {
         begun.characters >= common_prefix(self.0) + RUN
     }
 
-    /// The first place at or behind `from` where the secret is or begins.
+    /// Returns the first position at or behind `from` where the secret is or begins.
     fn next(&self, text: &[u8], from: usize) -> Option<(usize, Here)> {
         let mut at = from;
         loop {
@@ -136,7 +139,7 @@ impl<'s> Written<'s> {
         }
     }
 
-    /// Where the secret's first character may be, in any form.
+    /// Returns the first position where the secret's first character may be, in any form.
     fn candidate(&self, text: &[u8]) -> Option<usize> {
         let first = self.0[0];
         let here = memchr3(first, b'\\', b'%', text);
@@ -165,7 +168,7 @@ impl<'s> Written<'s> {
     }
 }
 
-/// Characters of a secret that it shares with all keys of its kind.
+/// Returns the number of leading characters of a secret that all keys of its kind share.
 pub(super) fn common_prefix(secret: &[u8]) -> usize {
     PREFIXES.iter().find(|prefix| secret.starts_with(prefix.as_bytes())).map_or(0, |prefix| prefix.len())
 }
