@@ -6,6 +6,7 @@ mod error_body;
 mod guard;
 mod hold;
 pub mod meter;
+mod record;
 mod redact;
 mod replay;
 mod response;

@@ -21,8 +21,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::BoxError;
 
+use super::record::Source;
 use super::source::IntoBytes;
-use super::tee::{Cursor, Source, Tee};
+use super::tee::{Cursor, Tee};
 use super::upload::Upload;
 
 /// A request body that can be sent again: what the layers of this crate send inwards.

@@ -1,20 +1,16 @@
 //! A source of frames, a record of what it gave, and any number of cursors.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 use tower::BoxError;
 
+use super::record::{Failure, Mode, Polled, Record, Source, Unavailable};
 use super::response::longer;
-
-pub(super) type Source = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
-pub(super) type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 /// A clone of a teed body: where it is in the record.
 pub(super) struct Cursor {
@@ -33,56 +29,13 @@ pub(super) struct Watcher {
 }
 
 pub(super) struct Tee {
-    state: Mutex<State>,
+    state: Mutex<Record>,
     /// Who waits for the source. Apart from the state, since a source may wake while it is polled.
     waiting: Mutex<Vec<(u64, Waker)>>,
     /// The id of the next cursor.
     next_id: AtomicU64,
     /// How many cursors there are: the last one needs no record.
     cursors: AtomicU64,
-}
-
-struct State {
-    /// `None`: it has ended.
-    source: Option<Source>,
-    /// The frames from number `base` on.
-    record: Vec<Bytes>,
-    base: usize,
-    recorded: usize,
-    cap: usize,
-    mode: Mode,
-    trailers: Option<HeaderMap>,
-    failure: Failure,
-    /// The cursors that asked for more than the source had: as long as there are any, the caller is waited for.
-    asking: Vec<u64>,
-    /// When the caller was last waited for.
-    waited: Option<Instant>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// Every frame is kept, every cursor may read.
-    Recording,
-    /// Frames pass; the first cursor that comes may read.
-    Open,
-    /// Frames pass; this cursor may read.
-    Claimed(u64),
-}
-
-enum Failure {
-    None,
-    /// The source's error, for whoever asks first.
-    New(BoxError),
-    Told,
-}
-
-/// Why a clone of the request body gives no more frames.
-#[derive(Debug, thiserror::Error)]
-enum Unavailable {
-    #[error("the request body failed")]
-    Failed,
-    #[error("the request body is longer than what is recorded for another attempt")]
-    NotRecorded,
 }
 
 // === impl Cursor ===
@@ -247,7 +200,7 @@ impl Tee {
     /// Begins with what the first poll of the source gave.
     pub(super) fn start(source: Source, first: Polled, cap: usize) -> Cursor {
         let least = usize::try_from(source.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut state = State {
+        let mut state = Record {
             source: Some(source),
             record: Vec::new(),
             base: 0,
@@ -277,7 +230,7 @@ impl Tee {
         Cursor { tee: Arc::new(tee), id: 0, at: 0, trailers_sent: false }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Record> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -298,102 +251,5 @@ impl Wake for Tee {
     fn wake(self: Arc<Self>) {
         let waiting = std::mem::take(&mut *self.waiting());
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-}
-
-// === impl State ===
-
-impl State {
-    /// Whether this cursor may read; the first that comes may claim what nobody has.
-    fn admits(&mut self, id: u64) -> bool {
-        match self.mode {
-            Mode::Recording => true,
-            Mode::Claimed(by) => by == id,
-            Mode::Open => {
-                self.mode = Mode::Claimed(id);
-                true
-            }
-        }
-    }
-
-    fn recorded_at(&mut self, at: usize) -> Option<Bytes> {
-        let data = self.record.get(at.checked_sub(self.base)?).cloned();
-        if data.is_none() && self.mode != Mode::Recording {
-            self.base += self.record.len();
-            self.record = Vec::new();
-        }
-        data
-    }
-
-    /// Pulls a frame; what it brought is data, or the end.
-    fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(source) = &mut self.source else { return Poll::Ready(None) };
-        let Poll::Ready(pulled) = source.as_mut().poll_frame(cx) else { return Poll::Pending };
-        if !self.asking.is_empty() {
-            self.asking.clear();
-            self.waited = Some(Instant::now());
-        }
-        Poll::Ready(self.take_in(pulled))
-    }
-
-    fn has_ended(&self) -> bool {
-        self.source.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn ask(&mut self, by: u64) {
-        if !self.asking.contains(&by) {
-            self.asking.push(by);
-        }
-    }
-
-    /// Says whether this cursor was the last that waited for the caller.
-    fn stop_asking(&mut self, by: u64) -> bool {
-        let before = self.asking.len();
-        self.asking.retain(|id| *id != by);
-        before > 0 && self.asking.is_empty()
-    }
-
-    /// Records what belongs to no cursor, even past the cap: then the record is full.
-    fn keep(&mut self, data: Bytes) {
-        self.recorded = self.recorded.saturating_add(data.len());
-        if self.recorded > self.cap {
-            self.mode = Mode::Open;
-        }
-        self.record.push(data);
-    }
-
-    fn take_in(&mut self, pulled: Option<Result<Frame<Bytes>, BoxError>>) -> Option<Bytes> {
-        match pulled.map(|frame| frame.map(Frame::into_data)) {
-            Some(Ok(Ok(data))) => return Some(data),
-            Some(Ok(Err(other))) => self.trailers = other.into_trailers().ok(),
-            Some(Err(error)) => self.failure = Failure::New(error),
-            None => {}
-        }
-        self.source = None;
-        None
-    }
-
-    /// Records what this cursor pulled, or lets it pass once the record is full.
-    fn enter(&mut self, data: &Bytes, by: u64) {
-        if self.mode == Mode::Recording && self.recorded.saturating_add(data.len()) > self.cap {
-            self.mode = Mode::Claimed(by);
-            self.base += self.record.len();
-            self.record = Vec::new();
-        }
-        if self.mode == Mode::Recording {
-            self.recorded += data.len();
-            self.record.push(data.clone());
-        } else {
-            self.base += 1;
-        }
-    }
-
-    fn end(&self, trailers_sent: &mut bool) -> Option<Result<Frame<Bytes>, BoxError>> {
-        if !matches!(self.failure, Failure::None) {
-            return Some(Err(Unavailable::Failed.into()));
-        }
-        let trailers = self.trailers.as_ref().filter(|_| !*trailers_sent)?;
-        *trailers_sent = true;
-        Some(Ok(Frame::trailers(trailers.clone())))
     }
 }
