@@ -1,9 +1,9 @@
 //! Anthropic.
 //!
-//! Money arrives as `400 invalid_request_error` and only the sentence tells; a monthly cap of the tier as
-//! `429 rate_limit_error` with a code in the details. Subscription accounts have windows of hours and
-//! days in headers of their own, which hold together: the latest rejected one counts
-//! (<https://platform.claude.com/docs/en/api/errors>,
+//! A lack of money arrives as `400 invalid_request_error` and only the message says so. A monthly cap of the
+//! tier arrives as `429 rate_limit_error` with a code in the details. Subscription accounts have windows of
+//! hours and days in separate headers. All windows must have room, so the rejected window that resets last
+//! counts (<https://platform.claude.com/docs/en/api/errors>,
 //! <https://platform.claude.com/docs/en/api/rate-limits>).
 
 use std::time::Duration;
@@ -29,15 +29,17 @@ pub(super) static PRESET: Preset = Preset {
 
 static DIALECT: Dialect = Dialect { rules: RULES, judge, exact_resets: false, account: &ACCOUNT, ..COMMON };
 
-/// A workspace may have limits of its own below the organisation's. Where it has none, two workspaces are
-/// taken for two accounts that are often limited together, which is the smaller mistake: a limit of the one
-/// must not keep the keys of the other out.
+/// Headers that name the account: the organisation and the workspace.
+///
+/// A workspace may have limits of its own below the organisation's. Where it has none, two workspaces count
+/// as two accounts that are often limited together. That is the smaller mistake: a limit of one workspace
+/// must not exclude the keys of the other.
 static ACCOUNT: [HeaderName; 2] =
     [HeaderName::from_static("anthropic-organization-id"), HeaderName::from_static("anthropic-workspace-id")];
 
 const RULES: &[Rule] = &[
-    // The caller is a browser and sent an `Origin`: about that request, whichever key it carries
-    // (<https://github.com/anthropics/anthropic-sdk-typescript/issues/741>).
+    // The caller is a browser and sent an `Origin` header: the error concerns this request, whichever key it
+    // carries (<https://github.com/anthropics/anthropic-sdk-typescript/issues/741>).
     reject(Rejection::Invalid).on(&[400, 401, 403]).says(&["cors requests"]),
     fault(Reason::QuotaExceeded, Scope::Account).on(&[400, 402, 403, 429]).says(&[
         "credit balance is too low",
@@ -49,32 +51,32 @@ const RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[429]).named(&["enforced_spend_limit_reached"]),
     fault(Reason::InvalidKey, Scope::Account)
         .says(&["organization has been disabled", "account has been disabled"]),
-    // The plan does not have it: shorter requests of the same key go through.
+    // The plan does not include the feature: shorter requests of the same key succeed.
     fault(Reason::Forbidden, Scope::AccountModel)
         .on(&[400, 403, 429])
         .says(&["extra usage is required", "long context beta is not yet available"])
         .of_account(),
-    // The edge refused the address before a key was looked at.
+    // The edge refused the address before it checked a key.
     fault(Reason::Blocked, Scope::Provider).on(&[403]).named(&["forbidden"]),
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["request not allowed"]),
     fault(Reason::Forbidden, Scope::Key)
         .on(&[400, 403])
         .says(&["scope requirement", "only authorized for use with"])
         .of_resource(),
-    // "Your API key does not have permission to use the specified resource."
+    // The message is "Your API key does not have permission to use the specified resource."
     fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["permission_error"]),
     fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&[
         "your account's rate limit",
         "concurrent connections",
         "concurrent requests",
     ]),
-    // The compatible endpoint sends this beside type `invalid_request_error`.
+    // The OpenAI-compatible endpoint sends this beside type `invalid_request_error`.
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
     fault(Reason::Overloaded, Scope::Provider).on(&[500, 503]).says(&["overloaded"]),
 ];
 
-/// A refusal without a body whose wait is longer than this is a window of the subscription, not a
-/// limit per minute.
+/// Maximum wait of a limit per minute (1 h). A 429 without a body and with a longer wait is a window of the
+/// subscription.
 const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
@@ -91,7 +93,7 @@ fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
         .then(|| answer.fault(Reason::QuotaExceeded, Scope::Account))
 }
 
-/// When the last of the rejected windows is over; the windows must all have room.
+/// Returns the time until the last of the rejected windows ends, since all windows must have room.
 fn unified_reset(answer: &Answer<'_>) -> Option<Duration> {
     let windows = answer.headers.keys().filter_map(|name| {
         name.as_str().strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")

@@ -1,10 +1,12 @@
-//! How a key gets onto a request, and off it.
+//! Authentication of requests: how a key is put onto a request, and how foreign credentials are removed.
 //!
-//! A key is stamped only on requests to an origin of its provider, and only after every carrier of a
-//! foreign credential is gone: an SDK that sends its own `Authorization` beside our `x-api-key` would
-//! otherwise decide which of the two is used, and a key sent to a mistyped or redirected host is a
-//! leaked key. Google's `?key=` counts as a carrier too: it lands in logs and errors. So does a header that
-//! names the [account](super::carrier) that pays: it belongs to the credential it came with.
+//! A key is applied only to requests to an origin of its provider, since a key sent to a mistyped or
+//! redirected host is a leaked key. It is applied only after every carrier of a foreign credential has been
+//! removed: an SDK that sends its own `Authorization` beside our `x-api-key` would otherwise decide which of
+//! the two is used.
+//!
+//! Google's `?key=` counts as a carrier too: it ends up in logs and errors. So does a header that names the
+//! [account](super::carrier) that pays: it belongs to the credential that it came with.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,24 +19,26 @@ use percent_encoding::percent_encode;
 use super::carrier::{is_carrier, is_carrier_parameter, is_parameter};
 use crate::scrub::QUERY;
 
-/// The header of Anthropic keys.
+/// Header that carries Anthropic keys.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The header of Azure OpenAI keys.
+/// Header that carries Azure OpenAI keys.
 pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
-/// The header of Gemini keys.
+/// Header that carries Gemini keys.
 pub const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
-/// The query parameter that some providers take a key from.
+/// Query parameter in which some providers accept a key.
 pub const QUERY_KEY: &str = "key";
 
-/// The headers that carry credentials to the providers of this crate's presets. None survives on a stamped
-/// request, nor does any other header that carries a credential or names the account that pays.
+/// Headers that carry credentials to the providers of this crate's presets.
+///
+/// They are removed from a request before a key is applied. So is any other header that carries a credential
+/// or names the account that pays.
 pub const CREDENTIAL_HEADERS: [HeaderName; 6] =
     [AUTHORIZATION, X_API_KEY, API_KEY, X_GOOG_API_KEY, PROXY_AUTHORIZATION, COOKIE];
 
-/// Where a provider takes its key from.
+/// The place in a request where a provider expects its key.
 ///
 /// ```
 /// use tower_key_rotation::provider::AuthScheme;
@@ -48,27 +52,32 @@ pub const CREDENTIAL_HEADERS: [HeaderName; 6] =
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthScheme {
-    /// `Authorization: Bearer KEY`.
+    /// The header `Authorization: Bearer KEY`.
     Bearer,
-    /// `NAME: KEY`.
+    /// A header whose value is the key: `NAME: KEY`.
     Header(HeaderName),
-    /// `NAME: WORD KEY`, with one blank between; see [`prefixed`](Self::prefixed).
+    /// A header whose value is a word, a blank and the key: `NAME: WORD KEY`. See
+    /// [`prefixed`](Self::prefixed).
     Prefixed(HeaderName, Cow<'static, str>),
-    /// `?NAME=KEY`. The key is then part of every URL that a layer further in may log or put into an
-    /// error; prefer a header wherever the provider takes one.
+    /// A query parameter: `?NAME=KEY`.
+    ///
+    /// The key is then part of every URL that an inner layer may log or put into an error. Prefer a header
+    /// wherever the provider accepts one.
     Query(Cow<'static, str>),
 }
 
 // === impl AuthScheme ===
 
 impl AuthScheme {
-    /// A header whose value is a word, a blank and the key: `Authorization: Token KEY`. A word with characters
-    /// that no header may carry makes [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
+    /// Creates a scheme with a header whose value is a word, a blank and the key: `Authorization: Token KEY`.
+    ///
+    /// A word with characters that no header may carry makes
+    /// [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
     pub fn prefixed(name: HeaderName, word: impl Into<Cow<'static, str>>) -> Self {
         Self::Prefixed(name, word.into())
     }
 
-    /// The value of the header for a key, or of the query parameter.
+    /// Returns the value of the header or of the query parameter for a key.
     pub(crate) fn value_of(&self, key: &str) -> String {
         match self {
             Self::Bearer => ["Bearer ", key].concat(),
@@ -77,7 +86,7 @@ impl AuthScheme {
         }
     }
 
-    /// Puts a rendered key onto a request from which all credentials have been removed.
+    /// Applies a rendered key to a request from which all credentials have been removed.
     pub(crate) fn stamp(
         &self,
         uri: &mut Uri,
@@ -92,10 +101,11 @@ impl AuthScheme {
         Ok(())
     }
 
-    /// Removes every credential, its own included, from a request, and what names the account that pays.
+    /// Removes from a request every credential, including those of this scheme, and everything that names the
+    /// account that pays.
     pub(crate) fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), http::Error> {
-        // Mostly there is one at most, and to look through the names of a few headers is cheaper than to look
-        // each of ours up.
+        // Most requests have at most one carrier, and checking the names of a few headers is cheaper than
+        // looking up each known name.
         while let Some(name) = headers.keys().find(|name| is_carrier(name)).cloned() {
             headers.remove(name);
         }

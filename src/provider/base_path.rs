@@ -1,9 +1,9 @@
-//! The path of a base URL is a boundary.
+//! The path of a base URL as a boundary for the paths of requests.
 //!
 //! An operator who writes `https://host/tenants/a/v1` means that requests go there and nowhere else on the
-//! host. A caller chooses the rest of the path, and could leave with `..`, which servers resolve also where it
-//! is percent-encoded, between backslashes or before a `;`. So a path with a dot segment in any of these forms
-//! makes no URL, and every other one stays below the base.
+//! host. A caller chooses the rest of the path and could leave the base with `..`, which servers also resolve
+//! where it is percent-encoded, between backslashes or before a `;`. A path with a dot segment in any of
+//! these forms is therefore an error, and every other path stays below the base.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,8 @@ use percent_encoding::percent_decode;
 
 /// The path of a base URL, below which the paths of requests stay.
 ///
-/// A request's path may repeat the end of the base: SDKs begin theirs with `/v1`, and base URLs end with it.
+/// A request's path may repeat the end of the base: SDKs begin their paths with `/v1`, and base URLs end with
+/// it.
 ///
 /// ```
 /// use tower_key_rotation::provider::BasePath;
@@ -26,13 +27,13 @@ use percent_encoding::percent_decode;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BasePath {
-    /// Empty, or a slash and more without one at its end.
+    /// The path without a slash at its end; empty, or beginning with a slash.
     path: String,
-    /// Versions of the API lie beside each other below so much of the path.
+    /// Length of the part of the path below which the versions of the API lie beside each other, if they do.
     versions_below: Option<usize>,
 }
 
-/// A path that would leave its base, or makes no URL with it.
+/// Error of [`BasePath::join`]: the path would leave its base, or forms no valid URL with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the path has a dot segment or makes no URL: send one without `.` and `..`, encoded ones included")]
 pub struct LeavesBase(());
@@ -40,13 +41,13 @@ pub struct LeavesBase(());
 // === impl BasePath ===
 
 impl BasePath {
-    /// The path of a base URL; slashes at its end do not count.
+    /// Creates a boundary from the path of a base URL. Slashes at its end are ignored.
     pub fn new(path: &str) -> Self {
         Self { path: path.trim_end_matches('/').to_owned(), versions_below: None }
     }
 
-    /// Lets a path that begins with a version (`v1`, `v1beta`) take the place of the base's own version and of
-    /// what follows it: for an API whose versions and dialects lie beside each other.
+    /// Lets a path that begins with a version (`v1`, `v1beta`) replace the version in the base and everything
+    /// behind it. For APIs whose versions and dialects lie beside each other.
     pub(super) fn with_versions(self) -> Self {
         let mut at = 0;
         for segment in self.path.split('/').skip(1) {
@@ -58,18 +59,18 @@ impl BasePath {
         self
     }
 
-    /// The path of a request below the base, and its query.
+    /// Returns the path of a request below the base, with its query.
     ///
     /// # Errors
     ///
-    /// [`LeavesBase`] if the path has a segment `.` or `..`, in whatever form a server may take for one, or if
-    /// the result is no path.
+    /// Returns [`LeavesBase`] if the path has a segment `.` or `..`, in any form that a server may resolve,
+    /// or if the result is not a valid path.
     pub fn join(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, LeavesBase> {
         let path = if path.is_empty() || path.starts_with('/') { path.into() } else { format!("/{path}") };
         self.put_below(self.kept(&path), &path, query)
     }
 
-    /// The same below the whole base, whatever the path begins with.
+    /// Returns the path below the whole base, even if it repeats the end of the base.
     pub(crate) fn append(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, LeavesBase> {
         self.put_below(&self.path, path, query)
     }
@@ -83,7 +84,7 @@ impl BasePath {
         [base, slash, path, &query].concat().parse().map_err(|_| LeavesBase(()))
     }
 
-    /// What of the base stands before a path that repeats the rest of it.
+    /// Returns the part of the base that precedes a path which repeats the rest of it.
     fn kept(&self, path: &str) -> &str {
         let first = path.split('/').nth(1).unwrap_or_default();
         if let Some(versions) = self.versions_below.filter(|_| is_version(first)) {
@@ -102,13 +103,13 @@ impl BasePath {
     }
 }
 
-/// `v1`, `v1beta`, `v2`.
+/// Returns whether a segment is the version of an API: `v1`, `v1beta`, `v2`.
 fn is_version(segment: &str) -> bool {
     segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// Whether a segment is `.` or `..`: plain or percent-encoded up to three times over, between slashes or
-/// backslashes, up to a `;`.
+/// Returns whether a path has a segment `.` or `..`: plain or percent-encoded up to three times over, between
+/// slashes or backslashes, up to a `;`.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
     let mut path = Cow::Borrowed(path.as_bytes());
     for _ in 0..=3 {
@@ -123,7 +124,7 @@ pub(crate) fn has_dot_segment(path: &str) -> bool {
         }
         path = Cow::Owned(decoded.into_owned());
     }
-    // No honest path is encoded so often.
+    // No legitimate path is encoded more often.
     true
 }
 

@@ -1,4 +1,4 @@
-//! Profiles of your own.
+//! The builder of custom provider profiles.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::dialect::COMMON;
 use super::{AuthScheme, ModelPath, Origin, Profile, Provider};
 
-/// Builds a [`Provider`] that is in no list.
+/// Builder of a [`Provider`] that is not among the presets.
 ///
 /// ```
 /// use tower_key_rotation::Provider;
@@ -42,44 +42,50 @@ impl ProviderBuilder {
         Self { provider: Provider(Arc::new(profile)) }
     }
 
-    /// Lets keys go to `origin`; without one they go nowhere.
+    /// Adds an origin to which keys may be sent. May be called repeatedly. Default: none, so keys are sent
+    /// nowhere.
     pub fn origin(self, origin: Origin) -> Self {
         Self { provider: self.provider.allow_origin(origin) }
     }
 
-    /// How a key is stamped; a bearer token unless said otherwise.
+    /// Sets how a key is put onto a request. Default: [`AuthScheme::Bearer`].
     pub fn auth(mut self, auth: AuthScheme) -> Self {
         self.profile().auth = auth;
         self
     }
 
-    /// What its environment variables begin with: `RELAY` for `RELAY_API_KEY`. Several may be given.
+    /// Adds a prefix of environment variables: `RELAY` for `RELAY_API_KEY`. May be called repeatedly.
+    /// Default: none.
     pub fn env_prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.profile().env_prefixes.push(prefix.into());
         self
     }
 
-    /// Where a path names the model; nowhere unless said otherwise. Bodies are looked at in any case.
+    /// Sets the place where the path of a request names the model. Default: [`ModelPath::None`].
+    ///
+    /// The body is searched for a model in any case.
     pub fn model_path(mut self, model_path: ModelPath) -> Self {
         self.profile().model_path = model_path;
         self
     }
 
-    /// Whether the body of a 200 that is no event stream may be an error. If so, it is read up to the
-    /// [error body limit](crate::KeyRotationLayer::error_body) of the layer, and a classifier of one's own gets
-    /// to see it. Default: as [`answers_like`](Self::answers_like) says, or no.
+    /// Sets whether the body of a 200 that is not an event stream may be an error.
+    ///
+    /// If so, the body is read up to the [error body limit](crate::KeyRotationLayer::error_body) of the
+    /// layer, and a custom classifier sees it. Default: that of the provider given to
+    /// [`answers_like`](Self::answers_like), or `false`.
     pub fn errors_in_ok_bodies(mut self, errors: bool) -> Self {
         self.profile().errors_in_ok_bodies = Some(errors);
         self
     }
 
-    /// Reads answers as those of `provider`; without it, by the rules that are true of everybody.
+    /// Interprets responses like those of `provider`. Default: by rules that hold for every provider.
     pub fn answers_like(mut self, provider: &Provider) -> Self {
         self.profile().dialect = provider.0.dialect;
         self
     }
 
-    /// The profile.
+    /// Builds the provider.
     pub fn build(self) -> Provider {
         self.provider
     }

@@ -1,7 +1,9 @@
-//! What carries a credential, or names the account that pays.
+//! Detection of headers and query parameters that carry a credential or name the account that pays.
 //!
 //! Providers differ in names and agree in words: `x-goog-api-key`, `ocp-apim-subscription-key`,
-//! `anthropic-workspace-id`. So names are told by their last words, and only what has none of them is listed.
+//! `anthropic-workspace-id`. Names are therefore recognised by their last words, and only those without such
+//! a word are listed.
+//!
 //! Sources of the names: the API references of OpenAI (`OpenAI-Organization`, `OpenAI-Project`), Google
 //! (`x-goog-user-project` and the system parameters `key`, `access_token`, `oauth_token`, `userProject`),
 //! Azure, AWS, Cloudflare, Hugging Face (`X-HF-Bill-To`) and DashScope (`X-DashScope-WorkSpace`).
@@ -11,13 +13,13 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-/// A request extension: headers that name the account, as the operator of a chain has set them. They are put
-/// back when those of the caller have been removed.
+/// A request extension with the headers that name the account, as the operator of a chain has set them. They
+/// are restored after those of the caller have been removed.
 #[derive(Clone)]
 pub(crate) struct AccountHeaders(Arc<[(HeaderName, HeaderValue)]>);
 
 impl AccountHeaders {
-    /// Those among the headers that name an account; `None` if none does.
+    /// Selects the headers that name an account; `None` if there are none.
     pub(crate) fn among(headers: &[(HeaderName, HeaderValue)]) -> Option<Self> {
         let of_account = |(name, _): &&(HeaderName, HeaderValue)| is_account(name.as_str());
         let found: Arc<[_]> = headers.iter().filter(of_account).cloned().collect();
@@ -31,7 +33,7 @@ impl AccountHeaders {
     }
 }
 
-/// Whether a request's header carries a credential or names the account that pays.
+/// Returns whether a request header carries a credential or names the account that pays.
 pub(super) fn is_carrier(name: &HeaderName) -> bool {
     let name = name.as_str();
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
@@ -51,7 +53,7 @@ fn is_listed(name: &str) -> bool {
     )
 }
 
-/// Whether a request's header names the account that pays, and carries no credential.
+/// Returns whether a request header names the account that pays, without carrying a credential.
 fn is_account(name: &str) -> bool {
     matches!(
         last_word(name.strip_suffix("-id").unwrap_or(name)),
@@ -64,8 +66,8 @@ fn last_word(name: &str) -> &str {
     name.get(start..).unwrap_or_default()
 }
 
-/// Whether a pair of a query carries a credential or names the account that pays. Case, `-` and `_` do not
-/// matter.
+/// Returns whether a pair of a query carries a credential or names the account that pays. Case, `-` and `_`
+/// are ignored.
 pub(super) fn is_carrier_parameter(pair: &str) -> bool {
     const NAMES: [&[u8]; 13] = [
         b"key",
@@ -90,7 +92,7 @@ pub(super) fn is_carrier_parameter(pair: &str) -> bool {
     NAMES.iter().any(|name| plain().eq(name.iter().copied()))
 }
 
-/// Whether a pair of a query has this name.
+/// Returns whether a pair of a query has this name.
 pub(super) fn is_parameter(pair: &str, name: &str) -> bool {
     percent_decode_str(name_of(pair)).eq(name.bytes())
 }

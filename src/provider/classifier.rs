@@ -1,10 +1,14 @@
 //! The classifier of a provider: from an outcome to a verdict.
 //!
-//! A refusal goes through four steps, from the firm to the loose: who answered at all (an edge blames no
-//! key), what the numbers say (a request larger than the limit never passes), what is peculiar to the
-//! provider, what is true of everybody. An error inside a 200 takes the same way with the status that it
-//! claims or that its type would have had, and without the headers, which belong to the 200: a
-//! `retry-after` there is no cooldown.
+//! An error response goes through four steps, the most reliable first:
+//!
+//! 1. The form of the response: a proxy or CDN in front of the provider blames no key.
+//! 2. The numbers in its message: a request larger than the limit never passes.
+//! 3. The rules of the provider.
+//! 4. The rules that hold for every provider.
+//!
+//! An error inside a 200 goes through steps 2 to 4, with the status that it claims or that its type usually
+//! has. It is classified without the headers, which belong to the 200: a `retry-after` there is no cooldown.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -23,14 +27,15 @@ use crate::classify::error_body::ErrorBody;
 use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Transport, Verdict, by_status, rules};
 use crate::clock::Timestamp;
 
-/// The classifier that a [`Provider`] brings along.
+/// The built-in classifier of a [`Provider`], a [`Classify`](crate::classify::Classify) service. Created by
+/// [`Provider::classifier`].
 #[derive(Clone, Debug)]
 pub struct ProviderClassifier {
     provider: Provider,
 }
 
-/// The status that goes with a name, the special before the general: an OpenAI-compatible endpoint of
-/// Anthropic sends code `rate_limit_error` and type `invalid_request_error` at once.
+/// Statuses by error name, the more specific first: Anthropic's OpenAI-compatible endpoint sends code
+/// `rate_limit_error` and type `invalid_request_error` at once.
 const STATUS_OF: [(u16, &[&str]); 9] = [
     (529, &["overloaded_error"]),
     (503, &["server_is_overloaded", "UNAVAILABLE", "serviceUnavailableException", "slow_down"]),
@@ -117,8 +122,10 @@ fn judge(dialect: &Dialect, mut answer: Answer<'_>) -> Verdict {
         .unwrap_or_else(|| by_status::judge(&answer))
 }
 
-/// A limit that the request itself is larger than, or that is zero, never clears; a wait that stands
-/// beside it is false.
+/// Classifies an error by the numbers in its message.
+///
+/// A limit of zero, or one that the request itself exceeds, never clears. In the latter case a wait in the
+/// same message is wrong.
 fn by_numbers(answer: &Answer<'_>) -> Option<Verdict> {
     if !matches!(answer.status.as_u16(), 413 | 429) {
         return None;
@@ -146,7 +153,8 @@ fn served(dialect: &Dialect, body: &[u8], now: Timestamp) -> Verdict {
     Verdict::Success
 }
 
-/// Whether the body of a 200 is an error: it has one, or it is nothing but a message.
+/// Returns whether the body of a 200 is an error: it has an error member, a status other than zero in
+/// `base_resp`, or a message as its only member.
 fn says_error(body: &ErrorBody) -> bool {
     let is_error = |at: &str| {
         body.at(at)

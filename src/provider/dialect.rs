@@ -1,4 +1,4 @@
-//! How the answers of one provider are read: its table of rules and what else is peculiar to it.
+//! The interpretation of one provider's responses: its table of rules and its peculiarities.
 
 use http::HeaderName;
 
@@ -20,29 +20,30 @@ pub(super) struct Preset {
     pub(super) dialect: &'static Dialect,
 }
 
-/// How answers are read.
+/// The way in which responses of a provider are interpreted.
 #[derive(Debug)]
 pub(super) struct Dialect {
-    /// Read from the top, before what is true of everybody.
+    /// Rules of the provider. Applied from the top, before those that hold for every provider.
     pub(super) rules: &'static [Rule],
-    /// What no table can say; asked before the rules.
+    /// Classification that no table can express. Applied before the rules.
     pub(super) judge: fn(&mut Answer<'_>) -> Option<Verdict>,
-    /// The windows that header names do not tell.
+    /// Windows that the names of headers do not contain.
     pub(super) windows: Windows,
-    /// Whether a reset is when the next request may pass, not when the bucket is full.
+    /// Whether a reset is the time at which the next request may pass. Otherwise it is the time at which the
+    /// bucket is full.
     pub(super) exact_resets: bool,
     /// See [`Provider::errors_in_ok_bodies`](super::Provider::errors_in_ok_bodies).
     pub(super) errors_in_ok_bodies: bool,
-    /// See [`Provider::auth_at`](super::Provider::auth_at).
+    /// Path below which a key is sent as a bearer token; see [`Provider::auth_at`](super::Provider::auth_at).
     pub(super) bearer_below: Option<&'static str>,
-    /// Daily quotas start anew at Pacific midnight, and not at that of universal time.
+    /// Whether daily quotas reset at midnight Pacific time rather than UTC.
     pub(super) pacific_days: bool,
-    /// The headers of an answer that name the account whose limits it counts for: first the organisation,
-    /// then what narrows it down.
+    /// Response headers that name the account whose limits count: first the organisation, then the parts that
+    /// narrow it down.
     pub(super) account: &'static [HeaderName],
 }
 
-/// What is true of everybody, and nothing else.
+/// The dialect with only the rules that hold for every provider.
 pub(super) const COMMON: Dialect = Dialect {
     rules: &[],
     judge: nothing,
@@ -54,13 +55,13 @@ pub(super) const COMMON: Dialect = Dialect {
     account: &[],
 };
 
-/// A row that has only rules to add.
+/// Creates a dialect that adds only rules.
 pub(super) const fn with_rules(rules: &'static [Rule]) -> Dialect {
     Dialect { rules, ..COMMON }
 }
 
-/// What OpenTelemetry's semantic conventions call a preset (`gen_ai.provider.name`, version 1.41.0), where they
-/// have a word of their own for it.
+/// Returns the name of a preset in OpenTelemetry's semantic conventions (`gen_ai.provider.name`, version
+/// 1.41.0), or its own name if they define none.
 pub(super) fn system(preset: &'static str) -> &'static str {
     match preset {
         "azure" => "azure.ai.openai",
@@ -78,8 +79,8 @@ const fn nothing(_: &mut Answer<'_>) -> Option<Verdict> {
 }
 
 impl Dialect {
-    /// The reset of the dimension that is used up: the one that has nothing left, or the one of which a
-    /// refusal says nothing but its reset.
+    /// Returns the reset of the used-up limits: those with nothing left, and those for which the response
+    /// gives nothing but a reset. The latest one counts.
     pub(super) fn exhausted_reset(&self, limits: &[Limit]) -> Option<Reset> {
         let exhausted = limits.iter().filter(|limit| limit.is_exhausted() || !limit.has_numbers());
         let resets = exhausted.filter_map(|limit| limit.reset);

@@ -1,13 +1,15 @@
 //! The model that the body of a request names.
 //!
-//! A body names its model in the top-level member `model` of a JSON document, or in the field `model` of a form; what
-//! is nested, quoted or a value is no such name. Where two members have that name the last counts, as the parsers of
-//! providers read it. A document is read no further than it could name another: behind the first name, text that has
-//! neither `"model"` nor an escape that may stand for it is not parsed.
+//! A body names its model in the top-level member `model` of a JSON document, or in the field `model` of a
+//! form. Nested members, quoted text and values do not count. Of two members with that name the last counts,
+//! as the parsers of providers read it.
 //!
-//! Some callers want to be sure, since a limit hangs on the name: [`NamedModel::is_sure`] says whether a
-//! provider that reads the body can't find another name in it. Broken documents, other encodings of text and forms
-//! with two different names are not sure.
+//! A document is parsed only as far as it could name another model: if the text behind the first name has
+//! neither `"model"` nor an escape that may stand for it, it is not parsed.
+//!
+//! A limit may depend on the name, so some callers need to be sure: [`NamedModel::is_sure`] tells whether a
+//! provider that reads the body cannot find another name in it. Broken documents, other text encodings and
+//! forms with two different names are not sure.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,11 +28,11 @@ use super::model::ModelId;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct NamedModel {
     pub(crate) model: Option<ModelId>,
-    /// Nobody who reads the body finds another.
+    /// Whether no reader of the body finds another model.
     pub(crate) is_sure: bool,
 }
 
-/// A text in UTF-8 may begin with this mark, which some parsers pass over.
+/// Mark at the beginning of a UTF-8 text, which some parsers skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(super) fn read(content_type: Option<&HeaderValue>, frames: &[Bytes]) -> NamedModel {
@@ -48,7 +50,7 @@ fn in_form(content_type: &HeaderValue, body: &[u8]) -> NamedModel {
     let Some(names) = form::models(content_type, body) else { return NamedModel::default() };
     let Some(last) = names.last() else { return NamedModel { model: None, is_sure: true } };
     let model = ModelId::new(last);
-    // Servers differ on which of two fields counts.
+    // Servers differ in which of two fields counts.
     let is_sure = model.is_some() && names.iter().all(|name| name == last);
     NamedModel { model, is_sure }
 }
@@ -68,7 +70,7 @@ fn in_json(document: &[u8]) -> NamedModel {
 
 enum Name {
     Model(ModelId),
-    /// `null`, which is as good as no member.
+    /// The value `null`, which counts as an absent member.
     Null,
     None,
 }
@@ -90,8 +92,10 @@ fn name_of(value: &str) -> Name {
     }
 }
 
-/// Shows the text of the value of each top-level member `model` of a document, in their order; each is a slice of the
-/// document. Says whether the document was read as far as it can have such members.
+/// Calls `show` with the text of the value of each top-level member `model`, in order. Each is a slice of the
+/// document.
+///
+/// Returns whether the document was read as far as it can have such members.
 pub(crate) fn each_model<'de>(document: &'de [u8], mut show: impl FnMut(&'de str)) -> bool {
     let mut reader = serde_json::Deserializer::from_slice(document);
     let mut is_last = false;
@@ -100,11 +104,11 @@ pub(crate) fn each_model<'de>(document: &'de [u8], mut show: impl FnMut(&'de str
     walked || is_last
 }
 
-/// Walks the members of a document.
+/// A visitor of the top-level members of a document.
 struct TopLevel<'a, 'de> {
     document: &'de [u8],
     show: &'a mut dyn FnMut(&'de str),
-    /// Behind the value that was shown last there is none.
+    /// Set if no further member `model` follows the last value that was shown.
     is_last: &'a mut bool,
 }
 
@@ -117,7 +121,7 @@ enum Member {
 }
 
 impl TopLevel<'_, '_> {
-    /// Whether what follows a value may have another member of the name.
+    /// Returns whether the text behind a value may have another member `model`.
     fn may_follow(&self, value: &str) -> bool {
         let end = value.as_ptr().addr() + value.len() - self.document.as_ptr().addr();
         let rest = &self.document[end..];

@@ -9,14 +9,15 @@ pub(crate) fn is_form(content_type: &HeaderValue) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
 }
 
-/// The values of all fields named `model`, each a slice of `body`; `None` if the form can't be read. A form that is
-/// cut off gives the fields that are whole.
+/// Returns the values of all fields named `model`, each a slice of `body`; `None` if the form cannot be
+/// parsed. Of a form that is cut off, the complete fields are returned.
 pub(crate) fn models<'a>(content_type: &HeaderValue, body: &'a [u8]) -> Option<Vec<&'a str>> {
     let boundary = parameter(content_type.to_str().ok()?, "boundary")?;
     let delimiter = format!("\r\n--{boundary}");
     let mut names = Vec::new();
     let mut rest = after_preamble(body, &delimiter)?;
-    // Behind a delimiter: its line, the part's head, an empty line, the value up to the next delimiter.
+    // A delimiter is followed by the rest of its line, the part's head, an empty line, and the value up to
+    // the next delimiter.
     while !rest.starts_with(b"--") {
         let Some(end) = memmem::find(rest, delimiter.as_bytes()) else { break };
         let (head, value) = split_at(&rest[..end], b"\r\n\r\n").unwrap_or((&rest[..end], b""));
@@ -28,7 +29,7 @@ pub(crate) fn models<'a>(content_type: &HeaderValue, body: &'a [u8]) -> Option<V
     Some(names)
 }
 
-/// What follows the first delimiter, which the body may begin with.
+/// Returns the text behind the first delimiter, with which the body may begin.
 fn after_preamble<'a>(body: &'a [u8], delimiter: &str) -> Option<&'a [u8]> {
     let first = delimiter.trim_start().as_bytes();
     body.strip_prefix(first).or_else(|| Some(split_at(body, delimiter.as_bytes())?.1))
@@ -39,7 +40,7 @@ fn split_at<'a>(text: &'a [u8], by: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     Some((&text[..at], &text[at + by.len()..]))
 }
 
-/// Whether the head of a part gives it the name `model`.
+/// Returns whether the head of a part gives it the name `model`.
 fn is_model(head: &[u8]) -> bool {
     const DISPOSITION: &str = "content-disposition:";
     let Ok(head) = std::str::from_utf8(head) else { return false };
@@ -50,7 +51,8 @@ fn is_model(head: &[u8]) -> bool {
     })
 }
 
-/// A parameter of a header's value: a token, or a quoted string in which a backslash quotes the next character.
+/// Returns a parameter of a header's value: a token, or a quoted string in which a backslash quotes the next
+/// character.
 fn parameter(value: &str, wanted: &str) -> Option<String> {
     let mut rest = value.split_once(';')?.1;
     loop {
@@ -63,7 +65,7 @@ fn parameter(value: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// What stands behind a `=`, and what follows it.
+/// Splits the text behind a `=` into the argument and the rest.
 fn argument(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());

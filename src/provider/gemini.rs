@@ -1,8 +1,8 @@
-//! Google: the Gemini API, its Code Assist sibling, and Vertex AI.
+//! Google: the Gemini API, the Code Assist API, and Vertex AI.
 //!
-//! Errors carry `google.rpc` details, and those decide: a reason in `ErrorInfo`, the `quotaId` of a
-//! violation. The sentence says "check your plan and billing details" on every 429, per-minute ones too,
-//! and decides nothing. Limits are counted per project, whichever of its keys is used
+//! Errors are classified by their `google.rpc` details: a reason in `ErrorInfo`, the `quotaId` of a
+//! violation. The message says "check your plan and billing details" on every 429, including limits per
+//! minute, and decides nothing. Limits are counted per project, whichever of its keys is used
 //! (<https://ai.google.dev/gemini-api/docs/rate-limits>).
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) static PRESET: Preset = Preset {
     dialect: &DIALECT,
 };
 
-/// Access tokens instead of keys, and a quota that all customers share.
+/// Vertex AI: access tokens instead of keys, and a quota that all customers share.
 pub(super) static VERTEX: Preset = Preset {
     name: "vertex",
     aliases: &["vertex-ai", "vertexai", "google-vertex"],
@@ -36,7 +36,7 @@ pub(super) static VERTEX: Preset = Preset {
     dialect: &VERTEX_DIALECT,
 };
 
-/// Region by region: a wildcard would let a token go to every Google API.
+/// Origins of Vertex AI, one per region: a wildcard would let a token go to every Google API.
 const VERTEX_ORIGINS: &[&str] = &[
     "https://aiplatform.googleapis.com",
     "https://us-central1-aiplatform.googleapis.com",
@@ -83,7 +83,7 @@ const RULES: &[Rule] = &[
         "CREDENTIALS_MISSING",
         "UNAUTHENTICATED",
     ]),
-    // The compatible endpoint has the sentence and no reason.
+    // The OpenAI-compatible endpoint sends only the message and no reason.
     fault(Reason::InvalidKey, Scope::Key).on(&[400, 403]).says(&[
         "valid api key",
         "api key not valid",
@@ -139,7 +139,7 @@ const RULES: &[Rule] = &[
     fault(Reason::ServerError, Scope::ProviderModel).on(&[499, 500, 504]),
 ];
 
-/// Quota is per day or longer if its wait is at least this.
+/// Minimum wait that indicates a daily or longer quota (1 h).
 const LONG: Duration = Duration::from_secs(60 * 60);
 
 fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
@@ -156,13 +156,14 @@ fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
     let wait = answer.wait();
     let spent = named(&["QUOTA_EXHAUSTED"])
         || wait.is_some_and(|wait| wait >= LONG)
-        // Grounding has a daily quota that comes without a violation and without a wait.
+        // Grounding has a daily quota that arrives without a violation and without a wait.
         || (wait.is_none() && answer.body.says("exceeded your current quota"));
     spent.then(|| answer.fault(Reason::QuotaExceeded, Scope::AccountModel))
 }
 
 fn judge_vertex(answer: &mut Answer<'_>) -> Option<Verdict> {
-    // Dynamic shared quota is everybody's capacity; the project's own quota is named with its metric.
+    // Dynamic shared quota is capacity that all customers share. An error of the project's own quota names
+    // the metric.
     let shared = answer.status.as_u16() == 429
         && answer.body.says("resource exhausted")
         && !answer.body.says("quota exceeded for");
@@ -179,7 +180,8 @@ fn violations(answer: &Answer<'_>) -> Option<Vec<Value>> {
     (!all.is_empty()).then_some(all)
 }
 
-/// Several may come together; the worst counts: no allowance at all, then a day, then a minute.
+/// Classifies a response by its violations. Of several, the most severe counts: an allowance of zero, then a
+/// daily quota, then a limit per minute.
 fn by_violations(answer: &Answer<'_>, violations: &[Value]) -> Verdict {
     let field =
         |violation: &Value, name: &str| violation.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -190,7 +192,7 @@ fn by_violations(answer: &Answer<'_>, violations: &[Value]) -> Verdict {
     if !violations.iter().any(daily) {
         return answer.fault(Reason::RateLimited, Scope::AccountModel);
     }
-    // Beside a daily quota a short delay is no promise; a long one is the true reset.
+    // Beside a daily quota a short wait is not reliable; a long one is the reset.
     let wait = answer.wait().filter(|wait| *wait >= LONG);
     Fault::new(Reason::QuotaExceeded, Scope::AccountModel).retry_after(wait).into()
 }

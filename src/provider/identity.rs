@@ -1,19 +1,21 @@
-//! Whose account an answer was counted for.
+//! Fingerprints of the account that a response was counted for.
 //!
-//! Some providers name it in a header of every answer. What matters is only whether two answers name the
-//! same one, so a fingerprint is kept and not the name. A provider that counts limits within a part of an
-//! organisation (a project, a workspace) names that too, but not in every answer: the first header says
-//! *which* account, the others narrow it down, and an answer without them contradicts nobody.
+//! Some providers name the account in a header of every response. Only equality matters, so a fingerprint is
+//! kept and not the name.
+//!
+//! A provider that counts limits within a part of an organisation (a project, a workspace) names that part
+//! too, but not in every response. The first header names the organisation, the others narrow it down, and a
+//! response without them contradicts no known account of the organisation.
 
 use std::num::NonZeroU64;
 
 use http::{HeaderMap, HeaderName};
 
-/// Which account an answer was counted for: the hash of what names it. Means something within one process
-/// and for one provider.
+/// A fingerprint of the account that a response was counted for: a hash of its names. Only comparable within
+/// one process and one provider.
 ///
-/// The upper half is the organisation's; the lowest bit says whether the part of it is known too, whose
-/// hash then fills the lower half.
+/// The upper half is the hash of the organisation. The lowest bit is set if the part of the organisation is
+/// known too; the hash of the part then fills the lower half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AccountFingerprint(NonZeroU64);
 
@@ -23,7 +25,7 @@ const ORGANISATION: u64 = !0 << 32;
 // === impl AccountFingerprint ===
 
 impl AccountFingerprint {
-    /// Of the values of these headers; `None` without the first.
+    /// Computes the fingerprint from the values of these headers; `None` without the first of them.
     pub(super) fn find(names: &[HeaderName], headers: &HeaderMap) -> Option<Self> {
         let (organisation, parts) = names.split_first()?;
         let organisation = mixed(0, headers.get(organisation)?.as_bytes());
@@ -46,14 +48,16 @@ impl AccountFingerprint {
         self.0.get()
     }
 
-    /// Whether an account that is known by `known` may be this one, about which nothing more is said here.
+    /// Returns whether the account with the fingerprint `known` may be this one. A fingerprint without a part
+    /// agrees with every part of its organisation.
     pub(crate) const fn agrees_with(self, known: u64) -> bool {
         let shown = self.0.get();
         shown == known || (shown & PART == 0 && known & PART == PART && (shown ^ known) & ORGANISATION == 0)
     }
 }
 
-/// Eight bytes at a time, because every answer pays for it; nobody gains by finding two names that collide.
+/// Hashes eight bytes at a time, because this runs for every response. It need not resist attacks, since
+/// nothing is gained by finding two names that collide.
 fn mixed(seed: u64, bytes: &[u8]) -> u64 {
     let mix = |hash: u64, word: u64| {
         let hash = (hash.rotate_left(23) ^ word).wrapping_mul(ODD);
@@ -65,7 +69,7 @@ fn mixed(seed: u64, bytes: &[u8]) -> u64 {
     mix(mix(hash, last), bytes.len() as u64)
 }
 
-/// The golden ratio's.
+/// 2^64 divided by the golden ratio, rounded to an odd number.
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
             seen.insert(mixed(0, format!("org-{n}").as_bytes()) >> 32);
             seen.insert(mixed(0, &vec![0; n as usize % 2_000 + 1]) >> 32);
         }
-        // By chance a pair or two of so many share 32 bits.
+        // 102,000 random values of 32 bits have about one collision.
         assert!(seen.len() >= 102_000 - 8, "{}", seen.len());
     }
 

@@ -1,13 +1,13 @@
-//! All that differs between providers.
+//! Providers: everything that differs between LLM APIs.
 //!
-//! A [`Provider`] is a profile: where its keys may go, how they are stamped, where a request names its
-//! model, how its answers are to be read and what they say of quotas. Adding a provider is adding a row
-//! or a file here; nobody outside this module compares a provider's name.
+//! A [`Provider`] is a profile: the origins to which its keys may be sent, how a key is put onto a request,
+//! where a request names its model, how its responses are classified, and which limits they report. Adding a
+//! provider means adding a row or a file here; no other module compares a provider's name.
 //!
-//! Three providers have functions of their own, because they need logic: [`Provider::openai`],
-//! [`Provider::anthropic`], [`Provider::gemini`]. The others are presets, data that deviates from what
-//! OpenAI made common ([`Provider::preset`]). What is in no list is [`Provider::compatible`] or built by
-//! hand ([`Provider::builder`]); its answers are read by rules that are true of everybody.
+//! Three providers have constructors, because they need logic: [`Provider::openai`], [`Provider::anthropic`]
+//! and [`Provider::gemini`]. The others are presets, data that deviates from the conventions of OpenAI
+//! ([`Provider::preset`]). A provider that is not among them is created with [`Provider::compatible`] or
+//! built with [`Provider::builder`]; its responses are classified by rules that hold for every provider.
 
 mod anthropic;
 mod auth;
@@ -52,20 +52,30 @@ use crate::body::meter::Usage;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;
 
-/// One LLM API. Cheap to clone.
+/// A profile of one LLM API. Cheap to clone.
+///
+/// ```
+/// use tower_key_rotation::Provider;
+///
+/// let provider = Provider::openai().with_name("openai-eu").with_origin("https://eu.api.openai.com".parse()?);
+/// assert_eq!(provider.name(), "openai-eu");
+/// assert!(provider.allows(&"https://eu.api.openai.com/v1/responses".parse()?));
+/// assert!(!provider.allows(&"https://api.openai.com/v1/responses".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Provider(Arc<Profile>);
 
 #[derive(Clone)]
 struct Profile {
     name: Cow<'static, str>,
-    /// What OpenTelemetry calls the API; of one that is in no list, its first name.
+    /// Name of the API in OpenTelemetry's conventions; for a provider that is no preset, its first name.
     system: Cow<'static, str>,
     origins: Vec<Origin>,
     auth: AuthScheme,
     env_prefixes: Vec<Cow<'static, str>>,
     model_path: ModelPath,
-    /// Overrides the dialect.
+    /// Overrides the setting of the dialect.
     errors_in_ok_bodies: Option<bool>,
     dialect: &'static Dialect,
 }
@@ -73,69 +83,74 @@ struct Profile {
 // === impl Provider ===
 
 impl Provider {
-    /// OpenAI: `https://api.openai.com/v1`, `Authorization: Bearer`.
+    /// Creates OpenAI: `https://api.openai.com/v1`, `Authorization: Bearer`.
     pub fn openai() -> Self {
         Self::from_preset(&openai::PRESET)
     }
 
-    /// Anthropic: `https://api.anthropic.com/v1`, `x-api-key`.
+    /// Creates Anthropic: `https://api.anthropic.com/v1`, `x-api-key`.
     pub fn anthropic() -> Self {
         Self::from_preset(&anthropic::PRESET)
     }
 
-    /// The Gemini API: `https://generativelanguage.googleapis.com`, `x-goog-api-key`; and its
-    /// OpenAI-compatible endpoint below `/v1beta/openai/`, which takes the same keys as bearer tokens.
+    /// Creates the Gemini API: `https://generativelanguage.googleapis.com`, `x-goog-api-key`.
+    ///
+    /// Its OpenAI-compatible endpoint below `/v1beta/openai/` takes the same keys as bearer tokens; see
+    /// [`auth_at`](Self::auth_at).
     pub fn gemini() -> Self {
         Self::from_preset(&gemini::PRESET)
     }
 
-    /// A provider by its name or an alias, in any case; `None` for one that is not known.
+    /// Returns a preset by its name or an alias, in any case; `None` if there is none.
     ///
     /// ```
     /// use tower_key_rotation::Provider;
     ///
     /// assert_eq!(Provider::preset("Kimi").map(|p| p.name().to_owned()).as_deref(), Some("moonshot"));
-    /// assert!(Provider::preset("nobody").is_none());
+    /// assert!(Provider::preset("unknown").is_none());
     /// ```
     pub fn preset(name: &str) -> Option<Self> {
         compatible::find(name).map(Self::from_preset)
     }
 
-    /// The names of all presets, without their aliases.
+    /// Iterates over the names of all presets, without their aliases.
     pub fn presets() -> impl Iterator<Item = &'static str> {
         compatible::all().map(|preset| preset.name)
     }
 
-    /// A provider that is compatible with OpenAI and otherwise unknown: bearer tokens, the model in the
-    /// body, answers read by rules that are true of everybody. It has no origin yet
-    /// ([`with_origin`](Self::with_origin)), so that no key can go anywhere.
+    /// Creates an OpenAI-compatible provider: bearer tokens, the model in the body, responses classified by
+    /// rules that hold for every provider.
+    ///
+    /// It has no origin, so no key is sent anywhere until [`with_origin`](Self::with_origin) sets one.
     pub fn compatible(name: impl Into<Cow<'static, str>>) -> Self {
         Self::builder(name).build()
     }
 
-    /// Starts a profile of your own.
+    /// Starts a custom profile.
     pub fn builder(name: impl Into<Cow<'static, str>>) -> ProviderBuilder {
         ProviderBuilder::new(name.into())
     }
 
-    /// The provider's name, as in logs and errors.
+    /// Returns the provider's name, as shown in logs and errors.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What OpenTelemetry's semantic conventions for generative AI call this API, whatever name the provider
-    /// was given: their `gen_ai.provider.name`.
+    /// Returns the `gen_ai.provider.name` of this API in OpenTelemetry's semantic conventions for generative
+    /// AI, whatever name the provider was given.
     pub(crate) fn system(&self) -> &str {
         &self.0.system
     }
 
-    /// How a key is stamped.
+    /// Returns how a key is put onto a request. Some paths differ; see [`auth_at`](Self::auth_at).
     pub fn auth(&self) -> &AuthScheme {
         &self.0.auth
     }
 
-    /// How a key is stamped on a request to `uri`: as ever, unless the provider has a part that takes its
-    /// keys otherwise. Gemini's OpenAI-compatible endpoint wants a bearer token.
+    /// Returns how a key is put onto a request to `uri`.
+    ///
+    /// Equal to [`auth`](Self::auth), unless a part of the API takes keys differently: Gemini's
+    /// OpenAI-compatible endpoint expects a bearer token.
     pub fn auth_at(&self, uri: &Uri) -> &AuthScheme {
         match self.0.dialect.bearer_below {
             Some(part) if matches!(self.0.auth, AuthScheme::Header(_)) && uri.path().contains(part) => {
@@ -145,80 +160,83 @@ impl Provider {
         }
     }
 
-    /// The path of a base URL as the boundary of the provider's paths. Gemini has its versions, and its
-    /// OpenAI-compatible endpoint, beside each other: below `/v1beta/openai` a path that begins with `/v1beta`
-    /// or `/v1` is one of its native API.
+    /// Returns the path of a base URL as the boundary for the paths of requests.
+    ///
+    /// Gemini's API versions and its OpenAI-compatible endpoint lie beside each other: below
+    /// `/v1beta/openai`, a path that begins with `/v1beta` or `/v1` belongs to its native API.
     pub fn base_path(&self, path: &str) -> BasePath {
         let base = BasePath::new(path);
         if self.0.dialect.bearer_below.is_some() { base.with_versions() } else { base }
     }
 
-    /// Where a key may go.
+    /// Returns the origins to which a key may be sent.
     pub fn origins(&self) -> &[Origin] {
         &self.0.origins
     }
 
-    /// Whether a key may be sent to `uri`.
+    /// Returns whether a key may be sent to `uri`.
     pub fn allows(&self, uri: &Uri) -> bool {
         self.0.origins.iter().any(|origin| origin.contains(uri))
     }
 
-    /// The same provider, whose keys may also go to `origin`.
+    /// Adds an origin to which keys may be sent.
     #[must_use]
     pub fn allow_origin(mut self, origin: Origin) -> Self {
         Arc::make_mut(&mut self.0).origins.push(origin);
         self
     }
 
-    /// The same provider at another place: its keys may go to `origin` only.
+    /// Replaces all origins: keys may be sent to `origin` only.
     #[must_use]
     pub fn with_origin(mut self, origin: Origin) -> Self {
         Arc::make_mut(&mut self.0).origins = vec![origin];
         self
     }
 
-    /// The same provider under another name: one of two accounts, regions or deployments of it.
+    /// Sets the name, to distinguish two accounts, regions or deployments of one provider.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         Arc::make_mut(&mut self.0).name = name.into();
         self
     }
 
-    /// What its environment variables begin with: `OPENAI` for `OPENAI_API_KEY`.
+    /// Returns the prefixes of the provider's environment variables: `OPENAI` for `OPENAI_API_KEY`.
     pub fn env_prefixes(&self) -> &[Cow<'static, str>] {
         &self.0.env_prefixes
     }
 
-    /// The provider's own classifier.
+    /// Returns the built-in classifier of this provider.
     pub fn classifier(&self) -> ProviderClassifier {
         ProviderClassifier::new(self.clone())
     }
 
-    /// Whether this provider puts errors into the body of a 200 that is no event stream, so that such a
-    /// body is worth a look: OpenRouter, Azure OpenAI, AWS Bedrock, MiniMax.
+    /// Returns whether this provider sends errors in the body of a 200 that is not an event stream, so that
+    /// such a body must be read. True for OpenRouter, Azure OpenAI, AWS Bedrock and MiniMax.
     pub fn errors_in_ok_bodies(&self) -> bool {
         self.0.errors_in_ok_bodies.unwrap_or(self.0.dialect.errors_in_ok_bodies)
     }
 
-    /// Whether its daily quotas start anew at Pacific midnight, and not at that of universal time: Gemini
+    /// Returns whether daily quotas reset at midnight Pacific time rather than UTC. True for Gemini
     /// (<https://ai.google.dev/gemini-api/docs/rate-limits>).
     pub fn has_pacific_days(&self) -> bool {
         self.0.dialect.pacific_days
     }
 
-    /// The model that the path of a request names, where this provider does so.
+    /// Returns the model that the path of a request names; `None` if this provider's paths name none.
     pub fn model_in_path(&self, uri: &Uri) -> Option<ModelId> {
         self.0.model_path.find(uri)
     }
 
-    /// The model that the body of a request names: the top-level member `model` of a JSON document, the
-    /// field `model` of a form; of several the last. The body may be cut off after it. A name that is no
-    /// [`ModelId`] is none.
+    /// Returns the model that the body of a request names: the top-level member `model` of a JSON document,
+    /// or the field `model` of a form.
+    ///
+    /// Of several the last counts. The body may be cut off behind it. Returns `None` for a name that is not a
+    /// valid [`ModelId`].
     pub fn model_in_body(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
         self.named_model(content_type, frames).model
     }
 
-    /// The same, and whether that is sure.
+    /// Returns the model that a body names, and whether no reader can find another.
     pub(crate) fn named_model(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> NamedModel {
         let mut named = document::read(content_type, frames);
         if self.0.model_path == ModelPath::Google {
@@ -227,7 +245,8 @@ impl Provider {
         named
     }
 
-    /// What an answer says of quotas, in its headers and in `body`, the part of it that was read.
+    /// Returns the limits that a response reports in its headers and in `body`, the part of its body that was
+    /// read.
     pub fn limits(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Vec<Limit> {
         let mut found = limits::in_headers(self.0.dialect.windows, headers, now);
         found.retain(Limit::has_numbers);
@@ -237,22 +256,23 @@ impl Provider {
         found
     }
 
-    /// What headers say of quotas that a ledger can rely on.
+    /// Returns the limits in headers that a ledger can rely on.
     pub(crate) fn telling_limits(&self, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
         limits::telling(self.0.dialect.windows, headers, now)
     }
 
-    /// Whether a reset is when a bucket is full, and not when a window is over.
+    /// Returns whether a reset is the time at which a bucket is full, rather than the end of a window.
     pub(crate) fn resets_mean_full(&self) -> bool {
         !self.0.dialect.exact_resets
     }
 
-    /// The tokens that an answer says it took; `body` is a whole answer that is no event stream.
+    /// Returns the tokens that a response reports as used. `body` is the whole body of a response that is not
+    /// an event stream.
     pub fn usage(&self, headers: &HeaderMap, body: &[u8]) -> Option<Usage> {
         Usage::from_answer(body).or_else(|| Usage::from_headers(headers))
     }
 
-    /// The account that an answer was counted for, where this provider says so.
+    /// Returns the account that a response was counted for, if this provider names it.
     pub(crate) fn account_in(&self, headers: &HeaderMap) -> Option<AccountFingerprint> {
         AccountFingerprint::find(self.0.dialect.account, headers)
     }

@@ -1,7 +1,7 @@
-//! Which model a request asks for.
+//! The model that a request names.
 //!
-//! A limit mostly concerns one model, so a pool has to know the model before it picks a key. Most
-//! requests name it in the body (see [`document`](super::document)), some in the path.
+//! Most limits concern one model, so a pool has to know the model before it picks a key. Most requests name
+//! it in the body (see [`document`](super::document)), some in the path.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,38 +12,38 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a model as a request writes it. Cheap to clone.
 ///
-/// As an extension of a request it says which model is meant, before the body is looked at.
+/// As an extension of a request it sets the model, and takes precedence over the body.
 ///
-/// A name has at most [`MAX_LEN`](Self::MAX_LEN) bytes and no control characters, however it was made: callers choose
-/// names, and pools, events, snapshots, errors and logs keep them.
+/// A name has at most [`MAX_LEN`](Self::MAX_LEN) bytes and no control characters, however it was created:
+/// callers choose names, and pools, events, snapshots, errors and logs keep them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String")]
 pub struct ModelId(Arc<str>);
 
-/// Where the path of a request names the model.
+/// The place where the path of a request names the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelPath {
-    /// It does not.
+    /// The path does not name the model.
     None,
-    /// `/models/MODEL:METHOD`: Gemini, Vertex.
+    /// `/models/MODEL:METHOD`, as in Gemini and Vertex AI.
     Google,
-    /// `/deployments/DEPLOYMENT/…`: Azure OpenAI, where a deployment is what has limits.
+    /// `/deployments/DEPLOYMENT/…`, as in Azure OpenAI, where limits belong to deployments.
     Azure,
-    /// `/model/MODEL/…`, percent-encoded: Bedrock.
+    /// `/model/MODEL/…`, percent-encoded, as in Bedrock.
     Bedrock,
-    /// `/ai/run/@VENDOR/…`, slashes included: Cloudflare Workers AI.
+    /// `/ai/run/@VENDOR/…`, including the slashes of the name, as in Cloudflare Workers AI.
     Cloudflare,
 }
 
 // === impl ModelId ===
 
 impl ModelId {
-    /// The longest name, in bytes: 256. The longest that a provider documents is that of a fine-tuned model, with
-    /// less than half of it.
+    /// Maximum length of a name in bytes (256). The longest names that a provider documents, those of
+    /// fine-tuned models, have less than half of it.
     pub const MAX_LEN: usize = 256;
 
-    /// A name that a caller wrote; `None` if it is no name of a model: if it is empty, longer than
+    /// Creates a name from a caller's text; `None` if the text is empty, longer than
     /// [`MAX_LEN`](Self::MAX_LEN), or has control characters.
     ///
     /// ```
@@ -58,14 +58,14 @@ impl ModelId {
         is_name.then(|| Self(Arc::from(name)))
     }
 
-    /// The name.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// For names that a program or its operator wrote. What [`new`](ModelId::new) refuses is made a name: it is cut
-/// after at most 256 bytes, and U+FFFD stands for each control character.
+/// Converts names written by a program or its operator. A text that [`new`](ModelId::new) refuses is
+/// repaired: it is cut after at most 256 bytes, and each control character becomes U+FFFD.
 impl From<&str> for ModelId {
     fn from(name: &str) -> Self {
         if name.len() <= Self::MAX_LEN && !name.contains(char::is_control) {
@@ -83,7 +83,7 @@ impl From<&str> for ModelId {
     }
 }
 
-/// As from a `&str`.
+/// Converts like `From<&str>`.
 impl From<String> for ModelId {
     fn from(name: String) -> Self {
         Self::from(name.as_str())
@@ -105,14 +105,14 @@ impl fmt::Display for ModelId {
 // === impl ModelPath ===
 
 impl ModelPath {
-    /// The places that are told apart by their shape alone.
+    /// Every place that can be recognised by the shape of a path alone.
     pub(crate) const ALL: [Self; 4] = [Self::Google, Self::Azure, Self::Bedrock, Self::Cloudflare];
 
     pub(super) fn find(self, uri: &Uri) -> Option<ModelId> {
         decoded(self.encoded(uri.path())?)
     }
 
-    /// The part of a path that names the model, as it stands there.
+    /// Returns the part of a path that names the model, still percent-encoded.
     pub(crate) fn encoded(self, path: &str) -> Option<&str> {
         let segment = |before: &str| path.split_once(before)?.1.split('/').next();
         match self {
@@ -125,8 +125,8 @@ impl ModelPath {
     }
 }
 
-/// Gemini's name of a model as its paths have it, which its dialect of OpenAI's also takes with the name of the
-/// collection: `models/gemini-2.5-flash` (`ai.google.dev/api/models`).
+/// Returns Gemini's name of a model as its paths write it. Its OpenAI-compatible endpoint also accepts the
+/// name with its collection: `models/gemini-2.5-flash` (`ai.google.dev/api/models`).
 pub(super) fn without_collection(model: ModelId) -> ModelId {
     match model.as_str().strip_prefix("models/").and_then(ModelId::new) {
         Some(name) => name,
@@ -134,7 +134,7 @@ pub(super) fn without_collection(model: ModelId) -> ModelId {
     }
 }
 
-/// The name that a part of a path stands for.
+/// Decodes the part of a path that names a model.
 pub(crate) fn decoded(encoded: &str) -> Option<ModelId> {
     ModelId::new(&percent_decode_str(encoded).decode_utf8().ok()?)
 }

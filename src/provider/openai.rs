@@ -1,10 +1,11 @@
 //! OpenAI.
 //!
-//! Codes are firm and few; the exceptions live in messages. Limits are counted per organisation and
-//! project and per model, so a refusal concerns the account and the model, unless the message names a
-//! bucket that several models share. A reset header says when the bucket is *full*, a minute after the
-//! next request would have passed, and is only believed where nothing better is known
-//! (<https://platform.openai.com/docs/guides/rate-limits>,
+//! Error codes are reliable and few; the exceptions are in messages. Limits are counted per organisation and
+//! project and per model, so an error concerns the account and the model, unless the message names a bucket
+//! that several models share.
+//!
+//! A reset header is the time at which the bucket is *full*, which can be a minute after the next request would have
+//! passed. It is used only if nothing better is known (<https://platform.openai.com/docs/guides/rate-limits>,
 //! <https://platform.openai.com/docs/guides/error-codes>).
 
 use http::HeaderName;
@@ -33,7 +34,8 @@ static DIALECT: Dialect = Dialect {
     ..COMMON
 };
 
-/// A project may have limits of its own below the organisation's.
+/// Headers that name the account: the organisation and the project. A project may have limits of its own
+/// below the organisation's.
 static ACCOUNT: [HeaderName; 2] =
     [HeaderName::from_static("openai-organization"), HeaderName::from_static("openai-project")];
 
@@ -48,7 +50,7 @@ const RULES: &[Rule] = &[
         .says(&["does not have access to model"]),
     fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["model_not_found"]),
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["country, region, or territory"]),
-    // 401 means the key only where it does not mean the address, the permission or a stray header.
+    // A 401 concerns the key only if it does not concern the address, the permission or a wrong header.
     reject(Rejection::Invalid).named(&["mismatched_organization", "mismatched_project"]),
     reject(Rejection::Invalid).on(&[401]).says(&["no such organization"]),
     fault(Reason::Forbidden, Scope::Account)
@@ -61,17 +63,17 @@ const RULES: &[Rule] = &[
         .says(&["insufficient permissions", "missing scopes"])
         .of_resource(),
     fault(Reason::InvalidKey, Scope::Key).named(&["no_organization"]),
-    // Codex, for accounts of ChatGPT.
+    // Codex, for ChatGPT accounts.
     fault(Reason::QuotaExceeded, Scope::Account).named(&["usage_limit_reached"]),
     fault(Reason::Forbidden, Scope::Account).named(&["usage_not_included"]).of_account(),
-    // The flex tier has no capacity for anybody.
+    // The flex tier has no capacity for any account.
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["resource_unavailable"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&["resource unavailable"]),
-    // Ramping too fast: the account's doing since it is a 429, the provider's state while it was a 503.
+    // Traffic grows too fast: the cause is the account with a 429, and was the provider with a 503.
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]).named(&["slow_down"]),
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["slow_down"]),
     fault(Reason::RateLimited, Scope::Provider).on(&[429]).says(&["slow down"]),
-    // A bucket shared by models is named `default-…`.
+    // A bucket that models share is named `default-…`.
     fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&["reached for default-"]),
     fault(Reason::RateLimited, Scope::AccountModel).named(&["rate_limit_exceeded"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[500, 503]).says(&["overloaded"]),

@@ -1,4 +1,4 @@
-//! Where a key may be sent.
+//! Origins: scheme, host and port to which a key may be sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,9 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
-/// Scheme, host and port: where a key may be sent.
+/// The scheme, host and port to which a key may be sent. Created by parsing a text.
+///
+/// The host may begin with `*.`, which stands for at least one label.
 ///
 /// ```
 /// use tower_key_rotation::provider::Origin;
@@ -32,11 +34,11 @@ pub struct Origin {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum HostPattern {
     Exact(String),
-    /// The dot and what follows it; at least one label stands before.
+    /// The dot and the text behind it; at least one label precedes it.
     Suffix(String),
 }
 
-/// A text that names no origin.
+/// Error of parsing an [`Origin`]: the text names none.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("not an origin: write `https://host`, `http://host:port` or `https://*.host`, without a path")]
 pub struct InvalidOrigin(());
@@ -44,8 +46,10 @@ pub struct InvalidOrigin(());
 // === impl Origin ===
 
 impl Origin {
-    /// Whether a request to `uri` stays within this origin. Never for a URI without a host, with a user name
-    /// or with a port that is no number from 1 to 65535: clients take such a port for the scheme's own.
+    /// Returns whether a request to `uri` stays within this origin.
+    ///
+    /// Returns `false` for a URI without a host, with a user name, or with a port that is not a number from 1
+    /// to 65535: clients replace such a port by the scheme's default.
     pub fn contains(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
@@ -55,7 +59,7 @@ impl Origin {
         is_http && https == self.https && (self.is_written(authority) || self.is_meant(authority))
     }
 
-    /// Whether the authority is this host as it is mostly written: then it need not be taken apart.
+    /// Returns whether the authority is this host in its usual spelling, which avoids parsing it.
     fn is_written(&self, authority: &Authority) -> bool {
         let HostPattern::Exact(host) = &self.host else { return false };
         let behind = authority.as_str().strip_prefix(&**host);
@@ -127,12 +131,13 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// The port of an authority. `None` for one with a user name, or whose port is no number from 1 to 65535.
+/// Returns the port of an authority; `None` if it has a user name or a port that is not a number from 1 to
+/// 65535.
 pub(crate) fn port(authority: &Authority, https: bool) -> Option<u16> {
     port_of(authority.as_str().strip_prefix(authority.host())?, https)
 }
 
-/// The port in what stands behind a host.
+/// Returns the port in the text behind a host.
 fn port_of(behind: &str, https: bool) -> Option<u16> {
     if behind.is_empty() {
         return Some(default_port(https));
@@ -171,7 +176,7 @@ mod tests {
             "ftp://api.openai.com/v1",
             "/v1/chat/completions",
         ] {
-            // What is no URI at all goes nowhere either.
+            // A text that is no valid URI is sent nowhere either.
             assert!(!foreign.parse().is_ok_and(|uri| origin.contains(&uri)), "{foreign}");
             assert!(!foreign.to_uppercase().parse().is_ok_and(|uri| origin.contains(&uri)), "{foreign}");
         }

@@ -1,4 +1,4 @@
-//! Moonshot (Kimi), DashScope (Qwen), Zhipu (z.ai), MiniMax, Baidu, SiliconFlow.
+//! Rules of Moonshot (Kimi), DashScope (Qwen), Zhipu (z.ai), MiniMax, Baidu and SiliconFlow.
 
 use super::super::dialect::{COMMON, Dialect, with_rules};
 use crate::classify::rules::{Rule, fault, reject};
@@ -8,13 +8,13 @@ pub(super) static MOONSHOT: Dialect = with_rules(MOONSHOT_RULES);
 pub(super) static DASHSCOPE: Dialect = with_rules(DASHSCOPE_RULES);
 pub(super) static ZHIPU: Dialect = with_rules(ZHIPU_RULES);
 
-/// Its own API reports errors in `base_resp` of a 200.
+/// MiniMax: its native API reports errors in `base_resp` of a 200.
 pub(super) static MINIMAX: Dialect = Dialect { rules: MINIMAX_RULES, errors_in_ok_bodies: true, ..COMMON };
 
 pub(super) static BAIDU: Dialect = with_rules(BAIDU_RULES);
 pub(super) static SILICONFLOW: Dialect = with_rules(SILICONFLOW_RULES);
 
-/// The limits are the organisation's; overload and an empty balance come as 429 too
+/// Moonshot: limits belong to the organisation. Overload and an empty balance arrive as 429 too
 /// (<https://platform.moonshot.ai/docs/api/errors>).
 const MOONSHOT_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["engine_overloaded_error"]),
@@ -31,7 +31,7 @@ const MOONSHOT_RULES: &[Rule] = &[
     fault(Reason::RateLimited, Scope::Account).on(&[429]),
 ];
 
-/// `insufficient_quota` is a throttle per minute here, and money is called `Arrearage`
+/// DashScope: `insufficient_quota` is a limit per minute, and a lack of money is called `Arrearage`
 /// (<https://help.aliyun.com/zh/model-studio/error-code>).
 const DASHSCOPE_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::AccountModel).named(&["AllocationQuota.FreeTierOnly"]),
@@ -43,7 +43,7 @@ const DASHSCOPE_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["ModelServiceUnavailable", "ServiceUnavailable"]),
 ];
 
-/// Codes are numbers in strings, sentences mostly Chinese
+/// Zhipu: codes are numbers in strings, and messages are mostly Chinese
 /// (<https://docs.z.ai/api-reference/api-code>).
 const ZHIPU_RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).named(&["1000", "1001", "1002", "1003", "1004"]),
@@ -65,7 +65,7 @@ const ZHIPU_RULES: &[Rule] = &[
     fault(Reason::RateLimited, Scope::Account).on(&[429]),
 ];
 
-/// Codes reach clients in `base_resp`, in the error, or only in brackets at the end of the sentence
+/// MiniMax: a code arrives in `base_resp`, in the error, or only in brackets at the end of the message
 /// (<https://platform.minimax.io/docs/api-reference/errorcode>).
 const MINIMAX_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).named(&["1008", "2056"]),
@@ -80,7 +80,7 @@ const MINIMAX_RULES: &[Rule] = &[
     fault(Reason::ServerError, Scope::Provider).named(&["1000", "1001", "1024", "1033"]),
 ];
 
-/// Code and type have changed roles.
+/// Baidu: `code` and `type` have swapped roles.
 const BAIDU_RULES: &[Rule] = &[
     fault(Reason::RateLimited, Scope::AccountModel).named(&[
         "rpm_rate_limit_exceeded",

@@ -1,4 +1,4 @@
-//! The clouds: Azure OpenAI, AWS Bedrock, Cloudflare Workers AI.
+//! Rules of cloud platforms: Azure OpenAI, AWS Bedrock, Cloudflare Workers AI.
 
 use super::super::dialect::{COMMON, Dialect};
 use super::super::limits::Windows;
@@ -14,8 +14,8 @@ pub(super) static BEDROCK: Dialect =
 pub(super) static CLOUDFLARE: Dialect =
     Dialect { rules: CLOUDFLARE_RULES, windows: Windows::UNKNOWN, ..COMMON };
 
-/// Azure counts per subscription, region and deployment, so that both keys of a resource share a limit
-/// (<https://learn.microsoft.com/azure/ai-foundry/openai/quotas-limits>).
+/// Azure OpenAI: limits are counted per subscription, region and deployment, so both keys of a resource share
+/// them (<https://learn.microsoft.com/azure/ai-foundry/openai/quotas-limits>).
 const AZURE_RULES: &[Rule] = &[
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&[
         "virtual network",
@@ -38,7 +38,7 @@ const AZURE_RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).on(&[401]),
 ];
 
-/// One exception name for many things; the name is in `x-amzn-errortype`
+/// AWS Bedrock: one exception name stands for several causes. The name is in `x-amzn-errortype`
 /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>).
 const BEDROCK_RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).named(&[
@@ -77,7 +77,7 @@ const BEDROCK_RULES: &[Rule] = &[
     fault(Reason::ServerError, Scope::ProviderModel).on(&[408, 424, 500]),
 ];
 
-/// What is in `errors` of Cloudflare's envelope
+/// Cloudflare: the codes in `errors` of its envelope
 /// (<https://developers.cloudflare.com/workers-ai/platform/errors/>).
 const CLOUDFLARE_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).named(&["3036", "4006"]),
@@ -87,8 +87,10 @@ const CLOUDFLARE_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[429]).says(&["daily free allocation", "neurons"]),
 ];
 
-/// Puts the exception's name beside those of the body: from the header, cut at the colon, or, inside a
-/// stream, where only the payload is left, from the sentence that throttling always uses.
+/// Adds the exception's name to the names of the body.
+///
+/// The name comes from the header, up to the colon. Inside a stream, where only the payload is available, it
+/// is derived from the message that throttling always uses.
 fn name_the_exception(answer: &mut Answer<'_>) -> Option<Verdict> {
     if let Some(kind) = answer.header("x-amzn-errortype") {
         let kind = kind.split(':').next().unwrap_or_default();

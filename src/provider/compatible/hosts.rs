@@ -1,12 +1,12 @@
-//! Who serves the models of others: Groq, Cerebras, Together, Fireworks, Hugging Face, GitHub Models,
-//! Ollama Cloud, Replicate, LiteLLM.
+//! Rules of providers that host the models of others: Groq, Cerebras, Together, Fireworks, Hugging Face,
+//! GitHub Models, Ollama Cloud, Replicate, LiteLLM.
 
 use super::super::dialect::{COMMON, Dialect, with_rules};
 use super::super::limits::{Window, Windows};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
 
-/// Requests are always counted per day, tokens per minute, in headers named like OpenAI's
+/// Groq: headers named like OpenAI's, in which requests are always counted per day and tokens per minute
 /// (<https://console.groq.com/docs/rate-limits>).
 pub(super) static GROQ: Dialect = Dialect {
     rules: GROQ_RULES,
@@ -17,7 +17,7 @@ pub(super) static GROQ: Dialect = Dialect {
 
 pub(super) static CEREBRAS: Dialect = with_rules(CEREBRAS_RULES);
 
-/// A bucket for each second whose values run to zero in normal use.
+/// Together: a bucket per second, whose values reach zero in normal use.
 pub(super) static TOGETHER: Dialect = Dialect {
     rules: TOGETHER_RULES,
     windows: Windows { bare: Some(Window::SECOND), ..Windows::MINUTE },
@@ -36,7 +36,7 @@ pub(super) static OLLAMA: Dialect = with_rules(OLLAMA_RULES);
 pub(super) static REPLICATE: Dialect =
     Dialect { rules: REPLICATE_RULES, windows: Windows::UNKNOWN, ..COMMON };
 
-/// Behind the proxy the limits are its own, and its keys have budgets.
+/// LiteLLM: the limits are those of the proxy, and its keys have budgets.
 pub(super) static LITELLM: Dialect = with_rules(LITELLM_RULES);
 
 pub(super) static NO_WINDOWS: Dialect = Dialect { windows: Windows::UNKNOWN, ..COMMON };
@@ -52,7 +52,7 @@ const GROQ_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
 ];
 
-/// `quota` is part of the code of a limit per minute
+/// Cerebras: `quota` is part of the code of a limit per minute
 /// (<https://inference-docs.cerebras.ai/support/rate-limits>).
 const CEREBRAS_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["queue_exceeded"]),
@@ -61,14 +61,14 @@ const CEREBRAS_RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).named(&["wrong_api_key"]),
 ];
 
-/// `credit_limit` is money with a 402 and a rate with a 429.
+/// Together: `credit_limit` means money with a 402 and a rate with a 429.
 const TOGETHER_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[402]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[429, 503]).says(&["overloaded"]),
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
 ];
 
-/// 412 is a suspended account, or a LoRA that is not loaded
+/// Fireworks: 412 is a suspended account, or a LoRA that is not loaded
 /// (<https://docs.fireworks.ai/guides/inference-error-codes>).
 const FIREWORKS_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[402, 403, 412]).says(&[
@@ -86,9 +86,10 @@ const HUGGING_FACE_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
 ];
 
-/// The counter's name says which: `UserByModelByMinute`, `UserByModelByDay`.
+/// GitHub Models: the name of the counter shows the limit, such as `UserByModelByMinute` or
+/// `UserByModelByDay`.
 const GITHUB_MODELS_RULES: &[Rule] = &[
-    // A token without the scope `models`.
+    // The token lacks the scope `models`.
     fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).says(&["permission is required"]).of_resource(),
     fault(Reason::QuotaExceeded, Scope::AccountModel).on(&[429]).says(&["byday", "per 86400s"]),
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]).says(&["bymodel"]),
@@ -96,7 +97,7 @@ const GITHUB_MODELS_RULES: &[Rule] = &[
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
 ];
 
-/// Session, weekly and formerly hourly allowances, all 429 and none called a rate limit.
+/// Ollama: session, weekly and formerly hourly allowances arrive as 429, and none is called a rate limit.
 const OLLAMA_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[402, 403, 429]).says(&["usage limit", "upgrade"]),
     fault(Reason::RateLimited, Scope::Account).on(&[429]),
@@ -108,7 +109,7 @@ const REPLICATE_RULES: &[Rule] = &[
 ];
 
 const LITELLM_RULES: &[Rule] = &[
-    // Virtual keys have lists of models and routes, and say so with a 401 too
+    // Virtual keys have lists of models and routes, and report a violation with a 401 too
     // (<https://docs.litellm.ai/docs/proxy/virtual_keys>).
     fault(Reason::Forbidden, Scope::KeyModel).on(&[401, 403]).named(&[
         "key_model_access_denied",

@@ -1,4 +1,4 @@
-//! Who trains what it serves: Mistral, DeepSeek, xAI, Cohere, Voyage.
+//! Rules of providers that train the models they serve: Mistral, DeepSeek, xAI, Cohere, Voyage.
 
 use super::super::dialect::{COMMON, Dialect, with_rules};
 use super::super::limits::Windows;
@@ -11,8 +11,8 @@ pub(super) static XAI: Dialect = Dialect { rules: XAI_RULES, windows: Windows::U
 pub(super) static COHERE: Dialect = with_rules(COHERE_RULES);
 pub(super) static VOYAGE: Dialect = with_rules(VOYAGE_RULES);
 
-/// Limits are the organisation's. "Service tier capacity exceeded" is about the model and has the type of
-/// a bad request (<https://docs.mistral.ai/deployment/ai-studio/tier>).
+/// Mistral: limits belong to the organisation. "Service tier capacity exceeded" concerns the model and has
+/// the type of an invalid request (<https://docs.mistral.ai/deployment/ai-studio/tier>).
 const MISTRAL_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel)
         .on(&[429, 503])
@@ -22,7 +22,7 @@ const MISTRAL_RULES: &[Rule] = &[
     fault(Reason::RateLimited, Scope::Account).on(&[429]),
 ];
 
-/// Concurrency is counted per account over all its keys
+/// DeepSeek: concurrency is counted per account over all its keys
 /// (<https://api-docs.deepseek.com/quick_start/error_codes>).
 const DEEPSEEK_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).on(&[402]),
@@ -32,8 +32,8 @@ const DEEPSEEK_RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::Provider).on(&[503]),
 ];
 
-/// `error` is a string beside a `code` that is a sentence: "does not have permission" is about credits as
-/// soon as the string is (<https://docs.x.ai/docs/key-information/debugging>).
+/// xAI: `error` is a string beside a `code` that is a sentence. "does not have permission" is about credits
+/// if the string is (<https://docs.x.ai/docs/key-information/debugging>).
 const XAI_RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).on(&[400, 401, 403]).says(&[
         "incorrect api key",
@@ -54,8 +54,8 @@ const XAI_RULES: &[Rule] = &[
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
 ];
 
-/// Trial keys share their limits across the organisation; the monthly one is spent, not throttled
-/// (<https://docs.cohere.com/docs/rate-limits>).
+/// Cohere: trial keys of an organisation share their limits. The monthly limit is a used-up quota, not a rate
+/// limit (<https://docs.cohere.com/docs/rate-limits>).
 const COHERE_RULES: &[Rule] = &[
     reject(Rejection::ContextLength).on(&[400]).says(&["too many tokens"]),
     fault(Reason::QuotaExceeded, Scope::Account).on(&[402, 429]).says(&[
@@ -69,5 +69,6 @@ const COHERE_RULES: &[Rule] = &[
     fault(Reason::ServerError, Scope::Provider).on(&[499]),
 ];
 
-/// A missing payment method means three requests a minute; it sounds like money and is none.
+/// Voyage: without a payment method the limit is three requests a minute. The message sounds like a lack of
+/// money and is a rate limit.
 const VOYAGE_RULES: &[Rule] = &[fault(Reason::RateLimited, Scope::Account).on(&[429])];

@@ -1,9 +1,9 @@
-//! Providers as data: everybody whose API is OpenAI's with deviations, and a few whose API is their own.
+//! Providers as data: those whose API is OpenAI's with deviations, and a few with an API of their own.
 //!
-//! A preset is a row in `presets.rs`; what it deviates in, a table of rules in one of the other files.
-//! Whatever a table does not say is judged by what is true of everybody. The same word means opposite
-//! things at two providers (`insufficient_quota` is money at OpenAI and a minute at DashScope), so a
-//! table never serves two of them unless they run the same software.
+//! A preset is a row in `presets.rs`; its deviations are a table of rules in one of the other files. Anything
+//! that a table does not decide is classified by the rules that hold for every provider. The same word can
+//! mean opposite things at two providers (`insufficient_quota` is money at OpenAI and a limit per minute at
+//! DashScope), so two of them never share a table unless they run the same software.
 
 mod asia;
 mod clouds;
@@ -15,14 +15,14 @@ mod presets;
 use super::dialect::Preset;
 use super::{anthropic, gemini, openai};
 
-/// All presets.
+/// Iterates over all presets.
 pub(super) fn all() -> impl Iterator<Item = &'static Preset> {
     [&openai::PRESET, &anthropic::PRESET, &gemini::PRESET, &gemini::VERTEX]
         .into_iter()
         .chain(presets::PRESETS.iter())
 }
 
-/// A preset by name or alias; case and the kind of dash do not matter.
+/// Finds a preset by its name or an alias. Case and all characters except letters and digits are ignored.
 pub(super) fn find(name: &str) -> Option<&'static Preset> {
     let name = normal(name);
     all().find(|preset| {

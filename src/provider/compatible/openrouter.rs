@@ -1,10 +1,11 @@
-//! OpenRouter: one account before many providers.
+//! OpenRouter: one account in front of many providers.
 //!
-//! A refusal is either the account's (credits, the daily count of free models, a key's own cap) or one of
-//! the provider behind it, and then nobody's key is at fault. Since 2026 `metadata.limit_source` says
-//! which; before, the presence of an upstream provider's name does. The status inside the body is the
-//! error's; the one of the answer is 200 once a model has started
-//! (<https://openrouter.ai/docs/api/reference/errors>).
+//! An error concerns either the account (credits, the daily count of free models, the cap of a key) or the
+//! upstream provider, and then no key is at fault. Since 2026 `metadata.limit_source` tells which; before,
+//! the presence of an upstream provider's name did.
+//!
+//! The status inside the body is that of the error. The status of the response is 200 once a model has
+//! started (<https://openrouter.ai/docs/api/reference/errors>).
 
 use super::super::dialect::{COMMON, Dialect};
 use crate::classify::answer::Answer;
@@ -15,7 +16,8 @@ pub(super) static DIALECT: Dialect =
     Dialect { rules: RULES, judge: upstream, errors_in_ok_bodies: true, ..COMMON };
 
 const RULES: &[Rule] = &[
-    // A check of `max_tokens` or the prompt's length against the balance: the same account serves a smaller request.
+    // OpenRouter checks `max_tokens` or the length of the prompt against the balance: the same account serves
+    // a smaller request.
     reject(Rejection::TooLarge).on(&[402]).says(&["can only afford", "fewer max_tokens", "fewer tokens"]),
     fault(Reason::QuotaExceeded, Scope::Account).named(&["openrouter_credits", "openrouter_free_tier_daily"]),
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["upstream_provider_shared_pool"]),
@@ -31,7 +33,7 @@ const RULES: &[Rule] = &[
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
 ];
 
-/// What the provider behind it refused.
+/// Classifies an error of the upstream provider.
 fn upstream(answer: &mut Answer<'_>) -> Option<Verdict> {
     let metadata =
         answer.body.at("/error/metadata").or_else(|| answer.body.at("/choices/0/error/metadata"))?;

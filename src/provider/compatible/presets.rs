@@ -1,4 +1,4 @@
-//! The list.
+//! The list of presets.
 
 use super::super::dialect::{COMMON, Dialect, Preset};
 use super::super::{API_KEY, AuthScheme, ModelPath};
@@ -43,7 +43,8 @@ const AZURE: Preset = Preset {
     dialect: &clouds::AZURE,
 };
 
-/// Region by region: a wildcard would let a key go to anything that Amazon hosts for anybody.
+/// Origins of Bedrock, one per region: a wildcard would let a key go to any service that Amazon hosts for its
+/// customers.
 const BEDROCK_ORIGINS: &[&str] = &[
     "https://bedrock-runtime.us-east-1.amazonaws.com",
     "https://bedrock-runtime.us-east-2.amazonaws.com",

@@ -1,8 +1,8 @@
-//! Limit headers, in five families.
+//! Limits in response headers, of five families.
 //!
 //! | family | used by |
 //! |---|---|
-//! | `x-ratelimit-{limit,remaining,reset}-DIMENSION[-WINDOW]` | OpenAI and most who are compatible with it |
+//! | `x-ratelimit-{limit,remaining,reset}-DIMENSION[-WINDOW]` | OpenAI and most compatible providers |
 //! | `x-ratelimit-{limit,remaining,reset}` | Together |
 //! | `anthropic-ratelimit-DIMENSION-{limit,remaining,reset}` | Anthropic |
 //! | `ratelimit: "api";r=999;t=295`, `ratelimit-{limit,remaining,reset}` | IETF drafts: Hugging Face, Replicate |
@@ -19,7 +19,8 @@ use super::{Dimension, Limit, Window, Windows};
 use crate::classify::hints;
 use crate::clock::Timestamp;
 
-/// More than any provider sends; what is beyond is a stranger's joke.
+/// Maximum number of limits read from one response (32), more than any provider sends. It bounds the work on
+/// untrusted headers.
 const MAX_LIMITS: usize = 32;
 
 /// One dimension and window while its headers are collected.
@@ -40,7 +41,7 @@ enum Field {
     Renewal,
 }
 
-/// All limits that headers name, requests before tokens.
+/// Returns all limits that headers name, requests before tokens.
 pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     let (rows, others) = rows(headers);
     if rows.is_empty() && others.is_nothing() {
@@ -52,8 +53,10 @@ pub(super) fn read(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec
     limits
 }
 
-/// Those of the limits that can be relied on: what is left of a second means nothing when it arrives, and
-/// Together sends a zero with every success.
+/// Returns the limits that a ledger can rely on.
+///
+/// Limits per second are left out: they are outdated when they arrive, and Together sends a zero with every
+/// success.
 pub(super) fn telling(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     let fleeting = |limit: &Limit| limit.window == Some(Window::SECOND);
     let mut limits = read(windows, headers, now);
@@ -94,7 +97,7 @@ fn parse_name(name: &str) -> Option<(Field, Dimension, Option<Window>)> {
     Some((field, dimension, window))
 }
 
-// No table: what is constant is compared in a few instructions, and every answer has these names.
+// No table: comparing constants takes a few instructions, and every response has these names.
 
 fn split_first_field(name: &str) -> Option<(Field, &str)> {
     let of = |field, rest: Option<_>| rest.map(|rest| (field, rest));
@@ -123,7 +126,7 @@ fn parse_dimension(name: &str) -> Option<Dimension> {
     }
 }
 
-/// Mistral and Cerebras write the window into the name: `req-10-second`, `tokens-month`.
+/// Splits the window off a name: Mistral and Cerebras write `req-10-second` and `tokens-month`.
 fn split_window(name: &str) -> Option<(&str, Window)> {
     let (rest, unit) = name.rsplit_once('-')?;
     let Window(seconds) = match unit {
@@ -152,7 +155,8 @@ impl<'a> Row<'a> {
         slot.get_or_insert(value);
     }
 
-    /// `None` for sentinels: Azure sends -1 for both where it does not count.
+    /// Returns the limit of the row; `None` for sentinels: Azure sends -1 for both numbers where it does not
+    /// count.
     fn limit(&self, windows: Windows, now: Timestamp) -> Option<Limit> {
         let (limit, remaining) = (self.limit.and_then(count), self.remaining.and_then(count));
         let reset = self.reset.and_then(|text| self.reset_in(text, limit, remaining, now));
@@ -179,7 +183,7 @@ impl<'a> Row<'a> {
         left: Option<u64>,
         now: Timestamp,
     ) -> Option<Duration> {
-        // Taking a length for an instant and failing costs as much as all the rest.
+        // Parsing a length as an instant and failing costs as much as everything else.
         let may_be_instant = text.bytes().any(|byte| matches!(byte, b'T' | b't' | b':' | b' '));
         if let Some(at) = may_be_instant.then(|| hints::instant(text)).flatten() {
             return Some(at.saturating_since(now)).filter(|reset| *reset <= hints::MAX_HINT);
@@ -199,8 +203,10 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Azure's resets are bare integers in milliseconds (2024 API) or seconds (v1). The header does not say
-/// which, but what was spent of the limit says when it is full again.
+/// Interprets a reset of Azure, a bare integer in milliseconds (2024 API) or seconds (v1).
+///
+/// The header does not tell the unit. The used part of the limit tells when the bucket is full again, and the
+/// unit that is closer to that time counts.
 fn in_azures_unit(number: f64, period: u64, limit: u64, left: u64) -> Option<Duration> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let full_in = period as f64 * limit.saturating_sub(left) as f64 / limit as f64;
@@ -209,14 +215,16 @@ fn in_azures_unit(number: f64, period: u64, limit: u64, left: u64) -> Option<Dur
     Duration::try_from_secs_f64(number * unit).ok().filter(|reset| *reset <= hints::MAX_HINT)
 }
 
-/// A bare number: seconds, or a point in Unix time where it is too large for that.
+/// Interprets a bare number as seconds, or as a point in Unix time if it is too large for a wait.
 fn in_seconds(number: f64, now: Timestamp) -> Option<Duration> {
     let length = Duration::try_from_secs_f64(number).ok()?;
     if length <= hints::MAX_HINT { Some(length) } else { hints::epoch(length.as_secs(), now) }
 }
 
-/// OpenAI's requests headers show one window, which may be the daily one: a bucket that regains one of
-/// 100 requests in 14m24s is full in a day.
+/// Returns the daily window if OpenAI's headers for requests show it.
+///
+/// They show one window, which may be the daily one: a bucket that regains one of 100 requests in 14m24s is
+/// full in a day.
 fn refill_window(limit: Option<u64>, remaining: Option<u64>, reset: Option<Duration>) -> Option<Window> {
     let (limit, spent) = (limit?, limit?.checked_sub(remaining?)?);
     let millis = u64::try_from(reset?.as_millis()).ok()?;
@@ -225,7 +233,7 @@ fn refill_window(limit: Option<u64>, remaining: Option<u64>, reset: Option<Durat
 }
 
 fn count(text: &str) -> Option<u64> {
-    /// Who counts so many does not count.
+    /// Numbers of at least this size are sentinels for "unlimited".
     const ENDLESS: u64 = 9_000_000_000_000_000;
     let number = text.parse().ok().or_else(|| fraction(text))?;
     (number < ENDLESS).then_some(number)

@@ -1,8 +1,8 @@
-//! Limits named in messages and bodies.
+//! Limits in messages and bodies.
 //!
-//! `Rate limit reached … on tokens per min (TPM): Limit 30000, Used 22999, Requested 12528.` names what
-//! no header covers. The same numbers unmask a lie: a request that asks for more than the limit never
-//! passes, whatever wait the message promises.
+//! A message such as `Rate limit reached … on tokens per min (TPM): Limit 30000, Used 22999, Requested
+//! 12528.` names numbers that no header contains. The same numbers show when a wait in the message is wrong:
+//! a request that asks for more than the limit never passes.
 
 use serde_json::Value;
 
@@ -11,17 +11,17 @@ use crate::classify::error_body::ErrorBody;
 use crate::classify::hints;
 use crate::clock::Timestamp;
 
-/// The numbers of a message.
+/// The numbers that a message states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stated {
     pub(crate) limit: Option<u64>,
     pub(crate) used: Option<u64>,
     pub(crate) requested: Option<u64>,
-    /// Where the limit was named.
+    /// Position of the word `limit` in the message.
     at: usize,
 }
 
-/// What a message calls things, in lower case, the special before the general.
+/// Phrases for dimensions in messages, in lower case, the more specific first.
 const DIMENSIONS: [(Dimension, &[&str]); 5] = [
     (Dimension::InputTokens, &["input tokens per", "input_token_count", "inputtokens"]),
     (Dimension::OutputTokens, &["output tokens per", "output_token_count"]),
@@ -66,7 +66,7 @@ const WINDOWS: [(Window, &[&str]); 5] = [
     (Window::MONTH, &["per month", "/ month", "/month"]),
 ];
 
-/// All limits that a body names.
+/// Returns all limits that a body names.
 pub(super) fn read(body: &ErrorBody, now: Timestamp) -> Vec<Limit> {
     let google = google(body);
     if !google.is_empty() {
@@ -75,7 +75,7 @@ pub(super) fn read(body: &ErrorBody, now: Timestamp) -> Vec<Limit> {
     headers_in_body(body, now).or_else(|| in_sentence(body.message())).into_iter().collect()
 }
 
-/// The numbers after `limit`, `used` or `current`, and `requested`.
+/// Parses the numbers after `limit`, after `used` or `current`, and after `requested`.
 pub(crate) fn stated(message: &str) -> Stated {
     let text = message.to_ascii_lowercase();
     let (limit, at) = number_after(&text, "limit").map_or((None, text.len()), |(n, at)| (Some(n), at));
@@ -85,7 +85,7 @@ pub(crate) fn stated(message: &str) -> Stated {
 }
 
 impl Stated {
-    /// The request asks for more than the limit has.
+    /// Returns whether the request asks for more than the whole limit.
     pub(crate) fn can_never_pass(&self) -> bool {
         self.limit.zip(self.requested).is_some_and(|(limit, requested)| limit > 0 && requested > limit)
     }
@@ -106,7 +106,7 @@ fn in_sentence(message: &str) -> Option<Limit> {
     })
 }
 
-/// What stands before the number, and a little of what follows: `Limit: 60 / min`.
+/// Returns the text before the number and a little of what follows it: `Limit: 60 / min`.
 fn around(text: &str, at: usize) -> &str {
     let end =
         text.char_indices().map(|(index, _)| index).find(|index| *index >= at + 24).unwrap_or(text.len());
@@ -117,7 +117,8 @@ fn is_refusal(text: &str) -> bool {
     ["reached", "exceeded"].iter().any(|word| text.contains(word))
 }
 
-/// `The maximum rate limit for this model is 9.0 queries per minute`, `rate limit of 10 per 60s`.
+/// Parses a rate: `The maximum rate limit for this model is 9.0 queries per minute`, `rate limit of 10 per
+/// 60s`.
 fn rate_in(text: &str) -> Option<u64> {
     ["for this model is", "rate limit of", "limited to", "organization of"]
         .iter()
@@ -129,7 +130,8 @@ fn pick<T: Copy, const N: usize>(table: &[(T, &[&str]); N], text: &str) -> Optio
     table.iter().find(|(_, words)| words.iter().any(|word| text.contains(word))).map(|(value, _)| *value)
 }
 
-/// The first number that follows a word at once, but for punctuation, and where the word stands.
+/// Returns the first number that directly follows a word, apart from punctuation, and the position of the
+/// word.
 fn number_after(text: &str, word: &str) -> Option<(u64, usize)> {
     text.match_indices(word).find_map(|(at, _)| {
         let rest = text[at + word.len()..].trim_start_matches([':', ' ', '~', '=']);
@@ -139,7 +141,7 @@ fn number_after(text: &str, word: &str) -> Option<(u64, usize)> {
     })
 }
 
-/// Two of Voyage's: `reduced rate limits of 3 RPM and 10K TPM`.
+/// Parses Voyage's two limits: `reduced rate limits of 3 RPM and 10K TPM`.
 pub(super) fn reduced(text: &str) -> Option<[Limit; 2]> {
     let (_, rest) = text.split_once("rate limits of ")?;
     let mut words = rest.split_whitespace();
@@ -153,7 +155,7 @@ pub(super) fn reduced(text: &str) -> Option<[Limit; 2]> {
     Some([minute(Dimension::Requests, requests), minute(Dimension::Tokens, thousands.saturating_mul(1_000))])
 }
 
-/// OpenRouter repeats its headers in the body, with the reset in Unix milliseconds.
+/// Returns the limit in the headers that OpenRouter repeats in the body, with the reset in Unix milliseconds.
 fn headers_in_body(body: &ErrorBody, now: Timestamp) -> Option<Limit> {
     let headers = body.at("/error/metadata/headers")?;
     let read = |name: &str| match headers.get(name)? {
@@ -170,7 +172,7 @@ fn headers_in_body(body: &ErrorBody, now: Timestamp) -> Option<Limit> {
     })
 }
 
-/// Google's violations: `quotaId` tells the window, `quotaMetric` the dimension.
+/// Returns the limits in Google's violations: `quotaId` names the window, `quotaMetric` the dimension.
 fn google(body: &ErrorBody) -> Vec<Limit> {
     let details = body.at("/error/details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let violations = details.iter().filter_map(|detail| detail.get("violations")?.as_array()).flatten();
@@ -182,7 +184,8 @@ fn violated(violation: &Value) -> Option<Limit> {
     let limit: u64 = field("quotaValue").parse().ok()?;
     let names = format!("{} {}", field("quotaMetric"), field("quotaId")).to_ascii_lowercase();
     let dimension = pick(&DIMENSIONS, &names).unwrap_or(Dimension::Requests);
-    // A request of one token too many is refused while thousands are left; a request counts as one.
+    // A request that exceeds the rest by one token is refused while thousands are left, so a token limit may
+    // have tokens remaining. A request counts as one, so none remain.
     let remaining = (dimension == Dimension::Requests).then_some(0);
     Some(Limit { limit: Some(limit), remaining, window: pick(&WINDOWS, &names), ..Limit::new(dimension) })
 }

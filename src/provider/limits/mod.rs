@@ -1,12 +1,12 @@
-//! What an answer says about quotas.
+//! Parsing of the limits that a response reports.
 //!
-//! Providers report limits in five families of headers, in messages and in bodies. All become a list of
-//! [`Limit`]s, one for each dimension and window. Reading is pure; what is done with it (a ledger that
-//! avoids a key before it is refused) is somebody else's business.
+//! Providers report limits in five families of headers, in messages and in bodies. All of them become a list
+//! of [`Limit`]s, one for each dimension and window. Parsing is pure; the ledger that avoids a key before it
+//! is refused is elsewhere.
 //!
-//! Traps that live here: sentinels (`-1`) that are no numbers, resets that lie in the past and mean
-//! *full*, bare integers in seconds or milliseconds, and windows that a header's name does not tell
-//! because the provider's documentation does.
+//! Pitfalls: sentinels (`-1`) that are no numbers, resets in the past that mean *full*, bare integers in
+//! seconds or milliseconds, and windows that only the provider's documentation tells and not the header's
+//! name.
 
 mod headers;
 mod messages;
@@ -21,42 +21,43 @@ pub(crate) use self::messages::stated;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;
 
-/// One quota, as far as an answer tells.
+/// One limit of a provider, as far as a response reports it. Returned by
+/// [`Provider::limits`](super::Provider::limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limit {
-    /// What is counted.
+    /// The thing that is counted.
     pub dimension: Dimension,
-    /// How much of it a window has.
+    /// Size of the limit per window, if reported.
     pub limit: Option<u64>,
-    /// How much is left.
+    /// Remaining part of the limit, if reported.
     pub remaining: Option<u64>,
-    /// How long the window is.
+    /// Length of the window, if reported or documented.
     pub window: Option<Window>,
-    /// The time until the window is over or the bucket full again; zero if it is full now.
+    /// Time until the window ends or the bucket is full again, if reported. Zero if it is full now.
     pub reset: Option<Duration>,
 }
 
-/// What a quota counts.
+/// The thing that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Dimension {
-    /// Requests, calls, queries.
+    /// Requests, calls or queries.
     Requests,
-    /// Tokens of prompt and answer together.
+    /// Tokens of prompt and response together.
     Tokens,
     /// Tokens of the prompt.
     InputTokens,
-    /// Tokens of the answer.
+    /// Tokens of the response.
     OutputTokens,
     /// Images.
     Images,
-    /// Pages read by OCR.
+    /// Pages processed by OCR.
     Pages,
 }
 
-/// The length of a quota's window.
+/// The length of a limit's window, in whole seconds.
 ///
 /// ```
 /// use tower_key_rotation::provider::Window;
@@ -68,39 +69,39 @@ pub enum Dimension {
 #[serde(transparent)]
 pub struct Window(u64);
 
-/// What a provider's documentation says of headers whose names do not.
+/// Windows of limit headers whose names do not contain them, from a provider's documentation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
-    /// Of `x-ratelimit-*-requests`.
+    /// Window of `x-ratelimit-*-requests`.
     pub(crate) requests: Option<Window>,
-    /// Of `x-ratelimit-*-tokens`.
+    /// Window of `x-ratelimit-*-tokens`.
     pub(crate) tokens: Option<Window>,
-    /// Of `x-ratelimit-limit` without a dimension.
+    /// Window of `x-ratelimit-limit` without a dimension.
     pub(crate) bare: Option<Window>,
-    /// Whether the requests' window can be told from limit and reset, because buckets refill evenly.
+    /// Whether limit and reset tell the window of requests, because buckets refill evenly.
     pub(crate) even: bool,
 }
 
 // === impl Window ===
 
 impl Window {
-    /// A second.
+    /// A window of one second.
     pub const SECOND: Self = Self(1);
-    /// A minute.
+    /// A window of one minute.
     pub const MINUTE: Self = Self(60);
-    /// An hour.
+    /// A window of one hour.
     pub const HOUR: Self = Self(3_600);
-    /// A day.
+    /// A window of one day.
     pub const DAY: Self = Self(86_400);
-    /// A month, taken as thirty days.
+    /// A window of one month, which counts as thirty days.
     pub const MONTH: Self = Self(30 * 86_400);
 
-    /// A window of so many seconds.
+    /// Creates a window of `seconds` seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// Its length.
+    /// Returns the length of the window.
     pub const fn length(self) -> Duration {
         Duration::from_secs(self.0)
     }
@@ -122,12 +123,12 @@ impl fmt::Display for Window {
 // === impl Dimension ===
 
 impl Dimension {
-    /// Whether tokens are counted.
+    /// Returns whether the dimension counts tokens.
     pub(crate) const fn is_tokens(self) -> bool {
         matches!(self, Self::Tokens | Self::InputTokens | Self::OutputTokens)
     }
 
-    /// The name in logs and snapshots.
+    /// Returns the name used in logs and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -149,17 +150,17 @@ impl fmt::Display for Dimension {
 // === impl Limit ===
 
 impl Limit {
-    /// A quota of which nothing is known yet.
+    /// Creates a limit with no numbers known.
     pub const fn new(dimension: Dimension) -> Self {
         Self { dimension, limit: None, remaining: None, window: None, reset: None }
     }
 
-    /// Whether nothing is left.
+    /// Returns whether nothing is left; `false` if the remaining part is not known.
     pub const fn is_exhausted(&self) -> bool {
         matches!(self.remaining, Some(0))
     }
 
-    /// Whether a number is known; some refusals only say when something resets.
+    /// Returns whether a number is known. Some error responses report only a reset.
     pub(crate) const fn has_numbers(&self) -> bool {
         self.limit.is_some() || self.remaining.is_some()
     }
@@ -168,10 +169,10 @@ impl Limit {
 // === impl Windows ===
 
 impl Windows {
-    /// Nothing is documented.
+    /// No documented windows.
     pub(crate) const UNKNOWN: Self = Self { requests: None, tokens: None, bare: None, even: false };
 
-    /// Per minute unless a header says otherwise.
+    /// One minute for every header, unless the header itself names another window.
     pub(crate) const MINUTE: Self = Self {
         requests: Some(Window::MINUTE),
         tokens: Some(Window::MINUTE),
@@ -180,22 +181,22 @@ impl Windows {
     };
 }
 
-/// The quotas in headers, without a look at the body.
+/// Returns the limits in headers.
 pub(crate) fn in_headers(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     headers::read(windows, headers, now)
 }
 
-/// The quotas in headers that can be relied on; nothing is allocated if there are none.
+/// Returns the limits in headers that a ledger can rely on. Allocates nothing if there are none.
 pub(crate) fn telling(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     headers::telling(windows, headers, now)
 }
 
-/// The quotas that a body names.
+/// Returns the limits that a body names.
 pub(crate) fn in_body(body: &ErrorBody, now: Timestamp) -> Vec<Limit> {
     messages::read(body, now)
 }
 
-/// Adds what is not known yet: headers are exact, messages fill the gaps.
+/// Adds the limits that are not known yet: headers are exact, messages fill the gaps.
 pub(crate) fn merge(limits: &mut Vec<Limit>, more: Vec<Limit>) {
     for limit in more {
         let known = |have: &Limit| have.dimension == limit.dimension && have.window == limit.window;

@@ -9,8 +9,10 @@ use crate::classify::hints;
 use crate::clock::Timestamp;
 use crate::provider::limits::{Dimension, Limit, Window, Windows, messages};
 
-/// What there is beside the first family and Anthropic's. Looking up what is not there costs most answers more
-/// than reading what is.
+/// Families of limit headers that a response has, besides those with a dimension in their names.
+///
+/// They are noted while the headers are walked, because looking up absent headers costs most responses more
+/// than reading the present ones.
 #[derive(Default)]
 pub(super) struct Others {
     bare: bool,
@@ -58,7 +60,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// Limit, remaining and reset.
+/// Names of the headers without a dimension: limit, remaining and reset.
 static BARE: [[HeaderName; 3]; 3] = [
     [
         HeaderName::from_static("x-ratelimit-limit"),
@@ -77,7 +79,7 @@ static BARE: [[HeaderName; 3]; 3] = [
     ],
 ];
 
-/// `x-ratelimit-limit` and `ratelimit-limit`, each without a dimension.
+/// Returns the limit in headers without a dimension, such as `x-ratelimit-limit` or `ratelimit-limit`.
 fn bare(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Option<Limit> {
     let read = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let [limit, remaining, reset] = BARE.iter().find(|[_, remaining, _]| read(remaining).is_some())?;
@@ -90,7 +92,8 @@ fn bare(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Option<Limit> 
     Some(Limit { limit, remaining, window: windows.bare, reset, ..Limit::new(Dimension::Requests) })
 }
 
-/// The IETF draft since version 8: `ratelimit: "api";r=999;t=295`, `ratelimit-policy: "api";q=1000;w=300`.
+/// Returns the limit in headers of the IETF draft since version 8: `ratelimit: "api";r=999;t=295`,
+/// `ratelimit-policy: "api";q=1000;w=300`.
 fn structured(headers: &HeaderMap) -> Option<Limit> {
     let parameter = |header: &str, name: &str| {
         text(headers, header)?.split([';', ',']).find_map(|part| {
@@ -107,7 +110,8 @@ fn structured(headers: &HeaderMap) -> Option<Limit> {
     })
 }
 
-/// Trial keys of Cohere: calls a minute at this endpoint, and a month over all of them.
+/// Returns the limits of Cohere's trial keys: calls per minute at this endpoint, and per month at all
+/// endpoints.
 fn cohere(headers: &HeaderMap) -> impl Iterator<Item = Limit> {
     let read = |name: &str| text(headers, name).and_then(count);
     let requests = |limit, remaining, window| {
