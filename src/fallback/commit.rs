@@ -10,8 +10,8 @@ use http::Response;
 use tokio::time::Instant;
 
 use super::breaker::Passage;
-use super::layer::Settings;
 use super::link::{Chain, Link};
+use super::settings::Settings;
 use crate::body::meter::Usage;
 use crate::body::{
     BodyEnd, EndListener, EventDialect, Guard, ResponseBody, Settle, StreamErrorKind, UsageCell,

@@ -19,8 +19,8 @@ use tower::BoxError;
 
 use super::commit::Commit;
 use super::failure::{LeftBecause, ProviderFailed};
-use super::layer::Settings;
 use super::link::Link;
+use super::settings::Settings;
 use crate::body::{Rest, StreamError, UsageCell};
 use crate::classify::{Fault, Reason, Scope};
 use crate::inspect::{is_readable, is_stream};

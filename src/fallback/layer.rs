@@ -14,9 +14,9 @@ use super::commit::Commit;
 use super::link::{Chain, Link};
 use super::route::Route;
 use super::service::ProviderFallback;
+use super::settings::{ContextLength, Settings, Start};
 use crate::body::ReplayBody;
 use crate::event::Events;
-use crate::inspect::Limits;
 use crate::retry::{RetryBudget, RetryDelay};
 
 /// Puts providers behind one service; see the [module docs](super) for what it does and an example.
@@ -31,60 +31,16 @@ pub struct ProviderFallbackLayer<B> {
 /// A link after the first.
 pub(super) type Boxed<B> = BoxCloneSyncService<Request<ReplayBody>, Response<B>, BoxError>;
 
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) start: Start,
-    pub(super) deadline: Option<Duration>,
-    pub(super) head_timeout: Option<Duration>,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) limits: Limits,
-    pub(super) commit: Commit,
-    pub(super) complete_cap: usize,
-    pub(super) context_length: ContextLength,
-    pub(super) resend_ambiguous: bool,
-    pub(super) wait_for_key: bool,
-    pub(super) patience: Duration,
-    pub(super) max_attempts: usize,
-    pub(super) backoff: RetryDelay,
-    pub(super) budget: RetryBudget,
-    pub(super) breaker: BreakerPolicy,
-    pub(super) replay_cap: usize,
-    pub(super) events: Events,
-    pub(super) error_events: bool,
-}
-
-/// Which link a request is given to first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Start {
-    /// The first, always: the cheapest, or the best.
-    #[default]
-    Ordered,
-    /// Each in its turn; from there on in order, round to the beginning.
-    RoundRobin,
-}
-
-/// What to do when a request is too long for a provider's model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ContextLength {
-    /// Tell the caller.
-    #[default]
-    Deliver,
-    /// Ask the next link, whose model may be of greater length.
-    FallOver,
-}
-
 // === impl ProviderFallbackLayer ===
 
 /// Defaults. They do not depend on the type of the response bodies, and stand at the unit type so that
 /// `ProviderFallbackLayer::MAX_ATTEMPTS` needs no type to be named.
 impl ProviderFallbackLayer<()> {
     /// Maximum number of attempts of one request over the whole chain (16).
-    pub const MAX_ATTEMPTS: usize = 16;
+    pub const MAX_ATTEMPTS: usize = Settings::MAX_ATTEMPTS;
     /// Maximum number of bytes of a response that are held back until it is complete (8 MiB). A longer one is
     /// committed to.
-    pub const COMPLETE_CAP: usize = 8 * 1024 * 1024;
+    pub const COMPLETE_CAP: usize = Settings::COMPLETE_CAP;
     /// Shortest and longest delay before a retry (100 ms and 500 ms). The delay is random in between.
     pub const BACKOFF: (Duration, Duration) = RetryDelay::DEFAULT.bounds();
 }
@@ -92,27 +48,7 @@ impl ProviderFallbackLayer<()> {
 impl<B> ProviderFallbackLayer<B> {
     /// A chain whose first link, the wrapped service, has this name.
     pub fn new(first: impl Into<Arc<str>>) -> Self {
-        let settings = Settings {
-            start: Start::default(),
-            deadline: None,
-            head_timeout: None,
-            idle_timeout: None,
-            limits: Limits::DEFAULT,
-            commit: Commit::default(),
-            complete_cap: ProviderFallbackLayer::COMPLETE_CAP,
-            context_length: ContextLength::default(),
-            resend_ambiguous: true,
-            wait_for_key: true,
-            patience: Duration::ZERO,
-            max_attempts: ProviderFallbackLayer::MAX_ATTEMPTS,
-            backoff: RetryDelay::DEFAULT,
-            budget: RetryBudget::default(),
-            breaker: BreakerPolicy::default(),
-            replay_cap: ReplayBody::CAP,
-            events: Events::default(),
-            error_events: false,
-        };
-        Self { links: vec![(first.into(), Route::new())], others: Vec::new(), settings }
+        Self { links: vec![(first.into(), Route::new())], others: Vec::new(), settings: Settings::default() }
     }
 
     /// Where the requests of the first link go. Default: nowhere else than the caller says.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::breaker::{Breaker, BreakerPolicy};
-use super::layer::{Boxed, Settings, Start};
+use super::layer::Boxed;
 use super::route::Route;
+use super::settings::{Settings, Start};
 use crate::clock::Pace;
 use crate::event::{Events, Kind, Severity, Source};
 use crate::provider::Provider;

@@ -104,13 +104,15 @@ mod pin;
 mod rename;
 mod route;
 mod service;
+mod settings;
 mod trip;
 
 pub use self::breaker::BreakerPolicy;
 pub use self::commit::Commit;
 pub use self::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
-pub use self::layer::{ContextLength, ProviderFallbackLayer, Start};
+pub use self::layer::ProviderFallbackLayer;
 pub use self::pin::Pin;
 pub use self::route::{InvalidRoute, Route, Unroutable};
 pub use self::service::ProviderFallback;
+pub use self::settings::{ContextLength, Start};
 pub use crate::future::ResponseFuture;

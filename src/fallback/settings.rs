@@ -1,0 +1,87 @@
+//! The settings of a chain, and their defaults.
+
+use std::time::Duration;
+
+use super::breaker::BreakerPolicy;
+use super::commit::Commit;
+use crate::body::ReplayBody;
+use crate::event::Events;
+use crate::inspect::Limits;
+use crate::retry::{RetryBudget, RetryDelay};
+
+/// The settings of a chain, shared by all its requests.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) start: Start,
+    pub(super) deadline: Option<Duration>,
+    pub(super) head_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) limits: Limits,
+    pub(super) commit: Commit,
+    pub(super) complete_cap: usize,
+    pub(super) context_length: ContextLength,
+    pub(super) resend_ambiguous: bool,
+    pub(super) wait_for_key: bool,
+    pub(super) patience: Duration,
+    pub(super) max_attempts: usize,
+    pub(super) backoff: RetryDelay,
+    pub(super) budget: RetryBudget,
+    pub(super) breaker: BreakerPolicy,
+    pub(super) replay_cap: usize,
+    pub(super) events: Events,
+    pub(super) error_events: bool,
+}
+
+/// The link that a request is given to first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// The first, always: the cheapest, or the best.
+    #[default]
+    Ordered,
+    /// Each in its turn; from there on in order, round to the beginning.
+    RoundRobin,
+}
+
+/// What to do when a request is too long for a provider's model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContextLength {
+    /// Tell the caller.
+    #[default]
+    Deliver,
+    /// Ask the next link, whose model may be of greater length.
+    FallOver,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    pub(super) const MAX_ATTEMPTS: usize = 16;
+    pub(super) const COMPLETE_CAP: usize = 8 * 1024 * 1024;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            start: Start::default(),
+            deadline: None,
+            head_timeout: None,
+            idle_timeout: None,
+            limits: Limits::DEFAULT,
+            commit: Commit::default(),
+            complete_cap: Self::COMPLETE_CAP,
+            context_length: ContextLength::default(),
+            resend_ambiguous: true,
+            wait_for_key: true,
+            patience: Duration::ZERO,
+            max_attempts: Self::MAX_ATTEMPTS,
+            backoff: RetryDelay::DEFAULT,
+            budget: RetryBudget::default(),
+            breaker: BreakerPolicy::default(),
+            replay_cap: ReplayBody::CAP,
+            events: Events::default(),
+            error_events: false,
+        }
+    }
+}
