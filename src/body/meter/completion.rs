@@ -1,10 +1,11 @@
-//! Whether a streamed answer is complete, followed over all its events.
+//! Decides over all events of a stream whether its response is complete.
 //!
-//! One event can say that *a* choice is finished; whether the answer is depends on the others, for a request
-//! may ask for several at once and they finish at different times. And there are providers that write a
-//! finish reason on every event: one that comes twice for a choice is no promise that nothing follows.
+//! One event can say that *a* choice is finished. Whether the response is finished depends on the other
+//! choices: a request may ask for several, and they finish at different times. Some providers also write a
+//! finish reason on every event. So if a choice is finished twice, its finish reason does not promise that
+//! nothing follows.
 //!
-//! A stream in which nothing is written in a known dialect can't be judged; it is neither complete nor cut.
+//! A stream without any event of a known dialect can't be judged. It counts neither as complete nor as cut.
 
 use memchr::memmem;
 use serde::de::IgnoredAny;
@@ -13,31 +14,31 @@ use super::progress::{Ends, Part, TERMINATORS};
 use super::{Ending, Progress, progress};
 use crate::body::sse::Event;
 
-/// How far a stream has come, over all its events.
+/// The state of a stream over all its events.
 #[derive(Debug, Default)]
 pub(crate) struct Completion {
-    /// A bit for each choice that was seen.
+    /// One bit for each choice seen. Choice 127 stands for all higher ones.
     begun: u128,
-    /// A bit for each choice that has a finish reason.
+    /// One bit for each choice that has a finish reason.
     finished: u128,
-    /// A choice was finished more than once.
+    /// Whether a choice was finished more than once.
     doubtful: bool,
     last: bool,
     failed: bool,
     malformed: bool,
-    /// There was an event at all, and one in a known dialect.
+    /// Whether there was any event, and whether there was one of a known dialect.
     any: bool,
     known: bool,
 }
 
-/// Events that end what they belong to, and after which no terminator comes: images and speech.
+/// Events that end the response without a terminator after them: images, speech and transcripts.
 const ENDS: [&str; 4] =
     ["image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"];
 
-/// What every event of a known dialect has one of.
+/// Members of which every event of a known dialect has at least one.
 const DIALECTS: [&[u8]; 3] = [b"\"choices\"", b"\"candidates\"", b"\"type\""];
 
-/// What an event has that may be an error.
+/// Words of which an event that reports an error has at least one, unless its name is `error`.
 const TROUBLE: [&[u8]; 3] = [b"error", b"failed", b"\"message\""];
 
 // === impl Completion ===
@@ -57,7 +58,8 @@ impl Completion {
         }
         match serde_json::from_slice::<Ends>(data) {
             Ok(ends) => self.take(&ends),
-            // Another shape is another dialect; a document that is none is nobody's.
+            // A document of another shape belongs to another dialect. One that is not JSON at all is
+            // malformed.
             Err(other) if other.is_data() => {
                 self.malformed |= serde_json::from_slice::<IgnoredAny>(data).is_err();
             }
@@ -90,7 +92,7 @@ impl Completion {
         }
     }
 
-    /// How near the end the stream is.
+    /// Returns how near its end the stream is.
     pub(crate) const fn ending(&self) -> Ending {
         if self.last {
             Ending::Last
@@ -101,7 +103,7 @@ impl Completion {
         }
     }
 
-    /// Whether the answer is there as a whole, even if the connection breaks now.
+    /// Returns whether the response is complete, even if the connection breaks now.
     pub(crate) const fn is_certain(&self) -> bool {
         match self.ending() {
             Ending::Last => true,
@@ -110,17 +112,17 @@ impl Completion {
         }
     }
 
-    /// Whether there was an error among the events.
+    /// Returns whether any event reported an error.
     pub(crate) const fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// Whether an event was a JSON document that is none.
+    /// Returns whether any event began as a JSON document and was not a valid one.
     pub(crate) const fn is_malformed(&self) -> bool {
         self.malformed
     }
 
-    /// Whether a part of the answer is missing if this was all.
+    /// Returns whether a part of the response is missing, provided that the stream has ended.
     pub(crate) fn is_cut(&self) -> bool {
         self.ending() == Ending::Open && (self.known || !self.any)
     }

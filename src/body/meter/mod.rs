@@ -1,12 +1,20 @@
-//! What an answer says about itself: tokens used, and how far a stream has come.
+//! Metadata that a response reports about itself: token usage, and how far a stream has come.
 //!
-//! Everything here goes by the shape of a document, not by the provider: one provider speaks several
-//! dialects (Gemini and Anthropic have OpenAI-compatible endpoints, Kimi and MiniMax an Anthropic one,
-//! Vertex serves Claude), and the dialects do not overlap. Documents are parsed into the few fields that
-//! matter; the rest is skipped without being kept.
+//! Everything here depends on the shape of a document, not on the provider. One provider speaks several
+//! dialects: Gemini and Anthropic have OpenAI-compatible endpoints, Kimi and MiniMax have an
+//! Anthropic-compatible one, and Vertex serves Claude. The dialects do not overlap. Documents are parsed into
+//! the few fields that matter; the rest is skipped and not kept.
 //!
-//! Usage is what the provider reports as such. Gemini leaves thinking out of the output and counts it
-//! in the total; a count that was asked for (`countTokens`) is no usage.
+//! Usage is only what the provider reports as usage. Gemini leaves thinking out of the output and includes it
+//! in the total. The result of a token count that was requested (`countTokens`) is not usage.
+//!
+//! ```
+//! use tower_key_rotation::body::meter::Usage;
+//!
+//! let body = br#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":30,"total_tokens":42}}"#;
+//! let usage = Usage::from_answer(body).expect("the response reports its usage");
+//! assert_eq!((usage.input_tokens, usage.output_tokens), (Some(12), Some(30)));
+//! ```
 
 mod completion;
 mod progress;

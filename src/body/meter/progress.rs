@@ -1,4 +1,4 @@
-//! How far a stream has come.
+//! Reads from one event how far its stream has come.
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -6,39 +6,48 @@ use serde_json::Value;
 
 use crate::body::sse::Event;
 
-/// What one event means for the stream it is in.
+/// The meaning of one event for its stream, as returned by [`progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Nothing of the answer yet: a ping, `message_start`, a delta with only a role, an empty chunk.
+    /// No part of the response yet: a ping, `message_start`, a delta with only a role, or an empty chunk.
     Preamble,
-    /// A part of the answer: text, reasoning, a tool call, a finish reason.
+    /// A part of the response: text, reasoning, a tool call, or a finish reason.
     Content,
-    /// The stream's terminator.
+    /// The terminator of the stream.
     End,
-    /// An error inside the stream.
+    /// An error within the stream.
     Failed,
-    /// Not what a provider sends: the data is no JSON.
+    /// The data is not valid JSON, which no provider sends.
     Malformed,
 }
 
-/// Whether an answer is complete with an event.
+/// How an event affects whether the response is complete, as returned by [`ending`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Ending {
-    /// It goes on.
+    /// The response continues.
     Open,
-    /// The answer is complete, though more events may come (usage, the terminator): a finish reason.
+    /// The response is complete, by a finish reason. More events may follow, such as usage and the
+    /// terminator.
     Finished,
-    /// The terminator: nothing comes after it. `[DONE]`, `message_stop`, `response.completed`.
+    /// The terminator, after which nothing follows: `[DONE]`, `message_stop`, `response.completed`.
     Last,
 }
 
-/// The types of events after which nothing comes: Anthropic, Cohere v2 and v1, Responses.
+/// Types of events after which nothing follows: of Anthropic, Cohere v2, Cohere v1, and Responses (two).
 pub(super) const TERMINATORS: [&str; 5] =
     ["message_stop", "message-end", "stream-end", "response.completed", "response.incomplete"];
 
-/// Reads the meaning of one event, in whichever dialect it is written.
+/// Returns the meaning of one event, in any known dialect.
+///
+/// ```
+/// use tower_key_rotation::body::meter::{Progress, progress};
+/// use tower_key_rotation::body::sse::Event;
+///
+/// let event = Event::new("", r#"{"choices":[{"delta":{"content":"Hi"}}]}"#);
+/// assert_eq!(progress(&event), Progress::Content);
+/// ```
 pub fn progress(event: &Event) -> Progress {
     let data = event.data().trim_ascii();
     if data.is_empty() || event.name() == "ping" {
@@ -60,7 +69,14 @@ pub fn progress(event: &Event) -> Progress {
     }
 }
 
-/// Whether the answer is complete with this event: cheap enough for every event of a stream.
+/// Returns whether the response is complete with this event. Cheap enough for every event of a stream.
+///
+/// ```
+/// use tower_key_rotation::body::meter::{Ending, ending};
+/// use tower_key_rotation::body::sse::Event;
+///
+/// assert_eq!(ending(&Event::new("", "[DONE]")), Ending::Last);
+/// ```
 pub fn ending(event: &Event) -> Ending {
     let data = event.data().trim_ascii();
     if data == b"[DONE]" {
@@ -96,7 +112,7 @@ pub(super) struct Part {
     stop_reason: Option<String>,
 }
 
-/// Of a prompt that Gemini refuses; no candidate comes then.
+/// Gemini's feedback on a prompt. A refused prompt has a reason here, and no candidates follow.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Feedback {
@@ -123,7 +139,8 @@ impl Ends {
 }
 
 impl Part {
-    /// Some write an empty reason, or the word for none, as long as there is none.
+    /// Returns whether there is a finish reason. Some providers write an empty one, or the word `null`, until
+    /// there is one.
     pub(super) fn is_finished(&self) -> bool {
         let reasons = [&self.finish_reason, &self.google, &self.stop_reason];
         reasons.into_iter().flatten().any(|reason| !reason.is_empty() && reason != "null")
@@ -163,7 +180,8 @@ fn by_type(kind: &str, value: &Value) -> Progress {
     }
 }
 
-/// A block that is opened is content once it says something: a tool's name does, empty text does not.
+/// Classifies the start of a block. It is content if it already says something: a tool's name does, empty
+/// text does not.
 fn started(block: Option<&Value>) -> Progress {
     let kind = block.and_then(|block| block.get("type")).and_then(Value::as_str).unwrap_or_default();
     match kind {
@@ -179,7 +197,8 @@ fn by_parts(value: &Value) -> Progress {
     } else if let Some(candidates) = parts("candidates") {
         candidates.iter().any(candidate_says)
     } else {
-        // Gemini's usage alone says nothing yet; what is unknown altogether is not held back.
+        // Gemini's usage alone is no content yet. A document of unknown shape counts as content, so that it
+        // is not held back.
         value.get("usageMetadata").is_none() || value.pointer("/promptFeedback/blockReason").is_some()
     };
     if said { Progress::Content } else { Progress::Preamble }

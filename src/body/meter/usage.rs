@@ -1,4 +1,4 @@
-//! Token usage of an answer or a stream.
+//! Token usage of a response or a stream.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -13,38 +13,38 @@ use crate::body::sse::Event;
 const BEDROCK_INPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
 const BEDROCK_OUTPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-output-token-count");
 
-/// Tokens as the provider reports them.
+/// Token counts as the provider reports them. See the [module docs](super) for an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
     /// Tokens of the prompt.
     pub input_tokens: Option<u64>,
-    /// Tokens of the answer. Gemini does not count thinking here.
+    /// Tokens of the response. Gemini does not include thinking here.
     pub output_tokens: Option<u64>,
-    /// All tokens, thinking included.
+    /// All tokens, including thinking.
     pub total_tokens: Option<u64>,
 }
 
-/// The members of an answer or event that may hold usage, in all dialects.
+/// The members of a response or an event that may hold usage, in all dialects.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Document {
-    /// Chat Completions, Responses, Messages, Converse; `null` in every chunk but the last.
+    /// Chat Completions, Responses, Messages and Converse. In a stream, `null` in every chunk but the last.
     usage: Option<Counts>,
     /// Gemini.
     #[serde(rename = "usageMetadata")]
     usage_metadata: Option<GoogleCounts>,
-    /// Responses events.
+    /// Events of Responses.
     response: Option<Lenient<Holder>>,
     /// Anthropic's `message_start`.
     message: Option<Lenient<Holder>>,
     /// Cohere's `message-end`.
     delta: Option<Lenient<Holder>>,
-    /// Groq's streams.
+    /// Streams of Groq.
     x_groq: Option<Lenient<Holder>>,
     /// Cohere v1.
     meta: Option<Lenient<Counts>>,
-    /// Ollama's own API.
+    /// Ollama's own API, like the next member.
     prompt_eval_count: Option<Count>,
     eval_count: Option<Count>,
 }
@@ -62,11 +62,11 @@ struct Counts {
     input: Option<Count>,
     output: Option<Count>,
     total: Option<Count>,
-    /// Cohere: what is paid for; `tokens` beside it counts its own preamble too.
+    /// Cohere's billed tokens. The `tokens` beside them include a preamble that Cohere adds.
     billed: Option<Box<Self>>,
 }
 
-/// What the members of counts are called.
+/// The names of counts in all dialects.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Member {
@@ -81,10 +81,10 @@ enum Member {
     Other,
 }
 
-/// Reads the members of counts.
+/// Visitor of the members of a usage object.
 struct Members<'a> {
     counts: &'a mut Counts,
-    /// What comes when all three are known are details, and whoever asked does not look at what is behind them.
+    /// Whether to stop once all three counts are known: only details follow them in the usage object.
     may_stop: bool,
 }
 
@@ -99,7 +99,7 @@ struct GoogleCounts {
     total: Option<Count>,
 }
 
-/// A count; Cohere writes `58.0`.
+/// A token count. Cohere writes counts as `58.0`.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(from = "f64")]
 struct Count(Option<u64>);
@@ -114,8 +114,9 @@ enum Lenient<T> {
 // === impl Usage ===
 
 impl Usage {
-    /// From the body of an answer that is no event stream; an array of chunks, as Gemini streams
-    /// without `alt=sse`, counts as its last one.
+    /// Reads the usage from a response body that is not an event stream. `None` if the body reports none. Of
+    /// an array of chunks, which Gemini sends as a stream without `alt=sse`, the last chunk with usage
+    /// counts.
     pub fn from_answer(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii_start();
         match body.first()? {
@@ -127,19 +128,22 @@ impl Usage {
         }
     }
 
-    /// From one event of a stream. Dialects report cumulatively: [`merge`](Self::merge) what comes.
+    /// Reads the usage from one event of a stream. `None` if the event reports none. Dialects report
+    /// cumulative counts: combine the events of a stream with [`merge`](Self::merge).
     pub fn from_event(event: &Event) -> Option<Self> {
         memmem::find(event.data(), b"sage")?;
         parse(event.data())
     }
 
-    /// From the headers of AWS Bedrock, which counts there too.
+    /// Reads the usage from the headers that AWS Bedrock sends. `None` if there are none.
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let read = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse().ok();
         Self::new(read(&BEDROCK_INPUT), read(&BEDROCK_OUTPUT), None)
     }
 
-    /// Takes over what a later event of the same stream reports; the total follows.
+    /// Updates the counts with those of a later event of the same stream. Counts that the later event lacks
+    /// stay as they are. The total is that of the later event if it reports both input and output; otherwise
+    /// it is the sum of both.
     pub fn merge(&mut self, later: Self) {
         let input = later.input_tokens.or(self.input_tokens);
         let output = later.output_tokens.or(self.output_tokens);
@@ -153,8 +157,8 @@ impl Usage {
         self.input_tokens.is_some() && self.output_tokens.is_some()
     }
 
-    /// Fills the missing one of three: embeddings report the prompt and the total, rerankers only the
-    /// total.
+    /// Creates usage from counts, and derives a missing count from the other two. Embeddings report only the
+    /// prompt and the total, and rerankers only the total, which then counts as input.
     fn new(input: Option<u64>, output: Option<u64>, total: Option<u64>) -> Option<Self> {
         let (input, output, total) = match (input, output, total) {
             (None, None, None) => return None,
@@ -172,8 +176,8 @@ impl Usage {
     }
 }
 
-/// Of a long answer its usage is the end: what is in a member of that name, if there is just one, is read without
-/// the rest. In a text the name would have a backslash before its quotation mark.
+/// Reads only the usage object, which comes last in long responses. `None` unless exactly one member is named
+/// `usage`. Within a text, the name has a backslash before its quotation mark.
 fn only_usage(document: &[u8]) -> Option<Usage> {
     static MEMBER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"usage\":"));
     let at = MEMBER.find(document)?;
@@ -263,7 +267,7 @@ impl GoogleCounts {
     fn usage(&self) -> Option<Usage> {
         let Self { prompt, candidates, total } = self;
         let (input, output, total) = (number(*prompt), number(*candidates), number(*total));
-        // A chunk that has only thought so far has no candidates, which is not an output of the rest.
+        // A chunk with only thinking so far has no candidates: its output is 0, not the rest of the total.
         match (input, output, total) {
             (None, None, None) => None,
             (input, output, total) => Some(Usage {

@@ -1,12 +1,12 @@
-//! One event.
+//! A single server-sent event.
 
 use std::{fmt, str};
 
 use bytes::Bytes;
 
-/// One event of an event stream.
+/// One event of an event stream, as a [`Decoder`](super::Decoder) yields it.
 ///
-/// `Debug` shows its name and length, never its data.
+/// `Debug` shows its name and the length of its data, never the data itself.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Event {
     name: Bytes,
@@ -16,17 +16,18 @@ pub struct Event {
 // === impl Event ===
 
 impl Event {
-    /// An event as a decoder would give it.
+    /// Creates an event from the value of its `event:` field and its joined `data:` lines. An empty `name`
+    /// means none.
     pub fn new(name: impl Into<Bytes>, data: impl Into<Bytes>) -> Self {
         Self { name: name.into(), data: data.into() }
     }
 
-    /// The `event:` field; empty if there was none, or if it is not UTF-8.
+    /// Returns the value of the `event:` field. Empty if there was none, or if it is not UTF-8.
     pub fn name(&self) -> &str {
         str::from_utf8(&self.name).unwrap_or_default()
     }
 
-    /// The `data:` lines, joined by a line feed.
+    /// Returns the `data:` lines, joined by line feeds.
     pub fn data(&self) -> &[u8] {
         &self.data
     }

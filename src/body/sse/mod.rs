@@ -1,15 +1,16 @@
-//! Server-sent events, decoded as bytes pass.
+//! A decoder of server-sent events.
 //!
-//! The decoder takes chunks as the network cut them and gives whole events, by the rules of the
-//! [WHATWG HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): lines end
-//! with LF, CR or CRLF, a byte order mark may open the stream, comments are skipped, several `data`
-//! lines are joined. One rule is ours: the standard throws an event away that the end of the stream
-//! cut off, and that is exactly the event in which a provider said why it hung up, so
-//! [`Decoder::finish`] hands it out.
+//! The decoder takes chunks as the network delivers them and yields whole events, by the rules of the [WHATWG
+//! HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html): lines end with LF, CR or
+//! CRLF, a byte order mark may open the stream, comments are skipped, and several `data` lines are joined.
 //!
-//! An event whose single `data` line lies within one chunk is a slice of that chunk; nothing is copied.
-//! What one event may take is bounded: a larger one is reported as [`Overflow`], dropped up to its end,
-//! and the events after it are decoded as if it had not been there.
+//! It differs from the standard in one rule. The standard discards an event that the end of the stream cuts
+//! off. That is often the event in which a provider says why it closed the connection, so [`Decoder::finish`]
+//! returns it.
+//!
+//! An event whose only `data` line lies within one chunk is a slice of that chunk; nothing is copied. The
+//! size of an event is bounded. A larger event is reported as [`Overflow`] and dropped up to its end, and the
+//! events after it are decoded as if it had not been there.
 
 mod event;
 
@@ -21,12 +22,12 @@ use memchr::memchr2;
 
 pub use self::event::Event;
 
-/// What one event may take by default, in bytes.
+/// Default maximum size of one event, in bytes: 1 MiB.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Cuts an event stream into [`Event`]s.
+/// Splits an event stream into [`Event`]s.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -42,18 +43,20 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// # Ok::<(), tower_key_rotation::body::sse::Overflow>(())
 /// ```
 pub struct Decoder {
-    /// Chunks not looked at yet.
+    /// Chunks that are not read yet.
     input: VecDeque<Bytes>,
-    /// The beginning of a line whose end has not come; of a line that is being discarded, its first byte.
+    /// Beginning of a line whose end has not arrived. While an event is discarded, only the first byte is
+    /// kept.
     line: BytesMut,
     name: Bytes,
     data: Data,
     max: usize,
-    /// The last line ended with CR at the end of a chunk: an LF that follows belongs to it.
+    /// Whether the last line ended with a CR. An LF right behind it belongs to that line end, even in the
+    /// next chunk.
     after_cr: bool,
-    /// No line has been read yet.
+    /// Whether no line has been read yet.
     at_start: bool,
-    /// The current event was too large; everything up to its blank line is dropped.
+    /// Whether the current event is too large. All of it is dropped, up to its blank line.
     discarding: bool,
 }
 
@@ -63,7 +66,8 @@ enum Data {
     Lines(BytesMut),
 }
 
-/// An event was larger than allowed. The decoder has dropped it and goes on with the next one.
+/// The error for an event that is larger than allowed. The decoder has dropped the event and continues with
+/// the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is larger than {max} bytes")]
 pub struct Overflow {
@@ -73,12 +77,12 @@ pub struct Overflow {
 // === impl Decoder ===
 
 impl Decoder {
-    /// A decoder for one stream.
+    /// Creates a decoder for one stream, with a maximum of [`MAX_EVENT_BYTES`] per event.
     pub fn new() -> Self {
         Self::with_max_event_bytes(MAX_EVENT_BYTES)
     }
 
-    /// A decoder that refuses events of more than `max` bytes.
+    /// Creates a decoder that drops events of more than `max` bytes.
     pub fn with_max_event_bytes(max: usize) -> Self {
         Self {
             input: VecDeque::new(),
@@ -92,18 +96,19 @@ impl Decoder {
         }
     }
 
-    /// Adds the next chunk of the stream. Cheap; the work is done by [`next_event`](Self::next_event).
+    /// Adds the next chunk of the stream. This is cheap: [`next_event`](Self::next_event) does the work.
     pub fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.input.push_back(chunk);
         }
     }
 
-    /// The next whole event, if one has come.
+    /// Returns the next whole event. `None` if more chunks are needed.
     ///
     /// # Errors
     ///
-    /// [`Overflow`], once, for an event that is larger than allowed.
+    /// Returns [`Overflow`], once, for an event that is larger than allowed. The next call continues behind
+    /// it.
     pub fn next_event(&mut self) -> Result<Option<Event>, Overflow> {
         while let Some(line) = self.next_line()? {
             if let Some(event) = self.take_line(line)? {
@@ -113,10 +118,10 @@ impl Decoder {
         Ok(None)
     }
 
-    /// What the end of the stream cut off: an event that has data and lacks its blank line.
+    /// Returns the event that the end of the stream cut off: it has data and lacks its blank line.
     ///
-    /// Call it after [`next_event`](Self::next_event) has given everything; the decoder is as new
-    /// afterwards.
+    /// Call it after [`next_event`](Self::next_event) has returned `None`. It resets the decoder, which can
+    /// then decode another stream.
     pub fn finish(&mut self) -> Option<Event> {
         let rest = self.line.split().freeze();
         let cut = if rest.is_empty() || self.discarding { Ok(None) } else { self.take_line(rest) };
@@ -125,12 +130,12 @@ impl Decoder {
         event
     }
 
-    /// Whether the stream so far ends inside an event or a line.
+    /// Returns whether the stream so far ends within an event or a line.
     pub fn is_inside_event(&self) -> bool {
         !self.line.is_empty() || !self.input.is_empty() || !matches!(self.data, Data::None)
     }
 
-    /// Bytes that were pushed and not looked at yet.
+    /// Returns the number of bytes that were pushed and are not read yet.
     pub(crate) fn remaining(&self) -> usize {
         self.input.iter().map(Bytes::len).sum()
     }
@@ -186,7 +191,7 @@ impl Decoder {
             return Ok(());
         }
         self.line.clear();
-        // Marks the line as not empty, so that its end is not taken for the end of the event.
+        // A line that is not empty: its end must not count as the blank line that ends the event.
         self.line.extend_from_slice(b":");
         Err(self.discard())
     }
