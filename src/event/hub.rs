@@ -1,4 +1,4 @@
-//! Where events go through.
+//! The event hub, which passes events to log lines, metrics and subscribers.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +22,18 @@ use crate::limits::Reading;
 #[cfg(feature = "metrics")]
 use crate::provider::ModelId;
 
-/// A hub: what is said to it is heard by all who subscribe to it.
+/// A hub that passes events to all its subscribers.
+///
+/// See the [module docs](super) for an example with a pool.
+///
+/// ```
+/// use tower_key_rotation::event::Events;
+///
+/// let events = Events::new();
+/// let subscription = events.subscribe();
+/// assert_eq!(events.subscribers(), 1);
+/// # drop(subscription);
+/// ```
 ///
 /// # Clone
 ///
@@ -32,51 +43,53 @@ pub struct Events(Arc<Hub>);
 
 struct Hub {
     capacity: usize,
-    /// Made for the first subscriber: until then a hub is a few words.
+    /// Created for the first subscriber. Until then a hub takes only a few words of memory.
     sender: OnceLock<broadcast::Sender<Event>>,
-    /// How many subscriptions there are; those count themselves. Asking the channel would take its lock.
+    /// Number of subscriptions, which count themselves. The channel would take its lock to tell the number.
     subscribers: Arc<AtomicUsize>,
-    /// Those that have labels, for when it is told to keep count.
+    /// The models that have labels. Kept without metrics too, in case they are enabled later.
     #[cfg(feature = "metrics")]
     models: Arc<Models>,
-    /// Once it is told to keep count.
+    /// Set when metrics are enabled.
     #[cfg(feature = "metrics")]
     metrics: OnceLock<Metrics>,
 }
 
-/// Who says something.
+/// The sender of an event.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// The provider or the link.
+    /// Name of the provider or of the link.
     pub(crate) name: &'a Arc<str>,
-    /// What the semantic conventions call its API.
+    /// Name of the provider's API in the semantic conventions. `None` for a link.
     pub(crate) system: Option<&'a str>,
 }
 
-/// Who should care.
+/// The severity of an event, which decides the level of its log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// What one request did: `debug`.
+    /// An action of one request: `debug`.
     Detail,
-    /// The state of something has changed: `info`.
+    /// A change of state: `info`.
     Change,
-    /// A person may have to act: `warn`.
+    /// An operator may have to act: `warn`.
     Alarm,
 }
 
 // === impl Events ===
 
 impl Events {
-    /// As many events a subscriber may be behind: 1,024.
+    /// Default number of events that a subscriber may be behind before it misses some: 1,024.
     pub const CAPACITY: usize = 1024;
 
-    /// A hub of its own.
+    /// Creates a hub with a capacity of [`CAPACITY`](Self::CAPACITY) events.
     pub fn new() -> Self {
         Self::with_capacity(Self::CAPACITY)
     }
 
-    /// A hub whose subscribers may be this many events behind, rounded up to a power of two, before they miss
-    /// any: from 1 to 65,536. The memory for them, about 250 bytes each, is taken when the first subscribes.
+    /// Creates a hub whose subscribers may be this many events behind before they miss some.
+    ///
+    /// `events` is rounded up to a power of two, and clamped to 1 to 65,536. The memory, about 250 bytes per
+    /// event, is allocated for the first subscriber.
     pub fn with_capacity(events: usize) -> Self {
         Self(Arc::new(Hub {
             capacity: events.clamp(1, 1 << 16),
@@ -89,10 +102,11 @@ impl Events {
         }))
     }
 
-    /// Counts and measures what is said to the hub, all its handles included, from now on: see
-    /// [`metrics`](super::metrics) for what comes of it. Install the recorder before, for it to get descriptions.
+    /// Enables metrics for all events of the hub, through any of its handles, from now on.
     ///
-    /// Costs a request some look-ups at the recorder, and reading its body up to where that names the model.
+    /// See [`metrics`](super::metrics) for their names. Install the recorder first, or it gets no
+    /// descriptions. Metrics cost a request some look-ups at the recorder, and the reading of its body up to
+    /// the place that names the model.
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn with_metrics(self) -> Self {
@@ -100,14 +114,13 @@ impl Events {
         self
     }
 
-    /// Limits are declared for these models, which have labels therefore.
+    /// Adds models for which limits are declared. Their names may be used as labels.
     #[cfg(feature = "metrics")]
     pub(crate) fn declare_models(&self, models: impl IntoIterator<Item = ModelId>) {
         self.0.models.declare(models);
     }
 
-    /// Counts the tokens that an answer says it took, if the hub keeps count: those of the answer include what the
-    /// model thought.
+    /// Counts the tokens that a response reports, if metrics are enabled. Output includes thinking.
     #[cfg(feature = "metrics")]
     pub(crate) fn count_tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
         if let Some(metrics) = self.0.metrics.get() {
@@ -115,7 +128,7 @@ impl Events {
         }
     }
 
-    /// Measures what is left of a key's limits, for all models or for one, if the hub keeps count.
+    /// Measures how much of a key's limits is left, for all models or for one, if metrics are enabled.
     #[cfg(feature = "metrics")]
     pub(crate) fn measure_left<'a>(
         &self,
@@ -128,7 +141,7 @@ impl Events {
         }
     }
 
-    /// What is said from now on.
+    /// Subscribes to all events from now on.
     pub fn subscribe(&self) -> Subscription {
         let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(self.0.capacity));
         #[cfg(feature = "metrics")]
@@ -138,12 +151,12 @@ impl Events {
         Subscription::new(sender.subscribe(), &self.0.subscribers, missed)
     }
 
-    /// How many subscriptions there are.
+    /// Returns the number of subscriptions.
     pub fn subscribers(&self) -> usize {
         self.0.subscribers.load(Ordering::Relaxed)
     }
 
-    /// Says something, if anybody listens; else it is not even put together. Never waits.
+    /// Emits an event if there is a listener. Otherwise the event is not even created. Never waits.
     pub(crate) fn emit(&self, severity: Severity, source: Source<'_>, kind: impl FnOnce() -> Kind) {
         if self.listens(severity) {
             let Source { name, system } = source;
@@ -155,7 +168,7 @@ impl Events {
         }
     }
 
-    /// Whether anybody may hear what is as severe as this.
+    /// Returns whether there may be a listener for events of this severity.
     pub(crate) fn listens(&self, severity: Severity) -> bool {
         self.subscribers() > 0 || severity.level() <= LevelFilter::current() || self.keeps_count()
     }
@@ -177,15 +190,15 @@ impl Events {
             contained(|| metrics.record(&event));
         }
         if let Some(sender) = self.0.sender.get().filter(|_| self.subscribers() > 0) {
-            // That the last subscriber has just gone is no error.
+            // An error means that the last subscriber has just gone.
             let _heard_by = sender.send(event);
         }
     }
 }
 
-/// Calls code of the process's own `tracing` subscriber or `metrics` recorder. If that panics, for instance because
-/// its output is full, the event is lost and the request goes on. Events are also emitted while values are dropped,
-/// where a panic during another panic would abort the process.
+/// Calls code of the process's own `tracing` subscriber or `metrics` recorder. If that panics, for instance
+/// because its output is full, the event is lost and the request goes on. Events are also emitted while
+/// values are dropped, where a panic during another panic would abort the process.
 fn contained(listener: impl FnOnce()) {
     let _panicked = catch_unwind(AssertUnwindSafe(listener));
 }

@@ -1,4 +1,4 @@
-//! What there is to say.
+//! The kinds of events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,222 +10,228 @@ use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId};
 use crate::provider::{Dimension, ModelId, Window};
 
-/// What happened.
+/// The kind of an [`Event`](super::Event), with its details.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// An attempt is over: which key served what. Each that was sent has one such line, the last of a request
-    /// as well as those before it.
+    /// An attempt has ended. Every attempt that was sent has one such event, whether it succeeded or failed.
     #[non_exhaustive]
     Attempt {
         /// The key that was used.
         key: KeyId,
-        /// The model, where the request names one.
+        /// The model, if the request names one. `None` for an abandoned attempt.
         model: Option<ModelId>,
-        /// What came of it.
+        /// The outcome of the attempt.
         outcome: AttemptOutcome,
-        /// The status of the answer, if there was one.
+        /// The status of the response, if there was one.
         status: Option<u16>,
-        /// From sending the request to the verdict.
+        /// Time from sending the request to the verdict.
         #[serde(rename = "duration_ms", serialize_with = "ms")]
         duration: Duration,
-        /// What the provider calls the request, for asking it about one: the answer's `x-request-id`,
-        /// `request-id`, `x-amzn-requestid` or `apim-request-id`; at most 128 characters of it.
+        /// The provider's id of the request, for questions to its support: the response's `x-request-id`,
+        /// `request-id`, `x-amzn-requestid` or `apim-request-id`, cut to 128 characters. `None` if it shows a
+        /// part of the key, or if it has characters that are unusual in an id.
         request_id: Option<Arc<str>>,
     },
-    /// A request goes on with another key, or tries again.
+    /// A request goes on with another key, or is retried.
     #[non_exhaustive]
     Rotated {
         /// The key that failed.
         key: KeyId,
-        /// The model, where it is known.
+        /// The model, if it is known.
         model: Option<ModelId>,
-        /// Why.
+        /// The reason of the fault.
         reason: Reason,
-        /// Whom that concerns.
+        /// The scope of the fault.
         scope: Scope,
-        /// How long the request waits before it tries again; `None`: not at all.
+        /// Time until the request is sent again. `None` if it is sent at once.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         wait: Option<Duration>,
     },
-    /// A key, or what it shares with others, is benched.
+    /// A key, or a scope that it shares with other keys, was put into a cooldown.
     #[non_exhaustive]
     CooledDown {
-        /// The key that was refused.
+        /// The key whose request was refused.
         key: KeyId,
-        /// The model, where it is known; whether the bench is for that model only is for `scope` to say.
+        /// The model of that request, if it is known. `scope` tells whether the cooldown is for this model
+        /// only.
         model: Option<ModelId>,
-        /// Why.
+        /// The reason of the fault.
         reason: Reason,
-        /// Whom that concerns.
+        /// The scope of the cooldown.
         scope: Scope,
-        /// How long; `None`: until the key is replaced or reset.
+        /// Length of the cooldown. `None` if it lasts until the key is replaced or reset.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         wait: Option<Duration>,
-        /// How long the provider said, if it did: more than `wait` where that is more than is
-        /// [believed](crate::pool::Cooldowns).
+        /// Wait that the provider stated, if any. It exceeds `wait` if it is longer than the caps in
+        /// [`Cooldowns`](crate::pool::Cooldowns) allow.
         #[serde(rename = "hint_ms", serialize_with = "maybe_ms")]
         hint: Option<Duration>,
     },
-    /// A probe succeeded: what was benched is free.
+    /// A probe succeeded, which ends a cooldown.
     #[non_exhaustive]
     Recovered {
         /// The key of the probe.
         key: KeyId,
-        /// The model that it was benched for, if it was for one.
+        /// The model, if the cooldown was for one model.
         model: Option<ModelId>,
     },
-    /// A key is refused for good: a person has to replace it.
+    /// A key was refused as invalid. An operator has to replace it.
     #[non_exhaustive]
     InvalidKey {
-        /// The key.
+        /// The key that was refused.
         key: KeyId,
-        /// Whom that concerns.
+        /// The scope of the fault.
         scope: Scope,
     },
-    /// A pool has no usable key, or none for one model. Said once when a request first fails for it, unless a key is
-    /// back within a second; [`Available`](Self::Available) ends it.
+    /// A pool has no usable key, either at all or for one model.
+    ///
+    /// Emitted once, when a request first fails for that reason, unless a key is usable again within a second
+    /// or a probe is under way. [`Available`](Self::Available) ends the state.
     #[non_exhaustive]
     Exhausted {
-        /// The model of the request that failed, where it is known.
+        /// The model of the request that failed, if it is known.
         model: Option<ModelId>,
-        /// How many attempts that request had until then.
+        /// Number of attempts that this request had made.
         attempts: usize,
-        /// When the first key becomes usable; `None` if that is not a matter of time.
+        /// Time until the first key becomes usable. `None` if that does not depend on time.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
     /// A pool that was [exhausted](Self::Exhausted) has served a request again.
     #[non_exhaustive]
     Available {
-        /// The model, if keys were missing for one only.
+        /// The model, if only that model had no usable key.
         model: Option<ModelId>,
-        /// How long no key was usable.
+        /// Time during which no key was usable.
         #[serde(rename = "duration_ms", serialize_with = "ms")]
         after: Duration,
     },
-    /// A quota is used up to a threshold.
+    /// The used share of a quota has reached a threshold. Emitted once per threshold and window.
     #[non_exhaustive]
     QuotaWarning {
-        /// The key that told, or the one whose quota it is.
+        /// The key whose request or response revealed it.
         key: Option<KeyId>,
-        /// The account whose quota it is, if it is one's.
+        /// The account of that key, if it is known.
         account: Option<AccountId>,
-        /// The model that it is for, if it is for one.
+        /// The model, if the quota is for one model.
         model: Option<ModelId>,
-        /// What it counts.
+        /// The dimension that the quota counts.
         dimension: Dimension,
-        /// Over what time.
+        /// The window of the quota, if it is known.
         window: Option<Window>,
-        /// The share that is used, 1 for all of it.
+        /// The used share, from 0 to 1.
         used: f64,
-        /// The share that was declared worth a warning.
+        /// The threshold that was reached, as a share from 0 to 1.
         threshold: f64,
-        /// How much is left.
+        /// Amount that is left.
         remaining: Option<u64>,
-        /// How much there is.
+        /// Size of the quota.
         limit: Option<u64>,
-        /// When it is full again.
+        /// Time at which the quota is full again, if it is known.
         resets_at: Option<Timestamp>,
     },
-    /// A request failed at a provider, whichever keys it tried. In a chain the next link is asked.
+    /// A request failed at one provider, after all its attempts there. In a chain the next link follows.
     #[non_exhaustive]
     PoolFailed {
-        /// The model, where it is known.
+        /// The model, if it is known.
         model: Option<ModelId>,
-        /// Why no more was tried, as [`GaveUp::as_str`](crate::GaveUp::as_str) has it.
+        /// The reason why no further attempt was made, as named by [`GaveUp::as_str`](crate::GaveUp::as_str).
         reason: &'static str,
-        /// How many attempts the request had.
+        /// Number of attempts that the request had made.
         attempts: usize,
-        /// The true time until it is worth trying again.
+        /// Time until a retry makes sense, if it is known.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
-    /// A response failed after it was handed to the caller, who has a part of it: nothing is sent again.
+    /// A response failed after it was handed to the caller. The caller has a part of it already, so the
+    /// request is not sent again.
     #[non_exhaustive]
     StreamFailed {
-        /// The key that served it; `None` if the link of the chain has no keys of this crate.
+        /// The key that served the response. `None` if the link of the chain has no keys of this crate.
         key: Option<KeyId>,
-        /// The model, where the request names one and its body is still there to be read.
+        /// The model, if the request names one and its body could still be read.
         model: Option<ModelId>,
-        /// Why, as [`StreamErrorKind::as_str`](crate::body::StreamErrorKind::as_str) has it.
+        /// The kind of the error, as named by
+        /// [`StreamErrorKind::as_str`](crate::body::StreamErrorKind::as_str).
         reason: &'static str,
     },
-    /// A request goes on at another provider.
+    /// A request goes on at another provider of its chain.
     #[non_exhaustive]
     FellOver {
-        /// The link that was left, or skipped, last; the event's provider too.
+        /// The link that failed or was skipped last. It is also the provider of the event.
         from: Arc<str>,
-        /// The link that is asked now.
+        /// The link that is called next.
         to: Arc<str>,
-        /// Why it was left: the [`Reason`] of a fault, or a word of
+        /// The reason why `from` was left: the [`Reason`] of a fault, or a word of
         /// [`LeftBecause::as_str`](crate::fallback::LeftBecause::as_str).
         reason: &'static str,
     },
-    /// A provider failed too often, and is left alone for a while.
+    /// The circuit breaker of a provider has opened, because too many calls failed.
     #[non_exhaustive]
     BreakerOpened {
-        /// For how long.
+        /// Time for which the provider is skipped.
         #[serde(rename = "wait_ms", serialize_with = "ms")]
         wait: Duration,
     },
-    /// A single request finds out if the provider is back.
+    /// The circuit breaker lets one request through as a probe.
     BreakerHalfOpen,
-    /// The provider is back.
+    /// The circuit breaker has closed: the provider is used again.
     BreakerClosed,
     /// No provider of a chain could serve a request.
     #[non_exhaustive]
     ChainFailed {
-        /// How many links were asked or skipped.
+        /// Number of links that were called or skipped.
         providers: usize,
-        /// How many attempts the request had in all.
+        /// Number of attempts that the request had made in all.
         attempts: usize,
-        /// Whether its deadline ended it.
+        /// Whether the deadline of the request ended it.
         deadline_passed: bool,
-        /// The shortest true time until it is worth trying again.
+        /// Shortest time until a retry makes sense, if it is known.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
-    /// An operator freed a key.
+    /// An operator reset a key with [`reset`](crate::KeyPool::reset),
+    /// [`reset_all`](crate::KeyPool::reset_all) or [`reset_quota`](crate::KeyPool::reset_quota).
     #[non_exhaustive]
     Reset {
-        /// Which; `None`: all of the pool.
+        /// The key. `None` for all keys of the pool.
         key: Option<KeyId>,
     },
-    /// An operator took a key out of use.
+    /// An operator took a key out of use with [`disable`](crate::KeyPool::disable).
     #[non_exhaustive]
     Disabled {
-        /// Which.
+        /// The key that is disabled.
         key: KeyId,
     },
-    /// An operator took a key into use again.
+    /// An operator took a key into use again with [`enable`](crate::KeyPool::enable).
     #[non_exhaustive]
     Enabled {
-        /// Which.
+        /// The key that is enabled.
         key: KeyId,
     },
 }
 
-/// What came of an attempt.
+/// The outcome of one attempt, as part of [`Kind::Attempt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttemptOutcome {
     /// The provider served the request.
     Success,
-    /// It refused it for what it says, which is the caller's fault.
+    /// The provider rejected the request because of its content, which is the caller's fault.
     Rejected(Rejection),
-    /// Something failed.
+    /// The attempt failed with a fault.
     Failed(Reason),
-    /// Nobody waited for the answer: the caller went away, its body failed, or the deadline passed. The provider
-    /// may have run the request all the same.
+    /// The response was not awaited: the caller went away, the request body failed, or the deadline passed.
+    /// The provider may have run the request all the same.
     Abandoned,
 }
 
 // === impl AttemptOutcome ===
 
 impl AttemptOutcome {
-    /// In one word: `success`, `request_error`, `abandoned`, or the reason of the fault.
+    /// Returns the outcome as one word: `success`, `request_error`, `abandoned`, or the reason of the fault.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -235,7 +241,7 @@ impl AttemptOutcome {
         }
     }
 
-    /// The word, unless it served.
+    /// Returns the word for log lines. `None` for a success.
     pub(super) fn error(self) -> Option<&'static str> {
         (self != Self::Success).then(|| self.as_str())
     }
@@ -257,7 +263,7 @@ impl Serialize for AttemptOutcome {
     }
 }
 
-/// Whole milliseconds.
+/// Returns the whole milliseconds, rounded down.
 pub(super) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Events as log lines.
+//! Writes events as log lines.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::provider::ModelId;
 
 const TARGET: &str = "tower_key_rotation";
 
-/// One line: who says it, then the fields.
+/// Writes one line: the sender, then the fields.
 macro_rules! line {
     ($level:ident, $who:expr, $message:literal $(, $($field:tt)+)?) => {{
         let (provider, system) = $who;
@@ -27,7 +27,7 @@ macro_rules! line {
 
 type Who<'a> = (&'a str, Option<&'a str>);
 
-/// Writes a line; `system` is what the semantic conventions call the provider's API.
+/// Writes the log line of an event. `system` is the name of the provider's API in the semantic conventions.
 pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
     let who = (&*event.provider, system);
     match &event.kind {

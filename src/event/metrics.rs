@@ -1,37 +1,41 @@
-//! What happens, as numbers: through the `metrics` facade, for any exporter.
+//! Metrics of events, through the `metrics` facade, for any exporter.
 //!
-//! Install a recorder (`metrics-exporter-prometheus`, for example), then tell a hub to keep count:
-//! `Events::new().with_metrics()`. Nothing is counted that no hub was told to count.
+//! Install a recorder (`metrics-exporter-prometheus`, for example), then enable metrics on a hub:
+//! `Events::new().with_metrics()`. A hub without metrics counts nothing. Only the gauges of key states are
+//! set without one, by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics).
 //!
-//! | name | is a | unit | labels | says |
+//! | name | type | unit | labels | description |
 //! |---|---|---|---|---|
-//! | `tower_key_rotation_attempts_total` | counter | | `provider`, `key`, `outcome` | attempts that are over |
-//! | `tower_key_rotation_attempt_duration_seconds` | histogram | s | `provider`, `model`, `outcome` | from sending a request to the verdict on its answer |
-//! | `tower_key_rotation_rate_limits_total` | counter | | `provider`, `key`, `model` | attempts that were refused as too fast |
-//! | `tower_key_rotation_rotations_total` | counter | | `provider`, `reason` | times a request went on with another key, or tried again |
-//! | `tower_key_rotation_cooldowns_total` | counter | | `provider`, `key`, `reason` | benches |
-//! | `tower_key_rotation_recoveries_total` | counter | | `provider`, `key` | probes that ended one |
-//! | `tower_key_rotation_invalid_keys_total` | counter | | `provider`, `key` | times a key was refused for good |
-//! | `tower_key_rotation_exhausted_total` | counter | | `provider`, `model` | requests that found no usable key left |
+//! | `tower_key_rotation_attempts_total` | counter | | `provider`, `key`, `outcome` | attempts that have ended |
+//! | `tower_key_rotation_attempt_duration_seconds` | histogram | s | `provider`, `model`, `outcome` | time from sending a request to the verdict on its response |
+//! | `tower_key_rotation_rate_limits_total` | counter | | `provider`, `key`, `model` | attempts that were rate-limited |
+//! | `tower_key_rotation_rotations_total` | counter | | `provider`, `reason` | times a request went on with another key, or was retried |
+//! | `tower_key_rotation_cooldowns_total` | counter | | `provider`, `key`, `reason` | cooldowns that began |
+//! | `tower_key_rotation_recoveries_total` | counter | | `provider`, `key` | probes that ended a cooldown |
+//! | `tower_key_rotation_invalid_keys_total` | counter | | `provider`, `key` | times a key was refused as invalid |
+//! | `tower_key_rotation_exhausted_total` | counter | | `provider`, `model` | times a pool, or a model of it, was left without a usable key |
 //! | `tower_key_rotation_pool_failures_total` | counter | | `provider`, `reason` | requests that failed at a provider |
 //! | `tower_key_rotation_stream_failures_total` | counter | | `provider`, `reason` | responses that failed after they were handed to the caller: `truncated`, `broken`, `failed`, `malformed`, `idle` |
 //! | `tower_key_rotation_fallbacks_total` | counter | | `from`, `to`, `reason` | times a request went on at another link |
-//! | `tower_key_rotation_chain_failures_total` | counter | | `provider` | requests that no link could serve; `provider` is the first |
+//! | `tower_key_rotation_chain_failures_total` | counter | | `provider` | requests that no link could serve; `provider` is the first link |
 //! | `tower_key_rotation_breaker_state` | gauge | | `provider` | 0 closed, 1 half-open, 2 open; set when it changes |
-//! | `tower_key_rotation_quota_warnings_total` | counter | | `provider`, `key`, `account`, `dimension` | thresholds of a quota that were passed |
-//! | `tower_key_rotation_quota_remaining_ratio` | gauge | | `provider`, `key`, `account`, `model`, `dimension` | the share of a quota that is left, of the one with the least where there are several; set by warnings, and by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
-//! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that answers say they took: `input`, and `output` with what the model thought; counted by the pool when an answer has ended |
-//! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
-//! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state a key is in, 0 for the others; set like it. Its average over a time is the share of that time spent in the state |
+//! | `tower_key_rotation_quota_warnings_total` | counter | | `provider`, `key`, `account`, `dimension` | thresholds of a quota that were reached |
+//! | `tower_key_rotation_quota_remaining_ratio` | gauge | | `provider`, `key`, `account`, `model`, `dimension` | share of a quota that is left; of several quotas the smallest share; set by warnings, and by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
+//! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that responses report: `input`, and `output` including thinking; counted by the pool when a response has ended |
+//! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | number of keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
+//! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state of the key, 0 for the other states; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics). Its average over a time is the share of that time spent in the state |
 //! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
 //!
 //! # Labels
 //!
-//! All are bounded. `provider`, `key`, `account`, `from` and `to` are what the operator configured; `outcome`,
-//! `reason`, `state`, `dimension` and `direction` are words of this crate. Models are named by callers: a name is a
-//! label once a provider has served it, or if a limit is declared for it by its full name. At most
-//! [256](MODELS) served models of a hub have labels. All others are `other`, and so are names of more than 100 bytes
-//! that are not declared; `unknown` stands for requests whose model is not known. None is a secret, or made from one.
+//! All labels have a bounded number of values, and none is a secret or derived from one. `provider`, `key`,
+//! `account`, `from` and `to` are configured by the operator; `outcome`, `reason`, `state`, `dimension` and
+//! `direction` are words of this crate.
+//!
+//! Models are named by callers. A name becomes a label when a provider has served the model, or if a limit is
+//! declared for the model by its full name. At most [256](MODELS) served models of a hub have labels. All
+//! others are `other`, and so are undeclared names of more than 100 bytes. `unknown` stands for requests
+//! whose model is not known.
 
 mod models;
 
@@ -50,7 +54,8 @@ use crate::key::{AccountId, KeyId};
 use crate::limits::Reading;
 use crate::provider::ModelId;
 
-/// The number of served models that have labels at one hub: 256. Declared ones do not count.
+/// Maximum number of served models that have labels at one hub: 256. Models with declared limits do not
+/// count.
 pub const MODELS: usize = 256;
 
 const LONGEST_MODEL: usize = 100;
@@ -75,7 +80,7 @@ const KEYS: &str = "tower_key_rotation_keys";
 const KEY_STATE: &str = "tower_key_rotation_key_state";
 const MISSED: &str = "tower_key_rotation_events_missed_total";
 
-/// What a hub that keeps count has to remember.
+/// The metrics of one hub.
 pub(super) struct Metrics {
     models: Arc<Models>,
 }
@@ -83,7 +88,7 @@ pub(super) struct Metrics {
 // === impl Metrics ===
 
 impl Metrics {
-    /// Tells the recorder what there will be.
+    /// Describes all metrics to the recorder.
     pub(super) fn described(models: &Arc<Models>) -> Self {
         describe_counter!(ATTEMPTS, Unit::Count, "Attempts that are over.");
         describe_histogram!(DURATION, Unit::Seconds, "From sending a request to the verdict on its answer.");
@@ -174,8 +179,8 @@ impl Metrics {
         set_left(&owned, self.models.label(model.as_ref()), 1.0 - used);
     }
 
-    /// What is left of a key's limits. Windows have no label, so of several limits of one dimension the one with
-    /// the least left is told of: it is the one that will be felt.
+    /// Sets how much of a key's limits is left. Windows have no label, so of several limits of one dimension
+    /// the one with the smallest share left is reported: it is the one that refuses first.
     pub(super) fn left<'a>(
         &self,
         provider: &Arc<str>,
@@ -196,7 +201,7 @@ impl Metrics {
 
     pub(super) fn tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
         let input = usage.input_tokens.unwrap_or(0);
-        // What is in neither is thinking, and billed as output.
+        // Tokens in the total that are neither input nor output are thinking, which is billed as output.
         let output =
             usage.total_tokens.unwrap_or(0).saturating_sub(input).max(usage.output_tokens.unwrap_or(0));
         let model = self.models.label(model);
@@ -208,29 +213,29 @@ impl Metrics {
     }
 }
 
-/// So many keys of a provider are in a state.
+/// Sets the number of keys of a provider in a state.
 pub(crate) fn keys(provider: &str, state: &'static str, keys: usize) {
     gauge!(KEYS, "provider" => provider.to_owned(), "state" => state).set(keys as f64);
 }
 
-/// Whether a key is in a state.
+/// Sets whether a key is in a state.
 pub(crate) fn key_state(provider: &str, key: &KeyId, state: &'static str, is_in: bool) {
     gauge!(KEY_STATE, "provider" => provider.to_owned(), "key" => label(key), "state" => state)
         .set(f64::from(u8::from(is_in)));
 }
 
-/// A subscriber was too slow for so many events.
+/// Counts events that a subscriber was too slow for.
 pub(super) fn missed(events: u64) {
     counter!(MISSED).increment(events);
 }
 
-/// So much of a quota is left.
+/// Sets the share of a quota that is left.
 fn set_left(owner: &[(&'static str, SharedString); 4], model: SharedString, left: f64) {
     let with_model = [&owner[..], &[("model", model)]].concat();
     gauge!(QUOTA_LEFT, &with_model).set(left.max(0.0));
 }
 
-/// The labels of whose quota it is, and of what.
+/// Returns the labels for the owner and the dimension of a quota.
 fn owner(
     provider: &Arc<str>,
     key: Option<&KeyId>,

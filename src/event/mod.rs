@@ -1,24 +1,24 @@
-//! What operators want to hear of: one stream of events, log lines, metrics.
+//! Events for operators: one stream of events, log lines, and metrics.
 //!
-//! Whatever happens to keys, requests and providers is an [`Event`]. There is one way of saying it, and three
-//! of hearing it:
+//! Everything that happens to keys, requests and providers is an [`Event`]. There are three ways to receive
+//! events:
 //!
-//! - [`Events`] is a hub to [subscribe](Events::subscribe) to. A pool has one of its own
-//!   ([`KeyPool::subscribe`](crate::KeyPool::subscribe)); give one hub to several pools and to their chain for
-//!   one stream of everything.
-//! - `tracing` events under the target `tower_key_rotation`: see [below](#log-lines).
-//! - With the feature `metrics`, a hub that is told so (`Events::with_metrics`) counts and measures what it hears
-//!   of: see `event::metrics` for the names.
+//! - Subscribe to an [`Events`] hub with [`subscribe`](Events::subscribe). Each pool has a hub of its own
+//!   ([`KeyPool::subscribe`](crate::KeyPool::subscribe)). Give one hub to several pools and to their chain to
+//!   get all events in one stream.
+//! - Collect `tracing` events of the target `tower_key_rotation`: see [below](#log-lines).
+//! - Enable metrics on a hub with `Events::with_metrics` (feature `metrics`): see `event::metrics` for the
+//!   names.
 //!
-//! # It changes nothing
+//! # No effect on requests
 //!
-//! No decision depends on whether anybody listens. Saying something takes no lock that is held for longer than
-//! it takes to put an event into its slot, and never waits; a subscriber that is too slow misses the oldest
-//! events, is told how many, and slows nobody. Where nobody listens an event is not even put together: it costs
-//! two loads and a comparison, or three with the feature `metrics`.
+//! No decision depends on whether there is a listener. Emitting an event never waits, and takes no lock for
+//! longer than it takes to put an event into its slot. A subscriber that is too slow misses the oldest events
+//! and learns how many; it slows no request. Without a listener an event is not even created, which costs two
+//! loads and a comparison (three loads with the feature `metrics`).
 //!
-//! No event carries a secret. Keys are named by their ids; an id that a provider gives an answer is left out if
-//! it contains the key.
+//! No event contains a secret. Keys are named by their ids. A request id that a provider sends is left out if
+//! it shows a part of the key.
 //!
 //! # Example
 //!
@@ -34,7 +34,7 @@
 //! let (one, two) = (ApiKey::new("sk-one")?.id("a"), ApiKey::new("sk-two")?.id("a"));
 //! let openai = KeyPool::builder(Provider::openai()).key(one).events(&events).build()?;
 //! let anthropic = KeyPool::builder(Provider::anthropic()).key(two).events(&events).build()?;
-//! // A chain joins in with `ProviderFallbackLayer::events(&events)`.
+//! // A chain uses the same hub with `ProviderFallbackLayer::events(&events)`.
 //! let mut stream = events.subscribe();
 //! # drop(openai);
 //!
@@ -50,20 +50,20 @@
 //!
 //! # Log lines
 //!
-//! The level says who should care: `warn` where a person may have to act, `info` where a state changes, `debug`
-//! for what one request did. Fields have the names of OpenTelemetry's semantic conventions for generative AI, as
-//! of their version 1.41.0 (all `gen_ai.*` names are in development there), where those have one:
+//! The level tells who the line is for: `warn` if an operator may have to act, `info` if a state has changed,
+//! `debug` for what one request did. Fields have the names of OpenTelemetry's semantic conventions for
+//! generative AI, version 1.41.0, where those have a name. (All `gen_ai.*` names are in development there.)
 //!
-//! | field | what |
+//! | field | value |
 //! |---|---|
 //! | `provider` | the name of the provider in the pool, or of the link in a chain |
-//! | `gen_ai.provider.name` | what the conventions call the API: `gcp.gemini`, `aws.bedrock`, `x_ai` …; the name of the provider where they know none. Not said of links |
+//! | `gen_ai.provider.name` | the conventions' name of the API: `gcp.gemini`, `aws.bedrock`, `x_ai` …; the name of the provider if they have none. Absent for links |
 //! | `gen_ai.request.model` | the model that the request asks for |
-//! | `error.type` | why it failed: a [`Reason`](crate::classify::Reason), or another word that the event's docs name |
-//! | `http.response.status_code` | the status of an answer |
+//! | `error.type` | the cause of the failure: a [`Reason`](crate::classify::Reason), or another word that the event's docs name |
+//! | `http.response.status_code` | the status of a response |
 //! | `key`, `account`, `scope`, `outcome`, `request_id`, `attempts`, `providers`, `from`, `to` | as in the event |
 //! | `wait_ms`, `hint_ms`, `duration_ms` | milliseconds |
-//! | `dimension`, `window`, `used`, `threshold`, `remaining`, `limit`, `resets_at_ms` | of a quota |
+//! | `dimension`, `window`, `used`, `threshold`, `remaining`, `limit`, `resets_at_ms` | the state of a quota |
 
 mod hub;
 mod kind;
@@ -82,19 +82,19 @@ pub use self::kind::{AttemptOutcome, Kind};
 pub use self::subscription::{Missed, Subscription};
 use crate::clock::Timestamp;
 
-/// Something that happened.
+/// One event, received from a [`Subscription`].
 ///
-/// Serialized, it is one flat object: `at` (milliseconds since the Unix epoch), `provider`, `event` (the kind in
-/// snake case), and the fields of the kind, times in milliseconds.
+/// It serializes to one flat object: `at` (milliseconds since the Unix epoch), `provider`, `event` (the kind
+/// in snake case), and the fields of the kind, with times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// The name of the provider that it is about: as the pool has it, or as the chain calls its link. Of what is
-    /// about a chain as a whole, the name of its first link.
+    /// Name of the provider that the event is about: the pool's name for it, or the name of its link in the
+    /// chain. For an event about a whole chain, the name of the first link.
     pub provider: Arc<str>,
-    /// What.
+    /// The kind of the event, with its details.
     #[serde(flatten)]
     pub kind: Kind,
 }

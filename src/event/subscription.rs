@@ -1,4 +1,4 @@
-//! An ear.
+//! A subscription to an event hub.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,27 +13,30 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::Event;
 
-/// What is said to a hub since it was subscribed to, in order: a stream that ends when the hub and all that has
-/// it are gone.
+/// A stream of all events that a hub emits from the moment of the subscription, in order.
 ///
-/// Whoever reads too slowly, or not at all, misses the oldest events and is told how many.
+/// Created with [`Events::subscribe`](super::Events::subscribe) or
+/// [`KeyPool::subscribe`](crate::KeyPool::subscribe). The stream ends when the hub and all its handles are
+/// dropped. A subscriber that reads too slowly misses the oldest events and gets [`Missed`] with their
+/// number.
 pub struct Subscription {
     stream: SyncWrapper<BoxStream<'static, Result<Event, Missed>>>,
     _counted: Counted,
 }
 
-/// So many events came and went before they were read; what follows is complete again.
+/// A number of events that were dropped before the subscriber read them. The events after them are complete
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} events were missed: read faster, or give the hub more capacity")]
 pub struct Missed(u64);
 
-/// One of the subscribers.
+/// Guard that counts one subscriber.
 struct Counted(Arc<AtomicUsize>);
 
 // === impl Subscription ===
 
 impl Subscription {
-    /// `on_missed` hears how many events were missed.
+    /// Creates a subscription. `on_missed` is called with the number of missed events.
     pub(super) fn new(receiver: Receiver<Event>, subscribers: &Arc<AtomicUsize>, on_missed: fn(u64)) -> Self {
         let stream = stream::unfold(receiver, move |mut receiver| async move {
             match receiver.recv().await {
@@ -48,11 +51,13 @@ impl Subscription {
         Self { stream: SyncWrapper::new(Box::pin(stream)), _counted: Counted::new(subscribers) }
     }
 
-    /// The next event; `None` when there will be no more. May be dropped at any time, nothing is lost.
+    /// Returns the next event. `None` if the hub is gone and no more events will come.
+    ///
+    /// Cancel safe: no event is lost if the future is dropped.
     ///
     /// # Errors
     ///
-    /// [`Missed`], where events were. The next call goes on after them.
+    /// Returns [`Missed`] in place of events that were dropped. The next call continues after them.
     pub async fn next(&mut self) -> Option<Result<Event, Missed>> {
         self.stream.get_mut().next().await
     }
@@ -76,7 +81,7 @@ impl fmt::Debug for Subscription {
 // === impl Missed ===
 
 impl Missed {
-    /// How many.
+    /// Returns the number of missed events.
     pub const fn count(self) -> u64 {
         self.0
     }

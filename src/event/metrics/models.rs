@@ -1,7 +1,8 @@
-//! The models that have labels.
+//! The model names that may be used as labels.
 //!
-//! Callers choose names, and recorders keep every label for ever. So a name becomes a label when a provider has
-//! served it, or when an operator has declared a limit for it: made-up names are refused, and are `other`.
+//! Callers choose model names, and recorders keep every label forever. So a name becomes a label only when a
+//! provider has served the model, or when an operator has declared a limit for it. Names that callers make up
+//! are counted as `other`.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,15 +12,15 @@ use metrics::SharedString;
 use super::{LONGEST_MODEL, MODELS, label};
 use crate::provider::ModelId;
 
-/// The models that have labels; none is ever removed, as recorders keep them too.
+/// The models with labels. None is ever removed, because recorders keep their labels too.
 #[derive(Default)]
 pub(in crate::event) struct Models(Mutex<Names>);
 
 #[derive(Default)]
 struct Names {
-    /// By operators, who may declare as many as they like.
+    /// Declared by operators, without a maximum.
     declared: HashSet<ModelId>,
-    /// At most [`MODELS`].
+    /// Served by providers, at most [`MODELS`].
     served: HashSet<ModelId>,
 }
 
@@ -30,7 +31,7 @@ impl Models {
         self.with(|names| names.declared.extend(models));
     }
 
-    /// A provider has served the model.
+    /// Records that a provider has served the model.
     pub(super) fn serve(&self, model: Option<&ModelId>) {
         let Some(model) = model.filter(|model| model.as_str().len() <= LONGEST_MODEL) else { return };
         self.with(|names| {
@@ -40,7 +41,7 @@ impl Models {
         });
     }
 
-    /// The label of a model.
+    /// Returns the label of a model.
     pub(super) fn label(&self, model: Option<&ModelId>) -> SharedString {
         match model {
             None => SharedString::const_str("unknown"),

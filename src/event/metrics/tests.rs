@@ -1,4 +1,4 @@
-//! The table in the module's docs says what there is, and all of it.
+//! Checks that the table in the module's docs lists all metrics and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn no_more_models_have_labels_than_the_cap() {
     assert_eq!(counts["other"], MODELS as u64);
 }
 
-/// How often requests of each model found no key, by label.
+/// Returns how often requests of each model found no key, by label.
 fn counted(say: impl FnOnce(&Events)) -> BTreeMap<String, u64> {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || say(&Events::new().with_metrics()));
@@ -100,7 +100,7 @@ fn thinking_is_counted_as_output() {
     assert_eq!(counts, BTreeSet::from([10, 30]), "and only by a hub that was told to");
 }
 
-/// One event of each kind.
+/// Emits one event of each kind with a metric.
 fn say_everything(events: &Events) {
     let (key, model, reason, scope) = (KeyId::from("a"), ModelId::from("m"), Reason::RateLimited, Scope::Key);
     let (wait, link): (_, Arc<str>) = (Duration::from_secs(1), "openai".into());
