@@ -1,17 +1,20 @@
-//! Time as one number.
+//! Points in time as single numbers: milliseconds since the Unix epoch.
 //!
-//! Cooldowns live in atomic words, travel between processes and are compared with wall-clock hints
-//! such as `Retry-After: Wed, 21 Oct 2026 07:28:00 GMT`. All three want the same thing: milliseconds
-//! since the Unix epoch in a `u64`. The running clock is tokio's, so that tests can pause it; the
-//! wall clock is read once in the life of the process, to anchor tokio's clock to the epoch, and a
-//! step of the wall clock after that moves no cooldown.
+//! Cooldowns are kept in atomic words, are passed between processes, and are compared with wall-clock hints
+//! such as `Retry-After: Wed, 21 Oct 2026 07:28:00 GMT`. All three work with milliseconds since the Unix
+//! epoch in a `u64`.
 //!
-//! # Wall clocks that are wrong
+//! Time is taken from tokio's clock, so that tests can pause it. The wall clock is read once in the life of
+//! the process, to anchor tokio's clock to the epoch. A step of the wall clock after that moves no cooldown.
 //!
-//! A wall clock before 1970 counts as 1970: cooldowns work, but waits that providers name as dates are longer than
-//! they should be, up to the caps in [`Cooldowns`](crate::pool::Cooldowns). (Servers may not start at all then: the
-//! `date` header of hyper 1.x panics before 1970.) Cooldowns end in May 2109 at the latest, which is where their 42
-//! bits of milliseconds end: with a wall clock behind that, keys are not held back at all.
+//! # Wrong wall clocks
+//!
+//! A wall clock before 1970 counts as 1970. Cooldowns work then, but a wait that a provider states as a date
+//! is too long, up to the caps in [`Cooldowns`](crate::pool::Cooldowns). (Servers may not even start: the
+//! `date` header of hyper 1.x panics before 1970.)
+//!
+//! Cooldowns end in May 2109 at the latest, where their 42 bits of milliseconds end. If the wall clock is
+//! later than that, keys are not held back at all.
 
 mod pace;
 
@@ -26,13 +29,23 @@ pub(crate) use self::pace::Pace;
 
 /// A point in time: milliseconds since the Unix epoch.
 ///
-/// All arithmetic saturates; no header, however absurd, makes it panic.
+/// All arithmetic saturates: no header value, however absurd, makes it panic.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::clock::Timestamp;
+///
+/// let start = Timestamp::from_unix_ms(1_000);
+/// let end = start.saturating_add(Duration::from_secs(2));
+/// assert_eq!(end.as_unix_ms(), 3_000);
+/// assert_eq!(end.saturating_since(start), Duration::from_secs(2));
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
-/// A point in time for what refills faster than a [`Timestamp`] can tell: microseconds since the Unix epoch,
-/// by the same clock.
+/// A point in time with a finer unit: microseconds since the Unix epoch, by the same clock as [`Timestamp`].
+/// It serves limits that refill faster than once a millisecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
@@ -49,32 +62,32 @@ impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
 
-    /// Later than every other timestamp: the end of what never ends by itself.
+    /// The latest timestamp, used as the end of what does not end by itself.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// Now, by tokio's clock.
+    /// Returns the current time of tokio's clock.
     ///
-    /// Costs one clock read; take it once per attempt and pass it down.
+    /// This costs one read of the clock: call it once per attempt and pass the result on.
     pub fn now() -> Self {
         Self::from(Instant::now())
     }
 
-    /// From milliseconds since the Unix epoch.
+    /// Creates a timestamp from milliseconds since the Unix epoch.
     pub const fn from_unix_ms(ms: u64) -> Self {
         Self(ms)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn as_unix_ms(self) -> u64 {
         self.0
     }
 
-    /// The time from `earlier` to `self`, zero if `self` is not later.
+    /// Returns the time from `earlier` to `self`. Zero if `self` is not later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// `self` and `wait` more, rounded up to the millisecond: never early.
+    /// Returns the timestamp `wait` after `self`, rounded up to the millisecond so that it is never early.
     pub fn saturating_add(self, wait: Duration) -> Self {
         let ms = wait.as_nanos().div_ceil(1_000_000);
         Self(self.0.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX)))
@@ -88,7 +101,8 @@ impl From<Instant> for Timestamp {
             Some(after) => anchor.unix_ms.saturating_add(whole_ms(after)),
             None => {
                 let before = anchor.instant.saturating_duration_since(instant);
-                // Rounded down like what comes after, so that a millisecond is one across the anchor.
+                // Rounds the timestamp down, like the branch above, so that spans across the anchor are
+                // exact.
                 let ms = before.as_nanos().div_ceil(1_000_000);
                 anchor.unix_ms.saturating_sub(u64::try_from(ms).unwrap_or(u64::MAX))
             }
@@ -131,18 +145,18 @@ impl Moment {
         self.0 / US_PER_MS
     }
 
-    /// The same point in another millisecond, which is counted since the Unix epoch: as far from `self` as the two
-    /// milliseconds are from each other.
+    /// Returns a moment in the millisecond `unix_ms` of the Unix epoch, with the microseconds of `self`. It
+    /// is as far from `self` as the two milliseconds are from each other.
     pub(crate) const fn in_ms(self, unix_ms: u64) -> Self {
         Self(unix_ms.saturating_mul(US_PER_MS).saturating_add(self.0 % US_PER_MS))
     }
 
-    /// The time from `earlier` to `self`, zero if `self` is not later.
+    /// Returns the time from `earlier` to `self`. Zero if `self` is not later.
     pub(crate) const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// `self` and `wait` more, rounded up: never early.
+    /// Returns the moment `wait` after `self`, rounded up so that it is never early.
     pub(crate) fn saturating_add(self, wait: Duration) -> Self {
         let us = wait.as_nanos().div_ceil(1_000);
         Self(self.0.saturating_add(u64::try_from(us).unwrap_or(u64::MAX)))
@@ -193,7 +207,8 @@ impl From<Moment> for Timestamp {
 // === impl Anchor ===
 
 impl Anchor {
-    /// Reads both clocks of the system, for tokio's may be paused and ahead of them.
+    /// Reads the two clocks of the system. Tokio's clock may be paused and ahead of them, so it is not used
+    /// here.
     #[expect(
         clippy::disallowed_methods,
         clippy::disallowed_types,

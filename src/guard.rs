@@ -1,9 +1,9 @@
-//! Keeping keys at home below a layer that follows redirects.
+//! A layer that keeps keys within their provider's origins, for use below a layer that follows redirects.
 //!
-//! The rotation layer stamps a key only on requests to an origin of its provider. What a layer *inside* it
-//! does with the stamped request it can't see: one that follows redirects may carry `x-api-key` to any host
-//! it is sent to. [`OriginGuardLayer`], put next to the client, removes every credential from a request
-//! that leaves the provider's origins.
+//! The rotation layer puts a key only on requests to an origin of its provider. It can't see what a layer
+//! *inside* it does with such a request: one that follows redirects may carry `x-api-key` to any host.
+//! [`OriginGuardLayer`] is placed next to the client and removes every credential from requests to other
+//! origins.
 //!
 //! ```
 //! use tower::ServiceBuilder;
@@ -39,12 +39,19 @@ use tower_service::Service;
 use crate::provider::Provider;
 
 /// Removes every credential from requests that leave a provider's origins.
+///
+/// Place it inside any layer that follows redirects, next to the client. See the [module docs](self) for an
+/// example.
 #[derive(Clone, Debug)]
 pub struct OriginGuardLayer {
     provider: Provider,
 }
 
-/// A client that no key is sent through to a foreign origin; see the [module docs](self).
+/// The service of [`OriginGuardLayer`]: a client that sends no credential to other origins than the
+/// provider's.
+///
+/// The request itself is sent to the other origin. If its credentials can't be removed, it is refused with an
+/// error.
 #[derive(Clone, Debug)]
 pub struct OriginGuard<S> {
     inner: S,
@@ -52,7 +59,7 @@ pub struct OriginGuard<S> {
 }
 
 pin_project! {
-    /// The future of a response of [`OriginGuard`].
+    /// The response future of [`OriginGuard`].
     #[must_use = "futures do nothing unless polled"]
     pub struct OriginGuardFuture<F> {
         #[pin]
@@ -71,7 +78,8 @@ pin_project! {
 // === impl OriginGuardLayer ===
 
 impl OriginGuardLayer {
-    /// Keeps keys within the origins of `provider`, those that were allowed in addition included.
+    /// Creates a layer that allows keys at the [origins](Provider::origins) of `provider`, including those
+    /// added with [`Provider::allow_origin`].
     pub const fn new(provider: Provider) -> Self {
         Self { provider }
     }
@@ -88,17 +96,17 @@ impl<S> Layer<S> for OriginGuardLayer {
 // === impl OriginGuard ===
 
 impl<S> OriginGuard<S> {
-    /// The wrapped client.
+    /// Returns a reference to the wrapped client.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped client.
+    /// Returns a mutable reference to the wrapped client.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The wrapped client.
+    /// Returns the wrapped client.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -1,9 +1,9 @@
 //! Tower middleware for programs that call LLMs with more than one API key or more than one provider.
 //!
-//! [`KeyRotationLayer`] goes around any tower HTTP client, stamps a key of a [`KeyPool`] on each request,
-//! lets a [classifier](classify) say what the answer means, and sends the request again with another key
-//! when that one is rate-limited, out of quota, revoked or not allowed. [`ProviderFallbackLayer`] puts such
-//! services of several providers behind one another.
+//! [`KeyRotationLayer`] wraps any tower HTTP client and puts a key of a [`KeyPool`] on each request. A
+//! [classifier](classify) decides what the response means. If the key is rate-limited, out of quota, revoked
+//! or not allowed, the layer sends the request again with another key. [`ProviderFallbackLayer`] combines
+//! such services of several providers into a chain: a request that fails at one provider goes on to the next.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -15,7 +15,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
-//! // A provider in a box, to which one of two keys is revoked. In its place: your HTTP client.
+//! // A simulated provider that has revoked one of two keys. Use your HTTP client instead.
 //! let client = Simulator::openai()
 //!     .key(SimKey::new("old", "sk-old").revoked())
 //!     .key(SimKey::new("new", "sk-new"))
@@ -37,32 +37,33 @@
 //! # }
 //! ```
 //!
-//! | where | what |
+//! | module | contents |
 //! |---|---|
-//! | [`rotate`] | the layer, and what it does on which verdict |
+//! | [`rotate`] | the rotation layer, and its action for each verdict |
 //! | [`fallback`] | a chain of providers behind one service |
-//! | [`pool`] | the keys and what is known about them |
-//! | [`limits`] | what is known of quotas, declared and learned |
-//! | [`key`] | what a key is, and where keys come from |
-//! | [`provider`] | all that differs between providers |
-//! | [`classify`] | from an outcome to a verdict |
-//! | [`body`] | bodies that are sent again, and that are looked at |
-//! | [`respond`] | errors into responses |
-//! | [`config`] | providers, keys and their chain from a file |
-//! | [`event`] | what happens: a stream to subscribe to, log lines, metrics |
-//! | [`guard`] | keeping keys at home below a layer that follows redirects |
+//! | [`pool`] | the keys of a provider and their state |
+//! | [`limits`] | the state of quotas, declared and learned |
+//! | [`key`] | keys, and loading them from the environment |
+//! | [`provider`] | everything that differs between providers |
+//! | [`classify`] | from the outcome of an attempt to a verdict |
+//! | [`body`] | bodies that can be sent again, and bodies that are inspected |
+//! | [`respond`] | turns errors into responses |
+//! | [`config`] | providers, keys and their chain from a configuration file |
+//! | [`event`] | events: a stream to subscribe to, log lines, metrics |
+//! | [`clock`] | points in time |
+//! | [`guard`] | keeps keys within their provider's origins, below a layer that follows redirects |
 //!
 //! # Features
 //!
-//! None is on by default.
+//! No feature is enabled by default.
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `config` | a loader for a file that names providers, keys and their chain |
-//! | `decompress` | compressed error responses are decoded, so that they can be judged and searched for the key |
-//! | `hyper-util` | recognition of hyper-util's errors: tells a request that never left from one that may have run |
-//! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs that are told to keep count |
-//! | `reqwest` | `ReqwestClient`, and recognition of its errors |
+//! | `config` | a loader for a configuration file that names providers, keys and their chain |
+//! | `decompress` | decodes compressed error responses, so that they can be judged and searched for the key |
+//! | `hyper-util` | recognizes hyper-util's errors: tells a request that was never sent from one that may have run |
+//! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs with metrics enabled |
+//! | `reqwest` | `ReqwestClient`, and recognizes its errors |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod body;

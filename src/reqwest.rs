@@ -1,9 +1,9 @@
-//! `reqwest` as a service over `http` types.
+//! A `reqwest` client as a tower service over `http` types.
 //!
-//! [`reqwest::Client`] is a service over its own request type, and follows redirects by
-//! itself, carrying `x-api-key` and its like to whichever host it is sent to. [`ReqwestClient`] speaks
-//! `http`, and is built with redirects off: put tower-http's `FollowRedirectLayer` *outside* the rotation
-//! layer if they are wanted, so that each hop is checked.
+//! [`reqwest::Client`] is a service over its own request type. It follows redirects by itself, and carries
+//! `x-api-key` and similar headers to any host that it is redirected to. [`ReqwestClient`] is a service over
+//! `http` types, with redirects disabled. To follow redirects, put tower-http's `FollowRedirectLayer`
+//! *outside* the rotation layer, so that each hop is checked.
 //!
 //! ```no_run
 //! use tower::{BoxError, ServiceBuilder};
@@ -29,24 +29,25 @@ use tower_service::Service;
 
 use crate::body::ReplayBody;
 
-/// A `reqwest` client as a service from `http` requests to `http` responses. Cheap to clone.
+/// A `reqwest` client as a service from `http` requests to `http` responses.
 ///
-/// Its errors are without their URLs, which may contain a key.
+/// Cheap to clone. Its errors carry no URL, because a URL may contain a key. See the [module docs](self) for
+/// an example.
 #[derive(Clone, Debug)]
 pub struct ReqwestClient(Client);
 
-/// The future of a response.
+/// The response future of [`ReqwestClient`].
 #[must_use = "futures do nothing unless polled"]
 pub struct ReqwestFuture(Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send>>);
 
 // === impl ReqwestClient ===
 
 impl ReqwestClient {
-    /// Builds the client, with redirects off.
+    /// Builds the client, with redirects disabled whatever `builder` says.
     ///
     /// # Errors
     ///
-    /// Those of [`ClientBuilder::build`].
+    /// Returns the errors of [`ClientBuilder::build`].
     pub fn new(builder: ClientBuilder) -> Result<Self, Error> {
         builder.redirect(redirect::Policy::none()).build().map(Self)
     }
@@ -64,8 +65,8 @@ impl Service<Request<ReplayBody>> for ReqwestClient {
     fn call(&mut self, request: Request<ReplayBody>) -> ReqwestFuture {
         let client = self.0.clone();
         ReqwestFuture(Box::pin(async move {
-            // A wrapped body counts as a stream, which reqwest can't send again when a connection turns out
-            // to be closed; bytes it can.
+            // Bytes rather than a wrapped body where possible: a wrapped body counts as a stream, and reqwest
+            // can't send a stream again when a connection turns out to be closed.
             let request = request.map(|body| body.try_into_bytes().map_or_else(Body::wrap, Body::from));
             let request = ::reqwest::Request::try_from(request).map_err(Error::without_url)?;
             let response = client.execute(request).await.map_err(Error::without_url)?;

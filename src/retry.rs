@@ -1,4 +1,4 @@
-//! Retries after a fault of a provider: the delay before one, and the budget for all.
+//! Retries after a provider fault: the delay before a retry, and the budget for all retries.
 //!
 //! Both layers retry, and both take their defaults from here. A retry waits for a random time, so that
 //! requests that failed together do not come back together. A budget limits retries to a share of all
@@ -49,10 +49,10 @@ impl RetryBudget {
     /// Default time for which a request counts: 10 s.
     pub const WINDOW: Duration = Duration::from_secs(10);
 
-    /// A budget of its own.
+    /// Creates a budget that shares nothing with other budgets.
     ///
     /// - `share`: retries for each request of the window. Rounded up to one retry for a whole number of
-    ///   requests: 0.3 is one for three. Clamped to 0 to 1000; not a number counts as 0.
+    ///   requests: 0.3 allows one retry for every three. Clamped to 0 to 1000; not a number counts as 0.
     /// - `per_second`: retries per second that are allowed in addition. 0 allows none.
     /// - `window`: the time for which a request counts. Clamped to 1 s to 60 s.
     ///
@@ -66,12 +66,12 @@ impl RetryBudget {
         Self { share, per_second, window, tokens }
     }
 
-    /// Adds the share of one request.
+    /// Records one request, which adds its share to the budget.
     pub(crate) fn deposit(&self) {
         self.tokens.deposit();
     }
 
-    /// Takes one retry. Returns whether one was left.
+    /// Takes one retry from the budget. Returns whether one was left.
     pub(crate) fn withdraw(&self) -> bool {
         self.tokens.withdraw()
     }
@@ -97,11 +97,11 @@ impl fmt::Debug for RetryBudget {
 // === impl RetryDelay ===
 
 impl RetryDelay {
-    /// Between 100 ms and 500 ms.
+    /// The default: between 100 ms and 500 ms.
     pub(crate) const DEFAULT: Self =
         Self { shortest: Duration::from_millis(100), longest: Duration::from_millis(500) };
 
-    /// A delay between these bounds; a longest delay below the shortest counts as the shortest.
+    /// Creates a delay between two bounds. A longest delay below the shortest counts as the shortest.
     pub(crate) fn between(shortest: Duration, longest: Duration) -> Self {
         Self { shortest, longest: longest.max(shortest) }
     }
@@ -110,12 +110,12 @@ impl RetryDelay {
         (self.shortest, self.longest)
     }
 
-    /// The upper bound: a provider that names a longer wait is not retried.
+    /// Returns the upper bound. If a provider states a longer wait, the request is not retried there.
     pub(crate) const fn longest(self) -> Duration {
         self.longest
     }
 
-    /// A random delay, equally likely at any point between the bounds.
+    /// Returns a random delay, uniformly distributed between the bounds.
     pub(crate) fn jittered(self) -> Duration {
         self.shortest + self.longest.saturating_sub(self.shortest).mul_f64(fastrand::f64())
     }

@@ -1,3 +1,4 @@
-//! The atomics of the concurrent core, in one place so that a model checker can put its own here.
+//! The atomics of the lock-free core. They have a module of their own so that a model checker can replace
+//! them.
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};

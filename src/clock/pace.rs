@@ -1,43 +1,45 @@
-//! How long a response takes, and whether a wait leaves room for one.
+//! Estimates how long a response takes, and whether a wait leaves time for one.
 //!
-//! A request that waits until its deadline has no time left for an attempt: it would use up a part of a limit
-//! and be cut off. So a wait has to leave the time that responses have taken lately, estimated as TCP does for
-//! its retransmissions: a mean and a mean deviation, each a moving average. As long as no request was served,
-//! the time of the latest refusal stands in for it.
+//! A request that waits until its deadline has no time left for an attempt: the attempt would use up part of
+//! a limit and be cut off. So a wait has to leave the time that recent responses have taken. It is estimated
+//! as TCP does for its retransmissions, from a mean and a mean deviation, each a moving average. Until the
+//! first request is served, the time of the latest refusal is used instead.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long responses take.
+/// Estimate of the time that responses take.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// The moving averages: the mean in the upper half, the deviation in the lower, in microseconds. Zero: no
-    /// request was served yet.
+    /// The moving averages in microseconds: the mean in the upper half, the mean deviation in the lower. Zero
+    /// if no request was served yet.
     served: AtomicU64,
-    /// The time of the latest refusal, in microseconds.
+    /// Time of the latest refusal, in microseconds.
     refused: AtomicU64,
 }
 
-/// Where times are spread normally, one answer of a hundred and twenty takes longer; and no more than one call of a
-/// hundred is to be wasted.
+/// Number of mean deviations above the mean that count as the time of most responses.
+///
+/// In a normal distribution a mean deviation is 0.8 standard deviations. Three of them are exceeded by one
+/// response of 120, and at most one call of 100 may be wasted.
 const DEVIATIONS: u64 = 3;
 
 impl Pace {
-    /// The head of a response that serves a request has come after this time.
+    /// Records the time until the response head of a request that was served.
     pub(crate) fn answered(&self, took: Duration) {
         let learn = |word| Some(pack(learn(unpack(word), sample(took))));
-        // Under contention one sample more or less is nothing.
+        // Can't fail: the closure always returns a value.
         let _ = self.served.fetch_update(Ordering::Relaxed, Ordering::Relaxed, learn);
     }
 
-    /// The head of a refusal has come after this time.
+    /// Records the time until the response head of a refusal.
     pub(crate) fn refused(&self, took: Duration) {
         self.refused.store(sample(took).into(), Ordering::Relaxed);
     }
 
-    /// The time that most responses take; zero if there has been none.
+    /// Returns the time that most responses take. Zero if there was no response yet.
     pub(crate) fn most(&self) -> Duration {
         let (mean, deviation) = match self.served.load(Ordering::Relaxed) {
             0 => (sample(Duration::from_micros(self.refused.load(Ordering::Relaxed))), 0),
@@ -46,8 +48,8 @@ impl Pace {
         Duration::from_micros(u64::from(mean) + DEVIATIONS * u64::from(deviation))
     }
 
-    /// When a wait has to be over so that most responses come before the deadline. This is the one place that
-    /// decides whether a wait fits.
+    /// Returns the time by which a wait has to end so that most responses arrive before `deadline`. Every
+    /// decision whether a wait fits is made with this function.
     pub(crate) fn latest_start(&self, deadline: Instant) -> Instant {
         deadline.checked_sub(self.most()).unwrap_or_else(Instant::now)
     }
@@ -60,7 +62,7 @@ fn sample(took: Duration) -> u32 {
 fn learn((mean, deviation): (u32, u32), sample: u32) -> (u32, u32) {
     let sample = sample.max(1);
     if mean == 0 {
-        // Of a single response the half of its time is left beside it.
+        // After a single response, half of its time is added to the mean: three deviations of a sixth.
         return (sample, sample / (2 * DEVIATIONS as u32));
     }
     let towards = |from: u32, to: u32, share: u32| {
