@@ -1,4 +1,4 @@
-//! Base URLs.
+//! Checks of base URLs.
 
 use std::net::IpAddr;
 
@@ -7,11 +7,12 @@ use http::uri::Scheme;
 
 use crate::provider::{Origin, port};
 
-/// Names that no public host has: RFC 6761, RFC 6762, RFC 8375, and those of clusters and home networks.
+/// Domains that no public host has: those of RFC 6761, RFC 6762 and RFC 8375, and those of clusters and home
+/// networks.
 const PRIVATE: [&str; 9] =
     ["localhost", "local", "internal", "lan", "home.arpa", "test", "invalid", "intranet", "svc"];
 
-/// A base URL and the origin that it is of.
+/// Parses a base URL and returns it with its origin.
 pub(super) fn base_url(text: &str) -> Result<(Uri, Origin), &'static str> {
     let url: Uri = text.trim().parse().map_err(|_| "it can't be read")?;
     let scheme = url.scheme().ok_or("it has no scheme")?;
@@ -35,7 +36,7 @@ pub(super) fn base_url(text: &str) -> Result<(Uri, Origin), &'static str> {
     Ok((url, origin))
 }
 
-/// The host that keys are sent to in the clear, over networks that are not private.
+/// Returns the host if keys would be sent to it in clear text over a network that is not private.
 pub(super) fn exposed_host(url: &Uri) -> Option<&str> {
     url.host().filter(|host| url.scheme() == Some(&Scheme::HTTP) && !is_private(host))
 }

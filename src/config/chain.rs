@@ -1,4 +1,4 @@
-//! What the file says of the chain.
+//! The `[chain]` table.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use super::shown::shown;
 use super::time;
 use crate::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
 
-/// What the file says of the chain; `None` is what it says nothing of.
+/// The `[chain]` table: settings of a [`ProviderFallbackLayer`]. `None` is a value that the file does not
+/// set.
 #[derive(Clone, Debug)]
 pub struct ChainSettings {
     pub(super) order: Vec<String>,
@@ -33,78 +34,81 @@ pub struct ChainSettings {
 // === impl ChainSettings ===
 
 impl ChainSettings {
-    /// The names of the providers, the first choice first; never empty. All of the file's if it has none.
+    /// Returns the names of the providers in order of preference. Never empty. Default: all providers of the
+    /// file, in its order.
     pub fn order(&self) -> &[String] {
         &self.order
     }
 
-    /// Where a request starts.
+    /// Returns the provider at which a request starts. Default: [`Start::Ordered`].
     pub const fn start(&self) -> Start {
         self.start
     }
 
-    /// How long a request may take, up to its answer's commit.
+    /// Returns the maximum time from a request to the commit of its response.
     pub const fn deadline(&self) -> Option<Duration> {
         self.deadline
     }
 
-    /// How long one provider may take to send a head.
+    /// Returns the maximum time that one provider may take to send the head of a response.
     pub const fn head_timeout(&self) -> Option<Duration> {
         self.head_timeout
     }
 
-    /// How long it may take from there to the first content.
+    /// Returns the maximum time between the head of a response and its first content.
     pub const fn first_content_timeout(&self) -> Option<Duration> {
         self.first_content_timeout
     }
 
-    /// How long a stream may be silent.
+    /// Returns the maximum pause within a stream.
     pub const fn idle_timeout(&self) -> Option<Duration> {
         self.idle_timeout
     }
 
-    /// When an answer is taken for good.
+    /// Returns the moment at which a response is committed to. Default: [`Commit::FirstContent`].
     pub const fn commit(&self) -> Commit {
         self.commit
     }
 
-    /// What becomes of a request that is too long.
+    /// Returns what happens to a request that is too long for a provider's model. Default:
+    /// [`ContextLength::Deliver`].
     pub const fn context_length(&self) -> ContextLength {
         self.context_length
     }
 
-    /// Upper bound on the attempts of one request over the whole chain.
+    /// Returns the maximum number of attempts of one request over the whole chain.
     pub const fn max_attempts(&self) -> Option<NonZeroU32> {
         self.max_attempts
     }
 
-    /// Bounds of the time before a provider's fault is retried;
-    /// [`BACKOFF`](crate::ProviderFallbackLayer::BACKOFF) where the file says nothing.
+    /// Returns the shortest and the longest delay before a provider's fault is retried. Default:
+    /// [`BACKOFF`](crate::ProviderFallbackLayer::BACKOFF).
     pub const fn backoff(&self) -> (Duration, Duration) {
         self.backoff
     }
 
-    /// Whether the chain moves on when a provider may have executed the request.
+    /// Returns whether the chain moves on when a provider may have executed the request.
     pub const fn resend_ambiguous(&self) -> Option<bool> {
         self.resend_ambiguous
     }
 
-    /// Whether a request waits for a key when no provider is usable.
+    /// Returns whether a request waits for a key when no provider is usable.
     pub const fn wait_for_key(&self) -> Option<bool> {
         self.wait_for_key
     }
 
-    /// Upper bound on a stated wait that is waited for before the next provider is asked.
+    /// Returns the maximum wait named by a provider for which a request stays with it before it goes to the
+    /// next one.
     pub const fn patience(&self) -> Option<Duration> {
         self.patience
     }
 
-    /// Upper bound, in bytes, on a response that is held back before the commit.
+    /// Returns the maximum number of bytes of a response that are held back before the commit.
     pub const fn complete_cap(&self) -> Option<NonZeroU64> {
         self.complete_cap
     }
 
-    /// When a provider is left alone, and for how long.
+    /// Returns when the breaker of a provider opens, and for how long. Default: [`BreakerPolicy::new`].
     pub const fn breaker(&self) -> BreakerPolicy {
         self.breaker
     }
@@ -177,7 +181,7 @@ fn breaker(table: BreakerTable, at: &Steps) -> Result<BreakerPolicy, ConfigError
         .open_for(open, max_open))
 }
 
-/// Words, and what they mean.
+/// The words that a setting accepts, and the value of each.
 pub(super) struct Words<T: 'static>(pub(super) &'static [&'static str], pub(super) &'static [T]);
 
 const STARTS: Words<Start> = Words(&["ordered", "round_robin"], &[Start::Ordered, Start::RoundRobin]);
@@ -188,7 +192,7 @@ const COMMITS: Words<Commit> =
 const CONTEXT_LENGTHS: Words<ContextLength> =
     Words(&["fall_over", "deliver"], &[ContextLength::FallOver, ContextLength::Deliver]);
 
-/// What a word means; the default if there is none.
+/// Returns the value of a word, or the default if the file gives none.
 pub(super) fn choice<T: Copy + Default>(
     word: Option<&str>,
     words: Words<T>,

@@ -1,8 +1,8 @@
-//! What can be wrong with a configuration.
+//! Errors of configurations.
 //!
-//! No error shows a value that might be a secret: names are shown if they are short and do not look like keys,
-//! else `[withheld]`. The errors of the parsers do, with the whole line, which
-//! is why their text is cleared of values and they are not kept as sources.
+//! No error shows a value that might be a secret: names are shown if they are short and do not look like
+//! keys, and are replaced by `[withheld]` otherwise. The errors of the parsers quote the whole line, so
+//! values are removed from their text and they are not kept as sources.
 
 use std::fmt;
 use std::io;
@@ -15,10 +15,10 @@ use super::place::{Place, Steps};
 use crate::key::{InvalidName, InvalidSecret};
 use crate::pool::BuildError;
 
-/// A configuration that can't be used: what is wrong with it, and where.
+/// A configuration that cannot be used: the [problem](Problem) and its [place](Place).
 ///
-/// Its text is one line with the place first: `gateway.toml:12:8: provider[1].base_url: …`. It never
-/// contains a secret.
+/// It is displayed as one line that begins with the place: `gateway.toml:12:8: provider[1].base_url: …`. It
+/// never contains a secret.
 pub struct ConfigError(Box<Inner>);
 
 struct Inner {
@@ -26,194 +26,194 @@ struct Inner {
     problem: Problem,
 }
 
-/// What is wrong.
+/// The kind of problem in a configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("the file can't be read")]
     Read(#[source] io::Error),
-    /// The file's name does not tell its format.
+    /// The name of the file does not show its format. Set one with [`Loader::format`](super::Loader::format).
     #[error("the name ends neither in .toml nor in .json: say with `Loader::format` which it is")]
     UnknownFormat,
-    /// It is not in its format, has a field that is unknown or twice, lacks one, or has a value of a wrong
-    /// type.
+    /// The text is not valid in its format, has an unknown or a repeated field, lacks a field, or has a value
+    /// of a wrong type.
     #[error("{message}")]
     Malformed {
-        /// What the parser says, without any value of the file.
+        /// Message of the parser, without any value of the file.
         message: String,
     },
-    /// There is nothing to send requests to.
+    /// There is no provider.
     #[error("no [[provider]]: there must be at least one")]
     NoProvider,
-    /// A provider's name can't be part of a path.
+    /// A name of a provider cannot be part of a path, or the `id` of a key is empty.
     #[error("not a name: use letters, digits, `-`, `_` and `.`, and at least one of them")]
     Name,
-    /// A provider's name is that of a path of the gateway.
+    /// A provider has the name of a path of the gateway.
     #[error("a provider can't be named {name}: /{name}/ is a path of the gateway; give it another `name`")]
     ReservedName {
-        /// The name.
+        /// Name of the provider.
         name: &'static str,
     },
-    /// Two providers have one name.
+    /// Two providers have the same name.
     #[error("two providers are named {name}: give each a name of its own")]
     DuplicateProvider {
-        /// The name.
+        /// Name of the providers.
         name: String,
     },
-    /// Two keys of a provider have one name.
+    /// Two keys of a provider have the same name.
     #[error("two keys are named {id}: give each a name of its own")]
     DuplicateKey {
-        /// The name.
+        /// Name of the keys.
         id: String,
     },
-    /// Two keys of a provider are one.
+    /// Two keys of a provider have the same secret.
     #[error("the keys {first} and {second} have the same secret: remove one")]
     DuplicateSecret {
-        /// The name of the one.
+        /// Name of the first key.
         first: String,
-        /// The name of the other.
+        /// Name of the second key.
         second: String,
     },
-    /// A provider without a key.
+    /// A provider has no key.
     #[error("no key{}", LookedAt(.looked_at))]
     NoKeys {
-        /// The variables that were looked for, `*` for a number; empty if none was.
+        /// Variables that were searched, with `*` for a number; empty if none was.
         looked_at: Vec<String>,
     },
-    /// A chain of nothing.
+    /// The order of the chain is empty.
     #[error("the order is empty: name at least one provider, or leave it out to have all")]
     EmptyOrder,
-    /// The chain names a provider that is not there.
+    /// The chain names a provider that does not exist.
     #[error("no provider is named {name}; there is {}", .known.join(", "))]
     UnknownProvider {
-        /// The name.
+        /// Name in the chain.
         name: String,
-        /// The names there are.
+        /// Names of the existing providers.
         known: Vec<String>,
     },
     /// The chain names a provider twice.
     #[error("{name} is in the order twice")]
     RepeatedProvider {
-        /// The name.
+        /// Name of the provider.
         name: String,
     },
-    /// Not an address to listen on.
+    /// The address to listen on is invalid.
     #[error("not an address: write `127.0.0.1:8787`, or `0.0.0.0:8787` to be reached from elsewhere")]
     Address(#[source] AddrParseError),
-    /// Not a base URL.
+    /// A base URL is invalid.
     #[error("not a base URL, {reason}: write `https://host/path`")]
     Url {
-        /// What is wrong with it.
+        /// Reason for which the URL is invalid.
         reason: &'static str,
     },
-    /// Not a length of time.
+    /// A duration is invalid or zero.
     #[error("not a length of time: write `500ms`, `60s` or `1m30s`")]
     Duration,
-    /// A length of time beyond all reason.
+    /// A duration is longer than a day.
     #[error("a length of time of more than a day: write `500ms`, `60s` or `1m30s`")]
     LongDuration,
-    /// The least time is longer than the longest.
+    /// An upper bound of a duration is below its lower bound.
     #[error("the upper bound is below the lower bound")]
     Backoff,
-    /// Not a percentage.
+    /// A percentage is above 100.
     #[error("not a percentage: write a whole number from 1 to 100")]
     Percent,
-    /// Not a host.
+    /// A host name is invalid.
     #[error("not a host: write `gateway.internal` or `192.168.1.5`, without a scheme and a port")]
     Host,
-    /// None of a few words.
+    /// A value is none of the accepted words.
     #[error("write one of {}", .allowed.join(", "))]
     Choice {
-        /// The words.
+        /// Words that are accepted.
         allowed: &'static [&'static str],
     },
-    /// No provider speaks this.
+    /// The dialect of a provider is unknown.
     #[error("an unknown dialect: write openai, anthropic, gemini, the name of another preset, or compatible")]
     UnknownDialect,
-    /// Neither a dialect nor a name that tells it.
+    /// A provider has no dialect, and its name is not that of a preset.
     #[error("the name is no preset's, so there must be a `dialect`")]
     MissingDialect,
-    /// A name of a model that is empty or has control characters.
+    /// The name of a model is empty, or has a control or an invisible character.
     #[error("the name of a model is empty, or has a control or an invisible character")]
     Model,
-    /// Not the name of a header.
+    /// The name of a header is invalid.
     #[error("not the name of a header: write `x-session-id`, or another name of letters, digits and `-`")]
     HeaderName,
-    /// A header that has another use.
+    /// A header is needed on requests and cannot be used as the affinity header.
     #[error("{name} has a use of its own and would be taken off requests: name a header of your own")]
     ReservedHeader {
-        /// The name of the header.
+        /// Name of the header.
         name: HeaderName,
     },
-    /// Not shares of a limit.
+    /// The warning thresholds are more than eight, or one is not above 0 and at most 1.
     #[error("not a share of a limit: write at most eight numbers above 0 and up to 1")]
     Share,
-    /// A limit without an amount.
+    /// A limit has no amount.
     #[error("it limits nothing: write `requests_per_minute`, `tokens_per_day`, `concurrent` or the like")]
     NoLimit,
-    /// A burst without anything that it could be of.
+    /// A limit has a burst and no amount per second or per minute.
     #[error("a burst of nothing: it is for what is limited per second or per minute")]
     BurstOfNothing,
-    /// A reset without anything that could be reset.
+    /// A limit has a reset and no amount per day.
     #[error("a reset of nothing: it is for what is limited per day")]
     ResetOfNothing,
-    /// Not a way in which a day's limit comes back.
+    /// The reset of a daily limit is invalid.
     #[error("write `utc`, `pacific`, `rolling`, or a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`")]
     Reset,
-    /// A limit of an account that no key is of.
+    /// A limit names an account that no key belongs to.
     #[error("no key is of the account {name}; {}", Known(.known))]
     UnknownAccount {
-        /// The account.
+        /// Name of the account.
         name: String,
-        /// The accounts that keys are of.
+        /// Accounts that keys belong to.
         known: Vec<String>,
     },
-    /// A limit of a key that names an account.
+    /// A limit of a key names an account.
     #[error("a key's own limit is of no account: write it as a [[provider.limit]]")]
     AccountOfKey,
-    /// A key's `id` or `account` that can't be shown.
+    /// The `id` or `account` of a key must not be shown.
     #[error("not a name for a key: {0}")]
     KeyName(#[source] InvalidName),
-    /// What `keys_env` says can't be the beginning of variables' names.
+    /// The value of `keys_env` cannot be a prefix of variable names.
     #[error(
         "not what variables begin with: write `OPENAI` to find OPENAI_API_KEY, OPENAI_API_KEY_1 and so on"
     )]
     Prefix,
-    /// A text that looks like a reference to a secret, and is written as none.
+    /// A text looks like a reference to a secret and is not one.
     #[error(
         "this looks like a reference to a secret: write `env:NAME` or `file:PATH`, in lower case and with nothing before it"
     )]
     Reference,
-    /// What follows `env:` can't be the name of a variable.
+    /// The text behind `env:` cannot be the name of a variable.
     #[error("what follows `env:` is not the name of a variable")]
     VariableName,
-    /// A variable that is not set.
+    /// An environment variable is not set.
     #[error("the environment variable {name} is not set")]
     MissingVariable {
-        /// The variable; `[withheld]` if what stands for its name may be a secret.
+        /// Name of the variable; `[withheld]` if it may be a secret.
         name: String,
     },
-    /// A file with a secret that can't be read.
+    /// The file of a secret cannot be read.
     #[error("the secret file {} can't be read", .path.display())]
     SecretFile {
-        /// The file; `[withheld]` if what stands for its path may be a secret.
+        /// Path of the file; `[withheld]` if it may contain a secret.
         path: PathBuf,
-        /// Why.
+        /// Error of reading the file.
         source: io::Error,
     },
-    /// A text that can't be a key or a token.
+    /// A text cannot be a key or a token.
     #[error("not a secret")]
     Secret(#[source] InvalidSecret),
-    /// A token that is too easily guessed.
+    /// A token is too short and therefore easy to guess.
     #[error(
         "a token of fewer than {least} characters: make a longer one, with `openssl rand -hex 24` for instance"
     )]
     ShortToken {
-        /// The least number of characters.
+        /// Minimum number of characters.
         least: usize,
     },
-    /// The keys make no pool.
+    /// The keys cannot form a pool.
     #[error("the keys make no pool")]
     Pool(#[source] BuildError),
 }
@@ -229,12 +229,12 @@ impl ConfigError {
         Self(Box::new(Inner { place, problem }))
     }
 
-    /// Where it is wrong.
+    /// Returns the place of the problem.
     pub fn place(&self) -> &Place {
         &self.0.place
     }
 
-    /// What is wrong.
+    /// Returns the problem.
     pub fn problem(&self) -> &Problem {
         &self.0.problem
     }

@@ -1,7 +1,7 @@
-//! The file as it is written, before anything in it is checked.
+//! The unchecked content of a configuration file.
 //!
-//! Leaves are texts where serde would quote a value it does not like: what is wrong with one is said later,
-//! with its place and without its content.
+//! Values that serde would quote in an error are plain text here. They are checked later, so that an error
+//! names their place and not their content.
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use super::secret::Reference;
 
-/// The content of a configuration file, of whatever format: see the [module docs](super).
+/// The content of a configuration file in any format; see the [module docs](super).
 ///
-/// It can be part of a larger file of one's own; [`Loader::resolve`](super::Loader::resolve) makes a
-/// [`Config`](super::Config) of it. It may hold secrets and can't be serialized.
+/// It can be a part of a larger file, since it implements `Deserialize`.
+/// [`Loader::resolve`](super::Loader::resolve) turns it into a [`Config`](super::Config). It may hold secrets
+/// and cannot be serialized.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct File {

@@ -1,4 +1,4 @@
-//! From a text to a [`File`].
+//! Parsing of a text into a [`File`].
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::error::{ConfigError, Problem};
 use super::file::File;
 use super::place::{Place, position};
 
-/// How a configuration is written.
+/// The format of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -19,7 +19,7 @@ pub enum Format {
 // === impl Format ===
 
 impl Format {
-    /// The format that the name of a file tells.
+    /// Returns the format for the extension of a file; `None` if it is neither `toml` nor `json`.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?;
         let is = |name: &str| extension.eq_ignore_ascii_case(name);
@@ -44,15 +44,15 @@ impl Format {
     }
 }
 
-/// The message without the position at its end.
+/// Returns the message without the position at its end.
 fn json_message(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     message.strip_suffix(&position).unwrap_or(&message).to_owned()
 }
 
-/// The message of a parser without anything that the file holds. What serde did not expect it quotes; what
-/// it expected are words of ours.
+/// Returns the message of a parser without any content of the file. serde quotes unexpected content; the
+/// expected words are our own.
 fn without_values(message: &str) -> String {
     let Some((problem, rest)) = message.split_once(": ") else { return without_unknown_name(message) };
     if !problem.starts_with("invalid") {
@@ -67,7 +67,8 @@ fn without_values(message: &str) -> String {
     }
 }
 
-/// `unknown field` with the field's name only if that looks like one.
+/// Returns an `unknown field` message that contains the field's name only if it looks like the name of a
+/// field.
 fn without_unknown_name(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
     let (name, expected) = rest.rsplit_once("`, expected ").unwrap_or((rest, "none"));

@@ -1,4 +1,4 @@
-//! What the file says of limits.
+//! The `[[provider.limit]]` and `[[provider.key.limit]]` tables.
 
 use std::num::NonZeroU64;
 
@@ -8,21 +8,21 @@ use super::place::Steps;
 use crate::key::has_unprintable;
 use crate::limits::{Allowance, Quota, Zone};
 
-/// As `reset` in the file: comes back evenly, at no midnight.
+/// Value of `reset` for a daily limit that refills evenly instead of at midnight.
 const ROLLING: &str = "rolling";
 
-/// A dimension, and its amounts in a second, a minute and a day.
+/// Constructor of a dimension, and its amounts per second, minute and day.
 type Rates = (fn(u64) -> Allowance, [Option<NonZeroU64>; 3]);
 
-/// How a day's quota comes back.
+/// The way in which a daily quota refills.
 enum Reset {
-    /// At the provider's midnight.
+    /// All at once at the provider's midnight.
     Provider,
     Midnight(Zone),
     Rolling,
 }
 
-/// The quotas of a table, of which there is at least one.
+/// Returns the quotas of a table, at least one.
 pub(super) fn quotas(table: &LimitTable, at: &Steps) -> Result<Vec<Quota>, ConfigError> {
     let model = table.model.as_deref();
     if model.is_some_and(|model| model.is_empty() || has_unprintable(model)) {
@@ -90,7 +90,7 @@ fn reset(word: Option<&str>) -> Result<Reset, Problem> {
     match word.map(str::trim) {
         None => Ok(Reset::Provider),
         Some(ROLLING) => Ok(Reset::Rolling),
-        // What can't be read as a zone may be anything, and what the parser says of it quotes it.
+        // The text may be anything, and the parser's error quotes it, so that error is dropped.
         Some(zone) => zone.parse().map(Reset::Midnight).map_err(|_| Problem::Reset),
     }
 }

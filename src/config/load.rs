@@ -1,4 +1,4 @@
-//! Finding, reading and checking a configuration.
+//! The loader, which reads and checks a configuration.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,9 +13,18 @@ use super::secret::Sources;
 use super::warning::Warning;
 use super::{Config, resolve};
 
-/// Reads configurations; see the [module docs](super) for an example.
+/// Reads and checks configurations; see the [module docs](super) for the format.
 ///
-/// Everything that is wrong is found here, before the first request. Reads files, and therefore blocks.
+/// All problems are found here, before the first request. The loader reads files and therefore blocks.
+///
+/// ```
+/// use tower_key_rotation::config::{Format, Loader};
+///
+/// let text = r#"{"provider": [{"name": "openai", "base_url": "https://api.openai.com/v1", "keys_env": "OPENAI"}]}"#;
+/// let config = Loader::new().vars([("OPENAI_API_KEY", "sk-one")]).parse(text, Format::Json)?;
+/// assert_eq!(config.chain().order(), ["openai"]);
+/// # Ok::<(), tower_key_rotation::config::ConfigError>(())
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "call `load` or `parse`"]
 pub struct Loader {
@@ -27,12 +36,13 @@ pub struct Loader {
 // === impl Loader ===
 
 impl Loader {
-    /// Looks for variables in the environment of the process, and tells the format by the file's name.
+    /// Creates a loader that takes variables from the environment of the process and the format from the
+    /// file's name.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks for variables here, and not in the environment of the process.
+    /// Sets the variables, in place of the environment of the process.
     pub fn vars<N, V>(mut self, vars: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<String>,
@@ -42,24 +52,24 @@ impl Loader {
         self
     }
 
-    /// The format, whatever the file's name is.
+    /// Sets the format of files. Default: by the extension of the file's name.
     pub const fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
         self
     }
 
-    /// Where relative paths of secrets start. Default: the folder of the file, and of the process for a
-    /// text that is in none.
+    /// Sets the directory to which paths of secrets are relative. Default: the directory of the file; without
+    /// a file, that of the process.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Loads a file.
+    /// Loads a configuration from a file.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], which says what is wrong and where.
+    /// Returns [`ConfigError`] with the problem and its place.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Config, ConfigError> {
         let path = path.as_ref();
         let in_file = |mut error: ConfigError| {
@@ -75,20 +85,20 @@ impl Loader {
         read(&text, format, &sources).map_err(in_file)
     }
 
-    /// Takes a text in the format given.
+    /// Loads a configuration from a text in the given format.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], which says what is wrong and where.
+    /// Returns [`ConfigError`] with the problem and its place.
     pub fn parse(&self, text: &str, format: Format) -> Result<Config, ConfigError> {
         read(text, format, &self.sources(self.directory.clone().unwrap_or_default(), None))
     }
 
-    /// Takes what was read as part of something else.
+    /// Checks a configuration that was read as a part of something else.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], whose place has a path and no position.
+    /// Returns [`ConfigError`], whose place has a path and no position.
     pub fn resolve(&self, file: File) -> Result<Config, ConfigError> {
         resolved(file, &self.sources(self.directory.clone().unwrap_or_default(), None))
     }

@@ -1,15 +1,15 @@
-//! Providers, keys and their chain from a file.
+//! Configuration files: providers, their keys, and the chain.
 //!
-//! A deployment is described in one file, TOML or JSON, and everything that is wrong with it is found when
-//! it is loaded: what comes out is a [`KeyPool`] for each provider and the settings of the chain, all of
-//! them usable. An error names the file, the line where TOML tells it, and the value
-//! (`gateway.toml:12:8: provider[1].base_url: …`).
+//! One file in TOML or JSON describes a deployment, and every problem in it is found when it is loaded. The
+//! result is a [`KeyPool`] for each provider and the settings of the chain, all of them valid. An error names
+//! the file, the line (where the format is TOML), and the value (`gateway.toml:12:8: provider[1].base_url:
+//! …`).
 //!
 //! ```toml
 //! listen = "127.0.0.1:8787"
-//! token = "env:GATEWAY_TOKEN"                 # what callers have to show; optional
+//! token = "env:GATEWAY_TOKEN"                 # token that callers must send; optional
 //! [chain]
-//! order = ["openai", "anthropic"]             # names below; all of them, if left out
+//! order = ["openai", "anthropic"]             # names of providers below; default: all of them
 //! start = "ordered"                           # or "round_robin"
 //! deadline = "60s"
 //! head_timeout = "30s"
@@ -18,51 +18,51 @@
 //! commit = "first_content"                    # or "head", "complete"
 //! context_length = "fall_over"                # or "deliver"
 //! max_attempts = 16                           # of one request, over all providers
-//! backoff = "100ms"                           # before a provider's fault is retried, at least …
-//! max_backoff = "500ms"                       # … and at most
-//! resend_ambiguous = true                     # whether the next provider gets what may have been executed
-//! wait_for_key = true                         # whether a request waits when no provider is usable
-//! patience = "3s"                             # a wait that is waited for before the next provider is asked
-//! complete_cap = 8_388_608                    # bytes of a response that are held back at most
-//! [chain.breaker]                             # when a provider is left alone
+//! backoff = "100ms"                           # shortest delay before a provider's fault is retried
+//! max_backoff = "500ms"                       # longest delay before a provider's fault is retried
+//! resend_ambiguous = true                     # send a request on that may have been executed
+//! wait_for_key = true                         # wait when no provider is usable
+//! patience = "3s"                             # longest wait for a provider before the next one is used
+//! complete_cap = 8_388_608                    # maximum bytes of a response that are held back
+//! [chain.breaker]                             # when a provider is skipped
 //! enabled = true
-//! consecutive = 5                             # faults in a row, or …
-//! percent = 50                                # … this share
-//! of_calls = 20                               # … of at least so many calls
-//! window = "30s"                              # … within this time
-//! open = "1s"                                 # for how long at first; doubles up to …
+//! consecutive = 5                             # opens after this many faults in a row, or
+//! percent = 50                                # at this failure rate
+//! of_calls = 20                               # minimum number of calls for the failure rate
+//! window = "30s"                              # window of the failure rate
+//! open = "1s"                                 # first time open; doubles up to `max_open`
 //! max_open = "60s"
-//! [server]                                    # for a gateway; nothing in the library reads it
-//! head_timeout = "30s"                        # first byte and head of a request, and idle connections
+//! [server]                                    # for a gateway; the library does not read it
+//! head_timeout = "30s"                        # head of a request, and idle connections
 //! body_timeout = "30s"                        # pauses in the body of a request
-//! write_timeout = "60s"                       # a caller that does not read
+//! write_timeout = "60s"                       # a caller that does not read its response
 //! shutdown_timeout = "30s"
 //! max_connections = 4096
 //! max_requests = 4096                         # in flight
 //! hosts = ["gateway.internal"]                # names by which callers without a token reach it
 //! [rotation]                                  # for all providers
 //! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
-//! affinity_header = "x-session-id"            # optional: requests with the same value keep to one key
-//! warn_at = [0.8, 0.95]                       # shares of a limit that are told of when they are used up
+//! affinity_header = "x-session-id"            # optional: requests with the same value use the same key
+//! warn_at = [0.8, 0.95]                       # used-up shares of a limit at which a warning is emitted
 //! [[provider]]
 //! name = "openai"
-//! dialect = "openai"                          # a preset's name, or "compatible"; else the name tells it
+//! dialect = "openai"                          # name of a preset, or "compatible"; default: by the name
 //! base_url = "https://api.openai.com/v1"
 //! keys_env = "OPENAI"                         # finds OPENAI_API_KEY, OPENAI_API_KEY_1, OPENAI_API_KEYS, …
-//! selection = "most_remaining"                # instead of what [rotation] says
-//! learn_accounts = true                       # whether answers show which keys share an account
-//! [provider.models]                           # what this provider calls a model the caller named
+//! selection = "most_remaining"                # in place of the selection in [rotation]
+//! learn_accounts = true                       # learn from responses which keys share an account
+//! [provider.models]                           # this provider's name for a model that a caller names
 //! "gpt-4o" = "gpt-4o-2024-11-20"
-//! [[provider.limit]]                          # of each account; a key without one is one of its own
-//! model = "gpt-4o*"                           # of each such model, as the provider calls it
-//! requests_per_minute = 500                   # or see below
+//! [[provider.limit]]                          # of each account; a key without one is an account of its own
+//! model = "gpt-4o*"                           # of each such model, by the provider's name
+//! requests_per_minute = 500                   # other amounts: see below
 //! burst = 50
 //! [[provider.limit]]
-//! account = "org-1"                           # of this account, beside those of each
+//! account = "org-1"                           # of this account, beside the limits of each account
 //! tokens_per_day = 2_000_000
 //! reset = "utc"
 //! [[provider.key]]
-//! id = "team-a"                               # else the variable's or the file's name
+//! id = "team-a"                               # default: name of the variable or the file
 //! secret = "env:TEAM_A_KEY"                   # or "file:PATH", relative to this file; or the key itself
 //! account = "org-1"
 //! tier = "primary"                            # or "backup"
@@ -79,29 +79,32 @@
 //!
 //! # Limits
 //!
-//! A limit that is declared is kept to, as a [`Quota`](crate::limits::Quota) is: no request is sent that would be
-//! refused for it. Each table has one amount or several, and all of them hold:
+//! A declared limit is observed like a [`Quota`](crate::limits::Quota): no request is sent that would be
+//! refused for it. Each table has one or more amounts, and all of them apply:
 //!
-//! | name | says |
+//! | name | meaning |
 //! |---|---|
-//! | `model` | for each model of such a name, `*` being any text, after `[provider.models]` has renamed it; without it, for all together |
-//! | `account` | of that account only, which a `[[provider.key]]` has to name |
-//! | `{requests,tokens,input_tokens,output_tokens}_per_second` | evenly spaced, unless there is a `burst` |
-//! | `…_per_minute` | as a bucket of the whole minute's amount, or of `burst` |
-//! | `…_per_day` | anew at the provider's midnight, or as `reset` says |
-//! | `concurrent` | requests under way at once |
-//! | `burst` | so much at once, of what is limited per second or per minute |
-//! | `reset` | when a day begins: at midnight in `"utc"`, `"pacific"` or by a POSIX rule such as `"CET-1CEST,M3.5.0,M10.5.0/3"`; or `"rolling"`: comes back evenly |
+//! | `model` | applies to each model with such a name, after `[provider.models]` has renamed it; `*` stands for any text. Default: to all models together |
+//! | `account` | applies to that account only, which a `[[provider.key]]` must name |
+//! | `{requests,tokens,input_tokens,output_tokens}_per_second` | amount per second, evenly spaced unless there is a `burst` |
+//! | `…_per_minute` | a bucket of the whole minute's amount, or of `burst` |
+//! | `…_per_day` | amount per day, refilled at the provider's midnight or according to `reset` |
+//! | `concurrent` | requests in flight |
+//! | `burst` | amount available at once, for limits per second or per minute |
+//! | `reset` | beginning of the day: midnight in `"utc"`, `"pacific"` or by a POSIX rule such as `"CET-1CEST,M3.5.0,M10.5.0/3"`; or `"rolling"` for a limit that refills evenly |
 //!
 //! # Secrets
 //!
-//! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference. What
-//! was read is held by types that show nothing in `Debug` and can't be serialized, and no error quotes a
-//! value that might be one: parsers quote the line they fail at, so their words are cleared of values first.
-//! A secret that looks like a reference and is none (`ENV:X`, `${X}`) is refused. A secret in a file that any
-//! user can read, and a base URL with `http` to a public host, are [warned of](Config::warnings).
+//! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference.
+//! Secrets are held by types that show nothing in `Debug` and cannot be serialized. No error quotes a value
+//! that might be a secret: parsers quote the line at which they fail, so values are removed from their
+//! messages.
 //!
-//! The keys of a provider go to the origin of its `base_url` and nowhere else, whatever the preset allows.
+//! A secret that looks like a reference and is not one (`ENV:X`, `${X}`) is an error. A secret in a file that
+//! any user can read, and a base URL with `http` to a public host, cause a [warning](Config::warnings).
+//!
+//! The keys of a provider are sent to the origin of its `base_url` and nowhere else, whatever the preset
+//! allows.
 //!
 //! # Example
 //!
@@ -158,7 +161,7 @@ pub use self::warning::{Risk, Warning};
 use crate::event::Events;
 use crate::pool::KeyPool;
 
-/// A configuration that was checked.
+/// A checked configuration. Created by a [`Loader`].
 #[derive(Clone, Debug)]
 pub struct Config {
     listen: Option<SocketAddr>,
@@ -167,12 +170,12 @@ pub struct Config {
     server: ServerSettings,
     affinity_header: Option<HeaderName>,
     events: Events,
-    /// Never empty; no two of one name.
+    /// Never empty, with unique names.
     providers: Vec<ProviderSettings>,
     warnings: Vec<Warning>,
 }
 
-/// One provider: where it is, its keys, and what it calls models.
+/// One `[[provider]]` table: the provider's base URL, its keys, and its names for models.
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
     name: String,
@@ -185,49 +188,50 @@ pub struct ProviderSettings {
 // === impl Config ===
 
 impl Config {
-    /// The address to listen on.
+    /// Returns the address to listen on; `None` if the file does not set one.
     pub const fn listen(&self) -> Option<SocketAddr> {
         self.listen
     }
 
-    /// What callers have to show; `None` lets anybody in.
+    /// Returns the token that callers must send; `None` if every caller is accepted.
     pub const fn token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
 
-    /// The chain.
+    /// Returns the settings of the chain.
     pub const fn chain(&self) -> &ChainSettings {
         &self.chain
     }
 
-    /// Limits of connections and requests, for whoever serves them.
+    /// Returns the `[server]` table: limits on connections and requests, for a server around the layers.
     pub const fn server(&self) -> &ServerSettings {
         &self.server
     }
 
-    /// The header whose value tells what belongs together: who serves requests makes a
-    /// [`Session`](crate::Session) of it.
+    /// Returns the header whose value identifies related requests. A server turns its value into a
+    /// [`Session`](crate::Session).
     pub const fn affinity_header(&self) -> Option<&HeaderName> {
         self.affinity_header.as_ref()
     }
 
-    /// The hub of all pools of this configuration, and of its clones; give it to the chain, too.
+    /// Returns the event hub that all pools of this configuration and its clones share. Give it to the chain
+    /// as well.
     pub const fn events(&self) -> &Events {
         &self.events
     }
 
-    /// All providers, in the order of the file, whether they are in the chain or not.
+    /// Returns all providers in the order of the file, including those outside the chain.
     pub fn providers(&self) -> &[ProviderSettings] {
         &self.providers
     }
 
-    /// What exposes keys and is no error: a base URL in clear text, a secret that any user can read. The loader
-    /// has said each in a `tracing` event.
+    /// Returns the settings that expose keys without being errors: a base URL in clear text, a secret that
+    /// any user can read. The loader has already logged each of them.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// The provider of that name.
+    /// Returns the provider with this name; `None` if there is none.
     pub fn provider(&self, name: &str) -> Option<&ProviderSettings> {
         self.providers.iter().find(|provider| provider.name == name)
     }
@@ -236,30 +240,33 @@ impl Config {
 // === impl ProviderSettings ===
 
 impl ProviderSettings {
-    /// For any model that has no entry of its own, in [`models`](Self::models).
+    /// Entry in [`models`](Self::models) for any model without an entry of its own.
     pub const ANY_MODEL: &str = "*";
 
-    /// The name, which is also that of the pool's provider.
+    /// Returns the name of the provider, which is also that of the [pool](Self::pool)'s provider.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is: scheme, host and the beginning of every path.
+    /// Returns the base URL: scheme, host, and the beginning of every path.
     pub const fn base_url(&self) -> &Uri {
         &self.base_url
     }
 
-    /// What it calls a model that the caller named; the names of callers are in alphabetical order.
+    /// Iterates over the renamed models as pairs of the caller's name and this provider's name, ordered by
+    /// the caller's name.
     pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
         self.models.iter().map(|(from, to)| (from.as_str(), to.as_str()))
     }
 
-    /// Whether the file declares a limit for some of its models, so that a request has to name its model legibly.
+    /// Returns whether the file declares a limit for some of this provider's models. A request must then name
+    /// its model in a way that can be read with certainty.
     pub const fn limits_models(&self) -> bool {
         self.limits_models
     }
 
-    /// Its keys, which go to the origin of [`base_url`](Self::base_url) only.
+    /// Returns the pool of this provider's keys. They are sent only to the origin of
+    /// [`base_url`](Self::base_url).
     pub const fn pool(&self) -> &KeyPool {
         &self.pool
     }

@@ -1,4 +1,4 @@
-//! Where in a file something is.
+//! The place of a value in a configuration file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::shown::shown;
 
-/// Where in which file something is wrong.
+/// The place of a problem in a configuration.
 ///
-/// Written `gateway.toml:12:8: provider[1].base_url`; what is not known is left out.
+/// Displayed as `gateway.toml:12:8: provider[1].base_url`, without the parts that are not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     pub(super) file: Option<PathBuf>,
@@ -18,7 +18,7 @@ pub struct Place {
     pub(super) path: Steps,
 }
 
-/// The way from the root of a document to a value.
+/// The path from the root of a document to a value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Steps(Vec<Step>);
 
@@ -31,17 +31,18 @@ enum Step {
 // === impl Place ===
 
 impl Place {
-    /// The file, if the configuration came from one.
+    /// Returns the file; `None` if the configuration did not come from one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Line and column, both counted from one, where the format tells them.
+    /// Returns line and column, both counted from one; `None` if they are not known.
     pub const fn position(&self) -> Option<(usize, usize)> {
         self.position
     }
 
-    /// The value: `provider[1].key[0].secret`, counted from zero. Empty for the file as a whole.
+    /// Returns the path of the value, with indices counted from zero: `provider[1].key[0].secret`. Empty for
+    /// the file as a whole.
     pub fn path(&self) -> String {
         self.path.to_string()
     }
@@ -80,7 +81,7 @@ impl Steps {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 
-    /// Line and column of the value in a TOML document, or of the last step on the way that is there.
+    /// Returns line and column of the value in a TOML document, or of the last step of the path that exists.
     pub(super) fn find_in_toml(&self, text: &str) -> Option<(usize, usize)> {
         let root = DeTable::parse(text).ok()?;
         let mut steps = self.0.iter();
@@ -103,7 +104,7 @@ fn member<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<&'a Spanned<DeVa
     table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value)
 }
 
-/// Line and column of a byte, both counted from one.
+/// Returns line and column of a byte, both counted from one.
 pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -133,7 +134,7 @@ impl fmt::Debug for Steps {
     }
 }
 
-/// Whether it may be one of the format's own fields, which are words.
+/// Returns whether a name may be one of the format's own fields, which consist of words.
 fn is_ours(name: &str) -> bool {
     name.split('_').all(|word| word.len() < 16 && word.bytes().all(|byte| byte.is_ascii_lowercase()))
 }

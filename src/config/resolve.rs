@@ -1,4 +1,4 @@
-//! From what is written to what can be used: the checks, from the top of the file to its end.
+//! Conversion of a [`File`] into a [`Config`]. The checks run from the top of the file to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,18 +17,19 @@ use crate::key::{ApiKey, Discovery, InvalidName, Tier, has_unprintable};
 use crate::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use crate::provider::Provider;
 
-/// A dialect of nobody's: judged by what is true of everybody.
+/// Dialect of a provider that no preset covers. Its responses are classified by the rules that hold for every
+/// provider.
 const COMPATIBLE: &str = "compatible";
 
-/// Fewer characters make no token.
+/// Minimum length of a token in characters (8).
 const SHORTEST_TOKEN: usize = 8;
 
-/// Names of providers that would be hidden by other paths of a gateway.
+/// Provider names that would be hidden by other paths of a gateway.
 const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
 
 const TIERS: Words<Tier> = Words(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
 
-/// What all providers have in common.
+/// Settings that all providers share.
 struct Common<'a> {
     sources: &'a Sources,
     rotation: Rotation,
@@ -90,7 +91,7 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
             return Err(Problem::Model.at(at.field("models").field(from)));
         }
     }
-    // The file says where this provider is, so its keys go there and nowhere else.
+    // The file sets the base URL of this provider, so its keys go there and nowhere else.
     let provider = profile.with_origin(origin);
     let of_keys = key.iter().flat_map(|key| &key.limit);
     let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
@@ -105,7 +106,7 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
 }
 
 impl Common<'_> {
-    /// A pool without keys, as the file has it for all providers and for this one.
+    /// Starts a pool without keys, with the settings for all providers and for this one.
     fn pool(
         &self,
         provider: Provider,
@@ -141,14 +142,14 @@ fn profile(name: &str, dialect: Option<&str>) -> Result<Provider, Problem> {
 
 // === keys ===
 
-/// A key, what to call it in errors, and where it is in the file.
+/// A key, its name in errors, and its place in the file.
 struct Found {
     key: ApiKey,
     name: String,
     at: Steps,
 }
 
-/// The keys of a provider, and the variables that were looked for.
+/// Returns the keys of a provider, and the variables that were searched.
 fn keys(
     provider: &Provider,
     prefix: Option<&str>,
@@ -176,7 +177,7 @@ fn keys(
     Ok((found, looked_at))
 }
 
-/// Whether variables may begin so, and it can't be a key.
+/// Returns whether a text can be a prefix of variable names and cannot be a key.
 fn is_prefix(prefix: &str) -> bool {
     let is_name = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     is_name && !prefix.is_empty() && (shown_variable(prefix) == prefix)
@@ -212,7 +213,7 @@ fn key(table: KeyTable, sources: &Sources, at: Steps) -> Result<Found, ConfigErr
     Ok(Found { key, name, at })
 }
 
-/// What is declared of accounts.
+/// Adds the declared limits of accounts to the pool.
 fn limits(
     mut pool: KeyPoolBuilder,
     tables: Vec<LimitTable>,
@@ -240,7 +241,7 @@ fn limits(
     Ok(pool)
 }
 
-/// Finds keys that are one, and different keys of one name.
+/// Checks that no two keys have the same secret or the same name, and that no name is another key's secret.
 fn check_twins(keys: &[Found]) -> Result<(), ConfigError> {
     let is_secret = |id: &str| keys.iter().any(|found| found.key.secret().expose() == id);
     if let Some(found) = keys.iter().find(|found| found.key.label().is_some_and(is_secret)) {

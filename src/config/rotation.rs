@@ -1,4 +1,4 @@
-//! What the file says of how keys are chosen.
+//! The `[rotation]` table, which sets how keys are chosen.
 
 use http::HeaderName;
 
@@ -9,11 +9,11 @@ use super::place::Steps;
 use crate::pool::Selection;
 use crate::provider::CREDENTIAL_HEADERS;
 
-/// What holds for all providers, unless one says otherwise.
+/// Settings for all providers. A provider may have a selection of its own.
 pub(super) struct Rotation {
     selection: Selection,
     pub(super) affinity_header: Option<HeaderName>,
-    /// `None`: as pools have it.
+    /// `None` keeps the default of the pool.
     pub(super) warn_at: Option<Vec<f64>>,
 }
 
@@ -55,7 +55,7 @@ const USED: [&str; 23] = [
     "x-goog-user-project",
 ];
 
-/// As many as a pool heeds.
+/// Maximum number of warning thresholds (8), as in a pool.
 const MAX_SHARES: usize = 8;
 
 // === impl Rotation ===
@@ -73,7 +73,7 @@ impl Rotation {
         })
     }
 
-    /// The selection of a provider that says this of it.
+    /// Returns the selection of a provider: its own setting, or the one for all providers.
     pub(super) fn selection(&self, own: Option<&str>, at: &Steps) -> Result<Selection, ConfigError> {
         match own {
             None => Ok(self.selection),
@@ -82,7 +82,7 @@ impl Rotation {
     }
 }
 
-/// A header that may be taken off requests.
+/// Parses the name of a header that may be removed from requests.
 fn header(name: &str) -> Result<HeaderName, Problem> {
     let header: HeaderName = name.parse().map_err(|_| Problem::HeaderName)?;
     if USED.iter().any(|used| header == *used) || CREDENTIAL_HEADERS.contains(&header) {

@@ -1,4 +1,4 @@
-//! Secrets in a file, and where they really are.
+//! References to secrets in a file, and their resolution.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,26 +17,26 @@ use super::shown::{shown_path, shown_variable};
 use super::warning::{Risk, Warning, is_readable_by_others};
 use crate::key::{InvalidSecret, Secret};
 
-/// `env:NAME`, `file:PATH`, or the secret itself.
+/// A setting for a secret: `env:NAME`, `file:PATH`, or the secret itself.
 pub(super) enum Reference {
     Variable(String),
     File(PathBuf),
     Literal(SecretString),
 }
 
-/// What references are looked up in.
+/// Sources in which references are looked up.
 pub(super) struct Sources {
     pub(super) vars: BTreeMap<String, String>,
-    /// Where relative paths start.
+    /// Directory to which paths are relative.
     pub(super) directory: PathBuf,
-    /// The file that literal secrets are in.
+    /// File that contains literal secrets, if there is one.
     pub(super) file: Option<PathBuf>,
-    /// What was found on the way.
+    /// Warnings found so far.
     pub(super) warnings: RefCell<Vec<Warning>>,
 }
 
 impl Sources {
-    /// Each is said once: a file may hold several secrets.
+    /// Records a warning once, since a file may hold several secrets.
     pub(super) fn warn(&self, warning: Warning) {
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) {
@@ -51,14 +51,14 @@ impl Sources {
     }
 }
 
-/// A token that callers have to show. Redacted in every format, not serializable.
+/// A token that callers must send. Redacted in every format, not serializable.
 #[derive(Clone)]
 pub struct Token(Secret);
 
 // === impl Reference ===
 
 impl Reference {
-    /// The secret's text.
+    /// Returns the secret.
     pub(super) fn read(&self, sources: &Sources, at: &Steps) -> Result<Secret, ConfigError> {
         let text = self.text(sources, at).map_err(|problem| problem.at(at.clone()))?;
         Secret::new(text).map_err(|why| Problem::Secret(why).at(at.clone()))
@@ -86,7 +86,7 @@ impl Reference {
         }
     }
 
-    /// What to call the key where the file gives it no name.
+    /// Returns the name of the key if the file does not set one: that of the variable or the file.
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Variable(name) => Some(name),
@@ -97,7 +97,7 @@ impl Reference {
 }
 
 fn variable(name: &str, vars: &BTreeMap<String, String>) -> Result<String, Problem> {
-    // A key that was put here by mistake must not end up in an error.
+    // A key that was put here by mistake must not appear in an error.
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(Problem::VariableName);
     }
@@ -106,7 +106,8 @@ fn variable(name: &str, vars: &BTreeMap<String, String>) -> Result<String, Probl
     Ok(value.trim().to_owned())
 }
 
-/// A file that is longer than a secret may be is not read.
+/// Reads a secret from a file, without line ends at its end. Stops at files that are longer than a secret may
+/// be.
 fn file(path: &Path) -> Result<String, Problem> {
     const LINE_ENDS: u64 = 16;
     let unreadable = |source| Problem::SecretFile { path: PathBuf::from(&*shown_path(path)), source };
@@ -121,7 +122,7 @@ fn file(path: &Path) -> Result<String, Problem> {
     Ok(text)
 }
 
-/// Whether a text means to be looked up somewhere: `ENV:X`, `$X`, `${X}`, `{{ x }}`, `<key>`, `vault://x`.
+/// Returns whether a text seems to be a reference: `ENV:X`, `$X`, `${X}`, `{{ x }}`, `<key>`, `vault://x`.
 fn looks_like_reference(text: &str) -> bool {
     let text = text.trim();
     let scheme = text.split_once(':').is_some_and(|(scheme, rest)| {
@@ -160,7 +161,8 @@ impl Token {
         Self(secret)
     }
 
-    /// Whether this is the token. Takes as long for a wrong one as for the right one; its length may show.
+    /// Returns whether `shown` is the token. Takes the same time for every text of the token's length; the
+    /// length may become known.
     pub fn matches(&self, shown: &[u8]) -> bool {
         self.0.expose().as_bytes().ct_eq(shown).into()
     }

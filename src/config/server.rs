@@ -1,6 +1,6 @@
-//! The settings of whoever serves the requests: limits of connections and requests, and names.
+//! The `[server]` table: limits on connections and requests, and host names.
 //!
-//! The library serves nothing; these are for a gateway that is configured by the file.
+//! The library serves nothing. These settings are for a gateway that the file configures.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::file::ServerTable;
 use super::place::Steps;
 use super::time;
 
-/// The `[server]` table; `None` is a value that the file does not give.
+/// The `[server]` table. `None` is a value that the file does not set.
 #[derive(Clone, Debug, Default)]
 pub struct ServerSettings {
     head_timeout: Option<Duration>,
@@ -25,37 +25,38 @@ pub struct ServerSettings {
 // === impl ServerSettings ===
 
 impl ServerSettings {
-    /// How long a connection may take to send the head of a request, its first byte included.
+    /// Returns the maximum time that a connection may take to send the head of a request, including its first
+    /// byte.
     pub const fn head_timeout(&self) -> Option<Duration> {
         self.head_timeout
     }
 
-    /// How long the body of a request may pause.
+    /// Returns the maximum pause within the body of a request.
     pub const fn body_timeout(&self) -> Option<Duration> {
         self.body_timeout
     }
 
-    /// How long a caller may not read its response.
+    /// Returns the maximum time during which a caller may fail to read its response.
     pub const fn write_timeout(&self) -> Option<Duration> {
         self.write_timeout
     }
 
-    /// How long running requests may take to end when the process is to stop.
+    /// Returns the maximum time that requests in flight may take to end when the process stops.
     pub const fn shutdown_timeout(&self) -> Option<Duration> {
         self.shutdown_timeout
     }
 
-    /// Upper bound on open connections.
+    /// Returns the maximum number of open connections.
     pub const fn max_connections(&self) -> Option<NonZeroU32> {
         self.max_connections
     }
 
-    /// Upper bound on requests in flight.
+    /// Returns the maximum number of requests in flight.
     pub const fn max_requests(&self) -> Option<NonZeroU32> {
         self.max_requests
     }
 
-    /// Host names by which callers reach the server, in lower case and without a port.
+    /// Returns the host names by which callers reach the server, in lower case and without a port.
     pub fn hosts(&self) -> &[String] {
         &self.hosts
     }
@@ -82,7 +83,8 @@ fn hosts(names: Vec<String>, at: &Steps) -> Result<Vec<String>, ConfigError> {
     }
 }
 
-/// A host name or an address, without a port: what precedes the port in a `Host` header.
+/// Returns whether a name is a host name or an address without a port: the part of a `Host` header before the
+/// port.
 fn is_host(name: &str) -> bool {
     let authority = name.parse::<http::uri::Authority>();
     authority.is_ok_and(|authority| authority.host() == name && !name.contains('*'))

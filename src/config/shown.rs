@@ -1,26 +1,27 @@
-//! What of a configuration may be in an error.
+//! Redaction of configuration values in errors.
 //!
-//! A secret that was put in a wrong place, a provider's name or the name of a variable, must not be shown by
-//! the error that says so.
+//! A secret put in a wrong place, such as the name of a provider or of a variable, must not be shown by the
+//! error that reports it.
 
 use std::borrow::Cow;
 
-/// In place of what may be a secret.
+/// Replacement for a value that may be a secret.
 const WITHHELD: &str = "[withheld]";
 
-/// Longer names are not shown: keys have 20 characters or more.
+/// Length in characters from which names are not shown (20), since keys have 20 characters or more.
 const LONGEST: usize = 20;
 
-/// What keys of some kinds begin with.
+/// Prefixes of keys of some kinds.
 const PREFIXES: [&str; 12] =
     ["sk-", "sk_", "pk-", "AIza", "AKIA", "gsk_", "xai-", "ghp_", "github_pat_", "pplx-", "nvapi-", "eyJ"];
 
-/// A name of the operator's choice, if it can't be a secret.
+/// Returns a name chosen by the operator, or the replacement if it may be a secret.
 pub(super) fn shown(name: &str) -> Cow<'_, str> {
     if name.len() < LONGEST && !has_shape(name) { name.into() } else { WITHHELD.into() }
 }
 
-/// The name of a variable, if it can't be a secret. It may be long if it consists of words.
+/// Returns the name of a variable, or the replacement if it may be a secret. A long name is shown if it
+/// consists of words.
 pub(super) fn shown_variable(name: &str) -> Cow<'_, str> {
     let is_word = |word: &str| {
         let upper = word.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -30,14 +31,14 @@ pub(super) fn shown_variable(name: &str) -> Cow<'_, str> {
     if name.split('_').all(is_word) && !has_shape(name) { name.into() } else { shown(name) }
 }
 
-/// The path of a file, if none of its parts can be a secret.
+/// Returns the path of a file, or the replacement if a part of it may be a secret.
 pub(super) fn shown_path(path: &std::path::Path) -> Cow<'_, str> {
     let text = path.to_string_lossy();
     let mut parts = text.split(['/', '\\']);
     if parts.any(|part| part.len() >= 64 || has_shape(part)) { WITHHELD.into() } else { text }
 }
 
-/// Whether a text looks like a key: begins as one, or has a run of mixed characters.
+/// Returns whether a text looks like a key: it has a key's prefix, or a run of mixed characters.
 pub(super) fn has_shape(text: &str) -> bool {
     let mixed = |run: &str| {
         let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);

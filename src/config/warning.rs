@@ -1,4 +1,4 @@
-//! What is no error in a configuration, and dangerous.
+//! Warnings: settings that are valid and dangerous.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 use super::place::Steps;
 use super::shown::shown_path;
 
-/// A part of a configuration that can be used and exposes keys. Shows no secret.
+/// A valid setting that exposes keys. Shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     path: Steps,
     risk: Risk,
 }
 
-/// What exposes keys.
+/// The way in which a setting exposes keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Risk {
-    /// A base URL with `http` whose host is not of the own machine or a private network: keys are sent in the
-    /// clear.
+    /// A base URL uses `http` and its host is neither the local machine nor in a private network: keys are
+    /// sent in clear text.
     ClearText {
-        /// The host.
+        /// Host of the base URL.
         host: String,
     },
-    /// A file with a secret that any user of the machine can read.
+    /// A file with a secret can be read by any user of the machine.
     ReadableByOthers {
-        /// The file.
+        /// Path of the file.
         file: PathBuf,
     },
 }
@@ -37,12 +37,12 @@ impl Warning {
         Self { path, risk }
     }
 
-    /// The value it is about: `provider[1].base_url`. Empty for the file as a whole.
+    /// Returns the path of the setting: `provider[1].base_url`. Empty for the file as a whole.
     pub fn path(&self) -> String {
         self.path.to_string()
     }
 
-    /// What exposes keys.
+    /// Returns the way in which the setting exposes keys.
     pub const fn risk(&self) -> &Risk {
         &self.risk
     }
@@ -70,7 +70,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Whether any user of the machine can read a file.
+/// Returns whether any user of the machine can read a file.
 #[cfg(unix)]
 pub(super) fn is_readable_by_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
