@@ -1,7 +1,7 @@
-//! What a lease costs: acquiring one and dropping it, with the clock read that belongs to it.
+//! Cost of a lease: acquiring it and dropping it, including the clock read.
 //!
-//! By policy, by number of keys, by share of keys that are cooling, and by threads; with two threads the time is
-//! that of one thread's lease while the other does the same.
+//! Measured by selection policy, by number of keys, by share of keys in a cooldown, and by number of threads.
+//! With two threads, the time is that of one thread's lease while the other thread does the same.
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop")]
 
 use std::hint::black_box;
@@ -18,11 +18,11 @@ use tower_key_rotation::pool::{Ask, KeyPool, Selection, Session};
 use tower_key_rotation::provider::{ModelId, Provider};
 
 const KEYS: [usize; 4] = [1, 64, 1_024, 10_000];
-/// In thousandths.
+/// Number of keys in a cooldown, per thousand.
 const COOLING: [usize; 3] = [0, 500, 999];
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A pool of which a share is cooling for a day, the usable keys spread evenly.
+/// Returns a pool of which a share of the keys is in a cooldown for a day. The usable keys are spread evenly.
 fn pool(keys: usize, cooling: usize) -> KeyPool {
     pool_with(Selection::RoundRobin, keys, cooling)
 }
@@ -34,7 +34,7 @@ fn pool_with(selection: Selection, keys: usize, cooling: usize) -> KeyPool {
     let fault = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY);
     let usable =
         |n: usize| n == 0 || (n * (1_000 - cooling)) / 1_000 != ((n + 1) * (1_000 - cooling)) / 1_000;
-    // Keys that are to stay usable are kept out until the rest has failed, whatever the policy.
+    // Keys that stay usable are disabled until all others have failed, so that this works with every policy.
     if cooling == 0 {
         return pool;
     }
@@ -54,7 +54,7 @@ fn run(pool: &KeyPool, model: Option<&ModelId>, times: u64) {
     }
 }
 
-/// The time in which each of the threads has acquired so many leases.
+/// Returns the time in which each of the threads has acquired `times` leases.
 fn together(pool: &KeyPool, threads: usize, times: u64) -> Duration {
     let barrier = Barrier::new(threads + 1);
     thread::scope(|scope| {
@@ -96,7 +96,8 @@ fn acquire(criterion: &mut Criterion) {
     }
 }
 
-/// With the model known, and the key benched for another one.
+/// Acquires for a model while one key is in a cooldown for two models. A pool of one key is asked for a third
+/// model.
 fn acquire_for_a_model(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("acquire/for a model");
     let (model, other) = (ModelId::from("gpt-chat"), ModelId::from("gpt-other"));
@@ -119,7 +120,7 @@ fn acquire_for_a_model(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Each policy, and sessions under the default one.
+/// Acquires with each policy, and with sessions under the default policy.
 fn acquire_by_policy(criterion: &mut Criterion) {
     let policies =
         [Selection::InOrder, Selection::Random, Selection::LeastInFlight, Selection::MostRemaining];
@@ -148,7 +149,7 @@ fn acquire_by_policy(criterion: &mut Criterion) {
     });
 }
 
-/// No key is usable: what it costs to find out, and when that changes.
+/// Measures finding out that no key is usable, and when one will be.
 fn exhausted(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exhausted");
     for keys in KEYS {
@@ -162,7 +163,7 @@ fn exhausted(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What it costs to heed the head of an answer that names the account, as every answer does.
+/// Measures reading the head of a response that names the account, as every response of the provider does.
 fn observe(criterion: &mut Criterion) {
     let pool = pool(64, 0);
     let headers = [

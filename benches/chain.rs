@@ -1,4 +1,5 @@
-//! What a chain of three costs a request that the first link serves, beside the first link alone.
+//! Cost of a chain of three links for a request that the first link serves, compared with the first link
+//! alone.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 

@@ -1,4 +1,4 @@
-"""The gateway beside a bare hyper proxy, one core each, in interleaved rounds.
+"""Compares the gateway with a bare hyper proxy, one core each, in interleaved rounds.
 
     python3 benches/gateway.py [TOOLS]
 

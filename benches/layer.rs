@@ -1,5 +1,6 @@
-//! What the rotation layer costs a request that needs no rotation, over a service that does nothing: beside
-//! the same service bare, and beside tower's own retry and header layers, which do nothing either.
+//! Cost of the rotation layer for a request that needs no rotation, around a service that does nothing.
+//!
+//! Compared with the bare service, and with tower's own retry and header layers, which also do nothing.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
@@ -74,7 +75,7 @@ fn answer() -> Response<Full<Bytes>> {
     Response::builder().header("content-type", "application/json").body(Full::default()).unwrap()
 }
 
-/// An answer as OpenAI gives it: ample limits, and the account that they are of.
+/// Returns a response as OpenAI sends it, with ample limits and the account that they belong to.
 fn telling() -> Response<Full<Bytes>> {
     Response::builder()
         .header("content-type", "application/json")
@@ -89,7 +90,7 @@ fn telling() -> Response<Full<Bytes>> {
         .unwrap()
 }
 
-/// A retry policy that keeps a copy of the request, as it must, and never retries.
+/// A retry policy that copies the request, as it must, and never retries.
 #[derive(Clone)]
 struct Never;
 

@@ -1,4 +1,4 @@
-//! A lane and the slots it follows.
+//! Model checks of a lane and the slots that it follows.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -8,10 +8,10 @@ use crate::pool::slot::{Admission, Cause, FOREVER, Pass, Slot, State};
 
 const LIMIT: Cause = Cause::RateLimited;
 const LATER: u64 = 1_000;
-/// The most leases at a time that a ramp counts.
+/// Maximum number of concurrent leases that a slow start counts.
 const LAST: u16 = 2;
 
-/// Two keys of one word.
+/// Two keys whose bits are in one word of the lane.
 struct Keys {
     lane: Lane,
     slots: [Slot; 2],
@@ -59,7 +59,7 @@ impl Keys {
         }
     }
 
-    /// The probe of a key succeeds.
+    /// Returns keys of which the first has just recovered by a probe and is in its slow start.
     fn recovered() -> Arc<Self> {
         let keys = Self::new();
         let pass = keys.admit(0, 1).unwrap();
@@ -79,7 +79,7 @@ impl Keys {
         });
     }
 
-    /// After everybody is done, a key that is usable is found.
+    /// Checks, after all threads are done, that every usable key is shown by the lane.
     fn no_key_is_lost(&self) {
         self.wake(LATER);
         for (key, slot) in self.slots.iter().enumerate() {
@@ -89,7 +89,7 @@ impl Keys {
     }
 }
 
-/// Every order of the steps of two threads and of the caller's, up to so many preemptions.
+/// Runs a scenario in every order of the steps of all its threads, with any number of preemptions.
 fn orders(scenario: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = None;
@@ -162,7 +162,8 @@ fn a_key_whose_probe_fails_while_another_looks_at_it_is_not_lost() {
         keys.bench(0, pass, 1, 10);
         keys.wake(10);
         let probe = keys.admit(0, 10).unwrap();
-        // Looks while the probe is out, and may sleep for longer than the new bench lasts.
+        // The other thread looks while the probe is out, and may be suspended for longer than the new
+        // cooldown lasts.
         let other = with(&keys, |keys| {
             keys.admit(0, 10);
         });
@@ -196,7 +197,7 @@ fn a_probe_that_is_handed_back_while_another_looks_is_not_lost() {
 #[test]
 fn a_key_whose_account_is_probed_while_others_wake_is_not_lost() {
     orders(|| {
-        // One bit that two slots close: the key's own until 10, and its account's.
+        // Two slots close one bit: the key's own slot until 10, and its account's slot.
         let keys = Keys::new();
         let deadline = |keys: &Keys| {
             let states = [keys.slots[0].state(), keys.slots[1].state()];
@@ -232,7 +233,7 @@ fn a_place_that_is_returned_while_another_takes_the_last_is_not_lost() {
             });
             keys.step_off(0, mine, succeeded, 11);
             other.join().unwrap();
-            // One place is left, and whoever looks is shown it: no deadline is going to wake it.
+            // One permit is left. The bit must be set, because no deadline is going to set it.
             assert_eq!(keys.lane.word(0) & 1, 1);
             assert!(keys.admit(0, 12).is_some());
         });

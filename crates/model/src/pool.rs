@@ -1,4 +1,4 @@
-//! The sources under test.
+//! The library's sources under test.
 #![allow(dead_code, reason = "the pool uses all of it")]
 
 #[path = "../../../src/pool/lane.rs"]

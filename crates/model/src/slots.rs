@@ -1,4 +1,4 @@
-//! One slot.
+//! Model checks of one slot.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -6,21 +6,21 @@ use loom::thread;
 use crate::pool::slot::{Admission, Cause, Pass, Slot, State};
 
 const LIMIT: Cause = Cause::RateLimited;
-/// The most leases at a time that a ramp counts.
+/// Maximum number of concurrent leases that a slow start counts.
 const LAST: u16 = 4;
 
 fn shared() -> Arc<Slot> {
     Arc::new(Slot::default())
 }
 
-/// A slot whose bench ended at 10.
+/// Returns a slot whose cooldown ended at 10.
 fn due() -> Arc<Slot> {
     let slot = shared();
     slot.bench(pass(&slot), LIMIT, 1, |_| 10);
     slot
 }
 
-/// What a lease that begins now is given.
+/// Admits a lease that begins now.
 fn pass(slot: &Slot) -> Pass {
     match slot.admit(0) {
         Admission::Granted(pass) => pass,
