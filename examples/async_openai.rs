@@ -1,6 +1,7 @@
-//! Inside the async-openai client: `cargo run --example async_openai`, with no network and no account.
+//! Rotates keys inside the async-openai client: `cargo run --example async_openai`. Needs no network and no
+//! account.
 //!
-//! Of two keys the first is revoked. The client learns nothing of it, streaming or not.
+//! The first of two keys is revoked. The client does not notice, streaming or not.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
@@ -33,7 +34,7 @@ async fn main() -> Result<(), BoxError> {
     let service = ServiceBuilder::new()
         .layer(KeyRotationLayer::new(pool.clone()))
         .service(ReqwestClient::new(reqwest::Client::builder())?);
-    // The client wants a key of its own; the layer takes it off and puts one of the pool on.
+    // The client requires a key of its own. The layer replaces it by one of the pool.
     let config = OpenAIConfig::new().with_api_base(format!("{}/v1", server.origin())).with_api_key("unused");
     let client = Client::with_config(config)
         .with_http_service(tower::service_fn(move |asked| send(service.clone(), asked)));
@@ -46,7 +47,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The whole integration: from the types of `reqwest` to those of `http`, and back.
+/// The whole integration: converts from the types of `reqwest` to those of `http`, and back.
 async fn send(
     service: KeyRotation<ReqwestClient>,
     asked: HttpRequestFactory,

@@ -1,5 +1,5 @@
-//! A classifier of one's own, for a company proxy that has two ways to say that a team's budget is spent:
-//! status 418, and `{"code":1001}` in the body of a 200.
+//! A custom classifier, for a company proxy that reports an exhausted team budget in two ways: with status
+//! 418, and with `{"code":1001}` in the body of a 200.
 //!
 //! `cargo run --example custom_classifier` needs no network.
 
@@ -18,7 +18,7 @@ use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    // Bodies of successes are not read unless the provider is known to put errors there.
+    // Bodies of successes are read only if the provider is known to put errors there.
     let provider = Provider::builder("proxy")
         .origin("https://llm.example.com".parse()?)
         .answers_like(&Provider::openai())
@@ -30,7 +30,7 @@ async fn main() -> Result<(), BoxError> {
         .key(ApiKey::new("sk-fresh")?.id("fresh").account("team-c"))
         .build()?;
 
-    // Our own rule first, the provider's for the rest.
+    // Applies the proxy's rule first, and the provider's rules to everything else.
     let builtin = provider.classifier();
     let classifier = service_fn(move |outcome: Outcome| {
         let mut builtin = builtin.clone();

@@ -1,18 +1,18 @@
-//! Says what recorded responses mean: verdict, scope, wait, limits and usage, one JSON line each.
+//! Explains recorded responses: prints verdict, scope, wait, limits and usage as one JSON line for each.
 //!
 //! ```text
 //! cargo run --example explain -- responses.jsonl
 //! ```
 //!
-//! Reads JSON lines from a file or from standard input. All members may be missing: `id`, `provider` (the
-//! name of a preset; an unknown one is judged by what is true of everybody), `status`, `headers`, `body`
-//! (text, or JSON as it is). The clock is `expected.now`, `now`, or else the `date` header. A line that is
-//! no JSON object is reported on standard error, the rest goes on, and the exit code is 1.
+//! Reads JSON lines from a file or from standard input. Every member is optional: `id`, `provider` (the name
+//! of a preset; for any other name the rules common to all providers apply), `status`, `headers`, `body`
+//! (text or JSON). The clock is `expected.now`, else `now`, else the `date` header. A line that is not a JSON
+//! object is reported on standard error; the other lines are still explained, and the exit code is 1.
 //!
-//! All knowledge is the crate's; this file only feeds it. Two notes on the output: the verdict of a
+//! All knowledge comes from the crate; this file only feeds it. Two notes on the output: the verdict of a
 //! `Blocked` fault (an address or country that is refused) is printed as `forbidden` with the scope
-//! `provider`, which is how tables that have no word for it put it; and `action` is the first thing that
-//! the default policy does about a verdict, on the first attempt.
+//! `provider`, as in tables that have no word for it; and `action` is the first action of the default policy
+//! for a verdict, on the first attempt.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::convert::Infallible;
@@ -44,7 +44,7 @@ struct Record {
     now: Timestamp,
 }
 
-/// What the crate says of it.
+/// The crate's explanation of a response.
 struct Explained {
     verdict: Verdict,
     limits: Vec<Limit>,
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        // A reader that had enough, such as `head`.
+        // The reader of the output, such as `head`, has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("explain: {error}");
@@ -127,7 +127,7 @@ impl Record {
         }
     }
 
-    /// Walks a stream to its end: what went wrong after the first content is reported too.
+    /// Reads a stream to its end. Errors after the first content are explained too.
     fn explain_stream(&self) -> Explained {
         let mut seen = Explained { verdict: Verdict::Inspect, limits: self.limits(&[]), usage: None };
         let mut decoder = Decoder::new();
@@ -177,7 +177,8 @@ impl Record {
         self.provider.limits(&self.head.headers, body, self.now)
     }
 
-    /// By the content type, or by the first bytes where a recording lacks it.
+    /// Returns whether the body is an event stream: by its content type, or by its first bytes if a recording
+    /// lacks the type.
     fn is_event_stream(&self) -> bool {
         match self.head.headers.get(http::header::CONTENT_TYPE) {
             Some(kind) => kind.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"),
@@ -268,8 +269,8 @@ fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The policy's first step: another key for what is about a key, the same provider once more for what is
-/// about the provider, another provider where neither can help or the request may have run.
+/// Returns the first action of the default policy: another key for a fault of a key, the same provider again
+/// for a fault of the provider, and another provider if neither can help or if the request may have run.
 fn action(verdict: &Verdict) -> &'static str {
     let Some(fault) = verdict.fault() else { return "deliver" };
     if fault.reason() == Reason::Blocked || fault.is_ambiguous() {

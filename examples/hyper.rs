@@ -1,4 +1,5 @@
-//! Around hyper-util's client: `OPENAI_API_KEY_1=… OPENAI_API_KEY_2=… cargo run --example hyper`.
+//! Rotates keys around hyper-util's client: `OPENAI_API_KEY_1=… OPENAI_API_KEY_2=… cargo run --example
+//! hyper`.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 

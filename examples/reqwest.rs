@@ -1,6 +1,7 @@
-//! Around `reqwest`: `ANTHROPIC_API_KEYS=key1,key2 cargo run --example reqwest -- http://localhost:8080`.
+//! Rotates keys around `reqwest`: `ANTHROPIC_API_KEYS=key1,key2 cargo run --example reqwest --
+//! http://localhost:8080`.
 //!
-//! This example is built without TLS; in your own program give `reqwest` one of its TLS features and leave
+//! This example is built without TLS. In your own program, enable one of `reqwest`'s TLS features and leave
 //! the origin out.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]

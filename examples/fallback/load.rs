@@ -1,4 +1,4 @@
-//! A steady stream of requests, every other one streaming.
+//! A steady stream of requests. Every other request is streaming.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use tower_key_rotation::body::ResponseBody;
 use crate::providers::{Chain, Providers};
 use crate::report::Figures;
 
-/// How many requests, how fast.
+/// The number of requests and their rate.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) requests: u32,
     pub(crate) per_second: u32,
 }
 
-/// What became of one request: who served it, or why nobody did; and how long it took.
+/// The outcome of one request: the key that served it or the error, and its latency.
 pub(crate) struct Answer {
     pub(crate) served: Result<Served, BoxError>,
     pub(crate) latency: Duration,
 }
 
 impl Load {
-    /// Runs until every request has its answer, and tells `watch` of each.
+    /// Runs until every request has its response, and calls `watch` after each.
     pub(crate) async fn run(
         self,
         chain: &Chain,
@@ -76,14 +76,14 @@ async fn ask(chain: Chain, stream: bool) -> Result<Served, BoxError> {
         "max_tokens": 16,
         "messages": [{"role": "user", "content": "Say hello."}],
     });
-    // Each link's route says where this goes.
+    // The route of each link replaces this URL.
     let request = Request::post("https://api.openai.com/v1/chat/completions")
         .header("content-type", "application/json")
         .body(Full::<Bytes>::from(body.to_string()))?;
     read(chain.oneshot(request).await?, stream).await
 }
 
-/// Reads an answer to its end; a stream has to have one.
+/// Reads a response to its end. A stream must have a proper end.
 async fn read(
     response: Response<ResponseBody<ResponseBody<Incoming>>>,
     stream: bool,

@@ -1,8 +1,8 @@
-//! Three providers behind one service, two of them in ever new trouble, and not one failed request.
+//! Three providers behind one service. Two of them fail in one way after another, and no request fails.
 //!
 //! ```text
 //! cargo run --example fallback             # simulated providers over HTTP, no account needed
-//! cargo run --example fallback -- --json   # the same, for machines
+//! cargo run --example fallback -- --json   # the same, as JSON
 //! ```
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
@@ -19,7 +19,7 @@ use crate::load::Load;
 use crate::providers::Providers;
 use crate::report::{Live, Report};
 
-/// Falls back across providers under load, and shows who served what.
+/// Sends load through a chain of providers and shows which provider served it.
 #[derive(Parser)]
 struct Args {
     /// Print one JSON object instead of a table.

@@ -1,28 +1,28 @@
-//! What befalls the providers, one thing after the other.
+//! The phases of the run: the faults of the providers, one after another.
 
 use std::time::Duration;
 
 use tower_key_rotation_sim::{Fault, Script};
 
-/// How fast requests come.
+/// Requests per second.
 pub(crate) const PER_SECOND: u32 = 40;
 
-/// Some seconds of load.
+/// A few seconds of load.
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
     pub(crate) requests: u32,
-    /// What happens to the calls of the first provider, and of the second. The third is always well.
+    /// Scripts of the first and the second provider. The third has no faults.
     pub(crate) troubles: [Script; 2],
 }
 
 pub(crate) fn all() -> [Phase; 7] {
     [
         Phase::new("all well", 80, Script::new()),
-        // The hint outlasts the phase: whoever believes it calls once.
+        // The stated wait outlasts the phase: a client that obeys it calls once.
         Phase::new("exhausted", 120, Script::always(Fault::rate_limited(Duration::from_secs(5)))),
-        // The hint is over after some two seconds; then a probe brings the keys back.
+        // The stated wait ends after about two seconds. Then a probe ends the cooldown of the keys.
         Phase::new("refilled", 160, Script::new()),
-        // Errors first, and nothing but silence for those who come to see if it is back.
+        // Errors at first, and then no response to any probe.
         Phase::new(
             "broken",
             120,

@@ -1,4 +1,4 @@
-//! Three providers in a box, and the chain through them.
+//! Three simulated providers, and the chain through them.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 use tower_key_rotation_sim::{Latency, Script, SimBuilder, SimKey, SimServer, Simulator};
 
-/// The links, in the order in which they are asked.
+/// Names of the links, in the order of the chain.
 pub(crate) const LINKS: [&str; 3] = ["openai", "anthropic", "gemini"];
 
 /// Keys of each provider.
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
-/// How long a provider may be silent before the next one is asked.
+/// Time without a response after which the chain goes on to the next provider.
 const SILENCE: Duration = Duration::from_millis(500);
 
 pub(crate) type Chain = ProviderFallback<KeyRotation<HyperClient>, ResponseBody<Incoming>>;
@@ -40,14 +40,14 @@ impl Providers {
         Ok(Self { simulators, servers })
     }
 
-    /// From now on this happens to the first, and that to the second.
+    /// Replaces the scripts of the first and the second provider.
     pub(crate) fn befall(&self, troubles: [Script; 2]) {
         for (simulator, trouble) in self.simulators.iter().zip(troubles) {
             simulator.script(trouble);
         }
     }
 
-    /// How often each was called.
+    /// Returns the number of calls of each provider.
     pub(crate) fn calls(&self) -> [u64; 3] {
         self.simulators.each_ref().map(Simulator::calls)
     }
@@ -55,7 +55,7 @@ impl Providers {
     /// The whole integration: a chain of clients, each with a layer for the keys of its provider.
     pub(crate) fn chain(&self) -> Result<Chain, BoxError> {
         let [openai, anthropic, gemini] = self.servers.each_ref().map(SimServer::origin);
-        // Gemini's compatible endpoint takes bearer tokens, unlike its own.
+        // Gemini's compatible endpoint takes bearer tokens, unlike Gemini's own API.
         let compatible_gemini =
             Provider::builder("gemini").auth(AuthScheme::Bearer).answers_like(&Provider::gemini()).build();
         // With the real providers: `Route::openai`, `::anthropic_compatible` and `::gemini_compatible`.
@@ -84,8 +84,8 @@ fn in_a_box(provider: SimBuilder) -> Simulator {
         .build()
 }
 
-/// A client that rotates the keys of one provider, which are all of one account: what one of them learns of
-/// a limit holds for the others.
+/// Returns a client that rotates the keys of one provider. All keys are of one account, so a limit that one
+/// of them reports holds for the others too.
 fn rotating(provider: Provider, origin: &str) -> Result<KeyRotation<HyperClient>, BoxError> {
     let mut pool = KeyPool::builder(provider.with_origin(origin.parse()?));
     for name in KEYS {

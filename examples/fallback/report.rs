@@ -1,4 +1,4 @@
-//! What to show of it.
+//! The report of the run, as a table or as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -14,7 +14,7 @@ use crate::providers::LINKS;
 
 type PerLink = BTreeMap<&'static str, u64>;
 
-/// The run in figures.
+/// The figures of the run.
 #[derive(Default, Serialize)]
 pub(crate) struct Report {
     requests: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     phases: Vec<Figures>,
 }
 
-/// One phase in figures.
+/// The figures of one phase.
 #[derive(Serialize)]
 pub(crate) struct Figures {
     name: &'static str,
@@ -40,7 +40,7 @@ pub(crate) struct Figures {
     last_error: Option<String>,
 }
 
-/// The table while it grows, on stderr if that is a terminal.
+/// The growing table, on stderr if that is a terminal.
 pub(crate) struct Live(ProgressBar);
 
 // === impl Report ===
@@ -120,7 +120,7 @@ impl Figures {
         self.last_error = Some(error.to_string());
     }
 
-    /// How often each provider has been called before this phase, and until now.
+    /// Sets the calls of each provider in this phase, from the counts before it and now.
     pub(crate) fn called(&mut self, before: [u64; 3], now: [u64; 3]) {
         for (link, (before, now)) in LINKS.into_iter().zip(before.into_iter().zip(now)) {
             self.upstream_calls.insert(link, now - before);

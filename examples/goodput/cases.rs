@@ -1,4 +1,4 @@
-//! What is measured.
+//! The cases that are measured.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use crate::load::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Above this many a second, no case can serve all, and full buckets take a while until they are empty.
+/// Rate above which no case can serve all requests. Full buckets take a while to empty at such a rate.
 const OVERLOAD: u32 = 150;
 
-/// Load for some seconds on keys with limits.
+/// A few seconds of load on keys with limits.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) about: &'static str,
     pub(crate) dialect: Dialect,
     pub(crate) keys: Vec<SimKey>,
-    /// The labels of the keys, in their order.
+    /// Labels of the keys, in the same order.
     pub(crate) labels: Vec<String>,
     pub(crate) accounts: Vec<SimAccount>,
-    /// What the client is told of the limits of each account; nothing of those that it can learn.
+    /// Limits of each account that the client is configured with. `None` if it can learn them.
     pub(crate) declared: Option<Quota>,
-    /// Whose limits are the capacity.
+    /// Limits that make up the capacity.
     pub(crate) limited: Vec<Limited>,
-    /// How long the provider's minute lasts.
+    /// Length of the provider's minute.
     pub(crate) minute: Duration,
-    /// Requests a second.
+    /// Requests per second.
     pub(crate) rate: u32,
-    /// Tokens of a prompt, the smallest and the largest; sizes are spread evenly over their logarithms.
+    /// Smallest and largest size of a prompt, in tokens. Sizes are distributed evenly over their logarithms.
     pub(crate) prompt: (u32, u32),
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
@@ -47,7 +47,7 @@ pub(crate) enum Whose {
     Account(String),
 }
 
-/// What a limit counts.
+/// The unit of a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Requests,
@@ -76,13 +76,14 @@ fn three_keys(dialect: Dialect, burst: u32, rate: u32) -> Case {
     let quota = Quota::requests(50).per_second().burst(burst.into());
     let mut case = Case::new(name, about, rate).dialect(dialect, quota);
     if burst == 1 {
-        // Some calls are refused here, and of few calls one more or less is too much of a hundredth.
+        // Some calls are refused here. Over a short time, a single call would be too large a part of the 1 %
+        // that may be wasted.
         case.measured = 20 * SECOND;
     }
     ["a", "b", "c"].into_iter().fold(case, |case, label| case.key(label, limits, 50.0, Unit::Requests))
 }
 
-/// The window of an organisation's limit is a second here, and so is all it can hold.
+/// The limit of an organisation has a window of one second here, and its bucket holds one second of requests.
 fn two_organisations(rate: u32) -> Case {
     Case::new(format!("two-orgs-{rate}"), "ten keys in two organisations of 75 rps", rate)
         .account("north", 5, 75)
@@ -94,7 +95,8 @@ fn one_organisation(rate: u32) -> Case {
         .account("all", 10, 150)
 }
 
-/// Prompts of 40 to 4,000 tokens: in the mean 860, which makes some 139 requests a second.
+/// Prompts of 40 to 4,000 tokens: (4,000 − 40) / ln 100 = 860 in the mean. With the response that is 869
+/// tokens, so three keys of 40,000 tokens per second allow 138 requests per second.
 fn tokens(rate: u32) -> Case {
     const PER_SECOND: u32 = 40_000;
     let mut case = Case::new(format!("tokens-{rate}"), "three keys of 40,000 tokens a second", rate);
@@ -106,7 +108,8 @@ fn tokens(rate: u32) -> Case {
         .fold(case, |case, label| case.key(label, limits, PER_SECOND.into(), Unit::Tokens))
 }
 
-/// A day is a day here: what it allows comes at once, and there is no steady state to warm up to.
+/// A day is not shortened here: all its requests are available at once, and there is no steady state to warm
+/// up to.
 fn a_day(dialect: Dialect) -> Case {
     const A_DAY: u32 = 25;
     let (name, per_second) = match dialect {
@@ -141,20 +144,20 @@ impl Case {
         }
     }
 
-    /// Where no header tells of a limit, it is declared.
+    /// Sets the dialect. Limits that no header reports are declared.
     fn dialect(self, dialect: Dialect, quota: Quota) -> Self {
         let declared = (dialect == Dialect::Gemini).then_some(quota);
         Self { dialect, declared, ..self }
     }
 
-    /// A key with a limit of its own.
+    /// Adds a key with a limit of its own.
     fn key(mut self, label: &str, limits: Limits, per_second: f64, unit: Unit) -> Self {
         self.add(SimKey::new(label, secret(label)).limits(limits), label);
         self.limited.push(Limited { whose: Whose::Key(label.to_owned()), per_second, unit });
         self
     }
 
-    /// An account with so many keys, which share its limit.
+    /// Adds an account with this number of keys, which share its limit.
     fn account(mut self, name: &str, keys: usize, per_second: u32) -> Self {
         self.minute = SECOND;
         for number in 0..keys {
@@ -172,13 +175,13 @@ impl Case {
         self.labels.push(label.to_owned());
     }
 
-    /// What a request takes of the limits, in their unit.
+    /// Returns the amount that a request takes from the limits, in their unit.
     pub(crate) fn cost(&self, answer: &Answer) -> f64 {
         let counts_tokens = self.limited.iter().any(|limited| limited.unit == Unit::Tokens);
         if counts_tokens { answer.tokens.into() } else { 1.0 }
     }
 
-    /// What comes in every second, in the unit of the limits.
+    /// Returns the amount that the limits refill per second, in their unit.
     pub(crate) fn per_second(&self) -> f64 {
         self.limited.iter().map(|limited| limited.per_second).sum()
     }

@@ -1,4 +1,4 @@
-//! Requests that come when they are due.
+//! Load whose requests are sent when they are due.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use tower_key_rotation_sim::Dialect;
 use crate::cases::Case;
 use crate::provider::{ANSWER, InABox, Rotating};
 
-/// How long a request may take, from when it is due.
+/// Time that a request may take, from the moment at which it is due.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What became of a request; times are those since the load began.
+/// The outcome of a request. Times are measured from the start of the load.
 pub(crate) struct Answer {
     pub(crate) due: Duration,
     pub(crate) sent: Duration,
     pub(crate) done: Duration,
-    /// What it costs of a limit on tokens.
+    /// Amount that the request takes from a limit of tokens.
     pub(crate) tokens: u32,
     pub(crate) result: Result<(), String>,
 }
@@ -35,7 +35,7 @@ struct Due {
     body: Bytes,
 }
 
-/// Sends what is due until `ends`, and then waits for the answers.
+/// Sends every request that is due before `ends`, and then waits for the responses.
 pub(crate) async fn run(
     case: &Case,
     provider: &InABox,
@@ -53,7 +53,7 @@ pub(crate) async fn run(
     Ok(running.join_all().await)
 }
 
-/// In each second so many requests as the case says, at random times.
+/// Schedules exactly `case.rate` requests in each second, at random times.
 fn schedule(case: &Case, model: &str, ends: Duration, seed: u64) -> Vec<Due> {
     let mut rng = Rng::with_seed(seed);
     let mut all = Vec::new();
@@ -69,7 +69,7 @@ fn schedule(case: &Case, model: &str, ends: Duration, seed: u64) -> Vec<Due> {
     all
 }
 
-/// A request body of about so many tokens as the case says, at four bytes each.
+/// Returns a request body of a random size within the case's range, at four bytes per token.
 fn prompt(case: &Case, model: &str, rng: &mut Rng) -> Bytes {
     let (least, most) = (f64::from(case.prompt.0), f64::from(case.prompt.1));
     let tokens = least * (most / least).powf(rng.f64());

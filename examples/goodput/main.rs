@@ -1,30 +1,34 @@
-//! How much of what limited keys allow is used, and how few calls are wasted.
+//! Measures how much of the capacity of limited keys is used, and how few calls are wasted.
 //!
 //! ```text
-//! cargo run --release --example goodput                     # all cases, some four minutes, as a table
-//! cargo run --release --example goodput -- --json           # one JSON object a case, a line each
-//! cargo run --release --example goodput -- --case burst1    # the cases whose name begins so
-//! cargo run --release --example goodput -- --svg target     # beside the figures, a plot of each case
+//! cargo run --release --example goodput                     # all cases, about four minutes, as a table
+//! cargo run --release --example goodput -- --json           # one JSON object for each case, on a line each
+//! cargo run --release --example goodput -- --case burst1    # the cases whose name begins with this
+//! cargo run --release --example goodput -- --svg target     # also plots each case
 //! ```
 //!
-//! Each case offers load over HTTP to simulated keys that have token buckets. What is measured, and how it is
-//! kept honest:
+//! Each case sends load over HTTP to simulated keys that have token buckets. These rules keep the measurement
+//! honest:
 //!
-//! - **The load is open**: requests come when they are due, whatever became of those before. In each second
-//!   there are exactly as many as the case says, at random times (a Poisson process, given its count): bunched
-//!   as real ones are, which a small bucket feels, and yet just so many that "97 % of capacity" means
-//!   something. A generator that falls behind drops nothing, and its lateness is reported (`late_ms`).
-//! - **Each request has a second**, from when it was due, waiting included.
-//! - **The provider is another program**: it has threads of its own, and the client's only way to it is a socket.
-//!   An answer takes it 20 to 60 ms, as one that came back at once would tell the client of its limits too well.
-//! - **All figures are counted in one window of time**, after a warm-up in which full buckets are emptied, and
-//!   before a while in which the load goes on: `offered`, what was due in it; `ok` and `failed`, whose answer
-//!   came in it; `upstream_calls` and `wasted_calls`, those the provider received, and refused, in it.
-//! - **`capacity` is what the provider would have allowed in it**, read from its own buckets: what they held
-//!   when the window began, and what came in. Of limits on tokens: those, over the tokens of a mean request.
-//! - **`utilisation`** is `ok` over `capacity`; of limits on tokens, the tokens of those that were answered over
-//!   the tokens allowed, as more small requests than large ones may be answered. What a provider served and the
-//!   caller no longer waited for does not count.
+//! - **The load is open**: requests are sent when they are due, whatever happened to earlier ones. Each
+//!   second has exactly the case's number of requests, at random times (a Poisson process, given its count).
+//!   They are bunched like real requests, which matters to a small bucket, and yet their number is exact
+//!   enough for "97 % of capacity" to have a meaning. A generator that falls behind drops nothing, and
+//!   reports how late it was (`late_ms`).
+//! - **Each request has one second**, from the moment at which it is due, including all waiting.
+//! - **The provider is separate**: it has threads of its own, and the client reaches it only through a
+//!   socket. A response takes 20 to 60 ms, because an immediate one would tell the client too much about its
+//!   limits.
+//! - **All figures are counted in one window of time**: after a warm-up in which full buckets are emptied,
+//!   and before a time in which the load goes on. `offered` counts the requests due in the window; `ok` and
+//!   `failed`, those whose response arrived in it; `upstream_calls` and `wasted_calls`, those that the
+//!   provider received and refused in it.
+//! - **`capacity` is the number of requests that the provider would have allowed in the window**, read from
+//!   its own buckets: their content at the start of the window, and the refill during it. For limits of
+//!   tokens, it is the tokens divided by those of a mean request.
+//! - **`utilisation`** is `ok` divided by `capacity`. For limits of tokens, it is the tokens of the requests
+//!   that were served divided by the tokens allowed, because more small requests than large ones may be
+//!   served. A request that the provider served after the caller had stopped waiting does not count.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
@@ -45,19 +49,19 @@ use crate::cases::Case;
 use crate::measure::Run;
 use crate::report::Figures;
 
-/// Measures how much of what limited keys allow is used.
+/// Measures how much of the capacity of limited keys is used.
 #[derive(Parser)]
 struct Args {
-    /// Print one JSON object a case instead of a table.
+    /// Print one JSON object for each case instead of a table.
     #[arg(long)]
     json: bool,
-    /// Only the cases whose name begins so; may be given several times.
+    /// Only run the cases whose name begins with this; may be given several times.
     #[arg(long, value_name = "NAME")]
     case: Vec<String>,
-    /// Draw each case over time, into this folder.
+    /// Plot each case over time, into this folder.
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
-    /// What the times of requests and the sizes of prompts are drawn from.
+    /// Seed of the times of requests and the sizes of prompts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -94,7 +98,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// On stderr, if that is a terminal.
+/// Returns a progress bar on stderr, which is shown if that is a terminal.
 fn progress_bar(cases: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} cases, {elapsed}, now {msg}");
     ProgressBar::new(cases as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -1,4 +1,4 @@
-//! One case, from its first request to its last answer.
+//! The measurement of one case, from its first request to its last response.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use crate::cases::Case;
 use crate::load::{self, Answer, PATIENCE};
 use crate::provider::InABox;
 
-/// How often the provider is asked for its counts.
+/// Interval at which the provider's counts are read.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// All that was seen of a case.
+/// Everything recorded about a case.
 pub(crate) struct Run {
     pub(crate) answers: Vec<Answer>,
-    /// In the order of time; the first is from before the load.
+    /// Samples in the order of time. The first is from before the load.
     pub(crate) samples: Vec<Sample>,
-    /// The samples between which everything is counted.
+    /// First and last sample of the window in which everything is counted.
     pub(crate) window: (Sample, Sample),
 }
 
-/// What the provider had counted, and would have allowed, at some time since the load began.
+/// The provider's counts and the capacity left, at a time since the start of the load.
 #[derive(Clone)]
 pub(crate) struct Sample {
     pub(crate) at: Duration,
     pub(crate) calls: u64,
     pub(crate) wasted: u64,
-    /// What the buckets held, in the unit of the limits.
+    /// Content of the buckets, in the unit of the limits.
     pub(crate) headroom: f64,
 }
 
@@ -40,7 +40,7 @@ impl Run {
         let window_ends = case.warm_up + case.measured;
         let began = Instant::now();
         let mut samples = vec![Sample::take(&provider, case, began)];
-        // The load goes on until whatever was due in the window has its answer.
+        // The load goes on until every request that was due in the window has its response.
         let mut load = std::pin::pin!(load::run(case, &provider, began, window_ends + PATIENCE, seed));
         let mut ticks = interval_at(began + EVERY, EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -59,13 +59,13 @@ impl Run {
         Ok(sample.ok_or("the provider was not asked often enough")?)
     }
 
-    /// Whether this time is inside the window.
+    /// Returns whether a time is within the window.
     pub(crate) fn counts(&self, time: Duration) -> bool {
         let (start, end) = &self.window;
         start.at <= time && time < end.at
     }
 
-    /// The window's length in seconds.
+    /// Returns the length of the window in seconds.
     pub(crate) fn seconds(&self) -> f64 {
         let (start, end) = &self.window;
         end.at.saturating_sub(start.at).as_secs_f64()

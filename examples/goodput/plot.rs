@@ -1,4 +1,4 @@
-//! A case over time.
+//! Plots a case over time.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::measure::{Run, Sample};
 
 const SIZE: (u32, u32) = (960, 480);
 
-/// What is counted together for one point.
+/// Length of time that makes one point.
 const BIN: Duration = Duration::from_millis(250);
 
 type Points = Vec<(f64, f64)>;
 
-/// Draws what was offered, allowed, served and wasted in a second, over the time of a run.
+/// Plots the offered, allowed, served and wasted requests per second over the time of a run.
 pub(crate) fn draw(case: &Case, run: &Run, file: &Path) -> Result<(), BoxError> {
     let lines = [
         ("capacity", BLACK, capacity(case, run)),
@@ -61,7 +61,7 @@ pub(crate) fn draw(case: &Case, run: &Run, file: &Path) -> Result<(), BoxError> 
     root.present().map_err(failed)
 }
 
-/// What came into the buckets in a second, and what was taken of their stock.
+/// Returns the capacity per second: the refill of the buckets and the amount taken from their content.
 fn capacity(case: &Case, run: &Run) -> Points {
     let mean = mean(case, run);
     bins(run, |from, to| {
@@ -74,7 +74,7 @@ fn wasted(run: &Run) -> Points {
     bins(run, |from, to| (to.wasted - from.wasted) as f64)
 }
 
-/// Requests by the time of something that became of them; where tokens are limited, each counts by its size.
+/// Counts requests by the time that `when` returns. If tokens are limited, each counts by its size.
 fn count(case: &Case, run: &Run, when: impl Fn(&Answer) -> Option<Duration>) -> Points {
     let mean = mean(case, run);
     let seen: Vec<_> = run.answers.iter().filter_map(|it| Some((when(it)?, case.cost(it) / mean))).collect();
@@ -88,7 +88,7 @@ fn mean(case: &Case, run: &Run) -> f64 {
     run.answers.iter().map(|answer| case.cost(answer)).sum::<f64>() / run.answers.len().max(1) as f64
 }
 
-/// A rate for each bin, at its middle.
+/// Returns a rate for each bin, at the middle of the bin.
 fn bins(run: &Run, of: impl Fn(&Sample, &Sample) -> f64) -> Points {
     let mut edges: Vec<&Sample> = Vec::new();
     for sample in &run.samples {

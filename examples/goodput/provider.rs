@@ -1,4 +1,4 @@
-//! The provider in a box, and the client in front of it.
+//! The simulated provider, and the client in front of it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tower_key_rotation_sim::{Dialect, Latency, SimServer, Simulator, Tally};
 
 use crate::cases::{Case, Limited, Unit, Whose, secret};
 
-/// Tokens of an answer.
+/// Number of tokens in a response.
 pub(crate) const ANSWER: u32 = 9;
 
 const LATENCY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
@@ -26,7 +26,7 @@ pub(crate) struct InABox {
     simulator: Simulator,
     server: SimServer,
     model: &'static str,
-    /// Of the provider; an option, as it can only be stopped by value.
+    /// Runtime of the provider. An option, because a runtime can only be stopped by value.
     runtime: Option<Runtime>,
 }
 
@@ -57,7 +57,7 @@ impl InABox {
         self.simulator.tally()
     }
 
-    /// What all limits of the case would allow now, in their unit.
+    /// Returns the amount that all limits of the case allow now, in their unit.
     pub(crate) fn headroom(&self, case: &Case) -> f64 {
         case.limited.iter().map(|limited| self.headroom_of(limited)).sum()
     }
@@ -86,8 +86,8 @@ impl InABox {
         self.model
     }
 
-    /// The whole integration: a layer around the client. What OpenAI's keys are limited to, and which of them
-    /// share a limit, is learned; Gemini's are declared.
+    /// The whole integration: a layer around the client. The limits of OpenAI's keys, and which keys share a
+    /// limit, are learned; Gemini's limits are declared.
     pub(crate) fn rotating(&self, case: &Case) -> Result<Rotating, BoxError> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -114,7 +114,7 @@ impl InABox {
 
 impl Drop for InABox {
     fn drop(&mut self) {
-        // Blocking until the threads have ended is not allowed here; they serve nobody any more.
+        // A drop must not block here until the threads have ended. They have no work left.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

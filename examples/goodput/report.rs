@@ -1,4 +1,4 @@
-//! What to show of it.
+//! The report of all cases, as a table or as JSON.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cases::Case;
 use crate::measure::Run;
 
-/// A case in figures; what each of them counts, the head of `main.rs` says.
+/// The figures of one case, as explained at the top of `main.rs`.
 #[derive(Serialize)]
 pub(crate) struct Figures {
     case: String,
@@ -21,12 +21,12 @@ pub(crate) struct Figures {
     upstream_calls: u64,
     wasted_calls: u64,
     utilisation: f64,
-    /// The length of the window.
+    /// Length of the window in seconds.
     seconds: f64,
-    /// From when a request was due to its answer, of those that were served.
+    /// Median time from the moment at which a request was due to its response, for requests that were served.
     p50_ms: f64,
     p99_ms: f64,
-    /// How late the generator was at worst.
+    /// Largest delay of the generator.
     late_ms: f64,
     #[serde(skip)]
     about: &'static str,

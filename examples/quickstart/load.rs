@@ -1,4 +1,4 @@
-//! A steady stream of requests, every other one streaming.
+//! A steady stream of requests. Every other request is streaming.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tower::{BoxError, Service, ServiceExt};
 use tower_key_rotation::key::KeyId;
 use tower_key_rotation::{Error, Served};
 
-/// How many requests, how fast, how many at a time.
+/// The number of requests, their rate, and how many run at a time.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) requests: u32,
@@ -26,14 +26,14 @@ pub(crate) struct Load {
     pub(crate) show: bool,
 }
 
-/// What to ask, and where.
+/// The URL and the model of the requests.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) model: String,
 }
 
-/// What became of the requests.
+/// The outcomes of all requests.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) ok: u64,
@@ -123,7 +123,7 @@ where
     Answer { served, rotations, latency: Instant::now().saturating_duration_since(began) }
 }
 
-/// Reads an answer to its end; a stream has to have one.
+/// Reads a response to its end. A stream must have a proper end.
 async fn read<B>(response: Response<B>, stream: bool) -> (Result<Served, String>, usize)
 where
     B: Body<Data = Bytes>,

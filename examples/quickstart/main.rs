@@ -1,9 +1,9 @@
-//! Six keys, three of them bad, and not one failed request.
+//! Six keys, three of them bad, and no failed request.
 //!
 //! ```text
 //! cargo run --example quickstart                    # a simulated provider over HTTP, no account needed
-//! cargo run --example quickstart -- --json          # the same, for machines
-//! cargo run --example quickstart -- --live openai   # the real one, with the keys of the environment
+//! cargo run --example quickstart -- --json          # the same, as JSON
+//! cargo run --example quickstart -- --live openai   # the real provider, with keys from the environment
 //! ```
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
@@ -27,16 +27,16 @@ use tower_key_rotation_sim::{Fault, Latency, Limits, Script, SimKey, SimServer, 
 use crate::load::{Load, Target};
 use crate::report::Report;
 
-/// Rotates the keys of one provider under load, and shows what became of each.
+/// Rotates the keys of one provider under load, and shows the result for each key.
 #[derive(Parser)]
 struct Args {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
-    /// Use the real provider (`openai`, or the name of a preset) with keys from the environment.
+    /// Use the real provider (`openai`, or the name of another preset) with keys from the environment.
     #[arg(long, value_name = "PROVIDER")]
     live: Option<String>,
-    /// The model to ask for.
+    /// Model to request.
     #[arg(long, default_value = "gpt-4o-mini")]
     model: String,
 }

@@ -1,4 +1,4 @@
-//! What to show of it.
+//! The report of the run, as a table or as JSON.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tower_key_rotation::pool::{KeySnapshot, KeyState};
 
 use crate::load::Outcome;
 
-/// The run in figures.
+/// The figures of the run.
 #[derive(Serialize)]
 pub(crate) struct Report {
     requests: u64,
@@ -69,7 +69,7 @@ impl Report {
         }
     }
 
-    /// What the provider itself counted.
+    /// Sets the provider's own counts.
     pub(crate) fn upstream(mut self, calls: u64, wasted: u64) -> Self {
         self.upstream_calls = calls;
         self.wasted_calls = wasted;
@@ -112,7 +112,8 @@ impl Report {
     }
 }
 
-/// What keeps the key from being used: for every model, or for the one that was asked for.
+/// Returns the state that keeps the key from being used, for all models or for the one that was requested,
+/// and its end.
 fn worst(key: &KeySnapshot) -> (KeyState, Option<tower_key_rotation::clock::Timestamp>) {
     match key.models.first() {
         Some(model) if key.state == KeyState::Available => (model.state, model.until),
