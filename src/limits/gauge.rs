@@ -142,6 +142,8 @@ impl Gauge {
         match &self.fill {
             _ if amount == 0 => 0,
             Fill::Bucket { size, interval, full_at, .. } => {
+                // There is room for the amount as long as at most `spare` units are missing, so `spare` intervals
+                // before the bucket is full.
                 let spare = u64::from(*size).saturating_sub(amount);
                 let at = full_at.saturating_sub(us(*interval, spare));
                 at.saturating_add(self.distance.of((*interval).into()))
@@ -160,6 +162,7 @@ impl Gauge {
         self.taken = self.taken.wrapping_add(narrow(amount));
         match &mut self.fill {
             Fill::Bucket { interval, full_at, .. } => {
+                // A full bucket counts from now; every unit that is taken adds one interval.
                 let after = (*full_at).max(now.as_unix_us()).saturating_add(us(*interval, amount));
                 *full_at = after.min(LATEST);
             }
@@ -203,14 +206,16 @@ impl Gauge {
     /// the request of the mark. The error of the gauge at that time is its error now, minus the corrections
     /// since. Amounts taken since stay taken.
     ///
-    /// A bucket that was fuller than estimated may have overflowed since. Each later taker found it at most
-    /// one unit below its size, so no more than that can be left of the difference: for a bucket of size one,
+    /// A bucket that was fuller than estimated may have overflowed since. Each later request found at most
+    /// `size - 1` units missing, so no more than that can be left of the difference: for a bucket of size one,
     /// nothing.
     pub(super) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
         let Fill::Bucket { size, interval, full_at, corrections } = &mut self.fill else { return };
         let (before, told) = (full_at.cast_signed(), told.min(LATEST).cast_signed());
         let since = |mark: Mark| i64::from(corrections.wrapping_sub(mark.corrections).cast_signed());
+        // The time of the mark, plus the corrections since: the estimate that the response corrects.
         let thought = mark.map_or(before, |mark| mark.full_at.cast_signed() + since(mark) * CORRECTION_US);
+        // Without a later request, the whole difference is left; otherwise at most `size - 1` units.
         let is_last = mark.is_none_or(|mark| mark.taken == self.taken);
         let kept = if is_last { i64::MAX } else { us(*interval, u64::from(*size) - 1).cast_signed() };
         let after = told.max(before + (told - thought).max(-kept));

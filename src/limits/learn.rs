@@ -220,6 +220,7 @@ impl Shown {
         if self.at_least == 0 {
             return known.unwrap_or(documented);
         }
+        // The interval lies between these bounds, whichever way reset and spent were rounded.
         let most = (self.reset + ROUNDING_US) / self.spent.saturating_sub(rounding).max(1) as f64;
         let least = (self.reset - ROUNDING_US) / self.spent.saturating_add(rounding) as f64;
         let learned = known.filter(|known| *known != documented);

@@ -1,9 +1,8 @@
-//! Which keys share an account.
+//! Accounts, and the keys that share them.
 //!
-//! Each key has a home: the account that was declared for it, or one of its own. A key that nobody declared
-//! anything for may move, when its answers name an account that other keys' answers name too; it lives then
-//! where they do (see `learn`). Who stands between a key and a request is always told by one number, read
-//! once for each question.
+//! Each key has a home: its declared account, or an account of its own. An undeclared key may move, when its
+//! responses name an account that other keys' responses name too; it lives in the same account as those keys
+//! then (see `learn`). The account of a key is always one number, which each request for a key reads once.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,31 +16,32 @@ use crate::limits::Ledger;
 use crate::provider::AccountFingerprint;
 
 pub(super) struct Account {
-    /// `None`: nobody declared one, it is the home of a single key.
+    /// The declared name; `None` for the home of a single undeclared key.
     pub(super) id: Option<AccountId>,
     pub(super) slot: Slot,
-    /// Limits that concern no single model; made when the first is known.
+    /// The limits that apply to every model. Created with the first known limit.
     pub(super) ledger: OnceLock<Box<Ledger>>,
-    /// The keys that share it. `None`: none but the key whose home it is, and none other ever has; it never
-    /// becomes `None` again, so that whoever comes late for a key that has moved finds the truth.
+    /// The keys that share the account. `None` means only the key whose home it is, and that no other key
+    /// ever lived here. It never becomes `None` again, so that a late reader that comes for a key that has
+    /// moved finds the present members.
     members: ArcSwapOption<Box<[Group]>>,
 }
 
-/// The account of a key. All that changes does so under the lock of the set's `learning`.
+/// The account of a key. All changes happen under the lock `learning` of the key set.
 pub(super) struct Membership {
     home: u32,
-    /// Home, or where keys live that show the same identity.
+    /// The present account: the home, or the account of the keys that show the same identity.
     present: AtomicU32,
-    /// The identity that its answers showed last; zero: none; [`WANDERER`](Self::WANDERER).
+    /// The identity that its responses showed last; zero means none. May be [`WANDERER`](Self::WANDERER).
     identity: AtomicU64,
-    /// How often that has changed; stops at [`MOVES`](Self::MOVES).
+    /// Number of changes of the identity, counted up to [`MOVES`](Self::MOVES).
     moves: AtomicU32,
 }
 
 // === impl Account ===
 
 impl Account {
-    /// `members` in rising order.
+    /// Creates an account. `members` are in ascending order.
     pub(super) fn new(id: Option<AccountId>, members: Vec<usize>, ledger: Option<Box<Ledger>>) -> Self {
         let shared = id.is_some() || members.len() != 1;
         let members = ArcSwapOption::from_pointee(shared.then(|| group(members)));
@@ -49,7 +49,7 @@ impl Account {
         Self { id, slot: Slot::default(), ledger, members }
     }
 
-    /// Shows the keys that share it; `asker` is one of them, or was.
+    /// Passes the keys that share the account to `look`. `asker` is one of them, or was.
     pub(super) fn with_members<T>(&self, asker: usize, look: impl FnOnce(&[Group]) -> T) -> T {
         match &*self.members.load() {
             Some(members) => look(members),
@@ -57,7 +57,7 @@ impl Account {
         }
     }
 
-    /// `members` in rising order.
+    /// Sets the keys that share the account. `members` are in ascending order.
     pub(super) fn set_members(&self, members: impl IntoIterator<Item = usize>) {
         self.members.store(Some(Arc::new(group(members))));
     }
@@ -66,11 +66,11 @@ impl Account {
 // === impl Membership ===
 
 impl Membership {
-    /// The identity of a key that has shown too many: its callers name an account in each request, so that
-    /// the key has none.
+    /// The identity of a key that has shown too many identities. Its callers name an account in each request,
+    /// so the key has none.
     pub(super) const WANDERER: u64 = u64::MAX;
 
-    /// How many identities in a row are believed.
+    /// Maximum number of identities that a key may show one after the other.
     const MOVES: u32 = 4;
 
     pub(super) fn new(home: usize) -> Self {
@@ -90,7 +90,7 @@ impl Membership {
         self.present.store(account as u32, Ordering::Release);
     }
 
-    /// The account that its answers have shown, unless that is nothing.
+    /// Returns the account that its responses have shown, if any.
     pub(super) fn shown(&self) -> Option<usize> {
         (self.identity() != 0).then(|| self.present())
     }
@@ -99,13 +99,13 @@ impl Membership {
         self.identity.load(Ordering::Relaxed)
     }
 
-    /// Whether an answer's identity changes what is known.
+    /// Returns whether the identity in a response changes the known identity.
     pub(super) fn is_news(&self, shown: AccountFingerprint) -> bool {
         let known = self.identity();
         !shown.agrees_with(known) && known != Self::WANDERER
     }
 
-    /// Takes down what an answer showed. Returns what was known before and what is known now.
+    /// Records the identity in a response. Returns the identity before and after.
     pub(super) fn note(&self, shown: AccountFingerprint) -> (u64, u64) {
         let moves = self.moves.load(Ordering::Relaxed);
         let now = if moves < Self::MOVES { shown.as_u64() } else { Self::WANDERER };

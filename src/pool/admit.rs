@@ -1,5 +1,4 @@
-//! Leave to use a key: of the key itself, its account, and both for the model; and of those who hold back
-//! keys of which nothing is known.
+//! Admission: checks a candidate at every scope, and against the shared limit detector.
 
 use super::chorus::{Chorus, Gate};
 use super::place::{Level, Place};
@@ -8,26 +7,27 @@ use crate::clock::Moment;
 use crate::key::Tier;
 use crate::limits::{Marks, Need};
 
-/// What leave of all levels of a key looks like.
+/// The permits of all scopes of a key, in the order of [`Level::ALL`].
 pub(super) type Passes = [Pass; 4];
 
-/// Whether it is the one trial of the keys that are held, whatever the model and for the model.
+/// Whether the lease is the canary of the shared limit detector, for every model and for its model.
 pub(super) type Trials = [bool; 2];
 
-/// A key that may be used, and leave of all its levels.
+/// A key that may be used, with the permits of all its scopes.
 pub(super) struct Admitted {
     pub(super) key: usize,
     pub(super) account: usize,
     pub(super) passes: Passes,
     pub(super) trials: Trials,
-    /// Of the ledger at [home](Place::home), if it was there.
+    /// The checkpoint of the ledger at the [home](Place::home) scope, if that ledger exists.
     pub(super) marks: Option<Marks>,
 }
 
-/// Asks leave of all levels of a key; one that is refused gives back what it had.
+/// Admits a request to a candidate key at all its scopes. A refused request gives back everything that it
+/// had.
 ///
-/// The limits are asked first and held until the slots have said yes: nobody takes a probe and gives it back for
-/// a limit, and what of a limit is taken is needed.
+/// The limits are checked first and stay locked until all slots have admitted the request. So no request
+/// takes a probe and gives it back because of a limit, and nothing is taken from a limit in vain.
 pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
     let now = at.as_unix_ms();
     if place.key().is_disabled() {
@@ -55,7 +55,7 @@ pub(super) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitte
     }
     let marks = place.take(offers, need, at);
     if is_narrow {
-        // Only now, for this looks at the limits.
+        // Last, because this reads the limits, which are locked before.
         follow_narrow(place, passes, now);
     }
     Some(Admitted { trials, marks, ..Admitted::new(place, passes) })
@@ -68,18 +68,19 @@ fn follow_narrow(place: Place<'_>, passes: Passes, now: u64) {
     }
 }
 
-/// A level has refused a request that the others would let in.
+/// Undoes an admission that one scope refused after others had granted it.
 fn refuse(place: Place<'_>, passes: Passes, trials: Trials, by: Level, now: u64) {
     retract(place, passes, trials, now);
-    // Last, for the probes that are handed back show the key again.
+    // Last, because probes that are handed back set the ready bit again.
     place.follow(by, now);
 }
 
-/// Gives back what a request had that is not let in, and tells whoever was refused for it meanwhile.
+/// Gives back the permits of a request that is not admitted, and wakes the waiters that were refused because
+/// of them.
 ///
-/// This must not come of what stays as it is, or the heads of the lines wake each other and themselves for it
-/// without end. So the limits are asked before, and a slot that refuses is closed for all: only what changes in
-/// between gets here.
+/// A state that lasts must not lead here, or the heads of the queues would wake each other and themselves
+/// without end. So the limits are checked first, and a slot that refuses is closed to all requests: only
+/// changes in between lead here.
 fn retract(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
     hand_back(place, passes, trials, now);
     if are_narrow(passes, trials) {
@@ -87,12 +88,12 @@ fn retract(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
     }
 }
 
-/// Whether others may be kept out for as long as these are held.
+/// Returns whether these permits may keep other requests out for as long as they are held.
 pub(super) fn are_narrow(passes: Passes, trials: Trials) -> bool {
     trials.contains(&true) || passes.iter().any(|pass| pass.is_narrow())
 }
 
-/// Gives back the probes and the places on ramps among the passes, and the trials.
+/// Gives back the probes, the places in slow starts, and the canaries.
 pub(super) fn hand_back(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
     for level in Level::ALL {
         let pass = passes[level as usize];
@@ -107,7 +108,7 @@ pub(super) fn hand_back(place: Place<'_>, passes: Passes, trials: Trials, now: u
     }
 }
 
-/// Gives back a place on a ramp, if the pass has one.
+/// Gives back the place of a permit in a slow start, if it has one.
 pub(super) fn step_off(place: Place<'_>, level: Level, pass: Pass, succeeded: bool, now: u64) {
     if let Some(slot) = place.slot(level).filter(|_| pass.ramp) {
         slot.step_off(pass, succeeded, place.set.common.cooldowns.last_on_ramp());
@@ -117,7 +118,7 @@ pub(super) fn step_off(place: Place<'_>, level: Level, pass: Pass, succeeded: bo
 
 #[cold]
 fn audition(place: Place<'_>, now: u64) -> Option<Trials> {
-    // Nobody takes the one trial who waits for the other.
+    // A request that has to wait for one detector must not take the canary of the other.
     let shut = |chorus: &Chorus| match chorus.gate(place.key, now) {
         Gate::Held(next) => next.is_none_or(|next| next > now),
         Gate::Open | Gate::Trial => false,
@@ -150,28 +151,28 @@ impl Admitted {
 // === impl Place ===
 
 impl<'a> Place<'a> {
-    /// Who may hold the key back, whatever the model and for the model.
+    /// Returns the shared limit detectors that may hold the key back: for every model, and for its model.
     pub(super) fn choruses(self) -> [Option<&'a Chorus>; 2] {
         [Some(&self.set.chorus), self.model.map(|model| &model.chorus)]
     }
 
-    /// Whether keys like this one are held back.
+    /// Returns whether a shared limit detector holds back keys like this one.
     fn is_held_back(self) -> bool {
         self.choruses().into_iter().flatten().any(Chorus::is_holding) && self.is_unknown()
     }
 
-    /// Whether nothing tells who shares the key's limits.
+    /// Returns whether the account of the key is unknown: neither declared nor shown by a response.
     pub(super) fn is_unknown(self) -> bool {
         self.may_be_kin() && self.key().account.identity() == 0
     }
 
-    /// Whether the key may turn out to share limits with others.
+    /// Returns whether the key may turn out to share limits with others.
     pub(super) fn may_be_kin(self) -> bool {
         let learns = self.set.common.learn_accounts;
         learns && self.key().tier == Tier::Primary && !self.set.is_declared(self.key)
     }
 
-    /// Until when the key is held back, which is open for all else; `None` for one that is not.
+    /// Returns the gate that holds back the key; `None` for a key that is not held back.
     pub(super) fn held(self, chorus: Option<&Chorus>, now: u64) -> Option<Gate> {
         let gate = chorus.filter(|chorus| chorus.is_holding() && self.is_unknown())?.gate(self.key, now);
         (gate != Gate::Open).then_some(gate)

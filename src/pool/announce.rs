@@ -1,4 +1,4 @@
-//! What requests and their keys have to tell to whoever listens.
+//! Events of the pool.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::limits::{Alarm, Counted, Reading};
 use crate::provider::ModelId;
 
 impl KeyPool {
-    /// A response came in an encoding that can't be read. Said once.
+    /// Warns that a response has an encoding that can't be read. Emitted once for each pool.
     pub(crate) fn say_unreadable(&self) {
         let common = &self.0.common;
         if !common.said_unreadable.swap(true, Ordering::Relaxed) {
@@ -27,7 +27,7 @@ impl KeyPool {
 }
 
 impl Place<'_> {
-    /// Shares of limits were used up.
+    /// Emits a warning for each threshold that was crossed.
     pub(super) fn warn(self, alarms: &[(Level, Alarm)]) {
         alarms.iter().for_each(|(level, alarm)| self.warn_of(*level, alarm));
     }
@@ -49,14 +49,14 @@ impl Place<'_> {
         });
     }
 
-    /// The model, if a level is of one.
+    /// Returns the model, for the scopes of a model.
     fn model_at(self, level: Level) -> Option<ModelId> {
         self.model.filter(|_| level.is_model()).map(|lane| lane.model.clone())
     }
 }
 
 impl Lease {
-    /// A probe succeeded.
+    /// Emits the event that a probe succeeded.
     pub(super) fn announce_recovery(&self, level: Level) {
         self.set.common.emit(Severity::Change, || Kind::Recovered {
             key: self.key_id().clone(),
@@ -66,7 +66,7 @@ impl Lease {
 }
 
 impl Target {
-    /// A fault has put the scope into a cooldown.
+    /// Emits the event that a fault has put the scope into a cooldown.
     pub(super) fn announce(&self, fault: &Fault, model: Option<&ModelId>, wait: Option<Duration>) {
         let (reason, scope, common) = (fault.reason(), fault.scope(), &self.set.common);
         let key = || self.place().key().id.clone();

@@ -1,11 +1,13 @@
-//! What a request asks of a pool.
+//! The request for a lease.
 
 use super::Session;
 use crate::key::KeyId;
 use crate::limits::{Estimate, Need};
 use crate::provider::ModelId;
 
-/// What a request asks of a pool: a key for which model, and as part of which session.
+/// The properties of a request that decide which key it gets: its model, session, and tokens.
+///
+/// Pass it to [`KeyPool::acquire_for`](super::KeyPool::acquire_for).
 ///
 /// ```
 /// use tower_key_rotation::pool::Ask;
@@ -22,41 +24,44 @@ use crate::provider::ModelId;
 pub struct Ask<'a> {
     pub(crate) model: Option<&'a ModelId>,
     pub(crate) session: Option<Session>,
-    /// The keys that will not do, for the request has tried them.
+    /// The keys that the request has tried, and may not use again.
     pub(crate) tried: &'a [KeyId],
-    /// A key failed the request and is usable still: the request has had its turn.
+    /// Whether a key that stays usable has failed the request, so that the request has had its turn in the
+    /// round robin.
     pub(crate) is_repeat: bool,
-    /// What it takes of the limits.
+    /// The cost of the request, counted against limits.
     pub(crate) need: Need,
 }
 
 // === impl Ask ===
 
 impl<'a> Ask<'a> {
-    /// Any key, for a model that is not known.
+    /// Asks for any usable key, for a request with an unknown model, no session, and no token estimate.
     pub const fn new() -> Self {
         Self { model: None, session: None, tried: &[], is_repeat: false, need: Need::REQUEST }
     }
 
-    /// A key that is usable for this model. Default: the model is not known, and its limits do not count.
+    /// Asks for a key that is usable for this model. Default: the model is unknown, and limits of single
+    /// models do not count.
     pub const fn model(mut self, model: &'a ModelId) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// A key that has so many tokens left, where tokens are limited. Default: none are counted before the answer.
+    /// Asks for a key with room for this number of tokens, where tokens are limited. Default: no tokens are
+    /// counted before the response reports them.
     pub const fn tokens(mut self, estimate: Estimate) -> Self {
         self.need = Need::with_tokens(estimate);
         self
     }
 
-    /// The session's key, as long as that is usable. Default: the request belongs to none.
+    /// Asks for the key of this session, as long as that key is usable. Default: no session.
     pub const fn session(mut self, session: Session) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// Whether a key may be used, as far as the request is concerned.
+    /// Returns whether the request may use a key.
     pub(super) fn allows(&self, key: &KeyId) -> bool {
         self.tried.is_empty() || !self.tried.contains(key)
     }

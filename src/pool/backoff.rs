@@ -1,12 +1,13 @@
-//! How long a scope is benched.
+//! Cooldown durations.
 //!
-//! What the provider says counts, but not without bounds: eighteen days have been seen, for a quota that
-//! came back within the hour. So a hint is clamped, and when it ends the scope is probed by one request,
-//! which costs little if the provider was right. Without a hint the time doubles with each failure in a
-//! row, and up to a quarter is added by chance, so that many processes do not come back together.
+//! The provider's own wait counts, but within bounds: waits of eighteen days have been seen, for a quota that
+//! came back within the hour. So the wait is clamped. When the cooldown ends, one request probes the scope,
+//! which costs little if the provider was right. Without a wait from the provider, the cooldown doubles with
+//! each failure in a row. Up to a quarter is added at random, so that many processes do not come back
+//! together.
 //!
-//! A wait of less than a second that a known limit explains is no bench in that sense but a correction of the
-//! pace: nothing has to recover, and waiting for a probe's answer would take longer (see `spacing`).
+//! A wait of less than a second that a known limit explains only corrects the rate of requests: nothing has
+//! to recover, and the response to a probe would take longer than the wait (see `spacing`).
 
 use std::time::Duration;
 
@@ -14,17 +15,32 @@ use super::slot::{Cause, FOREVER};
 use crate::classify::{Fault, Reason};
 use crate::clock::Timestamp;
 
-/// Growing times: `base`, twice that, four times, … up to `max`.
+/// An exponential backoff: `base`, twice that, four times that, and so on, up to `max`.
+///
+/// Up to a quarter of each wait is added at random.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::pool::{Backoff, Cooldowns};
+///
+/// // Rate limits without a wait from the provider: 5 s, 10 s, 20 s, 30 s, 30 s, …
+/// let backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(30));
+/// let cooldowns = Cooldowns::default().rate(backoff);
+/// # let _ = cooldowns;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backoff {
-    /// After the first failure.
+    /// The wait after the first failure, before jitter.
     pub base: Duration,
     /// Upper bound, before jitter.
     pub max: Duration,
 }
 
-/// How long scopes are benched, by reason.
+/// Durations of cooldowns, by reason.
+///
+/// A wait that the provider names counts, up to a cap. Without one, the cooldown grows with each failure in a
+/// row. An invalid key is in cooldown until it is replaced or [reset](super::KeyPool::reset).
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,66 +64,68 @@ pub struct Cooldowns {
 // === impl Cooldowns ===
 
 impl Cooldowns {
-    /// Rate limit without a hint: 1 s doubling to 60 s.
+    /// Default backoff of rate limits without a wait from the provider: 1 s, doubling up to 60 s.
     pub const RATE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-    /// Quota without a hint: 1 h doubling to 24 h.
+    /// Default backoff of used-up quotas without a wait from the provider: 1 h, doubling up to 24 h.
     pub const QUOTA: Backoff = Backoff::new(HOUR, DAY);
-    /// Forbidden: 1 h doubling to 24 h.
+    /// Default backoff of forbidden requests without a wait from the provider: 1 h, doubling up to 24 h.
     pub const FORBIDDEN: Backoff = Backoff::new(HOUR, DAY);
-    /// The longest hint believed of a rate limit: 10 min.
+    /// Default cap on a provider's wait for a rate limit: 10 min.
     pub const RATE_CLAMP: Duration = Duration::from_secs(10 * 60);
-    /// The longest hint believed of a quota: 24 h.
+    /// Default cap on a provider's wait for a used-up quota: 24 h.
     pub const QUOTA_CLAMP: Duration = DAY;
 
-    /// The most leases at a time that are counted after a probe: 64.
+    /// Default maximum number of concurrent leases during the slow start after a cooldown: 64.
     pub const RAMP: u16 = 64;
 
-    /// Times of a rate limit without a hint. Default: [`RATE`](Self::RATE).
+    /// Sets the backoff of rate limits without a wait from the provider. Default: [`RATE`](Self::RATE).
     #[must_use]
     pub const fn rate(mut self, backoff: Backoff) -> Self {
         self.rate = backoff;
         self
     }
 
-    /// Times of a used-up quota without a hint. Default: [`QUOTA`](Self::QUOTA).
+    /// Sets the backoff of used-up quotas without a wait from the provider. Default: [`QUOTA`](Self::QUOTA).
     #[must_use]
     pub const fn quota(mut self, backoff: Backoff) -> Self {
         self.quota = backoff;
         self
     }
 
-    /// Times of what a key may not do. Default: [`FORBIDDEN`](Self::FORBIDDEN).
+    /// Sets the backoff of forbidden requests without a wait from the provider. Default:
+    /// [`FORBIDDEN`](Self::FORBIDDEN).
     #[must_use]
     pub const fn forbidden(mut self, backoff: Backoff) -> Self {
         self.forbidden = backoff;
         self
     }
 
-    /// The longest hint believed of a rate limit. Default: [`RATE_CLAMP`](Self::RATE_CLAMP).
+    /// Sets the cap on a provider's wait for a rate limit. Default: [`RATE_CLAMP`](Self::RATE_CLAMP).
     #[must_use]
     pub const fn rate_clamp(mut self, max: Duration) -> Self {
         self.rate_clamp = max;
         self
     }
 
-    /// The longest hint believed of a quota. Default: [`QUOTA_CLAMP`](Self::QUOTA_CLAMP).
+    /// Sets the cap on a provider's wait for a used-up quota or a forbidden request. Default:
+    /// [`QUOTA_CLAMP`](Self::QUOTA_CLAMP).
     #[must_use]
     pub const fn quota_clamp(mut self, max: Duration) -> Self {
         self.quota_clamp = max;
         self
     }
 
-    /// One time for every rate limit and quota, hints and failures in a row notwithstanding.
-    /// Default: none.
+    /// Sets one duration for every rate limit and used-up quota. Waits from the provider and failures in a
+    /// row have no effect on it. Forbidden and invalid keys are not affected. Default: none.
     #[must_use]
     pub const fn fixed(mut self, wait: Duration) -> Self {
         self.fixed = Some(wait);
         self
     }
 
-    /// What recovers from a limit takes two leases at a time at first and twice as many with each success,
-    /// up to so many; more than that are not counted any more. Zero: none are. Default:
-    /// [`RAMP`](Self::RAMP).
+    /// Sets the maximum number of concurrent leases during the slow start after a rate limit or quota. A
+    /// recovered scope takes two leases at first, and twice as many with each success. Above this number,
+    /// leases are unlimited again. Values below two disable the slow start. Default: [`RAMP`](Self::RAMP).
     #[must_use]
     pub const fn ramp(mut self, leases: u16) -> Self {
         self.ramp = leases;
@@ -118,12 +136,14 @@ impl Cooldowns {
         self.ramp
     }
 
-    /// Whether a wait is too short for anything to recover: less than a second, unless all waits are fixed.
+    /// Returns whether a wait is too short for anything to recover: less than a second, unless all cooldowns
+    /// are fixed.
     pub(super) fn is_brief(&self, wait: Duration) -> bool {
         wait < BRIEF && self.fixed.is_none()
     }
 
-    /// When a bench that begins at `now` ends, after so many failures in a row.
+    /// Returns the end of a cooldown that begins at `now`, after `strikes` failures in a row, in milliseconds
+    /// since the Unix epoch. [`FOREVER`] means no end.
     pub(crate) fn until(&self, cause: Cause, hint: Option<Duration>, strikes: u8, now: Timestamp) -> u64 {
         let wait = match cause {
             Cause::Invalid => return FOREVER,
@@ -162,8 +182,8 @@ impl Default for Cooldowns {
 // === impl Backoff ===
 
 impl Backoff {
-    /// `base` after the first failure, doubled by each further failure in a row, up to `max`. A `max` below
-    /// `base` holds from the first failure on.
+    /// Creates a backoff: `base` after the first failure, doubled by each further failure in a row, up to
+    /// `max`. A `max` below `base` applies from the first failure on.
     pub const fn new(base: Duration, max: Duration) -> Self {
         Self { base, max }
     }
@@ -178,8 +198,8 @@ impl Backoff {
 // === impl Cause ===
 
 impl Cause {
-    /// Why a fault benches a key or an account; a provider's fault that a classifier pinned on a key
-    /// counts as a limit that clears soon.
+    /// Returns the cause of the cooldown that a fault puts a key or an account into. A fault of the provider
+    /// that a classifier attributed to a key counts as a limit that clears soon.
     pub(crate) const fn of(fault: &Fault) -> Self {
         match fault.reason() {
             Reason::QuotaExceeded => Self::QuotaExceeded,

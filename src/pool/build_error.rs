@@ -1,48 +1,49 @@
-//! Why a pool can't be built.
+//! The error of building a pool.
 
 use std::fmt;
 
 use crate::key::{InvalidName, InvalidSecret, KeyId};
 
-/// A pool that can't be built.
+/// An error from [`KeyPoolBuilder::build`](super::KeyPoolBuilder::build). Names keys by their ids, never by
+/// their secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Two keys have one name.
+    /// Two keys have the same id.
     #[error("two keys are named {0}: give each a name of its own")]
     DuplicateId(KeyId),
-    /// Two keys are one.
+    /// Two keys have the same secret.
     #[error("the keys {first} and {second} have the same secret: remove one")]
     DuplicateSecret {
-        /// The name of the one.
+        /// The id of the first key.
         first: KeyId,
-        /// The name of the other.
+        /// The id of the second key.
         second: KeyId,
     },
-    /// A name that can't be shown.
+    /// An id or account name can't be shown in logs.
     #[error("the {what} of key number {number} can't be shown: {source}; give it another one")]
     InvalidName {
-        /// The number of the key in the order they were added, from one.
+        /// The number of the key in the order in which the keys were added, from one.
         number: usize,
-        /// Which of its names: `id` or `account`.
+        /// The name at fault: `id` or `account`.
         what: &'static str,
-        /// Why it can't be shown.
+        /// The reason why it can't be shown.
         source: InvalidName,
     },
-    /// A key that no header can carry.
+    /// A secret can't be sent in a header.
     #[error("key {key}: {source}")]
     InvalidSecret {
-        /// The name of the key.
+        /// The id of the key.
         key: KeyId,
-        /// What is wrong with it.
+        /// The reason why it can't be sent.
         source: InvalidSecret,
     },
-    /// Nothing to rotate.
+    /// No key was added.
     #[error("no key for {provider}{}", LookedAt(.looked_at))]
     NoKeys {
         /// The name of the provider.
         provider: String,
-        /// The variables that were looked for, `*` for a number; empty if none was.
+        /// The environment variables that were searched, with `*` for a number. Empty if none was searched.
         looked_at: Vec<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! Putting a pool together.
+//! The builder of a pool.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,7 +24,24 @@ use crate::key::{AccountId, ApiKey, Discovery, InvalidName, KeyId, Secret};
 use crate::limits::{Quota, Zone};
 use crate::provider::Provider;
 
-/// Builds a [`KeyPool`]; made by [`KeyPool::builder`].
+/// Builds a [`KeyPool`]. Created by [`KeyPool::builder`].
+///
+/// # Example
+///
+/// ```
+/// use tower_key_rotation::limits::Quota;
+/// use tower_key_rotation::pool::{KeyPool, Selection};
+/// use tower_key_rotation::{ApiKey, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai())
+///     .key(ApiKey::new("sk-one")?.id("one"))
+///     .key(ApiKey::new("sk-two")?.id("two"))
+///     .selection(Selection::LeastInFlight)
+///     .quota(Quota::requests(500).per_minute())
+///     .build()?;
+/// assert_eq!(pool.usable(None), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "call `build`"]
 pub struct KeyPoolBuilder {
     provider: Provider,
@@ -43,10 +60,10 @@ pub struct KeyPoolBuilder {
 // === impl KeyPoolBuilder ===
 
 impl KeyPoolBuilder {
-    /// Default of [`max_models`](Self::max_models): 256.
+    /// Default maximum number of models tracked (256). See [`max_models`](Self::max_models).
     pub const MAX_MODELS: usize = 256;
 
-    /// Four fifths of a limit, and nearly all of it.
+    /// Default warning thresholds: 80 % and 95 % of a limit. See [`warn_at`](Self::warn_at).
     pub const WARN_AT: [f64; 2] = [0.8, 0.95];
 
     pub(super) fn new(provider: Provider) -> Self {
@@ -77,66 +94,71 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// Adds the keys that the environment of the process holds for the provider. What was found where is
-    /// said in a `tracing` event; a variable that holds no valid key is passed over with a warning.
+    /// Adds the keys that the process environment holds for the provider. Reports the variables that were
+    /// found in a `tracing` event. A variable that holds no valid key is skipped with a warning.
     pub fn keys_from_env(self) -> Self {
         let found = Discovery::in_process(&self.provider);
         self.keys_from(found)
     }
 
-    /// Adds keys that were discovered.
+    /// Adds the keys of a [`Discovery`], and reports them in a `tracing` event.
     pub fn keys_from(mut self, found: Discovery) -> Self {
         found.report(self.provider.name());
         self.looked_at.extend_from_slice(found.looked_at());
         self.keys(found)
     }
 
-    /// Which of the usable keys is next. Default: [`Selection::RoundRobin`].
+    /// Sets the policy that selects the next usable key. Default: [`Selection::RoundRobin`].
     pub const fn selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
         self
     }
 
-    /// How long a key is benched for what. Default: [`Cooldowns::default`].
+    /// Sets the duration of cooldowns, by reason. Default: [`Cooldowns::default`].
     pub const fn cooldowns(mut self, cooldowns: Cooldowns) -> Self {
         self.cooldowns = cooldowns;
         self
     }
 
-    /// Whether answers may show which keys share an account; see [`Lease::observe`](super::Lease::observe).
-    /// Turn it off for a gateway that answers all its users in the name of one account. What was declared
-    /// ([`ApiKey::account`]) counts in any case. Default: `true`.
+    /// Sets whether responses may show which keys share an account; see
+    /// [`Lease::observe`](super::Lease::observe). Turn this off if the provider's URL is a gateway that
+    /// responds to all its users in the name of one account. A declared account ([`ApiKey::account`]) counts
+    /// in any case. Default: `true`.
     pub const fn learn_accounts(mut self, learn: bool) -> Self {
         self.learn_accounts = learn;
         self
     }
 
-    /// How many models are remembered at once, each with a state per key and account; the one at fault or asked for
-    /// the longest ago is forgotten first. Each takes up to 48 bytes a key, so a pool of very many keys may want
-    /// fewer. Default: [`MAX_MODELS`](Self::MAX_MODELS).
+    /// Sets the maximum number of models tracked, each with a state per key and account. Beyond it, the model
+    /// whose last fault or request is oldest is dropped. Each model takes up to 48 bytes for each key, so a
+    /// pool with very many keys may want fewer. Zero counts as one. Default:
+    /// [`MAX_MODELS`](Self::MAX_MODELS).
     ///
-    /// What is counted of limits [declared for models](Quota::for_models) is not forgotten with them: as many names
-    /// are counted each by itself, and what comes beyond is counted together by pattern.
+    /// Counts of limits [declared for models](Quota::for_models) are not dropped with the model. The same
+    /// number of names is counted separately; further names are counted together, by pattern.
     pub const fn max_models(mut self, models: usize) -> Self {
         self.max_models = if models == 0 { 1 } else { models };
         self
     }
 
-    /// A limit of each account of the pool, a key without an account being one of its own; may be given several
-    /// times, and all hold. What answers tell of limits holds beside them.
+    /// Adds a quota that applies to every account separately. A key without an account counts as its own
+    /// account. May be called repeatedly; all quotas apply, and so do the limits that responses report.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quotas.push(quota);
         self
     }
 
-    /// A limit of one account, beside those of each.
+    /// Adds a quota that applies to one account, in addition to those that apply to [every
+    /// account](Self::quota). May be called repeatedly; all quotas apply.
     pub fn account_quota(mut self, account: impl Into<AccountId>, quota: Quota) -> Self {
         self.account_quotas.entry(account.into()).or_default().push(quota);
         self
     }
 
-    /// The shares of any known limit of which a minute or more is counted that are told of when they are used
-    /// up, once a window; eight at most. Default: [`WARN_AT`](Self::WARN_AT). None: nothing is told.
+    /// Sets the warning thresholds: the used fractions of a limit, from 0 to 1, at which a
+    /// [`QuotaWarning`](crate::event::Kind::QuotaWarning) event is emitted, once per window. They apply to
+    /// declared and learned limits with a window of at least one minute. Values outside 0 to 1 are ignored,
+    /// and only the lowest eight count. No values: no warnings. Default: [`WARN_AT`](Self::WARN_AT).
     pub fn warn_at(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
         self.warn_at = shares.into_iter().filter(|share| (0.0..=1.0).contains(share)).collect();
         self.warn_at.sort_by(f64::total_cmp);
@@ -144,7 +166,7 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// The hub that hears of what happens. Default: one of the pool's own.
+    /// Sets the hub that receives the pool's events. Default: a hub of its own.
     pub fn events(mut self, events: &Events) -> Self {
         self.events = events.clone();
         self
@@ -154,7 +176,8 @@ impl KeyPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`], which names keys by their ids.
+    /// Returns [`BuildError`] if there are no keys, if two keys have the same secret or id, or if a name or
+    /// secret is invalid.
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let Self {
             provider,
@@ -231,7 +254,7 @@ fn key_set(
     Ok(KeySet::new(Arc::clone(common), built, accounts, max_models, quotas))
 }
 
-/// The number of an account: the one its name has, or the next.
+/// Returns the number of an account: the known number of its name, or the next free one.
 fn number(
     declared: Option<&AccountId>,
     numbers: &mut HashMap<AccountId, usize>,

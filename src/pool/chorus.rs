@@ -1,17 +1,17 @@
-//! Keys that are refused in chorus.
+//! The shared limit detector: detects keys that share an undeclared rate limit.
 //!
-//! Some providers never say whose limit was hit (Gemini, and everybody who names no account). Ten keys of
-//! one project are then ten accounts as far as anybody knows, and one limit costs ten refusals. But they
-//! are refused one after the other, at once, for the same reason, until the same time, and none is served
-//! in between. When that has happened to [`CHORUS`] keys, the others of which nothing better is known are
-//! held until the earliest of these times, and are then tried one at a time; the first that is served has
-//! contradicted, and frees them all.
+//! Some providers never name the account whose limit was hit (Gemini, and every provider that names no
+//! account). Ten keys of one project then look like ten accounts, and one limit costs ten refusals. But such
+//! keys are refused one after the other, within a short time, for the same reason, until the same time, and
+//! none is served in between. When that has happened to [`CHORUS`] keys, the other keys without better
+//! information are held until the earliest of these times. Then they are tried one at a time with a *canary*.
+//! The first key that is served contradicts the assumption, and frees them all.
 //!
-//! Holding a key that was fine is worse than a refusal too many, so what counts as better known is anything
-//! at all: a declared account, one that its answers named, a success after the first refusal, being a
-//! backup. Nobody is held for longer than a minute without a trial; for a used-up quota, whose times are
-//! long and alike by nature (midnight), the trials begin after a second. What was learned so is never
-//! written into the keys: it ends with the hold.
+//! Holding a key that was fine is worse than one refusal too many, so any information counts as better: a
+//! declared account, an account that its responses named, a success after the first refusal, or the backup
+//! tier. No key is held for longer than a minute without a canary. For a used-up quota, whose times are long
+//! and alike by nature (midnight), the canaries begin after a second. The assumption is never written into
+//! the keys: it ends with the hold.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,34 +21,34 @@ use super::place::Level;
 use super::slot::Cause;
 use crate::clock::Timestamp;
 
-/// How many keys, one after the other, make a chorus.
+/// Number of keys, refused one after the other, that are assumed to share a limit.
 const CHORUS: usize = 3;
-/// No more time than this between one refusal and the next.
+/// Maximum time between two such refusals.
 const APART_MS: u64 = 1_000;
-/// Times are the same that are no further apart, or by no more than a tenth of the longer wait.
+/// Maximum difference between two times that count as the same. A tenth of the longer wait is also tolerated.
 const TOLERANCE_MS: u64 = 250;
-/// The longest time without a trial.
+/// Maximum time without a canary.
 const HOLD_MS: u64 = 60_000;
-/// The time until the first trial for a quota; doubled by each.
+/// Time until the first canary for a quota. Each further canary doubles it.
 const FIRST_TRIAL_MS: u64 = 1_000;
-/// A trial that nobody came for in so long after its time is not needed any more.
+/// Maximum delay of a canary. If no request has come for it by then, no hold is needed any more.
 const STALE_MS: u64 = 10_000;
 
 const WORD: usize = u64::BITS as usize;
-/// The gate: nobody is held.
+/// The gate value of a detector that holds no key.
 const OPEN: u64 = 0;
-/// The gate: a trial is out.
+/// The gate value of a detector with a canary in flight.
 const TRIAL: u64 = u64::MAX;
 
-/// What is known about keys that are refused one after the other, for one model or whatever the model.
+/// The shared limit detector, for one model or for all models.
 pub(super) struct Chorus {
-    /// When the first of the refusals came that may become one, in milliseconds since the Unix epoch; zero:
+    /// The time of the first of the present refusals, in milliseconds since the Unix epoch; zero means that
     /// there are none.
     since: AtomicU64,
-    /// [`OPEN`], [`TRIAL`], or when the next trial may begin. Becomes `TRIAL` by whoever swaps it; all
-    /// else happens under the lock.
+    /// [`OPEN`], [`TRIAL`], or the time at which the next canary may begin. It becomes `TRIAL` by a
+    /// compare-and-swap; all other changes happen under the lock.
     gate: AtomicU64,
-    /// One bit a key: it was served after `since`, by a request from before.
+    /// One bit for each key that was served after `since`, by a request from before.
     served: Box<[AtomicU64]>,
     refusals: Mutex<Refusals>,
 }
@@ -56,33 +56,33 @@ pub(super) struct Chorus {
 #[derive(Default)]
 struct Refusals {
     latest: Option<Refusal>,
-    /// When the latest came.
+    /// The time of the latest refusal.
     at: u64,
-    /// The homes of the keys that were refused, at most [`CHORUS`].
+    /// The home accounts of the keys that were refused, at most [`CHORUS`].
     homes: Vec<usize>,
-    /// Refusals since they became a chorus, for the pace of the trials.
+    /// Number of holds so far, which paces the canaries.
     trials: u32,
 }
 
-/// A key was refused.
+/// A refusal of a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refusal {
-    /// The account that the key was given when the pool was built: tells keys apart.
+    /// The account that the key was given when the pool was built. It identifies the key.
     pub(super) home: usize,
-    /// Where it lives by now, if its answers have shown that.
+    /// The present account of the key, if its responses have shown one.
     pub(super) shown: Option<usize>,
     pub(super) cause: Cause,
-    /// When its bench ends, in milliseconds since the Unix epoch.
+    /// The end of the key's cooldown, in milliseconds since the Unix epoch.
     pub(super) until: u64,
 }
 
-/// Whether a key of which nothing is known may be used.
+/// Whether a key of an unknown account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
     Open,
-    /// As a trial, which whoever asks has now.
+    /// The key may be used as the canary, which the caller has taken.
     Trial,
-    /// Not before this time; `None`: a trial is out.
+    /// The key is held until this time. `None` means that a canary is in flight.
     Held(Option<u64>),
 }
 
@@ -98,12 +98,12 @@ impl Chorus {
         }
     }
 
-    /// Whether keys are held: for as long as none is, asking costs one load.
+    /// Returns whether keys are held. As long as none is, this costs one load.
     pub(super) fn is_holding(&self) -> bool {
         self.gate.load(Ordering::Acquire) != OPEN
     }
 
-    /// What stands between a key of which nothing is known and a request.
+    /// Returns the gate between a request and a key of an unknown account.
     pub(super) fn gate(&self, key: usize, now: u64) -> Gate {
         match self.gate.load(Ordering::Acquire) {
             OPEN => Gate::Open,
@@ -114,7 +114,7 @@ impl Chorus {
         }
     }
 
-    /// The same, and takes the trial if one is due.
+    /// Returns the gate, and takes the canary if one is due.
     pub(super) fn ask(&self, key: usize, now: u64) -> Gate {
         match self.gate(key, now) {
             Gate::Held(Some(next)) if next <= now => {
@@ -127,14 +127,15 @@ impl Chorus {
         }
     }
 
-    /// A trial has brought no news: the next may begin.
+    /// Gives the canary back without a result, so that the next one may begin.
     pub(super) fn hand_back(&self, now: u64) {
         let _refusals = self.lock();
-        // Unless somebody was served meanwhile, and all are free.
+        // Fails if a key was served meanwhile, which has freed all keys.
         let _ = self.gate.compare_exchange(TRIAL, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// A key was served by a request that began then. Returns whether that frees anybody.
+    /// Records that a key was served by a request that began at `began`. Returns whether that may free any
+    /// key.
     pub(super) fn succeeded(&self, key: usize, began: u64, trial: bool) -> bool {
         let since = self.since.load(Ordering::Acquire);
         if since == 0 {
@@ -149,12 +150,12 @@ impl Chorus {
         self.is_holding()
     }
 
-    /// A key was refused, as a trial or not.
+    /// Records that a key was refused, as the canary or not.
     pub(super) fn refused(&self, refusal: Refusal, trial: bool, now: u64) {
         let mut refusals = self.lock();
         let gate = self.gate.load(Ordering::Acquire);
         if gate != OPEN && !is_stale(gate, now) {
-            // Others that were under way are no news.
+            // Refusals of other requests in flight are no news.
             if trial {
                 self.hold(&mut refusals, refusal.until, now);
             }
@@ -170,7 +171,7 @@ impl Chorus {
         }
     }
 
-    /// Forgets all of it. Returns whether anybody was held.
+    /// Forgets all refusals. Returns whether any key was held.
     pub(super) fn clear(&self) -> bool {
         let mut refusals = self.lock();
         *refusals = Refusals::default();
@@ -178,14 +179,14 @@ impl Chorus {
         self.gate.swap(OPEN, Ordering::AcqRel) != OPEN
     }
 
-    /// Why keys are held.
+    /// Returns the cause for which keys are held.
     pub(super) fn cause(&self) -> Option<Cause> {
         self.lock().latest.map(|latest| latest.cause)
     }
 
     fn hold(&self, refusals: &mut Refusals, until: u64, now: u64) {
         let first = refusals.latest.filter(|_| refusals.trials == 0);
-        // After a trial the earliest of the old times is over: the trial's own counts.
+        // After a canary the earliest of the old times is over, so the canary's own time counts.
         let end = first.map_or(until, |first| first.until);
         let pace = match refusals.latest {
             Some(Refusal { cause: Cause::QuotaExceeded, .. }) => FIRST_TRIAL_MS << refusals.trials,
@@ -212,7 +213,8 @@ fn is_stale(gate: u64, now: u64) -> bool {
 // === impl Refusals ===
 
 impl Refusals {
-    /// Whether a refusal is of a kind with those before it; else it is the first.
+    /// Adds a refusal to those before it, if it is like them. Otherwise it becomes the first. Returns whether
+    /// it was added.
     fn join(&mut self, refusal: Refusal, now: u64) -> bool {
         let alike = self
             .latest
@@ -234,6 +236,7 @@ impl Refusals {
 impl Refusal {
     fn is_like(self, other: Self, now: u64) -> bool {
         let waits = [self.until, other.until].map(|until| until.saturating_sub(now));
+        // Compares waits rather than times, so that the tolerance can grow with them.
         let tolerance = TOLERANCE_MS.max(waits[0].max(waits[1]) / 10);
         self.cause == other.cause && self.shown == other.shown && waits[0].abs_diff(waits[1]) <= tolerance
     }
@@ -242,7 +245,7 @@ impl Refusal {
 // === impl Lease ===
 
 impl Lease {
-    /// Being served contradicts whoever holds keys back because others were refused.
+    /// Records a success with the detectors, which contradicts the assumption of a shared limit.
     pub(super) fn contradict(&mut self) {
         let trials = std::mem::take(&mut self.trials);
         let mut frees = false;
@@ -254,7 +257,7 @@ impl Lease {
         }
     }
 
-    /// A limit of an account may be one of other accounts, too.
+    /// Reports a limit of the account to the detector: it may be a limit of other accounts, too.
     pub(super) fn join_chorus(&mut self, level: Level, cause: Cause, until: u64, now: Timestamp) {
         let limit = matches!(cause, Cause::RateLimited | Cause::QuotaExceeded);
         if !limit || !Level::OF_ACCOUNT.contains(&level) || !self.place().may_be_kin() {

@@ -1,4 +1,4 @@
-//! A lease that concerns another model, or another account, than it was given for.
+//! Rebinding: moves a lease to another model or account than it was admitted for.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::provider::ModelId;
 
 impl Lease {
-    /// The level that a scope means for this key; creates the model's lane if need be.
+    /// Returns the scope of a fault for this key. Creates the lane of the model if needed.
     pub(super) fn level(&mut self, scope: Scope, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
         let level = match scope {
             Scope::Key => Level::Key,
@@ -27,8 +27,8 @@ impl Lease {
         Some(level)
     }
 
-    /// Goes over to the lane of the model at fault, where that is not the one the key was leased for: the
-    /// caller knew no model or another, or the lane was forgotten and has come anew.
+    /// Moves the lease to the lane of the model at fault, if it holds another one: the caller did not know
+    /// the model or named another one, or the lane was forgotten and created again.
     pub(super) fn enter(&mut self, lane: Arc<ModelLane>) {
         if self.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
             return;
@@ -38,7 +38,7 @@ impl Lease {
         self.exchange(Level::OF_MODEL, |lease| lease.lane = Some(lane));
     }
 
-    /// Goes over to the account where the key lives by now: what it is refused for concerns that one.
+    /// Moves the lease to the present account of its key, which is the one that a refusal concerns.
     pub(super) fn move_along(&mut self) {
         let present = self.place().key().account.present();
         if present != self.account {
@@ -46,7 +46,7 @@ impl Lease {
         }
     }
 
-    /// Leaves the slots of these levels for those that they are after the change.
+    /// Moves the lease from the slots of these scopes to the slots after the change.
     fn exchange(&mut self, levels: [Level; 2], change: impl FnOnce(&mut Self)) {
         let began = self.began.as_unix_ms();
         let mut left = Passes::default();
@@ -65,7 +65,7 @@ impl Lease {
         }
     }
 
-    /// The pass of a level; from now on a probe is the caller's.
+    /// Takes the permit of a scope. From then on the caller is responsible for its probe.
     pub(super) fn take(&mut self, level: Level) -> Pass {
         let pass = &mut self.passes[level as usize];
         std::mem::replace(pass, Pass { probe: false, ..*pass })

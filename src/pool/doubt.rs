@@ -1,20 +1,20 @@
-//! Refusals that the request itself may be to blame for.
+//! Doubts: refusals that may be the fault of the request itself.
 //!
-//! A provider that answers one path with 401 whatever the key would otherwise let any caller take every key from
-//! all others: the request goes from key to key, and each is put into a cooldown. So a refusal that concerns keys
-//! (invalid, forbidden, out of quota; not a 429, which counts what other requests used as well) is a *doubt* until
-//! the request is over:
+//! Suppose that a provider responds to one path with 401 whatever the key. Without this module, any caller
+//! could then take every key from all others: the request goes from key to key, and each is put into a
+//! cooldown. So a refusal that concerns keys (invalid, forbidden, out of quota) is a *doubt* until the
+//! request is over. A 429 is none, because it counts the use of other requests as well.
 //!
-//! * Another key serves the same request: the request was fine. The doubt is [confirmed](Doubt::confirm).
-//! * The request turns out to be the cause: the doubt is [absolved](Doubt::absolve).
-//! * Neither: the doubt is dropped, and held against the key only if there is evidence beyond this request: the key
-//!   is on probation, or out of the grace that [`standing`](super::standing) gives it.
+//! - Another key serves the same request: the request was fine. The doubt is [confirmed](Doubt::confirm).
+//! - The request turns out to be the cause: the doubt is [absolved](Doubt::absolve).
+//! - Neither: the doubt is dropped. It counts against the key only if there is evidence beyond this request:
+//!   the key was being probed, or is out of the grace period that [`standing`](super::standing) gives it.
 //!
-//! A key that is proven stays usable for others meanwhile: a slow request that is refused everywhere would otherwise
-//! leave them a single key for as long as it takes. A key that is not proven is kept out at once, so that requests
-//! beside this one do not meet the same refusal, but without evidence only while each model keeps a usable key: the
-//! last one is never put out by one request. Cooldowns are announced when they are certain, so that one that is
-//! taken back raises no alarm.
+//! A proven key stays usable for other requests meanwhile: otherwise a slow request that is refused
+//! everywhere would leave them a single key for as long as it takes. An unproven key is kept out at once, so
+//! that concurrent requests do not meet the same refusal. Without evidence this happens only while each model
+//! keeps a usable key: one request never puts out the last one. Cooldowns are announced when they are
+//! certain, so that an undone cooldown raises no alarm.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,9 +31,9 @@ use crate::clock::Timestamp;
 use crate::key::KeyId;
 use crate::provider::ModelId;
 
-/// A key was refused, and it is not decided whether the key or the request is to blame.
+/// A refusal of a key, as long as it is undecided whether the key or the request is to blame.
 ///
-/// Dropping it says that nothing confirmed it.
+/// Dropping it means that nothing confirmed the refusal.
 #[must_use = "confirm it when another key serves the request"]
 pub(crate) struct Doubt {
     target: Target,
@@ -41,9 +41,10 @@ pub(crate) struct Doubt {
     model: Option<ModelId>,
     endpoint: u64,
     at: Timestamp,
-    /// There is evidence against the key beyond the request.
+    /// Whether there is evidence against the key beyond the request.
     evident: bool,
-    /// The key is out for it. `None`: it is proven or the last usable one, or was out already.
+    /// The cooldown of the key. `None` if the key is proven or the last usable one, or was in a cooldown
+    /// already.
     benched: Option<Benched>,
     settled: bool,
 }
@@ -51,15 +52,15 @@ pub(crate) struct Doubt {
 // === impl Lease ===
 
 impl Lease {
-    /// Whether the key served a request within the last 60 s.
+    /// Returns whether the key served a request within the last 60 s.
     pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
         self.place().key().served.is_recent(now.as_unix_ms())
     }
 
-    /// The attempt was refused for what may be the key's or the request's fault. `None`: nothing is remembered,
-    /// for the refusal concerns one resource only.
+    /// Records a refusal that may be the fault of the key or of the request. Returns `None` if nothing is
+    /// recorded, because the refusal concerns only one resource.
     ///
-    /// `endpoint` is the hash of where the request went.
+    /// `endpoint` is the hash of the request's destination.
     pub(crate) fn doubt(
         &mut self,
         fault: &Fault,
@@ -93,8 +94,9 @@ impl Lease {
     }
 }
 
-/// What a refusal concerns at most. A missing permission whose reason is not said to lie in the account was seen
-/// with one model, and concerns no other; where no model is known it concerns what was asked for, and no key.
+/// Returns the fault with the largest scope that a refusal proves. A missing permission that is not
+/// attributed to the account was seen with one model, and concerns no other. Without a known model it
+/// concerns the requested resource, and no key.
 fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
     if fault.reason() != Reason::Forbidden || fault.names_account() {
         return Some(fault.clone());
@@ -110,17 +112,18 @@ fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
 // === impl Doubt ===
 
 impl Doubt {
-    /// How long the key is out for it so far; `None`: not at all, or until it is replaced or reset.
+    /// Returns the duration of the cooldown so far. `None` if there is none, or if it lasts until the key is
+    /// replaced or reset.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.benched?.wait(self.at)
     }
 
-    /// The keys that the refusal concerns.
+    /// Returns the keys that the refusal concerns.
     pub(crate) fn keys(&self) -> impl Iterator<Item = KeyId> {
         self.target.members().into_iter().map(|key| self.target.set.keys[key].id.clone())
     }
 
-    /// Another key has served the same request. Returns how long the key is out.
+    /// Confirms the doubt: another key has served the same request. Returns the duration of the cooldown.
     pub(crate) fn confirm(mut self, now: Timestamp) -> Option<Duration> {
         self.settled = true;
         if self.benched.is_none() {
@@ -131,12 +134,13 @@ impl Doubt {
         self.wait()
     }
 
-    /// No key has served the request. Returns how long the key is out all the same.
+    /// Drops the doubt: no key has served the request. Returns the duration of the cooldown that stays
+    /// nevertheless.
     pub(crate) fn leave_unconfirmed(self) -> Option<Duration> {
         self.wait().filter(|_| self.evident)
     }
 
-    /// The request is to blame.
+    /// Absolves the key: the request is to blame.
     pub(crate) fn absolve(mut self, now: Timestamp) {
         self.settled = true;
         self.undo(now);
@@ -172,7 +176,7 @@ impl Drop for Doubt {
 // === impl Target ===
 
 impl Target {
-    /// The keys that it stands for.
+    /// Returns the keys of the scope.
     fn members(&self) -> Vec<usize> {
         match self.level {
             Level::Key | Level::KeyModel => vec![self.key],
@@ -180,7 +184,7 @@ impl Target {
         }
     }
 
-    /// Whether a refusal says nothing by itself against any of the keys.
+    /// Returns whether a refusal by itself says nothing against any of the keys.
     fn is_in_grace(&self, endpoint: u64, now: Timestamp) -> bool {
         let (refusals, now) = (self.set.doubts(), now.as_unix_ms());
         let served = |key: usize| &self.set.keys[key].served;
@@ -194,14 +198,15 @@ impl Target {
         }
     }
 
-    /// The keys are known to be to blame.
+    /// Forgets the refusals of the keys, which are known to be to blame.
     fn forget_refusals(&self) {
         let mut refusals = self.set.doubts();
         self.members().into_iter().for_each(|key| refusals.forget(key));
     }
 
-    /// Puts the scope into a cooldown that may be taken back, if that is evident or does no harm. One doubt at a
-    /// time, or two could each take the other for what stays usable.
+    /// Puts the scope into a cooldown that can be undone, if there is evidence or if it does no harm. The
+    /// lock admits one doubt at a time. Otherwise two doubts could each count the other's key as the one that
+    /// stays usable.
     fn doubt(&self, pass: Pass, fault: &Fault, evident: bool, now: Timestamp) -> Option<Benched> {
         let _one_at_a_time = self.set.doubts();
         let is_out = self.slot()?.state().cause.is_some() && !pass.probe;
@@ -212,8 +217,8 @@ impl Target {
         Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
     }
 
-    /// Puts the scope into a cooldown for a refusal that came at `refused`, unless it is out already, or has
-    /// served or was freed since.
+    /// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
+    /// served a request or was freed since.
     fn put_out(&self, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<Benched> {
         let _one_at_a_time = self.set.doubts();
         let (slot, at) = (self.slot()?, refused.as_unix_ms());
@@ -226,12 +231,12 @@ impl Target {
         Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
     }
 
-    /// Whether any of the keys served a request within the last 60 s.
+    /// Returns whether any of the keys served a request within the last 60 s.
     fn is_proven(&self, now: u64) -> bool {
         self.members().into_iter().any(|key| self.set.keys[key].served.is_recent(now))
     }
 
-    /// Whether a key beside these stays usable without a probe, for every model that it concerns.
+    /// Returns whether another key stays usable without a probe, for every model that the scope concerns.
     fn leaves_a_key(&self, now: u64) -> bool {
         let models = if self.level.is_model() { Vec::new() } else { self.set.models.all() };
         self.leaves_one_for(self.lane.as_deref(), now)
@@ -250,7 +255,7 @@ impl Target {
 // === impl Place ===
 
 impl Place<'_> {
-    /// Whether the key is usable, and nothing is held against it.
+    /// Returns whether the key is usable, and has no cause for a cooldown.
     fn is_sound(self, now: u64) -> bool {
         let is_free = |level: Level| self.state(level).cause.is_none();
         self.is_open(now) && Level::ALL.into_iter().all(is_free)
@@ -264,7 +269,7 @@ impl KeySet {
         self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The keys of an account, of which `asker` is one.
+    /// Returns the keys of an account, of which `asker` is one.
     fn members(&self, account: usize, asker: usize) -> Vec<usize> {
         self.accounts[account].with_members(asker, |groups| {
             let of_word = |&(word, bits): &(usize, u64)| {

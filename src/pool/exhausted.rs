@@ -1,10 +1,24 @@
-//! No usable key.
+//! The error of a pool without a usable key.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// No key of the pool is usable now.
+/// An error: no key of the pool is usable now.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::classify::{Fault, Reason, Scope};
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let wait = Duration::from_secs(20);
+/// pool.acquire(None)?.fault(&Fault::new(Reason::RateLimited, Scope::Key).retry_after(wait), None);
+///
+/// let exhausted = pool.acquire(None).unwrap_err();
+/// assert!(exhausted.retry_after().is_some_and(|left| left <= wait));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no usable key{}", Advice(self))]
 pub struct Exhausted {
@@ -13,13 +27,13 @@ pub struct Exhausted {
     wait: Wait,
 }
 
-/// Whether it is worth waiting for a key. Keys that are invalid or forbidden are not waited for, nor are keys
-/// that the request may not use again.
+/// The wait for a key, if waiting may help. It ignores keys that are invalid or forbidden, and keys that the
+/// request may not use again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// The time until the first key that was limited is usable again.
+    /// The time until the first limited key is usable again.
     pub(crate) limited: Option<Duration>,
-    /// Another request is about to find out that a key that was limited is usable, or to make room at one.
+    /// Whether another request is about to show that a limited key is usable, or to make room at one.
     pub(crate) probing: bool,
 }
 
@@ -34,19 +48,20 @@ impl Exhausted {
         self.wait
     }
 
-    /// Whether a key is usable now.
+    /// Returns whether a key is usable now.
     pub(crate) fn is_over(&self) -> bool {
         self.wait.limited.is_some_and(|wait| wait.is_zero())
     }
 
-    /// The true time until the first key becomes usable; `None` if none will by itself, or if that
-    /// depends on a probe that is out.
+    /// Returns the time until the first key becomes usable. Returns `None` if no key becomes usable by
+    /// itself, or if that depends on a probe in flight.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Whether a probe is out, whose success makes a key usable sooner; or a key has as many requests under way
-    /// as it may, or as it takes when it has just recovered, and the end of one makes it usable.
+    /// Returns whether a key may become usable sooner, because a request in flight ends. That request is a
+    /// probe, or it takes the last place at a key with limited concurrency or in the slow start after a
+    /// cooldown.
     pub const fn is_probing(&self) -> bool {
         self.probing
     }
@@ -55,12 +70,12 @@ impl Exhausted {
 // === impl Wait ===
 
 impl Wait {
-    /// How long it takes at least; `None` if no time helps.
+    /// Returns the minimum wait; `None` if no time helps.
     pub(crate) fn at_least(self) -> Option<Duration> {
         if self.probing { Some(Duration::ZERO) } else { self.limited }
     }
 
-    /// Whether it may be over by then.
+    /// Returns whether the wait may be over by `until`.
     pub(crate) fn ends_by(self, until: Instant) -> bool {
         let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
         left.is_some_and(|left| self.at_least().is_some_and(|wait| wait <= left))

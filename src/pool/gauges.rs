@@ -5,13 +5,13 @@ use super::{Common, KeyPool};
 use crate::event::metrics;
 
 impl KeyPool {
-    /// Sets the gauges of how many keys are in each state, which, and what is left of their limits: call it
-    /// before each scrape, or every few seconds. A cooldown ends and a limit comes back without an event, so that
-    /// nothing but a look can tell.
+    /// Sets the gauges of the pool: the number of keys in each state, the state of each key, and the
+    /// remainder of their limits. Call it before each scrape, or every few seconds, because a cooldown ends
+    /// and a limit resets without an event.
     ///
-    /// Sets seven gauges a key, and one for each of its limits that is known and each model that those are for; these
-    /// only if its hub [keeps count](crate::event::Events::with_metrics). For which models a key is out of use is
-    /// not in them; see [`snapshot`](Self::snapshot) for that.
+    /// It sets seven gauges for each key, and one for each known limit and model of the key. Those of limits
+    /// are set only if the pool's hub [keeps count](crate::event::Events::with_metrics). The models for which
+    /// a key is in cooldown are not included; see [`snapshot`](Self::snapshot) for those.
     pub fn record_metrics(&self) {
         let snapshot = self.snapshot();
         for state in KeyState::ALL {

@@ -1,11 +1,11 @@
-//! How much of its limits a key has left.
+//! Headroom: the fraction of its limits that a key has left.
 
 use super::place::Place;
 use crate::clock::Moment;
 
 impl Place<'_> {
-    /// What is left in the tightest limit that is known of the key, its account, and both for the model: a
-    /// share of the limit, from nothing at 0 to all of it at 1, which it is where no limit is known.
+    /// Returns the fraction that is left of the tightest known limit of the key, its account, and both for
+    /// the model: from 0 (nothing) to 1 (everything, or no known limit).
     pub(super) fn headroom(self, now: Moment) -> f64 {
         self.ledgers().map(|(_, ledger)| ledger.headroom(now)).fold(1.0, f64::min)
     }

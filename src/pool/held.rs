@@ -1,4 +1,4 @@
-//! Why no key is usable.
+//! The reason why no key is usable.
 
 use super::place::{Level, Place};
 use super::slot::{Cause, State};
@@ -7,8 +7,8 @@ use crate::classify::Reason;
 use crate::clock::Moment;
 
 impl KeyPool {
-    /// The reason that keeps the key out which comes back most easily. `None` if that is held by no cooldown, but
-    /// by a limit or by requests in flight.
+    /// Returns the reason that keeps out the key that clears most easily. `None` if no cooldown keeps that
+    /// key out, but a limit or requests in flight.
     pub(crate) fn held_by(&self, ask: &Ask<'_>, now: Moment) -> Option<Reason> {
         let set = self.0.set.load();
         let lane = ask.model.and_then(|model| set.models.get(model));
@@ -19,7 +19,7 @@ impl KeyPool {
 }
 
 impl Place<'_> {
-    /// The most lasting of the cooldowns that keep the key out. A disabled key is out like an invalid one.
+    /// Returns the most lasting reason among the cooldowns of the key. A disabled key counts as invalid.
     fn held_by(self, now: u64) -> Option<Reason> {
         if self.key().is_disabled() {
             return Some(Reason::InvalidKey);
@@ -39,7 +39,7 @@ fn reason(state: State) -> Option<Reason> {
     })
 }
 
-/// The higher, the less easily it clears.
+/// Ranks reasons: the higher, the less easily a reason clears.
 const fn rank(reason: Option<Reason>) -> u8 {
     match reason {
         None => 0,

@@ -1,21 +1,21 @@
-//! What a lease holds on to: its set of keys, and a place in the count of its key.
+//! The part of a lease that keeps its key set alive and counts it as a request in flight.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::key_set::KeySet;
 
-/// One request in flight with a key: as long as this is held, it counts.
+/// One request in flight with a key. It counts for as long as it is held.
 ///
-/// Stands for the set that it holds on to, so that a lease need not hold it a second time. That makes the
-/// holders of a set, which are counted anyway, the requests in flight with all of its keys: see
+/// It also holds the key set, so that a lease need not hold the set a second time. That makes the reference
+/// count of a set, which exists anyway, the number of requests in flight with all of its keys: see
 /// [`KeySet::in_flight`].
 pub(super) struct InFlight {
     set: Arc<KeySet>,
     key: usize,
-    /// Another one counts in its place.
+    /// Whether another value counts in place of this one.
     handed_over: bool,
-    /// It turned out to be no call.
+    /// Whether the request turned out to be no call.
     uncounted: bool,
 }
 
@@ -27,20 +27,20 @@ impl InFlight {
         Self { set, key, handed_over: false, uncounted: false }
     }
 
-    /// The count goes on elsewhere; this one holds on to the set only.
+    /// Hands the count over to the returned value. This value keeps holding the set.
     pub(super) fn hand_over(&mut self) -> Self {
         let handed_over = std::mem::replace(&mut self.handed_over, true);
         Self { set: Arc::clone(&self.set), key: self.key, handed_over, uncounted: self.uncounted }
     }
 
-    /// Nothing was sent: that was no call of the key.
+    /// Stops counting the request, because nothing was sent: it was no call of the key.
     pub(super) fn uncount(&mut self) {
         if !std::mem::replace(&mut self.uncounted, true) {
             self.set.keys[self.key].stats.uncalled();
         }
     }
 
-    /// Whether another one counts in its place.
+    /// Returns whether another value counts in place of this one.
     pub(super) const fn is_handed_over(&self) -> bool {
         self.handed_over
     }
@@ -67,9 +67,10 @@ impl Drop for InFlight {
 }
 
 impl KeySet {
-    /// How many requests are in flight with all keys together, without a count that every thread would have
-    /// to write to: whoever has one in flight holds the set. So do those that wait for a key, and
-    /// a penalty that may be undone, so it may be too many; two are the pool and whoever asks.
+    /// Returns the number of requests in flight with all keys together. It is the reference count of the set,
+    /// because every request in flight holds the set, and a separate counter would be one more word that
+    /// every thread writes to. Waiters hold the set too, and so does a cooldown that may be undone, so the
+    /// number may be too high. The two that are subtracted are the pool and the caller.
     pub(super) fn in_flight(self: &Arc<Self>) -> usize {
         Arc::strong_count(self).saturating_sub(2)
     }

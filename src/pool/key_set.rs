@@ -1,8 +1,8 @@
-//! The keys of a pool and what is known about each: an immutable list of mutable slots.
+//! The keys of a pool and their state: an immutable list of mutable slots.
 //!
-//! The list is a snapshot that can be swapped as a whole; a lease keeps the one it came from. Keys are
-//! numbered, accounts are numbered, and a key without a declared account has an account of its own, until
-//! its answers show which keys it shares one with.
+//! The list is a snapshot that can be replaced as a whole; a lease keeps the one that it came from. Keys and
+//! accounts are numbered. A key without a declared account has an account of its own, until its responses
+//! show which keys it shares an account with.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -36,23 +36,23 @@ pub(crate) struct KeySet {
     pub(super) common: Arc<Common>,
     pub(super) keys: Box<[Key]>,
     pub(super) accounts: Box<[Account]>,
-    /// Held by whoever changes which keys share an account; nobody else waits for it.
+    /// Held while the assignment of keys to accounts changes. No other code waits for it.
     pub(super) learning: Mutex<()>,
-    /// Held by whoever raises or settles a doubt about a key; nobody else waits for it.
+    /// Held while a doubt about a key is raised or settled. No other code waits for it.
     pub(super) doubts: Mutex<FirstRefusals>,
-    /// What is closed for every model.
+    /// The ready bits for every model.
     pub(super) lane: Lane,
     pub(super) models: ModelLanes,
     pub(super) counters: ModelCounters,
     pub(super) chorus: Chorus,
-    /// Who waits for a key, whatever the model.
+    /// The queue of requests that wait for a key for any model.
     pub(super) line: Line,
-    /// By tier, primaries first.
+    /// The keys by tier, primaries first.
     pub(super) ranks: [Rank; 2],
     pub(super) quotas: Quotas,
-    /// Some limit is known that counts tokens. Once true, it stays.
+    /// Whether any known limit counts tokens. Once true, it stays true.
     counts_tokens: AtomicBool,
-    /// Which key is the home of which session.
+    /// The assignment of sessions to their home keys.
     pub(super) rendezvous: Rendezvous,
 }
 
@@ -63,22 +63,22 @@ pub(super) struct Key {
     pub(super) account: Membership,
     pub(super) tier: Tier,
     pub(super) weight: NonZeroU32,
-    /// Since when an operator has it out of use, in milliseconds since the Unix epoch; zero: it is not.
-    /// Nothing but an operator undoes it.
+    /// The time since which an operator has disabled the key, in milliseconds since the Unix epoch; zero
+    /// means enabled. Only an operator enables it again.
     pub(super) disabled: AtomicU64,
     pub(super) slot: Slot,
     pub(super) stats: Stats,
     pub(super) served: LastSuccess,
-    /// What answers to its requests took.
+    /// Usage of the responses to its requests.
     pub(super) tally: Tally,
-    /// Of the limits declared for this key alone that concern no single model.
+    /// The limits that are declared for this key alone and apply to every model.
     pub(super) ledger: Option<Box<Ledger>>,
 }
 
 // === impl KeySet ===
 
 impl KeySet {
-    /// Sets the bits of what has become usable.
+    /// Sets the ready bits of keys that have become usable.
     pub(super) fn wake(&self, model: Option<&ModelLane>, now: u64) {
         self.lane.wake(now, |key| {
             let place = self.place(None, key).filter(|place| !place.key().is_disabled())?;
@@ -89,18 +89,18 @@ impl KeySet {
         }
     }
 
-    /// The lane of a model, if it has one or a limit is declared for it.
+    /// Returns the lane of a model, if it exists or a limit is declared for the model.
     pub(super) fn lane_of(&self, model: &ModelId, now: Timestamp) -> Option<Arc<ModelLane>> {
         let known = self.models.get_used(model, now.as_unix_ms());
         known.or_else(|| self.quotas.are_for(model).then(|| self.new_lane(model, now)))
     }
 
-    /// The lane of a model of which something is known now.
+    /// Returns the lane of a model, and creates it if it does not exist.
     pub(super) fn new_lane(&self, model: &ModelId, now: Timestamp) -> Arc<ModelLane> {
         self.models.touch(model, now.as_unix_ms(), || self.quotas.lane(self, model, now))
     }
 
-    /// Forgets the models that nobody uses, of which nothing is counted, and for which no key is closed.
+    /// Forgets the models that are unused, have no counts, and for which no key is closed.
     pub(super) fn forget_idle_models(&self, now: Moment) {
         self.models.forget(|lane| {
             self.wake(Some(lane), now.as_unix_ms());
@@ -108,12 +108,12 @@ impl KeySet {
         });
     }
 
-    /// Whether any limit counts tokens.
+    /// Returns whether any limit counts tokens.
     pub(super) fn counts_tokens(&self) -> bool {
         self.counts_tokens.load(Ordering::Relaxed)
     }
 
-    /// These limits are known now.
+    /// Records that these limits are known now.
     pub(super) fn saw_limits(&self, limits: &[Limit]) {
         let of_tokens = |limit: &Limit| limit.dimension.is_tokens();
         if !self.counts_tokens() && limits.iter().any(of_tokens) {
@@ -126,7 +126,8 @@ impl KeySet {
     }
 }
 
-/// When both scopes are open: zero if they are, `None` if that is not a matter of time.
+/// Returns the time at which both scopes are open: zero if they are open now, `None` if that does not depend
+/// on time.
 fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
     let mut latest = 0;
     for level in levels {
@@ -142,7 +143,7 @@ fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
 // === impl Key ===
 
 impl Key {
-    /// It has served a request.
+    /// Records that the key has served a request.
     pub(super) fn succeeded(&self, now: Timestamp) {
         self.stats.succeeded();
         self.served.set(now.as_unix_ms());
@@ -158,7 +159,7 @@ impl Key {
 
     pub(super) fn set_disabled(&self, disabled: bool, now: u64) {
         if disabled {
-            // One that is disabled already has been so since then.
+            // A key that is disabled already keeps the time since which it is.
             let _ = self.disabled.compare_exchange(0, now.max(1), Ordering::AcqRel, Ordering::Acquire);
         } else {
             self.disabled.store(0, Ordering::Release);
@@ -169,7 +170,8 @@ impl Key {
 // === building ===
 
 impl KeySet {
-    /// `accounts` are numbered as the keys say; `models` is how many model lanes there may be.
+    /// Creates the set. `accounts` are numbered as in the keys; `models` is the maximum number of model
+    /// lanes.
     pub(super) fn new(
         common: Arc<Common>,
         keys: Vec<Key>,
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_state_of_a_key_is_far_below_a_kilobyte() {
-        // The texts of name, secret and header come to this with their counters, if they are long.
+        // Size of the texts of name, secret, and header with their reference counts, if they are long.
         let texts = 3 * (16 + 200);
         let key = size_of::<Key>() + size_of::<Account>() + size_of::<Group>() + size_of::<u32>();
         println!("{key} bytes a key, {} a key and model", 2 * size_of::<Slot>());

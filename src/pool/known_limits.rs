@@ -1,4 +1,4 @@
-//! What is known of the limits of keys, for snapshots.
+//! The limits and usage of keys, for snapshots.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use crate::clock::{Moment, Timestamp};
 use crate::limits::Reading;
 use crate::provider::ModelId;
 
-/// What is left of a key's limits for one model.
+/// The limits of a key for one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelLimits {
     /// The model.
     pub model: ModelId,
-    /// Its limits, declared ones first; those of the key's account are the same for all its keys.
+    /// The limits, declared ones first. Limits of the key's account are the same for all its keys.
     pub limits: Vec<Reading>,
 }
 
-/// What answers for one model took, of all keys.
+/// The usage of one model, over all keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelUsage {
     /// The model.
     pub model: ModelId,
-    /// What they took.
+    /// Usage of the responses for this model.
     pub usage: UsageSnapshot,
 }
 
-/// What is left of the limits of these levels.
+/// Returns the status of the limits of these scopes.
 pub(super) fn readings(place: Place<'_>, levels: [Level; 2], now: Moment) -> Vec<Reading> {
     levels
         .into_iter()
@@ -48,7 +48,7 @@ pub(super) fn by_model(place: Place<'_>, lanes: &[Arc<ModelLane>], now: Moment) 
     lanes.iter().filter_map(of).collect()
 }
 
-/// The models of which more is known than their names.
+/// Returns the usage of all tracked models, sorted by name.
 pub(super) fn usage(lanes: &[Arc<ModelLane>], now: Timestamp) -> Vec<ModelUsage> {
     let of = |lane: &Arc<ModelLane>| ModelUsage { model: lane.model.clone(), usage: lane.tally.usage(now) };
     let mut usage: Vec<_> = lanes.iter().map(of).collect();

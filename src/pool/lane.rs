@@ -1,55 +1,55 @@
-//! Which keys are worth looking at.
+//! Ready bits: a bitmap of the keys that are worth inspecting.
 //!
-//! A lane has one bit a key, so that the next usable one of ten thousand is found by looking at a few
-//! words. **The bit is a hint, the slot's deadline is the truth**: a set bit whose slot refuses is
-//! cleared by whoever notices, and a cleared bit whose deadline has passed is set by whoever comes next.
-//! Nothing needs to happen when a cooldown ends, and no task waits for it.
+//! A lane has one bit for each key, so that the next usable key of ten thousand is found by reading a few
+//! words. **The bit is a hint; the slot's deadline decides.** A set bit whose slot refuses is cleared by the
+//! thread that notices. A cleared bit whose deadline has passed is set by the next thread that looks. Nothing
+//! needs to happen when a cooldown ends, and no task waits for it.
 //!
-//! A bit that closes for what is left of a limit is a hint in the same way, and the ledger is the truth.
+//! A bit that is cleared for a used-up limit is a hint in the same way, and the ledger decides.
 //!
-//! What must never happen is a usable key whose bit nobody will set again. The rule that prevents it:
-//! whoever clears a bit enters the deadline in the word's `next` *after* clearing, and whoever wakes a
-//! word takes `next` away *before* looking at its bits. Either the waker sees the cleared bit, or the
-//! entry outlives the waker. The same rule holds one level up, between the words and the lane. A bit
-//! that is cleared for a probe, or because a ramp is full, has no deadline; the lease sets it when it ends.
+//! A usable key whose bit no thread will set again must never exist. One rule prevents it: a thread that
+//! clears a bit enters the deadline in the word's `next` *after* clearing, and a thread that wakes a word
+//! takes `next` away *before* it reads the bits. Either the waking thread sees the cleared bit, or the entry
+//! outlives it. The same rule holds one level up, between the words and the lane. A bit that is cleared for a
+//! probe, or for a full slow start, has no deadline; the lease sets it when it ends.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Nothing is due.
+/// No deadline is due.
 const NEVER: u64 = u64::MAX;
 const WORD: usize = u64::BITS as usize;
 
-/// One bit a key.
+/// A bitmap with one bit for each key.
 pub(crate) struct Lane {
     words: Box<[Word]>,
-    /// Not later than the earliest `next` of the words.
+    /// A time not later than the earliest `next` of the words.
     next: AtomicU64,
 }
 
 struct Word {
-    /// A set bit: this key may be usable.
+    /// One bit for each key. A set bit means that the key may be usable.
     bits: AtomicU64,
-    /// Not later than the earliest deadline of the cleared bits that have one.
+    /// A time not later than the earliest deadline of the cleared bits that have one.
     next: AtomicU64,
 }
 
-/// The keys of one word: the word's index, and a bit each.
+/// Some keys of one word: the index of the word, and one bit for each key.
 pub(crate) type Group = (usize, u64);
 
-/// What keeps a scope closed.
+/// The condition that keeps a scope closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Bar {
     Open,
-    /// Time, in milliseconds since the Unix epoch.
+    /// Closed until this time, in milliseconds since the Unix epoch.
     Until(u64),
-    /// Something that will tell when it is over.
+    /// Closed until an event opens it, which sets the bit.
     Shut,
 }
 
 // === impl Lane ===
 
 impl Lane {
-    /// All keys are worth looking at.
+    /// Creates a bitmap in which all keys are worth inspecting.
     pub(crate) fn new(keys: usize) -> Self {
         let words = (0..keys.div_ceil(WORD)).map(|word| Word {
             bits: AtomicU64::new(low_bits(keys - word * WORD)),
@@ -58,21 +58,21 @@ impl Lane {
         Self { words: words.collect(), next: AtomicU64::new(NEVER) }
     }
 
-    /// The bits of one word.
+    /// Returns the bits of one word.
     pub(crate) fn word(&self, word: usize) -> u64 {
         self.words.get(word).map_or(0, |word| word.bits.load(Ordering::Acquire))
     }
 
-    /// Whether all these keys are worth looking at.
+    /// Returns whether all these keys are worth inspecting.
     pub(crate) fn shows(&self, groups: &[Group]) -> bool {
         groups.iter().all(|&(word, bits)| self.word(word) & bits == bits)
     }
 
     /// Brings the bits of a scope's keys in line with the scope.
     ///
-    /// Looks at the scope again after closing, until it is what the bits were closed for: whoever changed
-    /// it meanwhile has seen to the bits already and will not come back, and the deadline may even have
-    /// been woken for.
+    /// After clearing the bits, it reads the scope again, until the scope is in the state that the bits were
+    /// cleared for. A thread that changed the scope meanwhile has updated the bits already and does not
+    /// return, and the deadline may even have been woken for.
     pub(crate) fn follow(&self, look: impl Fn() -> Bar, groups: &[Group]) {
         let mut bar = look();
         while bar != Bar::Open {
@@ -85,7 +85,7 @@ impl Lane {
         self.open(groups);
     }
 
-    /// These keys are not worth looking at before `until`; `None`: before they are [opened](Self::open).
+    /// Clears the bits of these keys until `until`; `None` means until they are [opened](Self::open).
     pub(crate) fn close(&self, groups: &[Group], until: Option<u64>) {
         for &(word, bits) in groups {
             let Some(word) = self.words.get(word) else { continue };
@@ -99,7 +99,7 @@ impl Lane {
         }
     }
 
-    /// These keys are worth looking at again.
+    /// Sets the bits of these keys.
     pub(crate) fn open(&self, groups: &[Group]) {
         for &(word, bits) in groups {
             if let Some(word) = self.words.get(word) {
@@ -108,9 +108,10 @@ impl Lane {
         }
     }
 
-    /// Sets the bits whose deadline has passed; `until` tells a key's deadline, `None` if it has none.
+    /// Sets the bits whose deadline has passed. `until` returns the deadline of a key; `None` if it has none.
     ///
-    /// Of two callers at once one does the work; the other may miss what becomes usable just now.
+    /// Of two concurrent callers, one does the work. The other may miss a key that becomes usable at that
+    /// moment.
     pub(crate) fn wake(&self, now: u64, until: impl Fn(usize) -> Option<u64>) {
         let due = self.next.load(Ordering::Acquire);
         let mine = || self.next.compare_exchange(due, NEVER, Ordering::AcqRel, Ordering::Acquire);
@@ -162,12 +163,12 @@ impl Word {
 
 // === groups ===
 
-/// One key by itself.
+/// Returns the group of a single key.
 pub(crate) const fn only(key: usize) -> [Group; 1] {
     [(key / WORD, 1 << (key % WORD))]
 }
 
-/// These keys, which come in rising order.
+/// Returns the groups of these keys, which are in ascending order.
 pub(crate) fn group(keys: impl IntoIterator<Item = usize>) -> Box<[Group]> {
     let mut groups: Vec<Group> = Vec::new();
     for [(word, bit)] in keys.into_iter().map(only) {

@@ -1,17 +1,17 @@
-//! Learning from answers which keys share an account.
+//! Account learning: responses show which keys share an account.
 //!
-//! Ten keys of one organisation that nobody declared are refused ten times for one limit. Some providers
-//! name the organisation in their answers; keys that show the same name live in one account from then on,
-//! and whatever that account was benched for, or they alone before it was known, counts for all.
+//! Ten undeclared keys of one organisation would be refused ten times for one limit. Some providers name the
+//! organisation in their responses. Keys that show the same name share one account from then on. Every
+//! cooldown of that account counts for all of them, and so does a cooldown that one of the keys had alone
+//! before.
 //!
-//! What was declared is never overruled: a declared key stays where it is, whatever it shows. Keys that
-//! nobody declared join the one declared account whose keys show what they show; if keys of two declared
-//! accounts show it, somebody has split it with intent, and the others keep to themselves. A key that
-//! shows another name later has moved and is moved; one that does so time and again has no account of its
-//! own to speak of, and is left alone.
+//! Learning never overrules a declaration: a declared key stays in its account, whatever it shows. Undeclared
+//! keys join the one declared account whose keys show the same identity. If keys of two declared accounts
+//! show it, the split is intentional, and the undeclared keys stay apart. A key that later shows another name
+//! has moved, and is moved. A key that changes repeatedly has no account of its own, and is left alone.
 //!
-//! This happens a few times in the life of a key, under a lock, and costs a look at every key. What happens
-//! at each answer is one comparison.
+//! Learning happens a few times in the life of a key, under a lock, and costs a look at every key. Each other
+//! response costs one comparison.
 
 use std::sync::PoisonError;
 
@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 use crate::provider::AccountFingerprint;
 
 impl KeySet {
-    /// An answer to a key was counted for this account.
+    /// Records that a response counted the key for this account.
     pub(super) fn learn(&self, key: usize, shown: AccountFingerprint) {
         if self.common.learn_accounts && self.keys[key].account.is_news(shown) {
             self.relearn(key, shown);
@@ -56,7 +56,7 @@ impl KeySet {
         self.accounts[self.keys[key].account.home()].id.is_some()
     }
 
-    /// Goes home, and leaves there what was benched elsewhere.
+    /// Moves a key back to its home account. Cooldowns of the other account stay there.
     fn leave(&self, key: usize) {
         let account = &self.keys[key].account;
         let (from, home) = (account.present(), account.home());
@@ -66,7 +66,7 @@ impl KeySet {
         }
     }
 
-    /// Brings together the undeclared keys that show an identity.
+    /// Moves all undeclared keys that show an identity into one account.
     fn gather(&self, identity: u64, now: u64) {
         let showing = || (0..self.keys.len()).filter(|key| self.keys[*key].account.identity() == identity);
         let (declared, movable): (Vec<_>, Vec<_>) = showing().partition(|key| self.is_declared(*key));
@@ -77,14 +77,14 @@ impl KeySet {
             self.settle(key, host);
             self.recount(from);
         }
-        // Where there was no move there is nothing to bring in line.
+        // Without a move there is nothing to bring in line.
         if let Some(&key) = movable.first() {
             self.follow_everywhere(key, now);
         }
     }
 
-    /// Where these keys live: with the declared ones, or where the first of them does that lives with one
-    /// of them.
+    /// Returns the account for these keys: the account of the declared ones, or else the one in which the
+    /// first of them lives that already lives with one of them.
     fn host(&self, declared: &[usize], movable: &[usize]) -> Option<usize> {
         let account = |key: &usize| &self.keys[*key].account;
         if let Some(first) = declared.first().map(|key| account(key).home())
@@ -99,10 +99,10 @@ impl KeySet {
 
     fn settle(&self, key: usize, account: usize) {
         let living = |other: &usize| self.keys[*other].account.present() == account || *other == key;
-        // Members first: whoever finds the key in the account finds it among the members.
+        // Members first: a reader that finds the key in the account finds it among the members, too.
         self.accounts[account].set_members((0..self.keys.len()).filter(living));
         self.keys[key].account.move_to(account);
-        // It may have been closed for what is none of its business now; that it is not is found by looking.
+        // The bits may be cleared for state that no longer concerns the key. The next search finds out.
         self.lane.open(&only(key));
         self.models.all().iter().for_each(|lane| lane.bits.open(&only(key)));
     }
@@ -112,7 +112,7 @@ impl KeySet {
         self.accounts[account].set_members((0..self.keys.len()).filter(living));
     }
 
-    /// What an account is benched for now concerns another, too.
+    /// Copies the present cooldowns of an account to another account.
     fn carry(&self, from: usize, to: usize, now: u64) {
         carry(&self.accounts[from].slot, &self.accounts[to].slot, now);
         for lane in self.models.all() {

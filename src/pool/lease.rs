@@ -1,4 +1,4 @@
-//! The right to use one key for one attempt.
+//! A lease: the right to use one key for one attempt.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,24 +22,36 @@ use crate::provider::{AccountHeaders, ModelId};
 
 /// The right to use one key for one attempt.
 ///
-/// Say what became of it with [`succeed`](Self::succeed) or [`fault`](Self::fault). Dropping it says that
-/// nobody knows: no key is blamed, and a probe is handed on to the next.
+/// Report the result with [`succeed`](Self::succeed) or [`fault`](Self::fault). Dropping a lease means that
+/// the result is unknown: no key is blamed, and a probe passes to the next request.
+///
+/// ```
+/// use tower_key_rotation::classify::{Fault, Reason, Scope};
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let lease = pool.acquire(None)?;
+/// // Apply the key to a request with `stamp`, send the request, and report the result:
+/// lease.fault(&Fault::new(Reason::QuotaExceeded, Scope::Account), None);
+/// assert_eq!(pool.usable(None), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a lease that is dropped at once uses no key"]
 pub struct Lease {
     pub(super) set: InFlight,
     pub(super) lane: Option<Arc<ModelLane>>,
-    /// The account that it was admitted by, and settles with.
+    /// The account that admitted the lease, and that it settles with.
     pub(super) account: usize,
     pub(super) passes: Passes,
     pub(super) trials: Trials,
-    /// What it took of the limits of the lane it was leased for.
+    /// The cost that the lease took of the limits of its lane.
     pub(super) need: Need,
-    /// What it was let in with, whatever was given back since.
+    /// The cost that it was admitted with. Unlike `need`, it includes a part that was given back since.
     pub(super) asked: Need,
-    /// Of the ledger at home.
+    /// The checkpoint of the ledger at the [home](Place::home) scope.
     pub(super) marks: Option<Marks>,
     pub(super) began: Moment,
-    /// The key was put on a request, which may have been executed.
+    /// Whether the key was applied to a request, which may have been executed.
     stamped: AtomicBool,
 }
 
@@ -68,40 +80,41 @@ impl Lease {
         }
     }
 
-    /// The name of the key.
+    /// Returns the id of the key.
     pub fn key_id(&self) -> &KeyId {
         &self.place().key().id
     }
 
-    /// The account of the key, if one was declared for it or for a key that it shares one with.
+    /// Returns the account of the key, if one was declared for it or for a key that shares its account.
     pub fn account(&self) -> Option<&AccountId> {
         self.set.accounts[self.account].id.as_ref()
     }
 
-    /// When the key was leased.
+    /// Returns the moment at which the key was leased.
     pub(crate) const fn began(&self) -> Moment {
         self.began
     }
 
-    /// Whether this attempt finds out if something has recovered.
+    /// Returns whether this attempt is a probe: its result decides whether something has recovered.
     pub fn is_probe(&self) -> bool {
         self.passes.iter().any(|pass| pass.probe) || self.trials.contains(&true)
     }
 
-    /// Stamps the key onto a request to `uri`, all other credentials removed, and every header and query
+    /// Applies the key to a request to `uri`. Removes all other credentials, and every header and query
     /// parameter that names the account that pays.
     ///
     /// # Errors
     ///
-    /// If the provider does not own the origin of `uri`, or the URL can't take the key. The request must
-    /// not be sent then.
+    /// Returns [`StampError`] if the origin of `uri` does not belong to the provider, or if the URL can't
+    /// take the key. The request must not be sent then.
     pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
         self.put_on(uri, headers)?;
         self.stamped.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// The same; a request that can't be stamped has no URL any more.
+    /// Applies the key to a request, like [`stamp`](Self::stamp). After an error the request has no URL any
+    /// more.
     pub(crate) fn stamp_on<B>(&self, request: &mut Request<B>) -> Result<(), StampError> {
         let mut uri = std::mem::take(request.uri_mut());
         self.stamp(&mut uri, request.headers_mut())?;
@@ -112,13 +125,13 @@ impl Lease {
         Ok(())
     }
 
-    /// Whether a request has the key on it, and may have been sent.
+    /// Returns whether the key was applied to a request, which may have been sent.
     pub(crate) fn is_stamped(&self) -> bool {
         self.stamped.load(Ordering::Relaxed)
     }
 
-    /// The request was not sent, although the key may be on it: that is no call of the key, and takes nothing of its
-    /// limits.
+    /// Records that the request was not sent, even if the key was applied to it. It is no call of the key
+    /// then, and costs nothing of its limits.
     pub(crate) fn set_unsent(&mut self) {
         self.stamped.store(false, Ordering::Relaxed);
         self.set.uncount();
@@ -134,17 +147,19 @@ impl Lease {
         if auth == provider.auth() {
             return auth.stamp(uri, headers, &key.header).map_err(StampError::url);
         }
-        // Rare enough to be rendered each time; what made one header makes the other.
+        // The other scheme is rare enough to render the key each time. A secret that made one header makes
+        // the other, too.
         let header = key.secret.render(auth).map_err(|_| StampError::foreign(provider, uri))?;
         auth.stamp(uri, headers, &header).map_err(StampError::url)
     }
 
-    /// The attempt succeeded.
+    /// Reports that the attempt succeeded. A probe that succeeds makes the key usable again.
     pub fn succeed(mut self) {
         self.succeed_at(Timestamp::now());
     }
 
-    /// The same, of a lease that is of no use any more. What remains open is what the answer's body will show.
+    /// Reports a success, and returns the accounting that stays open until the response body ends. The lease
+    /// is of no use afterwards.
     pub(crate) fn succeed_at(&mut self, now: Timestamp) -> Tab {
         self.place().key().succeeded(now);
         for level in Level::ALL {
@@ -173,12 +188,15 @@ impl Lease {
         }
     }
 
-    /// The attempt failed. Benches what the fault concerns, for as long as it says or as the pool's
-    /// [`Cooldowns`](super::Cooldowns) do; a fault of the provider benches no key, and neither does one
-    /// of an attempt that began before the last that freed the key.
+    /// Reports that the attempt failed. Puts the scope of the fault into a cooldown, for the wait that the
+    /// fault names or as the pool's [`Cooldowns`](super::Cooldowns) say. Returns the cooldown, which can be
+    /// undone.
     ///
-    /// `model` is what the attempt was about, for faults that concern one model; where it is unknown they
-    /// concern all.
+    /// Returns `None` if no cooldown follows: for a fault of the provider or of a single resource, and for an
+    /// attempt that began before the key last became usable.
+    ///
+    /// `model` is the model that the attempt was for. Faults with the scope of one model concern all models
+    /// if it is unknown.
     pub fn fault(mut self, fault: &Fault, model: Option<&ModelId>) -> Option<Penalty> {
         self.fault_at(fault, model, Timestamp::now())
     }
@@ -193,7 +211,7 @@ impl Lease {
         self.bench(level, fault, model, now)
     }
 
-    /// The level that a fault concerns, if it concerns any as a whole.
+    /// Returns the scope that a fault concerns, if it concerns one as a whole.
     pub(super) fn blame(&mut self, fault: &Fault, model: Option<&ModelId>, now: Timestamp) -> Option<Level> {
         self.move_along();
         if !fault.is_ambiguous() {
@@ -208,18 +226,18 @@ impl Lease {
         Some(level)
     }
 
-    /// The provider did not run the request, which took no tokens then.
+    /// Gives the tokens back after the provider did not run the request.
     pub(crate) fn refund(&mut self) {
         let thought = std::mem::replace(&mut self.need, Need::REQUEST).tokens();
         self.place().correct(thought, Estimate::NONE, self.began, self.began);
     }
 
-    /// Whether others may be kept out for as long as this lease is held: it is a probe, or one of few after one.
+    /// Returns whether the lease may keep other requests out: it is a probe, or has a place in a slow start.
     pub(crate) fn is_narrow(&self) -> bool {
         are_narrow(self.passes, self.trials)
     }
 
-    /// Lets others in, in place of this lease, which goes on as one that proves nothing.
+    /// Lets other requests in, in place of this lease. The lease goes on, but its result proves nothing.
     pub(crate) fn give_probe_back(&mut self) {
         if self.is_narrow() {
             let now = Timestamp::now().as_unix_ms();
@@ -230,7 +248,7 @@ impl Lease {
         }
     }
 
-    /// What must not be seen in a response.
+    /// Returns the secret, which must not appear in a response.
     pub(crate) fn secret(&self) -> &Secret {
         &self.place().key().secret
     }
@@ -240,7 +258,7 @@ impl Lease {
         Place { set: &self.set, model: self.lane.as_deref(), key, account }
     }
 
-    /// A provider that limits a key has accepted it.
+    /// Frees the key of a suspicion of being invalid: a provider that limits a key has accepted it.
     fn prove_valid(&mut self, cause: Cause, now: Timestamp) {
         for level in Level::OF_KEY {
             let suspect = self.place().state(level).cause == Some(Cause::Invalid);
@@ -253,7 +271,7 @@ impl Lease {
     fn recover(&mut self, level: Level, now: Timestamp) {
         let pass = self.take(level);
         let place = self.place();
-        // A lifted key that recovers says nothing about those that were lifted with it.
+        // A key that recovers after its burst was lifted says nothing about the other keys of the burst.
         let suspect = matches!(place.state(level), State { cause: Some(Cause::Invalid), until: FOREVER, .. });
         let last = self.set.common.cooldowns.last_on_ramp();
         let recovered = place.slot(level).and_then(|slot| slot.recover(pass, now.as_unix_ms(), last));
@@ -267,7 +285,7 @@ impl Lease {
         self.announce_recovery(level);
     }
 
-    /// What has recovered lately takes twice as many leases at a time.
+    /// Ends the place of a lease in a slow start with a success, which doubles the number of places.
     fn climb(&mut self, level: Level, now: Timestamp) {
         let pass = std::mem::take(&mut self.passes[level as usize]);
         step_off(self.place(), level, pass, true, now.as_unix_ms());

@@ -1,17 +1,24 @@
-//! The keys of one provider and what is known about them.
+//! A pool: the keys of one provider and their state.
 //!
-//! Whoever sends requests asks the pool for a [`Lease`]: the right to use one key for one attempt. What
-//! became of the attempt is said by settling the lease; one that is dropped unsettled, because the caller
-//! went away, blames nobody. The pool remembers: a key that was refused is not asked again before its
-//! time, and then by a single *probe* whose success frees it.
+//! A client asks the pool for a [`Lease`]: the right to use one key for one attempt. It settles the lease
+//! with the result of the attempt. A lease that is dropped unsettled, because the caller went away, blames no
+//! key. The pool remembers the results: a key that was refused is in cooldown, and not offered before its
+//! time. Then a single *probe* tries it, whose success makes it usable again.
 //!
-//! What is remembered has a scope. A limit of one model benches the key for that model only; keys of one
-//! account are benched together, so that ten keys of one organisation cost one refusal and not ten: as
-//! declared, or as the provider's answers show. Where neither says anything, keys that are refused one
-//! after the other for the same limit are taken to share it, until one of them is served.
+//! Every fault has a scope. A limit of one model puts a key into a cooldown for that model only. Keys of one
+//! account go into a cooldown together, so that ten keys of one organisation cost one refusal and not ten.
+//! The accounts are those that were declared, or those that the provider's responses show. Without either,
+//! keys that are refused one after the other for the same limit are assumed to share it, until one of them is
+//! served.
 //!
-//! Asking takes no lock and does not depend on the number of keys: see the module sources of `lane`
-//! (which keys are worth looking at) and `slot` (whether one may be used).
+//! # Cost of acquiring a key
+//!
+//! As long as a key is usable, acquiring inspects a few keys, whatever their number: the module source of
+//! `lane` describes the bitmap that finds them, and that of `slot` the atomic word that decides whether one
+//! may be used. No lock is taken unless limits are known: each scope with limits has its own mutex, held for
+//! a moment. A pool without a usable key looks at every key to compute the wait.
+//!
+//! # Example
 //!
 //! ```
 //! use std::time::Duration;
@@ -120,90 +127,105 @@ use crate::clock::{Moment, Pace};
 use crate::event::{Events, Kind, Severity, Source, Subscription};
 use crate::provider::{ModelId, Provider};
 
-/// The keys of one provider and what is known about them.
+/// The keys of one provider and their state.
+///
+/// Build a pool with [`builder`](Self::builder) or [`from_env`](Self::from_env).
 ///
 /// # Clone
 ///
 /// Clones are handles to the same pool: any number of layers may share one.
+///
+/// # Example
+///
+/// ```
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let lease = pool.acquire(None)?;
+/// assert_eq!(lease.key_id().as_str(), "one");
+/// lease.succeed();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct KeyPool(Arc<Shared>);
 
-/// Tells the pools apart that serve one request.
+/// The identity of a pool, which distinguishes the pools that serve one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoolId(usize);
 
 struct Shared {
     common: Arc<Common>,
-    /// The present keys; a lease keeps the set it came from.
+    /// The present keys. A lease keeps the set that it came from.
     set: ArcSwap<KeySet>,
 }
 
-/// What all key sets of a pool have in common. A lease has it from its set, so that it holds on to one
-/// thing and not to two, which every thread would have to count.
+/// The state that all key sets of a pool share. A lease reaches it through its set, so that it holds one
+/// reference-counted pointer instead of two: every thread writes to such a counter.
 struct Common {
     provider: Provider,
-    /// The provider's name, as events carry it.
+    /// The provider's name in the form that events carry.
     name: Arc<str>,
     selection: Selection,
     cooldowns: Cooldowns,
     learn_accounts: bool,
-    /// The shares of limits that are told of, in rising order.
+    /// Warning thresholds, as fractions of a limit in ascending order.
     warn_at: Box<[f64]>,
-    /// Whether the provider, and not its keys, is the culprit.
+    /// The auth outage detector: whether the provider rather than its keys is at fault.
     suspicion: Suspicion,
     freed: Freed,
     outage: Outage,
     pace: Pace,
     events: Events,
-    /// It has been said that a response can't be judged for its encoding.
+    /// Whether the warning about unreadable response encodings was emitted.
     said_unreadable: AtomicBool,
 }
 
 // === impl KeyPool ===
 
 impl KeyPool {
-    /// Starts a pool for the keys of one provider.
+    /// Creates a [`KeyPoolBuilder`] for the keys of one provider.
     pub fn builder(provider: Provider) -> KeyPoolBuilder {
         KeyPoolBuilder::new(provider)
     }
 
-    /// A pool of the keys that the environment of the process holds for the provider, as
-    /// [`Discovery`](crate::key::Discovery) finds them.
+    /// Creates a pool with the keys that the process environment holds for the provider. See
+    /// [`Discovery`](crate::key::Discovery) for the variables.
     ///
     /// # Errors
     ///
-    /// [`BuildError::NoKeys`], which names the variables looked at, if there is none.
+    /// Returns [`BuildError::NoKeys`], which names the variables that were searched, if there is no key.
+    /// Returns the other variants of [`BuildError`] as [`KeyPoolBuilder::build`] does.
     pub fn from_env(provider: Provider) -> Result<Self, BuildError> {
         Self::builder(provider).keys_from_env().build()
     }
 
-    /// Of this pool, for as long as it is there.
+    /// Returns the identity of this pool. It is unique for as long as the pool exists.
     pub(crate) fn id(&self) -> PoolId {
         PoolId(Arc::as_ptr(&self.0) as usize)
     }
 
-    /// The provider whose keys these are.
+    /// Returns the provider of the keys.
     pub fn provider(&self) -> &Provider {
         &self.0.common.provider
     }
 
-    /// The right to use one key for one attempt, now.
+    /// Leases a key for one attempt, without waiting.
     ///
-    /// `model` is what the attempt is about, where the caller knows it: a key may be out for one model and
-    /// usable for another.
+    /// `model` is the model that the attempt is for, if the caller knows it: a key may be in cooldown for one
+    /// model and usable for another.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`], with the true time until the first key becomes usable.
+    /// Returns [`Exhausted`], with the time until the first key becomes usable, if no key is usable now.
     pub fn acquire(&self, model: Option<&ModelId>) -> Result<Lease, Exhausted> {
         self.acquire_for(&model.into())
     }
 
-    /// The right to use one key for one attempt, now, for a request of which more is known than the model.
+    /// Leases a key for one attempt, without waiting, for a request of which more than the model is known.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`], with the true time until the first key becomes usable.
+    /// Returns [`Exhausted`], with the time until the first key becomes usable, if no key is usable now.
     pub fn acquire_for(&self, ask: &Ask<'_>) -> Result<Lease, Exhausted> {
         self.acquire_at(ask, Moment::now())
     }
@@ -229,8 +251,8 @@ impl KeyPool {
         Ok(Lease::new(set, lane, taken, ask.need, now))
     }
 
-    /// What is left when no lane shows a usable key: one that the lanes have missed, or a probe of keys
-    /// that look invalid without being it.
+    /// Looks at every key after the bitmaps have shown none: for a key that they missed, or for a probe of
+    /// keys that only appear to be invalid.
     fn last_resort(
         &self,
         set: &KeySet,
@@ -245,31 +267,34 @@ impl KeyPool {
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, ask, now))
     }
 
-    /// Whether anything is known of any model: only then is it worth knowing a request's model beforehand.
+    /// Returns whether the pool tracks any model. Only then is it worth reading a request's model before
+    /// sending.
     pub(crate) fn knows_models(&self) -> bool {
         let set = self.0.set.load();
         set.quotas.are_of_models() || !set.models.is_empty()
     }
 
-    /// Whether limits are declared for single models: then each request's model has to be known for sure.
+    /// Returns whether limits are declared for single models. Then the model of each request has to be known
+    /// for certain.
     pub(crate) fn limits_models(&self) -> bool {
         self.0.set.load().quotas.are_of_models()
     }
 
-    /// Whether any limit counts tokens: only then is it worth estimating a request's.
+    /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.
     pub(crate) fn counts_tokens(&self) -> bool {
         self.0.set.load().counts_tokens()
     }
 
-    /// When the first key becomes usable for a request.
+    /// Returns the time until the first key becomes usable for a request.
     pub(crate) fn earliest(&self, ask: &Ask<'_>, now: Moment) -> Exhausted {
         let set = self.0.set.load();
         let lane = ask.model.and_then(|model| set.models.get(model));
         self.exhausted(&set, lane.as_deref(), ask, now)
     }
 
-    /// What happens to the pool's keys and to the requests that use them, from now on. With a hub that was
-    /// [given to the pool](KeyPoolBuilder::events), what happens to all that shares it.
+    /// Subscribes to the events of the pool's keys and of the requests that use them, from now on. If a hub
+    /// was [given to the pool](KeyPoolBuilder::events), the subscription receives the events of everything
+    /// that shares it.
     pub fn subscribe(&self) -> Subscription {
         self.0.common.events.subscribe()
     }
@@ -278,7 +303,7 @@ impl KeyPool {
         self.0.common.emit(severity, kind);
     }
 
-    /// Whether anybody may hear what is as severe as this.
+    /// Returns whether events of this severity have any receiver.
     pub(crate) fn is_heard(&self, severity: Severity) -> bool {
         self.0.common.events.listens(severity)
     }

@@ -1,14 +1,15 @@
-//! What is counted of limits that are declared for models.
+//! Counts of limits that are declared for models.
 //!
-//! Callers choose the names of models, and a name more must not bring an allowance more than it is declared to.
-//! So what is counted has a life of its own, apart from the lane of a model, which comes and goes with its
-//! cooldowns:
+//! Callers choose the names of models, and an additional name must not bring a larger allowance than
+//! declared. So these counts have a lifetime of their own, apart from the lane of a model, which comes and
+//! goes with its cooldowns:
 //!
-//! - Patterns take upper and lower case alike, so names that differ in nothing else are counted together.
-//! - Nothing goes while something is counted of it or a request is under way: what goes is full again.
-//! - Beyond the cap (256 names unless [`max_models`](super::KeyPoolBuilder::max_models) says otherwise), new names are
-//!   counted together with all others that match the same patterns. Of such groups there are at most as many again;
-//!   names beyond those count against all limits that are declared for any model.
+//! - Patterns ignore the case of names, so names that differ only in case are counted together.
+//! - Counts are kept while anything is counted or a request is in flight: counts that are dropped equal fresh
+//!   ones.
+//! - Beyond the cap (256 names by default, see [`max_models`](super::KeyPoolBuilder::max_models)), new names
+//!   are counted together with all others that match the same patterns. There are at most as many such groups
+//!   again; names beyond those count against all limits that are declared for any model.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,15 +18,15 @@ use crate::clock::Moment;
 use crate::limits::Ledger;
 use crate::provider::ModelId;
 
-/// The limits of one model, or of a group of them.
+/// The limits of one model, or of a group of models.
 pub(super) struct ModelLedgers {
-    /// By account; each made when the first is known.
+    /// The ledgers by account. Each is created with its first known limit.
     pub(super) accounts: Box<[OnceLock<Box<Ledger>>]>,
-    /// Limits declared for single keys; empty if there are none.
+    /// The ledgers of limits declared for single keys. Empty if there are none.
     pub(super) keys: Box<[Option<Box<Ledger>>]>,
 }
 
-/// The numbers of patterns, in rising order.
+/// Numbers of patterns, in ascending order.
 pub(super) type Patterns = Box<[usize]>;
 
 pub(super) struct ModelCounters {
@@ -35,15 +36,16 @@ pub(super) struct ModelCounters {
 
 #[derive(Default)]
 struct Counted {
-    /// At most `cap`; names in lower case.
+    /// The ledgers by name, in lower case; at most `cap`.
     names: HashMap<Box<str>, Arc<ModelLedgers>>,
-    /// At most `cap`, and one more, which has all patterns.
+    /// The ledgers by group of patterns; at most `cap`, plus one that has all patterns.
     groups: HashMap<Patterns, Arc<ModelLedgers>>,
-    /// When it is worth looking again for names of which nothing is counted, in milliseconds since the Unix epoch.
+    /// The time at which the next search for unused names may run, in milliseconds since the Unix epoch.
     next_look: u64,
 }
 
-/// Looking through all names takes a while, so callers can't have it done more often.
+/// Minimum time between two searches for unused names. A search reads all names, and callers must not trigger
+/// it more often.
 const LOOK_EVERY_MS: u64 = 1_000;
 
 // === impl ModelCounters ===
@@ -53,8 +55,8 @@ impl ModelCounters {
         Self { counted: Mutex::default(), cap }
     }
 
-    /// The ledgers of a model that matches some patterns, of `all`; made for patterns if need be. Where that needs room,
-    /// `let_go` drops the lanes of models that nothing is known of.
+    /// Returns the ledgers of a model that matches the patterns `matched`, out of `all`. Creates them with
+    /// `make` if they do not exist. If that needs room, `let_go` drops the lanes of models without any state.
     pub(super) fn of(
         &self,
         model: &ModelId,
@@ -84,14 +86,14 @@ impl ModelCounters {
 }
 
 impl Counted {
-    /// Forgets the names of which nothing is counted now.
+    /// Forgets the names with nothing counted now.
     fn forget_idle(&mut self, now: Moment, let_go: impl FnOnce()) {
         if now.as_unix_ms() < self.next_look {
             return;
         }
         self.next_look = now.as_unix_ms().saturating_add(LOOK_EVERY_MS);
         let_go();
-        // A lane that has it may count more.
+        // A lane that holds the ledgers may count more.
         let is_idle =
             |ledgers: &Arc<ModelLedgers>| Arc::strong_count(ledgers) == 1 && ledgers.is_untouched(now);
         self.names.retain(|_, ledgers| !is_idle(ledgers));

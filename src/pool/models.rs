@@ -1,10 +1,10 @@
-//! What is known about single models.
+//! The state of single models.
 //!
-//! A limit on one model must not bench a key for another, so each model that was ever at fault, or whose
-//! limits are known, has a lane, slots and ledgers of its own. They come into being with the first such news:
-//! a pool that never hears any pays an empty look-up. Their number is bounded; the one of which nothing has
-//! been heard for the longest time goes first, and with it at most what the provider will tell again: what is
-//! counted of declared limits stays (see [`model_counters`](super::model_counters)).
+//! A limit of one model must not put a key into a cooldown for another model. So each model that was ever at
+//! fault, or has known limits, has a lane with ready bits, slots, and ledgers of its own. A lane is created
+//! with the first such news: a pool without any pays for an empty lookup. The number of lanes is bounded. The
+//! lane without news for the longest time is dropped first, and with it only state that the provider will
+//! report again: the counts of declared limits stay (see [`model_counters`](super::model_counters)).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,20 +28,20 @@ pub(super) struct ModelLanes {
 
 pub(super) struct ModelLane {
     pub(super) model: ModelId,
-    /// What is closed for this model only.
+    /// The ready bits for this model only.
     pub(super) bits: Lane,
     pub(super) keys: Box<[Slot]>,
     pub(super) accounts: Box<[Slot]>,
-    /// Its limits, which names that are counted together share.
+    /// The limits of the model. Names that are counted together share them.
     pub(super) ledgers: Arc<ModelLedgers>,
-    /// What answers took.
+    /// Usage of the responses for the model.
     pub(super) tally: Tally,
     pub(super) chorus: Chorus,
-    /// Who waits for a key for it.
+    /// The queue of requests that wait for a key for the model.
     pub(super) line: Line,
     pub(super) outage: Outage,
-    /// When something was last learned of it, in milliseconds since the Unix epoch: who goes when it gets
-    /// crowded.
+    /// The time of the last news, in milliseconds since the Unix epoch. The oldest lane is dropped when there
+    /// are too many.
     touched: AtomicU64,
 }
 
@@ -60,10 +60,10 @@ impl ModelLanes {
         self.lanes.load().get(model).cloned()
     }
 
-    /// The same, for a request: a model that is asked for is not the first to go.
+    /// Returns the lane of a model for a request. A model that is requested is not the first to be dropped.
     pub(super) fn get_used(&self, model: &ModelId, now: u64) -> Option<Arc<ModelLane>> {
         let lane = self.get(model)?;
-        // Written rarely, for every request reads it.
+        // Written rarely, because every request reads it.
         if lane.touched.load(Ordering::Relaxed).saturating_add(TOUCH_EVERY_MS) < now {
             lane.touched.fetch_max(now, Ordering::Relaxed);
         }
@@ -74,10 +74,10 @@ impl ModelLanes {
         self.lanes.load().values().cloned().collect()
     }
 
-    /// Removes the lanes that nobody uses and that are idle.
+    /// Removes the lanes that are unused and idle.
     pub(super) fn forget(&self, is_idle: impl Fn(&ModelLane) -> bool) {
         let present = self.lanes.load_full();
-        // A lease has its lane, so that what a request still owes is counted where the next finds it.
+        // A lease holds its lane, so the counts of its response go where the next request finds them.
         let unused = present.values().filter(|lane| Arc::strong_count(lane) == 1);
         let idle: Vec<_> = unused.filter(|lane| is_idle(lane)).map(|lane| &lane.model).collect();
         self.lanes.rcu(|lanes| {
@@ -86,7 +86,7 @@ impl ModelLanes {
         });
     }
 
-    /// The lane of a model of which something is known now, made if need be.
+    /// Returns the lane of a model, and marks it as recently used. Creates the lane if it does not exist.
     pub(super) fn touch(
         &self,
         model: &ModelId,
@@ -102,7 +102,8 @@ impl ModelLanes {
         }
     }
 
-    /// The lane that is in the map in the end, which another thread may have put there first.
+    /// Inserts a lane. Returns the lane that is in the map in the end, which another thread may have inserted
+    /// first.
     fn insert(&self, lane: ModelLane) -> Arc<ModelLane> {
         let lane = Arc::new(lane);
         let mut present = Arc::clone(&lane);

@@ -1,4 +1,4 @@
-//! What the head of an answer says of the key it answers, whether it is a success or a refusal.
+//! Observation: the information about a key in the head of its response, success or refusal.
 
 use http::{HeaderMap, StatusCode};
 
@@ -8,20 +8,21 @@ use crate::limits::Observed;
 use crate::provider::{Limit, ModelId};
 
 impl Lease {
-    /// Takes note of what the head of the answer says of the key: which account it was counted for, where
-    /// the provider says so (OpenAI, Anthropic), and what is left of which limit. Keys whose answers name the
-    /// same account share its limits from then on, unless their accounts were declared; what is used up is not
-    /// asked for again before it is back.
+    /// Records the information about the key in the head of a response: the account that the request was
+    /// counted for, where the provider names it (OpenAI, Anthropic), and the remainder of each limit. Keys
+    /// whose responses name the same account share its limits from then on, unless their accounts were
+    /// declared. A key whose limit is used up is not leased again before the limit is back.
     ///
-    /// `model` is what the request was about, and whose limits they are; where it is unknown they concern all.
+    /// `model` is the model of the request, whose limits these are. If it is unknown, they apply to all
+    /// models.
     ///
-    /// The rotation layer does this with every answer. Whoever sends requests without it may, before the
-    /// lease is settled.
+    /// The rotation layer calls this for every response. Without the layer, call it before the lease is
+    /// settled.
     pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, model: Option<&ModelId>) {
         self.observe_at(status, headers, || model.cloned(), Moment::now());
     }
 
-    /// The same; `model` is asked for only if the answer speaks of limits.
+    /// Records the head of a response. `model` is called only if the response reports limits.
     pub(crate) fn observe_at(
         &mut self,
         status: StatusCode,
@@ -55,8 +56,9 @@ impl Lease {
         let tell = |alarm| alarms.push((place.home(), alarm));
         let is_open = place.learning().observe(self.marks.as_ref(), &observed, &set.common.warn_at, tell);
         set.saw_limits(limits);
-        // Whoever hides keys for what is left asks the ledger again when that is done, and the ledger is asked by
-        // one at a time: either that is later than what was booked here, or the keys are seen hidden here.
+        // A thread that clears ready bits for a used-up limit asks the ledger again afterwards, and the
+        // ledger admits one thread at a time. So either that look comes later than this update, or the
+        // cleared bits are visible here.
         if !is_open || !place.shows_account() {
             place.follow(place.home(), answered.as_unix_ms());
         }

@@ -1,4 +1,4 @@
-//! What an operator can do to keys.
+//! Operations on keys: reset, disable, enable, cool down.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::key::KeyId;
 use crate::limits::Ledger;
 use crate::provider::ModelId;
 
-/// No key of the pool has this name.
+/// An error: no key of the pool has this id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no key is named {0}: see the ids in the pool's snapshot")]
 pub struct UnknownKey(KeyId);
 
 impl KeyPool {
-    /// Ends every cooldown of a key and of its account, for all models, and starts their limits anew: what
-    /// responses said of them and what was counted against declared ones is forgotten. Reports of attempts that
-    /// began before are void. A key that is [disabled](Self::disable) stays disabled.
+    /// Ends every cooldown of a key and of its account, for all models, and resets their limits: the limits
+    /// that responses reported and the counts of declared limits are forgotten. Reports of attempts that
+    /// began before have no effect. A key that is [disabled](Self::disable) stays disabled.
     ///
-    /// [`reset_quota`](Self::reset_quota) starts the declared limits anew and leaves cooldowns as they are.
+    /// [`reset_quota`](Self::reset_quota) resets only the declared limits, and leaves cooldowns as they are.
     ///
     /// # Errors
     ///
-    /// [`UnknownKey`] if no key has this name.
+    /// Returns [`UnknownKey`] if no key has this id.
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         reset(&set, find(&set, key)?, Moment::now());
@@ -36,7 +36,7 @@ impl KeyPool {
         Ok(())
     }
 
-    /// Does for every key what [`reset`](Self::reset) does for one.
+    /// Resets every key, as [`reset`](Self::reset) does for one.
     pub fn reset_all(&self) {
         let set = self.0.set.load();
         let now = Moment::now();
@@ -46,13 +46,13 @@ impl KeyPool {
         self.emit(Severity::Change, || Kind::Reset { key: None });
     }
 
-    /// Starts the declared limits of a key and of its account anew, as if nothing had been counted: those for one
-    /// model if one is given, else all. Requests under way keep their places in a limit of concurrent requests.
-    /// Cooldowns, and what responses said of limits, stay.
+    /// Resets the counts of the declared limits of a key and of its account: those for one model if `model`
+    /// is given, and all otherwise. Requests in flight keep their places in a concurrency limit. Cooldowns,
+    /// and limits that responses reported, stay.
     ///
     /// # Errors
     ///
-    /// [`UnknownKey`] if no key has this name.
+    /// Returns [`UnknownKey`] if no key has this id.
     pub fn reset_quota(&self, key: &KeyId, model: Option<&ModelId>) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         let (found, now) = (find(&set, key)?, Moment::now());
@@ -67,31 +67,31 @@ impl KeyPool {
         Ok(())
     }
 
-    /// Takes a key out of use until it is [enabled](Self::enable); what it is doing goes on.
+    /// Takes a key out of use until it is [enabled](Self::enable). Its requests in flight go on.
     ///
     /// # Errors
     ///
-    /// [`UnknownKey`] if no key has this name.
+    /// Returns [`UnknownKey`] if no key has this id.
     pub fn disable(&self, key: &KeyId) -> Result<(), UnknownKey> {
         self.set_disabled(key, true)
     }
 
-    /// Takes a key into use again, in the state it was in.
+    /// Takes a [disabled](Self::disable) key into use again, in the state that it was in.
     ///
     /// # Errors
     ///
-    /// [`UnknownKey`] if no key has this name.
+    /// Returns [`UnknownKey`] if no key has this id.
     pub fn enable(&self, key: &KeyId) -> Result<(), UnknownKey> {
         self.set_disabled(key, false)
     }
 
-    /// Benches a key for so long, or longer if it is benched for longer already; only for a model, if one is
-    /// given. It is probed then, like after a limit that the provider stated. What is under way goes on,
-    /// and its success does not end the bench.
+    /// Puts a key into a cooldown of at least `wait`, for one model if `model` is given and for all
+    /// otherwise. A longer cooldown stays as it is. At its end the key is probed, as after a limit that the
+    /// provider named. Requests in flight go on, and their success does not end the cooldown.
     ///
     /// # Errors
     ///
-    /// [`UnknownKey`] if no key has this name.
+    /// Returns [`UnknownKey`] if no key has this id.
     pub fn cool_down(&self, key: &KeyId, model: Option<&ModelId>, wait: Duration) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         let key = find(&set, key)?;
@@ -102,7 +102,7 @@ impl KeyPool {
         let place = Place::new(&set, lane.as_deref(), key);
         let level = if model.is_some() { Level::KeyModel } else { Level::Key };
         if let Some(slot) = place.slot(level) {
-            // Not for ever: that is what disabling is for.
+            // A cooldown without an end would be like disabling the key, so it is capped.
             slot.cool_down(until.min(FOREVER - 1), now);
             place.follow(level, now);
         }

@@ -1,9 +1,9 @@
-//! Keys that were refused at one endpoint only, for requests that go to another.
+//! Probes at another endpoint, of keys that were refused at one endpoint only.
 //!
-//! Without confirmation, refusals of one endpoint put keys out after a minute (see `doubt`), and all keys of a pool
-//! if they are all refused. Whether the keys or that endpoint is to blame is still open. So where no key is usable,
-//! a request for another endpoint probes one of them at once, and its success frees the key. A refusal there is the
-//! second witness: the key is then probed as any other.
+//! Unconfirmed refusals at one endpoint put a key into a cooldown after a minute (see `doubt`), and all keys
+//! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So if no
+//! key is usable, a request for another endpoint probes one of them at once, and its success frees the key. A
+//! refusal there is the second witness; afterwards the key is probed like any other.
 
 use super::admit::{Admitted, Passes};
 use super::place::{Level, Place};
@@ -12,7 +12,8 @@ use super::{Ask, KeyPool, Lease};
 use crate::clock::Moment;
 
 impl KeyPool {
-    /// The right to probe a key that was refused elsewhere only. `endpoint` is the hash of where the request goes.
+    /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
+    /// the request's destination.
     pub(crate) fn probe_at(
         &self,
         endpoint: impl FnOnce() -> u64,
@@ -35,7 +36,7 @@ impl KeyPool {
 }
 
 impl Place<'_> {
-    /// Lets one request in although refusals keep the key out, if nothing else does.
+    /// Admits one request although refusals keep the key out, if nothing else does.
     fn admit_early(self, ask: &Ask<'_>, at: Moment) -> Option<Admitted> {
         let mut closed = self.levels().iter().filter(|level| self.state(**level).is_closed(at.as_unix_ms()));
         let level = *closed.next().filter(|level| is_refused(self.state(**level)))?;

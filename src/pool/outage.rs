@@ -1,8 +1,8 @@
-//! When a pool, or a model of it, has no usable key.
+//! Outage events: a pool, or one of its models, has no usable key.
 //!
-//! An outage is said once when it begins and once when it ends, not for each request that meets it. It begins with a
-//! request that fails because no key is usable, unless that is only for a moment; it ends when a request that began
-//! later is served. Nothing runs in the background.
+//! An outage is reported once when it begins and once when it ends, not for each request that meets it. It
+//! begins with a request that fails because no key is usable, unless that is only for a moment. It ends when
+//! a request that began later is served. Nothing runs in the background.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,11 +12,12 @@ use crate::clock::Timestamp;
 use crate::event::{Kind, Severity};
 use crate::provider::ModelId;
 
-/// Since when there is no usable key, in milliseconds since the Unix epoch; zero: there is one.
+/// The time since which there is no usable key, in milliseconds since the Unix epoch; zero means that there
+/// is one.
 #[derive(Debug, Default)]
 pub(super) struct Outage(AtomicU64);
 
-/// A shorter wait is no outage: limits that are paced leave gaps of this kind between any two requests.
+/// Minimum wait that counts as an outage. Limits that are paced leave shorter gaps between any two requests.
 const BRIEF: Duration = Duration::from_secs(1);
 
 // === impl Outage ===
@@ -26,13 +27,13 @@ impl Outage {
         self.0.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether it begins now.
+    /// Begins an outage. Returns whether it begins now.
     fn begin(&self, now: Timestamp) -> bool {
         let since = now.as_unix_ms().max(1);
         self.0.compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// A request that began then was served. Returns how long the outage was that it ends.
+    /// Ends an outage after a request that began at `began` was served. Returns the duration of the outage.
     fn end(&self, began: Timestamp, now: Timestamp) -> Option<Duration> {
         let since = self.0.load(Ordering::Relaxed);
         if since == 0 || began.as_unix_ms() < since {
@@ -46,7 +47,7 @@ impl Outage {
 // === impl KeyPool ===
 
 impl KeyPool {
-    /// A request has failed for want of a key. Says so if that is news.
+    /// Records that a request failed because no key was usable. Emits an event if that begins an outage.
     pub(crate) fn announce_exhausted(&self, model: Option<&ModelId>, attempts: usize, found: &Exhausted) {
         let retry_after = found.retry_after();
         if found.is_probing() || retry_after.is_some_and(|wait| wait < BRIEF) {
@@ -55,7 +56,7 @@ impl KeyPool {
         let (set, common) = (self.0.set.load(), &self.0.common);
         let lane = model.and_then(|model| set.models.get(model));
         let outage = lane.as_ref().map_or(&common.outage, |lane| &lane.outage);
-        // All models are out with the pool.
+        // An outage of the pool includes all models.
         if !common.outage.is_known() && outage.begin(Timestamp::now()) {
             let model = model.cloned();
             common.emit(Severity::Alarm, || Kind::Exhausted { model, attempts, retry_after });
@@ -66,7 +67,7 @@ impl KeyPool {
 // === impl Lease ===
 
 impl Lease {
-    /// The request was served: where there was no usable key before, there is one.
+    /// Ends the outages of the pool and of the model after a request was served.
     pub(super) fn end_outage(&self, now: Timestamp) {
         let (common, began) = (&self.set.common, Timestamp::from(self.began));
         if let Some(after) = common.outage.end(began, now) {

@@ -1,4 +1,4 @@
-//! When a key becomes usable.
+//! Availability: the time at which a key becomes usable.
 
 use super::chorus::Gate;
 use super::exhausted::Wait;
@@ -11,17 +11,17 @@ use super::{Ask, Exhausted, KeyPool};
 use crate::clock::Moment;
 use crate::limits::{Need, Opening};
 
-/// When a key becomes usable.
+/// The availability of one key.
 enum Outlook {
-    /// At this time, in microseconds since the Unix epoch.
+    /// Usable at this time, in microseconds since the Unix epoch.
     At(u64),
-    /// As soon as the probe that is out succeeds, or a request that takes the last place has ended.
+    /// Usable as soon as the probe in flight succeeds, or a request that takes the last place has ended.
     Probing,
-    /// Not by itself.
+    /// Not usable without an operator.
     Never,
 }
 
-/// When the first of several keys becomes usable.
+/// The availability of the first of several keys.
 #[derive(Default)]
 struct Earliest {
     at: Option<u64>,
@@ -71,12 +71,12 @@ impl Place<'_> {
         if self.key().is_disabled() || states.iter().any(|state| state.until == FOREVER && !state.probing) {
             return Outlook::Never;
         }
-        // Benches began in whole milliseconds and are told so.
+        // Cooldowns begin in whole milliseconds, and are reported in the same precision.
         let ends = |until| now.in_ms(until).as_unix_us();
         let benched = states.iter().map(|state| state.until).fold(0, u64::max);
         let mut latest = ends(benched).max(now.as_unix_us());
         let mut probing = states.iter().any(|state| state.probing && !waits(state));
-        // What is benched in any case is not out for its ramps.
+        // For a key in a cooldown the slow starts do not matter.
         probing |= benched <= now.as_unix_ms() && self.is_on_full_ramp(&states);
         for gate in self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now.as_unix_ms())) {
             match gate {
@@ -95,7 +95,7 @@ impl Place<'_> {
         if probing { Outlook::Probing } else { Outlook::At(latest) }
     }
 
-    /// Whether the key is out as invalid or forbidden, which time alone does not change.
+    /// Returns whether the key is in cooldown as invalid or forbidden, which time alone does not change.
     fn is_refused(self, now: u64) -> bool {
         let refused = |state: State| matches!(state.cause, Some(Cause::Invalid | Cause::Forbidden));
         Level::ALL

@@ -1,4 +1,4 @@
-//! A cooldown that may be taken back.
+//! A cooldown that can be undone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,22 @@ use crate::classify::Fault;
 use crate::clock::Timestamp;
 use crate::provider::ModelId;
 
-/// A cooldown that was imposed, for taking it back: see [`undo`](Self::undo).
+/// A cooldown that a fault caused. Call [`undo`](Self::undo) if the request turns out to be at fault.
+///
+/// ```
+/// use tower_key_rotation::classify::{Fault, Reason, Scope};
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let penalty = pool.acquire(None)?.fault(&Fault::new(Reason::RateLimited, Scope::Key), None);
+/// assert_eq!(pool.usable(None), 0);
+///
+/// if let Some(penalty) = penalty {
+///     penalty.undo();
+/// }
+/// assert_eq!(pool.usable(None), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
 pub struct Penalty {
     pub(super) target: Target,
@@ -33,7 +48,7 @@ pub(super) struct Target {
 // === impl Penalty ===
 
 impl Penalty {
-    /// Takes the cooldown back, unless something has happened to the key since.
+    /// Undoes the cooldown, unless the state of the key has changed since.
     pub fn undo(self) {
         self.undo_at(Timestamp::now());
     }
@@ -42,7 +57,7 @@ impl Penalty {
         self.target.undo(self.benched, now);
     }
 
-    /// How long the cooldown lasts; `None`: until the key is replaced or reset.
+    /// Returns the duration of the cooldown. `None` means until the key is replaced or reset.
     pub fn wait(&self) -> Option<Duration> {
         self.benched.wait(self.at)
     }
@@ -63,7 +78,7 @@ impl fmt::Debug for Penalty {
 // === impl Benched ===
 
 impl Benched {
-    /// How long it lasts from then on; `None`: until the key is replaced or reset.
+    /// Returns the duration of the cooldown from `at` on. `None` means until the key is replaced or reset.
     pub(super) fn wait(self, at: Timestamp) -> Option<Duration> {
         let until = self.after.until;
         (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(at))
@@ -73,7 +88,7 @@ impl Benched {
 // === impl Lease ===
 
 impl Lease {
-    /// Puts a level into a cooldown.
+    /// Puts a scope into a cooldown.
     pub(super) fn bench(
         &mut self,
         level: Level,
@@ -117,8 +132,8 @@ impl Target {
         self.place().slot(self.level)
     }
 
-    /// Puts the scope into a cooldown. Returns what that did, and the cause that it is remembered for; `None` if
-    /// there is nothing to remember.
+    /// Puts the scope into a cooldown. Returns the effect and the cause; `None` if the scope is in no
+    /// cooldown afterwards.
     pub(super) fn cool_down(
         &self,
         pass: Pass,
@@ -137,7 +152,7 @@ impl Target {
         Some((benched, cause))
     }
 
-    /// Takes a cooldown back, unless something has happened to the scope since.
+    /// Undoes a cooldown, unless the state of the scope has changed since.
     pub(super) fn undo(&self, benched: Benched, now: Timestamp) {
         let Some(slot) = self.slot() else { return };
         slot.undo(benched, now.as_unix_ms());

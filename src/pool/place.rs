@@ -1,4 +1,4 @@
-//! Where a request and a key meet: the levels whose leave it takes, and what is known of each.
+//! A candidate: one key as seen by one request, with its state at each scope.
 
 use super::key_set::{Key, KeySet};
 use super::lane::{Bar, Lane, only};
@@ -6,7 +6,7 @@ use super::models::ModelLane;
 use super::slot::{Slot, State};
 use crate::limits::Ledger;
 
-/// The four things a lease needs leave of, in the order in which they are asked.
+/// The four scopes that have to admit a lease, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Key = 0,
@@ -15,13 +15,13 @@ pub(super) enum Level {
     AccountModel = 3,
 }
 
-/// What stands between a key and a request: the slots of the four levels.
+/// One candidate key as seen by one request: its slots and limits at the four scopes.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) set: &'a KeySet,
     pub(super) model: Option<&'a ModelLane>,
     pub(super) key: usize,
-    /// The key's account when the question was asked; it may move at any time.
+    /// The key's account at the time of creation. The key may move to another account at any time.
     pub(super) account: usize,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Place<'a> {
 
 impl Level {
     pub(super) const ALL: [Self; 4] = [Self::Key, Self::Account, Self::KeyModel, Self::AccountModel];
-    /// What concerns the key whatever the model.
+    /// The scopes that apply to a key for every model.
     pub(super) const OF_KEY: [Self; 2] = [Self::Key, Self::Account];
 
     pub(super) const OF_MODEL: [Self; 2] = [Self::KeyModel, Self::AccountModel];
@@ -52,12 +52,12 @@ impl<'a> Place<'a> {
         &self.set.keys[self.key]
     }
 
-    /// The levels that a request has to do with: those of models only where the model is a matter.
+    /// Returns the scopes that concern the request: those of a model only if the request has a model lane.
     pub(super) const fn levels(self) -> &'static [Level] {
         if self.model.is_some() { &Level::ALL } else { &Level::OF_KEY }
     }
 
-    /// The slot of a level; `None` where no model has ever been a matter.
+    /// Returns the slot of a scope; `None` for the scopes of a model without a model lane.
     pub(super) fn slot(self, level: Level) -> Option<&'a Slot> {
         match level {
             Level::Key => Some(&self.key().slot),
@@ -71,7 +71,7 @@ impl<'a> Place<'a> {
         self.slot(level).map_or_else(State::default, Slot::state)
     }
 
-    /// What is known of a level's limits; `None` where nothing is.
+    /// Returns the known limits of a scope; `None` if there are none.
     pub(super) fn ledger(self, level: Level) -> Option<&'a Ledger> {
         match level {
             Level::Key => self.key().ledger.as_deref(),
@@ -81,24 +81,24 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Those of all levels, as far as there are any.
+    /// Returns the known limits of all scopes.
     pub(super) fn ledgers(self) -> impl Iterator<Item = (Level, &'a Ledger)> {
         self.levels().iter().filter_map(move |&level| Some((level, self.ledger(level)?)))
     }
 
-    /// Whether no level refuses the key, as far as can be told without asking for leave.
+    /// Returns whether no scope refuses the key, as far as that shows without asking for admission.
     pub(super) fn is_open(self, now: u64) -> bool {
         let open = |level: &Level| self.bar(*level, now) == Bar::Open;
         !self.key().is_disabled() && Level::ALL.iter().all(open)
     }
 
-    /// What closes a level to every request.
+    /// Returns the condition that closes a scope to every request.
     pub(super) fn bar(self, level: Level, now: u64) -> Bar {
         let benched = self.slot(level).map_or(Bar::Open, |slot| slot.bar(now));
         benched.max(self.limit(level))
     }
 
-    /// Brings the lane in line with a level.
+    /// Brings the ready bits in line with a scope.
     pub(super) fn follow(self, level: Level, now: u64) {
         let bar = || self.bar(level, now);
         match (level, self.model) {
@@ -110,7 +110,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Whether the lane shows all keys of the account.
+    /// Returns whether the ready bits show all keys of the account.
     pub(super) fn shows_account(self) -> bool {
         let lane = self.model.map_or(&self.set.lane, |model| &model.bits);
         self.set.accounts[self.account].with_members(self.key, |members| lane.shows(members))
@@ -118,8 +118,8 @@ impl<'a> Place<'a> {
 }
 
 impl Place<'_> {
-    /// Looks at the switch again after closing, because an operator who turned it meanwhile has opened
-    /// the bit already.
+    /// Brings the bit of the key in line with its switch and its slot. Reads the switch again after clearing
+    /// the bit, because an operator who enabled the key meanwhile has set the bit already.
     fn follow_key(self, now: u64) {
         if self.key().is_disabled() {
             self.set.lane.close(&only(self.key), None);

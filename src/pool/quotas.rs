@@ -1,4 +1,4 @@
-//! Which declared quotas hold where.
+//! Declared quotas, and the accounts, keys, and models that they apply to.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -11,18 +11,18 @@ use crate::key::{AccountId, ApiKey};
 use crate::limits::{Ledger, ModelPattern, Quota, Zone};
 use crate::provider::ModelId;
 
-/// The declared quotas of accounts, and when a day begins.
+/// The declared quotas, and the time zone of the provider's days.
 #[derive(Debug)]
 pub(super) struct Quotas {
-    /// Of each account.
+    /// Quotas that apply to every account.
     each: Vec<Quota>,
-    /// Of single ones, beside those.
+    /// Quotas that apply to single accounts, in addition to `each`.
     by_account: HashMap<AccountId, Vec<Quota>>,
-    /// Of single keys, by their numbers.
+    /// Quotas that apply to single keys, by key number.
     by_key: HashMap<usize, Vec<Quota>>,
-    /// All models, each once, for which any quota is declared, those of keys included.
+    /// The patterns of all quotas for single models, each once. Includes those of keys.
     models: Vec<ModelPattern>,
-    /// Where the provider's days begin.
+    /// The time zone in which the provider's days begin.
     midnight: Arc<Zone>,
 }
 
@@ -45,34 +45,34 @@ impl Quotas {
         Self { each, by_account, by_key, models, midnight: Arc::new(midnight) }
     }
 
-    /// Whether a quota is declared for this model in particular.
+    /// Returns whether a quota is declared for this model in particular.
     pub(super) fn are_for(&self, model: &ModelId) -> bool {
         self.models.iter().any(|pattern| pattern.matches(model.as_str()))
     }
 
-    /// Whether any quota is declared for single models.
+    /// Returns whether any quota is declared for single models.
     pub(super) const fn are_of_models(&self) -> bool {
         !self.models.is_empty()
     }
 
-    /// The models for which quotas are declared by their full names.
+    /// Returns the models for which quotas are declared by their full names.
     #[cfg(feature = "metrics")]
     pub(super) fn named_models(&self) -> impl Iterator<Item = ModelId> {
         self.models.iter().filter_map(ModelPattern::as_name).map(ModelId::from)
     }
 
-    /// Whether any quota counts tokens.
+    /// Returns whether any quota counts tokens.
     pub(super) fn count_tokens(&self) -> bool {
         let of_accounts = self.each.iter().chain(self.by_account.values().flatten());
         of_accounts.chain(self.by_key.values().flatten()).any(Quota::counts_tokens)
     }
 
-    /// What holds for an account, or a key, whatever the model.
+    /// Creates the ledger of an account's quotas that apply to every model.
     pub(super) fn of_account(&self, id: Option<&AccountId>) -> Option<Box<Ledger>> {
         self.account_ledger(id, |quota| quota.models().is_none())
     }
 
-    /// The same, of a key.
+    /// Creates the ledger of a key's own quotas that apply to every model.
     pub(super) fn of_key(&self, quotas: &[Quota]) -> Option<Box<Ledger>> {
         self.ledger(quotas.iter().filter(|quota| quota.models().is_none()))
     }
@@ -86,7 +86,7 @@ impl Quotas {
         Ledger::declared(quotas, &self.midnight).map(Box::new)
     }
 
-    /// A lane with the ledgers of what is declared for its model.
+    /// Creates the lane of a model, with the ledgers of its declared quotas.
     pub(super) fn lane(&self, set: &KeySet, model: &ModelId, now: Timestamp) -> ModelLane {
         let matched = self.matched_by(model);
         let ledgers = match matched.is_empty() {
@@ -100,13 +100,13 @@ impl Quotas {
         ModelLane::new(model.clone(), ledgers, set.keys.len(), now.as_unix_ms())
     }
 
-    /// The patterns that a model matches.
+    /// Returns the patterns that match a model.
     fn matched_by(&self, model: &ModelId) -> Patterns {
         let all = self.models.iter().enumerate();
         all.filter(|(_, pattern)| pattern.matches(model.as_str())).map(|(number, _)| number).collect()
     }
 
-    /// The ledgers of what is declared for these patterns.
+    /// Creates the ledgers of the quotas with these patterns.
     fn ledgers(&self, set: &KeySet, patterns: &[usize]) -> ModelLedgers {
         let is_one = |pattern: &ModelPattern| patterns.iter().any(|number| self.models[*number] == *pattern);
         let holds = |quota: &Quota| quota.models().is_some_and(is_one);

@@ -1,55 +1,55 @@
-//! A scope that has just recovered is not overrun.
+//! Slow start: limits the load on a scope that has just recovered.
 //!
-//! A hundred requests may wait for one key. If all went out in the millisecond in which its probe
-//! succeeds, the key would be limited again at once, and a hundred requests refused. So what has recovered
-//! from a limit admits two leases at a time at first, and twice as many with each success, until there are
-//! so many that nobody counts any more. Who asks one after the other never notices.
+//! A hundred requests may wait for one key. If all of them went out in the millisecond in which its probe
+//! succeeds, the key would be limited again at once, and a hundred requests refused. So a scope that has
+//! recovered from a limit admits two leases at first, and twice as many with each success, until there are so
+//! many that counting stops. Sequential requests never notice.
 //!
-//! One word beside the scope's own, which says of which epoch it is: a ramp counts only while the scope is
-//! in the epoch that began with its recovery, and a place that is returned later is nobody's business. It
-//! is written before the scope is freed, so that whoever finds the scope free finds the ramp, too.
+//! The slow start is one word beside the scope's own. The word contains its epoch: a slow start counts only
+//! in the epoch that began with the recovery, and a place that is returned later has no effect. It is written
+//! before the scope is freed, so every thread that sees the scope free sees the slow start, too.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// How many leases at a time there are at first.
+/// Number of concurrent leases at the beginning.
 const FIRST: u16 = 2;
 
-/// Zero: no ramp.
+/// A slow start, packed; zero means none.
 #[derive(Default)]
 pub(crate) struct Ramp(AtomicU64);
 
-/// A ramp, unpacked.
+/// A slow start, unpacked.
 #[derive(Clone, Copy)]
 struct Step {
     epoch: u16,
-    /// How many leases there may be at a time; never zero.
+    /// Maximum number of concurrent leases; never zero.
     allowance: u16,
-    /// How many there are; at most so many.
+    /// Present number of leases; at most `allowance`.
     out: u16,
 }
 
-/// Whether a ramp lets a lease in.
+/// The result of entering a slow start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// There is no ramp.
+    /// Admitted, because there is no slow start.
     Free,
-    /// There was a place, which is the lease's now.
+    /// Admitted, on a place that the lease now holds.
     Taken,
-    /// All places are taken.
+    /// Refused, because all places are taken.
     Full,
 }
 
 // === impl Ramp ===
 
 impl Ramp {
-    /// The scope is about to be freed, and in this epoch then. `last`: the most leases at a time that are
-    /// worth counting.
+    /// Begins the slow start of an epoch, before the scope is freed. `last` is the maximum number of
+    /// concurrent leases that is worth counting.
     pub(crate) fn begin(&self, epoch: u16, last: u16) {
         let step = (last >= FIRST).then_some(Step { epoch, allowance: FIRST, out: 0 });
         self.0.store(pack(step), Ordering::Release);
     }
 
-    /// There is no ramp for this epoch.
+    /// Ends the slow start of this epoch.
     pub(crate) fn end(&self, epoch: u16) {
         self.update(|step| (step.epoch != epoch).then_some(step));
     }
@@ -68,8 +68,8 @@ impl Ramp {
         entry
     }
 
-    /// A lease that had a place is over. If it succeeded, there are twice as many, and if that were more
-    /// than `last`, no bound any more.
+    /// Gives back the place of a lease. A success doubles the number of places. Above `last` places the slow
+    /// start ends.
     pub(crate) fn leave(&self, epoch: u16, succeeded: bool, last: u16) {
         self.update(|step| {
             if step.epoch != epoch {
@@ -80,13 +80,13 @@ impl Ramp {
         });
     }
 
-    /// Whether all places of this epoch are taken.
+    /// Returns whether all places of this epoch are taken.
     pub(crate) fn is_full(&self, epoch: u16) -> bool {
         let step = unpack(self.0.load(Ordering::Acquire));
         step.is_some_and(|step| step.epoch == epoch && step.out >= step.allowance)
     }
 
-    /// Changes the ramp, if there is one.
+    /// Changes the slow start, if there is one.
     fn update(&self, mut change: impl FnMut(Step) -> Option<Step>) {
         let mut word = self.0.load(Ordering::Acquire);
         while let Some(step) = unpack(word) {
@@ -103,6 +103,7 @@ impl Ramp {
 }
 
 fn pack(step: Option<Step>) -> u64 {
+    // From the lowest bit, 16 bits each: `out`, `allowance`, `epoch`.
     let word =
         |step: Step| u64::from(step.epoch) << 32 | u64::from(step.allowance) << 16 | u64::from(step.out);
     step.map_or(0, word)

@@ -1,4 +1,4 @@
-//! The keys of one tier: whose turn it is, and how much they have to do.
+//! The keys of one tier: round robin order and load.
 
 use super::lane::group;
 use super::select::Selection;
@@ -8,51 +8,52 @@ const WORD: usize = u64::BITS as usize;
 
 /// The keys of one tier.
 pub(super) struct Rank {
-    /// One bit a key; as many words as needed for the last.
+    /// One bit for each key, in as many words as the last key needs.
     pub(super) bits: Box<[u64]>,
     /// Key numbers in the order of their turns, each as often as its weight says.
     turns: Box<[u32]>,
-    /// Each key has one turn, in rising order.
+    /// Whether each key has exactly one turn, in ascending order.
     level: bool,
-    /// The next turn of a first attempt, and of one that repeats a request; each wraps. Repeats have turns of
-    /// their own, or a key that fails would cause a turn of another key to be skipped, and would get more than its
-    /// share of first attempts.
+    /// The next turn of first attempts, and of repeated attempts; both wrap. Repeated attempts have turns of
+    /// their own. Otherwise a failing key would cause another key's turn to be skipped, and would get more
+    /// than its share of first attempts.
     cursors: [AtomicU64; 2],
     keys: usize,
-    /// Of a key, on the average.
+    /// Average weight of a key.
     weight: f64,
 }
 
-/// Where to start looking, and the turn that said so.
+/// The key at which a search starts, and the turn that selected it.
 pub(super) struct Start {
     pub(super) key: usize,
     turn: Option<u64>,
     is_repeat: bool,
 }
 
-/// The words from the one with a key on, round to it again, each with the bits to look at.
+/// An iterator over the words once around, from the word with a given key, each with a mask of the bits to
+/// inspect.
 struct Round {
     word: usize,
     mask: u64,
-    /// Words that are still to come; the first comes twice.
+    /// Number of words to come. The first word comes twice.
     left: usize,
     words: usize,
-    /// The bits before the key, for when its word comes again.
+    /// The bits before the key, for the second visit of its word.
     rest: u64,
 }
 
-/// How often a closed key is passed over by its turn before the lane is searched instead: enough to keep
-/// the shares of the others, too few to matter.
+/// Maximum number of turns that are skipped because their key is closed, before the bitmap is searched
+/// instead. Enough to keep the shares of the other keys, and too few to cost much.
 const PASSES: usize = 8;
 
-/// How many times its share of what is in flight a key may have, and one request more, before sessions go
-/// elsewhere: a little unevenness is worth less than what the provider has cached.
+/// Factor by which the requests in flight of a key may exceed its share, plus one request, before sessions go
+/// elsewhere. The provider's cache is worth a little unevenness.
 const BOUND: f64 = 1.25;
 
 // === impl Rank ===
 
 impl Rank {
-    /// The keys given, each with its weight, in rising order.
+    /// Creates the ring of these keys, each with its weight, in ascending order of their numbers.
     pub(super) fn new(members: &[(usize, u32)]) -> Self {
         let groups = group(members.iter().map(|(key, _)| *key));
         let mut bits = vec![0; groups.last().map_or(0, |(word, _)| word + 1)];
@@ -71,7 +72,7 @@ impl Rank {
         }
     }
 
-    /// The keys whose bit is set in what `open` says of their word, from one key on round to it again.
+    /// Returns the keys whose bit is set in the words of `open`, once around from `key`.
     pub(super) fn round<'a>(
         &'a self,
         key: usize,
@@ -90,7 +91,7 @@ impl Rank {
         })
     }
 
-    /// Whether a key's bit is set in what `open` says of its word.
+    /// Returns whether the bit of a key is set in the words of `open`.
     pub(super) fn has(&self, key: usize, open: impl Fn(usize) -> u64) -> bool {
         let word = key / WORD;
         word < self.bits.len() && (open(word) >> (key % WORD)) & 1 == 1
@@ -119,23 +120,24 @@ impl Rank {
         Start { key: self.turns[(turn % turns) as usize] as usize, turn: Some(turn), is_repeat }
     }
 
-    /// Any key, as often as its weight says; there must be one.
+    /// Returns a random key, with a probability in proportion to its weight. There must be at least one key.
     pub(super) fn by_chance(&self) -> usize {
         self.turns[fastrand::usize(..self.turns.len())] as usize
     }
 
-    /// Turns that were skipped because their keys are out must not all fall to the next key: where each
-    /// key has one turn, the round goes on behind the key that was taken.
+    /// Continues the round robin after the key that was taken. Otherwise the turns that were skipped because
+    /// their keys are closed would all fall to the next key. Applies only where each key has one turn.
     pub(super) fn go_on_behind(&self, key: usize, start: &Start) {
         let Some(turn) = start.turn.filter(|_| self.level && key != start.key) else { return };
         let Some(place) = self.place(key) else { return };
         let behind = place as u64 + 1;
-        // Whoever moved the cursor meanwhile may keep it: a turn more or less harms nobody.
+        // Another thread may have moved the cursor meanwhile. One turn more or less does no harm.
         let cursor = &self.cursors[usize::from(start.is_repeat)];
         let _ = cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The turn of a key where each has one: its number, if there is no gap before it.
+    /// Returns the turn of a key where each key has one turn. It equals the key's number if there is no gap
+    /// before it.
     fn place(&self, key: usize) -> Option<usize> {
         let number = key as u32;
         if self.turns.get(key) == Some(&number) {
@@ -148,8 +150,8 @@ impl Rank {
         (0..self.bits.len()).map(|word| open(word).count_ones() as usize).sum()
     }
 
-    /// Whether `count` requests in flight of `all` are too much for a key that weighs so much, given which keys
-    /// are open to share them.
+    /// Returns whether `count` requests in flight, of `all` in the pool, are too many for a key of this
+    /// weight, given the open keys that share them.
     pub(super) fn is_too_much(
         &self,
         count: u64,
@@ -158,15 +160,16 @@ impl Rank {
         open: impl Fn(usize) -> u64,
     ) -> bool {
         let bound = |keys: usize| {
+            // The average load of a key, scaled by this key's weight relative to the average weight.
             let average = all as f64 / keys as f64;
             (BOUND * average * f64::from(weight) / self.weight).ceil() + 1.0
         };
-        // Counting those that are open takes a look at every word: only where it can matter.
+        // Counting the open keys reads every word, so this happens only if it can matter.
         count as f64 > bound(self.keys) && count as f64 > bound(self.count(open))
     }
 }
 
-/// The order of turns: each key as often as its weight says, its turns spread evenly.
+/// Returns the order of turns: each key as often as its weight says, with its turns spread evenly.
 fn turns(members: &[(usize, u32)]) -> Box<[u32]> {
     let weights = || members.iter().map(|(_, weight)| *weight);
     let divisor = weights().fold(0, gcd).max(1);
@@ -175,13 +178,15 @@ fn turns(members: &[(usize, u32)]) -> Box<[u32]> {
     let mut turns = Vec::new();
     for &(key, weight) in members {
         let count = (f64::from(weight / divisor) * scale).round().max(1.0) as u32;
+        // Each turn has a position between zero and one, in the middle of its part of the round.
         turns.extend((0..count).map(|turn| ((f64::from(turn) + 0.5) / f64::from(count), key as u32)));
     }
     turns.sort_by(|a, b| a.0.total_cmp(&b.0));
     turns.into_iter().map(|(_, key)| key).collect()
 }
 
-/// Bounds the memory of the list of turns; weights beyond it are brought down in proportion.
+/// Maximum number of turns of a key, which bounds the memory of the list. Larger weights are scaled down in
+/// proportion.
 const MAX_TURNS_OF_A_KEY: u32 = 100;
 
 fn gcd(a: u32, b: u32) -> u32 {

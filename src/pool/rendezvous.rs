@@ -1,46 +1,46 @@
-//! Which key is the home of which session.
+//! Rendezvous hashing: assigns each session its home key.
 //!
-//! Highest random weight: for each session every key draws a number, and the keys are in the order of what
-//! they drew. The draw depends on the session and the key's name and on nothing else, so whoever has the
-//! same keys has the same order, and without a key the order of the others is what it was: **a key that is
-//! removed moves the sessions that were at home there and no other; a key that is added takes those that it
-//! wins and moves no other.**
+//! The method is highest random weight. For each session every key draws a number, and the session's order of
+//! keys is the order of these draws. A draw depends only on the session and the key's name. So every process
+//! with the same keys has the same order, and without one key the order of the others stays the same:
+//! **removing a key moves only the sessions that were at home there; adding a key moves only the sessions
+//! that it wins.**
 //!
-//! Ten thousand draws take too long. So each key stands at [`STANDS`] of a fixed number of [`CORNERS`],
-//! again by its name alone, and a session comes to one corner: whoever stands there goes before all others.
-//! An order by *(stands at the corner, draw)* still depends on nothing but the session and the one key, so the
-//! rule above holds as it did. One corner has a key in 128; where all keys at it are closed, there are few open
-//! keys for certain but for small pools, and those that are open draw. That makes about `n / 128` draws of a
-//! large pool and at most some hundred of a small one or one with few open keys, each a nanosecond or two;
-//! to find the few open ones takes a look at one word for 64 keys.
+//! Ten thousand draws take too long. So each key stands at [`STANDS`] of a fixed number of [`CORNERS`], again
+//! by its name alone. A session comes to one corner, and the keys that stand there go before all others. An
+//! order by *(stands at the corner, draw)* still depends only on the session and the single key, so the rule
+//! above holds as before. One corner has one key in 128. If all keys at the corner are closed, only few keys
+//! are open, except in small pools, and the open ones draw. That makes about `n / 128` draws in a large pool,
+//! and at most some hundred in a small one or in one with few open keys. Each draw takes a nanosecond or two,
+//! and finding the open keys reads one word for 64 keys.
 //!
-//! A key that weighs more draws more: `-weight / ln(u)` for a uniform `u` makes the chance of the highest
-//! exactly proportional to the weight.
+//! A heavier key draws more: `-weight / ln(u)` for a uniform `u` makes the chance of the highest draw exactly
+//! proportional to the weight.
 
 use super::session::{Session, digest};
 use crate::key::KeyId;
 
-/// Where sessions and keys meet; a power of two.
+/// Number of corners, at which sessions and keys meet; a power of two.
 const CORNERS: usize = 1 << CORNER_BITS;
 const CORNER_BITS: u32 = 11;
-/// At how many corners a key stands. With more of them the shares of keys are more even: a corner's keys
-/// share what comes to it, and some corners have more keys than others.
+/// Number of corners at which a key stands. More of them make the shares of keys more even, because the keys
+/// of a corner share its sessions, and some corners have more keys than others.
 const STANDS: u64 = 16;
 
-/// Where each key stands, and what it draws with.
+/// The corners of each key, and the parameters of its draws.
 pub(super) struct Rendezvous {
-    /// By number of key.
+    /// The keys, by number.
     contenders: Box<[Contender]>,
-    /// Key numbers, by corner.
+    /// Key numbers, sorted by corner.
     stands: Box<[u32]>,
-    /// Where in `stands` the keys of a corner begin; one more for the end.
+    /// The start of each corner's keys in `stands`, followed by the end of the last.
     corners: Box<[u32]>,
-    /// All weigh the same, and need no logarithm.
+    /// Whether all keys weigh the same, so that a draw needs no logarithm.
     level: bool,
 }
 
 struct Contender {
-    /// Of its name.
+    /// The digest of the key's name.
     digest: u64,
     weight: f64,
 }
@@ -48,7 +48,7 @@ struct Contender {
 // === impl Rendezvous ===
 
 impl Rendezvous {
-    /// The keys' names and weights, by number.
+    /// Creates the assignment for keys with these names and weights, in the order of their numbers.
     pub(super) fn new<'a>(keys: impl Iterator<Item = (&'a KeyId, u32)>) -> Self {
         let contender = |(id, weight): (&KeyId, u32)| Contender {
             digest: digest(id.as_str().as_bytes()),
@@ -67,7 +67,8 @@ impl Rendezvous {
         }
     }
 
-    /// The first in the session's order of the keys that are `usable`, of which `all` are worth drawing for.
+    /// Returns the first key in the session's order that is `usable`. `all` are the keys that draw if no key
+    /// at the corner is usable.
     pub(super) fn first(
         &self,
         session: Session,
@@ -104,9 +105,9 @@ impl Rendezvous {
         if self.level {
             return drawn;
         }
-        // The middle of one of 2⁵² parts of what lies between zero and one, so never either.
+        // The middle of one of 2⁵² parts of the interval from zero to one, so never zero or one.
         let uniform = ((drawn >> (u64::BITS - 52)) as f64 + 0.5) / (1_u64 << 52) as f64;
-        // The bits of positive floats are in the order of the floats.
+        // The bits of positive floats sort like the floats.
         (-weight / uniform.ln()).to_bits()
     }
 }
@@ -120,7 +121,7 @@ const fn corner(digest: u64) -> usize {
     (digest >> (u64::BITS - CORNER_BITS)) as usize
 }
 
-/// Spreads a change of any bit over all of them: the finaliser of SplitMix64.
+/// Spreads a change of any bit over all bits: the finaliser of SplitMix64.
 const fn mix(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,18 +1,19 @@
-//! What requests take of the limits that stand between them and a key.
+//! Reservation: takes the cost of a request from all limits of a candidate.
 
 use super::lane::Bar;
 use super::place::{Level, Place};
 use crate::clock::Moment;
 use crate::limits::{Estimate, Ledger, Marks, Need, Offer, Opening};
 
-/// Of the ledgers of all levels, as far as there are any. They are locked meanwhile.
+/// The offers of the ledgers of all scopes that have one. These ledgers are locked meanwhile.
 pub(super) type Offers<'a> = Option<[Option<Offer<'a>>; Level::ALL.len()]>;
 
 impl<'a> Place<'a> {
-    /// Holds on to what a request needs of all ledgers; or says which has too little.
+    /// Locks all ledgers that have room for a request, or returns the first scope without room.
     ///
-    /// Nobody sees a place taken that is given back at once because a later level refuses: who was refused for
-    /// such a place, and waits, would never be told. That is why all are held before any is taken.
+    /// All offers are held before anything is taken. Otherwise another request could see a place taken that
+    /// is given back at once because a later scope refuses. That request would be refused and wait, and
+    /// nothing would wake it.
     pub(super) fn offers(self, need: &Need, now: Moment) -> Result<Offers<'a>, Level> {
         let mut offers: Offers<'a> = None;
         for (level, ledger) in self.ledgers() {
@@ -22,10 +23,11 @@ impl<'a> Place<'a> {
         Ok(offers)
     }
 
-    /// Takes what is offered; gives the marks of the ledger at [home](Self::home), if it was there.
+    /// Takes the offers. Returns the checkpoint of the ledger at the [home](Self::home) scope, if that ledger
+    /// exists.
     pub(super) fn take(self, offers: Offers<'a>, need: &Need, now: Moment) -> Option<Marks> {
         let mut offers = offers?;
-        // Hardly ever any alarms, and then worth an allocation.
+        // Alarms are rare, so they are worth an allocation.
         let (mut home, mut alarms) = (None, Vec::new());
         for level in Level::ALL {
             let Some(offer) = offers[level as usize].take() else { continue };
@@ -39,14 +41,14 @@ impl<'a> Place<'a> {
         home
     }
 
-    /// Counts a request that is under way at a level that it was not admitted by.
+    /// Counts a request in flight at a scope that did not admit it.
     pub(super) fn join(self, level: Level, need: &Need, taken_at: Moment) {
         if let Some(ledger) = self.ledger(level) {
             ledger.join(need, taken_at);
         }
     }
 
-    /// Counts a request no more at a level that it was admitted by.
+    /// Stops counting a request at a scope that admitted it.
     pub(super) fn part(self, level: Level, need: &Need, taken_at: Moment) {
         if let Some(ledger) = self.ledger(level) {
             ledger.part(need, taken_at);
@@ -54,7 +56,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// A request was never sent.
+    /// Gives back the cost of a request that was never sent.
     pub(super) fn give_all_back(self, need: &Need, taken_at: Moment) {
         let mut freed = false;
         for (level, ledger) in self.ledgers() {
@@ -67,7 +69,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The request took other tokens than was thought.
+    /// Replaces the estimated tokens of a request by the provider's count.
     pub(super) fn correct(self, thought: Estimate, counted: Estimate, taken_at: Moment, now: Moment) {
         if thought == counted {
             return;
@@ -86,7 +88,7 @@ impl<'a> Place<'a> {
         self.warn(&alarms);
     }
 
-    /// A request that began then is over.
+    /// Ends a request that began at `began`.
     pub(super) fn leave(self, began: Moment) {
         let mut freed = false;
         for (level, ledger) in self.ledgers() {
@@ -100,12 +102,12 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Where what answers say of limits is booked.
+    /// Returns the home scope: the scope whose ledger records the limits that responses report.
     pub(super) fn home(self) -> Level {
         if self.model.is_some() { Level::AccountModel } else { Level::Account }
     }
 
-    /// The ledger at home, made if need be.
+    /// Returns the ledger of the home scope. Creates it if it does not exist.
     pub(super) fn learning(self) -> &'a Ledger {
         let ledgers = match self.model {
             Some(model) => &model.ledgers.accounts[self.account],
@@ -114,13 +116,13 @@ impl<'a> Place<'a> {
         ledgers.get_or_init(Box::default)
     }
 
-    /// What of the limits closes a level to every request.
+    /// Returns the condition under which limits close a scope to every request.
     pub(super) fn limit(self, level: Level) -> Bar {
         let Some(ledger) = self.ledger(level) else { return Bar::Open };
         let now = Moment::now();
         match ledger.opening(&Need::LEAST, now) {
             Opening::At(at) if at <= now.as_unix_us() => Bar::Open,
-            // Rounded down: whoever comes in that millisecond looks again.
+            // Rounded down to milliseconds: a request that comes within that millisecond looks again.
             Opening::At(at) => Bar::Until(Moment::from_unix_us(at).as_unix_ms()),
             Opening::AfterAnother | Opening::Never => Bar::Shut,
         }

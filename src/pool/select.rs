@@ -1,13 +1,13 @@
-//! Which of the usable keys is next.
+//! Selection: the policy that picks the next usable key.
 //!
-//! A policy says only which few keys to look at *first*, and where to go on; the lane says which keys are
-//! worth looking at from there, so that no policy costs more with more keys. Primaries are looked at first,
-//! backups only if no primary is usable.
+//! A policy only decides which few keys to inspect *first*, and where to go on. The ready bits of the lane
+//! show the keys that are worth inspecting from there, so no policy costs more with more keys. Primaries are
+//! inspected first, and backups only if no primary is usable.
 //!
-//! Where a policy compares keys it compares a few: all that are open for what they have in flight, if they are
-//! at most [`FEW`], and else two, of which at least one is there by chance. Two are enough that no key gets far
-//! ahead of the others; and chance keeps requests that know the same old news of the limits from going to
-//! the same key together.
+//! A policy that compares keys compares a few of them: all usable ones by their requests in flight, if there
+//! are at most [`FEW`], and otherwise two, at least one of them at random. Two are enough that no key gets
+//! far ahead of the others. The random choice keeps requests with the same outdated information about limits
+//! from going to the same key together.
 
 use std::sync::Arc;
 
@@ -19,25 +19,26 @@ use super::rank::Rank;
 use super::session::Session;
 use crate::clock::Moment;
 
-/// Which of the usable keys is next.
+/// The policy that selects the next key among the usable ones.
 ///
-/// A request that belongs to a [`Session`] goes to the session's key in the first place, whatever the policy.
+/// A request that belongs to a [`Session`] goes to the session's key first, whatever the policy. Weights are
+/// those of [`ApiKey::weight`](crate::ApiKey::weight).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
-    /// Each in its turn, as often as its weight says.
+    /// Each key in its turn, as often as its weight says. The default.
     #[default]
     RoundRobin,
-    /// The first in the order of the list that is usable: fill one before the next is touched. Heeds no
-    /// weights.
+    /// The first usable key in the order of the list, so that one key is used up before the next is touched.
+    /// Ignores weights.
     InOrder,
-    /// By chance, as often as its weight says.
+    /// A random key, with a probability in proportion to its weight.
     Random,
-    /// The one with the fewest requests in flight for its weight; in turn among equals. Where more than eight
-    /// are usable, the next in turn and one by chance are compared, and not all.
+    /// The key with the fewest requests in flight for its weight; among equals, the next in turn. With more
+    /// than eight usable keys, compares only the next in turn and a random one.
     LeastInFlight,
-    /// Of two by chance, as often as their weights say, the one with the larger share of its limits left, as
-    /// far as they are known; the one with fewer requests in flight among equals.
+    /// The key with the larger fraction of its known limits left, out of two that are drawn at random by
+    /// their weights. Among equals, the one with fewer requests in flight.
     MostRemaining,
 }
 
@@ -53,22 +54,23 @@ pub(super) struct Search<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Candidate {
     key: usize,
-    /// The share of its limits that is left.
+    /// The fraction of its limits that is left.
     headroom: f64,
-    /// Requests in flight for its weight.
+    /// The number of requests in flight, divided by its weight.
     load: f64,
 }
 
-/// So many keys that are open are all compared for what they have in flight.
+/// Maximum number of usable keys that are all compared by their requests in flight.
 const FEW: usize = 8;
 
-/// How many keys a session tries in its own order before the policy decides.
+/// Number of keys that a session tries in its own order before the policy decides.
 const SPILLS: usize = 8;
 
 // === impl Search ===
 
 impl<'a> Search<'a> {
-    /// Shows the keys that look usable to `take`, the next first, until it takes one; says whether it has.
+    /// Shows the keys that look usable to `take`, the next one first, until it takes one. Returns whether it
+    /// has.
     pub(super) fn any(&self, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
         self.set.ranks.iter().any(|rank| self.any_in(rank, &mut take))
     }
@@ -92,7 +94,7 @@ impl<'a> Search<'a> {
         self.compare(rank, start.key, &mut take) || self.round(rank, start.key).any(take)
     }
 
-    /// The keys of a word that look usable.
+    /// Returns the keys of a word that look usable.
     fn open(&self, rank: &Rank, word: usize) -> u64 {
         let model = self.model.map_or(u64::MAX, |model| model.bits.word(word));
         rank.bits[word] & model & self.set.lane.word(word)
@@ -108,7 +110,8 @@ impl<'a> Search<'a> {
 
     // === sessions ===
 
-    /// The first key in the session's own order that is not out, has not too much to do, and is taken.
+    /// Tries the keys in the session's own order: those that look usable and are not overloaded. Returns
+    /// whether one was taken.
     fn at_home(&self, session: Session, rank: &Rank, mut take: impl FnMut(usize) -> bool) -> bool {
         let open = |word| self.open(rank, word);
         let mut refused = Vec::new();
@@ -131,7 +134,7 @@ impl<'a> Search<'a> {
 
     // === comparing ===
 
-    /// Shows the few keys that a policy compares, the best first; none if it compares none.
+    /// Shows the keys that the policy compares, the best one first. Shows none if the policy compares none.
     fn compare(&self, rank: &Rank, start: usize, take: impl FnMut(usize) -> bool) -> bool {
         let few = match self.set.common.selection {
             Selection::InOrder | Selection::Random | Selection::RoundRobin => return false,
@@ -142,7 +145,7 @@ impl<'a> Search<'a> {
         let found = self.round(rank, start).zip(&mut candidates[..=few]);
         let mut found = found.map(|(key, place)| place.key = key).count();
         if found > few {
-            // Too many to look at all: the first of them, and another by chance.
+            // There are too many keys to inspect all: compare the first one and a random one.
             let first = candidates[0].key;
             let other = self.round(rank, rank.by_chance()).find(|key| *key != first);
             candidates[1].key = other.unwrap_or(first);
@@ -152,7 +155,7 @@ impl<'a> Search<'a> {
         best_first(&mut candidates[..found]).iter().map(|candidate| candidate.key).any(take)
     }
 
-    /// The keys that look usable and may serve, from one on round to it again.
+    /// Returns the keys that look usable and that the request may use, once around the tier from `start`.
     fn round<'r>(&'r self, rank: &'r Rank, start: usize) -> impl Iterator<Item = usize> + 'r {
         rank.round(start, |word| self.open(rank, word)).filter(|key| self.allows(*key))
     }
@@ -167,13 +170,13 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Sorts by what is left and then by what is in flight; equals stay in their order.
+/// Sorts by the fraction left, then by load. Equals stay in their order.
 fn best_first(candidates: &mut [Candidate]) -> &[Candidate] {
     candidates.sort_by(|a, b| b.headroom.total_cmp(&a.headroom).then(a.load.total_cmp(&b.load)));
     candidates
 }
 
-/// Shows every key that is open to `take`, whatever the lanes say: when they show none.
+/// Shows every usable key to `take`, independently of the ready bits.
 pub(super) fn find_anywhere<T>(
     set: &KeySet,
     model: Option<&ModelLane>,

@@ -1,14 +1,14 @@
-//! The state of one scope in one atomic word.
+//! A slot: the state of one scope in one atomic word.
 //!
-//! Key, account, key × model and account × model each have a slot. All that decides whether a scope may
-//! be used lies in one `u64`, every transition is a pure function from the old state to the new one, and
-//! one compare-and-swap makes it happen: there is no order of two writes to get wrong, and what a reader
-//! sees is always a state that was true at some moment.
+//! Key, account, key × model and account × model each have a slot. Everything that decides whether a scope
+//! may be used lies in one `u64`. Every transition is a pure function from the old state to the new one, and
+//! one compare-and-swap applies it. So no order of two writes can go wrong, and a reader always sees a state
+//! that was valid at some moment.
 //!
-//! Two rules keep late news from doing harm. `until` only grows while a bench lasts, so that reports of
-//! the same limit may arrive in any order. And every change of regime (benched, cleared, reset) raises
-//! `epoch`: a lease that started in an older epoch can lengthen a bench, but neither end it nor count as
-//! one more failure, so that fifty requests refused together are one strike and not fifty.
+//! Two rules keep late reports from doing harm. `until` only grows while a cooldown lasts, so that reports of
+//! the same limit may arrive in any order. And every change of regime (cooldown, recovery, reset) raises
+//! `epoch`: a lease that started in an older epoch can lengthen a cooldown, but can neither end it nor count
+//! as one more failure. So fifty requests that are refused together are one strike and not fifty.
 
 use std::fmt;
 
@@ -18,36 +18,36 @@ pub(crate) use super::state::{Cause, FOREVER, Pass, State};
 use super::state::{next, previous};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Whether a scope may be used.
+/// The result of asking a slot for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Yes, with what the lease has to remember.
+    /// Admitted, with the permit that the lease keeps.
     Granted(Pass),
-    /// Not before this time.
+    /// Refused until this time, in milliseconds since the Unix epoch.
     Benched(u64),
-    /// A probe is out.
+    /// Refused, because a probe is in flight.
     Probing,
-    /// It has just recovered, and as many leases are out as it takes for now.
+    /// Refused, because the scope is in its slow start and all places are taken.
     Ramping,
 }
 
-/// What [`Slot::bench`] did.
+/// The effect of a cooldown on a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Benched {
-    /// The state before, for undoing.
+    /// The state before, which an undo restores.
     pub(crate) before: State,
-    /// The state now.
+    /// The state after.
     pub(crate) after: State,
 }
 
-/// A [`State`] shared by all leases.
+/// A [`State`] that all leases share.
 #[derive(Default)]
 pub(crate) struct Slot {
     word: AtomicU64,
-    /// When the regime last changed, in milliseconds since the Unix epoch; zero: never. For people and
-    /// for telling a burst; written after the word, so it may lag behind it.
+    /// The time of the last change of regime, in milliseconds since the Unix epoch; zero means never. Used
+    /// for reporting and to detect bursts. It is written after the word, so it may lag behind.
     since: AtomicU64,
-    /// How many leases at a time it takes after a recovery.
+    /// The slow start: the number of concurrent leases after a recovery.
     ramp: Ramp,
 }
 
@@ -58,13 +58,13 @@ impl Slot {
         State::unpack(self.word.load(Ordering::Acquire))
     }
 
-    /// Whether the scope admits nobody at `now`, and in which state it is then.
+    /// Returns the state if the scope admits no request at `now`.
     pub(crate) fn closed(&self, now: u64) -> Option<State> {
         let state = self.state();
         (state.is_closed(now) || self.is_full(state)).then_some(state)
     }
 
-    /// What keeps it closed at `now`.
+    /// Returns the reason why the scope is closed at `now`.
     pub(crate) fn bar(&self, now: u64) -> Bar {
         match self.closed(now) {
             None => Bar::Open,
@@ -73,12 +73,12 @@ impl Slot {
         }
     }
 
-    /// Whether it has recovered, and as many leases are out as it takes for now.
+    /// Returns whether the scope is in its slow start and all places are taken.
     pub(crate) fn is_full(&self, state: State) -> bool {
         state.cause.is_none() && self.ramp.is_full(state.epoch)
     }
 
-    /// Lets a lease in, as the single probe if a bench has just ended.
+    /// Admits a lease. It is the single probe if a cooldown has just ended.
     pub(crate) fn admit(&self, now: u64) -> Admission {
         match self.admit_to_bench(now) {
             Admission::Granted(pass) if !pass.probe => match self.ramp.enter(pass.epoch) {
@@ -90,7 +90,7 @@ impl Slot {
         }
     }
 
-    /// The lease has no use any more for its place on the ramp.
+    /// Gives back the place of a lease in the slow start.
     pub(crate) fn step_off(&self, pass: Pass, succeeded: bool, last: u16) {
         self.ramp.leave(pass.epoch, succeeded, last);
     }
@@ -110,14 +110,16 @@ impl Slot {
         admission
     }
 
-    /// The pass of a lease that began without asking: of the present epoch, unless it began no earlier.
+    /// Returns the permit of a lease that was not admitted here: of the present epoch if that began before
+    /// the lease, and else of the previous one.
     pub(crate) fn pass_from(&self, began: u64) -> Pass {
         let epoch = self.state().epoch;
         let epoch = if self.since() < began { epoch } else { previous(epoch) };
         Pass { epoch, ..Pass::default() }
     }
 
-    /// Lets one lease in although the bench has not ended; `None` if a probe is out or it is free.
+    /// Admits one lease as a probe before the cooldown has ended. Returns `None` if a probe is in flight or
+    /// the scope is not in a cooldown.
     pub(crate) fn admit_early(&self) -> Option<Pass> {
         let mut pass = None;
         self.update(|state| {
@@ -128,27 +130,28 @@ impl Slot {
         pass
     }
 
-    /// Benches the scope; `until` says for how long, given the failures in a row before this one.
+    /// Puts the scope into a cooldown. `until` returns its end, given the failures in a row before this one.
     pub(crate) fn bench(&self, pass: Pass, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
         let (before, after) = self.update(|state| state.benched(pass, cause, &until));
-        // What had no end and was probed early has been out all along.
+        // A scope without an end that was probed early has been out all along, so the time of the change
+        // stays.
         if before.cause != after.cause || before.until != FOREVER {
             self.changed(before, after, now);
         }
         Benched { before, after }
     }
 
-    /// The probe succeeded: the scope is free. `None` if this pass was not entitled to say so, else the
-    /// pass for what the same lease has to say about the freed scope.
+    /// Ends a cooldown after its probe succeeded. Returns `None` if the permit is not entitled to end it;
+    /// otherwise the permit under which the same lease reports on the freed scope.
     ///
-    /// `last` is the most leases at a time of the ramp that follows a limit.
+    /// `last` is the maximum number of concurrent leases during the slow start, which follows a limit.
     pub(crate) fn recover(&self, pass: Pass, now: u64, last: u16) -> Option<Pass> {
         let entitled = |state: State| pass.probe && state.probing && state.epoch == pass.epoch;
         let benched = self.state();
         if !entitled(benched) {
             return None;
         }
-        // Nobody else is entitled: what happens to the ramp meanwhile is of older epochs.
+        // No other lease is entitled. Any change of the slow start in the meantime belongs to an older epoch.
         let epoch = next(pass.epoch);
         let limited = matches!(benched.cause, Some(Cause::RateLimited | Cause::QuotaExceeded));
         self.ramp.begin(epoch, if limited { last } else { 0 });
@@ -161,7 +164,7 @@ impl Slot {
         Some(Pass { epoch, ..Pass::default() })
     }
 
-    /// The probe brought no news: the next lease may try.
+    /// Gives a probe back without a result, so that the next lease may probe.
     pub(crate) fn hand_back(&self, pass: Pass) {
         self.update(|state| {
             let ours = pass.probe && state.epoch == pass.epoch;
@@ -169,7 +172,7 @@ impl Slot {
         });
     }
 
-    /// Takes a bench back, unless something has happened since.
+    /// Undoes a cooldown, unless the state has changed since.
     pub(crate) fn undo(&self, benched: Benched, now: u64) {
         let Benched { before: old, after: ours } = benched;
         let (before, after) = self.update(|state| {
@@ -182,16 +185,16 @@ impl Slot {
         self.changed(before, after, now);
     }
 
-    /// Frees the scope whatever it was; older news is void.
+    /// Frees the scope, whatever its state. Reports of earlier attempts have no effect.
     pub(crate) fn reset(&self, now: u64) {
         let (before, after) = self.update(State::cleared);
-        // There is none of this epoch, but for a probe that is succeeding just now.
+        // The new epoch has no slow start, except from a probe that succeeds at the same time.
         self.ramp.end(after.epoch);
         self.changed(before, after, now);
     }
 
-    /// Benches the scope until then at least: no failure, but a change of regime, so that a probe that is out
-    /// does not end it.
+    /// Puts the scope into a cooldown until at least `until`. It counts as no failure, but as a change of
+    /// regime, so that a probe in flight does not end it.
     pub(crate) fn cool_down(&self, until: u64, now: u64) {
         let (before, after) = self.update(|state| {
             if state.until == FOREVER {
@@ -204,7 +207,7 @@ impl Slot {
         self.changed(before, after, now);
     }
 
-    /// Ends a bench now, so that the next lease probes.
+    /// Ends a cooldown now, so that the next lease probes.
     pub(crate) fn end_bench(&self, now: u64) {
         let (before, after) = self.update(|state| match state.cause {
             Some(_) if state.until > now => {
@@ -215,7 +218,7 @@ impl Slot {
         self.changed(before, after, now);
     }
 
-    /// When the regime last changed, in milliseconds since the Unix epoch; zero: never.
+    /// Returns the time of the last change of regime, in milliseconds since the Unix epoch. Zero means never.
     pub(crate) fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)
     }

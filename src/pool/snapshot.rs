@@ -1,6 +1,6 @@
-//! The state of a pool at one moment, for status pages and checkpoints.
+//! Snapshots: the state of a pool at one moment, for status pages and checkpoints.
 //!
-//! Free of secrets by type: nothing here can hold one.
+//! A snapshot is free of secrets by type: none of its fields can hold one.
 
 use std::time::Duration;
 
@@ -20,101 +20,114 @@ use crate::key::{AccountId, KeyId, Tier};
 use crate::limits::Reading;
 use crate::provider::ModelId;
 
-/// A pool at one moment.
+/// The state of a pool at one moment. Created by [`KeyPool::snapshot`].
+///
+/// ```
+/// use tower_key_rotation::pool::KeyState;
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let snapshot = pool.snapshot();
+/// assert_eq!(snapshot.keys[0].state, KeyState::Available);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PoolSnapshot {
     /// The provider's name.
     pub provider: String,
-    /// When it was taken.
+    /// The time at which the snapshot was taken.
     pub at: Timestamp,
     /// The keys, in the order of the pool.
     pub keys: Vec<KeySnapshot>,
-    /// What answers took, by model, as far as the model was known: it is where its limits are.
+    /// Usage per model, for the models that the pool tracks: those that had a fault or have known limits.
     pub models: Vec<ModelUsage>,
 }
 
-/// A key at one moment.
+/// The state of a key at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeySnapshot {
-    /// The key's name.
+    /// The key's id.
     pub id: KeyId,
-    /// The account, if one was declared for it or for a key that it shares one with.
+    /// The account, if one was declared for the key or for a key that shares its account.
     pub account: Option<AccountId>,
-    /// A number that keys have in common if they share an account.
+    /// The number of the key's account. Keys that share an account have the same number.
     pub account_number: usize,
-    /// Whether answers showed that it shares this account; else it was declared, or is the key's own.
+    /// Whether responses showed that the key shares this account. If not, the account was declared, or is the
+    /// key's own.
     pub account_learned: bool,
-    /// Primary or backup.
+    /// The key's tier: primary or backup.
     pub tier: Tier,
-    /// What is true of the key whatever the model, its account's state included.
+    /// The state of the key for every model. It includes the state of its account.
     pub state: KeyState,
-    /// When that began; `None` if it has never been otherwise.
+    /// The time at which the state began. `None` if the state never changed, or if the start is unknown: the
+    /// key is held back with others, or its limits are used up.
     pub since: Option<Timestamp>,
-    /// When it ends by itself; `None` if it does not, or need not.
+    /// The time at which the state ends by itself. `None` if it does not end by itself, and for a key that is
+    /// available.
     pub until: Option<Timestamp>,
-    /// When an attempt last used the key.
+    /// The time at which an attempt last used the key.
     pub last_used: Option<Timestamp>,
-    /// Attempts that used it.
+    /// Number of attempts that used the key.
     pub calls: u64,
-    /// Attempts that succeeded.
+    /// Number of attempts that succeeded.
     pub successes: u64,
-    /// Faults that concerned the key or its account.
+    /// Number of faults that concerned the key or its account.
     pub faults: u64,
-    /// Such faults since the last success.
+    /// Number of such faults since the last success.
     pub consecutive_faults: u64,
-    /// Requests under way, each to the end of its answer's body.
+    /// Number of requests in flight. A request is in flight until the end of its response body.
     pub in_flight: u64,
-    /// What answers took.
+    /// Usage: the requests and tokens of successful responses.
     pub usage: UsageSnapshot,
-    /// What is left of the limits that concern no single model, declared ones first.
+    /// The status of limits that apply to every model, declared ones first.
     pub limits: Vec<Reading>,
-    /// What is left of the limits of single models.
+    /// The status of limits that apply to single models.
     pub model_limits: Vec<ModelLimits>,
-    /// Models for which it is not available.
+    /// The models for which the key is not available.
     pub models: Vec<ModelSnapshot>,
 }
 
-/// A key for one model at one moment.
+/// The state of a key for one model at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelSnapshot {
     /// The model.
     pub model: ModelId,
-    /// What is true of the key for it.
+    /// The state of the key for this model.
     pub state: KeyState,
-    /// When that began.
+    /// The time at which the state began; `None` if that is unknown.
     pub since: Option<Timestamp>,
-    /// When it ends by itself; `None` if it does not.
+    /// The time at which the state ends by itself; `None` if it does not.
     pub until: Option<Timestamp>,
 }
 
-/// What is true of a key.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeyState {
-    /// May be used, if only for a probe.
+    /// The key may be used, if only for a probe.
     Available,
-    /// An operator took it out of use.
+    /// An operator has disabled the key.
     Disabled,
-    /// The provider does not let it do this.
+    /// The provider does not permit the key to do this.
     Forbidden,
-    /// Unknown, revoked, expired, or its account is closed.
+    /// The key is unknown, revoked, or expired, or its account is closed.
     Invalid,
-    /// A single attempt is out to see whether it has recovered.
+    /// A single attempt is in flight to find out whether the key has recovered.
     Probing,
-    /// Its allowance or balance is used up.
+    /// The quota or balance is used up.
     QuotaExceeded,
-    /// It was used too fast.
+    /// The rate limit is used up.
     RateLimited,
 }
 
 // === impl KeyPool ===
 
 impl KeyPool {
-    /// The state of the pool now.
+    /// Returns the state of the pool now.
     pub fn snapshot(&self) -> PoolSnapshot {
         let set = self.0.set.load();
         let now = Timestamp::now();
@@ -181,7 +194,7 @@ struct Found {
     until: Option<Timestamp>,
 }
 
-/// The state of whichever level is out for longer.
+/// Returns the state of the scope with the longer cooldown.
 fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
     let closed = |level: &Level| place.state(*level).is_closed(now.as_unix_ms());
     let level = levels.into_iter().filter(closed).max_by_key(|level| place.state(*level).until);
@@ -200,7 +213,8 @@ fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
     Found { state: KeyState::of(state, now), since, until: until.map(Timestamp::from_unix_ms) }
 }
 
-/// The state of a key that is held back because others of its kind were refused.
+/// Returns the state of a key that the shared limit detector holds back because others of its kind were
+/// refused.
 fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
     let chorus = place.choruses()[usize::from(levels[0].is_model())];
     let until = match place.held(chorus, now.as_unix_ms())? {
@@ -216,7 +230,7 @@ fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
     })
 }
 
-/// The state of a key of whose limits nothing is left.
+/// Returns the state of a key with used-up limits.
 fn used_up(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
     let until = levels.into_iter().map(|level| place.limit(level)).max().and_then(Bar::until)?;
     let left = Timestamp::from_unix_ms(until).saturating_since(now);
@@ -224,7 +238,7 @@ fn used_up(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found
     (!left.is_zero()).then(|| Found { state, since: None, until: timestamp(until) })
 }
 
-/// What is back within this time is a rate.
+/// Limits that are back within this time are reported as a rate limit, others as a quota: 1 h.
 const QUOTA: Duration = Duration::from_secs(60 * 60);
 
 fn timestamp(ms: u64) -> Option<Timestamp> {
@@ -245,7 +259,7 @@ impl KeyState {
         Self::RateLimited,
     ];
 
-    /// The name in snapshots.
+    /// Returns the name in snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Available => "available",

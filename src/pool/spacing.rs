@@ -1,8 +1,8 @@
-//! What a short wait means: a limit that is known, or a pace that has to be found.
+//! Short waits: a known limit, or a rate that has to be found.
 //!
-//! Where a known limit explains a refusal, its ledger lets the requests that wait in one by one, and nothing has to
-//! recover. Where none does, whatever is said of limits is not believed: requests are spaced by the ledger, and the
-//! scope is probed by one request until it is served.
+//! If a known limit explains a refusal, its ledger admits the waiting requests one by one, and nothing has to
+//! recover. If no limit explains it, reported limits are not trusted: the ledger spaces requests, and the
+//! scope is probed by one request until that is served.
 
 use super::Lease;
 use super::slot::Cause;
@@ -10,7 +10,8 @@ use crate::classify::Fault;
 use crate::clock::Timestamp;
 
 impl Lease {
-    /// Why a fault puts a scope into a cooldown.
+    /// Returns the cause of the cooldown that a fault puts a scope into. Records a refusal with a short wait
+    /// in the ledger.
     pub(super) fn cause_of(&self, fault: &Fault, now: Timestamp) -> Cause {
         let cause = Cause::of(fault);
         let brief = fault.wait().filter(|wait| self.set.common.cooldowns.is_brief(*wait));
@@ -22,7 +23,7 @@ impl Lease {
         if is_explained { Cause::Paced } else { cause }
     }
 
-    /// A request was served: limits that let it in only just may be kept more closely.
+    /// Records a success: limits that admitted the request just in time may be used more closely.
     pub(super) fn keep_pace(&self) {
         let place = self.place();
         if let Some(marks) = self.marks.as_ref().filter(|marks| marks.are_close())

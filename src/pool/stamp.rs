@@ -1,10 +1,11 @@
-//! Why a key was not put onto a request.
+//! The error of applying a key to a request.
 
 use http::Uri;
 
 use crate::provider::{Provider, port};
 
-/// A key was not put onto a request, which must not be sent. Names the host at most, no path or query.
+/// An error from [`Lease::stamp`](super::Lease::stamp): the key was not applied to the request, which must
+/// not be sent. The message names the host at most, no path and no query.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StampError {

@@ -1,63 +1,65 @@
-//! What is known in a key's favour when it is refused.
+//! Standing: the evidence in a key's favour when it is refused.
 //!
 //! A refusal can be the fault of the key or of the request. A key that served other requests within the last
-//! [`GRACE`] is *proven*: one request's refusal says little against it. A key that is not has the same time from
-//! its first refusal that nothing confirmed: within it, another refusal at the same endpoint says nothing new. A
-//! refusal at another endpoint does, for a key that has never served, and so does any refusal after that time.
+//! [`GRACE`] is *proven*: one request's refusal says little against it. Any other key has the same grace
+//! period after its first unconfirmed refusal. Within that period, another refusal at the same endpoint is no
+//! further evidence. A refusal at another endpoint is evidence against a key that has never served a request,
+//! and so is any refusal after the period.
 //!
-//! A success writes one word of its key, and no more often than once a millisecond. First refusals are rare; they
-//! are kept beside the keys, at most one for each.
+//! A success writes one word of its key, at most once a millisecond. First refusals are rare. They are kept
+//! beside the keys, at most one for each.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// How long a success counts for a key, and how long a first refusal without confirmation counts nothing: 60 s.
+/// Grace period: 60 s. A success counts for a key for this long, and refusals after an unconfirmed first one
+/// do not count for this long.
 const GRACE: Duration = Duration::from_secs(60);
 const GRACE_MS: u64 = GRACE.as_millis() as u64;
 
-/// When a key last served a request, in milliseconds since the Unix epoch; zero: never.
+/// The time at which a key last served a request, in milliseconds since the Unix epoch; zero means never.
 #[derive(Default)]
 pub(super) struct LastSuccess(AtomicU64);
 
-/// The first refusal of each key that nothing confirmed. One from before the key's last success counts no more.
+/// The first unconfirmed refusal of each key. A refusal from before the key's last success does not count.
 #[derive(Debug, Default)]
 pub(super) struct FirstRefusals(HashMap<usize, FirstRefusal>);
 
 #[derive(Clone, Copy, Debug)]
 struct FirstRefusal {
-    /// In milliseconds since the Unix epoch.
+    /// The time of the refusal, in milliseconds since the Unix epoch.
     at: u64,
     /// The hash of the endpoint.
     endpoint: u64,
-    /// Another endpoint has refused the key since.
+    /// Whether another endpoint has refused the key since.
     elsewhere: bool,
 }
 
 // === impl LastSuccess ===
 
 impl LastSuccess {
-    /// The key has served a request.
+    /// Records that the key has served a request.
     pub(super) fn set(&self, now: u64) {
-        // Requests share milliseconds; what is written rarely is read cheaply.
+        // Requests share milliseconds, and a word that is rarely written is cheap to read.
         if self.0.load(Ordering::Relaxed) < now {
             self.0.fetch_max(now, Ordering::Relaxed);
         }
     }
 
-    /// Whether the key served a request within the last 60 s.
+    /// Returns whether the key served a request within the last 60 s.
     pub(super) fn is_recent(&self, now: u64) -> bool {
         let served = self.0.load(Ordering::Relaxed);
         served != 0 && now.saturating_sub(served) <= GRACE_MS
     }
 
-    /// Whether the key has served a request after that time.
+    /// Returns whether the key has served a request after `at`.
     pub(super) fn is_after(&self, at: u64) -> bool {
         self.0.load(Ordering::Relaxed) > at
     }
 
-    /// Whether the key has not served since.
+    /// Returns whether the key has served no request since the refusal.
     fn counts(&self, first: &FirstRefusal) -> bool {
         self.0.load(Ordering::Relaxed) < first.at
     }
@@ -66,7 +68,7 @@ impl LastSuccess {
 // === impl FirstRefusals ===
 
 impl FirstRefusals {
-    /// Whether a refusal at an endpoint says nothing against the key by itself.
+    /// Returns whether a refusal at an endpoint says nothing against the key by itself.
     pub(super) fn is_in_grace(&self, key: usize, served: &LastSuccess, endpoint: u64, now: u64) -> bool {
         let Some(first) = self.0.get(&key).filter(|first| !served.is_recent(now) && served.counts(first))
         else {
@@ -76,7 +78,7 @@ impl FirstRefusals {
         is_alike && now.saturating_sub(first.at) <= GRACE_MS
     }
 
-    /// The key was refused, and nothing confirms that it is to blame.
+    /// Records an unconfirmed refusal of the key.
     pub(super) fn note(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) {
         match self.0.get_mut(&key).filter(|first| served.counts(first)) {
             Some(first) => first.elsewhere |= first.endpoint != endpoint,
@@ -84,7 +86,8 @@ impl FirstRefusals {
         }
     }
 
-    /// Whether the key was refused without confirmation, but not at this endpoint, and at one other at most.
+    /// Returns whether the key has an unconfirmed refusal, but not at this endpoint, and at no more than one
+    /// other.
     pub(super) fn is_only_elsewhere(&self, key: usize, served: &LastSuccess, endpoint: u64) -> bool {
         let first = self.0.get(&key).filter(|first| served.counts(first));
         first.is_some_and(|first| !first.elsewhere && first.endpoint != endpoint)

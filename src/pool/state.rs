@@ -1,58 +1,59 @@
-//! What is known about a scope, as one number; see `slot` for the rules.
+//! The state of a scope, packed into one number. See `slot` for the rules.
 
-/// Later than every cooldown: until replaced or reset.
+/// The end of a cooldown that lasts until the key is replaced or reset. Later than every other time.
 pub(crate) const FOREVER: u64 = (1 << UNTIL_BITS) - 1;
 
-/// Enough for milliseconds since the Unix epoch until 15 May 2109; see [`clock`](crate::clock) for what comes then.
+/// Bits of a time in milliseconds since the Unix epoch. They suffice until 15 May 2109; see
+/// [`clock`](crate::clock) for later times.
 const UNTIL_BITS: u32 = 42;
 const CAUSE_BITS: u32 = 3;
 const STRIKE_BITS: u32 = 5;
 const EPOCH_BITS: u32 = 13;
 
-/// Why a scope is benched.
+/// The cause of a cooldown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     RateLimited = 1,
     QuotaExceeded = 2,
     Invalid = 3,
     Forbidden = 4,
-    /// For a moment, by a limit that a ledger paces: what comes after needs no probe.
+    /// A short wait for a limit that a ledger paces. No probe is needed afterwards.
     Paced = 5,
 }
 
 /// The state of a scope, unpacked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
-    /// When the bench ends, in milliseconds since the Unix epoch; zero unless benched.
+    /// The end of the cooldown, in milliseconds since the Unix epoch; zero if there is none.
     pub(crate) until: u64,
-    /// `None`: free.
+    /// The cause of the cooldown; `None` for a scope that is not in a cooldown.
     pub(crate) cause: Option<Cause>,
-    /// One lease is out to see whether the scope has recovered.
+    /// Whether one lease is in flight to find out if the scope has recovered.
     pub(crate) probing: bool,
-    /// Benches in a row, for the back-off.
+    /// Number of cooldowns in a row, for the backoff.
     pub(crate) strikes: u8,
-    /// Raised by every change of regime; wraps.
+    /// Counter of the changes of regime; wraps.
     pub(crate) epoch: u16,
 }
 
-/// What a lease remembers of a scope.
+/// The permit of a lease for one scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pass {
     pub(crate) epoch: u16,
     pub(crate) probe: bool,
-    /// It has a place on the ramp after a recovery.
+    /// Whether the lease has a place in the slow start after a recovery.
     pub(crate) ramp: bool,
 }
 
 // === impl Pass ===
 
 impl Pass {
-    /// Whether others may be kept out by it: as a probe, or on a ramp.
+    /// Returns whether the permit may keep other requests out: as a probe, or in a slow start.
     pub(crate) const fn is_narrow(self) -> bool {
         self.probe || self.ramp
     }
 
-    /// The same lease, once it keeps nobody out any more.
+    /// Returns the permit of the same lease once it keeps no other request out.
     pub(crate) const fn without_probe(self) -> Self {
         Self { epoch: self.epoch, probe: false, ramp: false }
     }
@@ -61,19 +62,21 @@ impl Pass {
 // === impl State ===
 
 impl State {
-    /// Whether the scope is benched at `now`, or has a probe out.
+    /// Returns whether the scope is in a cooldown at `now`, or has a probe in flight.
     pub(crate) const fn is_closed(self, now: u64) -> bool {
         self.cause.is_some() && (self.until > now || self.probing)
     }
 
-    /// `until` says when a bench ends, given the failures in a row before it.
+    /// Returns the state after a failure. `until` returns the end of the cooldown, given the failures in a
+    /// row before it.
     pub(super) fn benched(self, pass: Pass, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
         let news = self.epoch == pass.epoch;
         if !news && self.cause.is_none() {
-            // Cleared since this lease began, on newer evidence: an old report benches nobody.
+            // The scope was freed since this lease began, on newer evidence: an old report starts no
+            // cooldown.
             return self;
         }
-        // A late report is of the failure that was counted already.
+        // A late report describes a failure that was counted already.
         let earlier = if news { self.strikes } else { self.strikes.saturating_sub(1) };
         let until = until(earlier).min(FOREVER);
         let longer = self.cause.is_none() || until > self.until;
@@ -90,6 +93,7 @@ impl State {
         Self { until: 0, cause: None, probing: false, strikes: 0, epoch: next(self.epoch) }
     }
 
+    // From the lowest bit: `until`, `cause`, `probing` (one bit), `strikes`, `epoch`: 64 bits in all.
     pub(super) const fn pack(self) -> u64 {
         let cause = match self.cause {
             Some(cause) => cause as u64,

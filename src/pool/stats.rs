@@ -1,18 +1,18 @@
-//! Counters of a key, for people. Decisions look at one thing only, how many calls have not ended.
+//! Counters of a key, for reporting. Decisions use only the number of requests in flight.
 
 use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(super) struct Stats {
     calls: AtomicU64,
-    /// Calls that are no more in flight; never more than calls, but for a moment in which both are read.
+    /// Number of calls that have ended. It never exceeds `calls`, except for the moment between two reads.
     ended: AtomicU64,
     successes: AtomicU64,
-    /// Faults that concerned the key or its account.
+    /// Number of faults that concerned the key or its account.
     faults: AtomicU64,
-    /// Such faults since the last success.
+    /// Number of such faults since the last success.
     consecutive_faults: AtomicU64,
-    /// Milliseconds since the Unix epoch; zero: never.
+    /// The time of the last call, in milliseconds since the Unix epoch; zero means never.
     last_used: AtomicU64,
 }
 
@@ -29,7 +29,8 @@ pub(super) struct Counts {
 impl Stats {
     pub(super) fn called(&self, now: u64) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        // Most calls share their millisecond with another; what is written rarely is read cheaply.
+        // Most calls share their millisecond with another call. A word that is rarely written is cheap to
+        // read.
         if self.last_used.load(Ordering::Relaxed) < now {
             self.last_used.fetch_max(now, Ordering::Relaxed);
         }
@@ -39,12 +40,12 @@ impl Stats {
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A call was none, and does not end either.
+    /// Removes a call that turned out to be none, and that does not end either.
     pub(super) fn uncalled(&self) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Calls that have not ended.
+    /// Returns the number of calls that have not ended.
     pub(super) fn in_flight(&self) -> u64 {
         let ended = self.ended.load(Ordering::Relaxed);
         self.calls.load(Ordering::Relaxed).saturating_sub(ended)

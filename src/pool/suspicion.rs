@@ -1,14 +1,15 @@
-//! When keys look invalid that were fine a minute ago.
+//! The auth outage detector: probes keys that turned invalid in a burst.
 //!
-//! One revoked key is revoked. If several are refused within a minute, the provider, the base URL, a proxy
-//! between or a request that no key could have served is the likelier culprit, and a pool that buried its
-//! keys for good would stay dead when the culprit is gone. Such a *burst* is at least two keys, or all
-//! there are: a pool of one key has nothing else to offer. What turned invalid earlier is no part of it and
-//! stays buried; keys of one account that was closed are one witness, not many.
+//! One key that turns invalid is a revoked key. If several turn invalid within a minute, the provider, the
+//! base URL, a proxy in between, or a request that no key could have served is the likelier cause. A pool
+//! that gave up its keys permanently would stay dead after that cause is gone. Such a *burst* is at least two
+//! keys, or all keys of the pool: a pool of one key has nothing else to offer. Keys that turned invalid
+//! earlier are not part of the burst and stay out. Keys of one closed account count as one witness, not as
+//! many.
 //!
-//! Of a burst one key is probed a minute after it: once a minute for as long as no other key is usable,
-//! else at growing intervals, up to an hour, so that two keys that really were revoked together cost a
-//! refusal now and then and no more. When a probe gets through, the rest of the burst is probed next.
+//! One key of a burst is probed a minute after it: once a minute for as long as no other key is usable, and
+//! otherwise at growing intervals, up to 64 minutes. So two keys that really were revoked together cost an
+//! occasional refusal and no more. When a probe succeeds, the rest of the burst is probed next.
 
 use std::time::Duration;
 
@@ -23,17 +24,17 @@ use crate::limits::Need;
 use crate::sync::{AtomicU64, Ordering};
 
 const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
-/// The interval is doubled so often: 64 minutes.
+/// Maximum number of times that the interval doubles: from 1 to 64 minutes.
 const DOUBLINGS: u64 = 6;
 
 #[derive(Default)]
 pub(super) struct Suspicion {
-    /// When the latest key of the present burst turned invalid, in milliseconds since the Unix epoch; zero:
-    /// there is none.
+    /// The time at which the latest key of the present burst turned invalid, in milliseconds since the Unix
+    /// epoch; zero means that there is no burst.
     burst: AtomicU64,
-    /// When a probe last went out.
+    /// The time of the last probe, in milliseconds since the Unix epoch.
     probed: AtomicU64,
-    /// How many have, since the burst.
+    /// Number of probes since the burst.
     probes: AtomicU64,
 }
 
@@ -45,7 +46,7 @@ pub(super) enum Others {
 }
 
 impl Suspicion {
-    /// A key or an account has turned invalid.
+    /// Looks for a burst, after a key or an account has turned invalid or was freed.
     pub(super) fn note(&self, set: &KeySet) {
         let burst = latest_burst(set);
         if self.burst.swap(burst.unwrap_or(0), Ordering::AcqRel) != burst.unwrap_or(0) {
@@ -53,7 +54,7 @@ impl Suspicion {
         }
     }
 
-    /// The right to probe one key of the burst, if that is due.
+    /// Admits a probe of one key of the burst, if a probe is due.
     pub(super) fn probe(
         &self,
         set: &KeySet,
@@ -85,7 +86,8 @@ impl Suspicion {
         Some(admitted)
     }
 
-    /// When the next probe is due, in milliseconds since the Unix epoch, if there is reason to suspect.
+    /// Returns the time at which the next probe is due, in milliseconds since the Unix epoch; `None` without
+    /// a burst.
     pub(super) fn next_probe(&self, others: Others) -> Option<u64> {
         let burst = self.burst.load(Ordering::Acquire);
         let interval = match others {
@@ -96,7 +98,7 @@ impl Suspicion {
         (burst != 0).then(|| next.max(self.probed.load(Ordering::Acquire).saturating_add(interval)))
     }
 
-    /// A probe got through: whoever was refused in that burst is probed next.
+    /// Ends the burst after a probe succeeded: its other keys are probed next.
     pub(super) fn lift(&self, set: &KeySet, now: u64) {
         let burst = self.burst.swap(0, Ordering::AcqRel);
         for key in 0..set.keys.len() {
@@ -109,7 +111,8 @@ impl Suspicion {
     }
 }
 
-/// When the latest of the keys turned invalid, if it was not the only one.
+/// Returns the time at which the latest key turned invalid, if its burst has a second witness or includes all
+/// enabled keys.
 fn latest_burst(set: &KeySet) -> Option<u64> {
     let enabled = || {
         (0..set.keys.len()).map(|key| Place::new(set, None, key)).filter(|place| !place.key().is_disabled())
@@ -127,7 +130,7 @@ fn latest_burst(set: &KeySet) -> Option<u64> {
     (witnesses.len() > 1 || of_burst().count() == enabled().count()).then_some(latest)
 }
 
-/// Whether the key turned invalid in the minute before.
+/// Returns whether the key turned invalid in the minute before `burst`.
 fn is_of(place: Place<'_>, burst: u64) -> bool {
     buried_since(place).is_some_and(|since| since <= burst && burst - since <= MINUTE_MS)
 }
@@ -143,7 +146,7 @@ fn buried_at(place: Place<'_>) -> Option<Level> {
     Level::OF_KEY.into_iter().find(buried)
 }
 
-/// Its limits hold for a suspect too: a refusal for one of them would say nothing.
+/// The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
 fn admit_invalid(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
     let level = buried_at(place)?;
     let offers = place.offers(need, at).ok()?;

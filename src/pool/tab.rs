@@ -1,4 +1,4 @@
-//! What a request still owes when its answer has begun: the count of its tokens, and its place.
+//! Accounting that stays open until the response body ends: the tokens of a request, and its place.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::event::{Kind, Severity};
 use crate::limits::Need;
 use crate::provider::ModelId;
 
-/// Open from the commit of an answer to the end of its body. Dropping it says that the body was given up: its
-/// place is free, and what it took stays as it was thought to be.
+/// The open accounting of a response, from its commit to the end of its body. Dropping it means that the
+/// caller gave up the body: the place is freed, and the estimated tokens stay counted.
 pub(crate) struct Tab {
-    /// Counts as long as the tab is there.
+    /// Counts the request as in flight while this value exists.
     pub(super) set: InFlight,
     pub(super) lane: Option<Arc<ModelLane>>,
     pub(super) account: usize,
@@ -25,14 +25,14 @@ pub(crate) struct Tab {
     pub(super) began: Moment,
     /// The model to name in events.
     pub(super) model: Option<ModelId>,
-    /// It is closed.
+    /// Whether the accounting is closed.
     pub(super) closed: AtomicBool,
 }
 
 // === impl Tab ===
 
 impl Tab {
-    /// Names the model in events about the response.
+    /// Sets the model to name in events about the response.
     pub(crate) fn for_model(mut self, model: Option<ModelId>) -> Self {
         self.model = model;
         self

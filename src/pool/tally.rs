@@ -1,4 +1,4 @@
-//! What answers took, for people: no decision looks at it.
+//! Usage counters, for reporting only: no decision uses them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,43 +7,44 @@ use serde::{Deserialize, Serialize};
 use crate::body::meter::Usage;
 use crate::clock::Timestamp;
 
-/// What answers took, over several spans of time.
+/// The usage of responses over several time spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UsageSnapshot {
     /// Since the pool was built.
     pub total: Consumption,
-    /// Since the present minute of universal time began.
+    /// Since the present minute began, in UTC.
     pub minute: Consumption,
-    /// Since the present day of universal time began.
+    /// Since the present day began, in UTC.
     pub day: Consumption,
 }
 
-/// Requests that were answered, and the tokens that their providers counted.
+/// A number of successful requests, and the tokens that the provider counted for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Consumption {
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Tokens of prompts.
+    /// Number of tokens in prompts.
     pub input_tokens: u64,
-    /// Tokens of answers.
+    /// Number of tokens in responses.
     pub output_tokens: u64,
-    /// All tokens, those of thinking included.
+    /// Number of all tokens, thinking included.
     pub total_tokens: u64,
 }
 
-/// Counts what answers took.
+/// Counts the usage of responses.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Spans>);
 
-/// A pool may have very many keys: what a minute brings fits into less.
+/// The counts by time span. A pool may have very many keys, so the counts of a minute are kept in 32 bits.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spans {
     total: Consumption,
     day: Consumption,
     minute: [u32; 4],
-    /// Which minute since the Unix epoch, and which day, the counts are of.
+    /// The number of the minute since the Unix epoch that `minute` counts; `day_number` is the same for
+    /// `day`.
     minute_number: u32,
     day_number: u32,
 }
@@ -54,12 +55,12 @@ const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 // === impl Tally ===
 
 impl Tally {
-    /// A request was answered.
+    /// Counts a successful request.
     pub(super) fn request(&self, now: Timestamp) {
         self.add(Consumption { requests: 1, ..Consumption::default() }, now);
     }
 
-    /// An answer took so much.
+    /// Counts the tokens of a response.
     pub(super) fn tokens(&self, usage: Usage, now: Timestamp) {
         let (input, output) = (usage.input_tokens.unwrap_or(0), usage.output_tokens.unwrap_or(0));
         let total_tokens = usage.total_tokens.unwrap_or_else(|| input.saturating_add(output));

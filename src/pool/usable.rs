@@ -1,4 +1,4 @@
-//! How many keys are usable, for health checks.
+//! The number of usable keys, for health checks.
 
 use super::KeyPool;
 use super::chorus::Gate;
@@ -7,14 +7,14 @@ use crate::clock::Moment;
 use crate::provider::ModelId;
 
 impl KeyPool {
-    /// The number of keys that an attempt could use now, if only for a probe: those that are enabled, not in a
-    /// cooldown, not waiting for a probe, and have room in all limits that are known.
+    /// Returns the number of keys that an attempt could use now, if only for a probe. These keys are enabled,
+    /// are in no cooldown, wait for no probe, and have room in all known limits.
     ///
-    /// With a model, its cooldowns and limits count too; a model of which nothing is known adds none. Without
-    /// one, only what concerns every model counts.
+    /// With a model, its cooldowns and limits count too; an unknown model adds none. Without one, only state
+    /// that applies to every model counts.
     ///
-    /// Takes no snapshot and allocates nothing: the cost is a few loads for each key, whatever the number of
-    /// models, so that a health check may call it for every request.
+    /// The method takes no snapshot and allocates nothing. It costs a few loads for each key, whatever the
+    /// number of models, so that a health check may call it for every request.
     ///
     /// ```
     /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
@@ -35,7 +35,7 @@ impl KeyPool {
 }
 
 impl Place<'_> {
-    /// Whether the key waits for the trial of another that seems to share its limits.
+    /// Returns whether the key waits for the canary of the shared limit detector.
     fn is_waiting_for_others(self, now: u64) -> bool {
         let mut gates = self.choruses().into_iter().filter_map(|chorus| self.held(chorus, now));
         gates.any(|gate| match gate {

@@ -1,9 +1,9 @@
 //! Waiting for a key.
 //!
-//! Who waits, waits in a line: one line for each model that was ever at fault and one for everything else, so
-//! that nobody stands behind somebody who needs another key. Only the head of a line looks for a key: when
-//! the earliest cooldown ends, and when something was freed before its time. Nothing is held while waiting
-//! but the place, and whoever leaves gives it up.
+//! Waiters stand in a queue: one queue for each model that was ever at fault, and one for everything else, so
+//! that no request stands behind one that needs another key. Only the head of a queue looks for a key: when
+//! the earliest cooldown ends, and when something was freed before its time. A waiter holds nothing but its
+//! place, and gives it up when it leaves.
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Duration;
@@ -16,44 +16,45 @@ use super::{Ask, Exhausted, KeyPool, Lease};
 use crate::clock::{Moment, Timestamp};
 use crate::provider::ModelId;
 
-/// A line, first come, first served.
+/// A queue of waiters, first come, first served.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// One permit: the head of the line.
+    /// A semaphore with one permit: the head of the queue.
     head: Semaphore,
-    /// How many stand here.
+    /// Number of waiters.
     length: AtomicUsize,
 }
 
-/// Tells the heads of all lines that something was freed before its time.
+/// Wakes the heads of all queues when something was freed before its time.
 #[derive(Debug, Default)]
 pub(super) struct Freed {
     news: Notify,
-    /// How many listen: for as long as nobody does, telling costs one load.
+    /// Number of listeners. Without any, a notification costs one load.
     listening: AtomicUsize,
 }
 
-/// The shortest wait, doubled each time in a row that no more than that was left and no key was to be had.
+/// Minimum wait. Doubles each time in a row that no more than this was left and no key was available.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// The longest of these waits.
+/// Maximum of the doubled minimum wait.
 const LEAST_CAP: Duration = Duration::from_millis(128);
 
-/// A place in a line, or an ear for news; given up on drop.
+/// A counted place, in a queue or among the listeners. Dropping it gives it up.
 struct Counted<'a>(&'a AtomicUsize);
 
 // === impl KeyPool ===
 
 impl KeyPool {
-    /// The right to use one key for one attempt, as soon as there is one; first come, first served.
+    /// Leases a key for one attempt as soon as one is usable; first come, first served.
     ///
-    /// Waits for the earliest cooldown to end, or for a key to be freed before: by a probe, an operator, a
-    /// new verdict. May be dropped at any time. Requests that do not wait do not stand in line, and may be
-    /// faster.
+    /// Waits for the earliest cooldown to end, or for a key to be freed before that: by a probe, an operator,
+    /// or a new verdict. The future may be dropped at any time. [`acquire`](Self::acquire) does not wait in
+    /// the queue, and may overtake waiters.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
+    /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
+    /// and otherwise when that time is over.
     pub async fn acquire_within(
         &self,
         model: Option<&ModelId>,
@@ -62,26 +63,30 @@ impl KeyPool {
         self.acquire_for_within(&model.into(), deadline).await
     }
 
-    /// The same, for a request of which more is known than the model.
+    /// Leases a key for one attempt as soon as one is usable, for a request of which more than the model is
+    /// known. Waits like [`acquire_within`](Self::acquire_within).
     ///
     /// # Errors
     ///
-    /// [`Exhausted`], at once if the wait would not end before the deadline, else at the deadline.
+    /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
+    /// and otherwise when that time is over.
     pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
         self.acquire_by(ask, self.latest_start(deadline)).await
     }
 
-    /// When a wait has to be over, so that there is time for an attempt before the deadline.
+    /// Returns the time at which a wait has to be over, to leave enough time for an attempt before the
+    /// deadline.
     pub(crate) fn latest_start(&self, deadline: Instant) -> Instant {
         self.0.common.pace.latest_start(deadline)
     }
 
-    /// Waits no longer than until then.
+    /// Leases a key, and waits no longer than until `until`.
     pub(crate) async fn acquire_by(&self, ask: &Ask<'_>, until: Instant) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
         let lane = ask.model.and_then(|model| set.lane_of(model, Timestamp::now()));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
-        // Where others wait, only the outlook counts: taking a key would be jumping the queue.
+        // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
+        // queue.
         let alone = line.is_empty();
         match if alone { self.acquire_for(ask) } else { Err(self.earliest(ask, Moment::now())) } {
             Err(exhausted) if exhausted.wait().ends_by(until) => {}
@@ -100,7 +105,7 @@ impl KeyPool {
         fence(Ordering::SeqCst);
         let mut least = LEAST;
         loop {
-            // Listen before looking, or what is freed in between is missed.
+            // Listen before looking. Otherwise a notification in between would be missed.
             let news = freed.news.notified();
             tokio::pin!(news);
             Notified::enable(news.as_mut());
@@ -110,9 +115,10 @@ impl KeyPool {
             };
             let now = Instant::now();
             let left = until.saturating_duration_since(now);
-            // Never at once: a key that is usable and yet refused is being taken by another request just now.
+            // Never wait for zero: a usable key that is refused nevertheless is being taken by another
+            // request right now.
             let wait = wait.limited.map_or(left, |wait| wait.min(left));
-            // News or the end: both are a reason to look.
+            // A notification and a timeout both lead to another look.
             let _ = timeout_at(now + wait.max(least), news).await;
             least = if wait < least { (least * 2).min(LEAST_CAP) } else { LEAST };
         }
@@ -136,10 +142,11 @@ impl Default for Line {
 // === impl Freed ===
 
 impl Freed {
-    /// Something was freed, or a probe has ended and it is known now when something will be.
+    /// Wakes the heads of all queues: something was freed, or a probe has ended and the time of the next
+    /// change is known.
     pub(super) fn tell(&self) {
-        // What was freed is written before this looks for listeners, and a listener is counted before it looks
-        // at what is free: one of the two sees the other.
+        // The freed state is written before this load of the listener count, and a listener is counted before
+        // it looks for a key. So one of the two sees the other.
         fence(Ordering::SeqCst);
         if self.listening.load(Ordering::Acquire) > 0 {
             self.news.notify_waiters();

@@ -25,6 +25,7 @@ impl Gauge {
         self.renew(now);
         let (limit, remaining, full_at) = match &self.fill {
             Fill::Bucket { size, interval, full_at, .. } => {
+                // One unit comes back in each interval until the bucket is full. A part of a unit is not left.
                 let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / f64::from(*interval);
                 let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
                 (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
