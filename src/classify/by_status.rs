@@ -4,8 +4,9 @@
 //! The rules are applied in three steps, the most reliable first:
 //!
 //! 1. A proxy or CDN (Cloudflare, Envoy, nginx) that responded in place of the provider is recognised by the
-//!    form of its response. It never blames a key: rotating keys over the same address cannot help.
-//! 2. Error names that mean the same at every provider.
+//!    form of its response. A refused address, overload and failures concern the provider and no key:
+//!    rotating keys over the same address cannot help. Its other statuses are classified as in step 3.
+//! 2. Error names, and a few phrases, that mean the same at every provider.
 //! 3. The status. Words decide nothing in this step, since `quota` means money at one provider and a minute
 //!    at another.
 
@@ -18,7 +19,7 @@ use super::{Reason, Rejection, Scope, Verdict};
 /// (<https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>).
 const REFUSED_ADDRESS: std::ops::RangeInclusive<u64> = 1000..=1099;
 
-/// Rules whose names mean the same at every provider that uses them.
+/// Rules whose names and phrases mean the same at every provider that uses them.
 const SHARED: &[Rule] = &[
     reject(Rejection::ContextLength).named(&[
         "context_length_exceeded",

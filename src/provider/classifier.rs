@@ -2,7 +2,7 @@
 //!
 //! An error response goes through four steps, the most reliable first:
 //!
-//! 1. The form of the response: a proxy or CDN in front of the provider blames no key.
+//! 1. The form of the response: failures of a proxy or CDN in front of the provider blame no key.
 //! 2. The numbers in its message: a request larger than the limit never passes.
 //! 3. The rules of the provider.
 //! 4. The rules that hold for every provider.
