@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-pub(crate) use self::pace::Pace;
+pub(crate) use crate::clock::pace::Pace;
 
 /// A point in time: milliseconds since the Unix epoch.
 ///

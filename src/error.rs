@@ -20,7 +20,7 @@ use crate::pool::StampError;
 use crate::provider::{ModelId, Provider};
 use crate::rotate::Attempt;
 
-pub(crate) use self::response::{Failure, Summary};
+pub(crate) use crate::error::response::{Failure, Summary};
 
 /// An error of a layer of this crate.
 #[derive(Debug, thiserror::Error)]

@@ -23,14 +23,14 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, ServiceExt};
 
-pub(crate) use self::answer::Answer;
-use self::delivery::Delivery;
-use self::media::Media;
-pub(crate) use self::media::{is_readable, is_stream};
 use crate::body::sse::{Decoder, Event};
 use crate::body::{Decoded, Redactor, Rest, Search, decode};
 use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
+pub(crate) use crate::inspect::answer::Answer;
+use crate::inspect::delivery::Delivery;
+use crate::inspect::media::Media;
+pub(crate) use crate::inspect::media::{is_readable, is_stream};
 use crate::key::Secret;
 use crate::scrub::overwrite;
 

@@ -16,8 +16,8 @@ use memchr::{memchr_iter, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use tower::BoxError;
 
-pub(crate) use self::written::{Overwritten, Written};
-use self::written::{RUN, common_prefix};
+pub(crate) use crate::scrub::written::{Overwritten, Written};
+use crate::scrub::written::{RUN, common_prefix};
 
 /// Characters of a key that a URL's query encodes: all except the unreserved ones.
 pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -197,11 +197,11 @@ mod tests {
             "x-sk-secret/1".replace('/', "-").parse::<HeaderName>().unwrap(),
             HeaderValue::from_static("1"),
         );
-        super::headers(&mut headers, "sk-Secret/1");
+        crate::scrub::headers(&mut headers, "sk-Secret/1");
         let echoes: Vec<_> = headers.get_all("x-echo").iter().collect();
         assert_eq!(echoes, ["one", "Bearer ***********."]);
         assert_eq!(headers["location"], "/?key=*************");
-        super::headers(&mut headers, "sk-Secret-1");
+        crate::scrub::headers(&mut headers, "sk-Secret-1");
         assert!(!headers.contains_key("x-sk-secret-1"));
     }
 }

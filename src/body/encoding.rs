@@ -34,7 +34,7 @@ pub(crate) const fn decode(_: &HeaderMap, _: &[u8]) -> Decoded {
 }
 
 #[cfg(feature = "decompress")]
-pub(crate) use self::decoding::decode;
+pub(crate) use crate::body::encoding::decoding::decode;
 
 #[cfg(feature = "decompress")]
 mod decoding {
@@ -43,7 +43,7 @@ mod decoding {
     use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
     use http::HeaderMap;
 
-    use super::{Decoded, codings};
+    use crate::body::encoding::{Decoded, codings};
 
     /// Bytes that are decoded at most: 1 MiB.
     const CAP: usize = 1024 * 1024;

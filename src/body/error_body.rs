@@ -12,9 +12,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
-use super::erased::Erased;
-use super::hold::Hold;
-use super::{Polled, StreamError};
+use crate::body::erased::Erased;
+use crate::body::hold::Hold;
+use crate::body::{Polled, StreamError};
 
 /// The body of a response that is made of an error: a JSON text, or the body of the provider's last response.
 ///

@@ -33,11 +33,11 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
-pub(crate) use self::cell::{BodyEnd, EndListener, Settle, UsageCell};
-pub use self::error::{StreamError, StreamErrorKind};
-pub(crate) use self::in_band::EventDialect;
-use self::watch::{End, Patience, Watch};
-use super::Polled;
+use crate::body::Polled;
+pub(crate) use crate::body::guard::cell::{BodyEnd, EndListener, Settle, UsageCell};
+pub use crate::body::guard::error::{StreamError, StreamErrorKind};
+pub(crate) use crate::body::guard::in_band::EventDialect;
+use crate::body::guard::watch::{End, Patience, Watch};
 
 /// How long to wait for what may follow a finish reason.
 const GRACE: Duration = Duration::from_secs(2);

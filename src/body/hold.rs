@@ -12,7 +12,7 @@ use http_body::Frame;
 use tokio::task::yield_now;
 use tower::BoxError;
 
-use super::Polled;
+use crate::body::Polled;
 
 /// What stands between the last data of a body and its error.
 #[derive(Debug, Default)]

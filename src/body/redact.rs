@@ -13,9 +13,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tower::BoxError;
 
-use super::response::{Rest, longer};
+use crate::body::response::{Rest, longer};
 use crate::key::Secret;
-use crate::scrub::{self, Written};
+use crate::scrub;
+use crate::scrub::Written;
 
 /// Takes one key out of one body.
 pub(crate) enum Redactor {

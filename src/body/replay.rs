@@ -21,10 +21,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::BoxError;
 
-use super::record::Source;
-use super::source::IntoBytes;
-use super::tee::{Cursor, Tee};
-use super::upload::Upload;
+use crate::body::record::Source;
+use crate::body::source::IntoBytes;
+use crate::body::tee::{Cursor, Tee};
+use crate::body::upload::Upload;
 
 /// A request body that can be sent again: what the layers of this crate send inwards.
 ///

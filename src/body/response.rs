@@ -12,17 +12,17 @@ use http_body_util::combinators::UnsyncBoxBody;
 use pin_project_lite::pin_project;
 use tower::BoxError;
 
-use super::erased::Erased;
-use super::guard::Guard;
-use super::hold::Hold;
-use super::redact::Redactor;
+use crate::body::erased::Erased;
+use crate::body::guard::Guard;
+use crate::body::hold::Hold;
+use crate::body::redact::Redactor;
 
 pin_project! {
     /// The body of a response that came through a layer of this crate.
     ///
     /// What was looked at comes first, byte for byte and errors in their place; the rest passes through
     /// untouched, with nothing buffered and back-pressure kept. Out of a [chain](crate::fallback) an event
-    /// stream that ends before its answer is complete ends with a [`StreamError`](super::StreamError).
+    /// stream that ends before its answer is complete ends with a [`StreamError`](crate::body::StreamError).
     ///
     /// An error never follows data at once: the body is pending once in between, so that a server can flush
     /// what it has. The default is an empty body.

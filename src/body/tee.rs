@@ -9,8 +9,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 use tower::BoxError;
 
-use super::record::{Failure, Mode, Polled, Record, Source, Unavailable};
-use super::response::longer;
+use crate::body::record::{Failure, Mode, Polled, Record, Source, Unavailable};
+use crate::body::response::longer;
 
 /// A clone of a teed body: where it is in the record.
 pub(super) struct Cursor {

@@ -3,14 +3,14 @@
 //! "Your credit balance is too low" holds for one account, independent of the request; another account may
 //! serve the same request. A bare 401 or 403 does not say so: the request itself can be its cause. The
 //! difference decides how many accounts a refused request still tries (see
-//! [`Fault::account_reason`](super::Fault::account_reason)).
+//! [`Fault::account_reason`](crate::classify::Fault::account_reason)).
 //!
 //! Words are matched loosely here, because a wrong guess costs attempts and never puts a key into a cooldown.
 //!
 //! A 402 always counts as a reason in the account: the status means that payment is required.
 
-use super::Reason;
-use super::answer::Answer;
+use crate::classify::Reason;
+use crate::classify::answer::Answer;
 
 /// Phrases about money, quotas, plans, and keys that are no longer accepted. All are in lower case.
 const WORDS: &[&str] = &[

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::error_body::ErrorBody;
-use super::{Reason, hints};
+use crate::classify::error_body::ErrorBody;
+use crate::classify::{Reason, hints};
 use crate::clock::Timestamp;
 
 /// An error response, parsed once.

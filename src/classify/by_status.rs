@@ -10,10 +10,11 @@
 //! 3. The status. Words decide nothing in this step, since `quota` means money at one provider and a minute
 //!    at another.
 
-use super::answer::Answer;
-use super::error_body::Shape;
-use super::rules::{self, Rule, fault, reject};
-use super::{Reason, Rejection, Scope, Verdict};
+use crate::classify::answer::Answer;
+use crate::classify::error_body::Shape;
+use crate::classify::rules;
+use crate::classify::rules::{Rule, fault, reject};
+use crate::classify::{Reason, Rejection, Scope, Verdict};
 
 /// Cloudflare's codes for an address or country that is refused
 /// (<https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>).

@@ -38,8 +38,8 @@ use std::convert::Infallible;
 
 use tower_service::Service;
 
-pub use self::outcome::{Outcome, Transport};
-pub use self::verdict::{Fault, Reason, Rejection, Scope, Verdict};
+pub use crate::classify::outcome::{Outcome, Transport};
+pub use crate::classify::verdict::{Fault, Reason, Rejection, Scope, Verdict};
 
 /// A classifier: a service from [`Outcome`] to [`Verdict`]. Implemented for every service of that shape.
 ///

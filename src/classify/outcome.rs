@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 ///
 /// The body of a successful response that is not an event stream is usually not read; see
 /// [`body`](Self::body). Of an event stream the classifier sees one event after the other, each in an
-/// `Outcome` of its own, until its verdict is no longer [`Inspect`](super::Verdict::Inspect).
+/// `Outcome` of its own, until its verdict is no longer [`Inspect`](crate::classify::Verdict::Inspect).
 ///
 /// Cloning is cheap.
 ///

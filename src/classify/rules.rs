@@ -8,9 +8,9 @@
 
 use http::StatusCode;
 
-use super::account_reason;
-use super::answer::Answer;
-use super::{Fault, Reason, Rejection, Scope, Verdict};
+use crate::classify::account_reason;
+use crate::classify::answer::Answer;
+use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 
 /// One row of a rule table.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,11 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::error::{ConfigError, Problem};
-use super::file::{BreakerTable, ChainTable};
-use super::place::Steps;
-use super::shown::shown;
-use super::time;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::{BreakerTable, ChainTable};
+use crate::config::place::Steps;
+use crate::config::shown::shown;
+use crate::config::time;
 use crate::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
 
 /// The `[chain]` table: settings of a [`ProviderFallbackLayer`]. `None` is a value that the file does not

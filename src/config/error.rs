@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use http::HeaderName;
 
-use super::place::{Place, Steps};
+use crate::config::place::{Place, Steps};
 use crate::key::{InvalidName, InvalidSecret};
 use crate::pool::BuildError;
 
@@ -33,7 +33,7 @@ pub enum Problem {
     /// The file cannot be read.
     #[error("the file can't be read")]
     Read(#[source] io::Error),
-    /// The name of the file does not show its format. Set one with [`Loader::format`](super::Loader::format).
+    /// The name of the file does not show its format. Set one with [`Loader::format`](crate::config::Loader::format).
     #[error("the name ends neither in .toml nor in .json: say with `Loader::format` which it is")]
     UnknownFormat,
     /// The text is not valid in its format, has an unknown or a repeated field, lacks a field, or has a value

@@ -8,12 +8,12 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::Deserialize;
 
-use super::secret::Reference;
+use crate::config::secret::Reference;
 
 /// The content of a configuration file in any format; see the [module docs](super).
 ///
 /// It can be a part of a larger file, since it implements `Deserialize`.
-/// [`Loader::resolve`](super::Loader::resolve) turns it into a [`Config`](super::Config). It may hold secrets
+/// [`Loader::resolve`](crate::config::Loader::resolve) turns it into a [`Config`](crate::config::Config). It may hold secrets
 /// and cannot be serialized.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::error::{ConfigError, Problem};
-use super::file::File;
-use super::place::{Place, position};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::File;
+use crate::config::place::{Place, position};
 
 /// The format of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

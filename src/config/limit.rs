@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use super::error::{ConfigError, Problem};
-use super::file::LimitTable;
-use super::place::Steps;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::LimitTable;
+use crate::config::place::Steps;
 use crate::key::has_unprintable;
 use crate::limits::{Allowance, Quota, Zone};
 

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Problem};
-use super::file::File;
-use super::format::Format;
-use super::place::Place;
-use super::secret::Sources;
-use super::warning::Warning;
-use super::{Config, resolve};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::File;
+use crate::config::format::Format;
+use crate::config::place::Place;
+use crate::config::secret::Sources;
+use crate::config::warning::Warning;
+use crate::config::{Config, resolve};
 
 /// Reads and checks configurations; see the [module docs](super) for the format.
 ///

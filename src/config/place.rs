@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::shown::shown;
+use crate::config::shown::shown;
 
 /// The place of a problem in a configuration.
 ///

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chain::{ChainSettings, Words, choice};
-use super::error::{ConfigError, Problem};
-use super::file::{File, KeyTable, LimitTable, ProviderTable};
-use super::place::Steps;
-use super::rotation::Rotation;
-use super::secret::{Reference, Sources, Token};
-use super::server::ServerSettings;
-use super::shown::{shown, shown_variable};
-use super::warning::{Risk, Warning};
-use super::{Config, ProviderSettings, base_url, limit};
+use crate::config::chain::{ChainSettings, Words, choice};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::{File, KeyTable, LimitTable, ProviderTable};
+use crate::config::place::Steps;
+use crate::config::rotation::Rotation;
+use crate::config::secret::{Reference, Sources, Token};
+use crate::config::server::ServerSettings;
+use crate::config::shown::{shown, shown_variable};
+use crate::config::warning::{Risk, Warning};
+use crate::config::{Config, ProviderSettings, base_url, limit};
 use crate::event::Events;
 use crate::key::{ApiKey, Discovery, InvalidName, Tier, has_unprintable};
 use crate::pool::{BuildError, KeyPool, KeyPoolBuilder};

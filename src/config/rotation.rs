@@ -2,10 +2,10 @@
 
 use http::HeaderName;
 
-use super::chain::{Words, choice};
-use super::error::{ConfigError, Problem};
-use super::file::RotationTable;
-use super::place::Steps;
+use crate::config::chain::{Words, choice};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::RotationTable;
+use crate::config::place::Steps;
 use crate::pool::Selection;
 use crate::provider::CREDENTIAL_HEADERS;
 

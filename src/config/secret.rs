@@ -11,10 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 
-use super::error::{ConfigError, Problem};
-use super::place::Steps;
-use super::shown::{shown_path, shown_variable};
-use super::warning::{Risk, Warning, is_readable_by_others};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::place::Steps;
+use crate::config::shown::{shown_path, shown_variable};
+use crate::config::warning::{Risk, Warning, is_readable_by_others};
 use crate::key::{InvalidSecret, Secret};
 
 /// A setting for a secret: `env:NAME`, `file:PATH`, or the secret itself.

@@ -5,10 +5,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::error::{ConfigError, Problem};
-use super::file::ServerTable;
-use super::place::Steps;
-use super::time;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::ServerTable;
+use crate::config::place::Steps;
+use crate::config::time;
 
 /// The `[server]` table. `None` is a value that the file does not set.
 #[derive(Clone, Debug, Default)]

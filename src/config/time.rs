@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::error::{ConfigError, Problem};
-use super::place::Steps;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::place::Steps;
 
 /// Maximum of every duration in the file (1 day). A longer one is a mistake, and may exceed what clocks can
 /// add.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::place::Steps;
-use super::shown::shown_path;
+use crate::config::place::Steps;
+use crate::config::shown::shown_path;
 
 /// A valid setting that exposes keys. Shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

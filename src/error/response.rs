@@ -6,11 +6,12 @@ use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::body::ErrorBody;
 use crate::classify::Reason;
+use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::fallback::AllProvidersFailed;
-use crate::transport::{self, Nature};
+use crate::transport;
+use crate::transport::Nature;
 
 /// Read by the official SDKs of OpenAI and Anthropic before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");

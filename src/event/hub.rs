@@ -10,11 +10,11 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 #[cfg(feature = "metrics")]
-use super::metrics::{Metrics, Models};
-use super::{Event, Kind, Subscription, log};
-#[cfg(feature = "metrics")]
 use crate::body::meter::Usage;
 use crate::clock::Timestamp;
+#[cfg(feature = "metrics")]
+use crate::event::metrics::{Metrics, Models};
+use crate::event::{Event, Kind, Subscription, log};
 #[cfg(feature = "metrics")]
 use crate::key::{AccountId, KeyId};
 #[cfg(feature = "metrics")]
@@ -104,7 +104,7 @@ impl Events {
 
     /// Enables metrics for all events of the hub, through any of its handles, from now on.
     ///
-    /// See [`metrics`](super::metrics) for their names. Install the recorder first, or it gets no
+    /// See [`metrics`](crate::event::metrics) for their names. Install the recorder first, or it gets no
     /// descriptions. Metrics cost a request some look-ups at the recorder, and the reading of its body up to
     /// the place that names the model.
     #[cfg(feature = "metrics")]
@@ -145,7 +145,7 @@ impl Events {
     pub fn subscribe(&self) -> Subscription {
         let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(self.0.capacity));
         #[cfg(feature = "metrics")]
-        let missed = if self.keeps_count() { super::metrics::missed } else { |_| {} };
+        let missed = if self.keeps_count() { crate::event::metrics::missed } else { |_| {} };
         #[cfg(not(feature = "metrics"))]
         let missed = |_| {};
         Subscription::new(sender.subscribe(), &self.0.subscribers, missed)

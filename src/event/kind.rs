@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId};
 use crate::provider::{Dimension, ModelId, Window};
 
-/// The kind of an [`Event`](super::Event), with its details.
+/// The kind of an [`Event`](crate::event::Event), with its details.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]

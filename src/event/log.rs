@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::kind::whole_ms;
-use super::{Event, Kind, Severity};
 use crate::classify::Reason;
 use crate::clock::Timestamp;
+use crate::event::kind::whole_ms;
+use crate::event::{Event, Kind, Severity};
 use crate::key::{AccountId, KeyId};
 use crate::provider::ModelId;
 

@@ -46,10 +46,10 @@ use metrics::{
     SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-pub(super) use self::models::Models;
-use super::{AttemptOutcome, Event, Kind};
 use crate::body::meter::Usage;
 use crate::classify::Reason;
+pub(super) use crate::event::metrics::models::Models;
+use crate::event::{AttemptOutcome, Event, Kind};
 use crate::key::{AccountId, KeyId};
 use crate::limits::Reading;
 use crate::provider::ModelId;

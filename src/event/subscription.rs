@@ -11,11 +11,11 @@ use futures_util::{Stream, StreamExt};
 use sync_wrapper::SyncWrapper;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::Event;
+use crate::event::Event;
 
 /// A stream of all events that a hub emits from the moment of the subscription, in order.
 ///
-/// Created with [`Events::subscribe`](super::Events::subscribe) or
+/// Created with [`Events::subscribe`](crate::event::Events::subscribe) or
 /// [`KeyPool::subscribe`](crate::KeyPool::subscribe). The stream ends when the hub and all its handles are
 /// dropped. A subscriber that reads too slowly misses the oldest events and gets [`Missed`] with their
 /// number.

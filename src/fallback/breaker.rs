@@ -26,9 +26,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::policy::BreakerPolicy;
-use self::ring::{BUCKETS, Ring};
 use crate::clock::Timestamp;
+pub use crate::fallback::breaker::policy::BreakerPolicy;
+use crate::fallback::breaker::ring::{BUCKETS, Ring};
 
 /// The breaker of one link. Clones are handles to the same one.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Display};
 
-use super::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
 use crate::classify::Fault;
 use crate::error::{Failure, GaveUp, LastResponse};
+use crate::fallback::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
 
 /// The reasons of all links, without the names of their keys.
 struct Reasons<'a>(&'a AllProvidersFailed);

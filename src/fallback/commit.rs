@@ -9,15 +9,15 @@ use std::sync::Arc;
 use http::Response;
 use tokio::time::Instant;
 
-use super::breaker::Passage;
-use super::link::{Chain, Link};
-use super::settings::Settings;
 use crate::body::meter::Usage;
 use crate::body::{
     BodyEnd, EndListener, EventDialect, Guard, ResponseBody, Settle, StreamErrorKind, UsageCell,
 };
 use crate::clock::Timestamp;
 use crate::event::{Kind, Severity};
+use crate::fallback::breaker::Passage;
+use crate::fallback::link::{Chain, Link};
+use crate::fallback::settings::Settings;
 use crate::inspect::is_stream;
 use crate::rotate::Served;
 
@@ -30,12 +30,12 @@ pub enum Commit {
     /// At its head.
     Head,
     /// At the first content of a stream. A successful JSON response that is not streamed is held back until it
-    /// is complete, up to [a cap](super::ProviderFallbackLayer::complete_cap), and has to parse. Any other
+    /// is complete, up to [a cap](crate::fallback::ProviderFallbackLayer::complete_cap), and has to parse. Any other
     /// response is committed to at its head.
     #[default]
     FirstContent,
     /// When it is complete. Every successful response is held back, up to
-    /// [the cap](super::ProviderFallbackLayer::complete_cap), and checked: a stream has to have its terminator,
+    /// [the cap](crate::fallback::ProviderFallbackLayer::complete_cap), and checked: a stream has to have its terminator,
     /// and JSON has to parse.
     Complete,
 }

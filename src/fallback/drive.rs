@@ -11,14 +11,14 @@ use tokio::time::{Instant, sleep};
 use tower::BoxError;
 use tower_service::Service;
 
-use super::breaker::{Open, Passage};
-use super::judge::Judged;
-use super::link::{Chain, Link};
-use super::trip::{Step, Trip};
-use super::{call, commit, judge};
 use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{Kind, Severity};
+use crate::fallback::breaker::{Open, Passage};
+use crate::fallback::judge::Judged;
+use crate::fallback::link::{Chain, Link};
+use crate::fallback::trip::{Step, Trip};
+use crate::fallback::{call, commit, judge};
 use crate::future::before;
 
 /// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.

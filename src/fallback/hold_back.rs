@@ -17,12 +17,12 @@ use http_body::{Body, Frame};
 use serde::de::IgnoredAny;
 use tower::BoxError;
 
-use super::commit::Commit;
-use super::failure::{LeftBecause, ProviderFailed};
-use super::link::Link;
-use super::settings::Settings;
 use crate::body::{Rest, StreamError, UsageCell};
 use crate::classify::{Fault, Reason, Scope};
+use crate::fallback::commit::Commit;
+use crate::fallback::failure::{LeftBecause, ProviderFailed};
+use crate::fallback::link::Link;
+use crate::fallback::settings::Settings;
 use crate::inspect::{is_readable, is_stream};
 use crate::rotate::Served;
 

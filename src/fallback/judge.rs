@@ -11,21 +11,22 @@ use http::Response;
 use http_body::Body;
 use tower::BoxError;
 
-use super::call::Failed;
-use super::commit;
-use super::failure::{LeftBecause, ProviderFailed};
-use super::hold_back::{Check, hold_back};
-use super::link::{Chain, Link};
-use super::settings::ContextLength;
-use super::trip::Trip;
 use crate::body::{ResponseBody, RestLimits, UsageCell};
 use crate::classify::{Fault, Outcome, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
+use crate::fallback::call::Failed;
+use crate::fallback::commit;
+use crate::fallback::failure::{LeftBecause, ProviderFailed};
+use crate::fallback::hold_back::{Check, hold_back};
+use crate::fallback::link::{Chain, Link};
+use crate::fallback::settings::ContextLength;
+use crate::fallback::trip::Trip;
 use crate::inspect::{Inspector, ask, shared};
 use crate::rotate::Served;
 use crate::rotate::budget::Ticket;
-use crate::transport::{self, Nature};
+use crate::transport;
+use crate::transport::Nature;
 
 /// What the chain makes of it.
 #[expect(clippy::large_enum_variant, reason = "it is handed on at once, and mostly that variant")]

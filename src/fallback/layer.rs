@@ -9,14 +9,14 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt};
 use tower_layer::Layer;
 
-use super::breaker::BreakerPolicy;
-use super::commit::Commit;
-use super::link::{Chain, Link};
-use super::route::Route;
-use super::service::ProviderFallback;
-use super::settings::{ContextLength, Settings, Start};
 use crate::body::ReplayBody;
 use crate::event::Events;
+use crate::fallback::breaker::BreakerPolicy;
+use crate::fallback::commit::Commit;
+use crate::fallback::link::{Chain, Link};
+use crate::fallback::route::Route;
+use crate::fallback::service::ProviderFallback;
+use crate::fallback::settings::{ContextLength, Settings, Start};
 use crate::retry::{RetryBudget, RetryDelay};
 
 /// Puts providers behind one service; see the [module docs](super) for what it does and an example.

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::breaker::{Breaker, BreakerPolicy};
-use super::layer::Boxed;
-use super::route::Route;
-use super::settings::{Settings, Start};
 use crate::clock::Pace;
 use crate::event::{Events, Kind, Severity, Source};
+use crate::fallback::breaker::{Breaker, BreakerPolicy};
+use crate::fallback::layer::Boxed;
+use crate::fallback::route::Route;
+use crate::fallback::settings::{Settings, Start};
 use crate::provider::Provider;
 
 /// What is known of a link beside its service.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// A request extension: only this link of the chain may serve the request.
 ///
 /// Keys are rotated as usual, and no other provider is asked. The request keeps the model it names unless the
-/// route has a name for that very model: [`Route::any_model`](super::Route::any_model) does not apply.
+/// route has a name for that very model: [`Route::any_model`](crate::fallback::Route::any_model) does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pin(Arc<str>);
 

@@ -20,8 +20,8 @@ use http_body::Body;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Pin, Unroutable};
 use crate::body::ReplayBody;
+use crate::fallback::{Pin, Unroutable};
 use crate::provider::{ModelId, ModelPath, decoded, each_model, models_in_form};
 
 /// What a provider calls the models that callers name.

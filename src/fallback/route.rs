@@ -16,9 +16,9 @@ use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request};
 
-use self::base::Base;
-use super::rename::Names;
 use crate::body::ReplayBody;
+use crate::fallback::rename::Names;
+use crate::fallback::route::base::Base;
 use crate::provider::{AccountHeaders, BasePath, ModelId};
 
 /// Where a link's requests go, and what its provider calls the models.
@@ -152,7 +152,7 @@ impl Route {
     }
 
     /// Any model that is not named otherwise is `provider` here: `"*"` in a configuration. A request that is
-    /// [pinned](super::Pin) to the link keeps the model it names.
+    /// [pinned](crate::fallback::Pin) to the link keeps the model it names.
     #[must_use]
     pub fn any_model(mut self, provider: impl Into<ModelId>) -> Self {
         self.names.any = Some(provider.into());

@@ -10,11 +10,11 @@ use http_body::Body;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::drive::drive;
-use super::link::Chain;
-use super::trip::Trip;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::error::Error;
+use crate::fallback::drive::drive;
+use crate::fallback::link::Chain;
+use crate::fallback::trip::Trip;
 use crate::future::ResponseFuture;
 
 /// Providers behind one service; see the [module docs](super).

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::breaker::BreakerPolicy;
-use super::commit::Commit;
 use crate::body::ReplayBody;
 use crate::event::Events;
+use crate::fallback::breaker::BreakerPolicy;
+use crate::fallback::commit::Commit;
 use crate::inspect::Limits;
 use crate::retry::{RetryBudget, RetryDelay};
 

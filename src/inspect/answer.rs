@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::Response;
 use http::response::Parts;
 
-use super::delivery::Delivery;
 use crate::body::{Redactor, ResponseBody, Rest};
+use crate::inspect::delivery::Delivery;
 
 /// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
 pub(crate) struct Answer<B> {

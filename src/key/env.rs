@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use super::{ApiKey, InvalidSecret, KeyId, Secret, Tier};
+use crate::key::{ApiKey, InvalidSecret, KeyId, Secret, Tier};
 use crate::provider::Provider;
 
 /// The keys that environment variables hold for one provider, and a report of what each variable held.

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::KeyId;
+use crate::key::KeyId;
 use crate::provider::AuthScheme;
 
 /// The secret text of a key. Redacted in every format, wiped when the last clone is dropped, not

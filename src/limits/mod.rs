@@ -32,26 +32,17 @@
 //! A request that is larger than a limit is let through when that limit is untouched: the provider's refusal
 //! explains the problem better than a wait that never ends.
 
-mod distance;
+mod declared;
 mod estimate;
-mod gauge;
-mod heard;
-mod learn;
+mod learned;
 mod ledger;
-mod marks;
-mod need;
-mod period;
-mod quota;
-mod reading;
-mod told;
-mod zone;
 
+pub use self::declared::quota::{Allowance, ModelPattern, Quota};
+pub use self::declared::zone::{InvalidZone, Zone};
 pub use self::estimate::Estimate;
-pub(crate) use self::learn::Observed;
+pub(crate) use self::learned::learn::Observed;
+pub(crate) use self::ledger::cost::Need;
+pub(crate) use self::ledger::mark::Marks;
+pub(crate) use self::ledger::status::Alarm;
+pub use self::ledger::status::{Counted, Reading, Source};
 pub(crate) use self::ledger::{Ledger, Offer, Opening};
-pub(crate) use self::marks::Marks;
-pub(crate) use self::need::Need;
-pub use self::quota::{Allowance, ModelPattern, Quota};
-pub(crate) use self::reading::Alarm;
-pub use self::reading::{Counted, Reading, Source};
-pub use self::zone::{InvalidZone, Zone};

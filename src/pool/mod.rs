@@ -42,54 +42,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod account;
-mod admit;
-mod announce;
-mod ask;
-mod backoff;
-mod build_error;
-mod builder;
-mod chorus;
-mod cross_over;
-mod doubt;
-mod exhausted;
-#[cfg(feature = "metrics")]
-mod gauges;
-mod headroom;
-mod held;
-mod in_flight;
-mod key_set;
-mod known_limits;
-mod lane;
+mod acquire;
+mod build;
+mod keys;
 mod learn;
 mod lease;
-mod model_counters;
-mod models;
-mod observe;
 mod operate;
-mod other_endpoint;
-mod outage;
-mod outlook;
-mod penalty;
-mod place;
-mod quotas;
-mod ramp;
-mod rank;
-mod rendezvous;
-mod reserve;
-mod select;
-mod session;
-mod slot;
-mod snapshot;
-mod spacing;
-mod stamp;
-mod standing;
-mod state;
-mod stats;
-mod suspicion;
-mod tab;
-mod tally;
-mod usable;
+mod report;
+mod scope;
 mod wait;
 
 use std::fmt;
@@ -98,33 +58,33 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
-pub use self::ask::Ask;
-pub use self::backoff::{Backoff, Cooldowns};
-pub use self::build_error::BuildError;
-pub use self::builder::KeyPoolBuilder;
-pub(crate) use self::doubt::Doubt;
-pub use self::exhausted::Exhausted;
-pub use self::known_limits::{ModelLimits, ModelUsage};
+pub use self::acquire::exhausted::Exhausted;
+pub use self::acquire::request::Ask;
+pub use self::acquire::search::Selection;
+pub use self::build::builder::KeyPoolBuilder;
+pub use self::build::error::BuildError;
+pub use self::keys::session::Session;
+pub use self::keys::usage::{Consumption, UsageSnapshot};
+pub(crate) use self::learn::doubt::Doubt;
 pub use self::lease::Lease;
+pub use self::lease::apply_key::StampError;
+pub use self::lease::penalty::Penalty;
+pub(crate) use self::lease::settle::Tab;
 pub use self::operate::UnknownKey;
-pub use self::penalty::Penalty;
-pub use self::select::Selection;
-pub use self::session::Session;
-pub use self::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
-pub use self::stamp::StampError;
-pub(crate) use self::tab::Tab;
-pub use self::tally::{Consumption, UsageSnapshot};
+pub use self::report::limits::{ModelLimits, ModelUsage};
+pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
+pub use self::scope::cooldown::{Backoff, Cooldowns};
 
-use self::admit::{Admitted, admit};
-use self::key_set::KeySet;
-use self::models::ModelLane;
-use self::outage::Outage;
-use self::place::Place;
-use self::select::Search;
-use self::suspicion::{Others, Suspicion};
-use self::wait::Freed;
 use crate::clock::{Moment, Pace};
 use crate::event::{Events, Kind, Severity, Source, Subscription};
+use crate::pool::acquire::admit::{Admitted, admit};
+use crate::pool::acquire::search::{self, Search};
+use crate::pool::keys::candidate::Place;
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
+use crate::pool::learn::outage::{Others, Suspicion};
+use crate::pool::report::outage::Outage;
+use crate::pool::wait::Freed;
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and their state.
@@ -262,7 +222,7 @@ impl KeyPool {
     ) -> Result<Admitted, Exhausted> {
         let untried = |place: &Place<'_>| ask.allows(&place.key().id);
         let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
-        let missed = select::find_anywhere(set, lane, now.as_unix_ms(), take);
+        let missed = search::find_anywhere(set, lane, now.as_unix_ms(), take);
         let probe = || self.0.common.suspicion.probe(set, lane, ask, Others::None, now);
         missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, ask, now))
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::KeyPool;
-use super::key_set::KeySet;
-use super::place::{Level, Place};
-use super::slot::FOREVER;
 use crate::clock::{Moment, Timestamp};
 use crate::event::{Kind, Severity};
 use crate::key::KeyId;
 use crate::limits::Ledger;
+use crate::pool::KeyPool;
+use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::scope::slot::FOREVER;
 use crate::provider::ModelId;
 
 /// An error: no key of the pool has this id.

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::dialect::{COMMON, Dialect, Preset};
-use super::{AuthScheme, ModelPath, X_API_KEY};
 use crate::classify::answer::{Answer, Reset};
 use crate::classify::error_body::Shape;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict, hints};
+use crate::provider::dialect::{COMMON, Dialect, Preset};
+use crate::provider::{AuthScheme, ModelPath, X_API_KEY};
 
 pub(super) static PRESET: Preset = Preset {
     name: "anthropic",

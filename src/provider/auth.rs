@@ -6,7 +6,7 @@
 //! the two is used.
 //!
 //! Google's `?key=` counts as a carrier too: it ends up in logs and errors. So does a header that names the
-//! [account](super::carrier) that pays: it belongs to the credential that it came with.
+//! [account](crate::provider::carrier) that pays: it belongs to the credential that it came with.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri};
 use percent_encoding::percent_encode;
 
-use super::carrier::{is_carrier, is_carrier_parameter, is_parameter};
+use crate::provider::carrier::{is_carrier, is_carrier_parameter, is_parameter};
 use crate::scrub::QUERY;
 
 /// Header that carries Anthropic keys.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::dialect::COMMON;
-use super::{AuthScheme, ModelPath, Origin, Profile, Provider};
+use crate::provider::dialect::COMMON;
+use crate::provider::{AuthScheme, ModelPath, Origin, Profile, Provider};
 
 /// Builder of a [`Provider`] that is not among the presets.
 ///

@@ -18,14 +18,14 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tower_service::Service;
 
-use super::dialect::Dialect;
-use super::{Provider, limits};
 use crate::body::meter::{Progress, progress};
 use crate::body::sse::Event;
 use crate::classify::answer::Answer;
 use crate::classify::error_body::ErrorBody;
 use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Transport, Verdict, by_status, rules};
 use crate::clock::Timestamp;
+use crate::provider::dialect::Dialect;
+use crate::provider::{Provider, limits};
 
 /// The built-in classifier of a [`Provider`], a [`Classify`](crate::classify::Classify) service. Created by
 /// [`Provider::classifier`].

@@ -2,11 +2,11 @@
 
 use http::HeaderName;
 
-use super::limits::{Limit, Windows};
-use super::{AuthScheme, ModelPath};
 use crate::classify::Verdict;
 use crate::classify::answer::{Answer, Reset};
 use crate::classify::rules::Rule;
+use crate::provider::limits::{Limit, Windows};
+use crate::provider::{AuthScheme, ModelPath};
 
 /// A provider as data.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ pub(super) struct Dialect {
     /// Whether a reset is the time at which the next request may pass. Otherwise it is the time at which the
     /// bucket is full.
     pub(super) exact_resets: bool,
-    /// See [`Provider::errors_in_ok_bodies`](super::Provider::errors_in_ok_bodies).
+    /// See [`Provider::errors_in_ok_bodies`](crate::provider::Provider::errors_in_ok_bodies).
     pub(super) errors_in_ok_bodies: bool,
-    /// Path below which a key is sent as a bearer token; see [`Provider::auth_at`](super::Provider::auth_at).
+    /// Path below which a key is sent as a bearer token; see [`Provider::auth_at`](crate::provider::Provider::auth_at).
     pub(super) bearer_below: Option<&'static str>,
     /// Whether daily quotas reset at midnight Pacific time rather than UTC.
     pub(super) pacific_days: bool,

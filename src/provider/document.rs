@@ -21,8 +21,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::form;
-use super::model::ModelId;
+use crate::provider::form;
+use crate::provider::model::ModelId;
 
 /// The model that a body names.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::dialect::{COMMON, Dialect, Preset};
-use super::{AuthScheme, ModelPath, X_GOOG_API_KEY};
 use crate::classify::answer::Answer;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
+use crate::provider::dialect::{COMMON, Dialect, Preset};
+use crate::provider::{AuthScheme, ModelPath, X_GOOG_API_KEY};
 
 pub(super) static PRESET: Preset = Preset {
     name: "gemini",

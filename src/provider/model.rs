@@ -1,7 +1,7 @@
 //! The model that a request names.
 //!
 //! Most limits concern one model, so a pool has to know the model before it picks a key. Most requests name
-//! it in the body (see [`document`](super::document)), some in the path.
+//! it in the body (see [`document`](crate::provider::document)), some in the path.
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,11 +10,11 @@
 
 use http::HeaderName;
 
-use super::dialect::{COMMON, Dialect, Preset};
-use super::limits::Windows;
-use super::{AuthScheme, ModelPath};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
+use crate::provider::dialect::{COMMON, Dialect, Preset};
+use crate::provider::limits::Windows;
+use crate::provider::{AuthScheme, ModelPath};
 
 pub(super) static PRESET: Preset = Preset {
     name: "openai",

@@ -17,15 +17,16 @@ use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-use super::journey::Journey;
 use crate::body::{ReplayBody, Upload};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::inspect::{Answer, ask, shared};
 use crate::pool::Lease;
+use crate::rotate::journey::Journey;
 use crate::scrub;
-use crate::transport::{self, Nature};
+use crate::transport;
+use crate::transport::Nature;
 
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
 pub(super) struct Tried<B> {

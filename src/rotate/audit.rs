@@ -6,13 +6,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::response::Parts;
 
-use super::request::Template;
 use crate::classify::Verdict;
 use crate::clock::Moment;
 use crate::event::{AttemptOutcome, Kind, Severity};
 use crate::key::KeyId;
 use crate::pool::{KeyPool, Lease};
 use crate::provider::ModelId;
+use crate::rotate::request::Template;
 use crate::scrub::shows_part;
 
 /// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is

@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::keys_tried::KeysTried;
 use crate::inspect::Limits;
 use crate::pool::PoolId;
+use crate::rotate::keys_tried::KeysTried;
 
 /// A request extension, from a chain to its links.
 #[derive(Clone, Debug)]

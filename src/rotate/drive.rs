@@ -9,12 +9,12 @@ use tokio::time::sleep;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::attempt::attempt;
-use super::journey::{Journey, Next};
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::{Error, GaveUp};
 use crate::future::before;
+use crate::rotate::attempt::attempt;
+use crate::rotate::journey::{Journey, Next};
 
 /// Sends a request with one key after the other until it is served, refused for good, or no key is left.
 ///

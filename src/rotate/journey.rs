@@ -17,17 +17,6 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use self::hand_over::handed_over;
-use self::past::Past;
-use self::refusal::Kind as Refused;
-use super::Deadline;
-use super::attempt::Tried;
-use super::audit::Audit;
-use super::budget::Ticket;
-use super::layer::Config;
-use super::ledger::{Attempt, Served};
-use super::policy::{Action, Progress};
-use super::request::Template;
 use crate::body::{EventDialect, ResponseBody, UsageCell};
 use crate::classify::{Fault, Verdict};
 use crate::clock::{Moment, Timestamp};
@@ -37,6 +26,17 @@ use crate::inspect::Inspector;
 use crate::limits::Need;
 use crate::pool::{Lease, Penalty};
 use crate::provider::ModelId;
+use crate::rotate::Deadline;
+use crate::rotate::attempt::Tried;
+use crate::rotate::audit::Audit;
+use crate::rotate::budget::Ticket;
+use crate::rotate::journey::hand_over::handed_over;
+use crate::rotate::journey::past::Past;
+use crate::rotate::journey::refusal::Kind as Refused;
+use crate::rotate::layer::Config;
+use crate::rotate::ledger::{Attempt, Served};
+use crate::rotate::policy::{Action, Progress};
+use crate::rotate::request::Template;
 
 /// What a request has been through.
 pub(super) struct Journey<B> {

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use http::Uri;
 use tower_layer::Layer;
 
-use super::estimate::Estimator;
-use super::policy::Policy;
-use super::service::KeyRotation;
 use crate::body::ReplayBody;
 use crate::inspect::Limits;
 use crate::limits::Estimate;
 use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
 use crate::retry::{RetryBudget, RetryDelay};
+use crate::rotate::estimate::Estimator;
+use crate::rotate::policy::Policy;
+use crate::rotate::service::KeyRotation;
 
 /// Wraps a client service so that each request is served with whichever key of a pool can serve it.
 ///
@@ -135,7 +135,7 @@ impl<C> KeyRotationLayer<C> {
     }
 
     /// Whether a request that may have been executed, and billed, is sent again: its response is late, broken or
-    /// cut before its first content. [Paid once](super::paid_once) lists each fault. Default: no, unless its method
+    /// cut before its first content. [Paid once](crate::rotate::paid_once) lists each fault. Default: no, unless its method
     /// is safe or it has an `Idempotency-Key`.
     #[must_use]
     pub fn resend_ambiguous(self, resend: bool) -> Self {

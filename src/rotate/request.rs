@@ -8,13 +8,13 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use super::endpoint;
-use super::estimate::Estimator;
 use crate::body::{ReplayBody, Upload};
 use crate::head::Head;
 use crate::limits::Need;
 use crate::pool::Session;
 use crate::provider::{ModelId, NamedModel, Provider};
+use crate::rotate::endpoint;
+use crate::rotate::estimate::Estimator;
 
 /// A request that can be made as often as there are keys.
 pub(super) struct Template {

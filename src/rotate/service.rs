@@ -9,14 +9,14 @@ use http_body::Body;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::drive::drive;
-use super::journey::Journey;
-use super::layer::Config;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::Error;
 use crate::future::ResponseFuture;
 use crate::provider::ProviderClassifier;
+use crate::rotate::drive::drive;
+use crate::rotate::journey::Journey;
+use crate::rotate::layer::Config;
 
 /// A client service whose requests are served with whichever key of a pool can serve them.
 ///

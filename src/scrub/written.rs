@@ -6,7 +6,7 @@
 
 use memchr::{memchr, memchr3};
 
-use super::unit::{Unit, unit};
+use crate::scrub::unit::{Unit, unit};
 
 /// Minimum length of a secret that is searched for (4). Shorter ones would be found inside words.
 const SHORTEST: usize = 4;

@@ -3,8 +3,8 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::pool::lane::{Lane, only};
-use crate::pool::slot::{Admission, Cause, FOREVER, Pass, Slot, State};
+use crate::pool::scope::ready_bits::{Lane, only};
+use crate::pool::scope::slot::{Admission, Cause, FOREVER, Pass, Slot, State};
 
 const LIMIT: Cause = Cause::RateLimited;
 const LATER: u64 = 1_000;

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::pool::slot::{Admission, Cause, Pass, Slot, State};
+use crate::pool::scope::slot::{Admission, Cause, Pass, Slot, State};
 
 const LIMIT: Cause = Cause::RateLimited;
 /// Maximum number of concurrent leases that a slow start counts.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::StreamErrorKind;
+use crate::body::guard::StreamErrorKind;
 use crate::body::meter::Usage;
 
 /// Where the usage of an answer is left when its body has come to its end. Clones share it.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use serde_json::{Value, json};
 
-use super::StreamErrorKind;
+use crate::body::guard::StreamErrorKind;
 use crate::body::sse::Event;
 
 /// The API whose events a stream is made of.

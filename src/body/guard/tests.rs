@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
 use tokio_test::{assert_pending, assert_ready, task};
 
-use super::*;
 use crate::body::ResponseBody;
+use crate::body::guard::*;
 use crate::body::meter::Usage;
 
 const ROLE: &str =

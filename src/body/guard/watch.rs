@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tower::BoxError;
 
-use super::cell::{BodyEnd, Left, UsageCell};
-use super::in_band::{EventDialect, InBand};
-use super::{StreamError, StreamErrorKind};
+use crate::body::guard::cell::{BodyEnd, Left, UsageCell};
+use crate::body::guard::in_band::{EventDialect, InBand};
+use crate::body::guard::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending, Usage};
 use crate::body::sse::{Decoder, Event};
 

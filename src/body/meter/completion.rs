@@ -10,8 +10,8 @@
 use memchr::memmem;
 use serde::de::IgnoredAny;
 
-use super::progress::{Ends, Part, TERMINATORS};
-use super::{Ending, Progress, progress};
+use crate::body::meter::progress::{Ends, Part, TERMINATORS};
+use crate::body::meter::{Ending, Progress, progress};
 use crate::body::sse::Event;
 
 /// The state of a stream over all its events.

@@ -4,7 +4,7 @@ use std::{fmt, str};
 
 use bytes::Bytes;
 
-/// One event of an event stream, as a [`Decoder`](super::Decoder) yields it.
+/// One event of an event stream, as a [`Decoder`](crate::body::sse::Decoder) yields it.
 ///
 /// `Debug` shows its name and the length of its data, never the data itself.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use metrics::SharedString;
 
-use super::{LONGEST_MODEL, MODELS, label};
+use crate::event::metrics::{LONGEST_MODEL, MODELS, label};
 use crate::provider::ModelId;
 
 /// The models with labels. None is ever removed, because recorders keep their labels too.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-use super::super::{Events, Severity, Source};
-use super::*;
 use crate::classify::Scope;
+use crate::event::metrics::*;
+use crate::event::{Events, Severity, Source};
 use crate::provider::Dimension;
 
 type Row = (String, BTreeSet<String>);

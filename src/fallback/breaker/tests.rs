@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::fallback::breaker::*;
 
 const START: u64 = 1_800_000_000_000;
 

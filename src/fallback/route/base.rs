@@ -4,7 +4,7 @@ use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Uri};
 
-use super::{InvalidRoute, Unroutable};
+use crate::fallback::route::{InvalidRoute, Unroutable};
 use crate::provider::{AuthScheme, BasePath, has_dot_segment, port};
 
 /// The base URL of a route.

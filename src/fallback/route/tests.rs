@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 
-use super::*;
+use crate::fallback::route::*;
 
 const CHAT: &str = "https://api.openai.com/v1/chat/completions?x=1";
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::visit::Visit;
-use super::{Step, Trip};
+use crate::fallback::trip::visit::Visit;
+use crate::fallback::trip::{Step, Trip};
 
 // === impl Trip ===
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Step;
 use crate::classify::{Fault, Reason};
 use crate::error::GaveUp;
 use crate::fallback::failure::{LeftBecause, ProviderFailed};
+use crate::fallback::trip::Step;
 
 /// What became of a request at a link that did not serve it.
 pub(super) struct Visit {

@@ -1,8 +1,8 @@
 //! Rules of Moonshot (Kimi), DashScope (Qwen), Zhipu (z.ai), MiniMax, Baidu and SiliconFlow.
 
-use super::super::dialect::{COMMON, Dialect, with_rules};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
+use crate::provider::dialect::{COMMON, Dialect, with_rules};
 
 pub(super) static MOONSHOT: Dialect = with_rules(MOONSHOT_RULES);
 pub(super) static DASHSCOPE: Dialect = with_rules(DASHSCOPE_RULES);

@@ -1,10 +1,10 @@
 //! Rules of cloud platforms: Azure OpenAI, AWS Bedrock, Cloudflare Workers AI.
 
-use super::super::dialect::{COMMON, Dialect};
-use super::super::limits::Windows;
 use crate::classify::answer::Answer;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict};
+use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::limits::Windows;
 
 pub(super) static AZURE: Dialect = Dialect { rules: AZURE_RULES, errors_in_ok_bodies: true, ..COMMON };
 

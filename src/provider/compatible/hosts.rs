@@ -1,10 +1,10 @@
 //! Rules of providers that host the models of others: Groq, Cerebras, Together, Fireworks, Hugging Face,
 //! GitHub Models, Ollama Cloud, Replicate, LiteLLM.
 
-use super::super::dialect::{COMMON, Dialect, with_rules};
-use super::super::limits::{Window, Windows};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
+use crate::provider::dialect::{COMMON, Dialect, with_rules};
+use crate::provider::limits::{Window, Windows};
 
 /// Groq: headers named like OpenAI's, in which requests are always counted per day and tokens per minute
 /// (<https://console.groq.com/docs/rate-limits>).

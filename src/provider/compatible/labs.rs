@@ -1,9 +1,9 @@
 //! Rules of providers that train the models they serve: Mistral, DeepSeek, xAI, Cohere, Voyage.
 
-use super::super::dialect::{COMMON, Dialect, with_rules};
-use super::super::limits::Windows;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
+use crate::provider::dialect::{COMMON, Dialect, with_rules};
+use crate::provider::limits::Windows;
 
 pub(super) static MISTRAL: Dialect = with_rules(MISTRAL_RULES);
 pub(super) static DEEPSEEK: Dialect = with_rules(DEEPSEEK_RULES);

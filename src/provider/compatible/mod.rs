@@ -12,8 +12,8 @@ mod labs;
 mod openrouter;
 mod presets;
 
-use super::dialect::Preset;
-use super::{anthropic, gemini, openai};
+use crate::provider::dialect::Preset;
+use crate::provider::{anthropic, gemini, openai};
 
 /// Iterates over all presets.
 pub(super) fn all() -> impl Iterator<Item = &'static Preset> {
@@ -36,8 +36,8 @@ fn normal(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Origin, Provider};
     use super::*;
+    use crate::provider::{Origin, Provider};
 
     #[test]
     fn every_name_and_alias_finds_its_own_preset() {

@@ -7,10 +7,10 @@
 //! The status inside the body is that of the error. The status of the response is 200 once a model has
 //! started (<https://openrouter.ai/docs/api/reference/errors>).
 
-use super::super::dialect::{COMMON, Dialect};
 use crate::classify::answer::Answer;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict};
+use crate::provider::dialect::{COMMON, Dialect};
 
 pub(super) static DIALECT: Dialect =
     Dialect { rules: RULES, judge: upstream, errors_in_ok_bodies: true, ..COMMON };

@@ -1,8 +1,8 @@
 //! The list of presets.
 
-use super::super::dialect::{COMMON, Dialect, Preset};
-use super::super::{API_KEY, AuthScheme, ModelPath};
-use super::{asia, clouds, hosts, labs, openrouter};
+use crate::provider::compatible::{asia, clouds, hosts, labs, openrouter};
+use crate::provider::dialect::{COMMON, Dialect, Preset};
+use crate::provider::{API_KEY, AuthScheme, ModelPath};
 
 static GENERIC: Dialect = COMMON;
 

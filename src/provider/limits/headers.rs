@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use self::others::Others;
-use super::{Dimension, Limit, Window, Windows};
 use crate::classify::hints;
 use crate::clock::Timestamp;
+use crate::provider::limits::headers::others::Others;
+use crate::provider::limits::{Dimension, Limit, Window, Windows};
 
 /// Maximum number of limits read from one response (32), more than any provider sends. It bounds the work on
 /// untrusted headers.

@@ -6,10 +6,10 @@
 
 use serde_json::Value;
 
-use super::{Dimension, Limit, Window};
 use crate::classify::error_body::ErrorBody;
 use crate::classify::hints;
 use crate::clock::Timestamp;
+use crate::provider::limits::{Dimension, Limit, Window};
 
 /// The numbers that a message states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

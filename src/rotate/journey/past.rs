@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tower::BoxError;
 
-use super::refusal::{Kind, Refusal};
 use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::inspect::Answer;
 use crate::pool::Doubt;
+use crate::rotate::journey::refusal::{Kind, Refusal};
 use crate::rotate::keys_tried::KeysTried;
 use crate::rotate::ledger::Attempt;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Journey;
 use crate::clock::Moment;
 use crate::error::GaveUp;
 use crate::future::before;
 use crate::key::KeyId;
 use crate::pool::{Ask, Exhausted, Lease};
+use crate::rotate::journey::Journey;
 
 // === impl Journey ===
 

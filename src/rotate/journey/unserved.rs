@@ -8,10 +8,6 @@ use http::Response;
 use http_body::Body;
 use tower::BoxError;
 
-use super::Journey;
-use super::hand_over::handed_over;
-use super::past::Past;
-use super::refusal::Kind as Refused;
 use crate::body::{ResponseBody, RestLimits, UsageCell};
 use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
@@ -20,6 +16,10 @@ use crate::event::{Kind, Severity};
 use crate::inspect::Answer;
 use crate::pool::Lease;
 use crate::rotate::budget::Ticket;
+use crate::rotate::journey::Journey;
+use crate::rotate::journey::hand_over::handed_over;
+use crate::rotate::journey::past::Past;
+use crate::rotate::journey::refusal::Kind as Refused;
 use crate::rotate::ledger::{Attempt, Served};
 
 // === impl Journey ===

@@ -4,7 +4,7 @@ use http_body_util::StreamBody;
 use proptest::prelude::*;
 use tower::BoxError;
 
-use super::*;
+use crate::fallback::route::tests::*;
 
 /// A document as text, with the blanks and escapes that a writer may choose.
 fn document() -> impl Strategy<Value = String> {

@@ -4,7 +4,7 @@ use http::Method;
 use http_body_util::StreamBody;
 use tower::BoxError;
 
-use super::*;
+use crate::fallback::route::tests::*;
 
 async fn streamed(frames: &[&'static str], cap: usize) -> ReplayBody {
     let frames = frames.iter().map(|frame| Ok::<_, BoxError>(http_body::Frame::data(Bytes::from(*frame))));

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
-use super::{count, in_seconds};
 use crate::classify::hints;
 use crate::clock::Timestamp;
+use crate::provider::limits::headers::{count, in_seconds};
 use crate::provider::limits::{Dimension, Limit, Window, Windows, messages};
 
 /// Families of limit headers that a response has, besides those with a dimension in their names.

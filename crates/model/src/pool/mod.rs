@@ -1,0 +1,3 @@
+//! The place of the sources under test.
+
+pub(crate) mod scope;

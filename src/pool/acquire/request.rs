@@ -1,0 +1,74 @@
+//! The request for a lease.
+
+use crate::key::KeyId;
+use crate::limits::{Estimate, Need};
+use crate::pool::Session;
+use crate::provider::ModelId;
+
+/// The properties of a request that decide which key it gets: its model, session, and tokens.
+///
+/// Pass it to [`KeyPool::acquire_for`](crate::pool::KeyPool::acquire_for).
+///
+/// ```
+/// use tower_key_rotation::pool::Ask;
+/// use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let model = ModelId::from("gpt-4o");
+/// let lease = pool.acquire_for(&Ask::new().model(&model))?;
+/// assert_eq!(lease.key_id().as_str(), "one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "ask a pool with `KeyPool::acquire_for`"]
+pub struct Ask<'a> {
+    pub(crate) model: Option<&'a ModelId>,
+    pub(crate) session: Option<Session>,
+    /// The keys that the request has tried, and may not use again.
+    pub(crate) tried: &'a [KeyId],
+    /// Whether a key that stays usable has failed the request, so that the request has had its turn in the
+    /// round robin.
+    pub(crate) is_repeat: bool,
+    /// The cost of the request, counted against limits.
+    pub(crate) need: Need,
+}
+
+// === impl Ask ===
+
+impl<'a> Ask<'a> {
+    /// Asks for any usable key, for a request with an unknown model, no session, and no token estimate.
+    pub const fn new() -> Self {
+        Self { model: None, session: None, tried: &[], is_repeat: false, need: Need::REQUEST }
+    }
+
+    /// Asks for a key that is usable for this model. Default: the model is unknown, and limits of single
+    /// models do not count.
+    pub const fn model(mut self, model: &'a ModelId) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Asks for a key with room for this number of tokens, where tokens are limited. Default: no tokens are
+    /// counted before the response reports them.
+    pub const fn tokens(mut self, estimate: Estimate) -> Self {
+        self.need = Need::with_tokens(estimate);
+        self
+    }
+
+    /// Asks for the key of this session, as long as that key is usable. Default: no session.
+    pub const fn session(mut self, session: Session) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Returns whether the request may use a key.
+    pub(in crate::pool) fn allows(&self, key: &KeyId) -> bool {
+        self.tried.is_empty() || !self.tried.contains(key)
+    }
+}
+
+impl<'a> From<Option<&'a ModelId>> for Ask<'a> {
+    fn from(model: Option<&'a ModelId>) -> Self {
+        Self { model, ..Self::new() }
+    }
+}

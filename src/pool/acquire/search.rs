@@ -1,0 +1,209 @@
+//! Selection: the policy that picks the next usable key.
+//!
+//! A policy only decides which few keys to inspect *first*, and where to go on. The ready bits of the lane
+//! show the keys that are worth inspecting from there, so no policy costs more with more keys. Primaries are
+//! inspected first, and backups only if no primary is usable.
+//!
+//! A policy that compares keys compares a few of them: all usable ones by their requests in flight, if there
+//! are at most [`FEW`], and otherwise two, at least one of them at random. Two are enough that no key gets
+//! far ahead of the others. The random choice keeps requests with the same outdated information about limits
+//! from going to the same key together.
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::pool::Ask;
+use crate::pool::keys::candidate::Place;
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::session::Session;
+use crate::pool::keys::tier::Rank;
+
+/// The policy that selects the next key among the usable ones.
+///
+/// A request that belongs to a [`Session`] goes to the session's key first, whatever the policy. Weights are
+/// those of [`ApiKey::weight`](crate::ApiKey::weight).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selection {
+    /// Each key in its turn, as often as its weight says. The default.
+    #[default]
+    RoundRobin,
+    /// The first usable key in the order of the list, so that one key is used up before the next is touched.
+    /// Ignores weights.
+    InOrder,
+    /// A random key, with a probability in proportion to its weight.
+    Random,
+    /// The key with the fewest requests in flight for its weight; among equals, the next in turn. With more
+    /// than eight usable keys, compares only the next in turn and a random one.
+    LeastInFlight,
+    /// The key with the larger fraction of its known limits left, out of two that are drawn at random by
+    /// their weights. Among equals, the one with fewer requests in flight.
+    MostRemaining,
+}
+
+/// A search for a key.
+pub(in crate::pool) struct Search<'a> {
+    pub(in crate::pool) set: &'a Arc<KeySet>,
+    pub(in crate::pool) model: Option<&'a ModelLane>,
+    pub(in crate::pool) ask: &'a Ask<'a>,
+    pub(in crate::pool) now: Moment,
+}
+
+/// A key to compare with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Candidate {
+    key: usize,
+    /// The fraction of its limits that is left.
+    headroom: f64,
+    /// The number of requests in flight, divided by its weight.
+    load: f64,
+}
+
+/// Maximum number of usable keys that are all compared by their requests in flight.
+const FEW: usize = 8;
+
+/// Number of keys that a session tries in its own order before the policy decides.
+const SPILLS: usize = 8;
+
+// === impl Search ===
+
+impl<'a> Search<'a> {
+    /// Shows the keys that look usable to `take`, the next one first, until it takes one. Returns whether it
+    /// has.
+    pub(in crate::pool) fn any(&self, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
+        self.set.ranks.iter().any(|rank| self.any_in(rank, &mut take))
+    }
+
+    fn any_in(&self, rank: &Rank, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
+        let open = |word| self.open(rank, word);
+        let mut take = |key| take(self.place(key));
+        if let Some(session) = self.ask.session
+            && self.at_home(session, rank, &mut take)
+        {
+            return true;
+        }
+        let start = rank.start(self.set.common.selection, self.ask.is_repeat, open);
+        let mut take = |key| {
+            let taken = take(key);
+            if taken {
+                rank.go_on_behind(key, &start);
+            }
+            taken
+        };
+        self.compare(rank, start.key, &mut take) || self.round(rank, start.key).any(take)
+    }
+
+    /// Returns the keys of a word that look usable.
+    fn open(&self, rank: &Rank, word: usize) -> u64 {
+        let model = self.model.map_or(u64::MAX, |model| model.bits.word(word));
+        rank.bits[word] & model & self.set.lane.word(word)
+    }
+
+    fn place(&self, key: usize) -> Place<'a> {
+        Place::new(self.set, self.model, key)
+    }
+
+    fn allows(&self, key: usize) -> bool {
+        self.ask.allows(&self.set.keys[key].id)
+    }
+
+    // === sessions ===
+
+    /// Tries the keys in the session's own order: those that look usable and are not overloaded. Returns
+    /// whether one was taken.
+    fn at_home(&self, session: Session, rank: &Rank, mut take: impl FnMut(usize) -> bool) -> bool {
+        let open = |word| self.open(rank, word);
+        let mut refused = Vec::new();
+        while refused.len() < SPILLS {
+            let usable = |key| rank.has(key, open) && !refused.contains(&key) && self.may_serve(key, rank);
+            match self.set.rendezvous.first(session, rank.round(0, open), usable) {
+                Some(key) if take(key) => return true,
+                Some(key) => refused.push(key),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    fn may_serve(&self, key: usize, rank: &Rank) -> bool {
+        let entry = &self.set.keys[key];
+        let (count, all) = (entry.stats.in_flight(), self.set.in_flight());
+        self.allows(key) && !rank.is_too_much(count, all, entry.weight.get(), |word| self.open(rank, word))
+    }
+
+    // === comparing ===
+
+    /// Shows the keys that the policy compares, the best one first. Shows none if the policy compares none.
+    fn compare(&self, rank: &Rank, start: usize, take: impl FnMut(usize) -> bool) -> bool {
+        let few = match self.set.common.selection {
+            Selection::InOrder | Selection::Random | Selection::RoundRobin => return false,
+            Selection::LeastInFlight => FEW,
+            Selection::MostRemaining => 1,
+        };
+        let mut candidates = [Candidate::default(); FEW + 1];
+        let found = self.round(rank, start).zip(&mut candidates[..=few]);
+        let mut found = found.map(|(key, place)| place.key = key).count();
+        if found > few {
+            // There are too many keys to inspect all: compare the first one and a random one.
+            let first = candidates[0].key;
+            let other = self.round(rank, rank.by_chance()).find(|key| *key != first);
+            candidates[1].key = other.unwrap_or(first);
+            found = 2;
+        }
+        candidates[..found].iter_mut().for_each(|candidate| *candidate = self.candidate(candidate.key));
+        best_first(&mut candidates[..found]).iter().map(|candidate| candidate.key).any(take)
+    }
+
+    /// Returns the keys that look usable and that the request may use, once around the tier from `start`.
+    fn round<'r>(&'r self, rank: &'r Rank, start: usize) -> impl Iterator<Item = usize> + 'r {
+        rank.round(start, |word| self.open(rank, word)).filter(|key| self.allows(*key))
+    }
+
+    fn candidate(&self, key: usize) -> Candidate {
+        let (entry, selection) = (&self.set.keys[key], self.set.common.selection);
+        let headroom = match selection {
+            Selection::MostRemaining => self.place(key).headroom(self.now),
+            _ => 1.0,
+        };
+        Candidate { key, headroom, load: entry.stats.in_flight() as f64 / f64::from(entry.weight.get()) }
+    }
+}
+
+/// Sorts by the fraction left, then by load. Equals stay in their order.
+fn best_first(candidates: &mut [Candidate]) -> &[Candidate] {
+    candidates.sort_by(|a, b| b.headroom.total_cmp(&a.headroom).then(a.load.total_cmp(&b.load)));
+    candidates
+}
+
+/// Shows every usable key to `take`, independently of the ready bits.
+pub(in crate::pool) fn find_anywhere<T>(
+    set: &KeySet,
+    model: Option<&ModelLane>,
+    now: u64,
+    take: impl FnMut(Place<'_>) -> Option<T>,
+) -> Option<T> {
+    let places = (0..set.keys.len()).map(|key| Place::new(set, model, key));
+    places.filter(|place| place.is_open(now)).find_map(take)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pool::acquire::search::*;
+
+    fn first(candidates: &[(f64, f64)]) -> usize {
+        let candidates = candidates.iter().enumerate();
+        let mut candidates: Vec<_> =
+            candidates.map(|(key, &(headroom, load))| Candidate { key, headroom, load }).collect();
+        best_first(&mut candidates)[0].key
+    }
+
+    #[test]
+    fn what_is_left_counts_before_what_is_in_flight_and_equals_keep_their_order() {
+        assert_eq!(first(&[(0.2, 0.0), (0.9, 7.0)]), 1);
+        assert_eq!(first(&[(0.9, 7.0), (0.2, 0.0)]), 0);
+        assert_eq!(first(&[(0.5, 2.0), (0.5, 1.0)]), 1);
+        assert_eq!(first(&[(0.5, 1.0), (0.5, 1.0)]), 0);
+        assert_eq!(first(&[(1.0, 1.0), (1.0, 1.0), (1.0, 0.5), (1.0, 0.5)]), 2);
+    }
+}

@@ -1,0 +1,327 @@
+//! The builder of a pool.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Pace;
+use crate::event::Events;
+use crate::key::{AccountId, ApiKey, Discovery, InvalidName, KeyId, Secret};
+use crate::limits::{Quota, Zone};
+use crate::pool::keys::account::Membership;
+use crate::pool::keys::key_set::{Key, KeySet};
+use crate::pool::keys::quotas::Quotas;
+use crate::pool::keys::standing::LastSuccess;
+use crate::pool::keys::stats::Stats;
+use crate::pool::keys::usage::Tally;
+use crate::pool::learn::outage::Suspicion;
+use crate::pool::report::outage::Outage;
+use crate::pool::scope::slot::Slot;
+use crate::pool::wait::Freed;
+use crate::pool::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
+use crate::provider::Provider;
+
+/// Builds a [`KeyPool`]. Created by [`KeyPool::builder`].
+///
+/// # Example
+///
+/// ```
+/// use tower_key_rotation::limits::Quota;
+/// use tower_key_rotation::pool::{KeyPool, Selection};
+/// use tower_key_rotation::{ApiKey, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai())
+///     .key(ApiKey::new("sk-one")?.id("one"))
+///     .key(ApiKey::new("sk-two")?.id("two"))
+///     .selection(Selection::LeastInFlight)
+///     .quota(Quota::requests(500).per_minute())
+///     .build()?;
+/// assert_eq!(pool.usable(None), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "call `build`"]
+pub struct KeyPoolBuilder {
+    provider: Provider,
+    keys: Vec<ApiKey>,
+    looked_at: Vec<String>,
+    selection: Selection,
+    cooldowns: Cooldowns,
+    learn_accounts: bool,
+    max_models: usize,
+    quotas: Vec<Quota>,
+    account_quotas: HashMap<AccountId, Vec<Quota>>,
+    warn_at: Vec<f64>,
+    events: Events,
+}
+
+// === impl KeyPoolBuilder ===
+
+impl KeyPoolBuilder {
+    /// Default maximum number of models tracked (256). See [`max_models`](Self::max_models).
+    pub const MAX_MODELS: usize = 256;
+
+    /// Default warning thresholds: 80 % and 95 % of a limit. See [`warn_at`](Self::warn_at).
+    pub const WARN_AT: [f64; 2] = [0.8, 0.95];
+
+    pub(in crate::pool) fn new(provider: Provider) -> Self {
+        Self {
+            provider,
+            keys: Vec::new(),
+            looked_at: Vec::new(),
+            selection: Selection::default(),
+            cooldowns: Cooldowns::default(),
+            learn_accounts: true,
+            max_models: Self::MAX_MODELS,
+            quotas: Vec::new(),
+            account_quotas: HashMap::new(),
+            warn_at: Self::WARN_AT.to_vec(),
+            events: Events::default(),
+        }
+    }
+
+    /// Adds a key.
+    pub fn key(mut self, key: ApiKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Adds keys, in their order.
+    pub fn keys(mut self, keys: impl IntoIterator<Item = ApiKey>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Adds the keys that the process environment holds for the provider. Reports the variables that were
+    /// found in a `tracing` event. A variable that holds no valid key is skipped with a warning.
+    pub fn keys_from_env(self) -> Self {
+        let found = Discovery::in_process(&self.provider);
+        self.keys_from(found)
+    }
+
+    /// Adds the keys of a [`Discovery`], and reports them in a `tracing` event.
+    pub fn keys_from(mut self, found: Discovery) -> Self {
+        found.report(self.provider.name());
+        self.looked_at.extend_from_slice(found.looked_at());
+        self.keys(found)
+    }
+
+    /// Sets the policy that selects the next usable key. Default: [`Selection::RoundRobin`].
+    pub const fn selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// Sets the duration of cooldowns, by reason. Default: [`Cooldowns::default`].
+    pub const fn cooldowns(mut self, cooldowns: Cooldowns) -> Self {
+        self.cooldowns = cooldowns;
+        self
+    }
+
+    /// Sets whether responses may show which keys share an account; see
+    /// [`Lease::observe`](crate::pool::Lease::observe). Turn this off if the provider's URL is a gateway that
+    /// responds to all its users in the name of one account. A declared account ([`ApiKey::account`]) counts
+    /// in any case. Default: `true`.
+    pub const fn learn_accounts(mut self, learn: bool) -> Self {
+        self.learn_accounts = learn;
+        self
+    }
+
+    /// Sets the maximum number of models tracked, each with a state per key and account. Beyond it, the model
+    /// whose last fault or request is oldest is dropped. Each model takes up to 48 bytes for each key, so a
+    /// pool with very many keys may want fewer. Zero counts as one. Default:
+    /// [`MAX_MODELS`](Self::MAX_MODELS).
+    ///
+    /// Counts of limits [declared for models](Quota::for_models) are not dropped with the model. The same
+    /// number of names is counted separately; further names are counted together, by pattern.
+    pub const fn max_models(mut self, models: usize) -> Self {
+        self.max_models = if models == 0 { 1 } else { models };
+        self
+    }
+
+    /// Adds a quota that applies to every account separately. A key without an account counts as its own
+    /// account. May be called repeatedly; all quotas apply, and so do the limits that responses report.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quotas.push(quota);
+        self
+    }
+
+    /// Adds a quota that applies to one account, in addition to those that apply to [every
+    /// account](Self::quota). May be called repeatedly; all quotas apply.
+    pub fn account_quota(mut self, account: impl Into<AccountId>, quota: Quota) -> Self {
+        self.account_quotas.entry(account.into()).or_default().push(quota);
+        self
+    }
+
+    /// Sets the warning thresholds: the used fractions of a limit, from 0 to 1, at which a
+    /// [`QuotaWarning`](crate::event::Kind::QuotaWarning) event is emitted, once per window. They apply to
+    /// declared and learned limits with a window of at least one minute. Values outside 0 to 1 are ignored,
+    /// and only the lowest eight count. No values: no warnings. Default: [`WARN_AT`](Self::WARN_AT).
+    pub fn warn_at(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
+        self.warn_at = shares.into_iter().filter(|share| (0.0..=1.0).contains(share)).collect();
+        self.warn_at.sort_by(f64::total_cmp);
+        self.warn_at.dedup();
+        self
+    }
+
+    /// Sets the hub that receives the pool's events. Default: a hub of its own.
+    pub fn events(mut self, events: &Events) -> Self {
+        self.events = events.clone();
+        self
+    }
+
+    /// Builds the pool. Starts no task.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`BuildError`] if there are no keys, if two keys have the same secret or id, or if a name or
+    /// secret is invalid.
+    pub fn build(self) -> Result<KeyPool, BuildError> {
+        let Self {
+            provider,
+            keys,
+            looked_at,
+            selection,
+            cooldowns,
+            learn_accounts,
+            max_models,
+            quotas,
+            account_quotas,
+            warn_at,
+            events,
+        } = self;
+        if keys.is_empty() {
+            return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
+        }
+        let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
+        let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
+        #[cfg(feature = "metrics")]
+        events.declare_models(quotas.named_models());
+        let common = Arc::new(Common {
+            name: provider.name().into(),
+            provider,
+            selection,
+            cooldowns,
+            learn_accounts,
+            warn_at: warn_at.into(),
+            suspicion: Suspicion::default(),
+            freed: Freed::default(),
+            outage: Outage::default(),
+            pace: Pace::default(),
+            events,
+            said_unreadable: false.into(),
+        });
+        let set = key_set(&common, keys, max_models, quotas)?;
+        Ok(KeyPool(Arc::new(Shared { common, set: ArcSwap::from_pointee(set) })))
+    }
+}
+
+fn key_set(
+    common: &Arc<Common>,
+    keys: Vec<ApiKey>,
+    max_models: usize,
+    quotas: Quotas,
+) -> Result<KeySet, BuildError> {
+    let provider = &common.provider;
+    let mut secrets = HashMap::new();
+    let mut ids = HashMap::new();
+    let mut numbers: HashMap<AccountId, usize> = HashMap::new();
+    let mut accounts = Vec::new();
+    let mut built = Vec::with_capacity(keys.len());
+    for (index, key) in keys.into_iter().enumerate() {
+        let invalid = |(what, source)| BuildError::InvalidName { number: index + 1, what, source };
+        key.check_names().map_err(invalid)?;
+        let secret = key.secret();
+        let id = key.declared_id().cloned().unwrap_or_else(|| secret.fingerprint(provider.name()));
+        if let Some(first) = secrets.insert(secret.digest(provider.name()), id.clone()) {
+            return Err(BuildError::DuplicateSecret { first, second: id });
+        }
+        if ids.insert(id.clone(), index).is_some() {
+            return Err(BuildError::DuplicateId(id));
+        }
+        let account = number(key.declared_account(), &mut numbers, &mut accounts);
+        built.push(build_key(provider, &key, id, account, &quotas)?);
+    }
+    for (id, index) in &ids {
+        let as_secret = Secret::new(id.as_str()).ok().map(|id| id.digest(provider.name()));
+        if as_secret.is_some_and(|digest| secrets.contains_key(&digest)) {
+            let (number, source) = (index + 1, InvalidName::ShowsSecret);
+            return Err(BuildError::InvalidName { number, what: "id", source });
+        }
+    }
+    Ok(KeySet::new(Arc::clone(common), built, accounts, max_models, quotas))
+}
+
+/// Returns the number of an account: the known number of its name, or the next free one.
+fn number(
+    declared: Option<&AccountId>,
+    numbers: &mut HashMap<AccountId, usize>,
+    accounts: &mut Vec<Option<AccountId>>,
+) -> usize {
+    let next = accounts.len();
+    if let Some(id) = declared {
+        match numbers.entry(id.clone()) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(new) => new.insert(next),
+        };
+    }
+    accounts.push(declared.cloned());
+    next
+}
+
+fn build_key(
+    provider: &Provider,
+    key: &ApiKey,
+    id: KeyId,
+    account: usize,
+    quotas: &Quotas,
+) -> Result<Key, BuildError> {
+    let header = key.secret().render(provider.auth());
+    Ok(Key {
+        header: header.map_err(|source| BuildError::InvalidSecret { key: id.clone(), source })?,
+        secret: key.secret().clone(),
+        account: Membership::new(account),
+        tier: key.declared_tier(),
+        weight: key.declared_weight(),
+        disabled: 0.into(),
+        slot: Slot::default(),
+        stats: Stats::default(),
+        served: LastSuccess::default(),
+        tally: Tally::default(),
+        ledger: quotas.of_key(key.declared_quotas()),
+        id,
+    })
+}
+
+impl fmt::Debug for KeyPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            provider,
+            keys,
+            looked_at,
+            selection,
+            cooldowns,
+            learn_accounts,
+            max_models,
+            quotas,
+            account_quotas,
+            warn_at,
+            events,
+        } = self;
+        f.debug_struct("KeyPoolBuilder")
+            .field("provider", provider)
+            .field("keys", keys)
+            .field("looked_at", looked_at)
+            .field("selection", selection)
+            .field("cooldowns", cooldowns)
+            .field("learn_accounts", learn_accounts)
+            .field("max_models", max_models)
+            .field("quotas", quotas)
+            .field("account_quotas", account_quotas)
+            .field("warn_at", warn_at)
+            .field("events", events)
+            .finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! The error of building a pool.
+
+use std::fmt;
+
+use crate::key::{InvalidName, InvalidSecret, KeyId};
+
+/// An error from [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build). Names keys by their ids, never by
+/// their secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two keys have the same id.
+    #[error("two keys are named {0}: give each a name of its own")]
+    DuplicateId(KeyId),
+    /// Two keys have the same secret.
+    #[error("the keys {first} and {second} have the same secret: remove one")]
+    DuplicateSecret {
+        /// The id of the first key.
+        first: KeyId,
+        /// The id of the second key.
+        second: KeyId,
+    },
+    /// An id or account name can't be shown in logs.
+    #[error("the {what} of key number {number} can't be shown: {source}; give it another one")]
+    InvalidName {
+        /// The number of the key in the order in which the keys were added, from one.
+        number: usize,
+        /// The name at fault: `id` or `account`.
+        what: &'static str,
+        /// The reason why it can't be shown.
+        source: InvalidName,
+    },
+    /// A secret can't be sent in a header.
+    #[error("key {key}: {source}")]
+    InvalidSecret {
+        /// The id of the key.
+        key: KeyId,
+        /// The reason why it can't be sent.
+        source: InvalidSecret,
+    },
+    /// No key was added.
+    #[error("no key for {provider}{}", LookedAt(.looked_at))]
+    NoKeys {
+        /// The name of the provider.
+        provider: String,
+        /// The environment variables that were searched, with `*` for a number. Empty if none was searched.
+        looked_at: Vec<String>,
+    },
+}
+
+struct LookedAt<'a>(&'a [String]);
+
+impl fmt::Display for LookedAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(": add one with `key`, or `keys_from_env`");
+        }
+        write!(f, ": set one of {}", self.0.join(", "))
+    }
+}

@@ -1,0 +1,4 @@
+//! Building a pool.
+
+pub(in crate::pool) mod builder;
+pub(in crate::pool) mod error;

@@ -1,0 +1,136 @@
+//! A candidate: one key as seen by one request, with its state at each scope.
+
+use crate::limits::Ledger;
+use crate::pool::keys::key_set::{Key, KeySet};
+use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::ready_bits::{Bar, Lane, only};
+use crate::pool::scope::slot::{Slot, State};
+
+/// The four scopes that have to admit a lease, in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Level {
+    Key = 0,
+    Account = 1,
+    KeyModel = 2,
+    AccountModel = 3,
+}
+
+/// One candidate key as seen by one request: its slots and limits at the four scopes.
+#[derive(Clone, Copy)]
+pub(in crate::pool) struct Place<'a> {
+    pub(in crate::pool) set: &'a KeySet,
+    pub(in crate::pool) model: Option<&'a ModelLane>,
+    pub(in crate::pool) key: usize,
+    /// The key's account at the time of creation. The key may move to another account at any time.
+    pub(in crate::pool) account: usize,
+}
+
+// === impl Level ===
+
+impl Level {
+    pub(in crate::pool) const ALL: [Self; 4] = [Self::Key, Self::Account, Self::KeyModel, Self::AccountModel];
+    /// The scopes that apply to a key for every model.
+    pub(in crate::pool) const OF_KEY: [Self; 2] = [Self::Key, Self::Account];
+
+    pub(in crate::pool) const OF_MODEL: [Self; 2] = [Self::KeyModel, Self::AccountModel];
+
+    pub(in crate::pool) const OF_ACCOUNT: [Self; 2] = [Self::Account, Self::AccountModel];
+
+    pub(in crate::pool) const fn is_model(self) -> bool {
+        matches!(self, Self::KeyModel | Self::AccountModel)
+    }
+}
+
+// === impl Place ===
+
+impl<'a> Place<'a> {
+    pub(in crate::pool) fn new(set: &'a KeySet, model: Option<&'a ModelLane>, key: usize) -> Self {
+        Self { set, model, key, account: set.keys[key].account.present() }
+    }
+
+    pub(in crate::pool) fn key(self) -> &'a Key {
+        &self.set.keys[self.key]
+    }
+
+    /// Returns the scopes that concern the request: those of a model only if the request has a model lane.
+    pub(in crate::pool) const fn levels(self) -> &'static [Level] {
+        if self.model.is_some() { &Level::ALL } else { &Level::OF_KEY }
+    }
+
+    /// Returns the slot of a scope; `None` for the scopes of a model without a model lane.
+    pub(in crate::pool) fn slot(self, level: Level) -> Option<&'a Slot> {
+        match level {
+            Level::Key => Some(&self.key().slot),
+            Level::Account => Some(&self.set.accounts[self.account].slot),
+            Level::KeyModel => self.model.map(|model| &model.keys[self.key]),
+            Level::AccountModel => self.model.map(|model| &model.accounts[self.account]),
+        }
+    }
+
+    pub(in crate::pool) fn state(self, level: Level) -> State {
+        self.slot(level).map_or_else(State::default, Slot::state)
+    }
+
+    /// Returns the known limits of a scope; `None` if there are none.
+    pub(in crate::pool) fn ledger(self, level: Level) -> Option<&'a Ledger> {
+        match level {
+            Level::Key => self.key().ledger.as_deref(),
+            Level::Account => self.set.accounts[self.account].ledger.get().map(|ledger| &**ledger),
+            Level::KeyModel => self.model?.ledgers.keys.get(self.key)?.as_deref(),
+            Level::AccountModel => self.model?.ledgers.accounts[self.account].get().map(|ledger| &**ledger),
+        }
+    }
+
+    /// Returns the known limits of all scopes.
+    pub(in crate::pool) fn ledgers(self) -> impl Iterator<Item = (Level, &'a Ledger)> {
+        self.levels().iter().filter_map(move |&level| Some((level, self.ledger(level)?)))
+    }
+
+    /// Returns whether no scope refuses the key, as far as that shows without asking for admission.
+    pub(in crate::pool) fn is_open(self, now: u64) -> bool {
+        let open = |level: &Level| self.bar(*level, now) == Bar::Open;
+        !self.key().is_disabled() && Level::ALL.iter().all(open)
+    }
+
+    /// Returns the condition that closes a scope to every request.
+    pub(in crate::pool) fn bar(self, level: Level, now: u64) -> Bar {
+        let benched = self.slot(level).map_or(Bar::Open, |slot| slot.bar(now));
+        benched.max(self.limit(level))
+    }
+
+    /// Brings the ready bits in line with a scope.
+    pub(in crate::pool) fn follow(self, level: Level, now: u64) {
+        let bar = || self.bar(level, now);
+        match (level, self.model) {
+            (Level::Key, _) => self.follow_key(now),
+            (Level::Account, _) => self.follow_account(&self.set.lane, bar),
+            (Level::KeyModel, Some(model)) => model.bits.follow(bar, &only(self.key)),
+            (Level::AccountModel, Some(model)) => self.follow_account(&model.bits, bar),
+            (Level::KeyModel | Level::AccountModel, None) => {}
+        }
+    }
+
+    /// Returns whether the ready bits show all keys of the account.
+    pub(in crate::pool) fn shows_account(self) -> bool {
+        let lane = self.model.map_or(&self.set.lane, |model| &model.bits);
+        self.set.accounts[self.account].with_members(self.key, |members| lane.shows(members))
+    }
+}
+
+impl Place<'_> {
+    /// Brings the bit of the key in line with its switch and its slot. Reads the switch again after clearing
+    /// the bit, because an operator who enabled the key meanwhile has set the bit already.
+    fn follow_key(self, now: u64) {
+        if self.key().is_disabled() {
+            self.set.lane.close(&only(self.key), None);
+        }
+        if !self.key().is_disabled() {
+            self.set.lane.follow(|| self.bar(Level::Key, now), &only(self.key));
+        }
+    }
+
+    fn follow_account(self, lane: &Lane, bar: impl Fn() -> Bar) {
+        let account = &self.set.accounts[self.account];
+        account.with_members(self.key, |members| lane.follow(bar, members));
+    }
+}

@@ -1,0 +1,235 @@
+//! The keys of a pool and their state: an immutable list of mutable slots.
+//!
+//! The list is a snapshot that can be replaced as a whole; a lease keeps the one that it came from. Keys and
+//! accounts are numbered. A key without a declared account has an account of its own, until its responses
+//! show which keys it shares an account with.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use http::HeaderValue;
+
+use crate::clock::{Moment, Timestamp};
+use crate::key::{AccountId, KeyId, Secret, Tier};
+use crate::limits::Ledger;
+use crate::pool::Common;
+use crate::pool::keys::account::{Account, Membership};
+use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::model::{ModelLane, ModelLanes};
+use crate::pool::keys::model_counters::ModelCounters;
+use crate::pool::keys::quotas::Quotas;
+use crate::pool::keys::rendezvous::Rendezvous;
+use crate::pool::keys::standing::{FirstRefusals, LastSuccess};
+use crate::pool::keys::stats::Stats;
+use crate::pool::keys::tier::Rank;
+use crate::pool::keys::usage::Tally;
+use crate::pool::scope::ready_bits::{Bar, Lane, group};
+use crate::pool::scope::shared_limit::Chorus;
+use crate::pool::scope::slot::Slot;
+use crate::pool::wait::Line;
+use crate::provider::{Limit, ModelId};
+use crate::sync::{AtomicU64, Ordering};
+
+pub(crate) struct KeySet {
+    pub(in crate::pool) common: Arc<Common>,
+    pub(in crate::pool) keys: Box<[Key]>,
+    pub(in crate::pool) accounts: Box<[Account]>,
+    /// Held while the assignment of keys to accounts changes. No other code waits for it.
+    pub(in crate::pool) learning: Mutex<()>,
+    /// Held while a doubt about a key is raised or settled. No other code waits for it.
+    pub(in crate::pool) doubts: Mutex<FirstRefusals>,
+    /// The ready bits for every model.
+    pub(in crate::pool) lane: Lane,
+    pub(in crate::pool) models: ModelLanes,
+    pub(in crate::pool) counters: ModelCounters,
+    pub(in crate::pool) chorus: Chorus,
+    /// The queue of requests that wait for a key for any model.
+    pub(in crate::pool) line: Line,
+    /// The keys by tier, primaries first.
+    pub(in crate::pool) ranks: [Rank; 2],
+    pub(in crate::pool) quotas: Quotas,
+    /// Whether any known limit counts tokens. Once true, it stays true.
+    counts_tokens: AtomicBool,
+    /// The assignment of sessions to their home keys.
+    pub(in crate::pool) rendezvous: Rendezvous,
+}
+
+pub(in crate::pool) struct Key {
+    pub(in crate::pool) id: KeyId,
+    pub(in crate::pool) secret: Secret,
+    pub(in crate::pool) header: HeaderValue,
+    pub(in crate::pool) account: Membership,
+    pub(in crate::pool) tier: Tier,
+    pub(in crate::pool) weight: NonZeroU32,
+    /// The time since which an operator has disabled the key, in milliseconds since the Unix epoch; zero
+    /// means enabled. Only an operator enables it again.
+    pub(in crate::pool) disabled: AtomicU64,
+    pub(in crate::pool) slot: Slot,
+    pub(in crate::pool) stats: Stats,
+    pub(in crate::pool) served: LastSuccess,
+    /// Usage of the responses to its requests.
+    pub(in crate::pool) tally: Tally,
+    /// The limits that are declared for this key alone and apply to every model.
+    pub(in crate::pool) ledger: Option<Box<Ledger>>,
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    /// Sets the ready bits of keys that have become usable.
+    pub(in crate::pool) fn wake(&self, model: Option<&ModelLane>, now: u64) {
+        self.lane.wake(now, |key| {
+            let place = self.place(None, key).filter(|place| !place.key().is_disabled())?;
+            deadline(place, Level::OF_KEY, now)
+        });
+        if let Some(lane) = model {
+            lane.bits.wake(now, |key| deadline(self.place(Some(lane), key)?, Level::OF_MODEL, now));
+        }
+    }
+
+    /// Returns the lane of a model, if it exists or a limit is declared for the model.
+    pub(in crate::pool) fn lane_of(&self, model: &ModelId, now: Timestamp) -> Option<Arc<ModelLane>> {
+        let known = self.models.get_used(model, now.as_unix_ms());
+        known.or_else(|| self.quotas.are_for(model).then(|| self.new_lane(model, now)))
+    }
+
+    /// Returns the lane of a model, and creates it if it does not exist.
+    pub(in crate::pool) fn new_lane(&self, model: &ModelId, now: Timestamp) -> Arc<ModelLane> {
+        self.models.touch(model, now.as_unix_ms(), || self.quotas.lane(self, model, now))
+    }
+
+    /// Forgets the models that are unused, have no counts, and for which no key is closed.
+    pub(in crate::pool) fn forget_idle_models(&self, now: Moment) {
+        self.models.forget(|lane| {
+            self.wake(Some(lane), now.as_unix_ms());
+            lane.bits.shows(&group(0..self.keys.len())) && lane.ledgers.is_untouched(now)
+        });
+    }
+
+    /// Returns whether any limit counts tokens.
+    pub(in crate::pool) fn counts_tokens(&self) -> bool {
+        self.counts_tokens.load(Ordering::Relaxed)
+    }
+
+    /// Records that these limits are known now.
+    pub(in crate::pool) fn saw_limits(&self, limits: &[Limit]) {
+        let of_tokens = |limit: &Limit| limit.dimension.is_tokens();
+        if !self.counts_tokens() && limits.iter().any(of_tokens) {
+            self.counts_tokens.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn place<'a>(&'a self, model: Option<&'a ModelLane>, key: usize) -> Option<Place<'a>> {
+        (key < self.keys.len()).then(|| Place::new(self, model, key))
+    }
+}
+
+/// Returns the time at which both scopes are open: zero if they are open now, `None` if that does not depend
+/// on time.
+fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
+    let mut latest = 0;
+    for level in levels {
+        match place.bar(level, now) {
+            Bar::Open => {}
+            Bar::Until(until) => latest = latest.max(until),
+            Bar::Shut => return None,
+        }
+    }
+    Some(latest)
+}
+
+// === impl Key ===
+
+impl Key {
+    /// Records that the key has served a request.
+    pub(in crate::pool) fn succeeded(&self, now: Timestamp) {
+        self.stats.succeeded();
+        self.served.set(now.as_unix_ms());
+    }
+
+    pub(in crate::pool) fn is_disabled(&self) -> bool {
+        self.disabled_since() != 0
+    }
+
+    pub(in crate::pool) fn disabled_since(&self) -> u64 {
+        self.disabled.load(Ordering::Acquire)
+    }
+
+    pub(in crate::pool) fn set_disabled(&self, disabled: bool, now: u64) {
+        if disabled {
+            // A key that is disabled already keeps the time since which it is.
+            let _ = self.disabled.compare_exchange(0, now.max(1), Ordering::AcqRel, Ordering::Acquire);
+        } else {
+            self.disabled.store(0, Ordering::Release);
+        }
+    }
+}
+
+// === building ===
+
+impl KeySet {
+    /// Creates the set. `accounts` are numbered as in the keys; `models` is the maximum number of model
+    /// lanes.
+    pub(in crate::pool) fn new(
+        common: Arc<Common>,
+        keys: Vec<Key>,
+        accounts: Vec<Option<AccountId>>,
+        models: usize,
+        quotas: Quotas,
+    ) -> Self {
+        let mut members = vec![Vec::new(); accounts.len()];
+        for (index, key) in keys.iter().enumerate() {
+            members[key.account.home()].push(index);
+        }
+        let accounts = accounts.into_iter().zip(members).map(|(id, members)| {
+            let ledger = quotas.of_account(id.as_ref());
+            Account::new(id, members, ledger)
+        });
+        Self {
+            common,
+            accounts: accounts.collect(),
+            learning: Mutex::default(),
+            doubts: Mutex::default(),
+            lane: Lane::new(keys.len()),
+            models: ModelLanes::new(models),
+            counters: ModelCounters::new(models),
+            chorus: Chorus::new(keys.len()),
+            line: Line::default(),
+            ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
+            counts_tokens: AtomicBool::new(quotas.count_tokens()),
+            rendezvous: Rendezvous::new(keys.iter().map(|key| (&key.id, key.weight.get()))),
+            keys: keys.into(),
+            quotas,
+        }
+    }
+}
+
+fn rank(keys: &[Key], tier: Tier) -> Rank {
+    let members = keys.iter().enumerate().filter(|(_, key)| key.tier == tier);
+    Rank::new(&members.map(|(index, key)| (index, key.weight.get())).collect::<Vec<_>>())
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use crate::pool::keys::key_set::*;
+    use crate::pool::scope::ready_bits::Group;
+
+    #[test]
+    fn the_state_of_a_key_is_far_below_a_kilobyte() {
+        // Size of the texts of name, secret, and header with their reference counts, if they are long.
+        let texts = 3 * (16 + 200);
+        let key = size_of::<Key>() + size_of::<Account>() + size_of::<Group>() + size_of::<u32>();
+        println!("{key} bytes a key, {} a key and model", 2 * size_of::<Slot>());
+        assert!(key + texts <= 1_024, "{key} bytes");
+    }
+}

@@ -1,0 +1,282 @@
+//! Doubts: refusals that may be the fault of the request itself.
+//!
+//! Suppose that a provider responds to one path with 401 whatever the key. Without this module, any caller
+//! could then take every key from all others: the request goes from key to key, and each is put into a
+//! cooldown. So a refusal that concerns keys (invalid, forbidden, out of quota) is a *doubt* until the
+//! request is over. A 429 is none, because it counts the use of other requests as well.
+//!
+//! - Another key serves the same request: the request was fine. The doubt is [confirmed](Doubt::confirm).
+//! - The request turns out to be the cause: the doubt is [absolved](Doubt::absolve).
+//! - Neither: the doubt is dropped. It counts against the key only if there is evidence beyond this request:
+//!   the key was being probed, or is out of the grace period that [`standing`](crate::pool::keys::standing) gives it.
+//!
+//! A proven key stays usable for other requests meanwhile: otherwise a slow request that is refused
+//! everywhere would leave them a single key for as long as it takes. An unproven key is kept out at once, so
+//! that concurrent requests do not meet the same refusal. Without evidence this happens only while each model
+//! keeps a usable key: one request never puts out the last one. Cooldowns are announced when they are
+//! certain, so that an undone cooldown raises no alarm.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::classify::{Fault, Reason, Scope};
+use crate::clock::Timestamp;
+use crate::key::KeyId;
+use crate::pool::Lease;
+use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::standing::FirstRefusals;
+use crate::pool::lease::penalty::Target;
+use crate::pool::scope::slot::{Benched, Cause, Pass, State};
+use crate::provider::ModelId;
+
+/// A refusal of a key, as long as it is undecided whether the key or the request is to blame.
+///
+/// Dropping it means that nothing confirmed the refusal.
+#[must_use = "confirm it when another key serves the request"]
+pub(crate) struct Doubt {
+    target: Target,
+    fault: Fault,
+    model: Option<ModelId>,
+    endpoint: u64,
+    at: Timestamp,
+    /// Whether there is evidence against the key beyond the request.
+    evident: bool,
+    /// The cooldown of the key. `None` if the key is proven or the last usable one, or was in a cooldown
+    /// already.
+    benched: Option<Benched>,
+    settled: bool,
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// Returns whether the key served a request within the last 60 s.
+    pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
+        self.place().key().served.is_recent(now.as_unix_ms())
+    }
+
+    /// Records a refusal that may be the fault of the key or of the request. Returns `None` if nothing is
+    /// recorded, because the refusal concerns only one resource.
+    ///
+    /// `endpoint` is the hash of the request's destination.
+    pub(crate) fn doubt(
+        &mut self,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        endpoint: u64,
+        now: Timestamp,
+    ) -> Option<Doubt> {
+        let Some(fault) = narrowed(fault, model) else {
+            self.refund();
+            return None;
+        };
+        let level = self.blame(&fault, model, now)?;
+        let pass = self.take(level);
+        let target = self.target(level);
+        let evident = pass.probe || !target.is_in_grace(endpoint, now);
+        let benched = target.doubt(pass, &fault, evident, now);
+        self.place().key().stats.failed();
+        if pass.probe {
+            self.set.common.freed.tell();
+        }
+        Some(Doubt {
+            target,
+            fault,
+            model: model.cloned(),
+            endpoint,
+            at: now,
+            evident,
+            benched,
+            settled: false,
+        })
+    }
+}
+
+/// Returns the fault with the largest scope that a refusal proves. A missing permission that is not
+/// attributed to the account was seen with one model, and concerns no other. Without a known model it
+/// concerns the requested resource, and no key.
+fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
+    if fault.reason() != Reason::Forbidden || fault.names_account() {
+        return Some(fault.clone());
+    }
+    let scope = match fault.scope() {
+        Scope::Key => Scope::KeyModel,
+        Scope::Account => Scope::AccountModel,
+        scope => scope,
+    };
+    model.map(|_| fault.clone().with_scope(scope))
+}
+
+// === impl Doubt ===
+
+impl Doubt {
+    /// Returns the duration of the cooldown so far. `None` if there is none, or if it lasts until the key is
+    /// replaced or reset.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.benched?.wait(self.at)
+    }
+
+    /// Returns the keys that the refusal concerns.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = KeyId> {
+        self.target.members().into_iter().map(|key| self.target.set.keys[key].id.clone())
+    }
+
+    /// Confirms the doubt: another key has served the same request. Returns the duration of the cooldown.
+    pub(crate) fn confirm(mut self, now: Timestamp) -> Option<Duration> {
+        self.settled = true;
+        if self.benched.is_none() {
+            self.benched = self.target.put_out(&self.fault, self.at, now);
+        }
+        self.target.forget_refusals();
+        self.announce();
+        self.wait()
+    }
+
+    /// Drops the doubt: no key has served the request. Returns the duration of the cooldown that stays
+    /// nevertheless.
+    pub(crate) fn leave_unconfirmed(self) -> Option<Duration> {
+        self.wait().filter(|_| self.evident)
+    }
+
+    /// Absolves the key: the request is to blame.
+    pub(crate) fn absolve(mut self, now: Timestamp) {
+        self.settled = true;
+        self.undo(now);
+    }
+
+    fn undo(&self, now: Timestamp) {
+        if let Some(benched) = self.benched {
+            self.target.undo(benched, now);
+        }
+    }
+
+    fn announce(&self) {
+        if self.benched.is_some() {
+            self.target.announce(&self.fault, self.model.as_ref(), self.wait());
+        }
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        self.target.note_refused(self.endpoint, self.at);
+        if self.evident {
+            self.announce();
+        } else {
+            self.undo(Timestamp::now());
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Returns the keys of the scope.
+    fn members(&self) -> Vec<usize> {
+        match self.level {
+            Level::Key | Level::KeyModel => vec![self.key],
+            Level::Account | Level::AccountModel => self.set.members(self.account, self.key),
+        }
+    }
+
+    /// Returns whether a refusal by itself says nothing against any of the keys.
+    fn is_in_grace(&self, endpoint: u64, now: Timestamp) -> bool {
+        let (refusals, now) = (self.set.doubts(), now.as_unix_ms());
+        let served = |key: usize| &self.set.keys[key].served;
+        self.members().into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
+    }
+
+    fn note_refused(&self, endpoint: u64, at: Timestamp) {
+        let mut refusals = self.set.doubts();
+        for key in self.members() {
+            refusals.note(key, &self.set.keys[key].served, endpoint, at.as_unix_ms());
+        }
+    }
+
+    /// Forgets the refusals of the keys, which are known to be to blame.
+    fn forget_refusals(&self) {
+        let mut refusals = self.set.doubts();
+        self.members().into_iter().for_each(|key| refusals.forget(key));
+    }
+
+    /// Puts the scope into a cooldown that can be undone, if there is evidence or if it does no harm. The
+    /// lock admits one doubt at a time. Otherwise two doubts could each count the other's key as the one that
+    /// stays usable.
+    fn doubt(&self, pass: Pass, fault: &Fault, evident: bool, now: Timestamp) -> Option<Benched> {
+        let _one_at_a_time = self.set.doubts();
+        let is_out = self.slot()?.state().cause.is_some() && !pass.probe;
+        let at = now.as_unix_ms();
+        if is_out || !(evident || !self.is_proven(at) && self.leaves_a_key(at)) {
+            return None;
+        }
+        Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
+    }
+
+    /// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
+    /// served a request or was freed since.
+    fn put_out(&self, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<Benched> {
+        let _one_at_a_time = self.set.doubts();
+        let (slot, at) = (self.slot()?, refused.as_unix_ms());
+        let has_served = |key: usize| self.set.keys[key].served.is_after(at);
+        let State { cause, epoch, .. } = slot.state();
+        if cause.is_some() || slot.since() > at || self.members().into_iter().any(has_served) {
+            return None;
+        }
+        let pass = Pass { epoch, ..Pass::default() };
+        Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
+    }
+
+    /// Returns whether any of the keys served a request within the last 60 s.
+    fn is_proven(&self, now: u64) -> bool {
+        self.members().into_iter().any(|key| self.set.keys[key].served.is_recent(now))
+    }
+
+    /// Returns whether another key stays usable without a probe, for every model that the scope concerns.
+    fn leaves_a_key(&self, now: u64) -> bool {
+        let models = if self.level.is_model() { Vec::new() } else { self.set.models.all() };
+        self.leaves_one_for(self.lane.as_deref(), now)
+            && models.iter().all(|lane| self.leaves_one_for(Some(lane), now))
+    }
+
+    fn leaves_one_for(&self, lane: Option<&ModelLane>, now: u64) -> bool {
+        let members = self.members();
+        let place = |key: usize| Place::new(&self.set, lane, key);
+        let is_lost = |key: &usize| place(*key).is_open(now);
+        let mut others = (0..self.set.keys.len()).filter(|key| !members.contains(key));
+        others.any(|key| place(key).is_sound(now)) || !members.iter().any(is_lost)
+    }
+}
+
+// === impl Place ===
+
+impl Place<'_> {
+    /// Returns whether the key is usable, and has no cause for a cooldown.
+    fn is_sound(self, now: u64) -> bool {
+        let is_free = |level: Level| self.state(level).cause.is_none();
+        self.is_open(now) && Level::ALL.into_iter().all(is_free)
+    }
+}
+
+// === impl KeySet ===
+
+impl KeySet {
+    pub(in crate::pool) fn doubts(&self) -> MutexGuard<'_, FirstRefusals> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the keys of an account, of which `asker` is one.
+    fn members(&self, account: usize, asker: usize) -> Vec<usize> {
+        self.accounts[account].with_members(asker, |groups| {
+            let of_word = |&(word, bits): &(usize, u64)| {
+                let bit = move |bit: &usize| bits >> bit & 1 == 1;
+                (0..u64::BITS as usize).filter(bit).map(move |bit| word * u64::BITS as usize + bit)
+            };
+            groups.iter().flat_map(of_word).collect()
+        })
+    }
+}

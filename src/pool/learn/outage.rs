@@ -1,0 +1,160 @@
+//! The auth outage detector: probes keys that turned invalid in a burst.
+//!
+//! One key that turns invalid is a revoked key. If several turn invalid within a minute, the provider, the
+//! base URL, a proxy in between, or a request that no key could have served is the likelier cause. A pool
+//! that gave up its keys permanently would stay dead after that cause is gone. Such a *burst* is at least two
+//! keys, or all keys of the pool: a pool of one key has nothing else to offer. Keys that turned invalid
+//! earlier are not part of the burst and stay out. Keys of one closed account count as one witness, not as
+//! many.
+//!
+//! One key of a burst is probed a minute after it: once a minute for as long as no other key is usable, and
+//! otherwise at growing intervals, up to 64 minutes. So two keys that really were revoked together cost an
+//! occasional refusal and no more. When a probe succeeds, the rest of the burst is probed next.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::limits::Need;
+use crate::pool::Ask;
+use crate::pool::acquire::admit::{Admitted, Passes};
+use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::slot::{Cause, FOREVER, Pass, State};
+use crate::sync::{AtomicU64, Ordering};
+
+const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
+/// Maximum number of times that the interval doubles: from 1 to 64 minutes.
+const DOUBLINGS: u64 = 6;
+
+#[derive(Default)]
+pub(in crate::pool) struct Suspicion {
+    /// The time at which the latest key of the present burst turned invalid, in milliseconds since the Unix
+    /// epoch; zero means that there is no burst.
+    burst: AtomicU64,
+    /// The time of the last probe, in milliseconds since the Unix epoch.
+    probed: AtomicU64,
+    /// Number of probes since the burst.
+    probes: AtomicU64,
+}
+
+/// Whether other keys are usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Others {
+    Usable,
+    None,
+}
+
+impl Suspicion {
+    /// Looks for a burst, after a key or an account has turned invalid or was freed.
+    pub(in crate::pool) fn note(&self, set: &KeySet) {
+        let burst = latest_burst(set);
+        if self.burst.swap(burst.unwrap_or(0), Ordering::AcqRel) != burst.unwrap_or(0) {
+            self.probes.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Admits a probe of one key of the burst, if a probe is due.
+    pub(in crate::pool) fn probe(
+        &self,
+        set: &KeySet,
+        model: Option<&ModelLane>,
+        ask: &Ask<'_>,
+        others: Others,
+        at: Moment,
+    ) -> Option<Admitted> {
+        if self.burst.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let now = at.as_unix_ms();
+        let probed = self.probed.load(Ordering::Acquire);
+        if self.next_probe(others)? > now {
+            return None;
+        }
+        let burst = self.burst.load(Ordering::Acquire);
+        let first = fastrand::usize(..set.keys.len());
+        let keys = (first..set.keys.len()).chain(0..first).map(|key| Place::new(set, model, key));
+        let eligible = |place: &Place<'_>| {
+            let may_serve = !place.key().is_disabled() && ask.allows(&place.key().id);
+            may_serve && is_of(*place, burst) && place.offers(&ask.need, at).is_ok()
+        };
+        let mut suspects = keys.filter(eligible).peekable();
+        suspects.peek()?;
+        self.probed.compare_exchange(probed, now, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        let admitted = suspects.find_map(|place| admit_invalid(place, &ask.need, at))?;
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        Some(admitted)
+    }
+
+    /// Returns the time at which the next probe is due, in milliseconds since the Unix epoch; `None` without
+    /// a burst.
+    pub(in crate::pool) fn next_probe(&self, others: Others) -> Option<u64> {
+        let burst = self.burst.load(Ordering::Acquire);
+        let interval = match others {
+            Others::None => MINUTE_MS,
+            Others::Usable => MINUTE_MS << self.probes.load(Ordering::Relaxed).min(DOUBLINGS),
+        };
+        let next = burst.saturating_add(MINUTE_MS);
+        (burst != 0).then(|| next.max(self.probed.load(Ordering::Acquire).saturating_add(interval)))
+    }
+
+    /// Ends the burst after a probe succeeded: its other keys are probed next.
+    pub(in crate::pool) fn lift(&self, set: &KeySet, now: u64) {
+        let burst = self.burst.swap(0, Ordering::AcqRel);
+        for key in 0..set.keys.len() {
+            let place = Place::new(set, None, key);
+            if let Some(level) = buried_at(place).filter(|_| burst != 0 && is_of(place, burst)) {
+                place.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
+                place.follow(level, now);
+            }
+        }
+    }
+}
+
+/// Returns the time at which the latest key turned invalid, if its burst has a second witness or includes all
+/// enabled keys.
+fn latest_burst(set: &KeySet) -> Option<u64> {
+    let enabled = || {
+        (0..set.keys.len()).map(|key| Place::new(set, None, key)).filter(|place| !place.key().is_disabled())
+    };
+    let latest = enabled().filter_map(buried_since).max()?;
+    let of_burst = || enabled().filter(|place| is_of(*place, latest));
+    let mut witnesses: Vec<_> = of_burst()
+        .map(|place| match buried_at(place) {
+            Some(Level::Account) => (Level::Account as usize, place.account),
+            _ => (Level::Key as usize, place.key),
+        })
+        .collect();
+    witnesses.sort_unstable();
+    witnesses.dedup();
+    (witnesses.len() > 1 || of_burst().count() == enabled().count()).then_some(latest)
+}
+
+/// Returns whether the key turned invalid in the minute before `burst`.
+fn is_of(place: Place<'_>, burst: u64) -> bool {
+    buried_since(place).is_some_and(|since| since <= burst && burst - since <= MINUTE_MS)
+}
+
+fn buried_since(place: Place<'_>) -> Option<u64> {
+    Some(place.slot(buried_at(place)?)?.since())
+}
+
+fn buried_at(place: Place<'_>) -> Option<Level> {
+    let buried = |level: &Level| {
+        matches!(place.state(*level), State { cause: Some(Cause::Invalid), until: FOREVER, .. })
+    };
+    Level::OF_KEY.into_iter().find(buried)
+}
+
+/// The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
+fn admit_invalid(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
+    let level = buried_at(place)?;
+    let offers = place.offers(need, at).ok()?;
+    let pass: Pass = place.slot(level)?.admit_early()?;
+    let mut passes = Passes::default();
+    for other in Level::ALL.into_iter().filter(|other| *other != level) {
+        passes[other as usize].epoch = place.state(other).epoch;
+    }
+    passes[level as usize] = pass;
+    Some(Admitted { marks: place.take(offers, need, at), ..Admitted::new(place, passes) })
+}

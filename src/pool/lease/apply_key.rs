@@ -1,0 +1,42 @@
+//! The error of applying a key to a request.
+
+use http::Uri;
+
+use crate::provider::{Provider, port};
+
+/// An error from [`Lease::stamp`](crate::pool::Lease::stamp): the key was not applied to the request, which must
+/// not be sent. The message names the host at most, no path and no query.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StampError {
+    message: String,
+    #[source]
+    source: Option<http::Error>,
+}
+
+impl StampError {
+    pub(in crate::pool) fn foreign(provider: &Provider, uri: &Uri) -> Self {
+        let name = provider.name();
+        let message = match (uri.scheme_str(), uri.host()) {
+            (Some(scheme), Some(host)) => {
+                let port = match uri.authority().map(|authority| port(authority, scheme == "https")) {
+                    Some(Some(_)) => uri.port_u16().map_or_else(String::new, |port| format!(":{port}")),
+                    _ => ", whose port is no number from 1 to 65535 or which has a user name,".into(),
+                };
+                format!(
+                    "{scheme}://{host}{port} is not an origin of {name}, so no key goes there: correct the URL, \
+                     or allow the origin with `Provider::allow_origin`"
+                )
+            }
+            _ => format!(
+                "the request's URI names no host, so it can't be told whether keys of {name} may go there: give \
+                 it an absolute URI before it reaches the rotation layer"
+            ),
+        };
+        Self { message, source: None }
+    }
+
+    pub(in crate::pool) fn url(source: http::Error) -> Self {
+        Self { message: "the URL can't be rewritten: send one that is shorter".into(), source: Some(source) }
+    }
+}

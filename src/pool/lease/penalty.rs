@@ -1,0 +1,165 @@
+//! A cooldown that can be undone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::classify::Fault;
+use crate::clock::Timestamp;
+use crate::pool::Lease;
+use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::slot::{Benched, Cause, FOREVER, Pass, Slot};
+use crate::provider::ModelId;
+
+/// A cooldown that a fault caused. Call [`undo`](Self::undo) if the request turns out to be at fault.
+///
+/// ```
+/// use tower_key_rotation::classify::{Fault, Reason, Scope};
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let penalty = pool.acquire(None)?.fault(&Fault::new(Reason::RateLimited, Scope::Key), None);
+/// assert_eq!(pool.usable(None), 0);
+///
+/// if let Some(penalty) = penalty {
+///     penalty.undo();
+/// }
+/// assert_eq!(pool.usable(None), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
+pub struct Penalty {
+    pub(in crate::pool) target: Target,
+    pub(in crate::pool) benched: Benched,
+    pub(in crate::pool) at: Timestamp,
+}
+
+/// The scope that a refusal concerns: a key or its account, for all models or for one.
+pub(in crate::pool) struct Target {
+    pub(in crate::pool) set: Arc<KeySet>,
+    pub(in crate::pool) lane: Option<Arc<ModelLane>>,
+    pub(in crate::pool) key: usize,
+    pub(in crate::pool) account: usize,
+    pub(in crate::pool) level: Level,
+}
+
+// === impl Penalty ===
+
+impl Penalty {
+    /// Undoes the cooldown, unless the state of the key has changed since.
+    pub fn undo(self) {
+        self.undo_at(Timestamp::now());
+    }
+
+    pub(crate) fn undo_at(self, now: Timestamp) {
+        self.target.undo(self.benched, now);
+    }
+
+    /// Returns the duration of the cooldown. `None` means until the key is replaced or reset.
+    pub fn wait(&self) -> Option<Duration> {
+        self.benched.wait(self.at)
+    }
+}
+
+impl fmt::Debug for Penalty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target: Target { set, key, level, .. }, benched: _, at } = self;
+        f.debug_struct("Penalty")
+            .field("key", &set.keys[*key].id)
+            .field("level", level)
+            .field("wait", &self.wait())
+            .field("at", at)
+            .finish()
+    }
+}
+
+// === impl Benched ===
+
+impl Benched {
+    /// Returns the duration of the cooldown from `at` on. `None` means until the key is replaced or reset.
+    pub(in crate::pool) fn wait(self, at: Timestamp) -> Option<Duration> {
+        let until = self.after.until;
+        (until < FOREVER).then(|| Timestamp::from_unix_ms(until).saturating_since(at))
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// Puts a scope into a cooldown.
+    pub(in crate::pool) fn bench(
+        &mut self,
+        level: Level,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        now: Timestamp,
+    ) -> Option<Penalty> {
+        let cause = self.cause_of(fault, now);
+        let pass = self.take(level);
+        let target = self.target(level);
+        let benched = target.cool_down(pass, cause, fault.wait(), now);
+        if pass.probe {
+            self.set.common.freed.tell();
+        }
+        self.place().key().stats.failed();
+        let (benched, cause) = benched?;
+        self.join_chorus(level, cause, benched.after.until, now);
+        target.announce(fault, model, benched.wait(now));
+        Some(Penalty { target, benched, at: now })
+    }
+
+    pub(in crate::pool) fn target(&self, level: Level) -> Target {
+        Target {
+            set: Arc::clone(&self.set),
+            lane: self.lane.clone(),
+            key: self.set.key(),
+            account: self.account,
+            level,
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    pub(in crate::pool) fn place(&self) -> Place<'_> {
+        Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
+    }
+
+    pub(in crate::pool) fn slot(&self) -> Option<&Slot> {
+        self.place().slot(self.level)
+    }
+
+    /// Puts the scope into a cooldown. Returns the effect and the cause; `None` if the scope is in no
+    /// cooldown afterwards.
+    pub(in crate::pool) fn cool_down(
+        &self,
+        pass: Pass,
+        cause: Cause,
+        wait: Option<Duration>,
+        now: Timestamp,
+    ) -> Option<(Benched, Cause)> {
+        let (place, cooldowns) = (self.place(), &self.set.common.cooldowns);
+        let until = |strikes| cooldowns.until(cause, wait, strikes, now);
+        let benched = self.slot()?.bench(pass, cause, now.as_unix_ms(), until);
+        place.follow(self.level, now.as_unix_ms());
+        benched.after.cause?;
+        if cause == Cause::Invalid {
+            self.set.common.suspicion.note(&self.set);
+        }
+        Some((benched, cause))
+    }
+
+    /// Undoes a cooldown, unless the state of the scope has changed since.
+    pub(in crate::pool) fn undo(&self, benched: Benched, now: Timestamp) {
+        let Some(slot) = self.slot() else { return };
+        slot.undo(benched, now.as_unix_ms());
+        self.place().follow(self.level, now.as_unix_ms());
+        if benched.after.cause == Some(Cause::Invalid) {
+            self.set.common.suspicion.note(&self.set);
+        }
+        self.set.common.freed.tell();
+    }
+}

@@ -1,0 +1,35 @@
+//! Short waits: a known limit, or a rate that has to be found.
+//!
+//! If a known limit explains a refusal, its ledger admits the waiting requests one by one, and nothing has to
+//! recover. If no limit explains it, reported limits are not trusted: the ledger spaces requests, and the
+//! scope is probed by one request until that is served.
+
+use crate::classify::Fault;
+use crate::clock::Timestamp;
+use crate::pool::Lease;
+use crate::pool::scope::slot::Cause;
+
+impl Lease {
+    /// Returns the cause of the cooldown that a fault puts a scope into. Records a refusal with a short wait
+    /// in the ledger.
+    pub(in crate::pool) fn cause_of(&self, fault: &Fault, now: Timestamp) -> Cause {
+        let cause = Cause::of(fault);
+        let brief = fault.wait().filter(|wait| self.set.common.cooldowns.is_brief(*wait));
+        let Some(wait) = brief.filter(|_| cause == Cause::RateLimited) else { return cause };
+        let place = self.place();
+        let sent = (&self.asked, self.marks.as_ref());
+        let is_explained = place.learning().refused(sent, wait, (self.began, now.into()));
+        place.follow(place.home(), now.as_unix_ms());
+        if is_explained { Cause::Paced } else { cause }
+    }
+
+    /// Records a success: limits that admitted the request just in time may be used more closely.
+    pub(in crate::pool) fn keep_pace(&self) {
+        let place = self.place();
+        if let Some(marks) = self.marks.as_ref().filter(|marks| marks.are_close())
+            && let Some(ledger) = place.ledger(place.home())
+        {
+            ledger.served(marks);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Snapshots, metrics and events of a pool.
+
+pub(in crate::pool) mod events;
+pub(in crate::pool) mod limits;
+#[cfg(feature = "metrics")]
+pub(in crate::pool) mod metrics;
+pub(in crate::pool) mod outage;
+pub(in crate::pool) mod snapshot;

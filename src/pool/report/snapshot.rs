@@ -1,0 +1,294 @@
+//! Snapshots: the state of a pool at one moment, for status pages and checkpoints.
+//!
+//! A snapshot is free of secrets by type: none of its fields can hold one.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Moment, Timestamp};
+use crate::key::{AccountId, KeyId, Tier};
+use crate::limits::Reading;
+use crate::pool::KeyPool;
+use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::usage::UsageSnapshot;
+use crate::pool::report::limits;
+use crate::pool::report::limits::{ModelLimits, ModelUsage, by_model, readings};
+use crate::pool::scope::ready_bits::Bar;
+use crate::pool::scope::shared_limit::Gate;
+use crate::pool::scope::slot::{Cause, FOREVER, Slot, State};
+use crate::provider::ModelId;
+
+/// The state of a pool at one moment. Created by [`KeyPool::snapshot`].
+///
+/// ```
+/// use tower_key_rotation::pool::KeyState;
+/// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+///
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let snapshot = pool.snapshot();
+/// assert_eq!(snapshot.keys[0].state, KeyState::Available);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PoolSnapshot {
+    /// The provider's name.
+    pub provider: String,
+    /// The time at which the snapshot was taken.
+    pub at: Timestamp,
+    /// The keys, in the order of the pool.
+    pub keys: Vec<KeySnapshot>,
+    /// Usage per model, for the models that the pool tracks: those that had a fault or have known limits.
+    pub models: Vec<ModelUsage>,
+}
+
+/// The state of a key at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KeySnapshot {
+    /// The key's id.
+    pub id: KeyId,
+    /// The account, if one was declared for the key or for a key that shares its account.
+    pub account: Option<AccountId>,
+    /// The number of the key's account. Keys that share an account have the same number.
+    pub account_number: usize,
+    /// Whether responses showed that the key shares this account. If not, the account was declared, or is the
+    /// key's own.
+    pub account_learned: bool,
+    /// The key's tier: primary or backup.
+    pub tier: Tier,
+    /// The state of the key for every model. It includes the state of its account.
+    pub state: KeyState,
+    /// The time at which the state began. `None` if the state never changed, or if the start is unknown: the
+    /// key is held back with others, or its limits are used up.
+    pub since: Option<Timestamp>,
+    /// The time at which the state ends by itself. `None` if it does not end by itself, and for a key that is
+    /// available.
+    pub until: Option<Timestamp>,
+    /// The time at which an attempt last used the key.
+    pub last_used: Option<Timestamp>,
+    /// Number of attempts that used the key.
+    pub calls: u64,
+    /// Number of attempts that succeeded.
+    pub successes: u64,
+    /// Number of faults that concerned the key or its account.
+    pub faults: u64,
+    /// Number of such faults since the last success.
+    pub consecutive_faults: u64,
+    /// Number of requests in flight. A request is in flight until the end of its response body.
+    pub in_flight: u64,
+    /// Usage: the requests and tokens of successful responses.
+    pub usage: UsageSnapshot,
+    /// The status of limits that apply to every model, declared ones first.
+    pub limits: Vec<Reading>,
+    /// The status of limits that apply to single models.
+    pub model_limits: Vec<ModelLimits>,
+    /// The models for which the key is not available.
+    pub models: Vec<ModelSnapshot>,
+}
+
+/// The state of a key for one model at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelSnapshot {
+    /// The model.
+    pub model: ModelId,
+    /// The state of the key for this model.
+    pub state: KeyState,
+    /// The time at which the state began; `None` if that is unknown.
+    pub since: Option<Timestamp>,
+    /// The time at which the state ends by itself; `None` if it does not.
+    pub until: Option<Timestamp>,
+}
+
+/// The state of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeyState {
+    /// The key may be used, if only for a probe.
+    Available,
+    /// An operator has disabled the key.
+    Disabled,
+    /// The provider does not permit the key to do this.
+    Forbidden,
+    /// The key is unknown, revoked, or expired, or its account is closed.
+    Invalid,
+    /// A single attempt is in flight to find out whether the key has recovered.
+    Probing,
+    /// The quota or balance is used up.
+    QuotaExceeded,
+    /// The rate limit is used up.
+    RateLimited,
+}
+
+// === impl KeyPool ===
+
+impl KeyPool {
+    /// Returns the state of the pool now.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        let set = self.0.set.load();
+        let now = Timestamp::now();
+        let lanes = set.models.all();
+        let keys = (0..set.keys.len()).map(|key| key_snapshot(&set, &lanes, key, now));
+        PoolSnapshot {
+            provider: self.provider().name().to_owned(),
+            at: now,
+            keys: keys.collect(),
+            models: limits::usage(&lanes, now),
+        }
+    }
+}
+
+fn key_snapshot(
+    set: &KeySet,
+    lanes: &[std::sync::Arc<ModelLane>],
+    key: usize,
+    now: Timestamp,
+) -> KeySnapshot {
+    let place = Place::new(set, None, key);
+    let entry = place.key();
+    let counts = entry.stats.counts();
+    let found = match timestamp(entry.disabled_since()) {
+        None => found(place, Level::OF_KEY, now),
+        since => Found { state: KeyState::Disabled, since, until: None },
+    };
+    let models = lanes.iter().filter_map(|lane| {
+        let place = Place::new(set, Some(lane), key);
+        let found = self::found(place, Level::OF_MODEL, now);
+        let Found { state, since, until } = found;
+        (state != KeyState::Available).then(|| ModelSnapshot {
+            model: lane.model.clone(),
+            state,
+            since,
+            until,
+        })
+    });
+    KeySnapshot {
+        id: entry.id.clone(),
+        account: set.accounts[place.account].id.clone(),
+        account_number: place.account,
+        account_learned: place.account != entry.account.home(),
+        tier: entry.tier,
+        state: found.state,
+        since: found.since,
+        until: found.until,
+        last_used: timestamp(counts.last_used),
+        calls: counts.calls,
+        successes: counts.successes,
+        faults: counts.faults,
+        consecutive_faults: counts.consecutive_faults,
+        in_flight: entry.stats.in_flight(),
+        usage: entry.tally.usage(now),
+        limits: readings(place, Level::OF_KEY, Moment::now()),
+        model_limits: by_model(place, lanes, Moment::now()),
+        models: models.collect(),
+    }
+}
+
+struct Found {
+    state: KeyState,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+/// Returns the state of the scope with the longer cooldown.
+fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
+    let closed = |level: &Level| place.state(*level).is_closed(now.as_unix_ms());
+    let level = levels.into_iter().filter(closed).max_by_key(|level| place.state(*level).until);
+    let since = timestamp(level.and_then(|level| place.slot(level)).map_or(0, Slot::since));
+    let Some(state) = level.map(|level| place.state(level)) else {
+        if let Some(held) = held(place, levels, now) {
+            return held;
+        }
+        if let Some(used_up) = used_up(place, levels, now) {
+            return used_up;
+        }
+        let latest = levels.into_iter().filter_map(|level| Some(place.slot(level)?.since())).max();
+        return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };
+    };
+    let until = Some(state.until).filter(|until| *until > now.as_unix_ms() && *until < FOREVER);
+    Found { state: KeyState::of(state, now), since, until: until.map(Timestamp::from_unix_ms) }
+}
+
+/// Returns the state of a key that the shared limit detector holds back because others of its kind were
+/// refused.
+fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
+    let chorus = place.choruses()[usize::from(levels[0].is_model())];
+    let until = match place.held(chorus, now.as_unix_ms())? {
+        Gate::Held(until) => until?,
+        Gate::Open | Gate::Trial => return None,
+    };
+    let cause = chorus?.cause()?;
+    let state = State { until, cause: Some(cause), ..State::default() };
+    (until > now.as_unix_ms()).then(|| Found {
+        state: KeyState::of(state, now),
+        since: None,
+        until: timestamp(until),
+    })
+}
+
+/// Returns the state of a key with used-up limits.
+fn used_up(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
+    let until = levels.into_iter().map(|level| place.limit(level)).max().and_then(Bar::until)?;
+    let left = Timestamp::from_unix_ms(until).saturating_since(now);
+    let state = if left < QUOTA { KeyState::RateLimited } else { KeyState::QuotaExceeded };
+    (!left.is_zero()).then(|| Found { state, since: None, until: timestamp(until) })
+}
+
+/// Limits that are back within this time are reported as a rate limit, others as a quota: 1 h.
+const QUOTA: Duration = Duration::from_secs(60 * 60);
+
+fn timestamp(ms: u64) -> Option<Timestamp> {
+    (ms > 0).then(|| Timestamp::from_unix_ms(ms))
+}
+
+// === impl KeyState ===
+
+impl KeyState {
+    #[cfg(feature = "metrics")]
+    pub(in crate::pool) const ALL: [Self; 7] = [
+        Self::Available,
+        Self::Disabled,
+        Self::Forbidden,
+        Self::Invalid,
+        Self::Probing,
+        Self::QuotaExceeded,
+        Self::RateLimited,
+    ];
+
+    /// Returns the name in snapshots.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Disabled => "disabled",
+            Self::Forbidden => "forbidden",
+            Self::Invalid => "invalid",
+            Self::Probing => "probing",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+
+    const fn of(state: State, now: Timestamp) -> Self {
+        if state.probing && state.until <= now.as_unix_ms() {
+            return Self::Probing;
+        }
+        match state.cause {
+            None => Self::Available,
+            Some(Cause::RateLimited | Cause::Paced) => Self::RateLimited,
+            Some(Cause::QuotaExceeded) => Self::QuotaExceeded,
+            Some(Cause::Invalid) => Self::Invalid,
+            Some(Cause::Forbidden) => Self::Forbidden,
+        }
+    }
+}
+
+impl std::fmt::Display for KeyState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

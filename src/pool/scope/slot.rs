@@ -1,0 +1,252 @@
+//! A slot: the state of one scope in one atomic word.
+//!
+//! Key, account, key × model and account × model each have a slot. Everything that decides whether a scope
+//! may be used lies in one `u64`. Every transition is a pure function from the old state to the new one, and
+//! one compare-and-swap applies it. So no order of two writes can go wrong, and a reader always sees a state
+//! that was valid at some moment.
+//!
+//! Two rules keep late reports from doing harm. `until` only grows while a cooldown lasts, so that reports of
+//! the same limit may arrive in any order. And every change of regime (cooldown, recovery, reset) raises
+//! `epoch`: a lease that started in an older epoch can lengthen a cooldown, but can neither end it nor count
+//! as one more failure. So fifty requests that are refused together are one strike and not fifty.
+
+use std::fmt;
+
+use crate::pool::scope::ready_bits::Bar;
+use crate::pool::scope::slow_start::{Entry, Ramp};
+pub(crate) use crate::pool::scope::state::{Cause, FOREVER, Pass, State};
+use crate::pool::scope::state::{next, previous};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The result of asking a slot for admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Admitted, with the permit that the lease keeps.
+    Granted(Pass),
+    /// Refused until this time, in milliseconds since the Unix epoch.
+    Benched(u64),
+    /// Refused, because a probe is in flight.
+    Probing,
+    /// Refused, because the scope is in its slow start and all places are taken.
+    Ramping,
+}
+
+/// The effect of a cooldown on a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Benched {
+    /// The state before, which an undo restores.
+    pub(crate) before: State,
+    /// The state after.
+    pub(crate) after: State,
+}
+
+/// A [`State`] that all leases share.
+#[derive(Default)]
+pub(crate) struct Slot {
+    word: AtomicU64,
+    /// The time of the last change of regime, in milliseconds since the Unix epoch; zero means never. Used
+    /// for reporting and to detect bursts. It is written after the word, so it may lag behind.
+    since: AtomicU64,
+    /// The slow start: the number of concurrent leases after a recovery.
+    ramp: Ramp,
+}
+
+// === impl Slot ===
+
+impl Slot {
+    pub(crate) fn state(&self) -> State {
+        State::unpack(self.word.load(Ordering::Acquire))
+    }
+
+    /// Returns the state if the scope admits no request at `now`.
+    pub(crate) fn closed(&self, now: u64) -> Option<State> {
+        let state = self.state();
+        (state.is_closed(now) || self.is_full(state)).then_some(state)
+    }
+
+    /// Returns the reason why the scope is closed at `now`.
+    pub(crate) fn bar(&self, now: u64) -> Bar {
+        match self.closed(now) {
+            None => Bar::Open,
+            Some(State { until, .. }) if until > now && until < FOREVER => Bar::Until(until),
+            Some(_) => Bar::Shut,
+        }
+    }
+
+    /// Returns whether the scope is in its slow start and all places are taken.
+    pub(crate) fn is_full(&self, state: State) -> bool {
+        state.cause.is_none() && self.ramp.is_full(state.epoch)
+    }
+
+    /// Admits a lease. It is the single probe if a cooldown has just ended.
+    pub(crate) fn admit(&self, now: u64) -> Admission {
+        match self.admit_to_bench(now) {
+            Admission::Granted(pass) if !pass.probe => match self.ramp.enter(pass.epoch) {
+                Entry::Free => Admission::Granted(pass),
+                Entry::Taken => Admission::Granted(Pass { ramp: true, ..pass }),
+                Entry::Full => Admission::Ramping,
+            },
+            admission => admission,
+        }
+    }
+
+    /// Gives back the place of a lease in the slow start.
+    pub(crate) fn step_off(&self, pass: Pass, succeeded: bool, last: u16) {
+        self.ramp.leave(pass.epoch, succeeded, last);
+    }
+
+    fn admit_to_bench(&self, now: u64) -> Admission {
+        let mut admission = Admission::Probing;
+        self.update(|state| {
+            let probe = state.cause.is_some_and(|cause| cause != Cause::Paced);
+            admission = match state {
+                State { cause: Some(_), until, .. } if until > now => Admission::Benched(until),
+                State { probing: true, .. } => Admission::Probing,
+                State { epoch, .. } => Admission::Granted(Pass { epoch, probe, ramp: false }),
+            };
+            let granted = matches!(admission, Admission::Granted(_));
+            State { probing: state.probing || (granted && probe), ..state }
+        });
+        admission
+    }
+
+    /// Returns the permit of a lease that was not admitted here: of the present epoch if that began before
+    /// the lease, and else of the previous one.
+    pub(crate) fn pass_from(&self, began: u64) -> Pass {
+        let epoch = self.state().epoch;
+        let epoch = if self.since() < began { epoch } else { previous(epoch) };
+        Pass { epoch, ..Pass::default() }
+    }
+
+    /// Admits one lease as a probe before the cooldown has ended. Returns `None` if a probe is in flight or
+    /// the scope is not in a cooldown.
+    pub(crate) fn admit_early(&self) -> Option<Pass> {
+        let mut pass = None;
+        self.update(|state| {
+            let allowed = state.cause.is_some() && !state.probing;
+            pass = allowed.then_some(Pass { epoch: state.epoch, probe: true, ramp: false });
+            State { probing: state.probing || allowed, ..state }
+        });
+        pass
+    }
+
+    /// Puts the scope into a cooldown. `until` returns its end, given the failures in a row before this one.
+    pub(crate) fn bench(&self, pass: Pass, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
+        let (before, after) = self.update(|state| state.benched(pass, cause, &until));
+        // A scope without an end that was probed early has been out all along, so the time of the change
+        // stays.
+        if before.cause != after.cause || before.until != FOREVER {
+            self.changed(before, after, now);
+        }
+        Benched { before, after }
+    }
+
+    /// Ends a cooldown after its probe succeeded. Returns `None` if the permit is not entitled to end it;
+    /// otherwise the permit under which the same lease reports on the freed scope.
+    ///
+    /// `last` is the maximum number of concurrent leases during the slow start, which follows a limit.
+    pub(crate) fn recover(&self, pass: Pass, now: u64, last: u16) -> Option<Pass> {
+        let entitled = |state: State| pass.probe && state.probing && state.epoch == pass.epoch;
+        let benched = self.state();
+        if !entitled(benched) {
+            return None;
+        }
+        // No other lease is entitled. Any change of the slow start in the meantime belongs to an older epoch.
+        let epoch = next(pass.epoch);
+        let limited = matches!(benched.cause, Some(Cause::RateLimited | Cause::QuotaExceeded));
+        self.ramp.begin(epoch, if limited { last } else { 0 });
+        let (before, after) = self.update(|state| if entitled(state) { state.cleared() } else { state });
+        self.changed(before, after, now);
+        if before == after {
+            self.ramp.end(epoch);
+            return None;
+        }
+        Some(Pass { epoch, ..Pass::default() })
+    }
+
+    /// Gives a probe back without a result, so that the next lease may probe.
+    pub(crate) fn hand_back(&self, pass: Pass) {
+        self.update(|state| {
+            let ours = pass.probe && state.epoch == pass.epoch;
+            State { probing: state.probing && !ours, ..state }
+        });
+    }
+
+    /// Undoes a cooldown, unless the state has changed since.
+    pub(crate) fn undo(&self, benched: Benched, now: u64) {
+        let Benched { before: old, after: ours } = benched;
+        let (before, after) = self.update(|state| {
+            let unchanged = state.epoch == ours.epoch && state.until == ours.until;
+            if old.epoch == ours.epoch || !unchanged {
+                return state;
+            }
+            State { epoch: next(state.epoch), probing: false, ..old }
+        });
+        self.changed(before, after, now);
+    }
+
+    /// Frees the scope, whatever its state. Reports of earlier attempts have no effect.
+    pub(crate) fn reset(&self, now: u64) {
+        let (before, after) = self.update(State::cleared);
+        // The new epoch has no slow start, except from a probe that succeeds at the same time.
+        self.ramp.end(after.epoch);
+        self.changed(before, after, now);
+    }
+
+    /// Puts the scope into a cooldown until at least `until`. It counts as no failure, but as a change of
+    /// regime, so that a probe in flight does not end it.
+    pub(crate) fn cool_down(&self, until: u64, now: u64) {
+        let (before, after) = self.update(|state| {
+            if state.until == FOREVER {
+                return state;
+            }
+            let cause = state.cause.or(Some(Cause::RateLimited));
+            let until = state.until.max(until);
+            State { until, cause, probing: false, epoch: next(state.epoch), ..state }
+        });
+        self.changed(before, after, now);
+    }
+
+    /// Ends a cooldown now, so that the next lease probes.
+    pub(crate) fn end_bench(&self, now: u64) {
+        let (before, after) = self.update(|state| match state.cause {
+            Some(_) if state.until > now => {
+                State { until: now, epoch: next(state.epoch), probing: false, ..state }
+            }
+            _ => state,
+        });
+        self.changed(before, after, now);
+    }
+
+    /// Returns the time of the last change of regime, in milliseconds since the Unix epoch. Zero means never.
+    pub(crate) fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    fn changed(&self, before: State, after: State, now: u64) {
+        if before.epoch != after.epoch || before.cause != after.cause {
+            self.since.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    fn update(&self, mut change: impl FnMut(State) -> State) -> (State, State) {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let before = State::unpack(word);
+            let after = change(before);
+            if after == before {
+                return (before, after);
+            }
+            match self.word.compare_exchange_weak(word, after.pack(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return (before, after),
+                Err(newer) => word = newer,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state().fmt(f)
+    }
+}
