@@ -9,6 +9,17 @@ use super::meter::Meter;
 ///
 /// Keys name their account with [`SimKey::account`](super::SimKey::account). Accounts with limits or limited
 /// credit are set up with [`SimBuilder::account`](super::SimBuilder::account).
+///
+/// ```
+/// use tower_key_rotation_sim::{Limits, SimAccount, SimKey, Simulator};
+///
+/// let sim = Simulator::openai()
+///     .account(SimAccount::new("org").limits(Limits::new().requests_per_minute(60)))
+///     .key(SimKey::new("a", "sk-a").account("org"))
+///     .key(SimKey::new("b", "sk-b").account("org"))
+///     .build();
+/// assert_eq!(sim.account("org").headroom("gpt-4o").requests, Some(60.0));
+/// ```
 #[derive(Clone, Debug)]
 pub struct SimAccount {
     pub(super) name: String,
