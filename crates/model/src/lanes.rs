@@ -1,4 +1,4 @@
-//! Model checks of a lane and the slots that it follows.
+//! Model checks of the ready bits (`Lane`) and of the slots that they follow.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -11,7 +11,7 @@ const LATER: u64 = 1_000;
 /// Maximum number of concurrent leases that a slow start counts.
 const LAST: u16 = 2;
 
-/// Two keys whose bits are in one word of the lane.
+/// Two keys whose bits are in one word of the ready bits.
 struct Keys {
     lane: Lane,
     slots: [Slot; 2],
@@ -79,7 +79,7 @@ impl Keys {
         });
     }
 
-    /// Checks, after all threads are done, that every usable key is shown by the lane.
+    /// Checks, after all threads are done, that the ready bits show every usable key.
     fn no_key_is_lost(&self) {
         self.wake(LATER);
         for (key, slot) in self.slots.iter().enumerate() {
