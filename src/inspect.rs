@@ -7,20 +7,17 @@
 
 mod answer;
 mod delivery;
+mod limits;
+mod look;
 mod media;
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Response;
 use http::response::Parts;
-use http_body::{Body, Frame};
-use tokio::time::{Instant, timeout_at};
+use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
 use crate::body::sse::{Decoder, Event};
@@ -29,53 +26,12 @@ use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
 pub(crate) use crate::inspect::answer::Answer;
 use crate::inspect::delivery::Delivery;
+pub(crate) use crate::inspect::limits::Limits;
+use crate::inspect::look::{Look, Seen};
 use crate::inspect::media::Media;
-pub(crate) use crate::inspect::media::{is_readable, is_stream};
+pub(crate) use crate::inspect::media::{forget_length, is_readable, is_stream};
 use crate::key::Secret;
 use crate::scrub::overwrite;
-
-/// How far to look.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Whether event streams are looked into at all.
-    pub(crate) look_into_streams: bool,
-    pub(crate) error_body: usize,
-    pub(crate) peek_bytes: usize,
-    pub(crate) peek_events: usize,
-    pub(crate) peek_time: Duration,
-    /// Whether a stream that says nothing in that time has failed, or is taken for good.
-    pub(crate) late_is_fault: bool,
-}
-
-impl Limits {
-    /// The defaults of both layers.
-    pub(crate) const DEFAULT: Self = Self {
-        look_into_streams: true,
-        error_body: 64 * 1024,
-        peek_bytes: 64 * 1024,
-        peek_events: 200,
-        peek_time: Duration::from_secs(10),
-        late_is_fault: false,
-    };
-}
-
-/// A body that is being looked at, and what was taken of it.
-struct Look<B> {
-    body: Pin<Box<B>>,
-    seen: VecDeque<Result<Frame<Bytes>, BoxError>>,
-    bytes: usize,
-    /// The body has come to its end, and was not broken.
-    ended: bool,
-    /// `None`: it is further away than time goes.
-    until: Option<Instant>,
-}
-
-/// What looking brought: data, the end, or nothing more in time.
-enum Seen {
-    Data(Bytes),
-    End,
-    Late,
-}
 
 /// Whom to ask about an answer, and how.
 pub(crate) struct Inspector<'a, C> {
@@ -139,7 +95,7 @@ impl<C: Classify> Inspector<'_, C> {
         B::Error: Into<BoxError>,
     {
         let readable = is_readable(&head.headers);
-        let mut look = Look::new(body, self.limits.peek_time);
+        let mut look = Look::new(body, self.limits.time_for(head.status));
         let mut decoded = None;
         let verdict = match (head.status.is_success(), media == Media::Events) {
             (true, true) => self.events(&head, &mut look).await,
@@ -196,7 +152,8 @@ impl<C: Classify> Inspector<'_, C> {
         self.ask_about(head, look.gather()).await
     }
 
-    /// Shows the classifier one event after the other until it decides, or a cap commits to the stream.
+    /// Shows the classifier one event after the other until it decides, or a cap commits to the stream. Where the
+    /// first content has a limit no cap commits: what is too much to be kept is given up.
     async fn events<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
     where
         B: Body<Data = Bytes> + Send,
@@ -224,7 +181,7 @@ impl<C: Classify> Inspector<'_, C> {
             for event in complete.chain(last.clone().flatten()) {
                 shown += 1;
                 match self.ask_about_stream(head, Some(event)).await {
-                    Verdict::Inspect if shown < self.limits.peek_events => {}
+                    Verdict::Inspect if self.limits.late_is_fault || shown < self.limits.peek_events => {}
                     Verdict::Inspect => return Verdict::Success,
                     decided => return decided,
                 }
@@ -232,7 +189,10 @@ impl<C: Classify> Inspector<'_, C> {
             if last.is_some() {
                 return self.ask_about_stream(head, None).await;
             }
-            if look.bytes >= self.limits.peek_bytes {
+            if self.limits.late_is_fault && look.kept() >= Limits::MOST_PREAMBLE {
+                return Fault::new(Reason::Truncated, Scope::Provider).into();
+            }
+            if !self.limits.late_is_fault && look.bytes >= self.limits.peek_bytes {
                 return Verdict::Success;
             }
         }
@@ -259,74 +219,4 @@ pub(crate) fn ask<C: Classify>(classifier: &C, outcome: Outcome) -> impl Future<
 pub(crate) fn shared<B>(response: Response<B>) -> (Arc<Parts>, B) {
     let (head, body) = response.into_parts();
     (Arc::new(head), body)
-}
-
-// === impl Look ===
-
-impl<B> Look<B>
-where
-    B: Body<Data = Bytes> + Send,
-    B::Error: Into<BoxError>,
-{
-    fn new(body: B, time: Duration) -> Self {
-        Self {
-            body: Box::pin(body),
-            seen: VecDeque::new(),
-            bytes: 0,
-            ended: false,
-            until: Instant::now().checked_add(time),
-        }
-    }
-
-    /// The next data; an error of the body ends it, and is handed on in its place.
-    async fn next(&mut self) -> Seen {
-        loop {
-            let next = poll_fn(|cx| self.body.as_mut().poll_frame(cx));
-            let frame = match self.until {
-                Some(until) => timeout_at(until, next).await,
-                None => Ok(next.await),
-            };
-            match frame {
-                Err(_) => return Seen::Late,
-                Ok(None) => {
-                    self.ended = true;
-                    return Seen::End;
-                }
-                Ok(Some(Err(error))) => {
-                    self.seen.push_back(Err(error.into()));
-                    return Seen::End;
-                }
-                Ok(Some(Ok(frame))) => {
-                    let data = frame.data_ref().cloned();
-                    self.seen.push_back(Ok(frame));
-                    if let Some(data) = data {
-                        self.bytes += data.len();
-                        return Seen::Data(data);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads up to the cap, or as much as comes in time.
-    async fn read_up_to(&mut self, cap: usize) {
-        while self.bytes < cap && matches!(self.next().await, Seen::Data(_)) {}
-    }
-
-    /// What was seen in one piece.
-    fn gather(&self) -> Bytes {
-        let data = |frame: &Result<Frame<Bytes>, BoxError>| frame.as_ref().ok()?.data_ref().cloned();
-        let mut pieces = self.seen.iter().filter_map(data);
-        match (pieces.next(), pieces.next()) {
-            (None, _) => Bytes::new(),
-            (Some(only), None) => only,
-            (Some(first), Some(second)) => {
-                let mut all = BytesMut::with_capacity(self.bytes);
-                all.extend_from_slice(&first);
-                all.extend_from_slice(&second);
-                pieces.for_each(|piece| all.extend_from_slice(&piece));
-                all.freeze()
-            }
-        }
-    }
 }

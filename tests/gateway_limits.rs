@@ -60,6 +60,28 @@ async fn a_connection_that_sends_no_request_is_closed() {
     }
 }
 
+/// A provider that speaks HTTP/1.0, where the end of the connection is the end of the body.
+#[tokio::test]
+async fn a_stream_that_is_cut_is_cut_for_the_caller_whatever_http_the_provider_speaks() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = gateway("", listener.local_addr().unwrap()).await;
+    let provider = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await.unwrap();
+        let head = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all([head, FIRST].concat().as_bytes()).await.unwrap();
+    };
+    let body = r#"{"model":"m","stream":true}"#;
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (got, ()) = tokio::join!(exchange(gateway.address, &request), provider);
+    assert!(got.starts_with("HTTP/1.1 200") && got.contains("brown"), "{got}");
+    assert!(got.contains("transfer-encoding: chunked") && !got.ends_with("0\r\n\r\n"), "{got}");
+}
+
 /// Writes `text` again and again, slowly, until that fails.
 async fn drip(mut stream: TcpStream, text: &str) {
     let mut tick = interval(Duration::from_millis(20));

@@ -7,46 +7,37 @@
 //! where it is: it is the last thing that passes.
 //!
 //! An answer may be complete before its stream ends. After a finish reason the usage and the terminator may
-//! follow, so the guard waits, but only for [`GRACE`]; what breaks then breaks nothing. After the terminator
+//! follow, so the guard waits, but only for [`GRACE`](silence::GRACE); what breaks then breaks nothing. After the terminator
 //! nothing follows but the end of the connection's own framing. The guard stays for that as long as
-//! [`LINGER`], since a connection that is left earlier can't be used again and the next request would pay
+//! [`LINGER`](silence::LINGER), since a connection that is left earlier can't be used again and the next request would pay
 //! for a new one.
 //!
-//! Silence is counted only while somebody asks: a reader that is slow is no stall of the provider. Comments keep a
-//! stream alive, but not for ever: a stream of which nothing but comments comes ends after [`KEEP_ALIVES`] times
-//! the idle limit.
+//! Silence is counted only while the reader asks: a reader that is slow is no stall of the provider. Comments, pings
+//! and other events without content keep a stream alive, but not for ever: see [`silence`].
 //!
 //! All that is what a chain wants, which promises that a stream is complete. Without one the guard only notes
 //! what the body says of its usage, and passes its end on as it is.
 
 mod cell;
 mod error;
+mod events;
 mod in_band;
+mod silence;
 mod watch;
 
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 
 use crate::body::Polled;
 pub(crate) use crate::body::guard::cell::{BodyEnd, EndListener, Settle, UsageCell};
 pub use crate::body::guard::error::{StreamError, StreamErrorKind};
 pub(crate) use crate::body::guard::in_band::EventDialect;
-use crate::body::guard::watch::{End, Patience, Watch};
-
-/// How long to wait for what may follow a finish reason.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// How long to wait for the connection's own end after the terminator.
-const LINGER: Duration = Duration::from_millis(50);
-
-/// How many idle limits comments alone keep a stream alive for.
-const KEEP_ALIVES: u32 = 10;
+use crate::body::guard::silence::Silence;
+use crate::body::guard::watch::{End, Watch};
 
 /// Watches a body as it passes.
 pub(crate) struct Guard {
@@ -55,17 +46,6 @@ pub(crate) struct Guard {
     silence: Option<Silence>,
     /// What comes in place of what follows: the stream is malformed.
     error: Option<StreamError>,
-}
-
-/// How long nothing has come.
-struct Silence {
-    limit: Option<Duration>,
-    /// Made when it is first needed, and then kept.
-    timer: Option<Pin<Box<Sleep>>>,
-    /// The timer runs for the silence of now.
-    running: bool,
-    /// When a comment was the first thing that came since the last event.
-    comments_since: Option<Instant>,
 }
 
 // === impl Guard ===
@@ -84,8 +64,7 @@ impl Guard {
 
     /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.
     pub(crate) fn strict(streamed: bool, usage: Option<UsageCell>, idle: Option<Duration>) -> Self {
-        let silence = Silence { limit: idle, timer: None, running: false, comments_since: None };
-        Self { watch: Watch::new(streamed, true, usage), silence: Some(silence), error: None }
+        Self { watch: Watch::new(streamed, true, usage), silence: Some(Silence::new(idle)), error: None }
     }
 
     /// Has an error told as the last event too, if the body is an event stream; in the dialect of the events
@@ -117,9 +96,6 @@ impl Guard {
         let end = match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let frame = self.see(frame);
-                if let Some(silence) = &mut self.silence {
-                    silence.interrupt(self.watch.is_idle());
-                }
                 return Poll::Ready(Some(Ok(frame)));
             }
             Poll::Ready(Some(Err(error))) if self.silence.is_none() => {
@@ -130,8 +106,7 @@ impl Guard {
             Poll::Ready(None) => End::Clean,
             Poll::Pending => {
                 let Some(silence) = &mut self.silence else { return Poll::Pending };
-                let patience = silence.patience(self.watch.patience());
-                std::task::ready!(silence.poll(patience, cx));
+                std::task::ready!(silence.poll(self.watch.patience(), cx));
                 End::Silent(silence.limit)
             }
         };
@@ -141,7 +116,12 @@ impl Guard {
 
     /// Looks at a frame; it is cut off behind a malformed event.
     fn see(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        match frame.data_ref().and_then(|data| Some(data.slice(..self.watch.see(data)?))) {
+        let looks = self.silence.as_mut().is_some_and(|silence| silence.is_due(self.watch.patience()));
+        let sound = frame.data_ref().and_then(|data| Some(data.slice(..self.watch.see(data, looks)?)));
+        if let Some(silence) = &mut self.silence {
+            silence.interrupt(self.watch.is_idle(), looks, self.watch.patience());
+        }
+        match sound {
             Some(sound) => {
                 self.error = self.watch.end(End::Malformed);
                 Frame::data(sound)
@@ -172,52 +152,6 @@ impl Guard {
             hint.set_upper(upper);
         }
         hint
-    }
-}
-
-// === impl Silence ===
-
-impl Silence {
-    /// Something came; `comments`: nothing but comments.
-    fn interrupt(&mut self, comments: bool) {
-        self.running = false;
-        if !comments {
-            self.comments_since = None;
-        } else if self.limit.is_some() && self.comments_since.is_none() {
-            self.comments_since = Some(Instant::now());
-        }
-    }
-
-    /// The limit, or what is left of the time that comments are good for.
-    fn limit(&self) -> Option<Duration> {
-        let (limit, since) = (self.limit?, self.comments_since);
-        let left = since.map(|since| {
-            limit.saturating_mul(KEEP_ALIVES).saturating_sub(Instant::now().saturating_duration_since(since))
-        });
-        Some(left.map_or(limit, |left| left.min(limit)))
-    }
-
-    fn patience(&self, patience: Patience) -> Option<Duration> {
-        let least = |most: Duration| Some(self.limit.map_or(most, |limit| limit.min(most)));
-        match patience {
-            Patience::Limit => self.limit(),
-            Patience::Grace => least(GRACE),
-            Patience::Linger => least(LINGER),
-        }
-    }
-
-    fn poll(&mut self, patience: Option<Duration>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.running {
-            let Some(until) = patience.and_then(|patience| Instant::now().checked_add(patience)) else {
-                return Poll::Pending;
-            };
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(until),
-                None => self.timer = Some(Box::pin(sleep_until(until))),
-            }
-            self.running = true;
-        }
-        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
 }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -13,6 +14,7 @@ use pin_project_lite::pin_project;
 use tower::BoxError;
 
 use crate::body::erased::Erased;
+use crate::body::error_body::{ErrorBody, RestLimits};
 use crate::body::guard::Guard;
 use crate::body::hold::Hold;
 use crate::body::redact::Redactor;
@@ -92,6 +94,16 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    /// Ends the body of an error response by its deadline, if there is one. What is no error is not bounded once it is
+    /// delivered.
+    pub(crate) fn limit(response: Response<Self>, limits: RestLimits) -> Response<Self> {
+        let is_error = response.status().is_client_error() || response.status().is_server_error();
+        if !is_error || limits.deadline.is_none() || response.body().is_end_stream() {
+            return response;
+        }
+        response.map(|body| Self::erased(ErrorBody::response(body.erase(), limits).boxed_unsync()))
+    }
+
     /// Forgets the type of the body within.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {

@@ -109,7 +109,7 @@ where
                 Ok(response) => response,
                 Err(called) => return Box::pin(judge::answer(called, link, chain, trip)).await,
             };
-            match trip.hold_back.check(&response) {
+            match trip.hold_back.check(&response, trip.deadline()) {
                 None => Judged::Served(response.map(ResponseBody::untouched)),
                 Some(check) => judge::held(response, check, link).await,
             }

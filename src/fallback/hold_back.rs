@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -15,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::{Body, Frame};
 use serde::de::IgnoredAny;
+use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::body::{Rest, StreamError, UsageCell};
@@ -23,6 +25,7 @@ use crate::fallback::commit::Commit;
 use crate::fallback::failure::{LeftBecause, ProviderFailed};
 use crate::fallback::link::Link;
 use crate::fallback::settings::Settings;
+use crate::future::before;
 use crate::inspect::{is_readable, is_stream};
 use crate::rotate::Served;
 
@@ -46,7 +49,14 @@ pub(super) struct Check {
     fits: bool,
     /// It has to be JSON.
     parse: bool,
+    /// When it has to be complete.
+    deadline: Option<Instant>,
 }
+
+/// A response was not complete at the deadline of its request.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline passed before the response was complete")]
+struct Late;
 
 /// What was read of a body.
 #[derive(Default)]
@@ -75,8 +85,10 @@ where
     async move {
         let (mut head, body) = response.into_parts();
         cell.hold_back(true);
-        let read = if check.fits { whole(body, check).await } else { up_to_cap(Box::pin(body), check).await };
-        match read {
+        let read = async move {
+            if check.fits { whole(body, check).await } else { up_to_cap(Box::pin(body), check).await }
+        };
+        match in_time(check.deadline, pin!(read)).await {
             Ok(rest) => {
                 cell.hold_back(false);
                 Ok(Response::from_parts(head, rest))
@@ -87,14 +99,27 @@ where
 }
 
 fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Link) -> ProviderFailed {
-    let reason = match error.downcast_ref() {
-        Some(StreamError::Idle(_)) => Reason::Timeout,
-        _ => Reason::Truncated,
+    let (reason, scope) = match error.downcast_ref() {
+        Some(StreamError::Idle(_)) => (Reason::Timeout, Scope::Provider),
+        // It may have been the caller's time that was short.
+        _ if error.is::<Late>() => (Reason::Timeout, Scope::None),
+        _ => (Reason::Truncated, Scope::Provider),
     };
-    let fault = Fault::new(reason, Scope::Provider).may_have_run(true);
+    let fault = Fault::new(reason, scope).may_have_run(true);
     let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
     let left = ProviderFailed::new(Arc::clone(&link.name), LeftBecause::Fault(fault));
     ProviderFailed { attempts, source: Some(error), ..left }
+}
+
+/// What was read, or that it was not there at the deadline. Mostly it is there already, and needs no timer.
+async fn in_time<T>(
+    deadline: Option<Instant>,
+    mut read: Pin<&mut impl Future<Output = Result<T, BoxError>>>,
+) -> Result<T, BoxError> {
+    match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
+        Poll::Ready(read) => read,
+        Poll::Pending => before(deadline, read).await.unwrap_or_else(|_elapsed| Err(Late.into())),
+    }
 }
 
 /// Reads a body that has an end within the cap. It stays where it is, so that it needs no box.
@@ -160,7 +185,7 @@ impl HoldBack {
     }
 
     /// How to hold a response back; `None`: it passes as it comes.
-    pub(super) fn check<T: Body>(self, response: &Response<T>) -> Option<Check> {
+    pub(super) fn check<T: Body>(self, response: &Response<T>, deadline: Option<Instant>) -> Option<Check> {
         let (status, headers) = (response.status(), response.headers());
         let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
         if !status.is_success() || empty || self.bodiless {
@@ -178,6 +203,7 @@ impl HoldBack {
             cap: self.cap,
             fits: hint.upper().is_some_and(|upper| upper <= cap),
             parse: json && is_readable(headers) && !is_stream(response),
+            deadline,
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::fallback::hold_back::{Check, hold_back};
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
 use crate::fallback::trip::Trip;
-use crate::inspect::{Inspector, ask, shared};
+use crate::inspect::{Inspector, ask, forget_length, shared};
 use crate::rotate::Served;
 use crate::rotate::budget::Ticket;
 use crate::transport;
@@ -106,8 +106,13 @@ where
     };
     let Some(because) = refused(&verdict, chain, ticket) else {
         let adopted = ticket.is_adopted();
+        if !adopted {
+            forget_length(&mut response);
+            let limits = RestLimits::new(chain.settings.idle_timeout, trip.deadline());
+            response = ResponseBody::limit(response, limits);
+        }
         let cell = commit::guard(&mut response, link, &chain.settings, adopted, trip.dialect());
-        if let Some(check) = trip.hold_back.check(&response) {
+        if let Some(check) = trip.hold_back.check(&response, trip.deadline()) {
             match hold_back(response, cell.clone(), check, link).await {
                 Ok(held) => {
                     response = held.map(|rest| ResponseBody::erased(ResponseBody::unwatched(rest).erase()));

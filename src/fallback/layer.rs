@@ -78,8 +78,8 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// How long a request may take until its answer is committed to. A request's own
-    /// [`Deadline`](crate::Deadline) holds if it is earlier. Default: none.
+    /// How long a request may take until its answer is committed to, and until the end of an error response. A
+    /// request's own [`Deadline`](crate::Deadline) holds if it is earlier. Default: none.
     #[must_use]
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.settings.deadline = Some(limit);
@@ -94,8 +94,9 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// How long after its head the first content of a stream may take. Default: none; after ten seconds the
-    /// stream is committed to.
+    /// How long after its head the first content of a stream may take, whatever else the stream sends before it;
+    /// one that sends more than 8 MiB of that is left earlier. Default: none; a stream is committed to after ten
+    /// seconds, 64 KiB or 200 events without content.
     #[must_use]
     pub const fn first_content_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.peek_time = limit;
@@ -103,7 +104,8 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// How long a stream may pause once it is committed to. Default: none.
+    /// How long a stream may pause once it is committed to. Comments, pings and events without content end a pause,
+    /// but a stream of which nothing else comes ends after ten to eleven times the limit. Default: none.
     #[must_use]
     pub const fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.idle_timeout = Some(limit);

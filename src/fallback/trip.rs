@@ -218,7 +218,7 @@ impl<B> Trip<B> {
         let stop =
             failed.may_have_run() && !self.chain.settings.resend_ambiguous && !self.head.is_idempotent();
         self.book(step, failed);
-        if stop { Err(self.take_failed(false)) } else { Ok(()) }
+        if stop { Err(self.take_failed(self.is_past_deadline(Instant::now()))) } else { Ok(()) }
     }
 
     /// Names the link that served the request, and what was tried before.

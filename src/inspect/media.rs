@@ -1,7 +1,8 @@
 //! What a response's headers say of its body.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response};
+use http_body::Body;
 
 use crate::body::is_identity;
 
@@ -9,6 +10,14 @@ use crate::body::is_identity;
 pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
     response.status().is_success() && is_event_stream(headers) && is_readable(headers)
+}
+
+/// Takes the length off an event stream that is to be guarded: it ends when its response is complete, which may be
+/// before the length that its head states, and a server that has promised that length would cut the connection.
+pub(crate) fn forget_length<B: Body>(response: &mut Response<B>) {
+    if is_stream(response) && !response.body().is_end_stream() {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

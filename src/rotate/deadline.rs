@@ -5,7 +5,8 @@ use tokio::time::Instant;
 /// A request extension: when the answer is of no use any more.
 ///
 /// Bounds everything the layers do for the request: attempts, back-off, looking into the answer. A request
-/// that runs into it blames no key. Of an answer that was delivered, the body is not bounded.
+/// that runs into it blames no key. The body of a success that was delivered is not bounded; that of an error
+/// response is.
 ///
 /// ```
 /// use std::time::Duration;

@@ -42,6 +42,10 @@ where
         journey.begin(body).await;
         let mut ready = true;
         loop {
+            // A timer lets what it limits begin, even if it is late.
+            if journey.is_late() {
+                return Err(journey.failed(GaveUp::Deadline));
+            }
             let mut lease = match journey.next_key().await {
                 Ok(lease) => lease,
                 Err(why) => return journey.end(why),

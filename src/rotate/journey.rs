@@ -187,6 +187,7 @@ where
             idempotent: fault.is_some_and(Fault::is_ambiguous) && self.request.is_idempotent(),
             another_key: fault.is_some_and(|fault| fault.scope().is_provider())
                 && self.has_another_key(std::slice::from_ref(lease.key_id())),
+            time_left: fault.and_then(|_| self.time_left()),
         }
     }
 
@@ -235,14 +236,13 @@ where
             usage,
             lease.began(),
         );
-        let response = answer.into_response();
-        Next::Deliver(handed_over(response, served, self.ticket.as_ref(), self.told_in_band()))
+        let (told, rest) = (self.told_in_band(), self.rest_limits());
+        Next::Deliver(handed_over(answer.into_response(), served, self.ticket.as_ref(), told, rest))
     }
 
     /// The dialect in which a failing stream says so, if it is to.
     fn told_in_band(&self) -> Option<EventDialect> {
-        let own = self.config.error_events;
-        let wanted = self.ticket.as_ref().map_or(own, |ticket| own || ticket.error_events());
+        let wanted = self.config.error_events || self.ticket.as_ref().is_some_and(Ticket::error_events);
         wanted.then(|| EventDialect::of_path(self.request.path()))
     }
 

@@ -126,8 +126,9 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.head_timeout = Some(limit))
     }
 
-    /// How long a request may take until its response is delivered: all attempts, delays and waits for a key.
-    /// The body of a response that was delivered is not bounded. The [`Deadline`](crate::Deadline) of a
+    /// How long a request may take until its response is delivered: all attempts, delays and waits for a key. A
+    /// retry whose delay leaves no time for an attempt is not made. The body of a success that was delivered is not
+    /// bounded, that of an error response is, by a pause of 10 s as well. The [`Deadline`](crate::Deadline) of a
     /// request holds if it is earlier. Default: none.
     #[must_use]
     pub fn deadline(self, limit: Duration) -> Self {

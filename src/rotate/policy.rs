@@ -37,6 +37,8 @@ pub(super) struct Progress {
     pub(super) idempotent: bool,
     /// A key is usable that the request has not tried.
     pub(super) another_key: bool,
+    /// How long a retry may wait, so that it has time for an attempt before the deadline.
+    pub(super) time_left: Option<Duration>,
 }
 
 /// What to do about a verdict.
@@ -93,19 +95,21 @@ impl Policy {
         let hopeless = fault.reason() == Reason::Blocked;
         let soon = fault.wait().is_none_or(|wait| wait <= self.backoff.longest());
         let left = progress.retries < self.max_retries && progress.attempts < self.max_attempts;
+        let at_once = progress.another_key && progress.retries == 0;
+        let backoff = if at_once { Duration::ZERO } else { self.backoff.jittered() };
+        let wait = backoff.max(fault.wait().unwrap_or_default());
         if progress.in_chain
             || hopeless
             || self.may_pay_twice(fault, progress)
             || !soon
             || !left
             || !progress.replayable
+            || (!wait.is_zero() && progress.time_left.is_some_and(|left| left <= wait))
             || !self.budget.withdraw()
         {
             return Action::GiveUp(GaveUp::ProviderFault);
         }
-        let at_once = progress.another_key && progress.retries == 0;
-        let backoff = if at_once { Duration::ZERO } else { self.backoff.jittered() };
-        Action::Retry(backoff.max(fault.wait().unwrap_or_default()))
+        Action::Retry(wait)
     }
 
     /// Whether another call could be a second one that is billed, and nothing allows it. A chain decides itself

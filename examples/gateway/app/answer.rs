@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Version};
 use http_body_util::Either;
 use serde_json::{Value, json};
 use tower_key_rotation::{Error, Served};
@@ -29,6 +29,8 @@ pub(super) fn deliver(answer: Result<Response<ChainBody>, Error>) -> Response<Fr
         Ok(response) => {
             let (mut head, body) = response.into_parts();
             headers::downwards(&mut head.headers);
+            // Of the provider's connection. To a caller HTTP/1.0 can't tell a body that broke from one that ended.
+            head.version = Version::HTTP_11;
             if let Some(served) = head.extensions.remove::<Served>() {
                 let by = [served.provider(), "/", served.key_id().as_str()].concat();
                 if let Ok(by) = HeaderValue::try_from(by) {

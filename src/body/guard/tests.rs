@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
+use std::pin::Pin;
 
 use futures_util::{StreamExt, stream};
 use http_body::Body;
@@ -7,7 +8,11 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
 use tokio_test::{assert_pending, assert_ready, task};
 
+use tokio::time::Instant;
+
 use crate::body::ResponseBody;
+use crate::body::guard::silence::{GRACE, KEEP_ALIVES, LINGER};
+use crate::body::guard::*;
 use crate::body::guard::*;
 use crate::body::meter::Usage;
 

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use tower::BoxError;
 
 use crate::body::guard::cell::{BodyEnd, Left, UsageCell};
+use crate::body::guard::events::Events;
 use crate::body::guard::in_band::{EventDialect, InBand};
 use crate::body::guard::{StreamError, StreamErrorKind};
-use crate::body::meter::{Completion, Ending, Usage};
-use crate::body::sse::{Decoder, Event};
+use crate::body::meter::{Completion, Ending};
 
 /// Reads what passes.
 pub(super) struct Watch {
@@ -19,6 +19,8 @@ pub(super) struct Watch {
     /// Of a body that can't be read here: whoever can may leave the usage, until this one is over.
     held: Option<UsageCell>,
     over: bool,
+    /// The last data was empty.
+    idle: bool,
 }
 
 enum Content {
@@ -26,19 +28,6 @@ enum Content {
     Events(Box<Events>),
     /// The beginning of an answer that is read for its usage; `None`: it is too long, or no JSON.
     Answer(Option<Bytes>),
-}
-
-struct Events {
-    decoder: Decoder,
-    /// `None`: nobody wants to know what the end is worth.
-    completion: Option<Completion>,
-    usage: Option<Usage>,
-    /// `None`: errors are not told in the stream.
-    in_band: Option<InBand>,
-    /// The end has cut an event.
-    cut: bool,
-    /// The last data was comments.
-    idle: bool,
 }
 
 /// How a body came to its end.
@@ -50,6 +39,7 @@ pub(super) enum End {
 }
 
 /// How long to wait when nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
     /// As long as is allowed.
     Limit,
@@ -68,23 +58,16 @@ impl Watch {
     /// `streamed`: events can be read; `strict`: somebody wants to know what the end is worth.
     pub(super) fn new(streamed: bool, strict: bool, cell: Option<UsageCell>) -> Self {
         let content = if streamed && (strict || cell.is_some()) {
-            Content::Events(Box::new(Events {
-                decoder: Decoder::new(),
-                completion: strict.then(Completion::default),
-                usage: None,
-                in_band: None,
-                cut: false,
-                idle: false,
-            }))
+            Content::Events(Box::new(Events::new(strict)))
         } else {
             Content::Answer(cell.is_some().then(Bytes::new))
         };
-        Self { content, cell, held: None, over: false }
+        Self { content, cell, held: None, over: false, idle: false }
     }
 
     /// Reads nothing.
     pub(super) const fn holding(cell: UsageCell) -> Self {
-        Self { content: Content::Answer(None), cell: None, held: Some(cell), over: false }
+        Self { content: Content::Answer(None), cell: None, held: Some(cell), over: false, idle: false }
     }
 
     pub(super) fn tell_errors(&mut self, supposed: EventDialect) {
@@ -98,11 +81,13 @@ impl Watch {
         matches!(&self.content, Content::Events(events) if events.in_band.is_some())
     }
 
-    /// Reads data; says how much of it is sound, if there is a malformed event in it and that matters.
-    pub(super) fn see(&mut self, data: &Bytes) -> Option<usize> {
+    /// Reads data, and looks for content in it if that is due; says how much of it is sound, if there is a malformed
+    /// event in it and that matters.
+    pub(super) fn see(&mut self, data: &Bytes, looks: bool) -> Option<usize> {
         let metered = self.is_metered();
+        self.idle = data.is_empty();
         match &mut self.content {
-            Content::Events(events) => return events.see(data, metered),
+            Content::Events(events) => return events.see(data, metered, looks),
             Content::Answer(answer) if metered => keep(answer, data),
             Content::Answer(answer) => *answer = None,
         }
@@ -134,9 +119,13 @@ impl Watch {
         matches!(self.content, Content::Events(_))
     }
 
-    /// Whether the last data had no event in it, nor a part of one.
+    /// Whether the last data only kept the connection alive: it was empty, or had no event in it, nor a part of one;
+    /// where content was looked for, no event with content.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(&self.content, Content::Events(events) if events.idle)
+        match &self.content {
+            Content::Events(events) => events.idle,
+            Content::Answer(_) => self.idle,
+        }
     }
 
     /// Whether the end would be a clean one if it were now.
@@ -229,62 +218,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let end = if self.may_end() { BodyEnd::Complete } else { BodyEnd::Abandoned };
         self.settle(end);
-    }
-}
-
-// === impl Events ===
-
-impl Events {
-    fn see(&mut self, data: &Bytes, metered: bool) -> Option<usize> {
-        if self.completion.is_none() && self.in_band.is_none() && !metered {
-            return None;
-        }
-        self.decoder.push(data.clone());
-        self.idle = true;
-        loop {
-            match self.decoder.next_event() {
-                Ok(Some(event)) => {
-                    self.idle = false;
-                    self.take(&event, metered);
-                }
-                Ok(None) => {
-                    self.idle &= !self.decoder.is_inside_event();
-                    return None;
-                }
-                // An event too large to be read is no terminator.
-                Err(_overflow) => self.idle = false,
-            }
-            if self.completion.as_ref().is_some_and(Completion::is_malformed) {
-                return Some(data.len().saturating_sub(self.decoder.remaining()));
-            }
-        }
-    }
-
-    fn finish(&mut self, metered: bool) {
-        // What lies behind a malformed event has not passed.
-        self.cut = self.decoder.remaining() == 0 && self.decoder.is_inside_event();
-        if let Some(event) = self.decoder.finish() {
-            self.take(&event, metered);
-        }
-    }
-
-    fn take(&mut self, event: &Event, metered: bool) {
-        if let Some(in_band) = &mut self.in_band {
-            in_band.see(event);
-        }
-        if let Some(completion) = &mut self.completion {
-            completion.see(event);
-        }
-        if let Some(later) = Some(event).filter(|_| metered).and_then(Usage::from_event) {
-            self.usage.get_or_insert_default().merge(later);
-        }
-    }
-
-    fn may_end(&self) -> bool {
-        let sound = |completion: &Completion| {
-            !completion.has_failed() && !completion.is_malformed() && !completion.is_cut()
-        };
-        self.completion.as_ref().is_none_or(sound) && !self.decoder.is_inside_event()
     }
 }
 

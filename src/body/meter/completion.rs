@@ -44,7 +44,11 @@ const TROUBLE: [&[u8]; 3] = [b"error", b"failed", b"\"message\""];
 // === impl Completion ===
 
 impl Completion {
+    /// What comes behind the terminator is no part of the answer.
     pub(crate) fn see(&mut self, event: &Event) {
+        if self.last {
+            return;
+        }
         let data = event.data().trim_ascii();
         let has = |hints: &[&[u8]]| hints.iter().any(|hint| memmem::find(data, hint).is_some());
         self.any |= !data.is_empty();

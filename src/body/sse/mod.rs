@@ -135,6 +135,12 @@ impl Decoder {
         !self.line.is_empty() || !self.input.is_empty() || !matches!(self.data, Data::None)
     }
 
+    /// Returns the number of bytes of an event that has begun. Comments are no part of it, and one that is too large has none.
+    pub(crate) fn pending(&self) -> usize {
+        let is_comment = self.line.first() == Some(&b':');
+        self.data.len() + if is_comment { 0 } else { self.line.len() }
+    }
+
     /// Returns the number of bytes that were pushed and are not read yet.
     pub(crate) fn remaining(&self) -> usize {
         self.input.iter().map(Bytes::len).sum()

@@ -1,10 +1,13 @@
 //! How a response is handed over.
 
+use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_LENGTH;
+use http_body::Body;
+use tower::BoxError;
 
-use crate::body::{EventDialect, Guard, ResponseBody};
-use crate::inspect::{is_readable, is_stream};
+use crate::body::{EventDialect, Guard, ResponseBody, RestLimits};
+use crate::inspect::{forget_length, is_readable, is_stream};
 use crate::rotate::budget::Ticket;
 use crate::rotate::ledger::Served;
 
@@ -15,7 +18,16 @@ pub(super) fn handed_over<B>(
     mut served: Served,
     ticket: Option<&Ticket>,
     in_band: Option<EventDialect>,
-) -> Response<ResponseBody<B>> {
+    rest: RestLimits,
+) -> Response<ResponseBody<B>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    if ticket.is_some() {
+        forget_length(&mut response);
+    }
+    let mut response = ResponseBody::limit(response, rest);
     let (streamed, readable) = (is_stream(&response), is_readable(response.headers()));
     // A stream of known length has no room for another event.
     let in_band = in_band.filter(|_| !response.headers().contains_key(CONTENT_LENGTH));

@@ -89,6 +89,11 @@ impl<B> Journey<B> {
         self.watched
     }
 
+    /// Whether the deadline has passed.
+    pub(in crate::rotate) fn is_late(&self) -> bool {
+        self.watched.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// In a box, for most requests do not wait.
     fn in_line(&self, until: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
         let refused = self.past.as_deref().map_or(&[][..], |past| past.tried.refused());
@@ -114,6 +119,12 @@ impl<B> Journey<B> {
     pub(super) fn wait_for_key(&self, exhausted: &Exhausted) -> Option<Duration> {
         let fits = |deadline| exhausted.wait().ends_by(self.config.pool.latest_start(deadline));
         exhausted.wait().at_least().filter(|_| self.request.deadline().is_none_or(fits))
+    }
+
+    /// The time until the last moment at which an attempt can begin and end before the deadline.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let latest = self.config.pool.latest_start(self.request.deadline()?);
+        Some(latest.saturating_duration_since(Instant::now()))
     }
 
     /// A key that is out, but was refused at other endpoints only.

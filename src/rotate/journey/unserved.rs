@@ -49,7 +49,7 @@ where
             UsageCell::default(),
             Moment::now(),
         );
-        handed_over(answer.into_response(), served, self.ticket.as_ref(), None)
+        handed_over(answer.into_response(), served, self.ticket.as_ref(), None, self.rest_limits())
     }
 
     /// No more is tried.
@@ -104,7 +104,7 @@ where
 
 impl<B> Journey<B> {
     /// How long the rest of a response may take that is kept in an error.
-    fn rest_limits(&self) -> RestLimits {
+    pub(super) fn rest_limits(&self) -> RestLimits {
         RestLimits::new(self.ticket.as_ref().and_then(Ticket::idle_timeout), self.request.deadline())
     }
 
