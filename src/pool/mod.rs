@@ -60,9 +60,9 @@ use arc_swap::ArcSwap;
 
 pub use self::acquire::exhausted::Exhausted;
 pub use self::acquire::request::Ask;
-pub use self::acquire::search::Selection;
 pub use self::build::builder::KeyPoolBuilder;
 pub use self::build::error::BuildError;
+pub use self::keys::selection::Selection;
 pub use self::keys::session::Session;
 pub use self::keys::usage::{Consumption, UsageSnapshot};
 pub(crate) use self::learn::doubt::Doubt;
@@ -82,9 +82,10 @@ use crate::pool::acquire::search::{self, Search};
 use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::refresh::{lane_of, refresh};
 use crate::pool::learn::outage::{Others, Suspicion};
-use crate::pool::report::outage::Outage;
-use crate::pool::wait::Freed;
+use crate::pool::scope::outage::Outage;
+use crate::pool::scope::queue::Freed;
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and their state.
@@ -192,9 +193,9 @@ impl KeyPool {
 
     pub(crate) fn acquire_at(&self, ask: &Ask<'_>, now: Moment) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = ask.model.and_then(|model| set.lane_of(model, now.into()));
+        let lane = ask.model.and_then(|model| lane_of(&set, model, now.into()));
 
-        set.wake(lane.as_deref(), now.as_unix_ms());
+        refresh(&set, lane.as_deref(), now.as_unix_ms());
         let suspicion = &self.0.common.suspicion;
         let mut taken = suspicion.probe(&set, lane.as_deref(), ask, Others::Usable, now);
         if taken.is_none() {

@@ -7,8 +7,10 @@ use crate::event::{Kind, Severity};
 use crate::key::KeyId;
 use crate::limits::Ledger;
 use crate::pool::KeyPool;
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::refresh::new_lane;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::FOREVER;
 use crate::provider::ModelId;
 
@@ -98,7 +100,7 @@ impl KeyPool {
         let now = Timestamp::now();
         let until = now.saturating_add(wait).as_unix_ms();
         let now = now.as_unix_ms();
-        let lane = model.map(|model| set.new_lane(model, Timestamp::from_unix_ms(now)));
+        let lane = model.map(|model| new_lane(&set, model, Timestamp::from_unix_ms(now)));
         let place = Place::new(&set, lane.as_deref(), key);
         let level = if model.is_some() { Level::KeyModel } else { Level::Key };
         if let Some(slot) = place.slot(level) {

@@ -9,7 +9,7 @@
 //! amount of a window, and nothing else moves them except the reset of the window.
 
 use crate::clock::Moment;
-use crate::limits::ledger::gauge::CORRECTION_US;
+use crate::limits::ledger::window::CORRECTION_US;
 
 /// The newest response that a gauge has heard.
 #[derive(Clone, Copy, Debug, Default)]

@@ -22,9 +22,8 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limits::ledger::MAX_LEARNED;
 use crate::limits::ledger::gauge::Gauge;
-use crate::limits::ledger::mark::{Mark, Marks};
+use crate::limits::ledger::mark::{MAX_LEARNED, Mark, Marks};
 use crate::limits::ledger::status::{Counted, Source};
 use crate::limits::ledger::window::{Anew, LONGEST_US, us_of};
 use crate::provider::{Dimension, Limit, Window};

@@ -3,7 +3,8 @@
 //! A response describes the moment at which its request arrived. The difference between the gauges now and
 //! their checkpoint is the amount that was taken and corrected since.
 
-use crate::limits::ledger::MAX_LEARNED;
+/// Maximum number of learned gauges. No provider reports more limits of one model.
+pub(in crate::limits) const MAX_LEARNED: usize = 4;
 
 /// A checkpoint of each learned gauge, recorded when a request had taken its part.
 #[derive(Clone, Copy, Debug, Default)]

@@ -19,7 +19,7 @@ use crate::limits::declared::quota::{Quota, Renewal};
 use crate::limits::learned::learn::{Observed, learn, push};
 use crate::limits::ledger::cost::Need;
 use crate::limits::ledger::gauge::{AFTER_ANOTHER, Gauge, NEVER};
-use crate::limits::ledger::mark::Marks;
+use crate::limits::ledger::mark::{MAX_LEARNED, Marks};
 use crate::limits::ledger::status::{Alarm, Counted, Reading};
 use crate::limits::ledger::window::Anew;
 use crate::limits::{Estimate, Zone};
@@ -39,9 +39,6 @@ struct Gauges {
     /// other gauges.
     generation: u8,
 }
-
-/// Maximum number of learned gauges. No provider reports more limits of one model.
-pub(super) const MAX_LEARNED: usize = 4;
 
 /// A ledger that has room for a request. It stays locked until the room is taken or the offer is dropped.
 ///

@@ -6,6 +6,10 @@ use crate::clock::Moment;
 use crate::limits::Zone;
 use crate::provider::Window;
 
+/// The unit of corrections, in microseconds. It is fine enough for a rate, and the two billion units of a
+/// counter cover more than a day.
+pub(in crate::limits) const CORRECTION_US: i64 = 64;
+
 pub(in crate::limits) const US_PER_S: u64 = 1_000_000;
 
 /// Maximum time for which headers close a scope: one day, in microseconds. After that, a request tries the

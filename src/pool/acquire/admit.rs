@@ -3,7 +3,8 @@
 use crate::clock::Moment;
 use crate::key::Tier;
 use crate::limits::{Marks, Need};
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::{Chorus, Gate};
 use crate::pool::scope::slot::{Admission, Pass};
 

@@ -3,10 +3,11 @@
 use crate::clock::Moment;
 use crate::limits::{Need, Opening};
 use crate::pool::acquire::exhausted::Wait;
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
 use crate::pool::learn::outage::Others;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::Gate;
 use crate::pool::scope::slot::{Cause, FOREVER, State};
 use crate::pool::{Ask, Exhausted, KeyPool};

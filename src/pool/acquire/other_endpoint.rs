@@ -7,7 +7,8 @@
 
 use crate::clock::Moment;
 use crate::pool::acquire::admit::{Admitted, Passes};
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, State};
 use crate::pool::{Ask, KeyPool, Lease};
 

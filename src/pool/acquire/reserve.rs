@@ -2,7 +2,8 @@
 
 use crate::clock::Moment;
 use crate::limits::{Estimate, Ledger, Marks, Need, Offer, Opening};
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::Bar;
 
 /// The offers of the ledgers of all scopes that have one. These ledgers are locked meanwhile.

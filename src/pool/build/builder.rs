@@ -18,9 +18,9 @@ use crate::pool::keys::standing::LastSuccess;
 use crate::pool::keys::stats::Stats;
 use crate::pool::keys::usage::Tally;
 use crate::pool::learn::outage::Suspicion;
-use crate::pool::report::outage::Outage;
+use crate::pool::scope::outage::Outage;
+use crate::pool::scope::queue::Freed;
 use crate::pool::scope::slot::Slot;
-use crate::pool::wait::Freed;
 use crate::pool::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::provider::Provider;
 

@@ -3,17 +3,9 @@
 use crate::limits::Ledger;
 use crate::pool::keys::key_set::{Key, KeySet};
 use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::{Bar, Lane, only};
 use crate::pool::scope::slot::{Slot, State};
-
-/// The four scopes that have to admit a lease, in the order in which they are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Level {
-    Key = 0,
-    Account = 1,
-    KeyModel = 2,
-    AccountModel = 3,
-}
 
 /// One candidate key as seen by one request: its slots and limits at the four scopes.
 #[derive(Clone, Copy)]
@@ -23,22 +15,6 @@ pub(in crate::pool) struct Place<'a> {
     pub(in crate::pool) key: usize,
     /// The key's account at the time of creation. The key may move to another account at any time.
     pub(in crate::pool) account: usize,
-}
-
-// === impl Level ===
-
-impl Level {
-    pub(in crate::pool) const ALL: [Self; 4] = [Self::Key, Self::Account, Self::KeyModel, Self::AccountModel];
-    /// The scopes that apply to a key for every model.
-    pub(in crate::pool) const OF_KEY: [Self; 2] = [Self::Key, Self::Account];
-
-    pub(in crate::pool) const OF_MODEL: [Self; 2] = [Self::KeyModel, Self::AccountModel];
-
-    pub(in crate::pool) const OF_ACCOUNT: [Self; 2] = [Self::Account, Self::AccountModel];
-
-    pub(in crate::pool) const fn is_model(self) -> bool {
-        matches!(self, Self::KeyModel | Self::AccountModel)
-    }
 }
 
 // === impl Place ===

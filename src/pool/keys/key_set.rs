@@ -11,13 +11,12 @@ use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
-use crate::clock::{Moment, Timestamp};
+use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId, Secret, Tier};
 use crate::limits::Ledger;
 use crate::pool::Common;
 use crate::pool::keys::account::{Account, Membership};
-use crate::pool::keys::candidate::{Level, Place};
-use crate::pool::keys::model::{ModelLane, ModelLanes};
+use crate::pool::keys::model::ModelLanes;
 use crate::pool::keys::model_counters::ModelCounters;
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::rendezvous::Rendezvous;
@@ -25,11 +24,11 @@ use crate::pool::keys::standing::{FirstRefusals, LastSuccess};
 use crate::pool::keys::stats::Stats;
 use crate::pool::keys::tier::Rank;
 use crate::pool::keys::usage::Tally;
-use crate::pool::scope::ready_bits::{Bar, Lane, group};
+use crate::pool::scope::queue::Line;
+use crate::pool::scope::ready_bits::Lane;
 use crate::pool::scope::shared_limit::Chorus;
 use crate::pool::scope::slot::Slot;
-use crate::pool::wait::Line;
-use crate::provider::{Limit, ModelId};
+use crate::provider::Limit;
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) struct KeySet {
@@ -78,36 +77,6 @@ pub(in crate::pool) struct Key {
 // === impl KeySet ===
 
 impl KeySet {
-    /// Sets the ready bits of keys that have become usable.
-    pub(in crate::pool) fn wake(&self, model: Option<&ModelLane>, now: u64) {
-        self.lane.wake(now, |key| {
-            let place = self.place(None, key).filter(|place| !place.key().is_disabled())?;
-            deadline(place, Level::OF_KEY, now)
-        });
-        if let Some(lane) = model {
-            lane.bits.wake(now, |key| deadline(self.place(Some(lane), key)?, Level::OF_MODEL, now));
-        }
-    }
-
-    /// Returns the lane of a model, if it exists or a limit is declared for the model.
-    pub(in crate::pool) fn lane_of(&self, model: &ModelId, now: Timestamp) -> Option<Arc<ModelLane>> {
-        let known = self.models.get_used(model, now.as_unix_ms());
-        known.or_else(|| self.quotas.are_for(model).then(|| self.new_lane(model, now)))
-    }
-
-    /// Returns the lane of a model, and creates it if it does not exist.
-    pub(in crate::pool) fn new_lane(&self, model: &ModelId, now: Timestamp) -> Arc<ModelLane> {
-        self.models.touch(model, now.as_unix_ms(), || self.quotas.lane(self, model, now))
-    }
-
-    /// Forgets the models that are unused, have no counts, and for which no key is closed.
-    pub(in crate::pool) fn forget_idle_models(&self, now: Moment) {
-        self.models.forget(|lane| {
-            self.wake(Some(lane), now.as_unix_ms());
-            lane.bits.shows(&group(0..self.keys.len())) && lane.ledgers.is_untouched(now)
-        });
-    }
-
     /// Returns whether any limit counts tokens.
     pub(in crate::pool) fn counts_tokens(&self) -> bool {
         self.counts_tokens.load(Ordering::Relaxed)
@@ -120,24 +89,6 @@ impl KeySet {
             self.counts_tokens.store(true, Ordering::Relaxed);
         }
     }
-
-    fn place<'a>(&'a self, model: Option<&'a ModelLane>, key: usize) -> Option<Place<'a>> {
-        (key < self.keys.len()).then(|| Place::new(self, model, key))
-    }
-}
-
-/// Returns the time at which both scopes are open: zero if they are open now, `None` if that does not depend
-/// on time.
-fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
-    let mut latest = 0;
-    for level in levels {
-        match place.bar(level, now) {
-            Bar::Open => {}
-            Bar::Until(until) => latest = latest.max(until),
-            Bar::Shut => return None,
-        }
-    }
-    Some(latest)
 }
 
 // === impl Key ===

@@ -13,11 +13,11 @@ use arc_swap::ArcSwap;
 
 use crate::pool::keys::model_counters::ModelLedgers;
 use crate::pool::keys::usage::Tally;
-use crate::pool::report::outage::Outage;
+use crate::pool::scope::outage::Outage;
+use crate::pool::scope::queue::Line;
 use crate::pool::scope::ready_bits::Lane;
 use crate::pool::scope::shared_limit::Chorus;
 use crate::pool::scope::slot::Slot;
-use crate::pool::wait::Line;
 use crate::provider::ModelId;
 use crate::sync::{AtomicU64, Ordering};
 

@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::clock::Timestamp;
 use crate::key::{AccountId, ApiKey};
 use crate::limits::{Ledger, ModelPattern, Quota, Zone};
-use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::account::Account;
 use crate::pool::keys::model_counters::{ModelLedgers, Patterns};
 use crate::provider::ModelId;
 
@@ -86,36 +84,32 @@ impl Quotas {
         Ledger::declared(quotas, &self.midnight).map(Box::new)
     }
 
-    /// Creates the lane of a model, with the ledgers of its declared quotas.
-    pub(in crate::pool) fn lane(&self, set: &KeySet, model: &ModelId, now: Timestamp) -> ModelLane {
-        let matched = self.matched_by(model);
-        let ledgers = match matched.is_empty() {
-            true => Arc::new(self.ledgers(set, &matched)),
-            false => {
-                let patterns = (matched, self.models.len());
-                let let_go = || set.forget_idle_models(now.into());
-                set.counters.of(model, patterns, now.into(), let_go, |patterns| self.ledgers(set, patterns))
-            }
-        };
-        ModelLane::new(model.clone(), ledgers, set.keys.len(), now.as_unix_ms())
+    /// The number of patterns.
+    pub(in crate::pool) const fn patterns(&self) -> usize {
+        self.models.len()
     }
 
     /// Returns the patterns that match a model.
-    fn matched_by(&self, model: &ModelId) -> Patterns {
+    pub(in crate::pool) fn matched_by(&self, model: &ModelId) -> Patterns {
         let all = self.models.iter().enumerate();
         all.filter(|(_, pattern)| pattern.matches(model.as_str())).map(|(number, _)| number).collect()
     }
 
     /// Creates the ledgers of the quotas with these patterns.
-    fn ledgers(&self, set: &KeySet, patterns: &[usize]) -> ModelLedgers {
+    pub(in crate::pool) fn ledgers(
+        &self,
+        accounts: &[Account],
+        keys: usize,
+        patterns: &[usize],
+    ) -> ModelLedgers {
         let is_one = |pattern: &ModelPattern| patterns.iter().any(|number| self.models[*number] == *pattern);
         let holds = |quota: &Quota| quota.models().is_some_and(is_one);
-        let accounts = set.accounts.iter().map(|account| {
+        let accounts = accounts.iter().map(|account| {
             let ledger = self.account_ledger(account.id.as_ref(), holds);
             ledger.map_or_else(OnceLock::new, OnceLock::from)
         });
         let declared = self.by_key.values().flatten().any(holds);
-        let keys = (0..set.keys.len()).filter(|_| declared);
+        let keys = (0..keys).filter(|_| declared);
         let keys = keys.map(|key| {
             let own = self.by_key.get(&key).into_iter().flatten();
             self.ledger(own.filter(|quota| holds(quota)))

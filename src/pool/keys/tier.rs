@@ -1,6 +1,6 @@
 //! The keys of one tier: round robin order and load.
 
-use crate::pool::acquire::search::Selection;
+use crate::pool::keys::selection::Selection;
 use crate::pool::scope::ready_bits::group;
 use crate::sync::{AtomicU64, Ordering};
 

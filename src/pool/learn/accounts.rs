@@ -17,9 +17,10 @@ use std::sync::PoisonError;
 
 use crate::clock::Timestamp;
 use crate::pool::keys::account::Membership;
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::only;
 use crate::pool::scope::slot::{Pass, Slot};
 use crate::provider::AccountFingerprint;

@@ -23,11 +23,12 @@ use crate::classify::{Fault, Reason, Scope};
 use crate::clock::Timestamp;
 use crate::key::KeyId;
 use crate::pool::Lease;
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
 use crate::pool::keys::standing::FirstRefusals;
 use crate::pool::lease::penalty::Target;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Benched, Cause, Pass, State};
 use crate::provider::ModelId;
 

@@ -17,9 +17,10 @@ use crate::clock::Moment;
 use crate::limits::Need;
 use crate::pool::Ask;
 use crate::pool::acquire::admit::{Admitted, Passes};
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, FOREVER, Pass, State};
 use crate::sync::{AtomicU64, Ordering};
 

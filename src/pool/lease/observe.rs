@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 use crate::clock::Moment;
 use crate::limits::Observed;
 use crate::pool::Lease;
+use crate::pool::keys::refresh::new_lane;
 use crate::provider::{Limit, ModelId};
 
 impl Lease {
@@ -42,7 +43,7 @@ impl Lease {
         if self.lane.is_none()
             && let Some(model) = model()
         {
-            self.enter(self.set.new_lane(&model, answered.into()));
+            self.enter(new_lane(&self.set, &model, answered.into()));
         }
         self.book(&limits, status.is_success(), answered);
     }

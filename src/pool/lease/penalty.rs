@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::classify::Fault;
 use crate::clock::Timestamp;
 use crate::pool::Lease;
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Benched, Cause, FOREVER, Pass, Slot};
 use crate::provider::ModelId;
 

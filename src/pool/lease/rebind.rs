@@ -6,8 +6,9 @@ use crate::classify::Scope;
 use crate::clock::Timestamp;
 use crate::pool::Lease;
 use crate::pool::acquire::admit::{Passes, Trials, hand_back};
-use crate::pool::keys::candidate::Level;
 use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::refresh::new_lane;
+use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::Pass;
 use crate::provider::ModelId;
 
@@ -27,7 +28,7 @@ impl Lease {
             Scope::None | Scope::Provider | Scope::ProviderModel => return None,
         };
         if let (Level::KeyModel | Level::AccountModel, Some(model)) = (level, model) {
-            self.enter(self.set.new_lane(model, now));
+            self.enter(new_lane(&self.set, model, now));
         }
         Some(level)
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::classify::{Fault, Reason};
 use crate::event::{Kind, Severity};
 use crate::limits::{Alarm, Counted, Reading};
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::lease::penalty::Target;
+use crate::pool::scope::level::Level;
 use crate::pool::{KeyPool, Lease};
 use crate::provider::ModelId;
 

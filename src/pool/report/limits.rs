@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Moment, Timestamp};
 use crate::limits::Reading;
-use crate::pool::keys::candidate::{Level, Place};
+use crate::pool::keys::candidate::Place;
 use crate::pool::keys::model::ModelLane;
 use crate::pool::keys::usage::UsageSnapshot;
+use crate::pool::scope::level::Level;
 use crate::provider::ModelId;
 
 /// The limits of a key for one model.

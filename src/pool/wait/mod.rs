@@ -5,42 +5,22 @@
 //! the earliest cooldown ends, and when something was freed before its time. A waiter holds nothing but its
 //! place, and gives it up when it leaves.
 
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::{Moment, Timestamp};
+use crate::pool::keys::refresh::lane_of;
 use crate::pool::{Ask, Exhausted, KeyPool, Lease};
 use crate::provider::ModelId;
-
-/// A queue of waiters, first come, first served.
-#[derive(Debug)]
-pub(in crate::pool) struct Line {
-    /// A semaphore with one permit: the head of the queue.
-    head: Semaphore,
-    /// Number of waiters.
-    length: AtomicUsize,
-}
-
-/// Wakes the heads of all queues when something was freed before its time.
-#[derive(Debug, Default)]
-pub(in crate::pool) struct Freed {
-    news: Notify,
-    /// Number of listeners. Without any, a notification costs one load.
-    listening: AtomicUsize,
-}
 
 /// Minimum wait. Doubles each time in a row that no more than this was left and no key was available.
 const LEAST: Duration = Duration::from_millis(1);
 
 /// Maximum of the doubled minimum wait.
 const LEAST_CAP: Duration = Duration::from_millis(128);
-
-/// A counted place, in a queue or among the listeners. Dropping it gives it up.
-struct Counted<'a>(&'a AtomicUsize);
 
 // === impl KeyPool ===
 
@@ -83,7 +63,7 @@ impl KeyPool {
     /// Leases a key, and waits no longer than until `until`.
     pub(crate) async fn acquire_by(&self, ask: &Ask<'_>, until: Instant) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = ask.model.and_then(|model| set.lane_of(model, Timestamp::now()));
+        let lane = ask.model.and_then(|model| lane_of(&set, model, Timestamp::now()));
         let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
         // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
         // queue.
@@ -92,8 +72,8 @@ impl KeyPool {
             Err(exhausted) if exhausted.wait().ends_by(until) => {}
             done => return done,
         }
-        let _place = Counted::on(&line.length);
-        match timeout_at(until, line.head.acquire()).await {
+        let _place = line.enter();
+        match timeout_at(until, line.head()).await {
             Ok(_head) => self.wait_at_head(ask, until).await,
             Err(_late) => Err(self.earliest(ask, Moment::now())),
         }
@@ -101,13 +81,11 @@ impl KeyPool {
 
     async fn wait_at_head(&self, ask: &Ask<'_>, until: Instant) -> Result<Lease, Exhausted> {
         let freed = &self.0.common.freed;
-        let _ear = Counted::on(&freed.listening);
-        fence(Ordering::SeqCst);
+        let _listening = freed.listen();
         let mut least = LEAST;
         loop {
             // Listen before looking. Otherwise a notification in between would be missed.
-            let news = freed.news.notified();
-            tokio::pin!(news);
+            let mut news = pin!(freed.news());
             Notified::enable(news.as_mut());
             let wait = match self.acquire_for(ask) {
                 Err(exhausted) if exhausted.wait().ends_by(until) => exhausted.wait(),
@@ -122,49 +100,5 @@ impl KeyPool {
             let _ = timeout_at(now + wait.max(least), news).await;
             least = if wait < least { (least * 2).min(LEAST_CAP) } else { LEAST };
         }
-    }
-}
-
-// === impl Line ===
-
-impl Line {
-    fn is_empty(&self) -> bool {
-        self.length.load(Ordering::Acquire) == 0
-    }
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Self { head: Semaphore::new(1), length: AtomicUsize::new(0) }
-    }
-}
-
-// === impl Freed ===
-
-impl Freed {
-    /// Wakes the heads of all queues: something was freed, or a probe has ended and the time of the next
-    /// change is known.
-    pub(in crate::pool) fn tell(&self) {
-        // The freed state is written before this load of the listener count, and a listener is counted before
-        // it looks for a key. So one of the two sees the other.
-        fence(Ordering::SeqCst);
-        if self.listening.load(Ordering::Acquire) > 0 {
-            self.news.notify_waiters();
-        }
-    }
-}
-
-// === impl Counted ===
-
-impl<'a> Counted<'a> {
-    fn on(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -15,7 +15,7 @@ use crate::limits::ledger::cost::Need;
 use crate::limits::ledger::mark::Mark;
 use crate::limits::ledger::status::{Counted, Source};
 use crate::limits::ledger::warnings::Told;
-use crate::limits::ledger::window::{Anew, Period, us_of};
+use crate::limits::ledger::window::{Anew, CORRECTION_US, Period, us_of};
 use crate::provider::Window;
 
 /// A gauge: one dimension, counted over one window.
@@ -65,10 +65,6 @@ pub(in crate::limits) const NEVER: u64 = u64::MAX;
 
 /// The time of an amount that becomes available when a request in flight ends.
 pub(in crate::limits) const AFTER_ANOTHER: u64 = NEVER - 1;
-
-/// The unit of corrections, in microseconds. It is fine enough for a rate, and the two billion units of a
-/// counter cover more than a day.
-pub(in crate::limits) const CORRECTION_US: i64 = 64;
 
 /// Upper bound of all times and refill times: about thirty thousand years, in microseconds. Sums and
 /// differences of a few such times fit into an `i64`, whatever headers say.

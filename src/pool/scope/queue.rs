@@ -1,0 +1,93 @@
+//! A queue of waiters, and the notification that something was released.
+
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+use tokio::sync::futures::Notified;
+use tokio::sync::{AcquireError, Notify, Semaphore, SemaphorePermit};
+
+/// A queue of waiters, first come, first served.
+#[derive(Debug)]
+pub(in crate::pool) struct Line {
+    /// A semaphore with one permit: the head of the queue.
+    head: Semaphore,
+    /// Number of waiters.
+    length: AtomicUsize,
+}
+
+/// Wakes the heads of all queues when something was freed before its time.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct Freed {
+    news: Notify,
+    /// Number of listeners. Without any, a notification costs one load.
+    listening: AtomicUsize,
+}
+
+/// A counted place, in a queue or among the listeners. Dropping it gives it up.
+#[derive(Debug)]
+pub(in crate::pool) struct Counted<'a>(&'a AtomicUsize);
+
+// === impl Line ===
+
+impl Line {
+    pub(in crate::pool) fn is_empty(&self) -> bool {
+        self.length.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes a place in the queue.
+    pub(in crate::pool) fn enter(&self) -> Counted<'_> {
+        Counted::on(&self.length)
+    }
+
+    /// Waits to become the head of the queue.
+    pub(in crate::pool) async fn head(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.head.acquire().await
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { head: Semaphore::new(1), length: AtomicUsize::new(0) }
+    }
+}
+
+// === impl Freed ===
+
+impl Freed {
+    /// Counts a listener. What is released after that is told to it.
+    pub(in crate::pool) fn listen(&self) -> Counted<'_> {
+        let listening = Counted::on(&self.listening);
+        fence(Ordering::SeqCst);
+        listening
+    }
+
+    /// The next notification.
+    pub(in crate::pool) fn news(&self) -> Notified<'_> {
+        self.news.notified()
+    }
+
+    /// Wakes the heads of all queues: something was freed, or a probe has ended and the time of the next
+    /// change is known.
+    pub(in crate::pool) fn tell(&self) {
+        // The freed state is written before this load of the listener count, and a listener is counted before
+        // it looks for a key. So one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.listening.load(Ordering::Acquire) > 0 {
+            self.news.notify_waiters();
+        }
+    }
+}
+
+// === impl Counted ===
+
+impl<'a> Counted<'a> {
+    fn on(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
