@@ -725,3 +725,21 @@ async fn a_permission_that_one_key_lacks_concerns_one_model_at_most() {
         assert_eq!((key.state, key.models.len()), (KeyState::Available, usize::from(model)));
     }
 }
+
+/// An edge refuses what one caller sends, and nothing is wrong with the provider.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_the_edge_refuses_takes_the_provider_from_no_other_caller() {
+    let region =
+        r#"{"error":{"code":"unsupported_country_region_territory","message":"Country not supported"}}"#;
+    for body in ["<html><h1>403 Forbidden</h1></html>", "error code: 1010", region] {
+        let pool = pool("openai", &["a", "b"]);
+        let upstream = Upstream::bad(refusal("openai", 403, body));
+        let link = KeyRotationLayer::new(pool.clone()).layer(upstream.client());
+        let chain = ServiceBuilder::new().layer(ProviderFallbackLayer::new("only")).service(link);
+        for _ in 0..40 {
+            assert!(send(&chain, bad(true)).await.is_err(), "{body}");
+        }
+        assert_eq!(send(&chain, chat()).await.unwrap().status(), 200, "{body}");
+        assert_all_usable(&pool, body);
+    }
+}

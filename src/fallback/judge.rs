@@ -12,7 +12,7 @@ use http_body::Body;
 use tower::BoxError;
 
 use crate::body::{ResponseBody, RestLimits, UsageCell};
-use crate::classify::{Fault, Outcome, Rejection, Scope, Verdict};
+use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
 use crate::fallback::call::Failed;
@@ -214,13 +214,17 @@ impl ProviderFailed {
         match &self.because {
             // A wait for readiness that is too long, or a URL that is not the provider's, is not its fault.
             LeftBecause::NotReady => self.source.as_ref().is_some_and(|source| !is_stamp_error(source)),
-            LeftBecause::Fault(fault) => fault.scope().is_provider(),
-            LeftBecause::Keys(crate::error::GaveUp::ProviderFault) => {
-                self.fault().is_some_and(|fault: &Fault| fault.scope().is_provider())
-            }
+            LeftBecause::Fault(fault) => shows_outage(fault),
+            LeftBecause::Keys(crate::error::GaveUp::ProviderFault) => self.fault().is_some_and(shows_outage),
             _ => false,
         }
     }
+}
+
+/// Whether a fault says something about the provider's health. A refusal by its edge does not: the edge may object to
+/// the content of one request, and serve all others.
+fn shows_outage(fault: &Fault) -> bool {
+    fault.scope().is_provider() && fault.reason() != Reason::Blocked
 }
 
 fn is_stamp_error(error: &BoxError) -> bool {
