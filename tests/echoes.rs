@@ -73,6 +73,8 @@ fn forms() -> Vec<String> {
         each(|byte| format!("%{byte:02x}")),
         each(|byte| format!("%{byte:02X}")),
         each(|byte| format!("\\u{byte:04x}")),
+        each(|byte| format!("&#{byte};")),
+        each(|byte| format!("&#x{byte:X};")),
         plain,
     ]
 }

@@ -141,12 +141,9 @@ impl<'s> Written<'s> {
 
     /// Returns the first position where the secret's first character may be, in any form.
     fn candidate(&self, text: &[u8]) -> Option<usize> {
-        let first = self.0[0];
-        let here = memchr3(first, b'\\', b'%', text);
-        if first.is_ascii_alphanumeric() {
-            return here;
-        }
-        here.into_iter().chain(memchr(b'&', text)).min()
+        let here = memchr3(self.0[0], b'\\', b'%', text);
+        // Only up to there, so that no byte is searched for entities twice.
+        memchr(b'&', &text[..here.unwrap_or(text.len())]).or(here)
     }
 
     fn here(&self, text: &[u8]) -> Here {
@@ -196,6 +193,8 @@ mod tests {
             r"\\u0073k-a\\/b+c",
             r"sk-a\x2fb+c",
             "sk-a&#x2F;b&#43;c",
+            "&#115;&#107;&#45;&#97;&#47;&#98;&#43;&#99;",
+            "&#x73;k-a&#X2f;b+c",
         ] {
             let text = format!("<{form}> {form}");
             let stars = "*".repeat(form.len());
