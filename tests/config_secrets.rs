@@ -204,3 +204,16 @@ fn a_file_that_is_too_long_for_a_key_is_refused() {
     let error = Loader::new().directory(&folder.0).parse(&text, Format::Toml).unwrap_err();
     assert!(matches!(error.problem(), Problem::Secret(InvalidSecret::TooLong)), "{error}");
 }
+
+#[test]
+fn a_key_in_the_path_of_a_base_url_is_refused() {
+    for secret in ["sk-proj-0123456789abcdefghij", "plain/with+marks"] {
+        let url = format!("https://h/{}/v1", secret.replace('+', "%2B"));
+        let text = format!(
+            "[[provider]]\nname = \"openai\"\nbase_url = \"{url}\"\n[[provider.key]]\nsecret = \"{secret}\"\n"
+        );
+        let error = parse(&text).unwrap_err();
+        assert!(matches!(error.problem(), Problem::Url { .. }), "{error}");
+        assert!(!said(&error).contains(secret), "{error}");
+    }
+}

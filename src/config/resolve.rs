@@ -16,6 +16,7 @@ use crate::event::Events;
 use crate::key::{ApiKey, Discovery, InvalidName, Tier, has_unprintable};
 use crate::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use crate::provider::Provider;
+use crate::scrub::shows;
 
 /// Dialect of a provider that no preset covers. Its responses are classified by the rules that hold for every
 /// provider.
@@ -96,6 +97,9 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
     let of_keys = key.iter().flat_map(|key| &key.limit);
     let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
     let (found, looked_at) = keys(&provider, keys_env.as_deref(), key, common.sources, at)?;
+    if found.iter().any(|found| shows(base_url.path(), found.key.secret().expose())) {
+        return Err(in_url("its path has one of the provider's keys in it"));
+    }
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = limits(pool, limit, &found, at)?.keys(found.into_iter().map(|found| found.key)).build();
     let pool = pool.map_err(|error| match error {
