@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     Overloaded,
     /// Limits hang on the model, and the request does not say for sure which it is.
     UnreadableModel,
+    /// No provider's URL can be made of the request.
+    Unroutable,
     /// Anything else, by its code.
     Other(&'static str),
 }
@@ -87,6 +89,7 @@ impl Failure {
             Self::Deadline | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimit | Self::Quota => StatusCode::TOO_MANY_REQUESTS,
             Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unroutable => StatusCode::BAD_REQUEST,
             Self::NoUsableKey | Self::Overloaded | Self::Other(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -100,6 +103,7 @@ impl Failure {
             Self::NoUsableKey => "no_usable_key",
             Self::Overloaded => "overloaded",
             Self::UnreadableModel => "unreadable_model",
+            Self::Unroutable => "unroutable",
             Self::Other(code) => code,
         }
     }
@@ -120,6 +124,7 @@ impl Error {
     /// | all keys are invalid, not allowed or disabled | 503 | `no_usable_key` |
     /// | no capacity, or a layer inside shed the request | 503 | `overloaded` |
     /// | limits are declared for models, and the model can't be read | 415 | `unreadable_model` |
+    /// | the request's path leaves the base of each route, or it names no model to rename | 400 | `unroutable` |
     /// | any other fault of one provider | 503 | the name of [`GaveUp`](crate::GaveUp) |
     /// | several providers failed in different ways | 503 | `all_providers_failed` |
     /// | [`Body`](Self::Body): the request's own body failed | 400 | `request_body_failed` |

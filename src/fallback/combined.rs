@@ -6,6 +6,9 @@ use crate::classify::Fault;
 use crate::error::{Failure, GaveUp, LastResponse};
 use crate::fallback::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
 
+/// Failures that a chain has if each of its links has them.
+const SAID_BY_ALL: [Failure; 3] = [Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
+
 /// The reasons of all links, without the names of their keys.
 struct Reasons<'a>(&'a AllProvidersFailed);
 
@@ -27,11 +30,9 @@ impl AllProvidersFailed {
                 () => Failure::NoUsableKey,
             };
         }
-        if all(|failure| failure == Failure::Overloaded) {
-            return Failure::Overloaded;
-        }
-        if all(|failure| failure == Failure::UnreadableModel) {
-            return Failure::UnreadableModel;
+        let alike = |failure| asked().next().is_some() && asked().all(|it| it.failure() == failure);
+        if let Some(failure) = SAID_BY_ALL.into_iter().find(|failure| alike(*failure)) {
+            return failure;
         }
         let mut called = asked().filter(|failed| failed.was_called()).peekable();
         let is_late = called.peek().is_some() && called.all(|failed| failed.failure() == Failure::Timeout);
@@ -67,6 +68,7 @@ impl ProviderFailed {
                 Failure::of(fault.reason()).unwrap_or(Failure::Other(self.because.as_str()))
             }
             LeftBecause::Shed => Failure::Overloaded,
+            LeftBecause::Unroutable => Failure::Unroutable,
             because => Failure::Other(because.as_str()),
         }
     }
