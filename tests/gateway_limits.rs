@@ -208,3 +208,36 @@ async fn a_stop_has_a_limit() {
     assert_eq!(stopped.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
     drop(response);
 }
+
+#[tokio::test]
+async fn a_refusal_reaches_a_caller_that_is_still_sending() {
+    let limited = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n";
+    let gateway = gateway("", raw::upstream(limited).await).await;
+    let post = async |host: &str, body: &str| {
+        let length = body.len();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        exchange(gateway.address, &(head + body)).await
+    };
+    let first = post("localhost", r#"{"model":"m"}"#).await;
+    assert_eq!(status(&first), 429);
+    let long = format!(r#"{{"model":"m","messages":["{}"]}}"#, "x".repeat(8 << 20));
+    assert_eq!(status(&post("localhost", &long).await), 429, "no key is usable");
+    assert_eq!(status(&post("elsewhere.example", &long).await), 403, "another host");
+}
+
+#[tokio::test]
+async fn a_path_that_leaves_the_base_is_the_callers_mistake() {
+    let (upstream, seen) = support::echo().await;
+    let gateway = gateway("", upstream).await;
+    for path in ["/v1/../admin", "/v1/%2e%2e/admin", "/v1/..%2fadmin", "/v1/..;/admin", "/any/../admin"] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        );
+        let response = exchange(gateway.address, &request).await;
+        assert_eq!(status(&response), 400, "{path}: {response}");
+    }
+    assert!(seen.lock().unwrap().is_empty(), "nothing was sent");
+}

@@ -16,6 +16,7 @@ use tower::{Service, ServiceExt};
 use tower_key_rotation::body::ReplayBody;
 
 use super::refusal::Refusal;
+use super::rest::Rest;
 use super::upstream::ChainBody;
 use super::{Gateway, answer, body};
 
@@ -49,6 +50,7 @@ impl Front {
         let (mut head, body) = request.into_parts();
         async move {
             let gateway = &*parts.gateway;
+            let body = Rest::new(body, &head, gateway.settings.max_request);
             if let Err(refusal) = gateway.enter(&head, local) {
                 return refused(refusal);
             }
@@ -79,7 +81,7 @@ fn refused(refusal: Refusal) -> Response<FrontBody> {
 // === impl Parts ===
 
 impl Parts {
-    async fn other(&self, request: Request<Incoming>) -> Response<FrontBody> {
+    async fn other(&self, request: Request<Rest>) -> Response<FrontBody> {
         match self.others.clone().oneshot(request).await {
             Ok(response) => response.map(Either::Right),
             Err(never) => match never {},

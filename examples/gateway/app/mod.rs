@@ -25,6 +25,7 @@ mod lines;
 mod pace;
 mod pinned;
 mod refusal;
+mod rest;
 mod scrape;
 mod serve;
 mod status;
