@@ -6,13 +6,11 @@ use futures_util::{StreamExt, stream};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
-use tokio_test::{assert_pending, assert_ready, task};
-
 use tokio::time::Instant;
+use tokio_test::{assert_pending, assert_ready, task};
 
 use crate::body::ResponseBody;
 use crate::body::guard::silence::{GRACE, KEEP_ALIVES, LINGER};
-use crate::body::guard::*;
 use crate::body::guard::*;
 use crate::body::meter::Usage;
 
