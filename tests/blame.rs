@@ -56,7 +56,7 @@ async fn the_error_names_every_attempt_with_its_own_reason() {
     let service = KeyRotationLayer::new(pool(&LABELS[..4])).max_retries(0).layer(sim);
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
     let of = |attempt: &tower_key_rotation::rotate::Attempt| {
-        (attempt.key.to_string(), attempt.status.unwrap().as_u16(), attempt.fault.reason())
+        (attempt.key.as_ref().unwrap().to_string(), attempt.status.unwrap().as_u16(), attempt.fault.reason())
     };
     let attempts: Vec<_> = failed.attempts().iter().map(of).collect();
     let [a, b, c, d] = ["a", "b", "c", "d"].map(str::to_owned);
@@ -184,7 +184,8 @@ async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
     });
     let service = KeyRotationLayer::with_classifier(pool, lenient).layer(sim);
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
-    let attempts: Vec<_> = failed.attempts().iter().map(|attempt| attempt.key.as_str()).collect();
+    let attempts: Vec<_> =
+        failed.attempts().iter().map(|attempt| attempt.key.as_ref().unwrap().as_str()).collect();
     assert_eq!(attempts, ["a"]);
     assert!(std::error::Error::source(&failed).is_some(), "and why there is none");
 }

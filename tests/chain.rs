@@ -146,7 +146,8 @@ async fn a_retry_comes_after_all_links_and_backs_off_only_on_the_same_key() {
         assert_eq!(sims[0].calls() + sims[1].calls(), 3, "two links and one retry");
         assert_eq!(failed.attempts().count(), 3);
         assert!(if backs_off { (100..=500).contains(&ms_since(began)) } else { ms_since(began) == 0 });
-        let keys_of_first = failed.providers()[0].attempts().iter().map(|attempt| attempt.key.clone());
+        let keys_of_first =
+            failed.providers()[0].attempts().iter().map(|attempt| attempt.key.clone().unwrap());
         let different: std::collections::HashSet<_> = keys_of_first.collect();
         assert_eq!(different.len(), keys);
     }

@@ -4,7 +4,8 @@ use std::fmt::{self, Display};
 
 use crate::classify::Fault;
 use crate::error::{Failure, GaveUp, LastResponse};
-use crate::fallback::failure::{AllProvidersFailed, LeftBecause, ProviderFailed};
+use crate::fallback::failure::{AllProvidersFailed, ProviderFailed};
+use crate::fallback::left_because::LeftBecause;
 
 /// Failures that a chain has if each of its links has them.
 const SAID_BY_ALL: [Failure; 3] = [Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];

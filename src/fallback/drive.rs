@@ -52,7 +52,7 @@ where
             let deadline = trip.deadline();
             let asked = ask_link(&mut first, &mut trip, &chain, step, now);
             let Ok(served) = before(deadline, pin!(asked)).await else {
-                trip.cut_off(step);
+                trip.cut_off(step, now);
                 return Err(trip.deadline_passed());
             };
             if let Some(response) = served? {
@@ -125,7 +125,8 @@ where
                 let (response, cell) = *guarded;
                 (response, Some(cell))
             }
-            Judged::Left(failed) => {
+            Judged::Left(mut failed) => {
+                failed.add_attempt(Instant::now().saturating_duration_since(began));
                 if failed.is_providers_fault() {
                     failed_at(passage, link, chain);
                 }

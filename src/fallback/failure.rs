@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tower::BoxError;
 
-use crate::classify::{Fault, Reason};
+use crate::classify::{Fault, Reason, Scope};
 use crate::error::{AllKeysFailed, GaveUp, LastResponse};
+use crate::fallback::left_because::LeftBecause;
 use crate::rotate::Attempt;
 
 /// No provider of a chain could serve the request.
@@ -19,19 +21,13 @@ pub struct AllProvidersFailed {
     pub(super) deadline_passed: bool,
 }
 
-/// A request is [pinned](crate::fallback::Pin) to a link that the chain does not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the request is pinned to {pinned:?}, which is no link of the chain: it has {}", links.join(", "))]
-pub struct UnknownLink {
-    pub(super) pinned: Arc<str>,
-    pub(super) links: Vec<Arc<str>>,
-}
-
 /// What became of a request at one link.
 pub struct ProviderFailed {
     pub(super) provider: Arc<str>,
     pub(super) because: LeftBecause,
     pub(super) attempts: Vec<Attempt>,
+    /// The status of a response of a link without keys.
+    pub(super) status: Option<StatusCode>,
     pub(super) retry_after: Option<Duration>,
     /// See [`AllKeysFailed`].
     pub(super) wait: Option<Duration>,
@@ -39,31 +35,6 @@ pub struct ProviderFailed {
     pub(super) exhausted_by: Option<Reason>,
     pub(super) last_response: Option<LastResponse>,
     pub(super) source: Option<BoxError>,
-}
-
-/// Why a link did not serve the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LeftBecause {
-    /// It has failed too often; skipped without a call.
-    BreakerOpen,
-    /// The request is too long for its model.
-    ContextLength,
-    /// It failed.
-    Fault(Fault),
-    /// Its keys were tried, or are all cooling.
-    Keys(GaveUp),
-    /// Its route knows no such model; skipped without a call.
-    NoModel,
-    /// It did not become ready, or refused the request's URL.
-    NotReady,
-    /// A layer inside shed the request, as it has as many under way as it takes. Nothing was sent, and neither the
-    /// provider nor a key is to blame.
-    Shed,
-    /// The request's body can't be sent again, or not with another model's name in it.
-    NotReplayable,
-    /// Its route can't take the request: the model to rename is nowhere to be found, or the URL is none.
-    Unroutable,
 }
 
 // === impl AllProvidersFailed ===
@@ -95,20 +66,6 @@ impl AllProvidersFailed {
     /// again may be paid twice.
     pub fn may_have_run(&self) -> bool {
         self.failures.iter().any(ProviderFailed::may_have_run)
-    }
-}
-
-// === impl UnknownLink ===
-
-impl UnknownLink {
-    /// The name to which the request is pinned.
-    pub fn pinned(&self) -> &str {
-        &self.pinned
-    }
-
-    /// The names of the chain's links.
-    pub fn links(&self) -> impl Iterator<Item = &str> {
-        self.links.iter().map(|link| &**link)
     }
 }
 
@@ -151,6 +108,7 @@ impl ProviderFailed {
             provider,
             because,
             attempts: Vec::new(),
+            status: None,
             retry_after: None,
             wait: None,
             exhausted_by: None,
@@ -175,11 +133,37 @@ impl ProviderFailed {
             provider,
             because: LeftBecause::Keys(gave_up),
             attempts,
+            status: None,
             retry_after,
             wait,
             exhausted_by,
             last_response,
             source,
+        }
+    }
+
+    /// The deadline passed while the link was asked; `took`: and was called, for so long.
+    pub(super) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
+        let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(took.is_some());
+        let mut failed = Self::new(provider, LeftBecause::Fault(fault));
+        if let Some(took) = took {
+            failed.add_attempt(took);
+        }
+        failed
+    }
+
+    /// Adds the attempt that failed, where no rotation layer has.
+    pub(super) fn add_attempt(&mut self, duration: Duration) {
+        let LeftBecause::Fault(fault) = &self.because else { return };
+        if self.attempts.is_empty() {
+            self.attempts.push(Attempt {
+                provider: Arc::clone(&self.provider),
+                key: None,
+                status: self.status,
+                fault: fault.clone(),
+                benched: None,
+                duration,
+            });
         }
     }
 
@@ -200,7 +184,7 @@ impl ProviderFailed {
         &self.because
     }
 
-    /// The attempts with its keys, in order; none if it was skipped or has no keys of ours.
+    /// The attempts, in order; none if it was skipped. A link without keys has one, which names no key.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
@@ -243,8 +227,17 @@ impl fmt::Display for ProviderFailed {
 
 impl fmt::Debug for ProviderFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, because, attempts, retry_after, wait, exhausted_by, last_response, source } =
-            self;
+        let Self {
+            provider,
+            because,
+            attempts,
+            status: _,
+            retry_after,
+            wait,
+            exhausted_by,
+            last_response,
+            source,
+        } = self;
         f.debug_struct("ProviderFailed")
             .field("provider", provider)
             .field("because", because)
@@ -255,41 +248,5 @@ impl fmt::Debug for ProviderFailed {
             .field("has_last_response", &last_response.is_some())
             .field("source", source)
             .finish()
-    }
-}
-
-// === impl LeftBecause ===
-
-impl LeftBecause {
-    /// The name in events: the reason of a fault, what [`GaveUp::as_str`] says of keys, or the variant's name in
-    /// snake case.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::BreakerOpen => "breaker_open",
-            Self::ContextLength => "context_length",
-            Self::Fault(fault) => fault.reason().as_str(),
-            Self::Keys(gave_up) => gave_up.as_str(),
-            Self::NoModel => "no_model",
-            Self::NotReady => "not_ready",
-            Self::Shed => "load_shed",
-            Self::NotReplayable => "not_replayable",
-            Self::Unroutable => "unroutable",
-        }
-    }
-}
-
-impl fmt::Display for LeftBecause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BreakerOpen => f.write_str("skipped, it has failed too often"),
-            Self::ContextLength => f.write_str("the request is too long for its model"),
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Keys(gave_up) => gave_up.fmt(f),
-            Self::NoModel => f.write_str("skipped, its route has no such model"),
-            Self::NotReady => f.write_str("the client is not ready, or may not send there"),
-            Self::NotReplayable => f.write_str("the body can't be sent again"),
-            Self::Shed => f.write_str("a layer inside shed the request"),
-            Self::Unroutable => f.write_str("its route can't take the request"),
-        }
     }
 }

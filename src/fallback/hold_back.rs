@@ -22,7 +22,8 @@ use tower::BoxError;
 use crate::body::{Rest, StreamError, UsageCell};
 use crate::classify::{Fault, Reason, Scope};
 use crate::fallback::commit::Commit;
-use crate::fallback::failure::{LeftBecause, ProviderFailed};
+use crate::fallback::failure::ProviderFailed;
+use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::Link;
 use crate::fallback::settings::Settings;
 use crate::future::before;
@@ -108,7 +109,7 @@ fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Li
     let fault = Fault::new(reason, scope).may_have_run(true);
     let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
     let left = ProviderFailed::new(Arc::clone(&link.name), LeftBecause::Fault(fault));
-    ProviderFailed { attempts, source: Some(error), ..left }
+    ProviderFailed { attempts, status: Some(status), source: Some(error), ..left }
 }
 
 /// What was read, or that it was not there at the deadline. Mostly it is there already, and needs no timer.

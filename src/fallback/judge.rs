@@ -17,8 +17,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
 use crate::fallback::call::Failed;
 use crate::fallback::commit;
-use crate::fallback::failure::{LeftBecause, ProviderFailed};
+use crate::fallback::failure::ProviderFailed;
 use crate::fallback::hold_back::{Check, hold_back};
+use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
 use crate::fallback::trip::Trip;
@@ -124,8 +125,14 @@ where
     };
     let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
     let limits = RestLimits::new(chain.settings.idle_timeout, trip.deadline());
+    let status = Some(response.status());
     let last_response = LastResponse::new(response.map(ResponseBody::erase), limits);
-    Judged::left(ProviderFailed { retry_after, last_response, ..ProviderFailed::new(name(), because) })
+    Judged::left(ProviderFailed {
+        status,
+        retry_after,
+        last_response,
+        ..ProviderFailed::new(name(), because)
+    })
 }
 
 /// Why the answer is not the caller's, if it is not.

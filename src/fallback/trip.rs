@@ -15,17 +15,18 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::body::{EventDialect, ReplayBody, Upload};
-use crate::classify::{Fault, Reason, Scope};
 use crate::error::Error;
 use crate::event::{Kind, Severity, Source};
 use crate::fallback::Unroutable;
 use crate::fallback::breaker::Open;
-use crate::fallback::failure::{AllProvidersFailed, LeftBecause, ProviderFailed, UnknownLink};
+use crate::fallback::failure::{AllProvidersFailed, ProviderFailed};
 use crate::fallback::hold_back::HoldBack;
+use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::pin::Pin;
 use crate::fallback::trip::order::Ahead;
 use crate::fallback::trip::visit::Visit;
+use crate::fallback::unknown_link::UnknownLink;
 use crate::head::Head;
 use crate::inspect::Limits;
 use crate::provider::ModelId;
@@ -234,9 +235,9 @@ impl<B> Trip<B> {
     }
 
     /// The deadline passed while the link was asked.
-    pub(super) fn cut_off(&mut self, step: Step) {
-        let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(self.ticket.was_called());
-        self.book(step, ProviderFailed::new(self.name_of(step.link), LeftBecause::Fault(fault)));
+    pub(super) fn cut_off(&mut self, step: Step, since: Instant) {
+        let took = self.ticket.was_called().then(|| Instant::now().saturating_duration_since(since));
+        self.book(step, ProviderFailed::cut_off(self.name_of(step.link), took));
     }
 
     pub(super) fn failed(mut self) -> Error {

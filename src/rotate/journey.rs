@@ -264,7 +264,7 @@ where
         };
         let attempt = Attempt {
             provider: Arc::from(self.config.pool.provider().name()),
-            key,
+            key: Some(key),
             status,
             fault: fault.clone(),
             benched,
@@ -286,9 +286,8 @@ where
     }
 
     fn announce(&self, fault: &Fault, wait: Option<Duration>) {
-        let Some(Attempt { key, .. }) = self.past.as_ref().and_then(|past| past.attempts.last()) else {
-            return;
-        };
+        let last = self.past.as_ref().and_then(|past| past.attempts.last());
+        let Some(key) = last.and_then(|attempt| attempt.key.as_ref()) else { return };
         self.config.pool.emit(Severity::Detail, || Kind::Rotated {
             key: key.clone(),
             model: self.request.known_model().cloned(),

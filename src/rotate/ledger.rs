@@ -19,8 +19,8 @@ use crate::provider::{ModelId, Provider};
 pub struct Attempt {
     /// The provider that was asked: its name, or that of its link in a chain.
     pub provider: Arc<str>,
-    /// The key that was used.
-    pub key: KeyId,
+    /// The key that was used. `None`: the link has no keys, or the deadline of a chain ended the attempt.
+    pub key: Option<KeyId>,
     /// What the provider answered, if it did.
     pub status: Option<StatusCode>,
     /// Why it failed, whom that concerns, and what the provider said of how long.
@@ -54,7 +54,11 @@ pub struct Served {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { provider, key, status, fault, benched: _, duration } = self;
-        write!(f, "{provider}/{key}: {fault}")?;
+        f.write_str(provider)?;
+        if let Some(key) = key {
+            write!(f, "/{key}")?;
+        }
+        write!(f, ": {fault}")?;
         if let Some(status) = status {
             write!(f, ", status {}", status.as_u16())?;
         }
@@ -154,7 +158,7 @@ impl Served {
         let duration = Moment::now().saturating_since(began);
         attempts.push(Attempt {
             provider: Arc::clone(link),
-            key,
+            key: Some(key),
             status: Some(status),
             fault: fault.clone(),
             benched: None,

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::classify::{Fault, Reason};
 use crate::error::GaveUp;
-use crate::fallback::failure::{LeftBecause, ProviderFailed};
+use crate::fallback::failure::ProviderFailed;
+use crate::fallback::left_because::LeftBecause;
 use crate::fallback::trip::Step;
 
 /// What became of a request at a link that did not serve it.

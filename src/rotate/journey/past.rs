@@ -36,7 +36,9 @@ impl<B> Past<B> {
 
     /// An attempt has failed.
     pub(super) fn add(&mut self, attempt: Attempt) {
-        self.tried.add(attempt.key.clone());
+        if let Some(key) = &attempt.key {
+            self.tried.add(key.clone());
+        }
         self.attempts.push(attempt);
     }
 
@@ -45,7 +47,7 @@ impl<B> Past<B> {
         let Some(attempt) = self.attempts.len().checked_sub(1) else { return };
         // An account that has refused the request is not asked again with another of its keys.
         self.tried.refuse(doubt.iter().flat_map(Doubt::keys));
-        self.tried.refuse(std::iter::once(self.attempts[attempt].key.clone()));
+        self.tried.refuse(self.attempts[attempt].key.clone().into_iter());
         self.refusals.push(Refusal { kind, proven, doubt, attempt });
     }
 

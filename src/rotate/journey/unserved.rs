@@ -14,6 +14,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
 use crate::event::{Kind, Severity};
 use crate::inspect::Answer;
+use crate::key::KeyId;
 use crate::pool::Lease;
 use crate::rotate::budget::Ticket;
 use crate::rotate::journey::Journey;
@@ -33,18 +34,18 @@ where
     pub(in crate::rotate) fn end(mut self, gave_up: GaveUp) -> Result<Response<ResponseBody<B>>, Error> {
         let own = self.past.as_deref_mut().filter(|past| past.is_the_requests_own(gave_up));
         match own.and_then(Past::take_refusal) {
-            Some((attempt, answer)) => Ok(self.refused(attempt, answer)),
+            Some((key, fault, answer)) => Ok(self.refused(key, fault, answer)),
             None => Err(self.failed(gave_up)),
         }
     }
 
     /// Delivers the last refusal.
-    fn refused(mut self, attempt: Attempt, answer: Answer<B>) -> Response<ResponseBody<B>> {
+    fn refused(mut self, key: KeyId, fault: Fault, answer: Answer<B>) -> Response<ResponseBody<B>> {
         let served = Served::new(
             self.config.pool.provider().clone(),
-            attempt.key,
+            key,
             self.request.known_model().cloned(),
-            Verdict::Fault(attempt.fault),
+            Verdict::Fault(fault),
             self.past.take().map_or_else(Vec::new, |past| past.attempts),
             UsageCell::default(),
             Moment::now(),
@@ -112,7 +113,7 @@ impl<B> Journey<B> {
     pub(in crate::rotate) fn cut_off(&mut self, lease: &Lease) {
         let attempt = Attempt {
             provider: Arc::from(self.config.pool.provider().name()),
-            key: lease.key_id().clone(),
+            key: Some(lease.key_id().clone()),
             status: None,
             fault: Fault::new(Reason::Timeout, Scope::None).may_have_run(lease.is_stamped()),
             benched: None,
@@ -142,10 +143,11 @@ impl<B> Past<B> {
     }
 
     /// Takes the last attempt and its response. No key has served the request.
-    fn take_refusal(&mut self) -> Option<(Attempt, Answer<B>)> {
+    fn take_refusal(&mut self) -> Option<(KeyId, Fault, Answer<B>)> {
         self.leave_unconfirmed(Timestamp::now());
         let is_error = |answer: &Answer<B>| !answer.head.status.is_success();
         let answer = self.last.take_if(|last| last.as_ref().is_ok_and(is_error))?.ok()?;
-        Some((self.attempts.pop()?, answer))
+        let Attempt { key, fault, .. } = self.attempts.pop()?;
+        Some((key?, fault, answer))
     }
 }
