@@ -200,6 +200,30 @@ async fn no_body_of_a_refusal_shows_the_key_however_it_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_error_with_status_200_shows_the_key() {
+    for form in forms() {
+        for text in [
+            format!(r#"{{"error":{{"message":"no {form} here"}}}}"#),
+            format!(r#"{{"type":"error","message":"no {form} here"}}"#),
+            format!(
+                r#"{{"id":"1","object":"chat.completion","choices":[],"error":{{"message":"no {form}"}}}}"#
+            ),
+        ] {
+            for cut in [false, true] {
+                let text = text.clone();
+                let upstream = upstream(move |_| {
+                    let body = if cut { bytewise(&text) } else { whole(text.clone()) };
+                    Response::builder().header("content-type", "application/json").body(body).unwrap()
+                });
+                for (layer, seen) in through_both(&upstream).await {
+                    seen.assert_clean(&format!("{layer} {cut} {form}"));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_searched_to_its_end() {
     const CAP: usize = KeyRotationLayer::<ProviderClassifier>::ERROR_BODY;
     for form in forms() {

@@ -1,16 +1,18 @@
 //! Takes a key out of a response body as it passes.
 //!
 //! A refusal is searched to its end, a stream of events or lines too, since any of them may be an error. Of other
-//! successes only the trailers are searched: their content is the caller's, and searching it would cost every
-//! response. The key is overwritten, so lengths stay true. A key may be cut at any byte, so bytes at the end of
+//! successes the trailers are searched, and data that names an error: content is the caller's, and searching it would
+//! cost every response. The key is overwritten, so lengths stay true. A key may be cut at any byte, so bytes at the end of
 //! a frame that may be its beginning are held back until the next frame, and nothing else is: an event is no
 //! event before its end, which is never part of a key.
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use memchr::memmem::Finder;
 use tower::BoxError;
 
 use crate::body::response::{Rest, longer};
@@ -40,6 +42,11 @@ enum Next {
     Frame(Option<Result<Frame<Bytes>, BoxError>>),
 }
 
+/// Bytes of an object in which its first members are still to come.
+const SHORT: usize = 64;
+
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+
 type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 // === impl Redactor ===
@@ -57,18 +64,31 @@ impl Redactor {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        match self {
-            Self::Edges(secret) => body.poll_frame(cx).map(|next| next.map(|frame| edge(frame, secret))),
-            Self::All(search) => loop {
-                if let Next::Frame(next) = &mut search.next {
-                    return Poll::Ready(next.take());
-                }
-                let next = std::task::ready!(body.as_mut().poll_frame(cx));
-                if let Poll::Ready(next) = search.pass(next) {
-                    return Poll::Ready(next);
-                }
-            },
+        loop {
+            if let Self::All(search) = self
+                && let Next::Frame(next) = &mut search.next
+            {
+                return Poll::Ready(next.take());
+            }
+            let next = std::task::ready!(body.as_mut().poll_frame(cx));
+            let passed = match self.widened(next.as_ref()) {
+                Self::Edges(secret) => Poll::Ready(next.map(|frame| edge(frame, secret))),
+                Self::All(search) => search.pass(next),
+            };
+            if passed.is_ready() {
+                return passed;
+            }
         }
+    }
+
+    /// The data is searched as well, from a frame on that may be of an error.
+    fn widened(&mut self, next: Option<&Result<Frame<Bytes>, BoxError>>) -> &mut Self {
+        if let (Self::Edges(secret), Some(Ok(frame))) = (&*self, next)
+            && frame.data_ref().is_some_and(|data| may_be_error(data))
+        {
+            *self = Self::new(secret, true);
+        }
+        self
     }
 
     /// Whether the body ends here, which says so itself or does not.
@@ -146,6 +166,13 @@ impl Search {
         self.next = Next::Frame(next);
         Poll::Ready(Some(Ok(Frame::data(held))))
     }
+}
+
+/// Whether data of a success may be of an error with status 200, as some gateways send them: it has a member or a value
+/// `error`, or is too little of an object to say.
+fn may_be_error(data: &[u8]) -> bool {
+    let is_cut = data.len() < SHORT && data.starts_with(b"{") && !data.trim_ascii_end().ends_with(b"}");
+    is_cut || ERROR.find(data).is_some()
 }
 
 /// A frame that is no data, or an error, without the key.

@@ -156,8 +156,9 @@ impl<C> KeyRotationLayer<C> {
     ///
     /// A refusal that comes compressed is decoded to be judged if the feature `decompress` is enabled. Where it
     /// can't be decoded it is judged by its status alone, its body is withheld, and a warning is logged once
-    /// per pool. Event streams that come compressed are not looked into. A layer *inside* the rotation layer
-    /// that asks for compression and decodes responses itself needs no setting.
+    /// per pool. Successes that come compressed, event streams included, are neither looked into nor searched
+    /// for the key. A layer *inside* the rotation layer that asks for compression and decodes responses itself
+    /// needs no setting.
     #[must_use]
     pub fn keep_accept_encoding(self, keep: bool) -> Self {
         self.configure(|config| config.keep_accept_encoding = keep)
