@@ -57,6 +57,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
 pub use self::acquire::exhausted::Exhausted;
 pub use self::acquire::request::Ask;
@@ -69,21 +70,18 @@ pub(crate) use self::learn::doubt::Doubt;
 pub use self::lease::Lease;
 pub use self::lease::apply_key::StampError;
 pub use self::lease::penalty::Penalty;
-pub(crate) use self::lease::settle::Tab;
+pub(crate) use self::lease::usage_settlement::Tab;
 pub use self::operate::UnknownKey;
 pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::scope::cooldown::{Backoff, Cooldowns};
 
 use crate::clock::{Moment, Pace};
-use crate::event::{Events, Kind, Severity, Source, Subscription};
-use crate::pool::acquire::admit::{Admitted, admit};
-use crate::pool::acquire::search::{self, Search};
-use crate::pool::keys::candidate::Place;
+use crate::event::{Events, Kind, Severity, Source};
+use crate::pool::acquire::other_endpoint;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
-use crate::pool::keys::refresh::{lane_of, refresh};
-use crate::pool::learn::outage::{Others, Suspicion};
+use crate::pool::keys::refresh::lane_of;
+use crate::pool::learn::outage::Suspicion;
 use crate::pool::scope::outage::Outage;
 use crate::pool::scope::queue::Freed;
 use crate::provider::{ModelId, Provider};
@@ -194,79 +192,70 @@ impl KeyPool {
     pub(crate) fn acquire_at(&self, ask: &Ask<'_>, now: Moment) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
         let lane = ask.model.and_then(|model| lane_of(&set, model, now.into()));
-
-        refresh(&set, lane.as_deref(), now.as_unix_ms());
-        let suspicion = &self.0.common.suspicion;
-        let mut taken = suspicion.probe(&set, lane.as_deref(), ask, Others::Usable, now);
-        if taken.is_none() {
-            let search = Search { set: &set, model: lane.as_deref(), ask, now };
-            search.any(|place| {
-                taken = admit(place, &ask.need, now);
-                taken.is_some()
-            });
-        }
-        let taken = match taken {
-            Some(taken) => taken,
-            None => self.last_resort(&set, lane.as_deref(), ask, now)?,
-        };
-        Ok(Lease::new(set, lane, taken, ask.need, now))
+        let admitted = acquire::acquire(&set, lane.as_deref(), ask, now)?;
+        Ok(Lease::new(set, lane, admitted, ask.need, now))
     }
 
-    /// Looks at every key after the bitmaps have shown none: for a key that they missed, or for a probe of
-    /// keys that only appear to be invalid.
-    fn last_resort(
+    /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
+    /// the request's destination.
+    pub(crate) fn probe_at(
         &self,
-        set: &KeySet,
-        lane: Option<&ModelLane>,
+        endpoint: impl FnOnce() -> u64,
         ask: &Ask<'_>,
         now: Moment,
-    ) -> Result<Admitted, Exhausted> {
-        let untried = |place: &Place<'_>| ask.allows(&place.key().id);
-        let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
-        let missed = search::find_anywhere(set, lane, now.as_unix_ms(), take);
-        let probe = || self.0.common.suspicion.probe(set, lane, ask, Others::None, now);
-        missed.or_else(probe).ok_or_else(|| self.exhausted(set, lane, ask, now))
-    }
-
-    /// Returns whether the pool tracks any model. Only then is it worth reading a request's model before
-    /// sending.
-    pub(crate) fn knows_models(&self) -> bool {
-        let set = self.0.set.load();
-        set.quotas.are_of_models() || !set.models.is_empty()
-    }
-
-    /// Returns whether limits are declared for single models. Then the model of each request has to be known
-    /// for certain.
-    pub(crate) fn limits_models(&self) -> bool {
-        self.0.set.load().quotas.are_of_models()
-    }
-
-    /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.
-    pub(crate) fn counts_tokens(&self) -> bool {
-        self.0.set.load().counts_tokens()
-    }
-
-    /// Returns the time until the first key becomes usable for a request.
-    pub(crate) fn earliest(&self, ask: &Ask<'_>, now: Moment) -> Exhausted {
-        let set = self.0.set.load();
+    ) -> Option<Lease> {
+        let set = self.0.set.load_full();
         let lane = ask.model.and_then(|model| set.models.get(model));
-        self.exhausted(&set, lane.as_deref(), ask, now)
+        let admitted = other_endpoint::probe(&set, lane.as_deref(), endpoint, ask, now)?;
+        Some(Lease::new(set, lane, admitted, ask.need, now))
     }
 
-    /// Subscribes to the events of the pool's keys and of the requests that use them, from now on. If a hub
-    /// was [given to the pool](KeyPoolBuilder::events), the subscription receives the events of everything
-    /// that shares it.
-    pub fn subscribe(&self) -> Subscription {
-        self.0.common.events.subscribe()
+    /// Leases a key for one attempt as soon as one is usable; first come, first served.
+    ///
+    /// Waits for the earliest cooldown to end, or for a key to be freed before that: by a probe, an operator,
+    /// or a new verdict. The future may be dropped at any time. [`acquire`](Self::acquire) does not wait in
+    /// the queue, and may overtake waiters.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
+    /// and otherwise when that time is over.
+    pub async fn acquire_within(
+        &self,
+        model: Option<&ModelId>,
+        deadline: Instant,
+    ) -> Result<Lease, Exhausted> {
+        self.acquire_for_within(&model.into(), deadline).await
+    }
+
+    /// Leases a key for one attempt as soon as one is usable, for a request of which more than the model is
+    /// known. Waits like [`acquire_within`](Self::acquire_within).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
+    /// and otherwise when that time is over.
+    pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
+        wait::acquire_by(self, ask, self.latest_start(deadline)).await
+    }
+
+    /// Returns the time at which a wait has to be over, to leave enough time for an attempt before the
+    /// deadline.
+    pub(crate) fn latest_start(&self, deadline: Instant) -> Instant {
+        self.0.common.pace.latest_start(deadline)
+    }
+
+    /// Leases a key, and waits no longer than until `until`.
+    pub(crate) fn acquire_by(
+        &self,
+        ask: &Ask<'_>,
+        until: Instant,
+    ) -> impl Future<Output = Result<Lease, Exhausted>> {
+        wait::acquire_by(self, ask, until)
     }
 
     pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
         self.0.common.emit(severity, kind);
-    }
-
-    /// Returns whether events of this severity have any receiver.
-    pub(crate) fn is_heard(&self, severity: Severity) -> bool {
-        self.0.common.events.listens(severity)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::error::{Error, GaveUp};
 use crate::event::{Kind, Severity};
 use crate::inspect::Inspector;
 use crate::limits::Need;
-use crate::pool::{Lease, Penalty};
+use crate::pool::{Doubt, Lease, Penalty};
 use crate::provider::ModelId;
 use crate::rotate::Deadline;
 use crate::rotate::attempt::Tried;
@@ -253,7 +253,7 @@ where
         let proven = refused.is_some() && lease.is_proven(now.into());
         let endpoint = refused.map(|_| self.request.endpoint());
         let model = self.request.model(self.config.pool.provider());
-        let doubt = endpoint.and_then(|endpoint| lease.doubt(fault, model, endpoint, now.into()));
+        let doubt = endpoint.and_then(|endpoint| Doubt::raise(lease, fault, model, endpoint, now.into()));
         let (benched, is_out) = match (&doubt, refused) {
             (Some(doubt), _) => (doubt.wait(), true),
             (None, Some(_)) => (None, false),

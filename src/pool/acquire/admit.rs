@@ -1,8 +1,8 @@
 //! Admission: checks a candidate at every scope, and against the shared limit detector.
 
 use crate::clock::Moment;
-use crate::key::Tier;
 use crate::limits::{Marks, Need};
+use crate::pool::acquire::reserve::{offers, take};
 use crate::pool::keys::candidate::Place;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::{Chorus, Gate};
@@ -35,14 +35,14 @@ pub(in crate::pool) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Optio
         place.follow(Level::Key, now);
         return None;
     }
-    let offers = match place.offers(need, at) {
+    let offers = match offers(place, need, at) {
         Ok(offers) => offers,
         Err(level) => {
             place.follow(level, now);
             return None;
         }
     };
-    let trials = if place.is_held_back() { audition(place, now)? } else { Trials::default() };
+    let trials = if is_held_back(place) { audition(place, now)? } else { Trials::default() };
     let (mut passes, mut is_narrow) = (Passes::default(), false);
     for &level in place.levels() {
         let Some(slot) = place.slot(level) else { continue };
@@ -54,7 +54,7 @@ pub(in crate::pool) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Optio
         passes[level as usize] = pass;
         is_narrow |= pass.is_narrow();
     }
-    let marks = place.take(offers, need, at);
+    let marks = take(place, offers, need, at);
     if is_narrow {
         // Last, because this reads the limits, which are locked before.
         follow_narrow(place, passes, now);
@@ -67,6 +67,23 @@ fn follow_narrow(place: Place<'_>, passes: Passes, now: u64) {
     for level in Level::ALL.into_iter().filter(|level| passes[*level as usize].is_narrow()) {
         place.follow(level, now);
     }
+}
+
+/// Admits one request although a cooldown at `closed` keeps the key out. Its limits apply nevertheless.
+pub(in crate::pool) fn admit_early(
+    place: Place<'_>,
+    closed: Level,
+    need: &Need,
+    at: Moment,
+) -> Option<Admitted> {
+    let offers = offers(place, need, at).ok()?;
+    let pass = place.slot(closed)?.admit_early()?;
+    let mut passes = Passes::default();
+    for other in Level::ALL.into_iter().filter(|other| *other != closed) {
+        passes[other as usize].epoch = place.state(other).epoch;
+    }
+    passes[closed as usize] = pass;
+    Some(Admitted { marks: take(place, offers, need, at), ..Admitted::new(place, passes) })
 }
 
 /// Undoes an admission that one scope refused after others had granted it.
@@ -117,6 +134,11 @@ pub(in crate::pool) fn step_off(place: Place<'_>, level: Level, pass: Pass, succ
     }
 }
 
+/// Returns whether a shared limit detector holds back keys like this one.
+fn is_held_back(place: Place<'_>) -> bool {
+    place.choruses().into_iter().flatten().any(Chorus::is_holding) && place.is_unknown()
+}
+
 #[cold]
 fn audition(place: Place<'_>, now: u64) -> Option<Trials> {
     // A request that has to wait for one detector must not take the canary of the other.
@@ -146,36 +168,5 @@ fn audition(place: Place<'_>, now: u64) -> Option<Trials> {
 impl Admitted {
     pub(in crate::pool) fn new(place: Place<'_>, passes: Passes) -> Self {
         Self { key: place.key, account: place.account, passes, trials: Trials::default(), marks: None }
-    }
-}
-
-// === impl Place ===
-
-impl<'a> Place<'a> {
-    /// Returns the shared limit detectors that may hold the key back: for every model, and for its model.
-    pub(in crate::pool) fn choruses(self) -> [Option<&'a Chorus>; 2] {
-        [Some(&self.set.chorus), self.model.map(|model| &model.chorus)]
-    }
-
-    /// Returns whether a shared limit detector holds back keys like this one.
-    fn is_held_back(self) -> bool {
-        self.choruses().into_iter().flatten().any(Chorus::is_holding) && self.is_unknown()
-    }
-
-    /// Returns whether the account of the key is unknown: neither declared nor shown by a response.
-    pub(in crate::pool) fn is_unknown(self) -> bool {
-        self.may_be_kin() && self.key().account.identity() == 0
-    }
-
-    /// Returns whether the key may turn out to share limits with others.
-    pub(in crate::pool) fn may_be_kin(self) -> bool {
-        let learns = self.set.common.learn_accounts;
-        learns && self.key().tier == Tier::Primary && !self.set.is_declared(self.key)
-    }
-
-    /// Returns the gate that holds back the key; `None` for a key that is not held back.
-    pub(in crate::pool) fn held(self, chorus: Option<&Chorus>, now: u64) -> Option<Gate> {
-        let gate = chorus.filter(|chorus| chorus.is_holding() && self.is_unknown())?.gate(self.key, now);
-        (gate != Gate::Open).then_some(gate)
     }
 }

@@ -21,7 +21,7 @@ use crate::pool::keys::session::Session;
 use crate::pool::keys::tier::Rank;
 
 /// A search for a key.
-pub(in crate::pool) struct Search<'a> {
+pub(in crate::pool) struct KeySearch<'a> {
     pub(in crate::pool) set: &'a Arc<KeySet>,
     pub(in crate::pool) model: Option<&'a ModelLane>,
     pub(in crate::pool) ask: &'a Ask<'a>,
@@ -44,9 +44,9 @@ const FEW: usize = 8;
 /// Number of keys that a session tries in its own order before the policy decides.
 const SPILLS: usize = 8;
 
-// === impl Search ===
+// === impl KeySearch ===
 
-impl<'a> Search<'a> {
+impl<'a> KeySearch<'a> {
     /// Shows the keys that look usable to `take`, the next one first, until it takes one. Returns whether it
     /// has.
     pub(in crate::pool) fn any(&self, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
@@ -141,11 +141,17 @@ impl<'a> Search<'a> {
     fn candidate(&self, key: usize) -> Candidate {
         let (entry, selection) = (&self.set.keys[key], self.set.common.selection);
         let headroom = match selection {
-            Selection::MostRemaining => self.place(key).headroom(self.now),
+            Selection::MostRemaining => headroom(self.place(key), self.now),
             _ => 1.0,
         };
         Candidate { key, headroom, load: entry.stats.in_flight() as f64 / f64::from(entry.weight.get()) }
     }
+}
+
+/// Returns the fraction that is left of the tightest known limit of the key, its account, and both for the
+/// model: from 0 (nothing) to 1 (everything, or no known limit).
+fn headroom(place: Place<'_>, now: Moment) -> f64 {
+    place.ledgers().map(|(_, ledger)| ledger.headroom(now)).fold(1.0, f64::min)
 }
 
 /// Sorts by the fraction left, then by load. Equals stay in their order.

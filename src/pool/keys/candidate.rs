@@ -1,11 +1,15 @@
 //! A candidate: one key as seen by one request, with its state at each scope.
 
-use crate::limits::Ledger;
+use crate::clock::Moment;
+use crate::key::Tier;
+use crate::limits::{Ledger, Need, Opening};
 use crate::pool::keys::key_set::{Key, KeySet};
 use crate::pool::keys::model::ModelLane;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::{Bar, Lane, only};
+use crate::pool::scope::shared_limit::{Chorus, Gate};
 use crate::pool::scope::slot::{Slot, State};
+use crate::provider::ModelId;
 
 /// One candidate key as seen by one request: its slots and limits at the four scopes.
 #[derive(Clone, Copy)]
@@ -62,6 +66,25 @@ impl<'a> Place<'a> {
         self.levels().iter().filter_map(move |&level| Some((level, self.ledger(level)?)))
     }
 
+    /// Returns the home scope: the scope whose ledger records the limits that responses report.
+    pub(in crate::pool) const fn home(self) -> Level {
+        if self.model.is_some() { Level::AccountModel } else { Level::Account }
+    }
+
+    /// Returns the ledger of the home scope. Creates it if it does not exist.
+    pub(in crate::pool) fn learning(self) -> &'a Ledger {
+        let ledgers = match self.model {
+            Some(model) => &model.ledgers.accounts[self.account],
+            None => &self.set.accounts[self.account].ledger,
+        };
+        ledgers.get_or_init(Box::default)
+    }
+
+    /// Returns the model, for the scopes of a model.
+    pub(in crate::pool) fn model_at(self, level: Level) -> Option<ModelId> {
+        self.model.filter(|_| level.is_model()).map(|lane| lane.model.clone())
+    }
+
     /// Returns whether no scope refuses the key, as far as that shows without asking for admission.
     pub(in crate::pool) fn is_open(self, now: u64) -> bool {
         let open = |level: &Level| self.bar(*level, now) == Bar::Open;
@@ -72,6 +95,40 @@ impl<'a> Place<'a> {
     pub(in crate::pool) fn bar(self, level: Level, now: u64) -> Bar {
         let benched = self.slot(level).map_or(Bar::Open, |slot| slot.bar(now));
         benched.max(self.limit(level))
+    }
+
+    /// Returns the condition under which limits close a scope to every request.
+    pub(in crate::pool) fn limit(self, level: Level) -> Bar {
+        let Some(ledger) = self.ledger(level) else { return Bar::Open };
+        let now = Moment::now();
+        match ledger.opening(&Need::LEAST, now) {
+            Opening::At(at) if at <= now.as_unix_us() => Bar::Open,
+            // Rounded down to milliseconds: a request that comes within that millisecond looks again.
+            Opening::At(at) => Bar::Until(Moment::from_unix_us(at).as_unix_ms()),
+            Opening::AfterAnother | Opening::Never => Bar::Shut,
+        }
+    }
+
+    /// Returns the shared limit detectors that may hold the key back: for every model, and for its model.
+    pub(in crate::pool) fn choruses(self) -> [Option<&'a Chorus>; 2] {
+        [Some(&self.set.chorus), self.model.map(|model| &model.chorus)]
+    }
+
+    /// Returns the gate that holds back the key; `None` for a key that is not held back.
+    pub(in crate::pool) fn held(self, chorus: Option<&Chorus>, now: u64) -> Option<Gate> {
+        let gate = chorus.filter(|chorus| chorus.is_holding() && self.is_unknown())?.gate(self.key, now);
+        (gate != Gate::Open).then_some(gate)
+    }
+
+    /// Returns whether the account of the key is unknown: neither declared nor shown by a response.
+    pub(in crate::pool) fn is_unknown(self) -> bool {
+        self.may_be_kin() && self.key().account.identity() == 0
+    }
+
+    /// Returns whether the key may turn out to share limits with others.
+    pub(in crate::pool) fn may_be_kin(self) -> bool {
+        let learns = self.set.common.learn_accounts;
+        learns && self.key().tier == Tier::Primary && !self.set.is_declared(self.key)
     }
 
     /// Brings the ready bits in line with a scope.
@@ -91,9 +148,7 @@ impl<'a> Place<'a> {
         let lane = self.model.map_or(&self.set.lane, |model| &model.bits);
         self.set.accounts[self.account].with_members(self.key, |members| lane.shows(members))
     }
-}
 
-impl Place<'_> {
     /// Brings the bit of the key in line with its switch and its slot. Reads the switch again after clearing
     /// the bit, because an operator who enabled the key meanwhile has set the bit already.
     fn follow_key(self, now: u64) {

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
@@ -38,7 +38,7 @@ pub(crate) struct KeySet {
     /// Held while the assignment of keys to accounts changes. No other code waits for it.
     pub(in crate::pool) learning: Mutex<()>,
     /// Held while a doubt about a key is raised or settled. No other code waits for it.
-    pub(in crate::pool) doubts: Mutex<FirstRefusals>,
+    doubts: Mutex<FirstRefusals>,
     /// The ready bits for every model.
     pub(in crate::pool) lane: Lane,
     pub(in crate::pool) models: ModelLanes,
@@ -74,23 +74,6 @@ pub(in crate::pool) struct Key {
     pub(in crate::pool) ledger: Option<Box<Ledger>>,
 }
 
-// === impl KeySet ===
-
-impl KeySet {
-    /// Returns whether any limit counts tokens.
-    pub(in crate::pool) fn counts_tokens(&self) -> bool {
-        self.counts_tokens.load(Ordering::Relaxed)
-    }
-
-    /// Records that these limits are known now.
-    pub(in crate::pool) fn saw_limits(&self, limits: &[Limit]) {
-        let of_tokens = |limit: &Limit| limit.dimension.is_tokens();
-        if !self.counts_tokens() && limits.iter().any(of_tokens) {
-            self.counts_tokens.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 // === impl Key ===
 
 impl Key {
@@ -118,7 +101,7 @@ impl Key {
     }
 }
 
-// === building ===
+// === impl KeySet ===
 
 impl KeySet {
     /// Creates the set. `accounts` are numbered as in the keys; `models` is the maximum number of model
@@ -154,6 +137,48 @@ impl KeySet {
             keys: keys.into(),
             quotas,
         }
+    }
+
+    /// Returns whether any limit counts tokens.
+    pub(in crate::pool) fn counts_tokens(&self) -> bool {
+        self.counts_tokens.load(Ordering::Relaxed)
+    }
+
+    /// Records that these limits are known now.
+    pub(in crate::pool) fn saw_limits(&self, limits: &[Limit]) {
+        let of_tokens = |limit: &Limit| limit.dimension.is_tokens();
+        if !self.counts_tokens() && limits.iter().any(of_tokens) {
+            self.counts_tokens.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the number of requests in flight with all keys together. It is the reference count of the set,
+    /// because every request in flight holds the set, and a separate counter would be one more word that
+    /// every thread writes to. Waiters hold the set too, and so does a cooldown that may be undone, so the
+    /// number may be too high. The two that are subtracted are the pool and the caller.
+    pub(in crate::pool) fn in_flight(self: &Arc<Self>) -> usize {
+        Arc::strong_count(self).saturating_sub(2)
+    }
+
+    /// Returns whether the account of a key was declared.
+    pub(in crate::pool) fn is_declared(&self, key: usize) -> bool {
+        self.accounts[self.keys[key].account.home()].id.is_some()
+    }
+
+    /// Returns the keys of an account, of which `asker` is one.
+    pub(in crate::pool) fn members(&self, account: usize, asker: usize) -> Vec<usize> {
+        self.accounts[account].with_members(asker, |groups| {
+            let of_word = |&(word, bits): &(usize, u64)| {
+                let bit = move |bit: &usize| bits >> bit & 1 == 1;
+                (0..u64::BITS as usize).filter(bit).map(move |bit| word * u64::BITS as usize + bit)
+            };
+            groups.iter().flat_map(of_word).collect()
+        })
+    }
+
+    /// Locks the unconfirmed refusals of the keys.
+    pub(in crate::pool) fn doubts(&self) -> MutexGuard<'_, FirstRefusals> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

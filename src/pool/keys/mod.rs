@@ -14,3 +14,4 @@ pub(in crate::pool) mod standing;
 pub(in crate::pool) mod stats;
 pub(in crate::pool) mod tier;
 pub(in crate::pool) mod usage;
+pub(in crate::pool) mod warnings;

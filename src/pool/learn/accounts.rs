@@ -25,107 +25,101 @@ use crate::pool::scope::ready_bits::only;
 use crate::pool::scope::slot::{Pass, Slot};
 use crate::provider::AccountFingerprint;
 
-impl KeySet {
-    /// Records that a response counted the key for this account.
-    pub(in crate::pool) fn learn(&self, key: usize, shown: AccountFingerprint) {
-        if self.common.learn_accounts && self.keys[key].account.is_news(shown) {
-            self.relearn(key, shown);
+/// Records that a response counted the key for this account.
+pub(in crate::pool) fn learn(set: &KeySet, key: usize, shown: AccountFingerprint) {
+    if set.common.learn_accounts && set.keys[key].account.is_news(shown) {
+        relearn(set, key, shown);
+    }
+}
+
+#[cold]
+fn relearn(set: &KeySet, key: usize, shown: AccountFingerprint) {
+    let _one_at_a_time = set.learning.lock().unwrap_or_else(PoisonError::into_inner);
+    let account = &set.keys[key].account;
+    if !account.is_news(shown) {
+        return;
+    }
+    let now = Timestamp::now().as_unix_ms();
+    let (before, after) = account.note(shown);
+    if !set.is_declared(key) {
+        leave(set, key);
+    }
+    for identity in [before, after] {
+        if identity != 0 && identity != Membership::WANDERER {
+            gather(set, identity, now);
         }
     }
+    set.common.freed.tell();
+}
 
-    #[cold]
-    fn relearn(&self, key: usize, shown: AccountFingerprint) {
-        let _one_at_a_time = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = &self.keys[key].account;
-        if !account.is_news(shown) {
-            return;
-        }
-        let now = Timestamp::now().as_unix_ms();
-        let (before, after) = account.note(shown);
-        if !self.is_declared(key) {
-            self.leave(key);
-        }
-        for identity in [before, after] {
-            if identity != 0 && identity != Membership::WANDERER {
-                self.gather(identity, now);
-            }
-        }
-        self.common.freed.tell();
+/// Moves a key back to its home account. Cooldowns of the other account stay there.
+fn leave(set: &KeySet, key: usize) {
+    let account = &set.keys[key].account;
+    let (from, home) = (account.present(), account.home());
+    if from != home {
+        settle(set, key, home);
+        recount(set, from);
     }
+}
 
-    pub(in crate::pool) fn is_declared(&self, key: usize) -> bool {
-        self.accounts[self.keys[key].account.home()].id.is_some()
+/// Moves all undeclared keys that show an identity into one account.
+fn gather(set: &KeySet, identity: u64, now: u64) {
+    let showing = || (0..set.keys.len()).filter(|key| set.keys[*key].account.identity() == identity);
+    let (declared, movable): (Vec<_>, Vec<_>) = showing().partition(|key| set.is_declared(*key));
+    let Some(host) = host(set, &declared, &movable) else { return };
+    for &key in movable.iter().filter(|key| set.keys[**key].account.present() != host) {
+        let from = set.keys[key].account.present();
+        carry_all(set, from, host, now);
+        settle(set, key, host);
+        recount(set, from);
     }
+    // Without a move there is nothing to bring in line.
+    if let Some(&key) = movable.first() {
+        follow_everywhere(set, key, now);
+    }
+}
 
-    /// Moves a key back to its home account. Cooldowns of the other account stay there.
-    fn leave(&self, key: usize) {
-        let account = &self.keys[key].account;
-        let (from, home) = (account.present(), account.home());
-        if from != home {
-            self.settle(key, home);
-            self.recount(from);
-        }
+/// Returns the account for these keys: the account of the declared ones, or else the one in which the
+/// first of them lives that already lives with one of them.
+fn host(set: &KeySet, declared: &[usize], movable: &[usize]) -> Option<usize> {
+    let account = |key: &usize| &set.keys[*key].account;
+    if let Some(first) = declared.first().map(|key| account(key).home())
+        && declared.iter().all(|key| account(key).home() == first)
+    {
+        return Some(first);
     }
+    let homes: Vec<_> = movable.iter().map(|key| account(key).home()).collect();
+    let kept = movable.iter().map(|key| account(key).present()).find(|present| homes.contains(present));
+    kept.or_else(|| homes.first().copied())
+}
 
-    /// Moves all undeclared keys that show an identity into one account.
-    fn gather(&self, identity: u64, now: u64) {
-        let showing = || (0..self.keys.len()).filter(|key| self.keys[*key].account.identity() == identity);
-        let (declared, movable): (Vec<_>, Vec<_>) = showing().partition(|key| self.is_declared(*key));
-        let Some(host) = self.host(&declared, &movable) else { return };
-        for &key in movable.iter().filter(|key| self.keys[**key].account.present() != host) {
-            let from = self.keys[key].account.present();
-            self.carry(from, host, now);
-            self.settle(key, host);
-            self.recount(from);
-        }
-        // Without a move there is nothing to bring in line.
-        if let Some(&key) = movable.first() {
-            self.follow_everywhere(key, now);
-        }
-    }
+fn settle(set: &KeySet, key: usize, account: usize) {
+    let living = |other: &usize| set.keys[*other].account.present() == account || *other == key;
+    // Members first: a reader that finds the key in the account finds it among the members, too.
+    set.accounts[account].set_members((0..set.keys.len()).filter(living));
+    set.keys[key].account.move_to(account);
+    // The bits may be cleared for state that no longer concerns the key. The next search finds out.
+    set.lane.open(&only(key));
+    set.models.all().iter().for_each(|lane| lane.bits.open(&only(key)));
+}
 
-    /// Returns the account for these keys: the account of the declared ones, or else the one in which the
-    /// first of them lives that already lives with one of them.
-    fn host(&self, declared: &[usize], movable: &[usize]) -> Option<usize> {
-        let account = |key: &usize| &self.keys[*key].account;
-        if let Some(first) = declared.first().map(|key| account(key).home())
-            && declared.iter().all(|key| account(key).home() == first)
-        {
-            return Some(first);
-        }
-        let homes: Vec<_> = movable.iter().map(|key| account(key).home()).collect();
-        let kept = movable.iter().map(|key| account(key).present()).find(|present| homes.contains(present));
-        kept.or_else(|| homes.first().copied())
-    }
+fn recount(set: &KeySet, account: usize) {
+    let living = |key: &usize| set.keys[*key].account.present() == account;
+    set.accounts[account].set_members((0..set.keys.len()).filter(living));
+}
 
-    fn settle(&self, key: usize, account: usize) {
-        let living = |other: &usize| self.keys[*other].account.present() == account || *other == key;
-        // Members first: a reader that finds the key in the account finds it among the members, too.
-        self.accounts[account].set_members((0..self.keys.len()).filter(living));
-        self.keys[key].account.move_to(account);
-        // The bits may be cleared for state that no longer concerns the key. The next search finds out.
-        self.lane.open(&only(key));
-        self.models.all().iter().for_each(|lane| lane.bits.open(&only(key)));
+/// Copies the present cooldowns of an account to another account.
+fn carry_all(set: &KeySet, from: usize, to: usize, now: u64) {
+    carry(&set.accounts[from].slot, &set.accounts[to].slot, now);
+    for lane in set.models.all() {
+        carry(&lane.accounts[from], &lane.accounts[to], now);
     }
+}
 
-    fn recount(&self, account: usize) {
-        let living = |key: &usize| self.keys[*key].account.present() == account;
-        self.accounts[account].set_members((0..self.keys.len()).filter(living));
-    }
-
-    /// Copies the present cooldowns of an account to another account.
-    fn carry(&self, from: usize, to: usize, now: u64) {
-        carry(&self.accounts[from].slot, &self.accounts[to].slot, now);
-        for lane in self.models.all() {
-            carry(&lane.accounts[from], &lane.accounts[to], now);
-        }
-    }
-
-    fn follow_everywhere(&self, key: usize, now: u64) {
-        Place::new(self, None, key).follow(Level::Account, now);
-        let follow = |lane: &ModelLane| Place::new(self, Some(lane), key).follow(Level::AccountModel, now);
-        self.models.all().iter().for_each(|lane| follow(lane));
-    }
+fn follow_everywhere(set: &KeySet, key: usize, now: u64) {
+    Place::new(set, None, key).follow(Level::Account, now);
+    let follow = |lane: &ModelLane| Place::new(set, Some(lane), key).follow(Level::AccountModel, now);
+    set.models.all().iter().for_each(|lane| follow(lane));
 }
 
 fn carry(from: &Slot, to: &Slot, now: u64) {

@@ -16,7 +16,6 @@
 //! keeps a usable key: one request never puts out the last one. Cooldowns are announced when they are
 //! certain, so that an undone cooldown raises no alarm.
 
-use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::classify::{Fault, Reason, Scope};
@@ -24,10 +23,9 @@ use crate::clock::Timestamp;
 use crate::key::KeyId;
 use crate::pool::Lease;
 use crate::pool::keys::candidate::Place;
-use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
-use crate::pool::keys::standing::FirstRefusals;
 use crate::pool::lease::penalty::Target;
+use crate::pool::lease::settle::blame;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Benched, Cause, Pass, State};
 use crate::provider::ModelId;
@@ -50,51 +48,6 @@ pub(crate) struct Doubt {
     settled: bool,
 }
 
-// === impl Lease ===
-
-impl Lease {
-    /// Returns whether the key served a request within the last 60 s.
-    pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
-        self.place().key().served.is_recent(now.as_unix_ms())
-    }
-
-    /// Records a refusal that may be the fault of the key or of the request. Returns `None` if nothing is
-    /// recorded, because the refusal concerns only one resource.
-    ///
-    /// `endpoint` is the hash of the request's destination.
-    pub(crate) fn doubt(
-        &mut self,
-        fault: &Fault,
-        model: Option<&ModelId>,
-        endpoint: u64,
-        now: Timestamp,
-    ) -> Option<Doubt> {
-        let Some(fault) = narrowed(fault, model) else {
-            self.refund();
-            return None;
-        };
-        let level = self.blame(&fault, model, now)?;
-        let pass = self.take(level);
-        let target = self.target(level);
-        let evident = pass.probe || !target.is_in_grace(endpoint, now);
-        let benched = target.doubt(pass, &fault, evident, now);
-        self.place().key().stats.failed();
-        if pass.probe {
-            self.set.common.freed.tell();
-        }
-        Some(Doubt {
-            target,
-            fault,
-            model: model.cloned(),
-            endpoint,
-            at: now,
-            evident,
-            benched,
-            settled: false,
-        })
-    }
-}
-
 /// Returns the fault with the largest scope that a refusal proves. A missing permission that is not
 /// attributed to the account was seen with one model, and concerns no other. Without a known model it
 /// concerns the requested resource, and no key.
@@ -113,6 +66,34 @@ fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
 // === impl Doubt ===
 
 impl Doubt {
+    /// Records a refusal that may be the fault of the key or of the request. Returns `None` if nothing is
+    /// recorded, because the refusal concerns only one resource.
+    ///
+    /// `endpoint` is the hash of the request's destination.
+    pub(crate) fn raise(
+        lease: &mut Lease,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        endpoint: u64,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let Some(fault) = narrowed(fault, model) else {
+            lease.refund();
+            return None;
+        };
+        let level = blame(lease, &fault, model, now)?;
+        let pass = lease.take(level);
+        let target = Target::of(lease, level);
+        let evident = pass.probe || !is_in_grace(&target, endpoint, now);
+        let benched = cool_down_provisionally(&target, pass, &fault, evident, now);
+        lease.place().key().stats.failed();
+        if pass.probe {
+            target.set.common.freed.tell();
+        }
+        let model = model.cloned();
+        Some(Self { target, fault, model, endpoint, at: now, evident, benched, settled: false })
+    }
+
     /// Returns the duration of the cooldown so far. `None` if there is none, or if it lasts until the key is
     /// replaced or reset.
     pub(crate) fn wait(&self) -> Option<Duration> {
@@ -121,16 +102,16 @@ impl Doubt {
 
     /// Returns the keys that the refusal concerns.
     pub(crate) fn keys(&self) -> impl Iterator<Item = KeyId> {
-        self.target.members().into_iter().map(|key| self.target.set.keys[key].id.clone())
+        members(&self.target).into_iter().map(|key| self.target.set.keys[key].id.clone())
     }
 
     /// Confirms the doubt: another key has served the same request. Returns the duration of the cooldown.
     pub(crate) fn confirm(mut self, now: Timestamp) -> Option<Duration> {
         self.settled = true;
         if self.benched.is_none() {
-            self.benched = self.target.put_out(&self.fault, self.at, now);
+            self.benched = put_out(&self.target, &self.fault, self.at, now);
         }
-        self.target.forget_refusals();
+        forget_refusals(&self.target);
         self.announce();
         self.wait()
     }
@@ -165,7 +146,7 @@ impl Drop for Doubt {
         if self.settled {
             return;
         }
-        self.target.note_refused(self.endpoint, self.at);
+        note_refused(&self.target, self.endpoint, self.at);
         if self.evident {
             self.announce();
         } else {
@@ -174,110 +155,89 @@ impl Drop for Doubt {
     }
 }
 
-// === impl Target ===
-
-impl Target {
-    /// Returns the keys of the scope.
-    fn members(&self) -> Vec<usize> {
-        match self.level {
-            Level::Key | Level::KeyModel => vec![self.key],
-            Level::Account | Level::AccountModel => self.set.members(self.account, self.key),
-        }
-    }
-
-    /// Returns whether a refusal by itself says nothing against any of the keys.
-    fn is_in_grace(&self, endpoint: u64, now: Timestamp) -> bool {
-        let (refusals, now) = (self.set.doubts(), now.as_unix_ms());
-        let served = |key: usize| &self.set.keys[key].served;
-        self.members().into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
-    }
-
-    fn note_refused(&self, endpoint: u64, at: Timestamp) {
-        let mut refusals = self.set.doubts();
-        for key in self.members() {
-            refusals.note(key, &self.set.keys[key].served, endpoint, at.as_unix_ms());
-        }
-    }
-
-    /// Forgets the refusals of the keys, which are known to be to blame.
-    fn forget_refusals(&self) {
-        let mut refusals = self.set.doubts();
-        self.members().into_iter().for_each(|key| refusals.forget(key));
-    }
-
-    /// Puts the scope into a cooldown that can be undone, if there is evidence or if it does no harm. The
-    /// lock admits one doubt at a time. Otherwise two doubts could each count the other's key as the one that
-    /// stays usable.
-    fn doubt(&self, pass: Pass, fault: &Fault, evident: bool, now: Timestamp) -> Option<Benched> {
-        let _one_at_a_time = self.set.doubts();
-        let is_out = self.slot()?.state().cause.is_some() && !pass.probe;
-        let at = now.as_unix_ms();
-        if is_out || !(evident || !self.is_proven(at) && self.leaves_a_key(at)) {
-            return None;
-        }
-        Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
-    }
-
-    /// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
-    /// served a request or was freed since.
-    fn put_out(&self, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<Benched> {
-        let _one_at_a_time = self.set.doubts();
-        let (slot, at) = (self.slot()?, refused.as_unix_ms());
-        let has_served = |key: usize| self.set.keys[key].served.is_after(at);
-        let State { cause, epoch, .. } = slot.state();
-        if cause.is_some() || slot.since() > at || self.members().into_iter().any(has_served) {
-            return None;
-        }
-        let pass = Pass { epoch, ..Pass::default() };
-        Some(self.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
-    }
-
-    /// Returns whether any of the keys served a request within the last 60 s.
-    fn is_proven(&self, now: u64) -> bool {
-        self.members().into_iter().any(|key| self.set.keys[key].served.is_recent(now))
-    }
-
-    /// Returns whether another key stays usable without a probe, for every model that the scope concerns.
-    fn leaves_a_key(&self, now: u64) -> bool {
-        let models = if self.level.is_model() { Vec::new() } else { self.set.models.all() };
-        self.leaves_one_for(self.lane.as_deref(), now)
-            && models.iter().all(|lane| self.leaves_one_for(Some(lane), now))
-    }
-
-    fn leaves_one_for(&self, lane: Option<&ModelLane>, now: u64) -> bool {
-        let members = self.members();
-        let place = |key: usize| Place::new(&self.set, lane, key);
-        let is_lost = |key: &usize| place(*key).is_open(now);
-        let mut others = (0..self.set.keys.len()).filter(|key| !members.contains(key));
-        others.any(|key| place(key).is_sound(now)) || !members.iter().any(is_lost)
+/// Returns the keys of the scope.
+fn members(target: &Target) -> Vec<usize> {
+    match target.level {
+        Level::Key | Level::KeyModel => vec![target.key],
+        Level::Account | Level::AccountModel => target.set.members(target.account, target.key),
     }
 }
 
-// === impl Place ===
+/// Returns whether a refusal by itself says nothing against any of the keys.
+fn is_in_grace(target: &Target, endpoint: u64, now: Timestamp) -> bool {
+    let (refusals, now) = (target.set.doubts(), now.as_unix_ms());
+    let served = |key: usize| &target.set.keys[key].served;
+    members(target).into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
+}
 
-impl Place<'_> {
-    /// Returns whether the key is usable, and has no cause for a cooldown.
-    fn is_sound(self, now: u64) -> bool {
-        let is_free = |level: Level| self.state(level).cause.is_none();
-        self.is_open(now) && Level::ALL.into_iter().all(is_free)
+fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
+    let mut refusals = target.set.doubts();
+    for key in members(target) {
+        refusals.note(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
     }
 }
 
-// === impl KeySet ===
+/// Forgets the refusals of the keys, which are known to be to blame.
+fn forget_refusals(target: &Target) {
+    let mut refusals = target.set.doubts();
+    members(target).into_iter().for_each(|key| refusals.forget(key));
+}
 
-impl KeySet {
-    pub(in crate::pool) fn doubts(&self) -> MutexGuard<'_, FirstRefusals> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+/// Puts the scope into a cooldown that can be undone, if there is evidence or if it does no harm. The
+/// lock admits one doubt at a time. Otherwise two doubts could each count the other's key as the one that
+/// stays usable.
+fn cool_down_provisionally(
+    target: &Target,
+    pass: Pass,
+    fault: &Fault,
+    evident: bool,
+    now: Timestamp,
+) -> Option<Benched> {
+    let _one_at_a_time = target.set.doubts();
+    let is_out = target.slot()?.state().cause.is_some() && !pass.probe;
+    let at = now.as_unix_ms();
+    if is_out || !(evident || !is_proven(target, at) && leaves_a_key(target, at)) {
+        return None;
     }
+    Some(target.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
+}
 
-    /// Returns the keys of an account, of which `asker` is one.
-    fn members(&self, account: usize, asker: usize) -> Vec<usize> {
-        self.accounts[account].with_members(asker, |groups| {
-            let of_word = |&(word, bits): &(usize, u64)| {
-                let bit = move |bit: &usize| bits >> bit & 1 == 1;
-                (0..u64::BITS as usize).filter(bit).map(move |bit| word * u64::BITS as usize + bit)
-            };
-            groups.iter().flat_map(of_word).collect()
-        })
+/// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
+/// served a request or was freed since.
+fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<Benched> {
+    let _one_at_a_time = target.set.doubts();
+    let (slot, at) = (target.slot()?, refused.as_unix_ms());
+    let has_served = |key: usize| target.set.keys[key].served.is_after(at);
+    let State { cause, epoch, .. } = slot.state();
+    if cause.is_some() || slot.since() > at || members(target).into_iter().any(has_served) {
+        return None;
     }
+    let pass = Pass { epoch, ..Pass::default() };
+    Some(target.cool_down(pass, Cause::of(fault), fault.wait(), now)?.0)
+}
+
+/// Returns whether any of the keys served a request within the last 60 s.
+fn is_proven(target: &Target, now: u64) -> bool {
+    members(target).into_iter().any(|key| target.set.keys[key].served.is_recent(now))
+}
+
+/// Returns whether another key stays usable without a probe, for every model that the scope concerns.
+fn leaves_a_key(target: &Target, now: u64) -> bool {
+    let models = if target.level.is_model() { Vec::new() } else { target.set.models.all() };
+    leaves_one_for(target, target.lane.as_deref(), now)
+        && models.iter().all(|lane| leaves_one_for(target, Some(lane), now))
+}
+
+fn leaves_one_for(target: &Target, lane: Option<&ModelLane>, now: u64) -> bool {
+    let members = members(target);
+    let place = |key: usize| Place::new(&target.set, lane, key);
+    let is_lost = |key: &usize| place(*key).is_open(now);
+    let mut others = (0..target.set.keys.len()).filter(|key| !members.contains(key));
+    others.any(|key| is_sound(place(key), now)) || !members.iter().any(is_lost)
+}
+
+/// Returns whether the key is usable, and has no cause for a cooldown.
+fn is_sound(place: Place<'_>, now: u64) -> bool {
+    let is_free = |level: Level| place.state(level).cause.is_none();
+    place.is_open(now) && Level::ALL.into_iter().all(is_free)
 }

@@ -14,14 +14,14 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limits::Need;
 use crate::pool::Ask;
-use crate::pool::acquire::admit::{Admitted, Passes};
+use crate::pool::acquire::admit::{Admitted, admit_early};
+use crate::pool::acquire::reserve::offers;
 use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::{Cause, FOREVER, Pass, State};
+use crate::pool::scope::slot::{Cause, FOREVER, State};
 use crate::sync::{AtomicU64, Ordering};
 
 const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
@@ -75,14 +75,15 @@ impl Suspicion {
         let burst = self.burst.load(Ordering::Acquire);
         let first = fastrand::usize(..set.keys.len());
         let keys = (first..set.keys.len()).chain(0..first).map(|key| Place::new(set, model, key));
-        let eligible = |place: &Place<'_>| {
+        let eligible = |&place: &Place<'_>| {
             let may_serve = !place.key().is_disabled() && ask.allows(&place.key().id);
-            may_serve && is_of(*place, burst) && place.offers(&ask.need, at).is_ok()
+            may_serve && is_of(place, burst) && offers(place, &ask.need, at).is_ok()
         };
         let mut suspects = keys.filter(eligible).peekable();
         suspects.peek()?;
+        // The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
         self.probed.compare_exchange(probed, now, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        let admitted = suspects.find_map(|place| admit_invalid(place, &ask.need, at))?;
+        let admitted = suspects.find_map(|place| admit_early(place, buried_at(place)?, &ask.need, at))?;
         self.probes.fetch_add(1, Ordering::Relaxed);
         Some(admitted)
     }
@@ -145,17 +146,4 @@ fn buried_at(place: Place<'_>) -> Option<Level> {
         matches!(place.state(*level), State { cause: Some(Cause::Invalid), until: FOREVER, .. })
     };
     Level::OF_KEY.into_iter().find(buried)
-}
-
-/// The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
-fn admit_invalid(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
-    let level = buried_at(place)?;
-    let offers = place.offers(need, at).ok()?;
-    let pass: Pass = place.slot(level)?.admit_early()?;
-    let mut passes = Passes::default();
-    for other in Level::ALL.into_iter().filter(|other| *other != level) {
-        passes[other as usize].epoch = place.state(other).epoch;
-    }
-    passes[level as usize] = pass;
-    Some(Admitted { marks: place.take(offers, need, at), ..Admitted::new(place, passes) })
 }

@@ -1,7 +1,8 @@
-//! The error of applying a key to a request.
+//! Applying a key to a request.
 
-use http::Uri;
+use http::{HeaderMap, Uri};
 
+use crate::pool::keys::key_set::Key;
 use crate::provider::{Provider, port};
 
 /// An error from [`Lease::stamp`](crate::pool::Lease::stamp): the key was not applied to the request, which must
@@ -14,8 +15,31 @@ pub struct StampError {
     source: Option<http::Error>,
 }
 
+/// Applies a key to a request to `uri`, if its origin belongs to the provider. Removes all other credentials.
+pub(in crate::pool) fn apply_key(
+    provider: &Provider,
+    key: &Key,
+    uri: &mut Uri,
+    headers: &mut HeaderMap,
+) -> Result<(), StampError> {
+    if !provider.allows(uri) {
+        return Err(StampError::foreign(provider, uri));
+    }
+    provider.auth().strip(uri, headers).map_err(StampError::url)?;
+    let auth = provider.auth_at(uri);
+    if auth == provider.auth() {
+        return auth.stamp(uri, headers, &key.header).map_err(StampError::url);
+    }
+    // The other scheme is rare enough to render the key each time. A secret that made one header makes the
+    // other, too.
+    let header = key.secret.render(auth).map_err(|_| StampError::foreign(provider, uri))?;
+    auth.stamp(uri, headers, &header).map_err(StampError::url)
+}
+
+// === impl StampError ===
+
 impl StampError {
-    pub(in crate::pool) fn foreign(provider: &Provider, uri: &Uri) -> Self {
+    fn foreign(provider: &Provider, uri: &Uri) -> Self {
         let name = provider.name();
         let message = match (uri.scheme_str(), uri.host()) {
             (Some(scheme), Some(host)) => {
@@ -36,7 +60,7 @@ impl StampError {
         Self { message, source: None }
     }
 
-    pub(in crate::pool) fn url(source: http::Error) -> Self {
+    fn url(source: http::Error) -> Self {
         Self { message: "the URL can't be rewritten: send one that is shorter".into(), source: Some(source) }
     }
 }

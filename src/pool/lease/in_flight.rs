@@ -65,13 +65,3 @@ impl Drop for InFlight {
         }
     }
 }
-
-impl KeySet {
-    /// Returns the number of requests in flight with all keys together. It is the reference count of the set,
-    /// because every request in flight holds the set, and a separate counter would be one more word that
-    /// every thread writes to. Waiters hold the set too, and so does a cooldown that may be undone, so the
-    /// number may be too high. The two that are subtracted are the pool and the caller.
-    pub(in crate::pool) fn in_flight(self: &Arc<Self>) -> usize {
-        Arc::strong_count(self).saturating_sub(2)
-    }
-}

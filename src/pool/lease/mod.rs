@@ -1,32 +1,35 @@
 //! A lease: the right to use one key for one attempt.
 
 pub(in crate::pool) mod apply_key;
-pub(in crate::pool) mod in_flight;
-pub(in crate::pool) mod observe;
+mod in_flight;
+mod observe;
 pub(in crate::pool) mod penalty;
-pub(in crate::pool) mod rebind;
+mod rebind;
 pub(in crate::pool) mod settle;
 mod shared_limits;
-pub(in crate::pool) mod spacing;
+mod spacing;
+pub(in crate::pool) mod usage_settlement;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, Request, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 
 use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Secret};
 use crate::limits::{Estimate, Marks, Need};
-use crate::pool::acquire::admit::{Admitted, Passes, Trials, are_narrow, hand_back, step_off};
+use crate::pool::acquire::admit::{Admitted, Passes, Trials, are_narrow, hand_back};
+use crate::pool::acquire::reserve::{correct, give_all_back, leave};
 use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
+use crate::pool::lease::apply_key::apply_key;
 use crate::pool::lease::in_flight::InFlight;
 use crate::pool::lease::penalty::Penalty;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::{Cause, FOREVER, Pass, State};
+use crate::pool::scope::slot::Pass;
 use crate::pool::{StampError, Tab};
 use crate::provider::{AccountHeaders, ModelId};
 
@@ -48,19 +51,19 @@ use crate::provider::{AccountHeaders, ModelId};
 /// ```
 #[must_use = "a lease that is dropped at once uses no key"]
 pub struct Lease {
-    pub(in crate::pool) set: InFlight,
-    pub(in crate::pool) lane: Option<Arc<ModelLane>>,
+    set: InFlight,
+    lane: Option<Arc<ModelLane>>,
     /// The account that admitted the lease, and that it settles with.
-    pub(in crate::pool) account: usize,
-    pub(in crate::pool) passes: Passes,
-    pub(in crate::pool) trials: Trials,
+    account: usize,
+    passes: Passes,
+    trials: Trials,
     /// The cost that the lease took of the limits of its lane.
-    pub(in crate::pool) need: Need,
+    need: Need,
     /// The cost that it was admitted with. Unlike `need`, it includes a part that was given back since.
-    pub(in crate::pool) asked: Need,
+    asked: Need,
     /// The checkpoint of the ledger at the [home](Place::home) scope.
-    pub(in crate::pool) marks: Option<Marks>,
-    pub(in crate::pool) began: Moment,
+    marks: Option<Marks>,
+    began: Moment,
     /// Whether the key was applied to a request, which may have been executed.
     stamped: AtomicBool,
 }
@@ -118,7 +121,7 @@ impl Lease {
     /// Returns [`StampError`] if the origin of `uri` does not belong to the provider, or if the URL can't
     /// take the key. The request must not be sent then.
     pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
-        self.put_on(uri, headers)?;
+        apply_key(&self.set.common.provider, self.place().key(), uri, headers)?;
         self.stamped.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -147,22 +150,6 @@ impl Lease {
         self.set.uncount();
     }
 
-    fn put_on(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
-        let provider = &self.set.common.provider;
-        if !provider.allows(uri) {
-            return Err(StampError::foreign(provider, uri));
-        }
-        provider.auth().strip(uri, headers).map_err(StampError::url)?;
-        let (auth, key) = (provider.auth_at(uri), self.place().key());
-        if auth == provider.auth() {
-            return auth.stamp(uri, headers, &key.header).map_err(StampError::url);
-        }
-        // The other scheme is rare enough to render the key each time. A secret that made one header makes
-        // the other, too.
-        let header = key.secret.render(auth).map_err(|_| StampError::foreign(provider, uri))?;
-        auth.stamp(uri, headers, &header).map_err(StampError::url)
-    }
-
     /// Reports that the attempt succeeded. A probe that succeeds makes the key usable again.
     pub fn succeed(mut self) {
         self.succeed_at(Timestamp::now());
@@ -171,31 +158,7 @@ impl Lease {
     /// Reports a success, and returns the accounting that stays open until the response body ends. The lease
     /// is of no use afterwards.
     pub(crate) fn succeed_at(&mut self, now: Timestamp) -> Tab {
-        self.place().key().succeeded(now);
-        for level in Level::ALL {
-            match self.passes[level as usize] {
-                Pass { probe: true, .. } => self.recover(level, now),
-                Pass { ramp: true, .. } => self.climb(level, now),
-                Pass { .. } => {}
-            }
-        }
-        self.contradict();
-        self.end_outage(now);
-        self.keep_pace();
-        self.set.common.pace.answered(Moment::from(now).saturating_since(self.began));
-        self.place().key().tally.request(now);
-        if let Some(lane) = &self.lane {
-            lane.tally.request(now);
-        }
-        Tab {
-            set: self.set.hand_over(),
-            lane: self.lane.clone(),
-            account: self.account,
-            need: self.need,
-            began: self.began,
-            model: None,
-            closed: AtomicBool::new(false),
-        }
+        settle::succeed(self, now)
     }
 
     /// Reports that the attempt failed. Puts the scope of the fault into a cooldown, for the wait that the
@@ -217,34 +180,43 @@ impl Lease {
         model: Option<&ModelId>,
         now: Timestamp,
     ) -> Option<Penalty> {
-        let level = self.blame(fault, model, now)?;
-        self.bench(level, fault, model, now)
+        settle::fail(self, fault, model, now)
     }
 
-    /// Returns the scope that a fault concerns, if it concerns one as a whole.
-    pub(in crate::pool) fn blame(
+    /// Records the information about the key in the head of a response: the account that the request was
+    /// counted for, where the provider names it (OpenAI, Anthropic), and the remainder of each limit. Keys
+    /// whose responses name the same account share its limits from then on, unless their accounts were
+    /// declared. A key whose limit is used up is not leased again before the limit is back.
+    ///
+    /// `model` is the model of the request, whose limits these are. If it is unknown, they apply to all
+    /// models.
+    ///
+    /// The rotation layer calls this for every response. Without the layer, call it before the lease is
+    /// settled.
+    pub fn observe(&mut self, status: StatusCode, headers: &HeaderMap, model: Option<&ModelId>) {
+        self.observe_at(status, headers, || model.cloned(), Moment::now());
+    }
+
+    /// Records the head of a response. `model` is called only if the response reports limits.
+    pub(crate) fn observe_at(
         &mut self,
-        fault: &Fault,
-        model: Option<&ModelId>,
-        now: Timestamp,
-    ) -> Option<Level> {
-        self.move_along();
-        if !fault.is_ambiguous() {
-            self.set.common.pace.refused(Moment::from(now).saturating_since(self.began));
-            self.refund();
-        }
-        if fault.is_of_resource() {
-            return None;
-        }
-        let level = self.level(fault.scope(), model, now)?;
-        self.prove_valid(Cause::of(fault), now);
-        Some(level)
+        status: StatusCode,
+        headers: &HeaderMap,
+        model: impl FnOnce() -> Option<ModelId>,
+        answered: Moment,
+    ) {
+        observe::observe(self, status, headers, model, answered);
+    }
+
+    /// Returns whether the key served a request within the last 60 s.
+    pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
+        self.place().key().served.is_recent(now.as_unix_ms())
     }
 
     /// Gives the tokens back after the provider did not run the request.
     pub(crate) fn refund(&mut self) {
         let thought = std::mem::replace(&mut self.need, Need::REQUEST).tokens();
-        self.place().correct(thought, Estimate::NONE, self.began, self.began);
+        correct(self.place(), thought, Estimate::NONE, self.began, self.began);
     }
 
     /// Returns whether the lease may keep other requests out: it is a probe, or has a place in a slow start.
@@ -268,43 +240,15 @@ impl Lease {
         &self.place().key().secret
     }
 
+    /// Takes the permit of a scope. From then on the caller is responsible for its probe.
+    pub(in crate::pool) fn take(&mut self, level: Level) -> Pass {
+        let pass = &mut self.passes[level as usize];
+        std::mem::replace(pass, Pass { probe: false, ..*pass })
+    }
+
     pub(in crate::pool) fn place(&self) -> Place<'_> {
         let (key, account) = (self.set.key(), self.account);
         Place { set: &self.set, model: self.lane.as_deref(), key, account }
-    }
-
-    /// Frees the key of a suspicion of being invalid: a provider that limits a key has accepted it.
-    fn prove_valid(&mut self, cause: Cause, now: Timestamp) {
-        for level in Level::OF_KEY {
-            let suspect = self.place().state(level).cause == Some(Cause::Invalid);
-            if cause != Cause::Invalid && suspect && self.passes[level as usize].probe {
-                self.recover(level, now);
-            }
-        }
-    }
-
-    fn recover(&mut self, level: Level, now: Timestamp) {
-        let pass = self.take(level);
-        let place = self.place();
-        // A key that recovers after its burst was lifted says nothing about the other keys of the burst.
-        let suspect = matches!(place.state(level), State { cause: Some(Cause::Invalid), until: FOREVER, .. });
-        let last = self.set.common.cooldowns.last_on_ramp();
-        let recovered = place.slot(level).and_then(|slot| slot.recover(pass, now.as_unix_ms(), last));
-        place.follow(level, now.as_unix_ms());
-        let Some(pass) = recovered else { return };
-        self.passes[level as usize] = pass;
-        if suspect {
-            self.set.common.suspicion.lift(&self.set, now.as_unix_ms());
-        }
-        self.set.common.freed.tell();
-        self.announce_recovery(level);
-    }
-
-    /// Ends the place of a lease in a slow start with a success, which doubles the number of places.
-    fn climb(&mut self, level: Level, now: Timestamp) {
-        let pass = std::mem::take(&mut self.passes[level as usize]);
-        step_off(self.place(), level, pass, true, now.as_unix_ms());
-        self.set.common.freed.tell();
     }
 }
 
@@ -313,9 +257,9 @@ impl Drop for Lease {
         if !self.set.is_handed_over() {
             let place = self.place();
             if self.stamped.load(Ordering::Relaxed) {
-                place.leave(self.began);
+                leave(place, self.began);
             } else {
-                place.give_all_back(&self.need, self.began);
+                give_all_back(place, &self.need, self.began);
             }
         }
         if are_narrow(self.passes, self.trials) {

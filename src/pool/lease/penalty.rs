@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::Fault;
+use crate::classify::{Fault, Reason};
 use crate::clock::Timestamp;
+use crate::event::{Kind, Severity};
 use crate::pool::Lease;
 use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
@@ -86,45 +87,14 @@ impl Benched {
     }
 }
 
-// === impl Lease ===
-
-impl Lease {
-    /// Puts a scope into a cooldown.
-    pub(in crate::pool) fn bench(
-        &mut self,
-        level: Level,
-        fault: &Fault,
-        model: Option<&ModelId>,
-        now: Timestamp,
-    ) -> Option<Penalty> {
-        let cause = self.cause_of(fault, now);
-        let pass = self.take(level);
-        let target = self.target(level);
-        let benched = target.cool_down(pass, cause, fault.wait(), now);
-        if pass.probe {
-            self.set.common.freed.tell();
-        }
-        self.place().key().stats.failed();
-        let (benched, cause) = benched?;
-        self.join_chorus(level, cause, benched.after.until, now);
-        target.announce(fault, model, benched.wait(now));
-        Some(Penalty { target, benched, at: now })
-    }
-
-    pub(in crate::pool) fn target(&self, level: Level) -> Target {
-        Target {
-            set: Arc::clone(&self.set),
-            lane: self.lane.clone(),
-            key: self.set.key(),
-            account: self.account,
-            level,
-        }
-    }
-}
-
 // === impl Target ===
 
 impl Target {
+    pub(in crate::pool) fn of(lease: &Lease, level: Level) -> Self {
+        let Lease { set, lane, account, .. } = lease;
+        Self { set: Arc::clone(set), lane: lane.clone(), key: set.key(), account: *account, level }
+    }
+
     pub(in crate::pool) fn place(&self) -> Place<'_> {
         Place { set: &self.set, model: self.lane.as_deref(), key: self.key, account: self.account }
     }
@@ -162,5 +132,17 @@ impl Target {
             self.set.common.suspicion.note(&self.set);
         }
         self.set.common.freed.tell();
+    }
+    /// Emits the event that a fault has put the scope into a cooldown.
+    pub(in crate::pool) fn announce(&self, fault: &Fault, model: Option<&ModelId>, wait: Option<Duration>) {
+        let (reason, scope, common) = (fault.reason(), fault.scope(), &self.set.common);
+        let key = || self.place().key().id.clone();
+        match reason {
+            Reason::InvalidKey => common.emit(Severity::Alarm, || Kind::InvalidKey { key: key(), scope }),
+            _ => common.emit(Severity::Change, || {
+                let (model, hint) = (model.cloned(), fault.wait());
+                Kind::CooledDown { key: key(), model, reason, scope, wait, hint }
+            }),
+        }
     }
 }

@@ -9,27 +9,25 @@ use crate::clock::Timestamp;
 use crate::pool::Lease;
 use crate::pool::scope::slot::Cause;
 
-impl Lease {
-    /// Returns the cause of the cooldown that a fault puts a scope into. Records a refusal with a short wait
-    /// in the ledger.
-    pub(in crate::pool) fn cause_of(&self, fault: &Fault, now: Timestamp) -> Cause {
-        let cause = Cause::of(fault);
-        let brief = fault.wait().filter(|wait| self.set.common.cooldowns.is_brief(*wait));
-        let Some(wait) = brief.filter(|_| cause == Cause::RateLimited) else { return cause };
-        let place = self.place();
-        let sent = (&self.asked, self.marks.as_ref());
-        let is_explained = place.learning().refused(sent, wait, (self.began, now.into()));
-        place.follow(place.home(), now.as_unix_ms());
-        if is_explained { Cause::Paced } else { cause }
-    }
+/// Returns the cause of the cooldown that a fault puts a scope into. Records a refusal with a short wait
+/// in the ledger.
+pub(in crate::pool) fn cause_of(lease: &Lease, fault: &Fault, now: Timestamp) -> Cause {
+    let cause = Cause::of(fault);
+    let brief = fault.wait().filter(|wait| lease.set.common.cooldowns.is_brief(*wait));
+    let Some(wait) = brief.filter(|_| cause == Cause::RateLimited) else { return cause };
+    let place = lease.place();
+    let sent = (&lease.asked, lease.marks.as_ref());
+    let is_explained = place.learning().refused(sent, wait, (lease.began, now.into()));
+    place.follow(place.home(), now.as_unix_ms());
+    if is_explained { Cause::Paced } else { cause }
+}
 
-    /// Records a success: limits that admitted the request just in time may be used more closely.
-    pub(in crate::pool) fn keep_pace(&self) {
-        let place = self.place();
-        if let Some(marks) = self.marks.as_ref().filter(|marks| marks.are_close())
-            && let Some(ledger) = place.ledger(place.home())
-        {
-            ledger.served(marks);
-        }
+/// Records a success: limits that admitted the request just in time may be used more closely.
+pub(in crate::pool) fn keep_pace(lease: &Lease) {
+    let place = lease.place();
+    if let Some(marks) = lease.marks.as_ref().filter(|marks| marks.are_close())
+        && let Some(ledger) = place.ledger(place.home())
+    {
+        ledger.served(marks);
     }
 }

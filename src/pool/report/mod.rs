@@ -1,6 +1,5 @@
 //! Snapshots, metrics and events of a pool.
 
-pub(in crate::pool) mod events;
 pub(in crate::pool) mod limits;
 #[cfg(feature = "metrics")]
 pub(in crate::pool) mod metrics;

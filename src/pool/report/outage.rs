@@ -6,47 +6,41 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::event::{Kind, Severity};
-use crate::pool::{Exhausted, KeyPool, Lease};
+use crate::pool::acquire::exhausted::Exhausted;
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelLane;
 use crate::provider::ModelId;
 
 /// Minimum wait that counts as an outage. Limits that are paced leave shorter gaps between any two requests.
 const BRIEF: Duration = Duration::from_secs(1);
 
-// === impl KeyPool ===
-
-impl KeyPool {
-    /// Records that a request failed because no key was usable. Emits an event if that begins an outage.
-    pub(crate) fn announce_exhausted(&self, model: Option<&ModelId>, attempts: usize, found: &Exhausted) {
-        let retry_after = found.retry_after();
-        if found.is_probing() || retry_after.is_some_and(|wait| wait < BRIEF) {
-            return;
-        }
-        let (set, common) = (self.0.set.load(), &self.0.common);
-        let lane = model.and_then(|model| set.models.get(model));
-        let outage = lane.as_ref().map_or(&common.outage, |lane| &lane.outage);
-        // An outage of the pool includes all models.
-        if !common.outage.is_known() && outage.begin(Timestamp::now()) {
-            let model = model.cloned();
-            common.emit(Severity::Alarm, || Kind::Exhausted { model, attempts, retry_after });
-        }
+/// Records that a request failed because no key was usable. Emits an event if that begins an outage.
+pub(in crate::pool) fn begin(set: &KeySet, model: Option<&ModelId>, attempts: usize, found: &Exhausted) {
+    let retry_after = found.retry_after();
+    if found.is_probing() || retry_after.is_some_and(|wait| wait < BRIEF) {
+        return;
+    }
+    let common = &set.common;
+    let lane = model.and_then(|model| set.models.get(model));
+    let outage = lane.as_ref().map_or(&common.outage, |lane| &lane.outage);
+    // An outage of the pool includes all models.
+    if !common.outage.is_known() && outage.begin(Timestamp::now()) {
+        let model = model.cloned();
+        common.emit(Severity::Alarm, || Kind::Exhausted { model, attempts, retry_after });
     }
 }
 
-// === impl Lease ===
-
-impl Lease {
-    /// Ends the outages of the pool and of the model after a request was served.
-    pub(in crate::pool) fn end_outage(&self, now: Timestamp) {
-        let (common, began) = (&self.set.common, Timestamp::from(self.began));
-        if let Some(after) = common.outage.end(began, now) {
-            common.emit(Severity::Change, || Kind::Available { model: None, after });
-        }
-        if let Some(lane) = &self.lane
-            && let Some(after) = lane.outage.end(began, now)
-        {
-            common.emit(Severity::Change, || Kind::Available { model: Some(lane.model.clone()), after });
-        }
+/// Ends the outages of the pool and of the model after a request that began at `began` was served.
+pub(in crate::pool) fn end(set: &KeySet, lane: Option<&ModelLane>, began: Moment, now: Timestamp) {
+    let (common, began) = (&set.common, Timestamp::from(began));
+    if let Some(after) = common.outage.end(began, now) {
+        common.emit(Severity::Change, || Kind::Available { model: None, after });
+    }
+    if let Some(lane) = lane
+        && let Some(after) = lane.outage.end(began, now)
+    {
+        common.emit(Severity::Change, || Kind::Available { model: Some(lane.model.clone()), after });
     }
 }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Tier};
 use crate::limits::Reading;
-use crate::pool::KeyPool;
 use crate::pool::keys::candidate::Place;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelLane;
@@ -22,7 +21,8 @@ use crate::pool::scope::shared_limit::Gate;
 use crate::pool::scope::slot::{Cause, FOREVER, Slot, State};
 use crate::provider::ModelId;
 
-/// The state of a pool at one moment. Created by [`KeyPool::snapshot`].
+/// The state of a pool at one moment. Created by
+/// [`KeyPool::snapshot`](crate::pool::KeyPool::snapshot).
 ///
 /// ```
 /// use tower_key_rotation::pool::KeyState;
@@ -126,21 +126,15 @@ pub enum KeyState {
     RateLimited,
 }
 
-// === impl KeyPool ===
-
-impl KeyPool {
-    /// Returns the state of the pool now.
-    pub fn snapshot(&self) -> PoolSnapshot {
-        let set = self.0.set.load();
-        let now = Timestamp::now();
-        let lanes = set.models.all();
-        let keys = (0..set.keys.len()).map(|key| key_snapshot(&set, &lanes, key, now));
-        PoolSnapshot {
-            provider: self.provider().name().to_owned(),
-            at: now,
-            keys: keys.collect(),
-            models: limits::usage(&lanes, now),
-        }
+/// Returns the state of all keys of a set.
+pub(in crate::pool) fn snapshot(set: &KeySet, now: Timestamp) -> PoolSnapshot {
+    let lanes = set.models.all();
+    let keys = (0..set.keys.len()).map(|key| key_snapshot(set, &lanes, key, now));
+    PoolSnapshot {
+        provider: set.common.provider.name().to_owned(),
+        at: now,
+        keys: keys.collect(),
+        models: limits::usage(&lanes, now),
     }
 }
 
