@@ -50,7 +50,7 @@ impl Front {
         let (mut head, body) = request.into_parts();
         async move {
             let gateway = &*parts.gateway;
-            let body = Rest::new(body, &head, gateway.settings.max_request);
+            let body = Rest::new(body, &head, gateway.settings.max_request, gateway.pause());
             if let Err(refusal) = gateway.enter(&head, local) {
                 return refused(refusal);
             }

@@ -26,14 +26,16 @@ pub(super) struct Rest {
     body: Option<Incoming>,
     /// A longer rest is not read. Zero for a caller that asks before it sends a body.
     max: usize,
+    /// A caller that pauses for longer is not waited for.
+    pause: Duration,
 }
 
 // === impl Rest ===
 
 impl Rest {
-    pub(super) fn new(body: Incoming, head: &request::Parts, max: usize) -> Self {
+    pub(super) fn new(body: Incoming, head: &request::Parts, max: usize, pause: Duration) -> Self {
         let asks = head.headers.contains_key(EXPECT);
-        Self { body: Some(body), max: if asks { 0 } else { max } }
+        Self { body: Some(body), max: if asks { 0 } else { max }, pause }
     }
 }
 
@@ -66,8 +68,8 @@ impl Drop for Rest {
         if body.size_hint().lower() > self.max as u64 {
             return;
         }
-        let mut rest = Limited::new(body, self.max);
-        let reading = async move { while let Some(Ok(_)) = rest.frame().await {} };
+        let (mut rest, pause) = (Limited::new(body, self.max), self.pause);
+        let reading = async move { while let Ok(Some(Ok(_))) = timeout(pause, rest.frame()).await {} };
         if let Ok(runtime) = Handle::try_current() {
             let _task = runtime.spawn(timeout(LONGEST, reading));
         }
