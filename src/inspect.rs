@@ -68,6 +68,7 @@ impl<C: Classify> Inspector<'_, C> {
                 is_unreadable: matters && !is_readable(&head.headers),
                 redactor: self.redactor(&head, &verdict, media),
                 head,
+                media,
                 body: Rest::Untouched { body },
                 delivery: Delivery::AsItCame,
             };
@@ -114,7 +115,7 @@ impl<C: Classify> Inspector<'_, C> {
         let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
         let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
         let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: Some(look.body) });
-        (verdict, Answer { head, is_unreadable, body, redactor, delivery })
+        (verdict, Answer { head, is_unreadable, media, body, redactor, delivery })
     }
 
     /// How the answer is delivered, and with which body if not its own.

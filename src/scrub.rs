@@ -102,18 +102,23 @@ pub(crate) fn head(head: &mut Parts, secret: &str) {
 /// Removes the secret from headers or trailers. A header whose name shows the secret is dropped.
 pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     let Some(written) = Written::new(secret) else { return };
-    for value in headers.values_mut().filter(|value| written.fits(value.len())) {
+    let in_value = |value: &HeaderValue| {
+        written.fits(value.len()) && written.look(value.as_bytes()) != Overwritten::default()
+    };
+    let in_name = |name: &HeaderName| shows_in_name(name.as_str().as_bytes(), secret.as_bytes());
+    // Mostly it is in neither, which is found out in one pass.
+    if !headers.iter().any(|(name, value)| in_value(value) || in_name(name)) {
+        return;
+    }
+    for value in headers.values_mut().filter(|value| in_value(value)) {
         if let Some(clean) = overwrite(value.as_bytes(), secret).map(HeaderValue::try_from) {
             let sensitive = value.is_sensitive();
             *value = clean.unwrap_or(HeaderValue::from_static("*"));
             value.set_sensitive(sensitive);
         }
     }
-    let shows = |name: &&HeaderName| shows_in_name(name.as_str().as_bytes(), secret.as_bytes());
-    if headers.keys().any(|name| shows(&name)) {
-        let names: Vec<_> = headers.keys().filter(shows).cloned().collect();
-        names.iter().for_each(|name| drop(headers.remove(name)));
-    }
+    let names: Vec<_> = headers.keys().filter(|name| in_name(name)).cloned().collect();
+    names.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 /// Returns whether a header name shows the secret. Header names are in lower case.

@@ -44,8 +44,8 @@ pub(crate) struct Guard {
     watch: Watch,
     /// `None`: only the usage is noted, and the end is what it is.
     silence: Option<Silence>,
-    /// What comes in place of what follows: the stream is malformed.
-    error: Option<StreamError>,
+    /// What comes in place of what follows: the stream is malformed. In a box, for most are not.
+    error: Option<Box<StreamError>>,
 }
 
 // === impl Guard ===
@@ -83,7 +83,7 @@ impl Guard {
 
     /// The error of a stream that was malformed.
     pub(super) fn take_error(&mut self) -> Option<BoxError> {
-        self.error.take().map(Into::into)
+        self.error.take().map(|error| error as BoxError)
     }
 
     /// The event that tells an error to the caller, before the error itself.
@@ -123,7 +123,7 @@ impl Guard {
         }
         match sound {
             Some(sound) => {
-                self.error = self.watch.end(End::Malformed);
+                self.error = self.watch.end(End::Malformed).map(Box::new);
                 Frame::data(sound)
             }
             None => frame,

@@ -46,18 +46,20 @@ where
         ticket.call();
         let call = service.call(std::mem::take(request));
         let mut call = pin!(call.map_err(|error| Failed::Call(error.into())));
-        match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
-            Poll::Ready(called) => called,
-            // A link adopts the ticket when it is first polled; one that does needs no second timer.
-            Poll::Pending => match ticket.head_timeout().filter(|_| !ticket.is_adopted()) {
-                None => call.await,
-                Some(limit) => match Box::pin(upload.limit(limit, Instant::now(), call.as_mut())).await {
-                    Ok(called) => called,
-                    Err(_) if ticket.is_adopted() => call.await,
-                    Err(late) => Err(Failed::Call(late.into())),
-                },
-            },
+        if let Poll::Ready(called) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+            return called;
         }
+        // A link adopts the ticket when it is first polled; one that does needs no second timer.
+        if let Some(limit) = ticket.head_timeout().filter(|_| !ticket.is_adopted()) {
+            let late = match Box::pin(upload.limit(limit, Instant::now(), call.as_mut())).await {
+                Ok(called) => return called,
+                Err(late) => late,
+            };
+            if !ticket.is_adopted() {
+                return Err(Failed::Call(late.into()));
+            }
+        }
+        call.await
     }
 }
 

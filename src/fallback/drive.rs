@@ -15,11 +15,13 @@ use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{Kind, Severity};
 use crate::fallback::breaker::{Open, Passage};
+use crate::fallback::hold_back::hold_back;
 use crate::fallback::judge::Judged;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::trip::{Step, Trip};
 use crate::fallback::{call, commit, judge};
 use crate::future::before;
+use crate::rotate::Served;
 
 /// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
 ///
@@ -41,6 +43,7 @@ where
     async move {
         let chain = Arc::clone(&trip.chain);
         let mut now = trip.begin(body).await;
+        let mut served = None;
         while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline(now)) {
             // Tokio's shortest sleep is a millisecond: not worth a step that is due.
             if !step.after.is_zero() {
@@ -50,12 +53,13 @@ where
                 now = Instant::now();
             }
             let deadline = trip.deadline();
-            let asked = ask_link(&mut first, &mut trip, &chain, step, now);
-            let Ok(served) = before(deadline, pin!(asked)).await else {
+            let asked = ask_link(&mut first, &mut trip, &chain, step, now, &mut served);
+            let Ok(asked) = before(deadline, pin!(asked)).await else {
                 trip.cut_off(step, now);
                 return Err(trip.deadline_passed());
             };
-            if let Some(response) = served? {
+            asked?;
+            if let Some(response) = served {
                 return Ok(response);
             }
             now = Instant::now();
@@ -64,7 +68,8 @@ where
     }
 }
 
-/// Asks one link, `now`. `None`: it did not serve the request, and another may.
+/// Asks one link, `now`. If it serves the request, the response is put into `served`, where it stays: it is large,
+/// and to hand it on from one future to the next costs more than most else here. If not, another may.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 fn ask_link<S, B>(
     first: &mut S,
@@ -72,7 +77,8 @@ fn ask_link<S, B>(
     chain: &Chain<B>,
     step: Step,
     now: Instant,
-) -> impl Future<Output = Result<Option<Response<ResponseBody<B>>>, Error>>
+    served: &mut Option<Response<ResponseBody<B>>>,
+) -> impl Future<Output = Result<(), Error>>
 where
     S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
@@ -86,13 +92,12 @@ where
             Ok(entered) => entered,
             Err(open) => {
                 trip.skip_open(step, open);
-                return Ok(None);
+                return Ok(());
             }
         };
         let mut request = trip.request();
         if let Err(unroutable) = trip.direct(&mut request, link).await {
-            trip.skip_unroutable(step, unroutable)?;
-            return Ok(None);
+            return trip.skip_unroutable(step, unroutable);
         }
         if passage.is_probe() {
             chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
@@ -105,39 +110,50 @@ where
                 }
                 None => call::link(first, &mut request, &trip.ticket, &upload).await,
             };
-            let response = match judge::as_it_came(called, chain, &trip.ticket) {
-                Ok(response) => response,
-                Err(called) => return Box::pin(judge::answer(called, link, chain, trip)).await,
+            let response = match called {
+                Ok(response) if judge::is_the_callers(&response, chain, &trip.ticket) => response,
+                called => return Box::pin(judge::answer(called, link, chain, trip)).await,
             };
-            match trip.hold_back.check(&response, trip.deadline()) {
-                None => Judged::Served(response.map(ResponseBody::untouched)),
-                Some(check) => judge::held(response, check, link).await,
-            }
+            *served = Some(match trip.hold_back.check(&response, trip.deadline()) {
+                None => response.map(ResponseBody::untouched),
+                Some(check) => {
+                    let cell = Served::cell_of(&response);
+                    match hold_back(response, cell, check, link).await {
+                        Ok(response) => response,
+                        Err(failed) => return Judged::Left(failed),
+                    }
+                }
+            });
+            Judged::Served
         };
         let judged = if passage.is_probe() && !upload.has_ended() {
             Box::pin(probing(&mut passage, &upload, answered)).await
         } else {
             answered.await
         };
-        let (response, cell) = match judged {
-            Judged::Served(response) => (response, None),
+        let cell = match judged {
+            Judged::Served => None,
             Judged::Guarded(guarded) => {
                 let (response, cell) = *guarded;
-                (response, Some(cell))
+                *served = Some(response);
+                Some(cell)
             }
             Judged::Left(mut failed) => {
                 failed.add_attempt(Instant::now().saturating_duration_since(began));
                 if failed.is_providers_fault() {
                     failed_at(passage, link, chain);
                 }
-                return trip.leave(step, *failed).map(|()| None);
+                return trip.leave(step, *failed);
             }
             Judged::Ended(error) => return Err(error),
         };
         let now = Instant::now();
         link.pace.answered(now - began);
-        commit::book(passage, &response, cell.as_ref(), link, chain, now);
-        Ok(Some(trip.delivered(response, link)))
+        if let Some(response) = served {
+            commit::book(passage, response, cell.as_ref(), link, chain, now);
+            trip.deliver(response, link);
+        }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::body::{Rest, StreamError, UsageCell};
+use crate::body::{ResponseBody, Rest, StreamError, UsageCell};
 use crate::classify::{Fault, Reason, Scope};
 use crate::fallback::commit::Commit;
 use crate::fallback::failure::ProviderFailed;
@@ -27,7 +27,7 @@ use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::Link;
 use crate::fallback::settings::Settings;
 use crate::future::before;
-use crate::inspect::{is_readable, is_stream};
+use crate::inspect::is_readable;
 use crate::rotate::Served;
 
 /// Which responses to a request are held back.
@@ -46,8 +46,6 @@ pub(super) struct HoldBack {
 pub(super) struct Check {
     /// Read no further than this.
     cap: usize,
-    /// The body says that it is no longer than the cap.
-    fits: bool,
     /// It has to be JSON.
     parse: bool,
     /// When it has to be complete.
@@ -72,31 +70,43 @@ struct Held {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Holds a response back until it is complete, or as far as the cap goes. `cell` hears how its body ends.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+///
+/// The body is in a box, so that the future of a request need not have room for it.
 pub(super) fn hold_back<T>(
     response: Response<T>,
     cell: UsageCell,
     check: Check,
     link: &Link,
-) -> impl Future<Output = Result<Response<Rest<T>>, Box<ProviderFailed>>>
+) -> impl Future<Output = Result<Response<ResponseBody<T>>, Box<ProviderFailed>>>
 where
     T: Body<Data = Bytes> + Send,
     T::Error: Into<BoxError>,
 {
+    let (mut head, body) = response.into_parts();
+    let body = Box::pin(body);
     async move {
-        let (mut head, body) = response.into_parts();
         cell.hold_back(true);
-        let read = async move {
-            if check.fits { whole(body, check).await } else { up_to_cap(Box::pin(body), check).await }
-        };
-        match in_time(check.deadline, pin!(read)).await {
+        match in_time(check.deadline, pin!(read(body, check))).await {
             Ok(rest) => {
                 cell.hold_back(false);
-                Ok(Response::from_parts(head, rest))
+                Ok(Response::from_parts(head, ResponseBody::unwatched(rest)))
             }
             Err(error) => Err(Box::new(failed(error, head.status, head.extensions.remove(), link))),
         }
     }
+}
+
+/// Reads a body to its end, or as far as the cap goes; an error if it is whole, and not what it should be.
+async fn read<T>(mut body: Pin<Box<T>>, check: Check) -> Result<Rest<T>, BoxError>
+where
+    T: Body<Data = Bytes>,
+    T::Error: Into<BoxError>,
+{
+    let mut held = Held::default();
+    if held.fill(body.as_mut(), check.cap).await? {
+        return held.into_whole(check);
+    }
+    Ok(Rest::Begun { seen: held.into_frames(), body: Some(body) })
 }
 
 fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Link) -> ProviderFailed {
@@ -121,30 +131,6 @@ async fn in_time<T>(
         Poll::Ready(read) => read,
         Poll::Pending => before(deadline, read).await.unwrap_or_else(|_elapsed| Err(Late.into())),
     }
-}
-
-/// Reads a body that has an end within the cap. It stays where it is, so that it needs no box.
-async fn whole<T>(body: T, check: Check) -> Result<Rest<T>, BoxError>
-where
-    T: Body<Data = Bytes>,
-    T::Error: Into<BoxError>,
-{
-    let mut held = Held::default();
-    held.fill(pin!(body), usize::MAX).await?;
-    held.into_whole(check)
-}
-
-/// Reads a body to its end, or as far as the cap goes.
-async fn up_to_cap<T>(mut body: Pin<Box<T>>, check: Check) -> Result<Rest<T>, BoxError>
-where
-    T: Body<Data = Bytes>,
-    T::Error: Into<BoxError>,
-{
-    let mut held = Held::default();
-    if held.fill(body.as_mut(), check.cap).await? {
-        return held.into_whole(check);
-    }
-    Ok(Rest::Begun { seen: held.into_frames(), body: Some(body) })
 }
 
 /// `application/json`, or a type whose name ends with `+json`, but for a stream of JSON.
@@ -198,14 +184,8 @@ impl HoldBack {
             Commit::FirstContent => json && !self.json_is_streamed,
             Commit::Complete => true,
         };
-        let hint = response.body().size_hint();
-        let cap = self.cap as u64;
-        (due && hint.lower() <= cap).then(|| Check {
-            cap: self.cap,
-            fits: hint.upper().is_some_and(|upper| upper <= cap),
-            parse: json && is_readable(headers) && !is_stream(response),
-            deadline,
-        })
+        let fits = due && response.body().size_hint().lower() <= self.cap as u64;
+        fits.then(|| Check { cap: self.cap, parse: json && is_readable(headers), deadline })
     }
 }
 

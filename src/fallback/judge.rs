@@ -18,7 +18,7 @@ use crate::error::{Error, LastResponse};
 use crate::fallback::call::Failed;
 use crate::fallback::commit;
 use crate::fallback::failure::ProviderFailed;
-use crate::fallback::hold_back::{Check, hold_back};
+use crate::fallback::hold_back::hold_back;
 use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
@@ -30,10 +30,9 @@ use crate::transport;
 use crate::transport::Nature;
 
 /// What the chain makes of it.
-#[expect(clippy::large_enum_variant, reason = "it is handed on at once, and mostly that variant")]
 pub(super) enum Judged<B> {
-    /// It is the caller's, under the guard of the layer inside.
-    Served(Response<ResponseBody<B>>),
+    /// It is the caller's, under the guard of the layer inside, and lies where the caller gets it.
+    Served,
     /// It is the caller's, under a guard of the chain's. The cell hears how its body ends.
     Guarded(Box<(Response<ResponseBody<B>>, UsageCell)>),
     /// The link did not serve the request; another may.
@@ -45,35 +44,11 @@ pub(super) enum Judged<B> {
 /// What calling a link brought.
 type Called<B> = Result<Response<B>, Failed>;
 
-/// An answer that is the caller's as it came; all else is an error, and to be [judged](answer).
-pub(super) fn as_it_came<B>(
-    called: Called<B>,
-    chain: &Chain<B>,
-    ticket: &Ticket,
-) -> Result<Response<B>, Called<B>> {
-    match called {
-        Ok(response) if is_the_callers(&response, chain, ticket) => Ok(response),
-        called => Err(called),
-    }
-}
-
-/// Whether a rotation layer inside has judged the answer to be the caller's, and guards it.
-fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) -> bool {
+/// Whether a rotation layer inside has judged the answer to be the caller's, and guards it. All else is to be
+/// [judged](answer).
+pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) -> bool {
     let served = response.extensions().get::<Served>().filter(|_| ticket.is_adopted());
     served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, ticket).is_none())
-}
-
-/// Holds back an answer that is the caller's as it came.
-pub(super) async fn held<B>(response: Response<B>, check: Check, link: &Link) -> Judged<B>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let cell = response.extensions().get::<Served>().map_or_else(UsageCell::default, Served::usage_cell);
-    match hold_back(response, cell, check, link).await {
-        Ok(response) => Judged::Served(response.map(ResponseBody::unwatched)),
-        Err(failed) => Judged::Left(failed),
-    }
 }
 
 /// Judges what calling a link brought, and sees the answer through to its commit.
@@ -115,9 +90,7 @@ where
         let cell = commit::guard(&mut response, link, &chain.settings, adopted, trip.dialect());
         if let Some(check) = trip.hold_back.check(&response, trip.deadline()) {
             match hold_back(response, cell.clone(), check, link).await {
-                Ok(held) => {
-                    response = held.map(|rest| ResponseBody::erased(ResponseBody::unwatched(rest).erase()));
-                }
+                Ok(held) => response = held.map(|body| ResponseBody::erased(body.erase())),
                 Err(failed) => return Judged::Left(failed),
             }
         }

@@ -223,7 +223,7 @@ impl<B> Trip<B> {
     }
 
     /// Names the link that served the request, and what was tried before.
-    pub(super) fn delivered<T>(&mut self, mut response: Response<T>, link: &Link) -> Response<T> {
+    pub(super) fn deliver<T>(&mut self, response: &mut Response<T>, link: &Link) {
         if self.chain.is_failing.load(Ordering::Relaxed) {
             self.chain.is_failing.store(false, Ordering::Relaxed);
         }
@@ -231,7 +231,6 @@ impl<B> Trip<B> {
             let before = self.behind.drain(..).flat_map(|visit| visit.failed.attempts);
             served.in_chain(Arc::clone(&link.name), before);
         }
-        response
     }
 
     /// The deadline passed while the link was asked.

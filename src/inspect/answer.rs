@@ -7,12 +7,14 @@ use http::response::Parts;
 
 use crate::body::{Redactor, ResponseBody, Rest};
 use crate::inspect::delivery::Delivery;
+use crate::inspect::media::Media;
 
 /// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
 pub(crate) struct Answer<B> {
     pub(crate) head: Arc<Parts>,
     /// It was worth a look, but can't be read.
     pub(crate) is_unreadable: bool,
+    pub(super) media: Media,
     pub(super) body: Rest<B>,
     pub(super) redactor: Option<Redactor>,
     pub(super) delivery: Delivery,
@@ -21,6 +23,12 @@ pub(crate) struct Answer<B> {
 // === impl Answer ===
 
 impl<B> Answer<B> {
+    /// Whether it is a successful event stream, readable or not.
+    pub(crate) fn is_stream(&self) -> bool {
+        let is_own_body = self.delivery == Delivery::AsItCame;
+        self.media == Media::Events && is_own_body && self.head.status.is_success()
+    }
+
     pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
         let mut head = reclaim(self.head);
         self.delivery.correct(&mut head.headers);

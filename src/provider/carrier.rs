@@ -22,8 +22,8 @@ impl AccountHeaders {
     /// Selects the headers that name an account; `None` if there are none.
     pub(crate) fn among(headers: &[(HeaderName, HeaderValue)]) -> Option<Self> {
         let of_account = |(name, _): &&(HeaderName, HeaderValue)| is_account(name.as_str());
-        let found: Arc<[_]> = headers.iter().filter(of_account).cloned().collect();
-        (!found.is_empty()).then_some(Self(found))
+        headers.iter().find(of_account)?;
+        Some(Self(headers.iter().filter(of_account).cloned().collect()))
     }
 
     pub(crate) fn put_on(&self, headers: &mut HeaderMap) {

@@ -63,16 +63,17 @@ where
                 lease.set_unsent();
                 audit.forget();
             })?;
-            match journey.settle(lease, tried, audit) {
+            let wait = match journey.settle(lease, tried, audit) {
                 Next::Deliver(answer) => return Ok(answer),
-                Next::Rotate => {}
-                Next::Retry(wait) => {
-                    if before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_err() {
-                        return Err(journey.failed(GaveUp::Deadline));
-                    }
-                }
+                Next::Rotate => None,
+                Next::Retry(wait) => Some(wait),
                 Next::GiveUp(why) => return journey.end(why),
                 Next::Fail(error) => return Err(error),
+            };
+            if let Some(wait) = wait
+                && before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_err()
+            {
+                return Err(journey.failed(GaveUp::Deadline));
             }
             ready = false;
         }

@@ -237,7 +237,7 @@ where
             lease.began(),
         );
         let (told, rest) = (self.told_in_band(), self.rest_limits());
-        Next::Deliver(handed_over(answer.into_response(), served, self.ticket.as_ref(), told, rest))
+        Next::Deliver(handed_over(answer, served, self.ticket.as_ref(), told, rest))
     }
 
     /// The dialect in which a failing stream says so, if it is to.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 
 use crate::body::meter::Usage;
 use crate::body::{StreamErrorKind, UsageCell};
@@ -126,6 +126,11 @@ impl Served {
     /// Where the body is to leave its usage.
     pub(crate) fn usage_cell(&self) -> UsageCell {
         self.usage.clone()
+    }
+
+    /// The same, of a response that may be none of a rotation layer's.
+    pub(crate) fn cell_of<T>(response: &Response<T>) -> UsageCell {
+        response.extensions().get().map_or_else(UsageCell::default, Self::usage_cell)
     }
 
     pub(crate) const fn usage_cell_ref(&self) -> &UsageCell {

@@ -147,6 +147,14 @@ impl<'s> Written<'s> {
     }
 
     fn here(&self, text: &[u8]) -> Here {
+        // Mostly the second character tells.
+        if let [first, second, ..] = text
+            && first.is_ascii_alphanumeric()
+            && *second != self.0[1]
+            && !matches!(second, b'%' | b'\\' | b'&')
+        {
+            return Here::Nothing;
+        }
         if text.starts_with(self.0) {
             return Here::Whole(self.0.len());
         }

@@ -16,8 +16,8 @@ pub(super) struct Watch {
     content: Content,
     /// Where to leave the usage. `None`: nowhere, or it is left already.
     cell: Option<UsageCell>,
-    /// Of a body that can't be read here: whoever can may leave the usage, until this one is over.
-    held: Option<UsageCell>,
+    /// The body can't be read here: whoever can leaves the usage, until this one is over.
+    holds: bool,
     over: bool,
     /// The last data was empty.
     idle: bool,
@@ -62,12 +62,12 @@ impl Watch {
         } else {
             Content::Answer(cell.is_some().then(Bytes::new))
         };
-        Self { content, cell, held: None, over: false, idle: false }
+        Self { content, cell, holds: false, over: false, idle: false }
     }
 
     /// Reads nothing.
     pub(super) const fn holding(cell: UsageCell) -> Self {
-        Self { content: Content::Answer(None), cell: None, held: Some(cell), over: false, idle: false }
+        Self { content: Content::Answer(None), cell: Some(cell), holds: true, over: false, idle: false }
     }
 
     pub(super) fn tell_errors(&mut self, supposed: EventDialect) {
@@ -108,7 +108,7 @@ impl Watch {
 
     /// Whether somebody may ask for the usage. Once nobody may, nobody ever will.
     fn is_metered(&self) -> bool {
-        self.cell.as_ref().is_some_and(UsageCell::is_of_use)
+        !self.holds && self.cell.as_ref().is_some_and(UsageCell::is_of_use)
     }
 
     pub(super) const fn is_over(&self) -> bool {
@@ -206,10 +206,9 @@ impl Watch {
             Content::Events(events) => events.usage.map(Left::Counted),
             Content::Answer(answer) => answer.take().map(Left::Answer),
         };
-        if let Some(cell) = self.cell.take() {
+        if let Some(cell) = self.cell.take().filter(|_| !self.holds) {
             cell.leave(left, end);
         }
-        self.held = None;
     }
 }
 

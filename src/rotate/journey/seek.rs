@@ -33,13 +33,18 @@ impl<B> Journey<B> {
             // Others need the probe: it is not held while a caller takes its time to send the body.
             drop(leased);
             self.arrival().await?;
-            leased = self.lease().await;
+            leased = Box::pin(self.lease()).await;
         }
-        let leased = leased.or_else(|| self.usable_elsewhere());
-        if leased.is_some() && self.ticket.as_ref().is_some_and(|ticket| !ticket.take_attempt()) {
-            return Err(GaveUp::AttemptLimit);
+        if leased.is_none() {
+            leased = self.usable_elsewhere();
         }
-        leased.ok_or(GaveUp::Exhausted)
+        match leased {
+            Some(_) if self.ticket.as_ref().is_some_and(|ticket| !ticket.take_attempt()) => {
+                Err(GaveUp::AttemptLimit)
+            }
+            Some(lease) => Ok(lease),
+            None => Err(GaveUp::Exhausted),
+        }
     }
 
     /// Takes note of the model, where the pool declares limits for models: a request whose model can't be read is not
@@ -65,15 +70,15 @@ impl<B> Journey<B> {
         reason = "a shared reference across an await needs a body that is `Sync`"
     )]
     async fn lease(&mut self) -> Option<Lease> {
-        match self.may_wait_until() {
-            // A request that comes new and may wait, waits in line.
-            Some(until) if !self.has_failed() => self.in_line(until).await,
-            Some(until) => match self.usable_now() {
-                None => self.in_line(until).await,
-                leased => leased,
-            },
-            None => self.usable_now(),
+        let until = self.may_wait_until();
+        // A request that comes new and may wait, waits in line.
+        if until.is_none() || self.has_failed() {
+            let leased = self.usable_now();
+            if leased.is_some() {
+                return leased;
+            }
         }
+        self.in_line(until?).await
     }
 
     /// Waits until the body is there, or as much of it as can be recorded.

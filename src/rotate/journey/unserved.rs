@@ -50,7 +50,7 @@ where
             UsageCell::default(),
             Moment::now(),
         );
-        handed_over(answer.into_response(), served, self.ticket.as_ref(), None, self.rest_limits())
+        handed_over(answer, served, self.ticket.as_ref(), None, self.rest_limits())
     }
 
     /// No more is tried.
