@@ -130,6 +130,20 @@ async fn the_last_clone_needs_no_record() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_reads_to_its_end_is_released() {
+    let live = Arc::new(AtomicUsize::new(0));
+    let (sender, fed) = channel();
+    let master = ReplayBody::new(fed, CAP).await;
+    let mut running = task::spawn(master.clone());
+    sender.send(Ok(counted(&live, 10))).unwrap();
+    assert_eq!(data(&mut running).len(), 10);
+    assert_pending!(running.enter(|cx, body| body.poll_frame(cx)));
+    drop((running, master));
+    assert_eq!(live.load(Ordering::Relaxed), 0, "its record is gone");
+    assert!(sender.is_closed(), "and so is its source, which had a waker");
+}
+
+#[tokio::test]
 async fn trailers_are_replayed() {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-checksum", "1".parse().unwrap());

@@ -30,13 +30,17 @@ pub(super) struct Watcher {
 
 pub(super) struct Tee {
     state: Mutex<Record>,
-    /// Who waits for the source. Apart from the state, since a source may wake while it is polled.
-    waiting: Mutex<Vec<(u64, Waker)>>,
+    waiting: Arc<Waiting>,
     /// The id of the next cursor.
     next_id: AtomicU64,
     /// How many cursors there are: the last one needs no record.
     cursors: AtomicU64,
 }
+
+/// Who waits for the source. Apart from the state, since a source may wake while it is polled, and since a source
+/// keeps its last waker: one that kept the tee would keep its own owner, and with it the record, for ever.
+#[derive(Default)]
+struct Waiting(Mutex<Vec<(u64, Waker)>>);
 
 // === impl Cursor ===
 
@@ -53,10 +57,10 @@ impl Cursor {
             self.at += 1;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        self.tee.wait(self.id, cx.waker());
+        self.tee.waiting.add(self.id, cx.waker());
         // The source keeps one waker, and the task that polled last may never poll again: so it is given a
         // waker of the tee's own, which wakes everyone who waits.
-        let waker = Waker::from(Arc::clone(&self.tee));
+        let waker = Waker::from(Arc::clone(&self.tee.waiting));
         let Poll::Ready(pulled) = state.pull(&mut Context::from_waker(&waker)) else {
             state.ask(self.id);
             return Poll::Pending;
@@ -70,7 +74,7 @@ impl Cursor {
             None => state.end(&mut self.trailers_sent),
         };
         drop(state);
-        self.tee.waiting().retain(|(id, _)| *id != self.id);
+        self.tee.waiting.remove(self.id);
         waker.wake();
         Poll::Ready(frame)
     }
@@ -137,10 +141,10 @@ impl Clone for Cursor {
 impl Drop for Cursor {
     fn drop(&mut self) {
         self.tee.cursors.fetch_sub(1, Ordering::AcqRel);
-        self.tee.waiting().retain(|(id, _)| *id != self.id);
+        self.tee.waiting.remove(self.id);
         let asked = self.tee.state().stop_asking(self.id);
         if asked {
-            Arc::clone(&self.tee).wake();
+            Arc::clone(&self.tee.waiting).wake();
         }
     }
 }
@@ -163,19 +167,19 @@ impl Watcher {
         if state.asking.is_empty() {
             return Poll::Ready(state.waited);
         }
-        self.tee.wait(self.id, cx.waker());
+        self.tee.waiting.add(self.id, cx.waker());
         Poll::Pending
     }
 
     /// Ready once the record has all of the source, or is full: then the first cursor that comes goes on.
     pub(super) fn poll_record(&self, cx: &Context<'_>) -> Poll<()> {
-        let waker = Waker::from(Arc::clone(&self.tee));
+        let waker = Waker::from(Arc::clone(&self.tee.waiting));
         loop {
             let mut state = self.tee.state();
             if state.mode != Mode::Recording || state.source.is_none() {
                 return Poll::Ready(());
             }
-            self.tee.wait(self.id, cx.waker());
+            self.tee.waiting.add(self.id, cx.waker());
             let Poll::Ready(pulled) = state.pull(&mut Context::from_waker(&waker)) else {
                 return Poll::Pending;
             };
@@ -190,7 +194,7 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.tee.waiting().retain(|(id, _)| *id != self.id);
+        self.tee.waiting.remove(self.id);
     }
 }
 
@@ -223,7 +227,7 @@ impl Tee {
         }
         let tee = Self {
             state: Mutex::new(state),
-            waiting: Mutex::default(),
+            waiting: Arc::default(),
             next_id: AtomicU64::new(1),
             cursors: AtomicU64::new(1),
         };
@@ -233,23 +237,31 @@ impl Tee {
     fn state(&self) -> MutexGuard<'_, Record> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+// === impl Waiting ===
 
-    fn wait(&self, id: u64, waker: &Waker) {
-        let mut waiting = self.waiting();
+impl Waiting {
+    fn add(&self, id: u64, waker: &Waker) {
+        let mut waiting = self.all();
         match waiting.iter_mut().find(|(waiter, _)| *waiter == id) {
             Some((_, present)) => present.clone_from(waker),
             None => waiting.push((id, waker.clone())),
         }
     }
+
+    fn remove(&self, id: u64) {
+        self.all().retain(|(waiter, _)| *waiter != id);
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Wake for Tee {
+impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
-        let waiting = std::mem::take(&mut *self.waiting());
+        let waiting = std::mem::take(&mut *self.all());
         waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
