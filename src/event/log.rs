@@ -76,17 +76,20 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         Kind::BreakerOpened { wait } => line!(info, who, "breaker opened", wait_ms = whole_ms(*wait)),
         Kind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
         Kind::BreakerClosed => line!(info, who, "breaker closed"),
-        Kind::ChainFailed { providers, attempts, deadline_passed, retry_after } => {
-            let wait_ms = ms(*retry_after);
-            if severity == Severity::Alarm {
-                line!(warn, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
-            } else {
-                line!(debug, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
-            }
-        }
+        Kind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
         Kind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
         Kind::Disabled { key } => line!(info, who, "disabled", %key),
         Kind::Enabled { key } => line!(info, who, "enabled", %key),
+    }
+}
+
+fn chain_failed(who: Who<'_>, kind: &Kind, severity: Severity) {
+    let Kind::ChainFailed { providers, attempts, deadline_passed, retry_after } = kind else { return };
+    let wait_ms = ms(*retry_after);
+    if severity == Severity::Alarm {
+        line!(warn, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
+    } else {
+        line!(debug, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
     }
 }
 

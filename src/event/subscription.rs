@@ -21,7 +21,7 @@ use crate::event::Event;
 /// number.
 pub struct Subscription {
     stream: SyncWrapper<BoxStream<'static, Result<Event, Missed>>>,
-    _counted: Counted,
+    _subscriber: CountedSubscriber,
 }
 
 /// A number of events that were dropped before the subscriber read them. The events after them are complete
@@ -31,7 +31,7 @@ pub struct Subscription {
 pub struct Missed(u64);
 
 /// Guard that counts one subscriber.
-struct Counted(Arc<AtomicUsize>);
+struct CountedSubscriber(Arc<AtomicUsize>);
 
 // === impl Subscription ===
 
@@ -48,7 +48,7 @@ impl Subscription {
                 Err(RecvError::Closed) => None,
             }
         });
-        Self { stream: SyncWrapper::new(Box::pin(stream)), _counted: Counted::new(subscribers) }
+        Self { stream: SyncWrapper::new(Box::pin(stream)), _subscriber: CountedSubscriber::new(subscribers) }
     }
 
     /// Returns the next event. `None` if the hub is gone and no more events will come.
@@ -73,7 +73,7 @@ impl Stream for Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stream: _, _counted: _ } = self;
+        let Self { stream: _, _subscriber: _ } = self;
         f.debug_struct("Subscription").finish_non_exhaustive()
     }
 }
@@ -87,16 +87,16 @@ impl Missed {
     }
 }
 
-// === impl Counted ===
+// === impl CountedSubscriber ===
 
-impl Counted {
+impl CountedSubscriber {
     fn new(subscribers: &Arc<AtomicUsize>) -> Self {
         subscribers.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(subscribers))
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedSubscriber {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

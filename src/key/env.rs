@@ -104,7 +104,7 @@ impl Discovery {
         V: Into<String>,
     {
         let vars = vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let mut search = Search { vars, names: HashMap::new(), found: Self::default() };
+        let mut search = EnvSearch { vars, names: HashMap::new(), found: Self::default() };
         for prefix in prefixes {
             search.prefix(prefix.as_ref());
         }
@@ -181,14 +181,14 @@ impl fmt::Display for Finding {
 
 // === searching ===
 
-struct Search {
+struct EnvSearch {
     vars: BTreeMap<String, String>,
     /// Name of the first key with a secret, by the digest of the secret.
     names: HashMap<[u8; 32], KeyId>,
     found: Discovery,
 }
 
-impl Search {
+impl EnvSearch {
     fn prefix(&mut self, prefix: &str) {
         let plain = format!("{prefix}_API_KEY");
         self.single(&plain);

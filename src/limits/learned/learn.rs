@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::limits::ledger::gauge::Gauge;
+use crate::limits::ledger::gauge::shown::read;
 use crate::limits::ledger::mark::{MAX_LEARNED, Mark, Marks};
 use crate::limits::ledger::status::{Counted, Source};
 use crate::limits::ledger::window::{Anew, LONGEST_US, us_of};
@@ -66,7 +67,7 @@ pub(in crate::limits) fn learn(
         }
         let mark = marks.and_then(|marks| marks.get(index));
         // Values from before the gauge existed count only if they are worse than the known ones.
-        if mark.is_some() || is_new || remaining < gauge.read(observed.answered).remaining {
+        if mark.is_some() || is_new || remaining < read(gauge, observed.answered).remaining {
             apply(gauge, limit, remaining, mark, observed);
         }
     }

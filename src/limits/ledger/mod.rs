@@ -7,38 +7,30 @@
 
 pub(in crate::limits) mod cost;
 pub(in crate::limits) mod gauge;
+mod gauges;
 pub(in crate::limits) mod mark;
 pub(in crate::limits) mod status;
 pub(in crate::limits) mod warnings;
 pub(in crate::limits) mod window;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limits::declared::quota::{Quota, Renewal};
+use crate::limits::declared::quota::Quota;
 use crate::limits::learned::learn::{Observed, learn, push};
 use crate::limits::ledger::cost::Need;
+use crate::limits::ledger::gauge::shown::{alarms, headroom, is_untouched, read};
+use crate::limits::ledger::gauge::spacing::{draw_in, space_out, spacing};
 use crate::limits::ledger::gauge::{AFTER_ANOTHER, Gauge, NEVER};
+use crate::limits::ledger::gauges::{Gauges, least_part_of};
 use crate::limits::ledger::mark::{MAX_LEARNED, Marks};
 use crate::limits::ledger::status::{Alarm, Counted, Reading};
-use crate::limits::ledger::window::Anew;
 use crate::limits::{Estimate, Zone};
 
 /// The known limits of one scope.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Gauges>);
-
-/// The gauges of a ledger. There may be a ledger for each key and model, so the struct is kept small.
-#[derive(Debug, Default)]
-struct Gauges {
-    /// The gauges: first the declared ones, which stay; then the learned ones, at most [`MAX_LEARNED`].
-    all: Box<[Gauge]>,
-    /// Number of declared gauges at the start of `all`.
-    declared: u32,
-    /// Incremented whenever the learned gauges are forgotten; wraps. Marks of another generation belong to
-    /// other gauges.
-    generation: u8,
-}
 
 /// A ledger that has room for a request. It stays locked until the room is taken or the offer is dropped.
 ///
@@ -70,9 +62,7 @@ impl Ledger {
         quotas: impl IntoIterator<Item = &'a Quota>,
         midnight: &Arc<Zone>,
     ) -> Option<Self> {
-        let all: Box<[_]> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
-        let declared = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        (!all.is_empty()).then(|| Self(Mutex::new(Gauges { all, declared, generation: 0 })))
+        Gauges::declare(quotas, midnight).map(|gauges| Self(Mutex::new(gauges)))
     }
 
     /// Locks the ledger and offers the cost of a request, if all gauges have room for it.
@@ -135,7 +125,7 @@ impl Ledger {
             } else if before > after {
                 gauge.give_back(before - after, taken_at);
             }
-            gauge.alarms(shares, now).for_each(&mut tell);
+            alarms(gauge, shares, now).for_each(&mut tell);
             changes |= after != before;
         }
         changes
@@ -166,7 +156,7 @@ impl Ledger {
         let declared = gauges.declared as usize;
         learn(&mut gauges.all, declared, marks, observed);
         for gauge in &mut gauges.all[declared..] {
-            gauge.alarms(shares, observed.answered).for_each(&mut tell);
+            alarms(gauge, shares, observed.answered).for_each(&mut tell);
         }
         gauges.available_at(&Need::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
@@ -193,9 +183,9 @@ impl Ledger {
         match learned.iter().position(|gauge| gauge.is_spacing) {
             Some(index) => {
                 let mark = marks.filter(|marks| marks.is_close(index)).and_then(|marks| marks.get(index));
-                learned[index].space_out(wait, mark, answered);
+                space_out(&mut learned[index], wait, mark, answered);
             }
-            None if learned.len() < MAX_LEARNED => push(&mut gauges.all, Gauge::spacing(wait)),
+            None if learned.len() < MAX_LEARNED => push(&mut gauges.all, spacing(wait)),
             None => {}
         }
         false
@@ -210,23 +200,23 @@ impl Ledger {
             && marks.are_of(generation)
             && marks.is_close(index)
         {
-            spacing.draw_in();
+            draw_in(spacing);
         }
     }
 
     /// Returns whether the declared limits have counted nothing, so that they equal new ones.
     pub(crate) fn is_untouched(&self, now: Moment) -> bool {
-        self.lock().declared().iter_mut().all(|gauge| gauge.is_untouched(now))
+        self.lock().declared().iter_mut().all(|gauge| is_untouched(gauge, now))
     }
 
     /// Returns the fraction that is left of the tightest limit.
     pub(crate) fn headroom(&self, now: Moment) -> f64 {
-        self.lock().limits().map(|gauge| gauge.headroom(now)).fold(1.0, f64::min)
+        self.lock().limits().map(|gauge| headroom(gauge, now)).fold(1.0, f64::min)
     }
 
     /// Returns the status of all known limits.
     pub(crate) fn readings(&self, now: Moment) -> Vec<Reading> {
-        self.lock().limits().map(|gauge| gauge.read(now)).collect()
+        self.lock().limits().map(|gauge| read(gauge, now)).collect()
     }
 
     /// Forgets the counts of declared limits. Requests in flight keep their places.
@@ -252,19 +242,6 @@ impl Ledger {
     }
 }
 
-fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
-    let Quota { counted, amount, window, renewal, burst, .. } = quota;
-    let period = |anew| Gauge::period(*counted, *window, *amount, anew, crate::limits::Source::Declared);
-    match (counted, renewal) {
-        (Counted::Concurrent, _) => Gauge::places(*amount),
-        // A bucket has a minimum size of one, so a limit of zero needs a window instead.
-        (_, Renewal::Bucket) if *amount > 0 => Gauge::refilled(*counted, *amount, *window, *burst),
-        (_, Renewal::Bucket | Renewal::Aligned) => period(Anew::Aligned),
-        (_, Renewal::Midnight(Some(zone))) => period(Anew::Midnight(Arc::new(zone.clone()))),
-        (_, Renewal::Midnight(None)) => period(Anew::Midnight(Arc::clone(midnight))),
-    }
-}
-
 // === impl Offer ===
 
 impl Offer<'_> {
@@ -280,51 +257,9 @@ impl Offer<'_> {
         let gauges = &mut *self.gauges;
         gauges.all.iter_mut().for_each(|gauge| gauge.take(gauge.part_of(need), now));
         for gauge in gauges.declared() {
-            gauge.alarms(shares, now).for_each(&mut tell);
+            alarms(gauge, shares, now).for_each(&mut tell);
         }
         let learned = &gauges.all[gauges.declared as usize..];
         Marks::new(gauges.generation, self.close, learned.iter().map(Gauge::mark))
     }
-}
-
-// === impl Gauges ===
-
-impl Gauges {
-    fn declared(&mut self) -> &mut [Gauge] {
-        &mut self.all[..self.declared as usize]
-    }
-
-    /// Returns the gauges that stand for a known limit, so not the learned spacing.
-    fn limits(&mut self) -> impl Iterator<Item = &mut Gauge> {
-        self.all.iter_mut().filter(|gauge| !gauge.is_spacing)
-    }
-
-    fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
-        let at = |gauge: &mut Gauge| gauge.available_at(least_part_of(gauge, need), now);
-        self.all.iter_mut().map(at).max().unwrap_or(0)
-    }
-
-    /// Returns one bit for each learned gauge that lets a request of this cost in just in time; `None` if any
-    /// gauge has no room.
-    fn let_in(&mut self, need: &Need, now: Moment) -> Option<u8> {
-        let mut close = 0;
-        for (index, gauge) in self.all.iter_mut().enumerate() {
-            let at = gauge.available_at(least_part_of(gauge, need), now);
-            if at > now.as_unix_us() {
-                return None;
-            }
-            // A request that any safety margin would let in teaches nothing about the margin.
-            let is_close = gauge.part_of(need) > 0 && gauge.is_close(at, now);
-            if let Some(learned) = index.checked_sub(self.declared as usize) {
-                close |= u8::from(is_close) << learned;
-            }
-        }
-        Some(close)
-    }
-}
-
-/// Returns the cost of a request to a gauge, at least the minimum cost: a request never needs less than the
-/// minimum.
-fn least_part_of(gauge: &Gauge, need: &Need) -> u64 {
-    gauge.part_of(need).max(gauge.part_of(&Need::LEAST))
 }

@@ -30,12 +30,12 @@ pub(in crate::pool) struct ModelLedgers {
 pub(in crate::pool) type Patterns = Box<[usize]>;
 
 pub(in crate::pool) struct ModelCounters {
-    counted: Mutex<Counted>,
+    counted: Mutex<CountersByName>,
     cap: usize,
 }
 
 #[derive(Default)]
-struct Counted {
+struct CountersByName {
     /// The ledgers by name, in lower case; at most `cap`.
     names: HashMap<Box<str>, Arc<ModelLedgers>>,
     /// The ledgers by group of patterns; at most `cap`, plus one that has all patterns.
@@ -85,7 +85,7 @@ impl ModelCounters {
     }
 }
 
-impl Counted {
+impl CountersByName {
     /// Forgets the names with nothing counted now.
     fn forget_idle(&mut self, now: Moment, let_go: impl FnOnce()) {
         if now.as_unix_ms() < self.next_look {

@@ -24,7 +24,7 @@ pub(in crate::pool) struct Freed {
 
 /// A counted place, in a queue or among the listeners. Dropping it gives it up.
 #[derive(Debug)]
-pub(in crate::pool) struct Counted<'a>(&'a AtomicUsize);
+pub(in crate::pool) struct QueuePlace<'a>(&'a AtomicUsize);
 
 // === impl Line ===
 
@@ -34,8 +34,8 @@ impl Line {
     }
 
     /// Takes a place in the queue.
-    pub(in crate::pool) fn enter(&self) -> Counted<'_> {
-        Counted::on(&self.length)
+    pub(in crate::pool) fn enter(&self) -> QueuePlace<'_> {
+        QueuePlace::on(&self.length)
     }
 
     /// Waits to become the head of the queue.
@@ -54,8 +54,8 @@ impl Default for Line {
 
 impl Freed {
     /// Counts a listener. What is released after that is told to it.
-    pub(in crate::pool) fn listen(&self) -> Counted<'_> {
-        let listening = Counted::on(&self.listening);
+    pub(in crate::pool) fn listen(&self) -> QueuePlace<'_> {
+        let listening = QueuePlace::on(&self.listening);
         fence(Ordering::SeqCst);
         listening
     }
@@ -77,16 +77,16 @@ impl Freed {
     }
 }
 
-// === impl Counted ===
+// === impl QueuePlace ===
 
-impl<'a> Counted<'a> {
+impl<'a> QueuePlace<'a> {
     fn on(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(count)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -5,8 +5,8 @@
 //! header whose reset means *full* states the time itself. So no refill has to run, and no level is ever out
 //! of date.
 
-mod shown;
-mod spacing;
+pub(in crate::limits) mod shown;
+pub(in crate::limits) mod spacing;
 
 use crate::clock::Moment;
 use crate::limits::learned::latest::Heard;

@@ -5,53 +5,51 @@ use crate::limits::ledger::gauge::{Fill, Gauge};
 use crate::limits::ledger::status::{Alarm, Reading};
 use crate::limits::ledger::warnings::Told;
 
-impl Gauge {
-    /// Returns whether nothing is taken.
-    pub(in crate::limits) fn is_untouched(&mut self, now: Moment) -> bool {
-        self.renew(now);
-        match &self.fill {
-            Fill::Bucket { full_at, .. } => *full_at <= now.as_unix_us(),
-            Fill::Period(period) => period.used == 0,
-            Fill::Places { used, .. } => *used == 0,
+/// Returns whether nothing is taken.
+pub(in crate::limits) fn is_untouched(gauge: &mut Gauge, now: Moment) -> bool {
+    gauge.renew(now);
+    match &gauge.fill {
+        Fill::Bucket { full_at, .. } => *full_at <= now.as_unix_us(),
+        Fill::Period(period) => period.used == 0,
+        Fill::Places { used, .. } => *used == 0,
+    }
+}
+
+/// Returns the fraction that is left.
+pub(in crate::limits) fn headroom(gauge: &mut Gauge, now: Moment) -> f64 {
+    1.0 - read(gauge, now).used_share()
+}
+
+pub(in crate::limits) fn read(gauge: &mut Gauge, now: Moment) -> Reading {
+    gauge.renew(now);
+    let (limit, remaining, full_at) = match &gauge.fill {
+        Fill::Bucket { size, interval, full_at, .. } => {
+            // One unit comes back in each interval until the bucket is full. A part of a unit is not left.
+            let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / f64::from(*interval);
+            let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
+            (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
         }
-    }
+        Fill::Period(period) => {
+            let left = period.size.saturating_sub(period.used);
+            (period.size, left, (period.used > 0).then_some(period.ends))
+        }
+        Fill::Places { size, used } => (u64::from(*size), u64::from(size.saturating_sub(*used)), None),
+    };
+    let full_at = full_at.map(|us| Timestamp::from(Moment::from_unix_us(us)));
+    let Gauge { counted, source, .. } = *gauge;
+    Reading { counted, window: gauge.window(), source, limit, remaining, full_at }
+}
 
-    /// Returns the fraction that is left.
-    pub(in crate::limits) fn headroom(&mut self, now: Moment) -> f64 {
-        1.0 - self.read(now).used_share()
-    }
-
-    pub(in crate::limits) fn read(&mut self, now: Moment) -> Reading {
-        self.renew(now);
-        let (limit, remaining, full_at) = match &self.fill {
-            Fill::Bucket { size, interval, full_at, .. } => {
-                // One unit comes back in each interval until the bucket is full. A part of a unit is not left.
-                let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / f64::from(*interval);
-                let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
-                (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
-            }
-            Fill::Period(period) => {
-                let left = period.size.saturating_sub(period.used);
-                (period.size, left, (period.used > 0).then_some(period.ends))
-            }
-            Fill::Places { size, used } => (u64::from(*size), u64::from(size.saturating_sub(*used)), None),
-        };
-        let full_at = full_at.map(|us| Timestamp::from(Moment::from_unix_us(us)));
-        let Self { counted, source, .. } = *self;
-        Reading { counted, window: self.window(), source, limit, remaining, full_at }
-    }
-
-    /// Returns an alarm for each threshold that is crossed and was not yet reported in this window.
-    pub(in crate::limits) fn alarms<'a>(
-        &mut self,
-        shares: &'a [f64],
-        now: Moment,
-    ) -> impl Iterator<Item = Alarm> + use<'a> {
-        let news = Told::concerns(self.window).then(|| {
-            let reading = self.read(now);
-            let news = self.told.news(shares, reading.used_share(), self.window, now);
-            news.map(move |share| Alarm { share, reading })
-        });
-        news.into_iter().flatten()
-    }
+/// Returns an alarm for each threshold that is crossed and was not yet reported in this window.
+pub(in crate::limits) fn alarms<'a>(
+    gauge: &mut Gauge,
+    shares: &'a [f64],
+    now: Moment,
+) -> impl Iterator<Item = Alarm> + use<'a> {
+    let news = Told::concerns(gauge.window).then(|| {
+        let reading = read(gauge, now);
+        let news = gauge.told.news(shares, reading.used_share(), gauge.window, now);
+        news.map(move |share| Alarm { share, reading })
+    });
+    news.into_iter().flatten()
 }

@@ -26,38 +26,29 @@ const SHRINKAGE: f64 = 1.0 - 1.0 / 256.0;
 /// Maximum interval: one second, in microseconds. A longer wait is a cooldown, not a spacing.
 const LONGEST_US: f64 = 1e6;
 
-// === impl Gauge ===
+/// Creates a gauge that admits one request at a time, and the next one after `wait`.
+pub(in crate::limits) fn spacing(wait: Duration) -> Gauge {
+    let interval = us(wait).min(LONGEST_US);
+    let gauge =
+        Gauge::bucket(Counted::Of(Dimension::Requests), Window::from_secs(0), 1, interval, Source::Learned);
+    Gauge { is_spacing: true, ..gauge }
+}
 
-impl Gauge {
-    /// Creates a gauge that admits one request at a time, and the next one after `wait`.
-    pub(in crate::limits) fn spacing(wait: Duration) -> Self {
-        let interval = us(wait).min(LONGEST_US);
-        let gauge = Self::bucket(
-            Counted::Of(Dimension::Requests),
-            Window::from_secs(0),
-            1,
-            interval,
-            Source::Learned,
-        );
-        Self { is_spacing: true, ..gauge }
-    }
+/// Lengthens the interval after a refusal with a wait from `answered` on. `mark` is the state that the
+/// spacing showed the request, if it let the request in just in time.
+pub(in crate::limits) fn space_out(gauge: &mut Gauge, wait: Duration, mark: Option<Mark>, answered: Moment) {
+    let Some((_, interval)) = gauge.as_bucket() else { return };
+    // Of the requests that the same interval let in, only the first refusal lengthens it.
+    let is_news = mark.is_some_and(|mark| mark.corrections == gauge.mark().corrections);
+    let grown = if is_news { interval * GROWTH } else { interval };
+    gauge.set_bucket(1, grown.max(us(wait)).min(LONGEST_US));
+    gauge.is_full_at(answered.saturating_add(wait).as_unix_us(), None);
+}
 
-    /// Lengthens the interval after a refusal with a wait from `answered` on. `mark` is the state that the
-    /// spacing showed the request, if it let the request in just in time.
-    pub(in crate::limits) fn space_out(&mut self, wait: Duration, mark: Option<Mark>, answered: Moment) {
-        let Some((_, interval)) = self.as_bucket() else { return };
-        // Of the requests that the same interval let in, only the first refusal lengthens it.
-        let is_news = mark.is_some_and(|mark| mark.corrections == self.mark().corrections);
-        let grown = if is_news { interval * GROWTH } else { interval };
-        self.set_bucket(1, grown.max(us(wait)).min(LONGEST_US));
-        self.is_full_at(answered.saturating_add(wait).as_unix_us(), None);
-    }
-
-    /// Shortens the interval after a request was served that it had let in just in time.
-    pub(in crate::limits) fn draw_in(&mut self) {
-        if let Some((_, interval)) = self.as_bucket() {
-            self.set_bucket(1, interval * SHRINKAGE);
-        }
+/// Shortens the interval after a request was served that it had let in just in time.
+pub(in crate::limits) fn draw_in(gauge: &mut Gauge) {
+    if let Some((_, interval)) = gauge.as_bucket() {
+        gauge.set_bucket(1, interval * SHRINKAGE);
     }
 }
 

@@ -1,0 +1,88 @@
+//! The gauges of a ledger.
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::limits::Zone;
+use crate::limits::declared::quota::{Quota, Renewal};
+use crate::limits::ledger::cost::Need;
+use crate::limits::ledger::gauge::Gauge;
+use crate::limits::ledger::status::{Counted, Source};
+use crate::limits::ledger::window::Anew;
+
+/// The gauges of a ledger. There may be a ledger for each key and model, so the struct is kept small.
+#[derive(Debug, Default)]
+pub(super) struct Gauges {
+    /// The gauges: first the declared ones, which stay; then the learned ones, at most `MAX_LEARNED`.
+    pub(super) all: Box<[Gauge]>,
+    /// Number of declared gauges at the start of `all`.
+    pub(super) declared: u32,
+    /// Incremented whenever the learned gauges are forgotten; wraps. Marks of another generation belong to
+    /// other gauges.
+    pub(super) generation: u8,
+}
+
+// === impl Gauges ===
+
+impl Gauges {
+    /// Creates the gauges of declared limits; `None` without any.
+    pub(super) fn declare<'a>(
+        quotas: impl IntoIterator<Item = &'a Quota>,
+        midnight: &Arc<Zone>,
+    ) -> Option<Self> {
+        let all: Box<[_]> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
+        let declared = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        (!all.is_empty()).then_some(Self { all, declared, generation: 0 })
+    }
+
+    pub(super) fn declared(&mut self) -> &mut [Gauge] {
+        &mut self.all[..self.declared as usize]
+    }
+
+    /// Returns the gauges that stand for a known limit, so not the learned spacing.
+    pub(super) fn limits(&mut self) -> impl Iterator<Item = &mut Gauge> {
+        self.all.iter_mut().filter(|gauge| !gauge.is_spacing)
+    }
+
+    pub(super) fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
+        let at = |gauge: &mut Gauge| gauge.available_at(least_part_of(gauge, need), now);
+        self.all.iter_mut().map(at).max().unwrap_or(0)
+    }
+
+    /// Returns one bit for each learned gauge that lets a request of this cost in just in time; `None` if any
+    /// gauge has no room.
+    pub(super) fn let_in(&mut self, need: &Need, now: Moment) -> Option<u8> {
+        let mut close = 0;
+        for (index, gauge) in self.all.iter_mut().enumerate() {
+            let at = gauge.available_at(least_part_of(gauge, need), now);
+            if at > now.as_unix_us() {
+                return None;
+            }
+            // A request that any safety margin would let in teaches nothing about the margin.
+            let is_close = gauge.part_of(need) > 0 && gauge.is_close(at, now);
+            if let Some(learned) = index.checked_sub(self.declared as usize) {
+                close |= u8::from(is_close) << learned;
+            }
+        }
+        Some(close)
+    }
+}
+
+/// Returns the cost of a request to a gauge, at least the minimum cost: a request never needs less than the
+/// minimum.
+pub(super) fn least_part_of(gauge: &Gauge, need: &Need) -> u64 {
+    gauge.part_of(need).max(gauge.part_of(&Need::LEAST))
+}
+
+fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
+    let Quota { counted, amount, window, renewal, burst, .. } = quota;
+    let period = |anew| Gauge::period(*counted, *window, *amount, anew, Source::Declared);
+    match (counted, renewal) {
+        (Counted::Concurrent, _) => Gauge::places(*amount),
+        // A bucket has a minimum size of one, so a limit of zero needs a window instead.
+        (_, Renewal::Bucket) if *amount > 0 => Gauge::refilled(*counted, *amount, *window, *burst),
+        (_, Renewal::Bucket | Renewal::Aligned) => period(Anew::Aligned),
+        (_, Renewal::Midnight(Some(zone))) => period(Anew::Midnight(Arc::new(zone.clone()))),
+        (_, Renewal::Midnight(None)) => period(Anew::Midnight(Arc::clone(midnight))),
+    }
+}
