@@ -9,8 +9,10 @@
 //!
 //! A 402 always counts as a reason in the account: the status means that payment is required.
 
+use http::StatusCode;
+
 use crate::classify::Reason;
-use crate::classify::answer::Answer;
+use crate::classify::error_body::ErrorBody;
 
 /// Phrases about money, quotas, plans, and keys that are no longer accepted. All are in lower case.
 const WORDS: &[&str] = &[
@@ -61,9 +63,9 @@ const GENERIC: &[&str] =
     &["authentication_error", "invalid_authentication_error", "UNAUTHENTICATED", "CREDENTIALS_MISSING"];
 
 /// Returns whether the response itself names a reason in the account or the key.
-pub(crate) fn is_named(answer: &Answer<'_>, reason: Reason) -> bool {
+pub(crate) fn is_named(status: StatusCode, body: &ErrorBody, reason: Reason) -> bool {
     let is_of_keys = matches!(reason, Reason::InvalidKey | Reason::Forbidden | Reason::QuotaExceeded);
-    is_of_keys && (answer.status.as_u16() == 402 || WORDS.iter().any(|words| answer.body.says(words)))
+    is_of_keys && (status.as_u16() == 402 || WORDS.iter().any(|words| body.says(words)))
 }
 
 /// Returns whether a name only restates the status.

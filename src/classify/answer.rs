@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::classify::error_body::ErrorBody;
-use crate::classify::{Reason, hints};
+use crate::classify::{Fault, Reason, Scope, Verdict, account_reason, hints};
 use crate::clock::Timestamp;
 
 /// An error response, parsed once.
@@ -51,6 +51,19 @@ const EPOCHS: [&str; 2] = ["/error/metadata/headers/X-RateLimit-Reset", "/error/
 impl<'a> Answer<'a> {
     pub(crate) fn new(status: StatusCode, headers: &'a HeaderMap, body: &[u8], now: Timestamp) -> Self {
         Self { status, headers, body: ErrorBody::parse(body), now, reset: None }
+    }
+
+    /// Returns a fault with the wait that this response names for it.
+    pub(crate) fn fault(&self, reason: Reason, scope: Scope) -> Verdict {
+        self.said(reason, scope).into()
+    }
+
+    /// Returns the fault that the response itself describes.
+    pub(in crate::classify) fn said(&self, reason: Reason, scope: Scope) -> Fault {
+        Fault::new(reason, scope)
+            .may_have_run(may_have_run(self.status))
+            .retry_after(self.wait_for(reason))
+            .account_reason(account_reason::is_named(self.status, &self.body, reason))
     }
 
     /// Returns the first value of a header as trimmed text; `None` if it is absent or not ASCII.
@@ -104,6 +117,15 @@ impl<'a> Answer<'a> {
         };
         read("/retryDelay").or_else(|| read("/metadata/quotaResetDelay"))
     }
+}
+
+/// Returns whether a request that got this status may have been executed.
+///
+/// That is so if a gateway in front of the provider stopped waiting for the response (408, 499, 504, 524), or
+/// got one that it could not read (520,
+/// <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-520/>).
+pub(crate) fn may_have_run(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 499 | 504 | 520 | 524)
 }
 
 fn text_of(value: &Value) -> Option<String> {

@@ -29,8 +29,10 @@ mod account_reason;
 pub(crate) mod answer;
 pub(crate) mod by_status;
 pub(crate) mod error_body;
+mod fault;
 pub(crate) mod hints;
 mod outcome;
+mod reason;
 pub(crate) mod rules;
 mod verdict;
 
@@ -38,8 +40,10 @@ use std::convert::Infallible;
 
 use tower_service::Service;
 
+pub use crate::classify::fault::Fault;
 pub use crate::classify::outcome::{Outcome, Transport};
-pub use crate::classify::verdict::{Fault, Reason, Rejection, Scope, Verdict};
+pub use crate::classify::reason::{Reason, Scope};
+pub use crate::classify::verdict::{Rejection, Verdict};
 
 /// A classifier: a service from [`Outcome`] to [`Verdict`]. Implemented for every service of that shape.
 ///

@@ -6,8 +6,6 @@
 //!
 //! A table belongs to one provider, because the same word can mean opposite things at two of them.
 
-use http::StatusCode;
-
 use crate::classify::account_reason;
 use crate::classify::answer::Answer;
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
@@ -113,28 +111,5 @@ impl Rule {
             About::Account => fault.account_reason(true),
             About::Resource => fault.account_reason(false).one_resource(true),
         }
-    }
-}
-
-/// Returns whether a request that got this status may have been executed.
-///
-/// That is so if a gateway in front of the provider stopped waiting for the response (408, 499, 504, 524), or
-/// got one that it could not read (520,
-/// <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-520/>).
-pub(crate) fn may_have_run(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 499 | 504 | 520 | 524)
-}
-
-impl Answer<'_> {
-    /// Returns a fault with the wait that this response names for it.
-    pub(crate) fn fault(&self, reason: Reason, scope: Scope) -> Verdict {
-        self.said(reason, scope).into()
-    }
-
-    fn said(&self, reason: Reason, scope: Scope) -> Fault {
-        Fault::new(reason, scope)
-            .may_have_run(may_have_run(self.status))
-            .retry_after(self.wait_for(reason))
-            .account_reason(account_reason::is_named(self, reason))
     }
 }

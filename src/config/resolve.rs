@@ -31,7 +31,7 @@ const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
 const TIERS: Words<Tier> = Words(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
 
 /// Settings that all providers share.
-struct Common<'a> {
+struct CommonSettings<'a> {
     sources: &'a Sources,
     rotation: Rotation,
     events: Events,
@@ -54,7 +54,7 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
     if tables.is_empty() {
         return Err(Problem::NoProvider.at(root));
     }
-    let common = Common { sources, rotation, events: Events::new() };
+    let common = CommonSettings { sources, rotation, events: Events::new() };
     let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
     for (index, table) in tables.into_iter().enumerate() {
         let at = root.field("provider").index(index);
@@ -66,12 +66,16 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
     }
     let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
     let chain = ChainSettings::resolve(chain, &names)?;
-    let Common { rotation: Rotation { affinity_header, .. }, events, .. } = common;
+    let CommonSettings { rotation: Rotation { affinity_header, .. }, events, .. } = common;
     let warnings = sources.warnings.take();
     Ok(Config { listen, token, chain, server, affinity_header, events, providers, warnings })
 }
 
-fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<ProviderSettings, ConfigError> {
+fn provider(
+    table: ProviderTable,
+    common: &CommonSettings<'_>,
+    at: &Steps,
+) -> Result<ProviderSettings, ConfigError> {
     let ProviderTable { name, dialect, base_url, keys_env, selection, learn_accounts, models, limit, key } =
         table;
     if !is_name(&name) {
@@ -109,7 +113,7 @@ fn provider(table: ProviderTable, common: &Common<'_>, at: &Steps) -> Result<Pro
     Ok(ProviderSettings { name, base_url, models, limits_models, pool })
 }
 
-impl Common<'_> {
+impl CommonSettings<'_> {
     /// Starts a pool without keys, with the settings for all providers and for this one.
     fn pool(
         &self,

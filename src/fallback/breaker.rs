@@ -36,7 +36,7 @@ pub(crate) struct Breaker(Arc<Shared>);
 
 struct Shared {
     policy: BreakerPolicy,
-    state: Mutex<State>,
+    state: Mutex<BreakerState>,
 }
 
 /// The link is not to be called.
@@ -64,7 +64,7 @@ pub(crate) struct Committed {
     pub(crate) generation: u64,
 }
 
-struct State {
+struct BreakerState {
     /// Raised by every change between open and closed, and by every failed probe.
     generation: u64,
     /// `None`: closed.
@@ -89,7 +89,7 @@ struct Opened {
 impl Breaker {
     /// A closed breaker.
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
-        Self(Arc::new(Shared { policy, state: Mutex::new(State::new()) }))
+        Self(Arc::new(Shared { policy, state: Mutex::new(BreakerState::new()) }))
     }
 
     /// Lets a call pass, as the single probe if the open time has just ended.
@@ -133,7 +133,7 @@ impl fmt::Debug for Breaker {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BreakerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -179,10 +179,10 @@ impl Passage {
             return Committed { closed: false, generation: self.generation };
         };
         if probe {
-            let State { generation, bodies, times, .. } = *state;
+            let BreakerState { generation, bodies, times, .. } = *state;
             // A provider whose streams failed is not well before one has come.
             let times = if bodies > 0 { times } else { 0 };
-            *state = State { generation: generation + 1, bodies, times, ..State::new() };
+            *state = BreakerState { generation: generation + 1, bodies, times, ..BreakerState::new() };
         } else {
             state.consecutive = 0;
             state.recent.count(self.breaker.policy.bucket(now, BUCKETS), false);
@@ -226,7 +226,7 @@ impl Passage {
     }
 
     /// The state, unless it has changed since this passage was given out.
-    fn current(&self) -> Option<MutexGuard<'_, State>> {
+    fn current(&self) -> Option<MutexGuard<'_, BreakerState>> {
         Some(self.breaker.state()).filter(|state| state.generation == self.generation)
     }
 }
@@ -248,9 +248,9 @@ impl fmt::Debug for Passage {
     }
 }
 
-// === impl State ===
+// === impl BreakerState ===
 
-impl State {
+impl BreakerState {
     fn new() -> Self {
         Self { generation: 0, opened: None, times: 0, consecutive: 0, bodies: 0, recent: Ring::default() }
     }

@@ -25,6 +25,7 @@ mod limits;
 mod model;
 mod openai;
 mod origin;
+mod profile;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,7 +45,6 @@ pub use crate::provider::base_path::{BasePath, LeavesBase};
 pub use crate::provider::builder::ProviderBuilder;
 pub(crate) use crate::provider::carrier::AccountHeaders;
 pub use crate::provider::classifier::ProviderClassifier;
-use crate::provider::dialect::Dialect;
 pub(crate) use crate::provider::document::{NamedModel, each_model};
 pub(crate) use crate::provider::form::models as models_in_form;
 pub(crate) use crate::provider::identity::AccountFingerprint;
@@ -53,6 +53,7 @@ pub(crate) use crate::provider::model::decoded;
 pub use crate::provider::model::{ModelId, ModelPath};
 pub(crate) use crate::provider::origin::port;
 pub use crate::provider::origin::{InvalidOrigin, Origin};
+use crate::provider::profile::Profile;
 
 /// A profile of one LLM API. Cheap to clone.
 ///
@@ -67,20 +68,6 @@ pub use crate::provider::origin::{InvalidOrigin, Origin};
 /// ```
 #[derive(Clone)]
 pub struct Provider(Arc<Profile>);
-
-#[derive(Clone)]
-struct Profile {
-    name: Cow<'static, str>,
-    /// Name of the API in OpenTelemetry's conventions; for a provider that is no preset, its first name.
-    system: Cow<'static, str>,
-    origins: Vec<Origin>,
-    auth: AuthScheme,
-    env_prefixes: Vec<Cow<'static, str>>,
-    model_path: ModelPath,
-    /// Overrides the setting of the dialect.
-    errors_in_ok_bodies: Option<bool>,
-    dialect: &'static Dialect,
-}
 
 // === impl Provider ===
 
@@ -280,16 +267,7 @@ impl Provider {
     }
 
     fn from_preset(preset: &dialect::Preset) -> Self {
-        Self(Arc::new(Profile {
-            name: Cow::Borrowed(preset.name),
-            system: Cow::Borrowed(dialect::system(preset.name)),
-            origins: preset.origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
-            auth: preset.auth.clone(),
-            env_prefixes: preset.env_prefixes.iter().copied().map(Cow::Borrowed).collect(),
-            model_path: preset.model_path,
-            errors_in_ok_bodies: None,
-            dialect: preset.dialect,
-        }))
+        Self(Arc::new(Profile::of(preset)))
     }
 }
 

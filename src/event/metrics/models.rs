@@ -14,10 +14,10 @@ use crate::provider::ModelId;
 
 /// The models with labels. None is ever removed, because recorders keep their labels too.
 #[derive(Default)]
-pub(in crate::event) struct Models(Mutex<Names>);
+pub(in crate::event) struct Models(Mutex<LabelledModels>);
 
 #[derive(Default)]
-struct Names {
+struct LabelledModels {
     /// Declared by operators, without a maximum.
     declared: HashSet<ModelId>,
     /// Served by providers, at most [`MODELS`].
@@ -50,12 +50,12 @@ impl Models {
         }
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Names) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut LabelledModels) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Names {
+impl LabelledModels {
     fn has(&self, model: &ModelId) -> bool {
         self.served.contains(model) || self.declared.contains(model)
     }

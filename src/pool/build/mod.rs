@@ -1,4 +1,5 @@
 //! Building a pool.
 
+mod assemble;
 pub(in crate::pool) mod builder;
 pub(in crate::pool) mod error;
