@@ -101,6 +101,33 @@ async fn no_kind_of_keep_alive_keeps_a_stream_for_ever() {
     }
 }
 
+/// What may be the beginning of the key is held back until more comes, or nothing does.
+#[tokio::test(start_paused = true)]
+async fn the_last_bytes_before_a_stall_arrive_whatever_they_look_like() {
+    let _clock = HeldClock::new();
+    let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n";
+    for tell in [false, true] {
+        for (head, body) in [
+            (STREAM, format!("data: {CONTENT}\n\ndata: {{\"choices\":\"s")),
+            (json, "{\"choices\":[{\"message\":{\"content\":\"s".to_owned()),
+        ] {
+            let sent = if head == STREAM { chunk(&body) } else { body.clone() };
+            let first = Raw::serving([Step::send([head, &sent].concat()), Step::Outlast]).await;
+            let chain = to(&first).idle_timeout(LIMIT).error_events(tell);
+            let chain = chain.layer(rotating(&first, 1).layer(client()));
+            let mut body_of = ask_for(&chain, Commit::Head).await.0.unwrap().into_body();
+            let mut got = Vec::new();
+            while let Some(Ok(frame)) = body_of.frame().await {
+                got.extend_from_slice(frame.data_ref().unwrap());
+            }
+            let got = String::from_utf8(got).unwrap();
+            let told = got.strip_prefix(&body).unwrap_or_else(|| panic!("{got} of {body}"));
+            let is_event = told.starts_with("\n\ndata: {\"error\"") && told.ends_with("\n\n");
+            assert_eq!(is_event, tell && head == STREAM, "{told}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn content_between_keep_alives_keeps_a_stream() {
     let clock = HeldClock::new();

@@ -91,6 +91,14 @@ impl Redactor {
         self
     }
 
+    /// What is held, of a body that is ended before its next frame.
+    pub(super) fn release(&mut self) -> Option<Bytes> {
+        match self {
+            Self::All(search) => search.flush(),
+            Self::Edges(_) => None,
+        }
+    }
+
     /// Whether the body ends here, which says so itself or does not.
     pub(super) fn is_end_stream(&self, says: bool) -> bool {
         match self {

@@ -131,19 +131,34 @@ where
         if let Some(polled) = this.hold.poll(cx) {
             return polled;
         }
-        let poll_rest = |cx: &mut Context<'_>| match this.redactor {
+        let redactor = this.redactor;
+        let poll_rest = |cx: &mut Context<'_>| match redactor {
             Some(redactor) => redactor.poll_frame(this.rest, cx),
             None => this.rest.poll_frame(cx),
         };
         let Some(guard) = this.guard else {
             return this.hold.pass(poll_rest(cx), |_| None, cx);
         };
+        let mut has_stalled = false;
         let polled = match guard.take_error() {
             Some(error) => Poll::Ready(Some(Err(error))),
             None if guard.is_over() => Poll::Ready(None),
-            None => guard.pass(poll_rest(cx), cx),
+            None => {
+                let rest = poll_rest(cx);
+                has_stalled = rest.is_pending();
+                guard.pass(rest, cx)
+            }
         };
-        this.hold.pass(polled, |error| guard.last_event(error), cx)
+        let held = redactor.as_mut().filter(|_| has_stalled && polled.is_ready()).and_then(Redactor::release);
+        match (held, polled) {
+            (None, polled) => this.hold.pass(polled, |error| guard.last_event(error), cx),
+            (Some(held), Poll::Ready(Some(Err(error)))) => {
+                let last = |error: &BoxError| Some(followed(held, guard.last_event(error)));
+                this.hold.pass(Poll::Ready(Some(Err(error))), last, cx)
+            }
+            // The guard is over: the end comes next.
+            (Some(held), _) => this.hold.pass(Poll::Ready(Some(Ok(Frame::data(held)))), |_| None, cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -223,6 +238,13 @@ where
             }
         }
     }
+}
+
+/// The beginning of an event that does not come to its end, and the event that says why.
+fn followed(begun: Bytes, event: Option<Bytes>) -> Bytes {
+    let Some(event) = event else { return begun };
+    let between = if event.starts_with(b"\n\n") { "" } else { "\n\n" };
+    [&*begun, between.as_bytes(), &*event].concat().into()
 }
 
 /// The hint for a body with so many bytes before it.
