@@ -67,7 +67,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("body", &["key", "scrub"]),
     ("classify", &["body", "clock"]),
     ("clock", &[]),
-    ("config", &["event", "fallback", "key", "limits", "pool", "provider"]),
+    ("config", &["event", "fallback", "key", "limits", "pool", "provider", "scrub"]),
     ("error", &["body", "classify", "fallback", "pool", "provider", "rotate", "transport"]),
     ("event", &["body", "classify", "clock", "key", "limits", "provider"]),
     (
