@@ -91,14 +91,14 @@ mod scrub;
 mod sync;
 mod transport;
 
-pub use crate::error::{AllKeysFailed, Error, GaveUp};
-pub use crate::fallback::{AllProvidersFailed, Pin, ProviderFallbackLayer};
-pub use crate::key::ApiKey;
-pub use crate::pool::{KeyPool, Session};
-pub use crate::provider::{ModelId, Provider};
-pub use crate::respond::RespondLayer;
-pub use crate::retry::RetryBudget;
-pub use crate::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
+pub use self::error::{AllKeysFailed, Error, GaveUp};
+pub use self::fallback::{AllProvidersFailed, Pin, ProviderFallbackLayer};
+pub use self::key::ApiKey;
+pub use self::pool::{KeyPool, Session};
+pub use self::provider::{ModelId, Provider};
+pub use self::respond::RespondLayer;
+pub use self::retry::RetryBudget;
+pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

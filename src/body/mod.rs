@@ -21,16 +21,16 @@ use bytes::Bytes;
 use http_body::Frame;
 use tower::BoxError;
 
-pub(crate) use crate::body::encoding::{Decoded, decode, is_identity};
-pub use crate::body::error_body::ErrorBody;
-pub(crate) use crate::body::error_body::RestLimits;
-pub(crate) use crate::body::guard::{BodyEnd, EndListener, EventDialect, Guard, Settle, UsageCell};
-pub use crate::body::guard::{StreamError, StreamErrorKind};
-pub(crate) use crate::body::redact::{Redactor, Search};
-pub use crate::body::replay::ReplayBody;
-pub use crate::body::response::ResponseBody;
-pub(crate) use crate::body::response::Rest;
-pub(crate) use crate::body::upload::Upload;
+pub(crate) use self::encoding::{Decoded, decode, is_identity};
+pub use self::error_body::ErrorBody;
+pub(crate) use self::error_body::RestLimits;
+pub(crate) use self::guard::{BodyEnd, EndListener, EventDialect, Guard, Settle, UsageCell};
+pub use self::guard::{StreamError, StreamErrorKind};
+pub(crate) use self::redact::{Redactor, Search};
+pub use self::replay::ReplayBody;
+pub use self::response::ResponseBody;
+pub(crate) use self::response::Rest;
+pub(crate) use self::upload::Upload;
 
 /// What polling a body brings.
 type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;

@@ -40,10 +40,10 @@ use std::convert::Infallible;
 
 use tower_service::Service;
 
-pub use crate::classify::fault::Fault;
-pub use crate::classify::outcome::{Outcome, Transport};
-pub use crate::classify::reason::{Reason, Scope};
-pub use crate::classify::verdict::{Rejection, Verdict};
+pub use self::fault::Fault;
+pub use self::outcome::{Outcome, Transport};
+pub use self::reason::{Reason, Scope};
+pub use self::verdict::{Rejection, Verdict};
 
 /// A classifier: a service from [`Outcome`] to [`Verdict`]. Implemented for every service of that shape.
 ///

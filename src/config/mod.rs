@@ -148,15 +148,15 @@ use std::net::SocketAddr;
 
 use http::{HeaderName, Uri};
 
-pub use crate::config::chain::ChainSettings;
-pub use crate::config::error::{ConfigError, Problem};
-pub use crate::config::file::File;
-pub use crate::config::format::Format;
-pub use crate::config::load::Loader;
-pub use crate::config::place::Place;
-pub use crate::config::secret::Token;
-pub use crate::config::server::ServerSettings;
-pub use crate::config::warning::{Risk, Warning};
+pub use self::chain::ChainSettings;
+pub use self::error::{ConfigError, Problem};
+pub use self::file::File;
+pub use self::format::Format;
+pub use self::load::Loader;
+pub use self::place::Place;
+pub use self::secret::Token;
+pub use self::server::ServerSettings;
+pub use self::warning::{Risk, Warning};
 
 use crate::event::Events;
 use crate::pool::KeyPool;

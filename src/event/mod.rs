@@ -76,11 +76,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use self::hub::Events;
+pub(crate) use self::hub::{Severity, Source};
+pub use self::kind::{AttemptOutcome, Kind};
+pub use self::subscription::{Missed, Subscription};
 use crate::clock::Timestamp;
-pub use crate::event::hub::Events;
-pub(crate) use crate::event::hub::{Severity, Source};
-pub use crate::event::kind::{AttemptOutcome, Kind};
-pub use crate::event::subscription::{Missed, Subscription};
 
 /// One event, received from a [`Subscription`].
 ///

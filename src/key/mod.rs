@@ -22,11 +22,11 @@ use std::num::NonZeroU32;
 
 use crate::limits::Quota;
 
-pub use crate::key::env::{Discovery, Finding, Found};
+pub use self::env::{Discovery, Finding, Found};
 #[cfg(feature = "config")]
-pub(crate) use crate::key::id::has_unprintable;
-pub use crate::key::id::{AccountId, InvalidName, KeyId};
-pub use crate::key::secret::{InvalidSecret, Secret};
+pub(crate) use self::id::has_unprintable;
+pub use self::id::{AccountId, InvalidName, KeyId};
+pub use self::secret::{InvalidSecret, Secret};
 
 /// One API key: its secret, and how a [`KeyPool`](crate::KeyPool) uses it.
 ///

@@ -34,25 +34,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri};
 
+pub use self::auth::{API_KEY, AuthScheme, CREDENTIAL_HEADERS, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY};
+pub(crate) use self::base_path::has_dot_segment;
+pub use self::base_path::{BasePath, LeavesBase};
+pub use self::builder::ProviderBuilder;
+pub(crate) use self::carrier::AccountHeaders;
+pub use self::classifier::ProviderClassifier;
+pub(crate) use self::document::{NamedModel, each_model};
+pub(crate) use self::form::models as models_in_form;
+pub(crate) use self::identity::AccountFingerprint;
+pub use self::limits::{Dimension, Limit, Window};
+pub(crate) use self::model::decoded;
+pub use self::model::{ModelId, ModelPath};
+pub(crate) use self::origin::port;
+pub use self::origin::{InvalidOrigin, Origin};
 use crate::body::meter::Usage;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;
-pub use crate::provider::auth::{
-    API_KEY, AuthScheme, CREDENTIAL_HEADERS, QUERY_KEY, X_API_KEY, X_GOOG_API_KEY,
-};
-pub(crate) use crate::provider::base_path::has_dot_segment;
-pub use crate::provider::base_path::{BasePath, LeavesBase};
-pub use crate::provider::builder::ProviderBuilder;
-pub(crate) use crate::provider::carrier::AccountHeaders;
-pub use crate::provider::classifier::ProviderClassifier;
-pub(crate) use crate::provider::document::{NamedModel, each_model};
-pub(crate) use crate::provider::form::models as models_in_form;
-pub(crate) use crate::provider::identity::AccountFingerprint;
-pub use crate::provider::limits::{Dimension, Limit, Window};
-pub(crate) use crate::provider::model::decoded;
-pub use crate::provider::model::{ModelId, ModelPath};
-pub(crate) use crate::provider::origin::port;
-pub use crate::provider::origin::{InvalidOrigin, Origin};
 use crate::provider::profile::Profile;
 
 /// A profile of one LLM API. Cheap to clone.

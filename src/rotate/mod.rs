@@ -97,8 +97,8 @@ mod policy;
 mod request;
 mod service;
 
+pub use self::deadline::Deadline;
+pub use self::layer::KeyRotationLayer;
+pub use self::ledger::{Attempt, Served};
+pub use self::service::KeyRotation;
 pub use crate::future::ResponseFuture;
-pub use crate::rotate::deadline::Deadline;
-pub use crate::rotate::layer::KeyRotationLayer;
-pub use crate::rotate::ledger::{Attempt, Served};
-pub use crate::rotate::service::KeyRotation;
