@@ -31,7 +31,7 @@
 //! of_calls = 20                               # minimum number of calls for the failure rate
 //! window = "30s"                              # window of the failure rate
 //! open = "1s"                                 # first time open; doubles up to `max_open`
-//! max_open = "60s"
+//! max_open = "15s"
 //! [server]                                    # for a gateway; the library does not read it
 //! head_timeout = "30s"                        # head of a request, and idle connections
 //! body_timeout = "30s"                        # pauses in the body of a request
