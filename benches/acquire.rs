@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::key::ApiKey;
-use tower_key_rotation::pool::{Ask, KeyPool, Selection, Session};
+use tower_key_rotation::pool::{AcquireRequest, KeyPool, Selection, Session};
 use tower_key_rotation::provider::{ModelId, Provider};
 
 const KEYS: [usize; 4] = [1, 64, 1_024, 10_000];
@@ -138,7 +138,7 @@ fn acquire_by_policy(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("Session", keys), |bencher| {
                 bencher.iter(|| {
                     turn = (turn + 1) % sessions.len();
-                    drop(black_box(pool.acquire_for(&Ask::new().session(sessions[turn]))));
+                    drop(black_box(pool.acquire_for(&AcquireRequest::new().session(sessions[turn]))));
                 });
             });
         }

@@ -14,7 +14,7 @@ use async_openai::types::chat::{
 use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_key_rotation::reqwest::ReqwestClient;
+use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 use tower_key_rotation_sim::{SimKey, Simulator};

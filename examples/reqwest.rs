@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_key_rotation::reqwest::ReqwestClient;
+use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::{KeyPool, KeyRotationLayer, Provider};
 
 #[tokio::main]

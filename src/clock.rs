@@ -16,8 +16,7 @@
 //! Cooldowns end in May 2109 at the latest, where their 42 bits of milliseconds end. If the wall clock is
 //! later than that, keys are not held back at all.
 
-mod pace;
-
+mod latency;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,7 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-pub(crate) use crate::clock::pace::Pace;
+pub(crate) use crate::clock::latency::LatencyEstimate;
 
 /// A point in time: milliseconds since the Unix epoch.
 ///

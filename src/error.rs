@@ -16,7 +16,7 @@ use tower::BoxError;
 use crate::body::{ErrorBody, RestLimits};
 use crate::classify::{Fault, Reason};
 use crate::fallback::{AllProvidersFailed, UnknownLink};
-use crate::pool::StampError;
+use crate::pool::ApplyKeyError;
 use crate::provider::{ModelId, Provider};
 use crate::rotate::Attempt;
 
@@ -37,11 +37,11 @@ pub enum Error {
     Body(#[source] BoxError),
     /// The key was not put onto the request, and the request not sent.
     #[error(transparent)]
-    Stamp(#[from] StampError),
+    Stamp(#[from] ApplyKeyError),
     /// The wrapped service failed to become ready, or a layer inside shed the request. Nothing was sent.
     #[error("the client is not ready")]
     Service(#[source] BoxError),
-    /// The request is [pinned](crate::Pin) to a link that the chain does not have.
+    /// The request is [pinned](crate::ProviderPin) to a link that the chain does not have.
     #[error(transparent)]
     UnknownLink(#[from] UnknownLink),
 }
@@ -53,7 +53,7 @@ pub enum Error {
 pub struct AllKeysFailed {
     pub(crate) provider: Provider,
     pub(crate) model: Option<ModelId>,
-    pub(crate) gave_up: GaveUp,
+    pub(crate) stop_reason: StopReason,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) retry_after: Option<Duration>,
     /// The time until a key is usable that the request may still use, if it fits the deadline: zero if another
@@ -72,7 +72,7 @@ pub(crate) struct LastResponse(Response<ErrorBody>);
 /// Why no more was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum GaveUp {
+pub enum StopReason {
     /// As many attempts as one request may have were made.
     AttemptLimit,
     /// The caller's deadline has passed.
@@ -126,8 +126,8 @@ impl AllKeysFailed {
     }
 
     /// Why no more was tried.
-    pub const fn gave_up(&self) -> GaveUp {
-        self.gave_up
+    pub const fn stop_reason(&self) -> StopReason {
+        self.stop_reason
     }
 
     /// Every attempt, in their order; none if no key was usable in the first place.
@@ -145,7 +145,7 @@ impl AllKeysFailed {
         Some(self.attempts.last()?.fault.reason())
     }
 
-    /// Why the pool had no usable key, for [`GaveUp::Exhausted`]: the reason of the cooldown that clears most
+    /// Why the pool had no usable key, for [`StopReason::Exhausted`]: the reason of the cooldown that clears most
     /// easily, limits before quotas before refusals. [`Reason::InvalidKey`] if the keys are disabled. `None` if the
     /// keys are held by limits or requests in flight, without a cooldown.
     pub const fn exhausted_by(&self) -> Option<Reason> {
@@ -171,7 +171,7 @@ impl AllKeysFailed {
 
 impl fmt::Display for AllKeysFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no key of {} could serve the request: {}", self.provider(), self.gave_up)?;
+        write!(f, "no key of {} could serve the request: {}", self.provider(), self.stop_reason)?;
         if let Some(model) = &self.model {
             write!(f, "; model {model}")?;
         }
@@ -190,7 +190,7 @@ impl fmt::Debug for AllKeysFailed {
         let Self {
             provider,
             model,
-            gave_up,
+            stop_reason,
             attempts,
             retry_after,
             wait,
@@ -201,7 +201,7 @@ impl fmt::Debug for AllKeysFailed {
         f.debug_struct("AllKeysFailed")
             .field("provider", &provider.name())
             .field("model", model)
-            .field("gave_up", gave_up)
+            .field("gave_up", stop_reason)
             .field("attempts", attempts)
             .field("retry_after", retry_after)
             .field("wait", wait)
@@ -226,7 +226,7 @@ impl From<AllKeysFailed> for Error {
 
 // === impl GaveUp ===
 
-impl GaveUp {
+impl StopReason {
     /// The name in machine-readable answers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -241,7 +241,7 @@ impl GaveUp {
     }
 }
 
-impl fmt::Display for GaveUp {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AttemptLimit => "the limit of attempts was reached",

@@ -73,31 +73,27 @@ pub mod clock;
 pub mod config;
 mod error;
 pub mod event;
+mod exchange;
 pub mod fallback;
-mod future;
 pub mod guard;
-mod head;
-mod inspect;
 pub mod key;
 pub mod limits;
 pub mod pool;
 pub mod provider;
 #[cfg(feature = "reqwest")]
-pub mod reqwest;
+pub mod reqwest_client;
 pub mod respond;
-mod retry;
 pub mod rotate;
 mod scrub;
 mod sync;
-mod transport;
 
-pub use self::error::{AllKeysFailed, Error, GaveUp};
-pub use self::fallback::{AllProvidersFailed, Pin, ProviderFallbackLayer};
+pub use self::error::{AllKeysFailed, Error, StopReason};
+pub use self::exchange::retry::RetryBudget;
+pub use self::fallback::{AllProvidersFailed, ProviderFallbackLayer, ProviderPin};
 pub use self::key::ApiKey;
 pub use self::pool::{KeyPool, Session};
 pub use self::provider::{ModelId, Provider};
 pub use self::respond::RespondLayer;
-pub use self::retry::RetryBudget;
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
 
 #[cfg(doctest)]

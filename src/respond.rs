@@ -63,8 +63,8 @@ use tower_service::Service;
 
 use crate::body::{ErrorBody, ResponseBody};
 use crate::error::{Error, Summary};
+use crate::exchange::transport::sources;
 use crate::rotate::Served;
-use crate::transport::sources;
 
 /// Turns errors into responses; see the [module docs](self).
 #[derive(Clone, Copy, Debug, Default)]

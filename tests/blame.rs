@@ -15,12 +15,12 @@ use tokio::time::{Instant, advance};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::classify::{Fault as Blame, Reason, Rejection, Scope, Verdict};
-use tower_key_rotation::event::Kind;
+use tower_key_rotation::event::EventKind;
 use tower_key_rotation::fallback::{AllProvidersFailed, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{Deadline, Error, KeyRotationLayer, Served};
-use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
+use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, SimKey, Simulator};
 
 type Chain = ProviderFallback<KeyRotation<Simulator>, ResponseBody<SimBody>>;
 
@@ -35,7 +35,7 @@ const LABELS: [&str; 18] =
 async fn each_refusal_counts_by_its_own_hint() {
     let script = [9, 107, 4]
         .into_iter()
-        .fold(Script::new(), |script, seconds: u32| script.then(Fault::rate_limited(seconds * SECOND)));
+        .fold(Script::new(), |script, seconds: u32| script.then(SimFault::rate_limited(seconds * SECOND)));
     let service = rotating(&pool(&["a"]), &openai([key("a").script(script)]));
     for seconds in [9, 107, 4] {
         let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
@@ -48,10 +48,10 @@ async fn each_refusal_counts_by_its_own_hint() {
 #[tokio::test(start_paused = true)]
 async fn the_error_names_every_attempt_with_its_own_reason() {
     let sim = openai([
-        key("a").script(Script::always(Fault::rate_limited(SECOND))),
+        key("a").script(Script::always(SimFault::rate_limited(SECOND))),
         key("b").revoked(),
         key("c").out_of_credit(),
-        key("d").script(Script::always(Fault::overloaded())),
+        key("d").script(Script::always(SimFault::overloaded())),
     ]);
     let service = KeyRotationLayer::new(pool(&LABELS[..4])).max_retries(0).layer(sim);
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
@@ -135,7 +135,7 @@ async fn preambles_and_keep_alives_are_no_answer_yet() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hint_of_eighteen_days_is_told_as_it_was_and_obeyed_only_so_far() {
-    let sim = openai([key("a").script(Script::new().then(Fault::rate_limited(18 * DAY)))]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::rate_limited(18 * DAY)))]);
     let (pool, log) = (pool(&["a"]), Captured::default());
     let mut heard = pool.subscribe();
     let service = rotating(&pool, &sim);
@@ -146,7 +146,7 @@ async fn a_hint_of_eighteen_days_is_told_as_it_was_and_obeyed_only_so_far() {
     let benched = attempt.benched.unwrap();
     assert!(benched <= DAY, "{benched:?}");
     let told = std::iter::from_fn(|| heard.next().now_or_never().flatten()).find_map(|event| {
-        let Kind::CooledDown { wait, hint, .. } = event.unwrap().kind else { return None };
+        let EventKind::CooledDown { wait, hint, .. } = event.unwrap().kind else { return None };
         Some((wait, hint))
     });
     assert_eq!(told, Some((Some(benched), Some(18 * DAY))), "both are told");
@@ -159,7 +159,7 @@ async fn a_hint_of_eighteen_days_is_told_as_it_was_and_obeyed_only_so_far() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_word_means_at_a_provider_can_be_overruled() {
-    let sim = openai([key("a").script(Script::new().then(Fault::Refuse(Refusal::OutOfCredit))), key("b")]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::Refuse(Refusal::OutOfCredit))), key("b")]);
     let pool = pool(&["a", "b"]);
     let throttle = pool.provider().classifier().map_response(|verdict| match verdict {
         Verdict::Fault(fault) if fault.reason() == Reason::QuotaExceeded => {
@@ -175,8 +175,8 @@ async fn what_a_word_means_at_a_provider_can_be_overruled() {
 /// A classifier may say of anything that it is the caller's own, but an answer there is none to deliver.
 #[tokio::test(start_paused = true)]
 async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
-    let limited = Script::new().then(Fault::rate_limited(SECOND));
-    let sim = openai([key("a").script(limited), key("b").script(Script::always(Fault::Reset))]);
+    let limited = Script::new().then(SimFault::rate_limited(SECOND));
+    let sim = openai([key("a").script(limited), key("b").script(Script::always(SimFault::Reset))]);
     let pool = pool(&["a", "b"]);
     let lenient = pool.provider().classifier().map_response(|verdict| match verdict {
         Verdict::Fault(fault) if fault.scope().is_provider() => Verdict::Rejected(Rejection::Invalid),
@@ -194,9 +194,9 @@ async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_that_fails_is_remembered_like_the_first() {
-    let limited = |label| key(label).script(Script::always(Fault::rate_limited(60 * SECOND)));
+    let limited = |label| key(label).script(Script::always(SimFault::rate_limited(60 * SECOND)));
     let sims = [simulated(&["a"]), openai([limited("a"), limited("b")]), simulated(&["a"])];
-    sims[0].script(Script::always(Fault::status(503)));
+    sims[0].script(Script::always(SimFault::status(503)));
     let chain = chain(&sims, &[1, 2, 1]);
     for _ in 0..20 {
         assert_eq!(ask(&chain).await.unwrap(), "2");
@@ -204,7 +204,7 @@ async fn a_fallback_that_fails_is_remembered_like_the_first() {
     assert_eq!(sims[1].calls(), 2, "each of its keys is benched by one refusal");
 
     let sims = [openai([key("a").revoked()]), simulated(&["a"]), simulated(&["a"])];
-    sims[1].script(Script::always(Fault::status(503)));
+    sims[1].script(Script::always(SimFault::status(503)));
     let chain = self::chain(&sims, &[1, 1, 1]);
     for _ in 0..20 {
         assert_eq!(ask(&chain).await.unwrap(), "2");
@@ -215,7 +215,7 @@ async fn a_fallback_that_fails_is_remembered_like_the_first() {
 #[tokio::test(start_paused = true)]
 async fn a_callers_short_deadline_opens_no_breaker_and_benches_no_key() {
     let sims = [simulated(&["a"]), simulated(&["a"])];
-    sims[0].script(Script::always(Fault::Silent));
+    sims[0].script(Script::always(SimFault::Silent));
     let chain = chain(&sims, &[1, 1]);
     for _ in 0..30 {
         let mut request = chat("m");
@@ -230,7 +230,7 @@ async fn a_callers_short_deadline_opens_no_breaker_and_benches_no_key() {
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_cannot_be_reached_is_left_alone_and_its_keys_are_not_blamed() {
     let sims = [simulated(&["a", "b"]), simulated(&["a"])];
-    sims[0].script(Script::always(Fault::Refused));
+    sims[0].script(Script::always(SimFault::Refused));
     let pool = pool(&["a", "b"]);
     let first = KeyRotationLayer::new(pool.clone()).layer(sims[0].clone());
     let second = KeyRotationLayer::new(support::pool(&["a"])).layer(sims[1].clone());
@@ -260,7 +260,8 @@ async fn however_many_bad_keys_a_link_has_the_next_one_has_its_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_is_refused_otherwise_says_how_it_was_refused_last() {
     let sims = [simulated(&["a"])];
-    sims[0].script(Script::new().then(Fault::status(500)).then_forever(Fault::rate_limited(107 * SECOND)));
+    sims[0]
+        .script(Script::new().then(SimFault::status(500)).then_forever(SimFault::rate_limited(107 * SECOND)));
     let failed = failed(send(&chain(&sims, &[1]), chat("m")).await);
     assert_eq!(failed.retry_after(), Some(107 * SECOND));
     let reasons: Vec<_> = failed.attempts().map(|attempt| attempt.fault.reason()).collect();

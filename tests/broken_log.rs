@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{chat, key, openai, pool, rotating, send, text};
 use tokio_test::{assert_pending, task};
 use tower::ServiceExt;
-use tower_key_rotation_sim::{Fault, Script};
+use tower_key_rotation_sim::{Script, SimFault};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
@@ -45,7 +45,7 @@ impl Subscriber for Broken {
 async fn a_request_is_served_whatever_its_log_lines_do() {
     let _guard = tracing::subscriber::set_default(Broken::default());
     let sim = openai([key("a"), key("b")]);
-    sim.key("a").fail(1, Fault::status(429));
+    sim.key("a").fail(1, SimFault::status(429));
     let pool = pool(&["a", "b"]);
     let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
     assert!(text(response).await.contains("fox"));
@@ -55,7 +55,7 @@ async fn a_request_is_served_whatever_its_log_lines_do() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_dropped_logs_without_a_panic() {
     let sim = openai([key("a")]);
-    sim.script(Script::always(Fault::Silent));
+    sim.script(Script::always(SimFault::Silent));
     let pool = pool(&["a"]);
     for unwinding in [false, true] {
         let mut request = task::spawn(rotating(&pool, &sim).oneshot(chat("m")));

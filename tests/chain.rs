@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tower::{BoxError, Layer, ServiceBuilder, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
 use tower_key_rotation::fallback::{
-    AllProvidersFailed, Commit, LeftBecause, ProviderFallback, ProviderFallbackLayer, Route, Start,
+    AllProvidersFailed, Commit, ProviderFallback, ProviderFallbackLayer, Route, SkipReason, Start,
 };
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::{Deadline, Error, KeyRotationLayer, ModelId, Pin, Served};
-use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, SimKey, Simulator};
+use tower_key_rotation::{Deadline, Error, KeyRotationLayer, ModelId, ProviderPin, Served};
+use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, SimKey, Simulator};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
@@ -45,18 +45,18 @@ async fn the_first_serves_as_long_as_it_can_and_round_robin_takes_turns() {
 #[tokio::test(start_paused = true)]
 async fn a_pinned_request_stays_at_its_provider_and_still_rotates_keys() {
     let sims = [provider(["a"]), provider(["a", "b"])];
-    sims[1].key("a").script(Script::always(Fault::rate_limited(60 * SECOND)));
+    sims[1].key("a").script(Script::always(SimFault::rate_limited(60 * SECOND)));
     let chain = chain_of(&sims, &[1, 2], |layer| layer);
     let pinned = || {
         let mut request = chat("m");
-        request.extensions_mut().insert(Pin::to("1"));
+        request.extensions_mut().insert(ProviderPin::to("1"));
         request
     };
     let response = send(&chain, pinned()).await.unwrap();
     let served = response.extensions().get::<Served>().unwrap();
     assert_eq!((served.provider(), served.key_id().as_str(), served.attempts().len()), ("1", "b", 1));
 
-    sims[1].script(Script::always(Fault::status(500)));
+    sims[1].script(Script::always(SimFault::status(500)));
     let failed = failed(send(&chain, pinned()).await);
     assert_eq!(failed.providers().len(), 1);
     assert_eq!(sims[0].calls(), 0);
@@ -65,7 +65,7 @@ async fn a_pinned_request_stays_at_its_provider_and_still_rotates_keys() {
 #[tokio::test(start_paused = true)]
 async fn a_strict_link_without_a_name_for_the_model_is_skipped_and_others_rename_it() {
     let sims = [provider(["a"]), provider(["a"]), provider(["a"])];
-    sims[0].script(Script::always(Fault::status(503)));
+    sims[0].script(Script::always(SimFault::status(503)));
     let link = |number: usize| KeyRotationLayer::new(pool(&["a"])).layer(sims[number].clone());
     let layer = ProviderFallbackLayer::new("0")
         .fallback("1", link(1), Route::new().model("other", "theirs").strict())
@@ -90,7 +90,7 @@ async fn a_pinned_request_keeps_the_model_it_names() {
         ("alias", true, "theirs"),
     ] {
         let mut request = chat(asked);
-        request.extensions_mut().insert(Pin::to("1"));
+        request.extensions_mut().insert(ProviderPin::to("1"));
         if named {
             request.extensions_mut().insert(ModelId::from(asked));
         }
@@ -101,7 +101,7 @@ async fn a_pinned_request_keeps_the_model_it_names() {
             "{asked}, in an extension: {named}"
         );
     }
-    sims[0].script(Script::always(Fault::status(503)));
+    sims[0].script(Script::always(SimFault::status(503)));
     assert_eq!(ask(&chain).await.unwrap(), "1");
     assert_eq!(
         sims[1].log().last().unwrap().model.as_deref(),
@@ -114,7 +114,7 @@ async fn a_pinned_request_keeps_the_model_it_names() {
 async fn one_deadline_holds_over_all_links_and_blames_nobody() {
     let sims = [provider(["a"]), provider(["a"])];
     for sim in &sims {
-        sim.script(Script::always(Fault::Silent));
+        sim.script(Script::always(SimFault::Silent));
     }
     let chain = chain(&sims, |layer| layer.head_timeout(7 * SECOND).deadline(10 * SECOND));
     let began = Instant::now();
@@ -134,13 +134,13 @@ async fn one_deadline_holds_over_all_links_and_blames_nobody() {
 async fn a_retry_comes_after_all_links_and_backs_off_only_on_the_same_key() {
     for (keys, backs_off) in [(1, true), (2, false)] {
         let sims = [provider(["a", "b"]), provider(["a", "b"])];
-        sims[0].script(Script::always(Fault::status(500)));
+        sims[0].script(Script::always(SimFault::status(500)));
         let two = chain_of(&sims, &[keys; 2], |layer| layer);
         let began = Instant::now();
         assert_eq!(ask(&two).await.unwrap(), "1");
         assert_eq!((ms_since(began), sims[0].calls()), (0, 1));
 
-        sims[1].script(Script::always(Fault::status(500)));
+        sims[1].script(Script::always(SimFault::status(500)));
         sims.iter().for_each(Simulator::reset_counts);
         let failed = failed(send(&two, chat("m")).await);
         assert_eq!(sims[0].calls() + sims[1].calls(), 3, "two links and one retry");
@@ -155,7 +155,7 @@ async fn a_retry_comes_after_all_links_and_backs_off_only_on_the_same_key() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_waits_for_a_key_only_if_no_link_is_usable_and_the_wait_fits() {
-    let limited = |seconds: u32| Script::new().then(Fault::rate_limited(seconds * SECOND));
+    let limited = |seconds: u32| Script::new().then(SimFault::rate_limited(seconds * SECOND));
     let sims = [provider(["a"]), provider(["a"])];
     let chain = chain(&sims, |layer| layer.deadline(20 * SECOND));
     sims[0].key("a").script(limited(30));
@@ -177,7 +177,7 @@ async fn a_request_waits_for_a_key_only_if_no_link_is_usable_and_the_wait_fits()
 #[tokio::test(start_paused = true)]
 async fn fifty_requests_that_wait_for_one_key_are_served_when_it_returns_without_a_herd() {
     let sims = [provider(["a"])];
-    sims[0].key("a").script(Script::new().then(Fault::rate_limited(5 * SECOND)));
+    sims[0].key("a").script(Script::new().then(SimFault::rate_limited(5 * SECOND)));
     let chain = chain(&sims, |layer| layer.deadline(60 * SECOND));
     let requests = (0..50).map(|_| ask(&chain));
     let answers = futures_util::future::join_all(requests).await;
@@ -188,12 +188,12 @@ async fn fifty_requests_that_wait_for_one_key_are_served_when_it_returns_without
 #[tokio::test(start_paused = true)]
 async fn the_one_answer_that_was_given_is_what_the_caller_sees() {
     let sims = [provider(["a"]), provider(["a"])];
-    sims[0].script(Script::always(Fault::Refuse(Refusal::InvalidKey)));
-    sims[1].script(Script::always(Fault::Refused));
+    sims[0].script(Script::always(SimFault::Refuse(Refusal::InvalidKey)));
+    sims[1].script(Script::always(SimFault::Refused));
     let chain = chain(&sims, |layer| layer);
     let failed = failed(send(&chain, chat("m")).await);
     let because: Vec<_> = failed.providers().iter().map(|failed| failed.because().clone()).collect();
-    assert!(matches!(because[..], [LeftBecause::Keys(_), LeftBecause::Keys(_)]));
+    assert!(matches!(because[..], [SkipReason::Keys(_), SkipReason::Keys(_)]));
     let response = failed.into_response();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
@@ -201,7 +201,7 @@ async fn the_one_answer_that_was_given_is_what_the_caller_sees() {
 #[tokio::test(start_paused = true)]
 async fn where_one_bill_matters_more_what_may_have_run_is_not_asked_for_elsewhere() {
     let sims = [provider(["a"]), provider(["a"])];
-    sims[0].script(Script::always(Fault::Reset));
+    sims[0].script(Script::always(SimFault::Reset));
     let careful = chain(&sims, |layer| layer.resend_ambiguous(false));
     assert_eq!(failed(send(&careful, chat("m")).await).providers().len(), 1);
     let mut request = chat("m");
@@ -252,7 +252,7 @@ async fn streams_that_begin_with_an_error_are_served_by_another_key_at_once() {
     for links in [1, 2] {
         let sims: Vec<_> = (0..links).map(|_| provider(["a", "b"])).collect();
         for sim in &sims {
-            sim.key("a").script(Script::always(Fault::overloaded_in_stream()));
+            sim.key("a").script(Script::always(SimFault::overloaded_in_stream()));
         }
         let chain = chain_of(&sims, &vec![2; links], |layer| layer);
         let ask = || async {
@@ -277,29 +277,29 @@ async fn streams_that_begin_with_an_error_are_served_by_another_key_at_once() {
 #[derive(Clone, Debug)]
 enum Mood {
     Well,
-    Bad(Fault),
+    Bad(SimFault),
 }
 
 fn mood() -> impl Strategy<Value = Mood> {
     prop_oneof![
         3 => Just(Mood::Well),
-        1 => Just(Mood::Bad(Fault::rate_limited(SECOND))),
-        1 => Just(Mood::Bad(Fault::Refuse(Refusal::InvalidKey))),
-        1 => Just(Mood::Bad(Fault::Refuse(Refusal::OutOfCredit))),
-        1 => Just(Mood::Bad(Fault::overloaded())),
-        1 => Just(Mood::Bad(Fault::status(500))),
-        1 => Just(Mood::Bad(Fault::Reset)),
-        1 => Just(Mood::Bad(Fault::Silent)),
-        1 => Just(Mood::Bad(Fault::SlowContent(60 * SECOND))),
-        1 => Just(Mood::Bad(Fault::Stall { after: 2 })),
-        1 => Just(Mood::Bad(Fault::Cut { after: 2, reset: false })),
-        1 => Just(Mood::Bad(Fault::Cut { after: 0, reset: true })),
-        1 => Just(Mood::Bad(Fault::Malformed { after: 1 })),
-        1 => Just(Mood::Bad(Fault::ErrorEvent { after: 0, refusal: Refusal::ServerError })),
-        1 => Just(Mood::Bad(Fault::ErrorEvent { after: 2, refusal: Refusal::ServerError })),
-        1 => Just(Mood::Bad(Fault::NoTerminator)),
-        1 => Just(Mood::Bad(Fault::Refuse(Refusal::ContextLength))),
-        1 => Just(Mood::Bad(Fault::Gateway(StatusCode::BAD_GATEWAY))),
+        1 => Just(Mood::Bad(SimFault::rate_limited(SECOND))),
+        1 => Just(Mood::Bad(SimFault::Refuse(Refusal::InvalidKey))),
+        1 => Just(Mood::Bad(SimFault::Refuse(Refusal::OutOfCredit))),
+        1 => Just(Mood::Bad(SimFault::overloaded())),
+        1 => Just(Mood::Bad(SimFault::status(500))),
+        1 => Just(Mood::Bad(SimFault::Reset)),
+        1 => Just(Mood::Bad(SimFault::Silent)),
+        1 => Just(Mood::Bad(SimFault::SlowContent(60 * SECOND))),
+        1 => Just(Mood::Bad(SimFault::Stall { after: 2 })),
+        1 => Just(Mood::Bad(SimFault::Cut { after: 2, reset: false })),
+        1 => Just(Mood::Bad(SimFault::Cut { after: 0, reset: true })),
+        1 => Just(Mood::Bad(SimFault::Malformed { after: 1 })),
+        1 => Just(Mood::Bad(SimFault::ErrorEvent { after: 0, refusal: Refusal::ServerError })),
+        1 => Just(Mood::Bad(SimFault::ErrorEvent { after: 2, refusal: Refusal::ServerError })),
+        1 => Just(Mood::Bad(SimFault::NoTerminator)),
+        1 => Just(Mood::Bad(SimFault::Refuse(Refusal::ContextLength))),
+        1 => Just(Mood::Bad(SimFault::Gateway(StatusCode::BAD_GATEWAY))),
     ]
 }
 
@@ -344,7 +344,7 @@ proptest! {
             tokio::time::advance(Duration::from_secs(3 * 24 * 60 * 60)).await;
             let usable = send(&chain, chat("m")).await.map(drop);
             let dead = moods.iter().any(|(_, moods)| moods.iter().any(|mood| {
-                matches!(mood, Mood::Bad(Fault::Refuse(Refusal::InvalidKey)))
+                matches!(mood, Mood::Bad(SimFault::Refuse(Refusal::InvalidKey)))
             }));
             assert!(usable.is_ok() || dead, "a permit leaked: {usable:?}");
             assert!(sims.iter().all(|sim| sim.in_flight() == 0));

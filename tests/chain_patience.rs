@@ -14,7 +14,7 @@ use tower_key_rotation::body::ResponseBody;
 use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{Deadline, Error, KeyRotationLayer, Served};
-use tower_key_rotation_sim::{Fault, Script, SimBody, Simulator};
+use tower_key_rotation_sim::{Script, SimBody, SimFault, Simulator};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
@@ -25,20 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The first provider's script with one key, the provider that serves, and the seconds until then.
 #[tokio::test(start_paused = true)]
 async fn what_is_stated_or_passes_is_waited_for() {
-    let once = |fault: Fault| Script::new().then(fault);
+    let once = |fault: SimFault| Script::new().then(fault);
     let cases = [
-        (once(Fault::rate_limited(2 * SECOND)), "0", 2),
-        (once(Fault::rate_limited(4 * SECOND)), "1", 0),
-        (Script::new().then_times(2, Fault::rate_limited(2 * SECOND)), "1", 2),
-        (once(Fault::overloaded()), "0", 0),
-        (once(Fault::status(500)), "0", 0),
-        (once(Fault::overloaded_in_stream()), "0", 0),
-        (Script::always(Fault::overloaded()), "1", 0),
-        (once(Fault::Refused), "0", 0),
+        (once(SimFault::rate_limited(2 * SECOND)), "0", 2),
+        (once(SimFault::rate_limited(4 * SECOND)), "1", 0),
+        (Script::new().then_times(2, SimFault::rate_limited(2 * SECOND)), "1", 2),
+        (once(SimFault::overloaded()), "0", 0),
+        (once(SimFault::status(500)), "0", 0),
+        (once(SimFault::overloaded_in_stream()), "0", 0),
+        (Script::always(SimFault::overloaded()), "1", 0),
+        (once(SimFault::Refused), "0", 0),
         // These may have run.
-        (once(Fault::Reset), "1", 0),
-        (once(Fault::Cut { after: 0, reset: false }), "1", 0),
-        (once(Fault::NoTerminator), "0", 0),
+        (once(SimFault::Reset), "1", 0),
+        (once(SimFault::Cut { after: 0, reset: false }), "1", 0),
+        (once(SimFault::NoTerminator), "0", 0),
     ];
     for (script, by, seconds) in cases {
         let shown = format!("{script:?}");
@@ -58,7 +58,7 @@ async fn what_is_stated_or_passes_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn patience_keeps_an_attempt_for_each_provider_and_heeds_the_deadline() {
     let sims = [provider(), provider()];
-    sims[0].script(Script::always(Fault::rate_limited(2 * SECOND)));
+    sims[0].script(Script::always(SimFault::rate_limited(2 * SECOND)));
     let patient = chain(&sims, |layer| layer.patience(PATIENCE).max_attempts(2));
     assert_eq!(ask(&patient, 60 * SECOND).await.unwrap(), "1");
     sleep(60 * SECOND).await;
@@ -73,7 +73,7 @@ async fn a_provider_that_is_back_is_asked_within_fifteen_seconds() {
     for outage in [1, 5, 20, 61, 900] {
         let sims = [provider(), provider()];
         let chain = chain(&sims, |layer| layer);
-        sims[0].script(Script::always(Fault::status(503)));
+        sims[0].script(Script::always(SimFault::status(503)));
         let began = Instant::now();
         while Instant::now().saturating_duration_since(began) < outage * SECOND {
             assert_eq!(ask(&chain, 60 * SECOND).await.unwrap(), "1");

@@ -15,11 +15,11 @@ use support::{chat, chat_stream, key, secret, send, text};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceBuilder};
 use tower_key_rotation::body::ResponseBody;
-use tower_key_rotation::event::{Events, Kind, Subscription};
+use tower_key_rotation::event::{EventKind, Events, Subscription};
 use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimBody, Simulator};
+use tower_key_rotation_sim::{Latency, Refusal, Script, SimBody, SimFault, Simulator};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
@@ -87,12 +87,12 @@ fn provider(rng: &mut Rng) -> Simulator {
 fn script(rng: &mut Rng) -> Script {
     (0..rng.usize(0..6)).fold(Script::new(), |script, _| match rng.u8(0..9) {
         0 | 1 => script.then_ok(1),
-        2 | 3 => script.then(Fault::rate_limited(random(rng, 1..20_000))),
-        4 => script.then(Fault::Refuse(Refusal::InvalidKey)),
-        5 => script.then(Fault::Refuse(Refusal::OutOfCredit)),
-        6 => script.then(Fault::Refuse(Refusal::ModelForbidden)),
-        7 => script.then(Fault::overloaded()),
-        _ => script.then(Fault::Silent),
+        2 | 3 => script.then(SimFault::rate_limited(random(rng, 1..20_000))),
+        4 => script.then(SimFault::Refuse(Refusal::InvalidKey)),
+        5 => script.then(SimFault::Refuse(Refusal::OutOfCredit)),
+        6 => script.then(SimFault::Refuse(Refusal::ModelForbidden)),
+        7 => script.then(SimFault::overloaded()),
+        _ => script.then(SimFault::Silent),
     })
 }
 
@@ -128,7 +128,7 @@ fn calls(sims: &[Simulator]) -> u64 {
 fn exhausted(heard: &mut Subscription) -> u64 {
     let events = std::iter::from_fn(|| heard.next().now_or_never().flatten());
     events.fold(0, |count, event| match event {
-        Ok(event) => count + u64::from(matches!(event.kind, Kind::Exhausted { .. })),
+        Ok(event) => count + u64::from(matches!(event.kind, EventKind::Exhausted { .. })),
         Err(missed) => count + missed.count(),
     })
 }

@@ -19,7 +19,7 @@ use tower_key_rotation::fallback::{
 };
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{Error, KeyRotationLayer, Served};
-use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimBody, Simulator};
+use tower_key_rotation_sim::{Latency, Refusal, Script, SimBody, SimFault, Simulator};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
@@ -68,8 +68,8 @@ fn whole(link: &str) -> Came {
 async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
     for hint in [Some(Duration::from_secs(60)), None] {
         let limited = move || match hint {
-            Some(hint) => Fault::rate_limited(hint),
-            None => Fault::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
+            Some(hint) => SimFault::rate_limited(hint),
+            None => SimFault::Status { status: StatusCode::TOO_MANY_REQUESTS, retry_after: None },
         };
         each_case(Script::always(limited()), |stage| async move {
             assert_eq!(stage.ask().await, whole("second"));
@@ -87,7 +87,7 @@ async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
-    each_case(Script::new().then(Fault::status(500)), |stage| async move {
+    each_case(Script::new().then(SimFault::status(500)), |stage| async move {
         let began = Instant::now();
         assert_eq!(stage.ask().await, whole("second"));
         assert!(began.elapsed_less(AT_ONCE));
@@ -99,7 +99,7 @@ async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
-    each_case(Script::always(Fault::status(503)), |stage| async move {
+    each_case(Script::always(SimFault::status(503)), |stage| async move {
         for _ in 0..40 {
             assert_eq!(stage.ask().await, whole("second"));
         }
@@ -110,7 +110,7 @@ async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_reset_before_the_head_is_left_after_one_call() {
-    each_case(Script::always(Fault::Reset), |stage| async move {
+    each_case(Script::always(SimFault::Reset), |stage| async move {
         assert_eq!(stage.ask().await, whole("second"));
         assert_eq!(stage.first.calls(), 1);
     })
@@ -119,7 +119,7 @@ async fn a_connection_reset_before_the_head_is_left_after_one_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
-    each_case(Script::always(Fault::Silent), |stage| async move {
+    each_case(Script::always(SimFault::Silent), |stage| async move {
         let began = Instant::now();
         assert_eq!(stage.ask().await, whole("second"));
         assert!(!began.elapsed_less(LIMIT) && began.elapsed_less(LIMIT + AT_ONCE));
@@ -130,7 +130,7 @@ async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() {
-    each_stream(Script::always(Fault::SlowContent(10 * LIMIT)), |stage| async move {
+    each_stream(Script::always(SimFault::SlowContent(10 * LIMIT)), |stage| async move {
         let began = Instant::now();
         let expected = match stage.case.commit {
             Commit::Head => Came::Broken("idle"),
@@ -145,7 +145,7 @@ async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() 
 #[tokio::test(start_paused = true)]
 async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
     for reset in [false, true] {
-        each_stream(Script::always(Fault::Cut { after: 3, reset }), |stage| async move {
+        each_stream(Script::always(SimFault::Cut { after: 3, reset }), |stage| async move {
             match (stage.case.commit, stage.ask().await) {
                 (Commit::Complete, came) => assert_eq!(came, whole("second")),
                 (_, came) => {
@@ -161,7 +161,7 @@ async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
-    each_stream(Script::always(Fault::Stall { after: 3 }), |stage| async move {
+    each_stream(Script::always(SimFault::Stall { after: 3 }), |stage| async move {
         let began = Instant::now();
         let expected = match stage.case.commit {
             Commit::Complete => whole("second"),
@@ -175,7 +175,7 @@ async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
-    each_stream(Script::always(Fault::Malformed { after: 0 }), |stage| async move {
+    each_stream(Script::always(SimFault::Malformed { after: 0 }), |stage| async move {
         let came = stage.ask().await;
         match stage.case.commit {
             Commit::Head => assert!(matches!(came, Came::Broken(_)), "{came:?}"),
@@ -189,7 +189,7 @@ async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
 async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is_an_error() {
     let refusal = Refusal::Overloaded { retry_after: None };
     each_stream(
-        Script::always(Fault::ErrorEvent { after: 0, refusal: refusal.clone() }),
+        Script::always(SimFault::ErrorEvent { after: 0, refusal: refusal.clone() }),
         |stage| async move {
             let came = stage.ask().await;
             match stage.case.commit {
@@ -199,7 +199,7 @@ async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is
         },
     )
     .await;
-    each_stream(Script::always(Fault::ErrorEvent { after: 3, refusal }), |stage| async move {
+    each_stream(Script::always(SimFault::ErrorEvent { after: 3, refusal }), |stage| async move {
         let came = stage.ask().await;
         match stage.case.commit {
             Commit::Complete => assert_eq!(came, whole("second")),
@@ -211,7 +211,7 @@ async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is
 
 #[tokio::test(start_paused = true)]
 async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
-    each_stream(Script::always(Fault::NoTerminator), |stage| async move {
+    each_stream(Script::always(SimFault::NoTerminator), |stage| async move {
         let began = Instant::now();
         assert_eq!(stage.ask().await, whole("first"));
         assert!(began.elapsed_less(AT_ONCE));
@@ -221,16 +221,16 @@ async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
 
 #[tokio::test(start_paused = true)]
 async fn a_context_too_long_moves_down_only_if_the_chain_says_so_and_a_content_filter_never() {
-    each_case(Script::always(Fault::Refuse(Refusal::ContextLength)), |stage| async move {
+    each_case(Script::always(SimFault::Refuse(Refusal::ContextLength)), |stage| async move {
         assert_eq!(stage.ask().await, Came::Refused("first".to_owned(), StatusCode::BAD_REQUEST));
         assert_eq!(stage.second.calls(), 0);
     })
     .await;
     let falling_over = |layer: ProviderFallbackLayer<Body>| layer.context_length(ContextLength::FallOver);
     for case in cases() {
-        let stage = Stage::with(case, Script::always(Fault::Refuse(Refusal::ContextLength)), falling_over);
+        let stage = Stage::with(case, Script::always(SimFault::Refuse(Refusal::ContextLength)), falling_over);
         assert_eq!(stage.ask().await, whole("second"));
-        let stage = Stage::with(case, Script::always(Fault::Refuse(Refusal::ContentFilter)), falling_over);
+        let stage = Stage::with(case, Script::always(SimFault::Refuse(Refusal::ContentFilter)), falling_over);
         assert!(matches!(stage.ask().await, Came::Refused(link, _) if link == "first"));
         assert_eq!(stage.second.calls(), 0);
     }
@@ -246,7 +246,7 @@ async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
                 .open_for(Duration::from_millis(50), Duration::from_millis(200)),
         )
     };
-    let stage = Stage::with(case, Script::always(Fault::status(503)), quick);
+    let stage = Stage::with(case, Script::always(SimFault::status(503)), quick);
     let began = Instant::now();
     let mut asked = 0;
     while began.elapsed_less(Duration::from_millis(600)) {
@@ -270,7 +270,7 @@ async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
 #[tokio::test(start_paused = true)]
 async fn when_everything_is_limited_it_fails_at_once_with_the_true_wait_and_says_429() {
     for case in cases() {
-        let limited = |seconds| Script::always(Fault::rate_limited(Duration::from_secs(seconds)));
+        let limited = |seconds| Script::always(SimFault::rate_limited(Duration::from_secs(seconds)));
         let stage = Stage::with(case, limited(90), |layer| layer.deadline(Duration::from_secs(5)));
         stage.second.script(limited(40));
         let began = Instant::now();
@@ -290,8 +290,9 @@ async fn when_everything_is_limited_it_fails_at_once_with_the_true_wait_and_says
 #[tokio::test(start_paused = true)]
 async fn attempts_are_counted_over_the_whole_chain() {
     let case = Case { commit: Commit::FirstContent, keys: 3, stream: false };
-    let stage = Stage::with(case, Script::always(Fault::rate_limited(LIMIT)), |layer| layer.max_attempts(4));
-    stage.second.script(Script::always(Fault::rate_limited(LIMIT)));
+    let stage =
+        Stage::with(case, Script::always(SimFault::rate_limited(LIMIT)), |layer| layer.max_attempts(4));
+    stage.second.script(Script::always(SimFault::rate_limited(LIMIT)));
     assert_eq!(stage.ask().await, Came::Failed);
     assert_eq!(stage.first.calls() + stage.second.calls(), 4);
 }

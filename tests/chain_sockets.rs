@@ -20,7 +20,7 @@ use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
 use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Script, SimServer, Simulator};
+use tower_key_rotation_sim::{Script, SimFault, SimServer, Simulator};
 
 type Hyper = Client<HttpConnector, ReplayBody>;
 type Body = ResponseBody<hyper::body::Incoming>;
@@ -40,7 +40,7 @@ struct Stage {
 
 #[tokio::test]
 async fn a_connection_that_is_reset_is_left_after_one_call() {
-    let stage = Stage::new(Fault::Reset).await;
+    let stage = Stage::new(SimFault::Reset).await;
     for stream in [false, true] {
         let response = timeout(AT_ALL, send(&stage.chain, request(stream))).await.unwrap().unwrap();
         assert_eq!(served(&response).provider(), "second");
@@ -52,7 +52,7 @@ async fn a_connection_that_is_reset_is_left_after_one_call() {
 #[tokio::test]
 async fn a_stream_that_is_cut_ends_in_an_error() {
     for reset in [false, true] {
-        let stage = Stage::new(Fault::Cut { after: 3, reset }).await;
+        let stage = Stage::new(SimFault::Cut { after: 3, reset }).await;
         let response = timeout(AT_ALL, send(&stage.chain, request(true))).await.unwrap().unwrap();
         assert_eq!(served(&response).provider(), "first");
         let error = timeout(AT_ALL, response.into_body().collect()).await.unwrap().unwrap_err();
@@ -63,7 +63,7 @@ async fn a_stream_that_is_cut_ends_in_an_error() {
 
 #[tokio::test]
 async fn a_silent_provider_is_left_at_the_limit() {
-    let stage = Stage::new(Fault::Silent).await;
+    let stage = Stage::new(SimFault::Silent).await;
     let began = Instant::now();
     let response = timeout(AT_ALL, send(&stage.chain, request(false))).await.unwrap().unwrap();
     assert_eq!(served(&response).provider(), "second");
@@ -72,7 +72,7 @@ async fn a_silent_provider_is_left_at_the_limit() {
 }
 
 impl Stage {
-    async fn new(fault: Fault) -> Self {
+    async fn new(fault: SimFault) -> Self {
         let provider = || Simulator::openai().key(key("a"));
         let (first, second) = (provider().script(Script::always(fault)).build(), provider().build());
         let servers = [first.serve().await.unwrap(), second.serve().await.unwrap()];

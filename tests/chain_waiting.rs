@@ -11,11 +11,11 @@ use support::{chat, key, pool, rotating, secret, send, text};
 use tokio::time::Instant;
 use tower::{Layer, ServiceBuilder};
 use tower_key_rotation::body::ResponseBody;
-use tower_key_rotation::event::{Events, Kind, Subscription};
+use tower_key_rotation::event::{EventKind, Events, Subscription};
 use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Latency, Refusal, Script, SimBody, Simulator};
+use tower_key_rotation_sim::{Latency, Refusal, Script, SimBody, SimFault, Simulator};
 
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
@@ -31,7 +31,7 @@ async fn a_wait_that_just_fits_or_does_not_never_spins() {
         let chain = chain_of_one(&sim, &events, &["a"], |layer| layer);
         send(&chain, chat("m")).await.unwrap();
         sim.set_latency(Latency::None);
-        sim.key("a").fail(1, Fault::rate_limited(SECOND));
+        sim.key("a").fail(1, SimFault::rate_limited(SECOND));
         let (mut heard, began) = (events.subscribe(), Instant::now());
         let came = within(&chain, limit).await;
         assert!(exhausted(&mut heard) <= 3, "{limit:?}");
@@ -50,7 +50,7 @@ async fn a_wait_that_just_fits_or_does_not_never_spins() {
 async fn a_wait_that_leaves_no_room_for_an_attempt_is_refused_at_once() {
     let sim = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND)).build();
     let chain = chain_of_one(&sim, &Events::new(), &["a"], |layer| layer);
-    sim.key("a").fail(1, Fault::rate_limited(SECOND * 299 / 10));
+    sim.key("a").fail(1, SimFault::rate_limited(SECOND * 299 / 10));
     send(&chain, chat("m")).await.unwrap_err();
     let (began, calls) = (Instant::now(), sim.calls());
     within(&chain, 30 * SECOND).await.unwrap_err();
@@ -62,7 +62,7 @@ async fn a_wait_that_leaves_no_room_for_an_attempt_is_refused_at_once() {
 async fn keys_that_time_does_not_bring_back_are_not_waited_for() {
     for refusal in [Refusal::InvalidKey, Refusal::OutOfCredit, Refusal::ModelForbidden] {
         let sim = Simulator::openai().keys([key("a"), key("b")]).build();
-        sim.script(Script::always(Fault::Refuse(refusal.clone())));
+        sim.script(Script::always(SimFault::Refuse(refusal.clone())));
         for waits in [true, false] {
             let pool = pool(&["a", "b"]);
             let rotation = KeyRotationLayer::new(pool.clone()).wait_for_key(waits).layer(sim.clone());
@@ -80,7 +80,7 @@ async fn keys_that_time_does_not_bring_back_are_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_limited_is_waited_for_beside_one_that_is_revoked() {
     let sim = Simulator::openai().keys([key("a").revoked(), key("b")]).build();
-    sim.key("b").fail(1, Fault::rate_limited(5 * SECOND));
+    sim.key("b").fail(1, SimFault::rate_limited(5 * SECOND));
     let chain = chain_of_one(&sim, &Events::new(), &["a", "b"], |layer| layer);
     let began = Instant::now();
     within(&chain, 30 * SECOND).await.unwrap();
@@ -90,8 +90,9 @@ async fn a_key_that_was_limited_is_waited_for_beside_one_that_is_revoked() {
 #[tokio::test(start_paused = true)]
 async fn the_wait_that_is_reported_is_what_is_left_of_it() {
     let sims = [Simulator::openai().key(key("a")).build(), Simulator::openai().key(key("a")).build()];
-    sims[0].key("a").fail(1, Fault::rate_limited(20 * SECOND));
-    let twice = Script::new().then(Fault::rate_limited(4 * SECOND)).then(Fault::rate_limited(90 * SECOND));
+    sims[0].key("a").fail(1, SimFault::rate_limited(20 * SECOND));
+    let twice =
+        Script::new().then(SimFault::rate_limited(4 * SECOND)).then(SimFault::rate_limited(90 * SECOND));
     sims[1].key("a").script(twice);
     let second = KeyRotationLayer::new(pool(&["a"])).layer(sims[1].clone());
     let layer = ProviderFallbackLayer::new("0").fallback("1", second, Route::new());
@@ -104,9 +105,9 @@ async fn the_wait_that_is_reported_is_what_is_left_of_it() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_may_serve_at_once_needs_no_wait() {
     let first = Simulator::openai().key(key("a")).build();
-    first.key("a").fail(1, Fault::rate_limited(SECOND));
+    first.key("a").fail(1, SimFault::rate_limited(SECOND));
     let second = Simulator::openai().key(key("a")).latency(Latency::Fixed(2 * SECOND)).build();
-    second.key("a").fail(1, Fault::rate_limited(60 * SECOND));
+    second.key("a").fail(1, SimFault::rate_limited(60 * SECOND));
     let layer = ProviderFallbackLayer::new("0").fallback("1", rotating(&pool(&["a"]), &second), Route::new());
     let chain = ServiceBuilder::new().layer(layer).service(rotating(&pool(&["a"]), &first));
     let Err(Error::AllProvidersFailed(failed)) = send(&chain, chat("m")).await else { panic!() };
@@ -148,7 +149,7 @@ fn exhausted(heard: &mut Subscription) -> u64 {
     use futures_util::FutureExt;
     let events = std::iter::from_fn(|| heard.next().now_or_never().flatten());
     events.fold(0, |count, event| match event {
-        Ok(event) => count + u64::from(matches!(event.kind, Kind::Exhausted { .. })),
+        Ok(event) => count + u64::from(matches!(event.kind, EventKind::Exhausted { .. })),
         Err(missed) => count + missed.count(),
     })
 }

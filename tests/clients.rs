@@ -18,9 +18,9 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::Reason;
-use tower_key_rotation::reqwest::ReqwestClient;
+use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Limits, Script, SimServer, Simulator};
+use tower_key_rotation_sim::{Limits, Script, SimFault, SimServer, Simulator};
 
 const LABELS: [&str; 4] = ["limited", "revoked", "empty", "good"];
 
@@ -90,7 +90,7 @@ async fn a_refused_connection_is_known_not_to_have_left_and_reqwest_says_so_too(
 #[tokio::test]
 async fn a_connection_that_breaks_after_the_request_was_written_is_not_asked_twice() {
     let (sim, server, pool) = provider().await;
-    sim.script(Script::always(Fault::Reset));
+    sim.script(Script::always(SimFault::Reset));
     let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
     let service = KeyRotationLayer::new(pool).layer(client);
     let failed = all_keys_failed(send(&service, chat(&server, false)).await.unwrap_err());
@@ -128,7 +128,7 @@ where
 
 async fn provider() -> (Simulator, SimServer, KeyPool) {
     let sim = Simulator::openai()
-        .key(key("limited").script(Script::always(Fault::rate_limited(Duration::from_secs(60)))))
+        .key(key("limited").script(Script::always(SimFault::rate_limited(Duration::from_secs(60)))))
         .key(key("revoked").revoked())
         .key(key("empty").out_of_credit())
         .key(key("good").limits(Limits::new().requests_per_second(10_000).burst(10_000)))

@@ -20,7 +20,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, ServiceBuilder, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamErrorKind};
 use tower_key_rotation::classify::Reason;
-use tower_key_rotation::event::{Events, Kind};
+use tower_key_rotation::event::{EventKind, Events};
 use tower_key_rotation::fallback::{BreakerPolicy, Commit, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Served};
@@ -219,7 +219,7 @@ async fn a_provider_that_cuts_every_stream_opens_its_breaker() {
     assert_eq!(calls_of(&calls), [4, 5]);
     let mut opened = 0;
     while let Some(Ok(event)) = futures_util::FutureExt::now_or_never(heard.next()).flatten() {
-        opened += usize::from(matches!(event.kind, Kind::BreakerOpened { .. }));
+        opened += usize::from(matches!(event.kind, EventKind::BreakerOpened { .. }));
     }
     assert_eq!(opened, 2);
 }
@@ -245,7 +245,9 @@ async fn what_fails_after_the_commit_is_said() {
         assert!(response.into_body().collect().await.is_err());
         assert_eq!(served.stream_error(), Some(kind));
         let failed = loop {
-            if let Kind::StreamFailed { key, model, reason, .. } = heard.next().await.unwrap().unwrap().kind {
+            if let EventKind::StreamFailed { key, model, reason, .. } =
+                heard.next().await.unwrap().unwrap().kind
+            {
                 break (key, model, reason);
             }
         };
@@ -287,8 +289,8 @@ async fn a_link_without_keys_is_heard_as_well() {
         .layer(bare);
     assert!(send(&chain, chat_stream("m")).await.unwrap().into_body().collect().await.is_err());
     let said = [heard.next().await.unwrap().unwrap(), heard.next().await.unwrap().unwrap()];
-    assert!(matches!(said[0].kind, Kind::StreamFailed { key: None, reason: "truncated", .. }));
-    assert!(matches!(said[1].kind, Kind::BreakerOpened { .. }));
+    assert!(matches!(said[0].kind, EventKind::StreamFailed { key: None, reason: "truncated", .. }));
+    assert!(matches!(said[1].kind, EventKind::BreakerOpened { .. }));
     assert_eq!(&*said[0].provider, "bare");
 }
 

@@ -109,8 +109,7 @@ fn the_sample_is_what_it_says() {
     assert_eq!(ids, ["OPENAI_API_KEY", "OPENAI_API_KEY_2", "team-a"]);
     assert_eq!(keys[2].account.as_ref().unwrap().as_str(), "org-1");
     assert_eq!(keys[2].tier, Tier::Primary);
-    let counted =
-        |key: usize| keys[key].limits.iter().map(|limit| limit.counted.as_str()).collect::<Vec<_>>();
+    let counted = |key: usize| keys[key].limits.iter().map(|limit| limit.metric.as_str()).collect::<Vec<_>>();
     assert_eq!((counted(0), counted(2)), (vec![], vec!["concurrent", "requests"]));
     assert_eq!(config.affinity_header().unwrap(), "x-session-id");
 

@@ -5,8 +5,8 @@
 use futures_util::FutureExt;
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::config::{Config, Format, Loader};
-use tower_key_rotation::event::Kind;
-use tower_key_rotation::limits::Reading;
+use tower_key_rotation::event::EventKind;
+use tower_key_rotation::limits::LimitStatus;
 use tower_key_rotation::provider::ModelId;
 
 /// A provider with the keys `a` and `b`, and what else there is to say of it.
@@ -23,16 +23,16 @@ fn two_keys_below(first: &str, rest: &str) -> Config {
 }
 
 /// The limits of the first key, which are those of an account if they are not the key's own.
-fn limits(table: &str) -> Vec<Reading> {
+fn limits(table: &str) -> Vec<LimitStatus> {
     let config = two_keys(&format!("[[provider.limit]]\n{table}"));
     config.providers()[0].pool().snapshot().keys[0].limits.clone()
 }
 
 /// What is counted over which window, and how much there is.
-fn readings(limits: &[Reading]) -> Vec<String> {
-    let shown = |limit: &Reading| {
+fn readings(limits: &[LimitStatus]) -> Vec<String> {
+    let shown = |limit: &LimitStatus| {
         let window = limit.window.map_or_else(String::new, |window| format!("/{window}"));
-        format!("{}{window} {}", limit.counted.as_str(), limit.limit)
+        format!("{}{window} {}", limit.metric.as_str(), limit.limit)
     };
     limits.iter().map(shown).collect()
 }
@@ -119,7 +119,7 @@ fn all_pools_tell_one_hub_and_warn_when_the_file_says() {
     (0..4).for_each(|_| pool.acquire(None).unwrap().succeed());
     let said = std::iter::from_fn(|| heard.next().now_or_never().flatten()).map(Result::unwrap);
     let shares = said.filter_map(|event| match event.kind {
-        Kind::QuotaWarning { threshold, .. } => Some(threshold),
+        EventKind::QuotaWarning { threshold, .. } => Some(threshold),
         _ => None,
     });
     assert_eq!(shares.collect::<Vec<_>>(), [0.5]);

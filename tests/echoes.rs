@@ -29,7 +29,7 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::ProviderFallbackLayer;
 use tower_key_rotation::provider::{AuthScheme, ProviderClassifier};
-use tower_key_rotation::reqwest::ReqwestClient;
+use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, RespondLayer};
 
 /// Has a character that JSON and URLs escape.

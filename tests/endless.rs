@@ -24,7 +24,7 @@ use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
 use tower_key_rotation::classify::Reason;
 use tower_key_rotation::fallback::{Commit, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::{ApiKey, Error, GaveUp, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider, StopReason};
 
 const ROLE: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
 const CONTENT: &str = r#"{"choices":[{"index":0,"delta":{"content":"hello"}}]}"#;
@@ -271,7 +271,7 @@ async fn a_retry_that_has_no_time_left_is_not_waited_for() {
         "{:?}",
         Instant::now().saturating_duration_since(began)
     );
-    assert_eq!((failed.gave_up(), failed.attempts().len()), (GaveUp::ProviderFault, 1));
+    assert_eq!((failed.stop_reason(), failed.attempts().len()), (StopReason::ProviderFault, 1));
     assert!(failed.into_last_response().is_some());
 }
 

@@ -17,17 +17,17 @@ use support::{Captured, MARKER, chat, key, openai, pool, rotating, secret, send,
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
-use tower_key_rotation::event::{AttemptOutcome, Event, Events, Kind, Subscription};
+use tower_key_rotation::event::{AttemptOutcome, Event, EventKind, Events, Subscription};
 use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, Simulator};
+use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, Simulator};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_rotates_says_what_it_does_in_order() {
-    let sim = openai([key("a").script(Script::new().then(Fault::rate_limited(20 * SECOND))), key("b")]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::rate_limited(20 * SECOND))), key("b")]);
     let pool = pool(&["a", "b"]);
     let mut heard = pool.subscribe();
     let service = rotating(&pool, &sim);
@@ -37,10 +37,12 @@ async fn a_request_that_rotates_says_what_it_does_in_order() {
         in_short(&first),
         ["attempt a rate_limited", "cooled_down a", "rotated a", "attempt b success"]
     );
-    let Kind::Attempt { model, status, request_id, duration, .. } = &first[0].kind else { unreachable!() };
+    let EventKind::Attempt { model, status, request_id, duration, .. } = &first[0].kind else {
+        unreachable!()
+    };
     assert_eq!((model.as_ref().unwrap().as_str(), *status), ("gpt-x", Some(429)));
     assert!(request_id.as_ref().unwrap().starts_with("req_") && *duration < SECOND);
-    assert!(matches!(first[1].kind, Kind::CooledDown { wait: Some(wait), .. } if wait == 20 * SECOND));
+    assert!(matches!(first[1].kind, EventKind::CooledDown { wait: Some(wait), .. } if wait == 20 * SECOND));
     assert!(first.iter().all(|event| &*event.provider == "openai"));
 
     sleep(21 * SECOND).await;
@@ -78,7 +80,7 @@ async fn an_outage_is_one_line_when_it_begins_and_one_when_it_ends() {
     let events = Events::new();
     let chain = chain(&sims, &events);
     for outage in 1..=2 {
-        sims.iter().for_each(|sim| sim.key("a").fail(1, Fault::rate_limited(30 * SECOND)));
+        sims.iter().for_each(|sim| sim.key("a").fail(1, SimFault::rate_limited(30 * SECOND)));
         for _ in 0..20 {
             ask(&chain).await.unwrap_err();
         }
@@ -86,7 +88,7 @@ async fn an_outage_is_one_line_when_it_begins_and_one_when_it_ends() {
         assert_eq!(warned, 3 * outage, "two pools and their chain: {}", seen.text());
         sleep(31 * SECOND).await;
         ask(&chain).await.unwrap();
-        sims[0].key("a").fail(1, Fault::rate_limited(SECOND / 2));
+        sims[0].key("a").fail(1, SimFault::rate_limited(SECOND / 2));
         ask(&chain).await.unwrap();
         sleep(SECOND).await;
     }
@@ -94,8 +96,11 @@ async fn an_outage_is_one_line_when_it_begins_and_one_when_it_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn every_attempt_is_in_the_audit_trail() {
-    let refused =
-        Script::new().then(Refusal::ContextLength.into()).then(Fault::Refused).then_ok(1).then(Fault::Silent);
+    let refused = Script::new()
+        .then(Refusal::ContextLength.into())
+        .then(SimFault::Refused)
+        .then_ok(1)
+        .then(SimFault::Silent);
     let sim = openai([key("a").script(refused)]);
     let pool = pool(&["a"]);
     let mut heard = pool.subscribe();
@@ -111,9 +116,9 @@ async fn every_attempt_is_in_the_audit_trail() {
     send(&service, request).await.unwrap_err();
     let late = all(&mut heard);
     assert_eq!(in_short(&late), ["attempt a abandoned", "pool_failed deadline"]);
-    assert!(matches!(late[0].kind, Kind::Attempt { duration, .. } if duration == 3 * SECOND));
+    assert!(matches!(late[0].kind, EventKind::Attempt { duration, .. } if duration == 3 * SECOND));
 
-    sim.key("a").script(Script::always(Fault::Silent));
+    sim.key("a").script(Script::always(SimFault::Silent));
     tokio::time::timeout(SECOND, send(&service, chat("m"))).await.unwrap_err();
     assert_eq!(in_short(&all(&mut heard)), ["attempt a abandoned"]);
 }
@@ -135,7 +140,7 @@ async fn an_id_that_a_provider_gives_a_request_is_capped_and_never_the_key() {
         let mut heard = pool.subscribe();
         send(&KeyRotationLayer::new(pool).layer(client), chat("m")).await.unwrap();
         let event = heard.next().await.unwrap().unwrap();
-        let Kind::Attempt { request_id, .. } = event.kind else { panic!("{event:?}") };
+        let EventKind::Attempt { request_id, .. } = event.kind else { panic!("{event:?}") };
         assert_eq!(request_id.as_deref(), kept.as_deref());
     }
 }
@@ -211,7 +216,7 @@ async fn a_chain_and_its_pools_are_one_stream() {
     ask(&chain).await.unwrap();
     assert_eq!(in_short(&all(&mut heard)), ["attempt a success"]);
 
-    sims[0].script(Script::always(Fault::status(503)));
+    sims[0].script(Script::always(SimFault::status(503)));
     let fell_over =
         ["attempt a overloaded", "pool_failed provider_fault", "fell_over first second overloaded"];
     ask(&chain).await.unwrap();
@@ -221,7 +226,7 @@ async fn a_chain_and_its_pools_are_one_stream() {
     let opened = ["breaker_opened", fell_over[2], "attempt a success"];
     assert_eq!(in_short(&said), [&fell_over[..2], &opened].concat());
     assert_eq!(&*said[2].provider, "first");
-    let Kind::BreakerOpened { wait, .. } = said[2].kind else { panic!("{said:?}") };
+    let EventKind::BreakerOpened { wait, .. } = said[2].kind else { panic!("{said:?}") };
     ask(&chain).await.unwrap();
     assert_eq!(in_short(&all(&mut heard)), ["fell_over first second breaker_open", "attempt a success"]);
 
@@ -233,13 +238,15 @@ async fn a_chain_and_its_pools_are_one_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_that_fails_says_what_it_came_to() {
-    let sims = [openai([key("a").revoked()]), openai([key("a").script(Script::always(Fault::status(500)))])];
+    let sims =
+        [openai([key("a").revoked()]), openai([key("a").script(Script::always(SimFault::status(500)))])];
     let events = Events::new();
     let (chain, mut heard) = (chain(&sims, &events), events.subscribe());
     ask(&chain).await.unwrap_err();
     let said = all(&mut heard);
     assert_eq!(in_short(&said).last().unwrap(), "chain_failed");
-    let Kind::ChainFailed { providers, attempts, deadline_passed, .. } = said.last().unwrap().kind else {
+    let EventKind::ChainFailed { providers, attempts, deadline_passed, .. } = said.last().unwrap().kind
+    else {
         unreachable!()
     };
     assert_eq!(
@@ -247,8 +254,8 @@ async fn a_chain_that_fails_says_what_it_came_to() {
         (2, 3, false),
         "the fault of the provider was retried"
     );
-    let over = said.iter().find(|event| matches!(event.kind, Kind::FellOver { .. })).unwrap();
-    assert!(matches!(&over.kind, Kind::FellOver { reason: "exhausted", .. }));
+    let over = said.iter().find(|event| matches!(event.kind, EventKind::FellOver { .. })).unwrap();
+    assert!(matches!(&over.kind, EventKind::FellOver { reason: "exhausted", .. }));
 }
 
 // === log lines ===
@@ -259,7 +266,7 @@ async fn log_lines_have_the_names_of_the_semantic_conventions() {
     let _guard = seen.install();
     let xai = support::at_sim(Provider::preset("grok").unwrap().with_name("ours"));
     let pool = support::pool_of(xai, &["a", "b"]);
-    let sim = openai([key("a").script(Script::always(Fault::rate_limited(20 * SECOND))), key("b")]);
+    let sim = openai([key("a").script(Script::always(SimFault::rate_limited(20 * SECOND))), key("b")]);
     send(&rotating(&pool, &sim), chat("m")).await.unwrap();
     let text = seen.text();
     let line = |message: &str| {
@@ -292,14 +299,14 @@ async fn no_event_shows_a_key_nor_does_its_log_line() {
     let mut out = String::new();
     let mut kinds = std::collections::HashSet::new();
     for fault in [
-        Fault::rate_limited(SECOND),
-        Fault::Refuse(Refusal::InvalidKey),
-        Fault::Refuse(Refusal::OutOfCredit),
-        Fault::Refuse(Refusal::Deactivated),
-        Fault::overloaded(),
-        Fault::Reset,
-        Fault::Refused,
-        Fault::overloaded_in_stream(),
+        SimFault::rate_limited(SECOND),
+        SimFault::Refuse(Refusal::InvalidKey),
+        SimFault::Refuse(Refusal::OutOfCredit),
+        SimFault::Refuse(Refusal::Deactivated),
+        SimFault::overloaded(),
+        SimFault::Reset,
+        SimFault::Refused,
+        SimFault::overloaded_in_stream(),
     ] {
         let sims = [openai([key("a").script(Script::new().then_times(4, fault))]), openai([key("a")])];
         let events = Events::new();
@@ -349,9 +356,9 @@ fn in_short(events: &[Event]) -> Vec<String> {
     let short = |event: &Event| {
         let fields = serde_json::to_value(event).unwrap();
         let own: &[&str] = match event.kind {
-            Kind::Attempt { .. } => &["event", "key", "outcome"],
-            Kind::FellOver { .. } => &["event", "from", "to", "reason"],
-            Kind::PoolFailed { .. } => &["event", "reason"],
+            EventKind::Attempt { .. } => &["event", "key", "outcome"],
+            EventKind::FellOver { .. } => &["event", "from", "to", "reason"],
+            EventKind::PoolFailed { .. } => &["event", "reason"],
             _ => &["event", "key"],
         };
         own.iter().filter_map(|name| fields.get(name)?.as_str()).collect::<Vec<_>>().join(" ")

@@ -25,13 +25,13 @@ use tower::load_shed::error::Overloaded;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ErrorBody, ReplayBody, ResponseBody};
 use tower_key_rotation::classify::Reason;
-use tower_key_rotation::fallback::{LeftBecause, ProviderFallbackLayer, Route};
+use tower_key_rotation::fallback::{ProviderFallbackLayer, Route, SkipReason};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{
-    ApiKey, Deadline, Error, GaveUp, KeyPool, KeyRotationLayer, Pin, Provider, RespondLayer,
+    ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider, ProviderPin, RespondLayer, StopReason,
 };
-use tower_key_rotation_sim::{Fault, Refusal, Script, Simulator};
+use tower_key_rotation_sim::{Refusal, Script, SimFault, Simulator};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -216,11 +216,11 @@ async fn a_silent_provider_is_a_timeout_though_another_one_was_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn limits_say_when_to_come_back_and_what_does_not_clear_says_that() {
-    let refuse = |fault: Fault| openai([key("a").script(Script::always(fault))]);
+    let refuse = |fault: SimFault| openai([key("a").script(Script::always(fault))]);
     let cases = [
-        (Fault::rate_limited(20 * SECOND), 429, "rate_limit_exceeded", Some("20"), None),
-        (Fault::rate_limited(300 * SECOND), 429, "rate_limit_exceeded", Some("300"), Some("false")),
-        (Fault::Refuse(Refusal::OutOfCredit), 429, "insufficient_quota", None, Some("false")),
+        (SimFault::rate_limited(20 * SECOND), 429, "rate_limit_exceeded", Some("20"), None),
+        (SimFault::rate_limited(300 * SECOND), 429, "rate_limit_exceeded", Some("300"), Some("false")),
+        (SimFault::Refuse(Refusal::OutOfCredit), 429, "insufficient_quota", None, Some("false")),
     ];
     for (fault, status, code, retry_after, should_retry) in cases {
         let name = format!("{fault:?}");
@@ -254,7 +254,7 @@ async fn keys_that_are_out_are_no_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_our_key_is_not_the_callers() {
-    let sim = || openai([key("a").script(Script::always(Fault::Refuse(Refusal::InvalidKey)))]);
+    let sim = || openai([key("a").script(Script::always(SimFault::Refuse(Refusal::InvalidKey)))]);
     let service = || rotating(&pool(&["a"]), &sim());
     let own = got(RespondLayer::new().layer(service()), chat("m")).await;
     own.is(502, "invalid_api_key");
@@ -270,7 +270,7 @@ async fn a_refusal_of_our_key_is_not_the_callers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_says_what_was_under_way() {
-    let sim = openai([key("a").script(Script::always(Fault::Silent))]);
+    let sim = openai([key("a").script(Script::always(SimFault::Silent))]);
     let pool = pool(&["a"]);
     let due = || {
         let mut request = chat("m");
@@ -278,7 +278,7 @@ async fn a_deadline_says_what_was_under_way() {
         request
     };
     let failed = all_keys_failed(send(&rotating(&pool, &sim), due()).await.unwrap_err());
-    assert_eq!((failed.gave_up(), failed.attempts().len()), (GaveUp::Deadline, 1));
+    assert_eq!((failed.stop_reason(), failed.attempts().len()), (StopReason::Deadline, 1));
     assert!(failed.may_have_run());
     assert_eq!(pool.snapshot().keys[0].state, KeyState::Available);
 
@@ -300,7 +300,7 @@ async fn a_pin_to_no_link_says_which_there_are() {
     let chain =
         ProviderFallbackLayer::new("openai").fallback("anthropic", link(), Route::new()).layer(link());
     let mut request = chat("m");
-    request.extensions_mut().insert(Pin::to("antropic"));
+    request.extensions_mut().insert(ProviderPin::to("antropic"));
     let error = send(&chain, request).await.unwrap_err();
     assert!(
         error.to_string().contains("\"antropic\"") && error.to_string().contains("openai, anthropic"),
@@ -332,7 +332,7 @@ fn shedding(
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_shed_inside_is_nobodys_fault() {
-    let slow = openai([key("a").script(Script::always(Fault::Silent))]);
+    let slow = openai([key("a").script(Script::always(SimFault::Silent))]);
     let pool = pool(&["a"]);
     let service = KeyRotationLayer::new(pool.clone()).layer(shedding(&slow));
     let busy = tokio::spawn(service.clone().oneshot(chat("m")));
@@ -363,7 +363,7 @@ async fn a_request_that_is_shed_inside_is_nobodys_fault() {
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_busy_is_nobodys_fault() {
-    let sims = [openai([key("a").script(Script::new().then(Fault::Silent))]), openai([key("a")])];
+    let sims = [openai([key("a").script(Script::new().then(SimFault::Silent))]), openai([key("a")])];
     let client = ServiceBuilder::new().concurrency_limit(1).service(sims[0].clone());
     let service = KeyRotationLayer::new(pool(&["a"])).layer(client);
     let busy = tokio::spawn(service.clone().oneshot(chat("m")));
@@ -406,7 +406,7 @@ async fn a_chain_says_that_a_link_shed_the_request() {
     tokio::task::yield_now().await;
     let chain = ProviderFallbackLayer::new("only").layer(link);
     let Err(Error::AllProvidersFailed(failed)) = send(&chain, chat("m")).await else { panic!("served") };
-    assert_eq!(failed.providers()[0].because(), &LeftBecause::Shed);
+    assert_eq!(failed.providers()[0].because(), &SkipReason::Shed);
     let response = failed.into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(!response.headers().contains_key("x-should-retry"), "nothing was sent");
@@ -418,7 +418,7 @@ fn pool_of_one() -> KeyPool {
 
 #[tokio::test(start_paused = true)]
 async fn other_layers_may_stand_between() {
-    let limited = openai([key("a").script(Script::always(Fault::rate_limited(20 * SECOND)))]);
+    let limited = openai([key("a").script(Script::always(SimFault::rate_limited(20 * SECOND)))]);
     let through = ServiceBuilder::new()
         .layer(RespondLayer::new())
         .buffer::<Request<Full<Bytes>>>(8)
@@ -429,7 +429,7 @@ async fn other_layers_may_stand_between() {
         .service(rotating(&pool(&["a"]), &limited));
     assert_eq!(got(through, chat("m")).await.status, StatusCode::TOO_MANY_REQUESTS);
 
-    let silent = openai([key("a").script(Script::always(Fault::Silent))]);
+    let silent = openai([key("a").script(Script::always(SimFault::Silent))]);
     let late = ServiceBuilder::new()
         .layer(RespondLayer::new())
         .timeout(5 * SECOND)

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use support::{Gateway, MARKER, Sims, chat, header, post, text};
 use tokio::net::TcpStream;
-use tower_key_rotation_sim::{Call, Fault, Script, SimServer, Simulator};
+use tower_key_rotation_sim::{Call, Script, SimFault, SimServer, Simulator};
 
 /// One of each dialect: a request in it, and how its stream ends.
 const NATIVE: [(&str, &str, &str); 3] = [
@@ -48,7 +48,7 @@ fn streaming(path: &str, body: &str) -> Request<Body> {
 #[tokio::test]
 async fn a_request_goes_down_the_chain_and_the_answer_says_who_served_it() {
     let sims = Sims::new();
-    sims.openai.key("a").fail(1, Fault::status(429));
+    sims.openai.key("a").fail(1, SimFault::status(429));
     let gateway = Gateway::start(&sims, "").await;
     let response = gateway.send(chat("")).await;
     assert_eq!(response.status(), StatusCode::OK);
@@ -62,7 +62,7 @@ async fn one_request_runs_down_three_vendors() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "chain = { deadline = \"10s\", head_timeout = \"5s\" }").await;
     for (down, by) in [(&sims.openai, "anthropic/"), (&sims.anthropic, "gemini/")] {
-        down.script(Script::always(Fault::status(503)));
+        down.script(Script::always(SimFault::status(503)));
         for request in [chat(""), streaming("/v1/chat/completions", NATIVE[0].1)] {
             let response = gateway.send(request).await;
             assert_eq!(response.status(), StatusCode::OK);
@@ -76,7 +76,7 @@ async fn one_request_runs_down_three_vendors() {
     assert!(log.iter().all(|call| call.model.as_deref() == Some("gemini-model") && call.key.is_some()));
     assert!(only(&sims.anthropic.log(), "/v1/chat/completions"));
 
-    sims.gemini.script(Script::always(Fault::status(503)));
+    sims.gemini.script(Script::always(SimFault::status(503)));
     let response = gateway.send(chat("")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(header(&response, "x-attempts").parse::<u32>().unwrap() >= 1);
@@ -151,7 +151,7 @@ async fn what_the_caller_shows_goes_no_further_and_is_in_no_log() {
     let _guard = log.install();
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, &format!("token = \"gw-{MARKER}\"")).await;
-    sims.openai.key("a").script(Script::always(Fault::status(401)));
+    sims.openai.key("a").script(Script::always(SimFault::status(401)));
     for (path, body, _) in NATIVE.iter().chain([&("/v1/chat/completions", NATIVE[0].1, "")]) {
         let mut request = native(&format!("{path}?key=gw-{MARKER}"), body);
         for name in
@@ -246,7 +246,7 @@ async fn a_panic_is_a_500_and_the_gateway_goes_on() {
 #[tokio::test]
 async fn the_state_of_every_key_is_there_as_json() {
     let sims = Sims::new();
-    sims.openai.key("a").script(Script::always(Fault::status(401)));
+    sims.openai.key("a").script(Script::always(SimFault::status(401)));
     let gateway = Gateway::start(&sims, "").await;
     gateway.send(chat("")).await;
     let status =
@@ -389,7 +389,7 @@ async fn what_is_known_of_limits_is_in_the_state_of_the_keys() {
     let status = json_of(status).await;
     let key = &status["providers"][0]["keys"][0];
     let limit = &key["limits"][0];
-    assert_eq!((&limit["counted"], &limit["source"]), (&json!("requests"), &json!("declared")));
+    assert_eq!((&limit["metric"], &limit["source"]), (&json!("requests"), &json!("declared")));
     assert_eq!((&limit["limit"], &limit["remaining"]), (&json!(9), &json!(8)));
     assert_eq!(key["in_flight"], 0);
     assert!(key["usage"].to_string().contains("tokens"), "{key}");
@@ -433,7 +433,7 @@ async fn there_are_metrics_for_whom_the_token_lets_in() {
     let recorder = app::recorder().unwrap();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let sims = Sims::new();
-    sims.openai.key("a").fail(1, Fault::status(429));
+    sims.openai.key("a").fail(1, SimFault::status(429));
     let settings = app::Settings { recorded: Some(recorder.handle()), ..app::Settings::default() };
     let gateway = Gateway::with(&sims, &format!("token = \"gw-{MARKER}\""), settings, |more| more).await;
     let with_token = |mut request: Request<Body>| {

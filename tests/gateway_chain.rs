@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use support::{Gateway, Sims, chat, header};
-use tower_key_rotation_sim::{Fault, Script};
+use tower_key_rotation_sim::{Script, SimFault};
 
 /// Which provider serves.
 async fn served_by(gateway: &Gateway) -> String {
@@ -30,7 +30,7 @@ async fn the_breaker_of_a_file_decides_when_a_provider_is_left_alone() {
         ("enabled = false", 8),
     ] {
         let sims = Sims::new();
-        sims.openai.script(Script::always(Fault::status(503)));
+        sims.openai.script(Script::always(SimFault::status(503)));
         let gateway = Gateway::start(&sims, &format!("[chain.breaker]\n{breaker}")).await;
         for _ in 0..8 {
             assert_eq!(served_by(&gateway).await, "anthropic", "{breaker}");
@@ -43,7 +43,7 @@ async fn the_breaker_of_a_file_decides_when_a_provider_is_left_alone() {
 async fn the_patience_of_a_file_waits_for_what_a_provider_states() {
     for (chain, provider) in [("", "anthropic"), ("[chain]\npatience = \"3s\"", "openai")] {
         let sims = Sims::new();
-        let limited = Fault::Status {
+        let limited = SimFault::Status {
             status: StatusCode::TOO_MANY_REQUESTS,
             retry_after: Some(Duration::from_millis(50)),
         };

@@ -22,7 +22,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
-use tower_key_rotation_sim::{Fault, Script, SimKey, SimServer, Simulator};
+use tower_key_rotation_sim::{Script, SimFault, SimKey, SimServer, Simulator};
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
@@ -61,7 +61,7 @@ async fn provider() -> SimServer {
     let keys = ["a", "b"].map(|name| SimKey::new(name, format!("sk-{name}")));
     let sim = Simulator::openai().keys(keys).event_gap(Duration::from_millis(30)).build();
     // For so short a time that every request or two has something to log.
-    sim.key("a").script(Script::always(Fault::rate_limited(Duration::from_millis(1))));
+    sim.key("a").script(Script::always(SimFault::rate_limited(Duration::from_millis(1))));
     sim.serve().await.unwrap()
 }
 

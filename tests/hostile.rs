@@ -21,9 +21,9 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Reason, Verdict};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::{Error, GaveUp, KeyRotationLayer, RespondLayer};
+use tower_key_rotation::{Error, KeyRotationLayer, RespondLayer, StopReason};
 
-type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+type UpstreamResponse = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 #[tokio::test(start_paused = true)]
 async fn error_bodies_are_delivered_whole_whatever_they_are() {
@@ -165,7 +165,7 @@ async fn a_request_body_that_fails_half_way_is_the_callers_and_blames_no_key() {
 
 #[tokio::test(start_paused = true)]
 async fn a_streamed_body_is_sent_again_whole_and_one_above_the_cap_has_one_attempt() {
-    let client = |answers: [Answer; 2]| {
+    let client = |answers: [UpstreamResponse; 2]| {
         let answers = Mutex::new(VecDeque::from(answers));
         let answers = Arc::new(answers);
         service_fn(move |request: Request<ReplayBody>| {
@@ -191,7 +191,7 @@ async fn a_streamed_body_is_sent_again_whole_and_one_above_the_cap_has_one_attem
     let pool = pool(&["a", "b"]);
     let layer = KeyRotationLayer::new(pool.clone()).replay_cap(10);
     let failed = all_keys_failed(send(&layer.layer(client(answers())), request()).await.unwrap_err());
-    assert_eq!((failed.gave_up(), failed.attempts().len()), (GaveUp::NotReplayable, 1));
+    assert_eq!((failed.stop_reason(), failed.attempts().len()), (StopReason::NotReplayable, 1));
     assert_eq!(failed.into_response().status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
@@ -260,9 +260,10 @@ proptest! {
 
 /// A client that gives these answers in turn.
 fn answering<const N: usize>(
-    answers: [Answer; N],
-) -> impl tower::Service<Request<ReplayBody>, Response = Answer, Error = Infallible, Future: Send> + Clone + Send
-{
+    answers: [UpstreamResponse; N],
+) -> impl tower::Service<Request<ReplayBody>, Response = UpstreamResponse, Error = Infallible, Future: Send>
++ Clone
++ Send {
     let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
     service_fn(move |_| {
         let answer = answers.lock().unwrap().pop_front().expect("no more calls than answers");
@@ -270,7 +271,7 @@ fn answering<const N: usize>(
     })
 }
 
-fn answer(status: u16, body: &[u8]) -> Answer {
+fn answer(status: u16, body: &[u8]) -> UpstreamResponse {
     let body = Full::from(Bytes::copy_from_slice(body)).map_err(|never| match never {}).boxed_unsync();
     Response::builder().status(status).header("content-type", "application/json").body(body).unwrap()
 }
@@ -279,7 +280,7 @@ fn streaming(
     status: u16,
     content_type: &str,
     frames: impl IntoIterator<Item = Result<Frame<Bytes>, BoxError>>,
-) -> Answer {
+) -> UpstreamResponse {
     let frames: Vec<_> = frames.into_iter().collect();
     let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
     Response::builder().status(status).header("content-type", content_type).body(body).unwrap()

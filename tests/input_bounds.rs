@@ -22,7 +22,8 @@ use tower_key_rotation::event::Subscription;
 use tower_key_rotation::limits::Quota;
 use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::{
-    ApiKey, Error, GaveUp, KeyPool, KeyRotationLayer, ModelId, Provider, ProviderFallbackLayer, RespondLayer,
+    ApiKey, Error, KeyPool, KeyRotationLayer, ModelId, Provider, ProviderFallbackLayer, RespondLayer,
+    StopReason,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -89,12 +90,12 @@ fn post(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::post(format!("{ORIGIN}/v1/chat/completions")).body(Full::new(body.into())).unwrap()
 }
 
-async fn gave_up<B>(upstream: &Upstream, pool: &KeyPool, request: Request<B>) -> GaveUp
+async fn stop_reason<B>(upstream: &Upstream, pool: &KeyPool, request: Request<B>) -> StopReason
 where
     B: Body<Data: Send> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    all_keys_failed(upstream.ask(pool, request).await.unwrap_err()).gave_up()
+    all_keys_failed(upstream.ask(pool, request).await.unwrap_err()).stop_reason()
 }
 
 // === names ===
@@ -242,10 +243,10 @@ async fn a_model_in_a_later_chunk_is_counted() {
     let (pool, upstream) = (a_day(1, "pricey"), Upstream::new());
     let request = || Request::post(format!("{ORIGIN}/v1/chat/completions")).body(streamed(&pieces)).unwrap();
     assert!(upstream.ask(&pool, request()).await.is_ok());
-    assert_eq!(gave_up(&upstream, &pool, request()).await, GaveUp::Exhausted);
+    assert_eq!(stop_reason(&upstream, &pool, request()).await, StopReason::Exhausted);
     let two = ["{\"model\":\"cheap\",", "\"model\":\"pricey\"}"];
     let two = Request::post(format!("{ORIGIN}/v1/chat/completions")).body(streamed(&two)).unwrap();
-    assert_eq!(gave_up(&upstream, &pool, two).await, GaveUp::Exhausted);
+    assert_eq!(stop_reason(&upstream, &pool, two).await, StopReason::Exhausted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,7 +272,7 @@ async fn a_body_that_can_not_be_read_is_not_sent_where_it_matters() {
     };
     let (pool, upstream) = (a_day(1, "pricey"), Upstream::new());
     for request in requests() {
-        assert_eq!(gave_up(&upstream, &pool, request).await, GaveUp::UnreadableModel);
+        assert_eq!(stop_reason(&upstream, &pool, request).await, StopReason::UnreadableModel);
     }
     assert_eq!(upstream.calls(), 0);
     // Nothing hangs on the name of the model here.
@@ -291,7 +292,7 @@ async fn requests_without_a_model_are_not_counted() {
     let mut named = post("\x1f");
     named.extensions_mut().insert(ModelId::from("m"));
     assert!(upstream.ask(&pool, named.clone()).await.is_ok(), "the caller says which model it is for");
-    assert_eq!(gave_up(&upstream, &pool, named).await, GaveUp::Exhausted);
+    assert_eq!(stop_reason(&upstream, &pool, named).await, StopReason::Exhausted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,8 +304,11 @@ async fn a_body_longer_than_the_replay_cap_counts_for_the_model_that_it_begins_w
     };
     let (pool, upstream) = (a_day(1, "pricey"), Upstream::new());
     assert!(upstream.ask(&pool, long("{\"model\":\"pricey\",\"x\":\"")).await.is_ok());
-    assert_eq!(gave_up(&upstream, &pool, long("{\"model\":\"pricey\",\"x\":\"")).await, GaveUp::Exhausted);
-    assert_eq!(gave_up(&upstream, &pool, long("{\"x\":\"")).await, GaveUp::UnreadableModel);
+    assert_eq!(
+        stop_reason(&upstream, &pool, long("{\"model\":\"pricey\",\"x\":\"")).await,
+        StopReason::Exhausted
+    );
+    assert_eq!(stop_reason(&upstream, &pool, long("{\"x\":\"")).await, StopReason::UnreadableModel);
 }
 
 #[tokio::test(start_paused = true)]

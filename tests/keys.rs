@@ -6,20 +6,20 @@ use std::num::NonZeroU32;
 
 use http::{HeaderMap, Uri};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
-use tower_key_rotation::key::{Discovery, Found, InvalidSecret, KeyId, Secret, Tier};
+use tower_key_rotation::key::{EnvKeys, EnvValue, InvalidSecret, KeyId, Secret, Tier};
 use tower_key_rotation::pool::{BuildError, KeyPool};
 use tower_key_rotation::provider::ModelId;
 use tower_key_rotation::{ApiKey, Provider};
 
-fn openai(vars: &[(&str, &str)]) -> Discovery {
-    Discovery::in_vars(&Provider::openai(), vars.iter().copied())
+fn openai(vars: &[(&str, &str)]) -> EnvKeys {
+    EnvKeys::in_vars(&Provider::openai(), vars.iter().copied())
 }
 
-fn labels(found: &Discovery) -> Vec<&str> {
+fn labels(found: &EnvKeys) -> Vec<&str> {
     found.keys().iter().map(|key| key.label().unwrap()).collect()
 }
 
-fn pool(found: Discovery) -> Result<KeyPool, BuildError> {
+fn pool(found: EnvKeys) -> Result<KeyPool, BuildError> {
     KeyPool::builder(Provider::openai()).keys_from(found).build()
 }
 
@@ -109,7 +109,7 @@ fn an_empty_variable_is_reported_and_is_no_key() {
         ("PROVIDER_OPENAI_MODEL", " "),
     ]);
     assert!(found.keys().is_empty() && found.model().is_none());
-    assert!(found.findings().iter().all(|finding| finding.found == Found::Empty));
+    assert!(found.findings().iter().all(|finding| finding.found == EnvValue::Empty));
     assert_eq!(found.findings().len(), 4);
 }
 
@@ -118,8 +118,8 @@ fn an_invalid_key_is_reported_by_its_place_and_the_others_are_used() {
     let found = openai(&[("OPENAI_API_KEY", "sk MARKER"), ("OPENAI_API_KEYS", "sk-good,\"sk-MARKER\"")]);
     assert_eq!(labels(&found), ["OPENAI_API_KEYS#1"]);
     let invalid: Vec<_> = found.findings().iter().map(|finding| &finding.found).collect();
-    assert_eq!(invalid[0], &Found::Invalid(InvalidSecret::Character { position: 2 }));
-    assert_eq!(invalid[1], &Found::Invalid(InvalidSecret::Character { position: 0 }));
+    assert_eq!(invalid[0], &EnvValue::Invalid(InvalidSecret::Character { position: 2 }));
+    assert_eq!(invalid[1], &EnvValue::Invalid(InvalidSecret::Character { position: 0 }));
     hidden(&found);
     assert!(!found.to_string().contains("MARKER"), "{found}");
 }
@@ -134,7 +134,7 @@ fn two_prefixes_are_one_provider() {
         ("PROVIDER_GEMINI_MODEL", "gemini-flash"),
         ("PROVIDER_GOOGLE_MODEL", "gemini-pro"),
     ];
-    let found = Discovery::with_prefixes(["GEMINI", "GOOGLE"], vars);
+    let found = EnvKeys::with_prefixes(["GEMINI", "GOOGLE"], vars);
     assert_eq!(labels(&found), ["GEMINI_API_KEY", "GEMINI_API_KEY_3", "GOOGLE_API_KEYS#1"]);
     assert_eq!(found.model(), Some("gemini-flash"));
     assert!(found.to_string().contains("GOOGLE_API_KEY: the same key as GEMINI_API_KEY\n"), "{found}");
@@ -145,12 +145,12 @@ fn one_key_is_enough_and_none_is_an_error_that_names_the_variables() {
     assert!(pool(openai(&[("OPENAI_API_KEY", "sk-1")])).is_ok());
 
     let nothing = openai(&[("PATH", "/bin")]);
-    let looked_at = "OPENAI_API_KEY, OPENAI_API_KEY_*, OPENAI_API_KEYS, PROVIDER_OPENAI_API_KEY, \
+    let searched = "OPENAI_API_KEY, OPENAI_API_KEY_*, OPENAI_API_KEYS, PROVIDER_OPENAI_API_KEY, \
                      PROVIDER_OPENAI_BACKUP_KEYS";
-    assert_eq!(nothing.to_string(), format!("nothing found in {looked_at}\n"));
+    assert_eq!(nothing.to_string(), format!("nothing found in {searched}\n"));
     let error = pool(nothing).unwrap_err();
-    assert!(matches!(&error, BuildError::NoKeys { provider, looked_at }
-        if provider == "openai" && looked_at.iter().any(|name| name == "OPENAI_API_KEYS")));
+    assert!(matches!(&error, BuildError::NoKeys { provider, searched }
+        if provider == "openai" && searched.iter().any(|name| name == "OPENAI_API_KEYS")));
     assert!(error.to_string().starts_with("no key for openai: set one of OPENAI_API_KEY, "), "{error}");
 
     let error = KeyPool::builder(Provider::openai()).build().unwrap_err();
@@ -256,7 +256,7 @@ fn no_format_of_anything_shows_a_secret() {
         hidden(&lease);
         all_hidden(lease.key_id());
         let uri = "https://elsewhere.example/v1?key=sk-MARKER";
-        let refused = lease.stamp(&mut Uri::from_static(uri), &mut HeaderMap::new()).unwrap_err();
+        let refused = lease.apply_key(&mut Uri::from_static(uri), &mut HeaderMap::new()).unwrap_err();
         all_hidden(&refused);
         hidden(&lease.fault(&Fault::new(Reason::InvalidKey, scope), Some(&model)).unwrap());
         hidden(&pool.snapshot());
@@ -279,7 +279,7 @@ fn gemini_keys_are_bearer_tokens_at_the_compatible_endpoint() {
     ] {
         let mut uri: Uri = format!("https://generativelanguage.googleapis.com/{path}").parse().unwrap();
         let mut headers = HeaderMap::new();
-        pool.acquire(None).unwrap().stamp(&mut uri, &mut headers).unwrap();
+        pool.acquire(None).unwrap().apply_key(&mut uri, &mut headers).unwrap();
         assert_eq!(headers.len(), 1, "{path}");
         assert_eq!(headers[header], value);
         assert!(headers[header].is_sensitive());

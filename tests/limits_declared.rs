@@ -10,8 +10,8 @@ use http::{HeaderMap, Uri};
 use support::{DAY, HOUR, MINUTE, SECOND, builder, key, model};
 use tokio::time::{Instant, advance};
 use tower_key_rotation::clock::Timestamp;
-use tower_key_rotation::limits::{Estimate, Quota, Reading, Source, Zone};
-use tower_key_rotation::pool::{Ask, Exhausted, KeyPoolBuilder, Lease};
+use tower_key_rotation::limits::{Estimate, LimitSource, LimitStatus, Quota, Zone};
+use tower_key_rotation::pool::{AcquireRequest, Exhausted, KeyPoolBuilder, Lease};
 use tower_key_rotation::provider::Window;
 use tower_key_rotation::{KeyPool, Provider};
 
@@ -30,9 +30,9 @@ fn at_test(provider: Provider) -> KeyPoolBuilder {
 
 fn ask(pool: &KeyPool, tokens: u64) -> Result<Lease, Exhausted> {
     let estimate = Estimate::new().input_tokens(tokens);
-    let lease = pool.acquire_for(&Ask::new().tokens(estimate))?;
+    let lease = pool.acquire_for(&AcquireRequest::new().tokens(estimate))?;
     let mut uri = Uri::from_static("https://api.test/v1/chat/completions");
-    lease.stamp(&mut uri, &mut HeaderMap::new()).unwrap();
+    lease.apply_key(&mut uri, &mut HeaderMap::new()).unwrap();
     Ok(lease)
 }
 
@@ -49,7 +49,7 @@ fn left(pool: &KeyPool) -> Vec<u64> {
     readings(pool).iter().map(|reading| reading.remaining).collect()
 }
 
-fn readings(pool: &KeyPool) -> Vec<Reading> {
+fn readings(pool: &KeyPool) -> Vec<LimitStatus> {
     pool.snapshot().keys[0].limits.clone()
 }
 
@@ -142,7 +142,7 @@ async fn what_was_taken_before_the_turn_of_the_day_is_not_given_back_to_the_new_
     let pool = limited([Quota::requests(3).per_day(), Quota::tokens(100).per_day()]);
     to_the_next(DAY).await;
     advance(DAY - SECOND).await;
-    let unsent = pool.acquire_for(&Ask::new().tokens(tokens(30))).unwrap();
+    let unsent = pool.acquire_for(&AcquireRequest::new().tokens(tokens(30))).unwrap();
     let refused = ask(&pool, 40).unwrap();
     advance(SECOND * 2).await;
     assert_eq!(left(&pool), [3, 100], "a new day is whole, whatever is under way");
@@ -220,7 +220,7 @@ async fn declared_and_learned_stand_side_by_side_and_the_stricter_holds() {
         lease.observe(http::StatusCode::OK, &of_openai([10, 9], "6s"), None);
         lease.succeed();
         let sources: Vec<_> = readings(&pool).iter().map(|reading| reading.source).collect();
-        assert_eq!(sources, [Source::Declared, Source::Learned]);
+        assert_eq!(sources, [LimitSource::Declared, LimitSource::Learned]);
         assert_eq!(let_in(&pool), allowed);
     }
 }
@@ -270,7 +270,7 @@ async fn no_estimate_is_too_large_to_be_counted() {
         ask(&pool, 60).unwrap().succeed();
         assert!(ask(&pool, u64::MAX).is_err());
         advance(DAY).await;
-        drop(pool.acquire_for(&Ask::new().tokens(tokens(u64::MAX))).unwrap());
+        drop(pool.acquire_for(&AcquireRequest::new().tokens(tokens(u64::MAX))).unwrap());
         ask(&pool, 60).unwrap().succeed();
         assert_eq!(left(&pool), [40]);
     }
@@ -340,7 +340,7 @@ async fn a_request_that_was_never_sent_gives_everything_back() {
         Quota::concurrent(3),
     ];
     let pool = limited(quotas);
-    let lease = pool.acquire_for(&Ask::new().tokens(tokens(40))).unwrap();
+    let lease = pool.acquire_for(&AcquireRequest::new().tokens(tokens(40))).unwrap();
     assert_eq!(left(&pool), [9, 9, 60, 2]);
     drop(lease);
     assert_eq!(left(&pool), [10, 10, 100, 3]);
@@ -357,7 +357,7 @@ async fn a_refused_request_gives_its_tokens_back_and_no_more() {
     assert_eq!(left(&pool), [8, 70, 3]);
     advance(SECOND).await;
     // Whoever does not stamp its requests may settle them, too.
-    let lease = pool.acquire_for(&Ask::new().tokens(tokens(40))).unwrap();
+    let lease = pool.acquire_for(&AcquireRequest::new().tokens(tokens(40))).unwrap();
     lease.fault(&support::limit(SECOND), None);
     assert_eq!(left(&pool)[1], 70);
 }

@@ -14,7 +14,7 @@ use support::{DAY, key, model};
 use tokio::time::advance;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::limits::{Estimate, Quota};
-use tower_key_rotation::pool::{Ask, KeyPoolBuilder, Lease};
+use tower_key_rotation::pool::{AcquireRequest, KeyPoolBuilder, Lease};
 use tower_key_rotation::provider::Window;
 use tower_key_rotation::{KeyPool, Provider};
 
@@ -151,7 +151,7 @@ fn end(mut lease: Lease, step: &Step) {
     let asked = step.model.map(model);
     if !matches!(step.end, End::Unsent) {
         let mut uri: Uri = "https://x.test/v1/models".parse().unwrap();
-        let _ = lease.stamp(&mut uri, &mut HeaderMap::new());
+        let _ = lease.apply_key(&mut uri, &mut HeaderMap::new());
     }
     let status = match step.end {
         End::Served => StatusCode::OK,
@@ -174,7 +174,7 @@ async fn run(provider: &str, declared: bool, steps: &[Step]) {
     let mut late: Vec<(Lease, Step)> = Vec::new();
     for step in steps {
         let asked = step.model.map(model);
-        let ask = Ask::from(asked.as_ref());
+        let ask = AcquireRequest::from(asked.as_ref());
         let ask = ask.tokens(Estimate::new().input_tokens(step.tokens).output_tokens(step.tokens));
         if let Ok(lease) = pool.acquire_for(&ask) {
             if step.late {

@@ -13,7 +13,7 @@ use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Latency, Simulator};
+use tower_key_rotation_sim::{Latency, SimFault, Simulator};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -61,7 +61,9 @@ async fn a_place_is_released_however_a_request_ends() {
     assert_eq!(left(&pool), 0);
     drop(response);
     assert_eq!(left(&pool), 1, "dropped midway");
-    for fault in [Fault::status(500), Fault::status(400), Fault::Reset, Fault::rate_limited(SECOND)] {
+    for fault in
+        [SimFault::status(500), SimFault::status(400), SimFault::Reset, SimFault::rate_limited(SECOND)]
+    {
         slow.key("a").fail(1, fault.clone());
         let _ = send(&service, chat("m")).await;
         assert_eq!(left(&pool), 1, "{fault:?}");
@@ -113,7 +115,7 @@ async fn refused_requests_give_their_tokens_back() {
     let service = KeyRotationLayer::new(pool.clone());
     let service = service.estimate_with(|_, _| Estimate::new().input_tokens(300));
     let service = service.layer(sim.clone());
-    for fault in [Fault::rate_limited(SECOND), Fault::status(401)] {
+    for fault in [SimFault::rate_limited(SECOND), SimFault::status(401)] {
         sim.key("a").fail(1, fault.clone());
         let _ = send(&service, chat("m")).await;
         assert_eq!(left(&pool), 1_000, "{fault:?}");

@@ -12,8 +12,8 @@ use serde_json::Value;
 use support::{DAY, MINUTE, SECOND, key, model};
 use tokio::time::{Instant, advance, sleep, timeout};
 use tower_key_rotation::clock::Timestamp;
-use tower_key_rotation::limits::{Estimate, Reading};
-use tower_key_rotation::pool::{Ask, Lease, Selection};
+use tower_key_rotation::limits::{Estimate, LimitStatus};
+use tower_key_rotation::pool::{AcquireRequest, Lease, Selection};
 use tower_key_rotation::provider::Window;
 use tower_key_rotation::{KeyPool, Provider};
 
@@ -48,7 +48,7 @@ fn head(headers: &[(&str, &str)]) -> HeaderMap {
 fn sent(pool: &KeyPool) -> Lease {
     let lease = pool.acquire(None).unwrap();
     let mut uri = Uri::from_static("https://api.openai.com/v1/models");
-    lease.stamp(&mut uri, &mut HeaderMap::new()).unwrap();
+    lease.apply_key(&mut uri, &mut HeaderMap::new()).unwrap();
     lease
 }
 
@@ -79,7 +79,7 @@ fn tokens<'a>(limit: &'a str, remaining: &'a str, reset: &'a str) -> [(&'static 
     ]
 }
 
-fn limits(pool: &KeyPool) -> Vec<Reading> {
+fn limits(pool: &KeyPool) -> Vec<LimitStatus> {
     pool.snapshot().keys[0].limits.clone()
 }
 
@@ -111,7 +111,7 @@ async fn openais_reset_is_when_all_is_there_again_and_not_the_next() {
     let pool = openai();
     answer(&pool, &tokens("30000", "0", "1m0.052s"));
     let estimate = Estimate::new().input_tokens(247);
-    let exhausted = pool.acquire_for(&Ask::new().tokens(estimate)).unwrap_err();
+    let exhausted = pool.acquire_for(&AcquireRequest::new().tokens(estimate)).unwrap_err();
     let wait = exhausted.retry_after().unwrap();
     assert!((SECOND / 4..SECOND).contains(&wait), "{wait:?}");
 }
@@ -143,12 +143,12 @@ async fn anthropics_reset_may_lie_in_the_past_and_its_tokens_are_rounded() {
             ("anthropic-ratelimit-input-tokens-reset", &soon),
         ],
     );
-    let known: Vec<_> = limits(&pool).iter().map(|limit| (limit.counted.as_str(), limit.limit)).collect();
+    let known: Vec<_> = limits(&pool).iter().map(|limit| (limit.metric.as_str(), limit.limit)).collect();
     assert_eq!(known, [("requests", 50), ("input_tokens", 30_000)]);
     assert!(let_in(&pool) >= 49);
     advance(MINUTE + SECOND * 2).await;
     let estimate = Estimate::new().input_tokens(30_000);
-    pool.acquire_for(&Ask::new().tokens(estimate)).unwrap().succeed();
+    pool.acquire_for(&AcquireRequest::new().tokens(estimate)).unwrap().succeed();
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,7 +215,7 @@ async fn a_small_request_that_overtook_a_large_one_does_not_know_of_it() {
     for (in_order, provider) in EITHER_WAY {
         let pool = pool_at(provider, &["a"]);
         answer(&pool, &tokens("1000", "1000", "0s"));
-        let ask = |input_tokens| Ask::new().tokens(Estimate::new().input_tokens(input_tokens));
+        let ask = |input_tokens| AcquireRequest::new().tokens(Estimate::new().input_tokens(input_tokens));
         let large = pool.acquire_for(&ask(500)).unwrap();
         advance(Duration::from_millis(1)).await;
         let small = pool.acquire_for(&ask(10)).unwrap();
@@ -411,7 +411,7 @@ async fn a_pace_that_was_seen_is_not_forgotten_when_nearly_all_is_there() {
     answer(&pool, &tokens("40000", "20000", "500ms"));
     sleep(SECOND).await;
     answer(&pool, &tokens("40000", "39500", "13ms"));
-    let ask = |input_tokens| Ask::new().tokens(Estimate::new().input_tokens(input_tokens));
+    let ask = |input_tokens| AcquireRequest::new().tokens(Estimate::new().input_tokens(input_tokens));
     pool.acquire_for(&ask(20_000)).unwrap().succeed();
     let exhausted = pool.acquire_for(&ask(30_000)).unwrap_err();
     assert!(exhausted.retry_after().unwrap() <= SECOND, "{exhausted:?}");

@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_key_rotation::KeyRotationLayer;
 use tower_key_rotation::body::ReplayBody;
-use tower_key_rotation::event::{Kind, Subscription};
+use tower_key_rotation::event::{EventKind, Subscription};
 use tower_key_rotation::limits::{Estimate, Quota};
-use tower_key_rotation::pool::{Ask, KeyPool, KeyPoolBuilder};
+use tower_key_rotation::pool::{AcquireRequest, KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::ModelId;
 
 fn pool_of(quota: Quota) -> KeyPoolBuilder {
@@ -39,7 +39,7 @@ fn use_up(pool: &KeyPool, heard: &mut Subscription) -> Vec<(u32, f64)> {
 fn thresholds(heard: &mut Subscription) -> Vec<f64> {
     let said = std::iter::from_fn(|| heard.next().now_or_never().flatten()).map(Result::unwrap);
     let shares = said.filter_map(|event| match event.kind {
-        Kind::QuotaWarning { threshold, .. } => Some(threshold),
+        EventKind::QuotaWarning { threshold, .. } => Some(threshold),
         _ => None,
     });
     shares.collect()
@@ -89,7 +89,7 @@ async fn one_request_that_crosses_two_shares_tells_of_both() {
     let mut heard = pool.subscribe();
     for told in [vec![0.8, 0.95], vec![]] {
         let large = Estimate::new().input_tokens(if told.is_empty() { 10 } else { 960 });
-        pool.acquire_for(&Ask::new().tokens(large)).unwrap().succeed();
+        pool.acquire_for(&AcquireRequest::new().tokens(large)).unwrap().succeed();
         assert_eq!(thresholds(&mut heard), told);
     }
 }
@@ -103,7 +103,7 @@ async fn a_request_that_crosses_shares_of_several_limits_tells_of_all() {
     let mut heard = pool.subscribe();
     let some = Estimate::new().input_tokens(5);
     for told in [1, 2, 0] {
-        pool.acquire_for(&Ask::new().tokens(some)).unwrap().succeed();
+        pool.acquire_for(&AcquireRequest::new().tokens(some)).unwrap().succeed();
         assert_eq!(thresholds(&mut heard).len(), told);
     }
 }
@@ -132,7 +132,7 @@ async fn a_warning_says_whose_limit_it_is_and_what_is_left() {
         pool.acquire(Some(&ModelId::from("other"))).unwrap().succeed();
     }
     let event = heard.next().now_or_never().flatten().unwrap().unwrap();
-    let Kind::QuotaWarning { key, account, model, window, used, threshold, remaining, limit, .. } =
+    let EventKind::QuotaWarning { key, account, model, window, used, threshold, remaining, limit, .. } =
         event.kind
     else {
         panic!("{event:?}")

@@ -11,13 +11,13 @@ use support::{MARKER, chat, key, openai, rotating, secret, send};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::limits::Quota;
 use tower_key_rotation::{ApiKey, KeyPool, Provider};
-use tower_key_rotation_sim::{Fault, Script};
+use tower_key_rotation_sim::{Script, SimFault};
 
 #[tokio::test(start_paused = true)]
 async fn a_hub_that_is_told_to_counts_what_requests_do() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let limited = Script::always(Fault::rate_limited(Duration::from_secs(60)));
+    let limited = Script::always(SimFault::rate_limited(Duration::from_secs(60)));
     let sim = openai([key("a").script(limited), key("b")]);
     let events = Events::with_capacity(1).with_metrics();
     let pool = pool(&events);

@@ -17,7 +17,7 @@ use tokio::time::{Instant, advance, sleep};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
-use tower_key_rotation::event::{Kind, Subscription};
+use tower_key_rotation::event::{EventKind, Subscription};
 use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, ModelId, Provider};
@@ -254,11 +254,14 @@ fn assert_all_usable(pool: &KeyPool, why: &str) {
     }
 }
 
-fn alarms(heard: &mut Subscription) -> Vec<Kind> {
+fn alarms(heard: &mut Subscription) -> Vec<EventKind> {
     std::iter::from_fn(|| heard.next().now_or_never().flatten())
         .map(|event| event.unwrap().kind)
         .filter(|kind| {
-            matches!(kind, Kind::InvalidKey { .. } | Kind::CooledDown { .. } | Kind::Exhausted { .. })
+            matches!(
+                kind,
+                EventKind::InvalidKey { .. } | EventKind::CooledDown { .. } | EventKind::Exhausted { .. }
+            )
         })
         .collect()
 }
@@ -553,7 +556,7 @@ async fn a_revoked_key_among_good_ones_is_met_once() {
         }
         assert_eq!(upstream.calls().iter().filter(|key| *key == "a").count(), 1);
         assert_eq!(pool.snapshot().keys[0].state, KeyState::Invalid);
-        assert!(matches!(&alarms(&mut heard)[..], [Kind::InvalidKey { .. }]), "announced once");
+        assert!(matches!(&alarms(&mut heard)[..], [EventKind::InvalidKey { .. }]), "announced once");
     }
 }
 
@@ -659,7 +662,7 @@ async fn fifty_requests_at_once_find_one_revoked_key_of_two() {
         assert!(all.iter().all(|status| *status == 200));
         assert_eq!(pool.snapshot().keys[0].state, KeyState::Invalid);
         assert_eq!(pool.snapshot().keys[1].state, KeyState::Available);
-        assert!(matches!(&alarms(&mut heard)[..], [Kind::InvalidKey { .. }]), "announced once");
+        assert!(matches!(&alarms(&mut heard)[..], [EventKind::InvalidKey { .. }]), "announced once");
         upstream.calls();
         assert_eq!(status(&service, chat()).await, 200);
         assert_eq!(upstream.calls(), ["b"]);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::limits::{Estimate, Quota};
-use tower_key_rotation::pool::{Ask, Cooldowns, KeyPool, KeyState, Lease};
+use tower_key_rotation::pool::{AcquireRequest, Cooldowns, KeyPool, KeyState, Lease};
 use tower_key_rotation::provider::ModelId;
 
 use self::support::*;
@@ -54,7 +54,7 @@ fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
         8 => {
             let penalty =
                 lease.fault(&Fault::new(Reason::QuotaExceeded, scope).retry_after(millisecond), model);
-            penalty.into_iter().for_each(tower_key_rotation::pool::Penalty::undo);
+            penalty.into_iter().for_each(tower_key_rotation::pool::UndoCooldown::undo);
         }
         _ => {
             let name = lease.key_id().clone();
@@ -160,7 +160,7 @@ fn a_scope_is_never_probed_by_two_at_once() {
 
 #[test]
 fn a_refused_request_takes_nothing_away_from_another_one() {
-    let tokens = |count| Ask::new().tokens(Estimate::new().input_tokens(count));
+    let tokens = |count| AcquireRequest::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a").quota(Quota::concurrent(1)));
     let pool = pool.quota(Quota::tokens(100).per_day().for_models("big")).build().unwrap();
     let big = model("big");
@@ -170,7 +170,7 @@ fn a_refused_request_takes_nothing_away_from_another_one() {
 
 #[test]
 fn a_refused_request_takes_no_probe_away_from_another_one() {
-    let tokens = |count| Ask::new().tokens(Estimate::new().input_tokens(count));
+    let tokens = |count| AcquireRequest::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a")).quota(Quota::tokens(100).per_day()).build().unwrap();
     pool.acquire_for(&tokens(50)).unwrap().succeed();
     let spent = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(Duration::from_millis(1));

@@ -15,9 +15,9 @@ use tower::{BoxError, ServiceBuilder};
 use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::guard::OriginGuardLayer;
-use tower_key_rotation::reqwest::ReqwestClient;
+use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Script, SimServer, Simulator};
+use tower_key_rotation_sim::{Script, SimFault, SimServer, Simulator};
 
 type Hyper = Client<HttpConnector, ReplayBody>;
 
@@ -35,7 +35,7 @@ async fn lured() -> Lured {
     let away_server = away.serve().await.unwrap();
     let home = Simulator::anthropic()
         .key(key("a"))
-        .script(Script::always(Fault::Redirect(away_server.origin().to_string())))
+        .script(Script::always(SimFault::Redirect(away_server.origin().to_string())))
         .build();
     let home = home.serve().await.unwrap();
     let provider = Provider::anthropic().with_origin(home.origin().parse().unwrap());

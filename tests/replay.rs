@@ -264,19 +264,19 @@ impl Body for KnownLength {
 
 /// A frame whose memory is counted.
 fn counted(live: &Arc<AtomicUsize>, len: usize) -> Frame<Bytes> {
-    struct Counted(Vec<u8>, Arc<AtomicUsize>);
-    impl AsRef<[u8]> for Counted {
+    struct Metric(Vec<u8>, Arc<AtomicUsize>);
+    impl AsRef<[u8]> for Metric {
         fn as_ref(&self) -> &[u8] {
             &self.0
         }
     }
-    impl Drop for Counted {
+    impl Drop for Metric {
         fn drop(&mut self) {
             self.1.fetch_sub(1, Ordering::Relaxed);
         }
     }
     live.fetch_add(1, Ordering::Relaxed);
-    Frame::data(Bytes::from_owner(Counted(vec![0; len], Arc::clone(live))))
+    Frame::data(Bytes::from_owner(Metric(vec![0; len], Arc::clone(live))))
 }
 
 fn data(body: &mut task::Spawn<ReplayBody>) -> Bytes {

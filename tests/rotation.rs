@@ -12,15 +12,15 @@ use tokio::time::{Instant, advance};
 use tower::Layer;
 use tower_key_rotation::classify::{Reason, Scope};
 use tower_key_rotation::pool::{KeySnapshot, KeyState};
-use tower_key_rotation::{Deadline, GaveUp, KeyRotationLayer, Session};
-use tower_key_rotation_sim::{Fault, Limits, Refusal, Script};
+use tower_key_rotation::{Deadline, KeyRotationLayer, Session, StopReason};
+use tower_key_rotation_sim::{Limits, Refusal, Script, SimFault};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_limited_revoked_and_empty_key_are_rotated_at_once_within_the_request() {
     let sim = openai([
-        key("limited").script(Script::always(Fault::rate_limited(20 * SECOND))),
+        key("limited").script(Script::always(SimFault::rate_limited(20 * SECOND))),
         key("revoked").revoked(),
         key("empty").out_of_credit(),
         key("good"),
@@ -52,13 +52,13 @@ async fn a_limited_revoked_and_empty_key_are_rotated_at_once_within_the_request(
 
 #[tokio::test(start_paused = true)]
 async fn no_key_is_tried_twice_in_one_request() {
-    let limited = |label| key(label).script(Script::always(Fault::rate_limited(SECOND)));
+    let limited = |label| key(label).script(Script::always(SimFault::rate_limited(SECOND)));
     let sim = openai([limited("a"), limited("b"), limited("c")]);
     let pool = pool(&["a", "b", "c"]);
 
     let failed = all_keys_failed(send(&rotating(&pool, &sim), chat("m")).await.unwrap_err());
 
-    assert_eq!(failed.gave_up(), GaveUp::Exhausted);
+    assert_eq!(failed.stop_reason(), StopReason::Exhausted);
     let tried: Vec<_> =
         failed.attempts().iter().map(|attempt| attempt.key.as_ref().unwrap().as_str().to_owned()).collect();
     assert_eq!(tried, ["a", "b", "c"]);
@@ -68,8 +68,8 @@ async fn no_key_is_tried_twice_in_one_request() {
 #[tokio::test(start_paused = true)]
 async fn when_all_keys_cool_it_fails_at_once_with_the_true_wait() {
     let sim = openai([
-        key("a").script(Script::always(Fault::rate_limited(30 * SECOND))),
-        key("b").script(Script::always(Fault::rate_limited(12 * SECOND))),
+        key("a").script(Script::always(SimFault::rate_limited(30 * SECOND))),
+        key("b").script(Script::always(SimFault::rate_limited(12 * SECOND))),
     ]);
     let service = rotating(&pool(&["a", "b"]), &sim);
     let first = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
@@ -94,7 +94,7 @@ async fn when_all_keys_cool_it_fails_at_once_with_the_true_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn after_the_cooldown_one_probe_goes_out_and_its_success_frees_the_key() {
-    let sim = openai([key("a").script(Script::new().then(Fault::rate_limited(10 * SECOND)))]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::rate_limited(10 * SECOND)))]);
     let pool = pool(&["a"]);
     let service = rotating(&pool, &sim);
     send(&service, chat("m")).await.unwrap_err();
@@ -120,8 +120,8 @@ async fn a_limit_on_one_model_leaves_the_key_to_the_others() {
 async fn keys_of_one_account_cost_one_refusal() {
     use tower_key_rotation::{ApiKey, KeyPool, Provider};
     let sim = openai([
-        key("a").script(Script::always(Fault::rate_limited(SECOND))),
-        key("b").script(Script::always(Fault::rate_limited(SECOND))),
+        key("a").script(Script::always(SimFault::rate_limited(SECOND))),
+        key("b").script(Script::always(SimFault::rate_limited(SECOND))),
         key("other"),
     ]);
     let in_account = |label: &str| ApiKey::new(support::secret(label)).unwrap().id(label).account("org-1");
@@ -146,7 +146,7 @@ async fn the_callers_own_error_is_delivered_byte_for_byte_and_blames_nobody() {
         Refusal::TooLarge,
     ] {
         let name = format!("{refusal:?}");
-        let sim = openai([key("a").script(Script::always(Fault::Refuse(refusal))), key("b")]);
+        let sim = openai([key("a").script(Script::always(SimFault::Refuse(refusal))), key("b")]);
         let pool = pool(&["a", "b"]);
         let direct = {
             let request = http::Request::post("/v1/chat/completions")
@@ -197,7 +197,7 @@ async fn a_second_good_key_refused_alike_turns_the_verdict_on_the_request() {
 #[tokio::test(start_paused = true)]
 async fn two_keys_refused_alike_absolve_one_that_was_refused_otherwise_before() {
     let body = r#"{"error":{"message":"Not for you."}}"#;
-    let other = Fault::Raw { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body: body.into() };
+    let other = SimFault::Raw { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body: body.into() };
     let forbidden = |label| key(label).forbid_model("o3");
     let sim = openai([
         key("a").script(Script::new().then_ok(1).then_forever(other)),
@@ -229,7 +229,7 @@ async fn a_model_that_one_key_may_not_use_goes_to_another_and_is_remembered() {
 
 #[tokio::test(start_paused = true)]
 async fn overload_blames_no_key_and_is_retried_once_on_another() {
-    let sim = openai([key("a").script(Script::always(Fault::overloaded())), key("b")]);
+    let sim = openai([key("a").script(Script::always(SimFault::overloaded())), key("b")]);
     let pool = pool(&["a", "b"]);
     let began = Instant::now();
     let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
@@ -240,7 +240,7 @@ async fn overload_blames_no_key_and_is_retried_once_on_another() {
 
 #[tokio::test(start_paused = true)]
 async fn overload_of_the_only_key_is_retried_after_a_back_off() {
-    let sim = openai([key("a").script(Script::new().then(Fault::overloaded()))]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::overloaded()))]);
     let began = Instant::now();
     assert!(send(&rotating(&pool(&["a"]), &sim), chat("m")).await.is_ok());
     assert!((100..=500).contains(&began.elapsed_ms()), "full jitter between 100 and 500 ms");
@@ -248,7 +248,7 @@ async fn overload_of_the_only_key_is_retried_after_a_back_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_takes_no_turn_of_the_round_robin() {
-    for faults in [Fault::overloaded(), Fault::status(500), Fault::overloaded_in_stream()] {
+    for faults in [SimFault::overloaded(), SimFault::status(500), SimFault::overloaded_in_stream()] {
         let sim = openai([key("a").script(Script::always(faults)), key("b")]);
         let service = rotating(&pool(&["a", "b"]), &sim);
         for _ in 0..40 {
@@ -262,11 +262,11 @@ async fn a_retry_takes_no_turn_of_the_round_robin() {
 async fn a_provider_that_is_down_gets_one_retry_a_request_and_a_share_of_requests_at_most() {
     let sim = tower_key_rotation_sim::Simulator::openai()
         .keys([key("a"), key("b"), key("c")])
-        .script(Script::always(Fault::status(500)))
+        .script(Script::always(SimFault::status(500)))
         .build();
     let service = rotating(&pool(&["a", "b", "c"]), &sim);
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
-    assert_eq!(failed.gave_up(), GaveUp::ProviderFault);
+    assert_eq!(failed.stop_reason(), StopReason::ProviderFault);
     assert_eq!(failed.attempts().len(), 2);
     assert_eq!(failed.attempts()[0].fault.scope(), Scope::Provider);
     assert_ne!(failed.attempts()[0].key, failed.attempts()[1].key);
@@ -280,7 +280,7 @@ async fn a_provider_that_is_down_gets_one_retry_a_request_and_a_share_of_request
 #[tokio::test(start_paused = true)]
 async fn an_overload_that_will_last_is_not_retried() {
     let overloaded = Refusal::Overloaded { retry_after: Some(30 * SECOND) };
-    let sim = openai([key("a").script(Script::always(Fault::Refuse(overloaded))), key("b")]);
+    let sim = openai([key("a").script(Script::always(SimFault::Refuse(overloaded))), key("b")]);
     let failed = all_keys_failed(send(&rotating(&pool(&["a", "b"]), &sim), chat("m")).await.unwrap_err());
     assert_eq!(sim.calls(), 1);
     assert_eq!(failed.retry_after(), Some(30 * SECOND));
@@ -288,7 +288,7 @@ async fn an_overload_that_will_last_is_not_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_address_is_not_tried_with_other_keys() {
-    let sim = openai([key("a").script(Script::always(Fault::Refuse(Refusal::RegionBlocked))), key("b")]);
+    let sim = openai([key("a").script(Script::always(SimFault::Refuse(Refusal::RegionBlocked))), key("b")]);
     let pool = pool(&["a", "b"]);
     let failed = all_keys_failed(send(&rotating(&pool, &sim), chat("m")).await.unwrap_err());
     assert_eq!(failed.last_reason(), Some(Reason::Blocked));
@@ -298,7 +298,7 @@ async fn a_blocked_address_is_not_tried_with_other_keys() {
 
 #[tokio::test(start_paused = true)]
 async fn what_may_have_run_is_sent_twice_only_where_that_is_allowed() {
-    let broken = || openai([key("a").script(Script::new().then(Fault::Reset)), key("b")]);
+    let broken = || openai([key("a").script(Script::new().then(SimFault::Reset)), key("b")]);
     let labels = ["a", "b"];
 
     let sim = broken();
@@ -318,10 +318,10 @@ async fn what_may_have_run_is_sent_twice_only_where_that_is_allowed() {
     let service = KeyRotationLayer::new(pool(&labels)).resend_ambiguous(true).layer(sim.clone());
     assert!(send(&service, chat("m")).await.is_ok());
 
-    let sim = openai([key("a").script(Script::new().then(Fault::Refused)), key("b")]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::Refused)), key("b")]);
     assert!(send(&rotating(&pool(&labels), &sim), chat("m")).await.is_ok(), "it never left");
 
-    let sim = openai([key("a").script(Script::new().then(Fault::status(504))), key("b")]);
+    let sim = openai([key("a").script(Script::new().then(SimFault::status(504))), key("b")]);
     assert!(
         send(&rotating(&pool(&labels), &sim), chat("m")).await.is_err(),
         "a gateway's timeout may hide a run"
@@ -331,26 +331,26 @@ async fn what_may_have_run_is_sent_twice_only_where_that_is_allowed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_deadline_ends_the_request_and_blames_no_key() {
-    let sim = openai([key("a").script(Script::always(Fault::Silent)), key("b")]);
+    let sim = openai([key("a").script(Script::always(SimFault::Silent)), key("b")]);
     let pool = pool(&["a", "b"]);
     let mut request = chat("m");
     request.extensions_mut().insert(Deadline::at(Instant::now() + 3 * SECOND));
     let began = Instant::now();
     let failed = all_keys_failed(send(&rotating(&pool, &sim), request).await.unwrap_err());
-    assert_eq!((failed.gave_up(), began.elapsed_ms()), (GaveUp::Deadline, 3_000));
+    assert_eq!((failed.stop_reason(), began.elapsed_ms()), (StopReason::Deadline, 3_000));
     assert_eq!(failed.into_response().status(), StatusCode::GATEWAY_TIMEOUT);
     assert!(pool.snapshot().keys.iter().all(|key| key.state == KeyState::Available && key.faults == 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_inside_a_stream_before_the_first_content_rotates() {
-    let sim = openai([key("a").script(Script::always(Fault::overloaded_in_stream())), key("b")]);
+    let sim = openai([key("a").script(Script::always(SimFault::overloaded_in_stream())), key("b")]);
     let response = send(&rotating(&pool(&["a", "b"]), &sim), chat_stream("m")).await.unwrap();
     assert_eq!(served(&response).key_id().as_str(), "b");
     assert_eq!(served(&response).attempts()[0].fault.reason(), Reason::Overloaded);
     assert!(text(response).await.ends_with("data: [DONE]\n\n"));
 
-    let refused = Fault::ErrorEvent { after: 0, refusal: Refusal::rate_limited(9 * SECOND) };
+    let refused = SimFault::ErrorEvent { after: 0, refusal: Refusal::rate_limited(9 * SECOND) };
     let sim = openai([key("a").script(Script::always(refused)), key("b")]);
     let pool = pool(&["a", "b"]);
     let service = rotating(&pool, &sim);
@@ -363,9 +363,9 @@ async fn an_error_inside_a_stream_before_the_first_content_rotates() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_cut_or_malformed_before_the_first_content_may_have_run() {
     for fault in [
-        Fault::Cut { after: 0, reset: false },
-        Fault::Cut { after: 0, reset: true },
-        Fault::Malformed { after: 0 },
+        SimFault::Cut { after: 0, reset: false },
+        SimFault::Cut { after: 0, reset: true },
+        SimFault::Malformed { after: 0 },
     ] {
         let name = format!("{fault:?}");
         let sim = openai([key("a").script(Script::new().then(fault.clone())), key("b")]);
@@ -396,7 +396,7 @@ async fn a_stream_passes_untouched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_says_nothing_for_long_is_committed_to() {
-    let sim = openai([key("a").script(Script::always(Fault::SlowContent(60 * SECOND)))]);
+    let sim = openai([key("a").script(Script::always(SimFault::SlowContent(60 * SECOND)))]);
     let began = Instant::now();
     let response = send(&rotating(&pool(&["a"]), &sim), chat_stream("m")).await.unwrap();
     assert_eq!(began.elapsed_ms(), 10_000, "reasoning models are silent for minutes");
@@ -434,13 +434,13 @@ async fn the_requests_of_a_session_are_served_with_one_key_while_that_is_usable(
         send(&service, chat("m")).await.unwrap();
         assert_eq!(key_of().await, home);
     }
-    sim.key(&home).fail(1, Fault::rate_limited(20 * SECOND));
+    sim.key(&home).fail(1, SimFault::rate_limited(20 * SECOND));
     let other = key_of().await;
     assert_ne!(other, home, "rotated to the session's next key");
     assert_eq!(key_of().await, other);
     advance(20 * SECOND).await;
     assert_eq!(key_of().await, home);
-    sim.key(&home).fail(1, Fault::overloaded());
+    sim.key(&home).fail(1, SimFault::overloaded());
     assert_eq!(key_of().await, other, "not the same key twice in one request");
     assert_eq!(key_of().await, home);
 }

@@ -18,10 +18,10 @@ use support::{
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
-use tower_key_rotation::key::{ApiKey, Discovery, Secret};
+use tower_key_rotation::key::{ApiKey, EnvKeys, Secret};
 use tower_key_rotation::provider::AuthScheme;
 use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider, RespondLayer};
-use tower_key_rotation_sim::{Fault, Refusal, Script, Simulator};
+use tower_key_rotation_sim::{Refusal, Script, SimFault, Simulator};
 
 #[tokio::test(start_paused = true)]
 async fn no_trace_line_error_or_debug_output_shows_a_key() {
@@ -30,16 +30,16 @@ async fn no_trace_line_error_or_debug_output_shows_a_key() {
     let mut out = String::new();
 
     let faults = [
-        Fault::rate_limited(Duration::from_secs(5)),
-        Fault::Refuse(Refusal::InvalidKey),
-        Fault::Refuse(Refusal::OutOfCredit),
-        Fault::Refuse(Refusal::Deactivated),
-        Fault::Refuse(Refusal::RegionBlocked),
-        Fault::overloaded(),
-        Fault::Reset,
-        Fault::Refused,
-        Fault::overloaded_in_stream(),
-        Fault::Cut { after: 0, reset: true },
+        SimFault::rate_limited(Duration::from_secs(5)),
+        SimFault::Refuse(Refusal::InvalidKey),
+        SimFault::Refuse(Refusal::OutOfCredit),
+        SimFault::Refuse(Refusal::Deactivated),
+        SimFault::Refuse(Refusal::RegionBlocked),
+        SimFault::overloaded(),
+        SimFault::Reset,
+        SimFault::Refused,
+        SimFault::overloaded_in_stream(),
+        SimFault::Cut { after: 0, reset: true },
     ];
     for fault in faults {
         let sim = openai([key("a").script(Script::always(fault)), key("b")]);
@@ -73,8 +73,9 @@ async fn no_trace_line_error_or_debug_output_shows_a_key() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_the_provider_echoes_is_taken_out_of_the_body_whose_length_stays() {
-    let sim =
-        Simulator::gemini().key(key("a").script(Script::always(Fault::Refuse(Refusal::Deactivated)))).build();
+    let sim = Simulator::gemini()
+        .key(key("a").script(Script::always(SimFault::Refuse(Refusal::Deactivated))))
+        .build();
     let pool = pool_of(Provider::gemini(), &["a"]);
     let service = RespondLayer::new().layer(rotating(&pool, &sim));
     let request =
@@ -123,7 +124,7 @@ async fn no_public_type_shows_a_key() {
         ("OPENAI_API_KEYS", format!("{},{}", support::secret("two"), support::secret("two"))),
         ("OPENAI_API_KEY_2", format!("{MARKER}\nx-injected: 1")),
     ];
-    let found = Discovery::in_vars(&Provider::openai(), vars);
+    let found = EnvKeys::in_vars(&Provider::openai(), vars);
     let secret = Secret::new(support::secret("x")).unwrap();
     let api_key = ApiKey::new(support::secret("y")).unwrap().id("y").account("org");
     let duplicate = KeyPool::builder(Provider::openai()).key(api_key.clone()).key(api_key.clone());
@@ -175,7 +176,7 @@ async fn foreign_credentials_never_leave() {
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_that_fails_shows_no_key() {
-    let sims = [Fault::Refuse(Refusal::Deactivated), Fault::Reset, Fault::overloaded()]
+    let sims = [SimFault::Refuse(Refusal::Deactivated), SimFault::Reset, SimFault::overloaded()]
         .map(|fault| openai([key("a").script(Script::always(fault))]));
     let route =
         || Route::new().set_header("x-team".parse().unwrap(), support::secret("header").parse().unwrap());

@@ -12,7 +12,7 @@ use tokio::time::{Instant, advance};
 use tower_key_rotation::Session;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::key::ApiKey;
-use tower_key_rotation::pool::{Ask, KeyPool, Lease, Selection};
+use tower_key_rotation::pool::{AcquireRequest, KeyPool, Lease, Selection};
 
 use self::support::*;
 
@@ -21,7 +21,7 @@ fn named(n: usize) -> Session {
 }
 
 fn lease_for(pool: &KeyPool, session: Session) -> Lease {
-    pool.acquire_for(&Ask::new().session(session)).unwrap()
+    pool.acquire_for(&AcquireRequest::new().session(session)).unwrap()
 }
 
 /// The key that the session would go to now.
@@ -252,11 +252,13 @@ async fn a_key_that_is_out_for_one_model_is_home_for_the_others() {
     let pool = pool(&["a", "b", "c", "d"]);
     let (model, other) = (model("one"), model("two"));
     let session = named(3);
-    let lease = pool.acquire_for(&Ask::new().session(session).model(&model)).unwrap();
+    let lease = pool.acquire_for(&AcquireRequest::new().session(session).model(&model)).unwrap();
     let home = lease.key_id().clone();
     let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(MINUTE);
     lease.fault(&fault, Some(&model));
-    let of = |model| pool.acquire_for(&Ask::new().session(session).model(model)).unwrap().key_id().clone();
+    let of = |model| {
+        pool.acquire_for(&AcquireRequest::new().session(session).model(model)).unwrap().key_id().clone()
+    };
     assert_ne!(of(&model), home);
     assert_eq!(of(&other), home);
 }
@@ -269,7 +271,7 @@ async fn who_waits_for_a_key_is_given_the_one_of_its_session() {
     while let Ok(lease) = pool.acquire(None) {
         lease.fault(&limit(MINUTE), None);
     }
-    let ask = Ask::new().session(session);
+    let ask = AcquireRequest::new().session(session);
     let lease = pool.acquire_for_within(&ask, Instant::now() + HOUR).await.unwrap();
     assert_eq!(lease.key_id().as_str(), home);
 }

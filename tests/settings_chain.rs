@@ -22,7 +22,7 @@ use tower_key_rotation::fallback::{
 };
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{Error, KeyRotationLayer, RetryBudget, Served};
-use tower_key_rotation_sim::{Fault, Refusal, Script, SimBody, Simulator};
+use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, Simulator};
 
 settings::settings!("ProviderFallbackLayer":
     route, fallback, start, deadline, head_timeout, first_content_timeout, idle_timeout, commit, complete_cap,
@@ -43,7 +43,7 @@ async fn route() {
 }
 
 async fn fallback() {
-    let sims = [provider(Script::always(Fault::status(503))), provider(Script::new())];
+    let sims = [provider(Script::always(SimFault::status(503))), provider(Script::new())];
     assert_eq!(ask(&chain(&sims, |layer| layer)).await.unwrap(), "1");
     assert!(ask(&chain(&sims[..1], |layer| layer)).await.is_err());
 }
@@ -58,21 +58,21 @@ async fn start() {
 }
 
 async fn deadline() {
-    let sims = [provider(Script::always(Fault::Silent))];
+    let sims = [provider(Script::always(SimFault::Silent))];
     let began = Instant::now();
     ask(&chain(&sims, |layer| layer.deadline(3 * SECOND))).await.unwrap_err();
     assert_eq!(ms_since(began), 3_000);
 }
 
 async fn head_timeout() {
-    let sims = [provider(Script::always(Fault::Silent)), provider(Script::new())];
+    let sims = [provider(Script::always(SimFault::Silent)), provider(Script::new())];
     let began = Instant::now();
     assert_eq!(ask(&chain(&sims, |layer| layer.head_timeout(2 * SECOND))).await.unwrap(), "1");
     assert_eq!(ms_since(began), 2_000);
 }
 
 async fn first_content_timeout() {
-    let slow = || [provider(Script::always(Fault::SlowContent(7 * SECOND))), provider(Script::new())];
+    let slow = || [provider(Script::always(SimFault::SlowContent(7 * SECOND))), provider(Script::new())];
     for (limit, link, took) in [(4, "1", 4_000), (8, "0", 7_000)] {
         let began = Instant::now();
         let chain = chain(&slow(), |layer| layer.first_content_timeout(limit * SECOND));
@@ -82,7 +82,7 @@ async fn first_content_timeout() {
 }
 
 async fn idle_timeout() {
-    let sims = [provider(Script::always(Fault::Stall { after: 3 }))];
+    let sims = [provider(Script::always(SimFault::Stall { after: 3 }))];
     let chain = chain(&sims, |layer| layer.idle_timeout(5 * SECOND));
     let response = send(&chain, chat_stream("m")).await.unwrap();
     let began = Instant::now();
@@ -91,7 +91,7 @@ async fn idle_timeout() {
 }
 
 async fn commit() {
-    let error = |after| Script::always(Fault::ErrorEvent { after, refusal: Refusal::ServerError });
+    let error = |after| Script::always(SimFault::ErrorEvent { after, refusal: Refusal::ServerError });
     for (commit, after, link) in [
         (Commit::Head, 0, "0"),
         (Commit::FirstContent, 0, "1"),
@@ -107,7 +107,8 @@ async fn commit() {
 
 async fn complete_cap() {
     for (cap, link) in [(1_000_000, "1"), (16, "0")] {
-        let sims = [provider(Script::always(Fault::Cut { after: 5, reset: true })), provider(Script::new())];
+        let sims =
+            [provider(Script::always(SimFault::Cut { after: 5, reset: true })), provider(Script::new())];
         let chain = chain(&sims, |layer| layer.commit(Commit::Complete).complete_cap(cap));
         let response = send(&chain, chat_stream("m")).await.unwrap();
         assert_eq!(support::served(&response).provider(), link, "{cap}");
@@ -116,14 +117,15 @@ async fn complete_cap() {
 
 async fn context_length() {
     for (then, link) in [(ContextLength::Deliver, "0"), (ContextLength::FallOver, "1")] {
-        let sims = [provider(Script::always(Fault::Refuse(Refusal::ContextLength))), provider(Script::new())];
+        let sims =
+            [provider(Script::always(SimFault::Refuse(Refusal::ContextLength))), provider(Script::new())];
         assert_eq!(ask(&chain(&sims, |layer| layer.context_length(then))).await.unwrap(), link);
     }
 }
 
 async fn resend_ambiguous() {
     for (resend, calls) in [(true, 1), (false, 0)] {
-        let sims = [provider(Script::always(Fault::Reset)), provider(Script::new())];
+        let sims = [provider(Script::always(SimFault::Reset)), provider(Script::new())];
         let chain = chain(&sims, |layer| layer.resend_ambiguous(resend));
         assert_eq!(ask(&chain).await.is_ok(), resend);
         assert_eq!(sims[1].calls(), calls);
@@ -132,7 +134,7 @@ async fn resend_ambiguous() {
 
 async fn wait_for_key() {
     for wait in [true, false] {
-        let sims = [provider(Script::new().then(Fault::rate_limited(10 * SECOND)))];
+        let sims = [provider(Script::new().then(SimFault::rate_limited(10 * SECOND)))];
         let chain = chain(&sims, |layer| layer.deadline(60 * SECOND).wait_for_key(wait));
         let began = Instant::now();
         assert_eq!(ask(&chain).await.is_ok(), wait);
@@ -142,7 +144,7 @@ async fn wait_for_key() {
 
 async fn patience() {
     for (patience, by, after) in [(None, "1", 0), (Some(SECOND), "1", 0), (Some(3 * SECOND), "0", 2_000)] {
-        let limited = Script::new().then(Fault::rate_limited(2 * SECOND));
+        let limited = Script::new().then(SimFault::rate_limited(2 * SECOND));
         let sims = [provider(limited), provider(Script::new())];
         let chain = chain(&sims, |layer| match patience {
             Some(longest) => layer.patience(longest),
@@ -155,7 +157,7 @@ async fn patience() {
 
 async fn max_attempts() {
     for (attempts, calls) in [(1, 1), (2, 2), (3, 3)] {
-        let sims = [0; 3].map(|_| provider(Script::always(Fault::rate_limited(SECOND))));
+        let sims = [0; 3].map(|_| provider(Script::always(SimFault::rate_limited(SECOND))));
         ask(&chain(&sims, |layer| layer.max_attempts(attempts))).await.unwrap_err();
         assert_eq!(sims.iter().map(Simulator::calls).sum::<u64>(), calls);
     }
@@ -165,7 +167,7 @@ async fn backoff() {
     for (setting, shortest, longest) in
         [(None, 100, 500), (Some((2_000, 3_000)), 2_000, 3_000), (Some((4_000, 1_000)), 4_000, 4_000)]
     {
-        let sims = [provider(Script::new().then(Fault::status(500)))];
+        let sims = [provider(Script::new().then(SimFault::status(500)))];
         let chain = chain(&sims, |layer| match setting {
             Some((least, longest)) => {
                 layer.backoff(Duration::from_millis(least), Duration::from_millis(longest))
@@ -180,7 +182,7 @@ async fn backoff() {
 
 async fn retry_budget() {
     for (budget, calls) in [(RetryBudget::default(), 2), (RetryBudget::new(0.0, 0, SECOND), 1)] {
-        let sims = [provider(Script::always(Fault::status(500)))];
+        let sims = [provider(Script::always(SimFault::status(500)))];
         ask(&chain(&sims, |layer| layer.retry_budget(budget))).await.unwrap_err();
         assert_eq!(sims[0].calls(), calls);
     }
@@ -189,7 +191,7 @@ async fn retry_budget() {
 async fn breaker() {
     let policies = [(BreakerPolicy::new(), 5), (BreakerPolicy::new().consecutive(2), 2)];
     for (policy, calls) in policies {
-        let sims = [provider(Script::always(Fault::status(503))), provider(Script::new())];
+        let sims = [provider(Script::always(SimFault::status(503))), provider(Script::new())];
         let chain = chain(&sims, |layer| layer.breaker(policy));
         for _ in 0..20 {
             assert_eq!(ask(&chain).await.unwrap(), "1");
@@ -200,7 +202,7 @@ async fn breaker() {
 
 async fn replay_cap() {
     for (cap, served) in [(1_000, true), (8, false)] {
-        let sims = [provider(Script::always(Fault::status(503))), provider(Script::new())];
+        let sims = [provider(Script::always(SimFault::status(503))), provider(Script::new())];
         let chain = chain(&sims, |layer| layer.replay_cap(cap));
         let body = streamed(&[r#"{"model":"m","#, r#""messages":[{"role":"user","#, r#""content":"hi"}]}"#]);
         let request = Request::post(chat("m").uri()).header("content-type", "application/json").body(body);
@@ -212,13 +214,13 @@ async fn replay_cap() {
 async fn events() {
     let hub = Events::default();
     let mut heard = hub.subscribe();
-    let sims = [provider(Script::always(Fault::status(503))), provider(Script::new())];
+    let sims = [provider(Script::always(SimFault::status(503))), provider(Script::new())];
     assert_eq!(ask(&chain(&sims, |layer| layer.events(&hub))).await.unwrap(), "1");
     assert!(heard.next().now_or_never().is_some(), "the chain fell over, and says so");
 }
 
 async fn error_events() {
-    let sims = [provider(Script::always(Fault::Cut { after: 3, reset: false }))];
+    let sims = [provider(Script::always(SimFault::Cut { after: 3, reset: false }))];
     for tell in [false, true] {
         let response = send(&chain(&sims, |layer| layer.error_events(tell)), chat_stream("m")).await.unwrap();
         let mut body = response.into_body();

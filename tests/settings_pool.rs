@@ -10,8 +10,8 @@ mod support;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
-use tower_key_rotation::event::{Events, Kind};
-use tower_key_rotation::key::Discovery;
+use tower_key_rotation::event::{EventKind, Events};
+use tower_key_rotation::key::EnvKeys;
 use tower_key_rotation::limits::Quota;
 use tower_key_rotation::pool::{Cooldowns, KeyPool, Lease, Selection};
 use tower_key_rotation::provider::Provider;
@@ -46,7 +46,7 @@ mod pool_builder {
     }
 
     async fn keys_from() {
-        let found = Discovery::in_vars(&Provider::openai(), [("OPENAI_API_KEYS", "sk-one,sk-two")]);
+        let found = EnvKeys::in_vars(&Provider::openai(), [("OPENAI_API_KEYS", "sk-one,sk-two")]);
         assert_eq!(builder().keys_from(found).build().unwrap().snapshot().keys.len(), 2);
     }
 
@@ -111,7 +111,7 @@ mod pool_builder {
             let mut heard = pool.subscribe();
             leases(&pool);
             let said = std::iter::from_fn(|| heard.next().now_or_never().flatten()).map(Result::unwrap);
-            let of_quotas = said.filter(|event| matches!(event.kind, Kind::QuotaWarning { .. }));
+            let of_quotas = said.filter(|event| matches!(event.kind, EventKind::QuotaWarning { .. }));
             assert_eq!(of_quotas.count(), warnings);
         }
     }
@@ -122,7 +122,7 @@ mod pool_builder {
         let pool = builder().key(super::key("a")).events(&hub).build().unwrap();
         fail(&pool, "a", &limit(MINUTE));
         let event = heard.next().now_or_never().flatten().expect("an event").unwrap();
-        assert!(matches!(event.kind, Kind::CooledDown { .. }), "{event:?}");
+        assert!(matches!(event.kind, EventKind::CooledDown { .. }), "{event:?}");
     }
 
     /// How many leases the pool gives out.

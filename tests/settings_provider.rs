@@ -15,7 +15,7 @@ mod provider_builder {
     use tower::{BoxError, Layer, ServiceExt, service_fn};
     use tower_key_rotation::body::ReplayBody;
     use tower_key_rotation::classify::{Fault, Outcome, Reason, Scope, Verdict};
-    use tower_key_rotation::key::Discovery;
+    use tower_key_rotation::key::EnvKeys;
     use tower_key_rotation::provider::{AuthScheme, ModelPath, ProviderBuilder};
     use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 
@@ -54,7 +54,7 @@ mod provider_builder {
     async fn env_prefix() {
         let provider = own().env_prefix("RELAY").env_prefix("LEGACY").build();
         let vars = [("RELAY_API_KEY", "sk-a"), ("LEGACY_API_KEY", "sk-b"), ("OTHER_API_KEY", "sk-c")];
-        assert_eq!(Discovery::in_vars(&provider, vars).keys().len(), 2);
+        assert_eq!(EnvKeys::in_vars(&provider, vars).keys().len(), 2);
     }
 
     async fn model_path() {
@@ -148,7 +148,7 @@ mod breaker_policy {
     use tower_key_rotation::body::ResponseBody;
     use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFallbackLayer, Route};
     use tower_key_rotation::rotate::KeyRotation;
-    use tower_key_rotation_sim::{Fault, Script, SimBody, Simulator};
+    use tower_key_rotation_sim::{Script, SimBody, SimFault, Simulator};
 
     use super::settings;
     use super::support::{chat, key, pool, send, text};
@@ -168,7 +168,7 @@ mod breaker_policy {
     /// Every second call fails. Percent and calls are not mixed up.
     async fn share() {
         let policy = BreakerPolicy::new().consecutive(1_000).open_for(HOUR, HOUR);
-        let alternating = || Script::new().then(Fault::status(503)).then_ok(1).cycled();
+        let alternating = || Script::new().then(SimFault::status(503)).then_ok(1).cycled();
         let share = |percent, of_calls, seconds| policy.share(percent, of_calls, seconds * SECOND);
         for (policy, pause, calls) in [
             (share(40, 10, 30), Duration::ZERO, 10..=11),
@@ -199,7 +199,7 @@ mod breaker_policy {
     }
 
     fn always() -> Script {
-        Script::always(Fault::status(503))
+        Script::always(SimFault::status(503))
     }
 
     async fn calls_of_a_hundred(policy: BreakerPolicy, script: Script, pause: Duration) -> u64 {

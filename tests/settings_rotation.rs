@@ -21,8 +21,8 @@ use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::Reason;
 use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::{ApiKey, Deadline, GaveUp, KeyPool, KeyRotationLayer, Provider, RetryBudget};
-use tower_key_rotation_sim::{Fault, Script, SimKey, Simulator};
+use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider, RetryBudget, StopReason};
+use tower_key_rotation_sim::{Script, SimFault, SimKey, Simulator};
 
 settings::settings!("KeyRotationLayer":
     max_attempts, max_retries, backoff, retry_budget, head_timeout, deadline, resend_ambiguous, wait_for_key,
@@ -33,23 +33,25 @@ const SECOND: Duration = Duration::from_secs(1);
 const LABELS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 async fn max_attempts() {
-    for (setting, calls, gave_up) in [(None, 5, GaveUp::Exhausted), (Some(2), 2, GaveUp::AttemptLimit)] {
-        let sim = simulated(5, Script::always(Fault::rate_limited(60 * SECOND)));
+    for (setting, calls, stop_reason) in
+        [(None, 5, StopReason::Exhausted), (Some(2), 2, StopReason::AttemptLimit)]
+    {
+        let sim = simulated(5, Script::always(SimFault::rate_limited(60 * SECOND)));
         let service = rotating(&sim, 5, |layer| match setting {
             Some(attempts) => layer.max_attempts(attempts),
             None => layer,
         });
         let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
-        assert_eq!((sim.calls(), failed.gave_up()), (calls, gave_up));
+        assert_eq!((sim.calls(), failed.stop_reason()), (calls, stop_reason));
     }
 }
 
 async fn max_retries() {
     for (retries, calls) in [(0, 1), (1, 2), (3, 4)] {
-        let sim = simulated(6, Script::always(Fault::status(500)));
+        let sim = simulated(6, Script::always(SimFault::status(500)));
         let service = rotating(&sim, 6, |layer| layer.max_retries(retries));
         let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
-        assert_eq!((sim.calls(), failed.gave_up()), (calls, GaveUp::ProviderFault));
+        assert_eq!((sim.calls(), failed.stop_reason()), (calls, StopReason::ProviderFault));
     }
 }
 
@@ -57,7 +59,7 @@ async fn backoff() {
     for (setting, shortest, longest) in
         [(None, 100, 500), (Some((2_000, 3_000)), 2_000, 3_000), (Some((4_000, 1_000)), 4_000, 4_000)]
     {
-        let sim = simulated(1, Script::new().then(Fault::status(500)));
+        let sim = simulated(1, Script::new().then(SimFault::status(500)));
         let service = rotating(&sim, 1, |layer| match setting {
             Some((least, longest)) => layer.backoff(ms(least), ms(longest)),
             None => layer,
@@ -71,7 +73,7 @@ async fn backoff() {
 
 async fn retry_budget() {
     for (budget, calls) in [(RetryBudget::default(), 2), (RetryBudget::new(0.0, 0, SECOND), 1)] {
-        let sim = simulated(2, Script::always(Fault::status(500)));
+        let sim = simulated(2, Script::always(SimFault::status(500)));
         let service = rotating(&sim, 2, |layer| layer.retry_budget(budget));
         send(&service, chat("m")).await.unwrap_err();
         assert_eq!(sim.calls(), calls);
@@ -79,7 +81,7 @@ async fn retry_budget() {
 }
 
 async fn head_timeout() {
-    let sim = simulated(2, Script::new().then(Fault::Silent));
+    let sim = simulated(2, Script::new().then(SimFault::Silent));
     let service = rotating(&sim, 2, |layer| layer.head_timeout(3 * SECOND));
     let began = Instant::now();
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
@@ -90,11 +92,11 @@ async fn head_timeout() {
 }
 
 async fn deadline() {
-    let sim = simulated(1, Script::always(Fault::Silent));
+    let sim = simulated(1, Script::always(SimFault::Silent));
     let service = rotating(&sim, 1, |layer| layer.deadline(4 * SECOND));
     let began = Instant::now();
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
-    assert_eq!((ms_since(began), failed.gave_up()), (4_000, GaveUp::Deadline));
+    assert_eq!((ms_since(began), failed.stop_reason()), (4_000, StopReason::Deadline));
 
     let mut request = chat("m");
     request.extensions_mut().insert(Deadline::at(Instant::now() + SECOND));
@@ -105,7 +107,7 @@ async fn deadline() {
 
 async fn resend_ambiguous() {
     for (resend, calls) in [(false, 1), (true, 2)] {
-        let sim = simulated(2, Script::new().then(Fault::Reset));
+        let sim = simulated(2, Script::new().then(SimFault::Reset));
         let service = rotating(&sim, 2, |layer| layer.resend_ambiguous(resend));
         assert_eq!(send(&service, chat("m")).await.is_ok(), resend);
         assert_eq!(sim.calls(), calls);
@@ -114,7 +116,7 @@ async fn resend_ambiguous() {
 
 async fn wait_for_key() {
     for (wait, limit, served) in [(false, 60, false), (true, 60, true), (true, 8, false)] {
-        let sim = simulated(1, Script::new().then(Fault::rate_limited(10 * SECOND)));
+        let sim = simulated(1, Script::new().then(SimFault::rate_limited(10 * SECOND)));
         let service = rotating(&sim, 1, |layer| layer.wait_for_key(wait).deadline(limit * SECOND));
         let began = Instant::now();
         assert_eq!(send(&service, chat("m")).await.is_ok(), served, "{wait} {limit}");
@@ -152,7 +154,7 @@ async fn estimate_with() {
 
 async fn replay_cap() {
     for (cap, calls) in [(1_000, 2), (8, 1)] {
-        let sim = simulated(2, Script::new().then(Fault::rate_limited(SECOND)));
+        let sim = simulated(2, Script::new().then(SimFault::rate_limited(SECOND)));
         let service = rotating(&sim, 2, |layer| layer.replay_cap(cap));
         let body = streamed(&[r#"{"model":"m","#, r#""messages":[{"role":"user","#, r#""content":"hi"}]}"#]);
         let request = Request::post(chat("m").uri()).header("content-type", "application/json").body(body);
@@ -201,7 +203,7 @@ async fn peek() {
 }
 
 async fn error_events() {
-    let sim = simulated(1, Script::always(Fault::Cut { after: 3, reset: true }));
+    let sim = simulated(1, Script::always(SimFault::Cut { after: 3, reset: true }));
     for tell in [false, true] {
         let service = rotating(&sim, 1, |layer| layer.error_events(tell));
         let mut body = send(&service, support::chat_stream("m")).await.unwrap().into_body();

@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, advance, sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
-use tower_key_rotation::pool::{Exhausted, Lease, Penalty};
+use tower_key_rotation::pool::{Exhausted, Lease, UndoCooldown};
 use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,11 +20,11 @@ fn pool(keys: usize) -> KeyPool {
 }
 
 /// Benches every key for so long.
-fn bench(pool: &KeyPool, wait: Duration) -> Vec<Penalty> {
+fn bench(pool: &KeyPool, wait: Duration) -> Vec<UndoCooldown> {
     std::iter::from_fn(|| Some(limit(pool.acquire(None).ok()?, wait))).collect()
 }
 
-fn limit(lease: Lease, wait: Duration) -> Penalty {
+fn limit(lease: Lease, wait: Duration) -> UndoCooldown {
     lease.fault(&Fault::new(Reason::RateLimited, Scope::Key).retry_after(wait), None).unwrap()
 }
 
@@ -104,7 +104,7 @@ async fn at_the_deadline_it_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn woken_by_whatever_frees_a_key_early() {
-    type Free = fn(&KeyPool, Option<Penalty>);
+    type Free = fn(&KeyPool, Option<UndoCooldown>);
     let ways: [(&str, Free); 4] = [
         ("reset", |pool, _| pool.reset(&"k0".into()).unwrap()),
         ("reset all", |pool, _| pool.reset_all()),

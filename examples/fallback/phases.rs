@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_key_rotation_sim::{Fault, Script};
+use tower_key_rotation_sim::{Script, SimFault};
 
 /// Requests per second.
 pub(crate) const PER_SECOND: u32 = 40;
@@ -19,24 +19,24 @@ pub(crate) fn all() -> [Phase; 7] {
     [
         Phase::new("all well", 80, Script::new()),
         // The stated wait outlasts the phase: a client that obeys it calls once.
-        Phase::new("exhausted", 120, Script::always(Fault::rate_limited(Duration::from_secs(5)))),
+        Phase::new("exhausted", 120, Script::always(SimFault::rate_limited(Duration::from_secs(5)))),
         // The stated wait ends after about two seconds. Then a probe ends the cooldown of the keys.
         Phase::new("refilled", 160, Script::new()),
         // Errors at first, and then no response to any probe.
         Phase::new(
             "broken",
             120,
-            Script::new().then_times(5, Fault::status(503)).then_forever(Fault::Silent),
+            Script::new().then_times(5, SimFault::status(503)).then_forever(SimFault::Silent),
         ),
-        Phase::new("two broken", 80, Script::always(Fault::Silent))
-            .second(Script::always(Fault::overloaded())),
+        Phase::new("two broken", 80, Script::always(SimFault::Silent))
+            .second(Script::always(SimFault::overloaded())),
         Phase::new("flapping", 240, flapping()),
         Phase::new("well again", 80, Script::new()),
     ]
 }
 
 fn flapping() -> Script {
-    Script::flapping(Fault::status(503), Duration::from_millis(500), Duration::from_millis(1500))
+    Script::flapping(SimFault::status(503), Duration::from_millis(500), Duration::from_millis(1500))
 }
 
 impl Phase {

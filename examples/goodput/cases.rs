@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_key_rotation::limits::Quota;
 use tower_key_rotation_sim::{Dialect, Limits, SimAccount, SimKey};
 
-use crate::load::Answer;
+use crate::load::UpstreamResponse;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -176,7 +176,7 @@ impl Case {
     }
 
     /// Returns the amount that a request takes from the limits, in their unit.
-    pub(crate) fn cost(&self, answer: &Answer) -> f64 {
+    pub(crate) fn cost(&self, answer: &UpstreamResponse) -> f64 {
         let counts_tokens = self.limited.iter().any(|limited| limited.unit == Unit::Tokens);
         if counts_tokens { answer.tokens.into() } else { 1.0 }
     }

@@ -20,7 +20,7 @@ use crate::provider::{ANSWER, InABox, Rotating};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The outcome of a request. Times are measured from the start of the load.
-pub(crate) struct Answer {
+pub(crate) struct UpstreamResponse {
     pub(crate) due: Duration,
     pub(crate) sent: Duration,
     pub(crate) done: Duration,
@@ -42,7 +42,7 @@ pub(crate) async fn run(
     began: Instant,
     ends: Duration,
     seed: u64,
-) -> Result<Vec<Answer>, BoxError> {
+) -> Result<Vec<UpstreamResponse>, BoxError> {
     let service = provider.rotating(case)?;
     let url = provider.url(case.dialect);
     let mut running = JoinSet::new();
@@ -86,13 +86,13 @@ fn body(dialect: Dialect, model: &str, text: &str) -> String {
     .to_string()
 }
 
-async fn ask(service: Rotating, url: String, due: Due, began: Instant) -> Answer {
+async fn ask(service: Rotating, url: String, due: Due, began: Instant) -> UpstreamResponse {
     let Due { at, body } = due;
     let sent = Instant::now().saturating_duration_since(began);
     let tokens = (body.len() / 4) as u32 + ANSWER;
     let result = answered(service, url, body, began + at + PATIENCE).await;
     let done = Instant::now().saturating_duration_since(began);
-    Answer { due: at, sent, done, tokens, result: result.map_err(|error| error.to_string()) }
+    UpstreamResponse { due: at, sent, done, tokens, result: result.map_err(|error| error.to_string()) }
 }
 
 async fn answered(service: Rotating, url: String, body: Bytes, deadline: Instant) -> Result<(), BoxError> {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tower::BoxError;
 
 use crate::cases::Case;
-use crate::load::{self, Answer, PATIENCE};
+use crate::load::{self, PATIENCE, UpstreamResponse};
 use crate::provider::InABox;
 
 /// Interval at which the provider's counts are read.
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(50);
 
 /// Everything recorded about a case.
 pub(crate) struct Run {
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<UpstreamResponse>,
     /// Samples in the order of time. The first is from before the load.
     pub(crate) samples: Vec<Sample>,
     /// First and last sample of the window in which everything is counted.

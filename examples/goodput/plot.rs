@@ -8,7 +8,7 @@ use plotters::series::LineSeries;
 use tower::BoxError;
 
 use crate::cases::Case;
-use crate::load::Answer;
+use crate::load::UpstreamResponse;
 use crate::measure::{Run, Sample};
 
 const SIZE: (u32, u32) = (960, 480);
@@ -75,7 +75,7 @@ fn wasted(run: &Run) -> Points {
 }
 
 /// Counts requests by the time that `when` returns. If tokens are limited, each counts by its size.
-fn count(case: &Case, run: &Run, when: impl Fn(&Answer) -> Option<Duration>) -> Points {
+fn count(case: &Case, run: &Run, when: impl Fn(&UpstreamResponse) -> Option<Duration>) -> Points {
     let mean = mean(case, run);
     let seen: Vec<_> = run.answers.iter().filter_map(|it| Some((when(it)?, case.cost(it) / mean))).collect();
     bins(run, |from, to| {

@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
     pub(crate) last_error: Option<String>,
 }
 
-struct Answer {
+struct UpstreamResponse {
     served: Result<Served, String>,
     rotations: usize,
     latency: Duration,
@@ -95,7 +95,7 @@ impl Load {
     }
 }
 
-async fn ask<S, B>(service: S, target: &Target, stream: bool) -> Answer
+async fn ask<S, B>(service: S, target: &Target, stream: bool) -> UpstreamResponse
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Error>,
     B: Body<Data = Bytes>,
@@ -112,7 +112,11 @@ where
     let answered = match request.body(Full::from(body.to_string())) {
         Ok(request) => service.oneshot(request).await,
         Err(error) => {
-            return Answer { served: Err(error.to_string()), rotations: 0, latency: Duration::ZERO };
+            return UpstreamResponse {
+                served: Err(error.to_string()),
+                rotations: 0,
+                latency: Duration::ZERO,
+            };
         }
     };
     let (served, rotations) = match answered {
@@ -120,7 +124,7 @@ where
         Err(Error::AllKeysFailed(failed)) => (Err(failed.to_string()), failed.attempts().len()),
         Err(error) => (Err(error.to_string()), 0),
     };
-    Answer { served, rotations, latency: Instant::now().saturating_duration_since(began) }
+    UpstreamResponse { served, rotations, latency: Instant::now().saturating_duration_since(began) }
 }
 
 /// Reads a response to its end. A stream must have a proper end.
@@ -145,7 +149,7 @@ where
 }
 
 impl Outcome {
-    fn book(&mut self, answer: Answer) {
+    fn book(&mut self, answer: UpstreamResponse) {
         self.rotations += answer.rotations as u64;
         self.latencies.push(answer.latency);
         match answer.served {

@@ -22,7 +22,7 @@ use tower::{BoxError, ServiceBuilder};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
-use tower_key_rotation_sim::{Fault, Latency, Limits, Script, SimKey, SimServer, Simulator};
+use tower_key_rotation_sim::{Latency, Limits, Script, SimFault, SimKey, SimServer, Simulator};
 
 use crate::load::{Load, Target};
 use crate::report::Report;
@@ -91,7 +91,7 @@ async fn provider_in_a_box() -> Result<(Simulator, SimServer), BoxError> {
     let healthy = |name: &str, rate| key(name).limits(Limits::new().requests_per_second(rate).burst(rate));
     let simulator = Simulator::openai()
         .keys([healthy("team-a", 200), healthy("team-b", 120), healthy("team-c", 80)])
-        .key(key("limited").script(Script::always(Fault::rate_limited(Duration::from_secs(60)))))
+        .key(key("limited").script(Script::always(SimFault::rate_limited(Duration::from_secs(60)))))
         .key(key("revoked").revoked())
         .key(key("empty").out_of_credit())
         .latency(Latency::Uniform(Duration::from_millis(20)..Duration::from_millis(60)))

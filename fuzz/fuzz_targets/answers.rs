@@ -15,7 +15,7 @@ use tower_key_rotation::key::ApiKey;
 use tower_key_rotation::{KeyPool, Provider};
 
 #[derive(Arbitrary, Debug)]
-struct Answer<'a> {
+struct UpstreamResponse<'a> {
     provider: u8,
     status: u16,
     headers: Vec<(Name<'a>, &'a [u8])>,
@@ -63,7 +63,7 @@ fn name(name: &Name<'_>) -> Option<HeaderName> {
     }
 }
 
-fuzz_target!(|answer: Answer<'_>| {
+fuzz_target!(|answer: UpstreamResponse<'_>| {
     let presets: Vec<_> = Provider::presets().collect();
     let Some(provider) = Provider::preset(presets[usize::from(answer.provider) % presets.len()]) else {
         return;

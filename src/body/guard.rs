@@ -7,22 +7,20 @@
 //! where it is: it is the last thing that passes.
 //!
 //! An answer may be complete before its stream ends. After a finish reason the usage and the terminator may
-//! follow, so the guard waits, but only for [`GRACE`](silence::GRACE); what breaks then breaks nothing. After the terminator
+//! follow, so the guard waits, but only for [`GRACE`](idle::GRACE); what breaks then breaks nothing. After the terminator
 //! nothing follows but the end of the connection's own framing. The guard stays for that as long as
-//! [`LINGER`](silence::LINGER), since a connection that is left earlier can't be used again and the next request would pay
+//! [`LINGER`](idle::LINGER), since a connection that is left earlier can't be used again and the next request would pay
 //! for a new one.
 //!
 //! Silence is counted only while the reader asks: a reader that is slow is no stall of the provider. Comments, pings
-//! and other events without content keep a stream alive, but not for ever: see [`silence`].
+//! and other events without content keep a stream alive, but not for ever: see [`idle`].
 //!
 //! All that is what a chain wants, which promises that a stream is complete. Without one the guard only notes
 //! what the body says of its usage, and passes its end on as it is.
 
-mod cell;
 mod error;
 mod events;
 mod in_band;
-mod silence;
 mod watch;
 
 use std::task::{Context, Poll};
@@ -33,43 +31,47 @@ use http_body::{Frame, SizeHint};
 use tower::BoxError;
 
 use crate::body::Polled;
-pub(crate) use crate::body::guard::cell::{BodyEnd, EndListener, Settle, UsageCell};
 pub use crate::body::guard::error::{StreamError, StreamErrorKind};
+use crate::body::guard::idle::IdleTimer;
 pub(crate) use crate::body::guard::in_band::EventDialect;
-use crate::body::guard::silence::Silence;
-use crate::body::guard::watch::{End, Watch};
+pub(crate) use crate::body::guard::usage_slot::{BodyEnd, EndListener, Settle, UsageSlot};
+use crate::body::guard::watch::{End, StreamMonitor};
 
 /// Watches a body as it passes.
-pub(crate) struct Guard {
-    watch: Watch,
+pub(crate) struct StreamGuard {
+    watch: StreamMonitor,
     /// `None`: only the usage is noted, and the end is what it is.
-    silence: Option<Silence>,
+    idle: Option<IdleTimer>,
     /// What comes in place of what follows: the stream is malformed. In a box, for most are not.
     error: Option<Box<StreamError>>,
 }
 
 // === impl Guard ===
 
-impl Guard {
+impl StreamGuard {
     /// Notes what the body says of its usage, and changes nothing. `streamed`: it is an event stream that can
     /// be read.
-    pub(crate) fn metering(streamed: bool, usage: UsageCell) -> Self {
-        Self { watch: Watch::new(streamed, false, Some(usage)), silence: None, error: None }
+    pub(crate) fn metering(streamed: bool, usage: UsageSlot) -> Self {
+        Self { watch: StreamMonitor::new(streamed, false, Some(usage)), idle: None, error: None }
     }
 
     /// Changes nothing, and reads nothing; holds on to the usage for whoever can read the body.
-    pub(crate) const fn holding(usage: UsageCell) -> Self {
-        Self { watch: Watch::holding(usage), silence: None, error: None }
+    pub(crate) const fn holding(usage: UsageSlot) -> Self {
+        Self { watch: StreamMonitor::holding(usage), idle: None, error: None }
     }
 
     /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.
-    pub(crate) fn strict(streamed: bool, usage: Option<UsageCell>, idle: Option<Duration>) -> Self {
-        Self { watch: Watch::new(streamed, true, usage), silence: Some(Silence::new(idle)), error: None }
+    pub(crate) fn strict(streamed: bool, usage: Option<UsageSlot>, idle: Option<Duration>) -> Self {
+        Self {
+            watch: StreamMonitor::new(streamed, true, usage),
+            idle: Some(IdleTimer::new(idle)),
+            error: None,
+        }
     }
 
     /// Has an error told as the last event too, if the body is an event stream; in the dialect of the events
     /// that pass, or else in this one. `None`: it is not told.
-    pub(crate) fn telling_errors(mut self, dialect: Option<EventDialect>) -> Self {
+    pub(crate) fn with_error_events(mut self, dialect: Option<EventDialect>) -> Self {
         if let Some(supposed) = dialect {
             self.watch.tell_errors(supposed);
         }
@@ -98,16 +100,16 @@ impl Guard {
                 let frame = self.see(frame);
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(error))) if self.silence.is_none() => {
+            Poll::Ready(Some(Err(error))) if self.idle.is_none() => {
                 self.watch.finish(BodyEnd::Failed(StreamErrorKind::Broken));
                 return Poll::Ready(Some(Err(error)));
             }
             Poll::Ready(Some(Err(error))) => End::Broken(error),
             Poll::Ready(None) => End::Clean,
             Poll::Pending => {
-                let Some(silence) = &mut self.silence else { return Poll::Pending };
-                std::task::ready!(silence.poll(self.watch.patience(), cx));
-                End::Silent(silence.limit)
+                let Some(idle) = &mut self.idle else { return Poll::Pending };
+                std::task::ready!(idle.poll(self.watch.allowed_idle(), cx));
+                End::Silent(idle.limit)
             }
         };
         let worth = self.watch.end(end);
@@ -116,10 +118,10 @@ impl Guard {
 
     /// Looks at a frame; it is cut off behind a malformed event.
     fn see(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        let looks = self.silence.as_mut().is_some_and(|silence| silence.is_due(self.watch.patience()));
+        let looks = self.idle.as_mut().is_some_and(|idle| idle.is_due(self.watch.allowed_idle()));
         let sound = frame.data_ref().and_then(|data| Some(data.slice(..self.watch.see(data, looks)?)));
-        if let Some(silence) = &mut self.silence {
-            silence.interrupt(self.watch.is_idle(), looks, self.watch.patience());
+        if let Some(idle) = &mut self.idle {
+            idle.interrupt(self.watch.is_idle(), looks, self.watch.allowed_idle());
         }
         match sound {
             Some(sound) => {
@@ -132,7 +134,7 @@ impl Guard {
 
     /// Whether the body ends here, which says so itself or does not.
     pub(super) fn is_end_stream(&self, says: bool) -> bool {
-        self.is_over() || (says && (self.silence.is_none() || self.watch.may_end()))
+        self.is_over() || (says && (self.idle.is_none() || self.watch.may_end()))
     }
 
     /// What is left of a body, whose own hint is given.
@@ -143,7 +145,7 @@ impl Guard {
         if self.watch.tells_errors() {
             return SizeHint::new();
         }
-        if self.silence.is_none() || !self.watch.is_events() {
+        if self.idle.is_none() || !self.watch.is_events() {
             return own;
         }
         // An event stream may be left before its end.
@@ -155,5 +157,7 @@ impl Guard {
     }
 }
 
+pub(in crate::body) mod idle;
 #[cfg(test)]
 mod tests;
+pub(in crate::body) mod usage_slot;

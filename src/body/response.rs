@@ -15,7 +15,7 @@ use tower::BoxError;
 
 use crate::body::erased::Erased;
 use crate::body::error_body::{ErrorBody, RestLimits};
-use crate::body::guard::Guard;
+use crate::body::guard::StreamGuard;
 use crate::body::hold::Hold;
 use crate::body::redact::Redactor;
 
@@ -33,7 +33,7 @@ pin_project! {
         rest: Rest<B>,
         // `None`: no key is known here.
         redactor: Option<Redactor>,
-        guard: Option<Guard>,
+        guard: Option<StreamGuard>,
         hold: Hold,
     }
 }
@@ -78,12 +78,12 @@ impl<B> ResponseBody<B> {
     }
 
     /// Has the body watched from its beginning; it has no guard yet.
-    pub(crate) fn watch(&mut self, guard: Guard) {
+    pub(crate) fn watch(&mut self, guard: StreamGuard) {
         self.guard = Some(guard);
     }
 
     #[cfg(test)]
-    pub(super) fn guarded(mut self, guard: Guard) -> Self {
+    pub(super) fn guarded(mut self, guard: StreamGuard) -> Self {
         self.watch(guard);
         self
     }

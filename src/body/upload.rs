@@ -12,7 +12,7 @@ use futures_util::future::{Either, select};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::body::tee::Watcher;
+use crate::body::replay::tee::Watcher;
 
 /// The arrival of a request body, as seen from beside it. Reads nothing of the body unless told to.
 pub(crate) struct Upload(Option<Watcher>);

@@ -10,8 +10,8 @@
 //! 3. The status. Words decide nothing in this step, since `quota` means money at one provider and a minute
 //!    at another.
 
-use crate::classify::answer::Answer;
 use crate::classify::error_body::Shape;
+use crate::classify::response::UpstreamResponse;
 use crate::classify::rules;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict};
@@ -86,12 +86,12 @@ const SHARED: &[Rule] = &[
 ];
 
 /// Classifies an error response by the rules that hold for every provider.
-pub(crate) fn judge(answer: &Answer<'_>) -> Verdict {
+pub(crate) fn judge(answer: &UpstreamResponse<'_>) -> Verdict {
     edge(answer).or_else(|| rules::judge(SHARED, answer)).unwrap_or_else(|| by_status(answer))
 }
 
 /// Returns a verdict if a proxy or CDN responded in place of the provider.
-pub(crate) fn edge(answer: &Answer<'_>) -> Option<Verdict> {
+pub(crate) fn edge(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     if answer.header("cf-mitigated").is_some() {
         return Some(answer.fault(Reason::Blocked, Scope::Provider));
     }
@@ -104,7 +104,7 @@ pub(crate) fn edge(answer: &Answer<'_>) -> Option<Verdict> {
 }
 
 /// Classifies Cloudflare's own errors for API clients, which have been JSON problem documents since 2026.
-fn problem_document(answer: &Answer<'_>) -> Option<Verdict> {
+fn problem_document(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     let at = |name: &str| answer.body.root().get(name);
     if at("cloudflare_error")?.as_bool() != Some(true) {
         return None;
@@ -118,7 +118,7 @@ fn problem_document(answer: &Answer<'_>) -> Option<Verdict> {
 }
 
 /// Classifies an HTML page in place of the API's JSON by its status alone.
-fn page(answer: &Answer<'_>) -> Verdict {
+fn page(answer: &UpstreamResponse<'_>) -> Verdict {
     match answer.status.as_u16() {
         403 | 451 => answer.fault(Reason::Blocked, Scope::Provider),
         429 => answer.fault(Reason::RateLimited, Scope::Provider),
@@ -130,7 +130,7 @@ fn page(answer: &Answer<'_>) -> Verdict {
 
 /// Classifies Cloudflare's `error code: 1015`, and the plain text that Envoy and nginx send when no upstream
 /// is available.
-fn plain_text(answer: &Answer<'_>) -> Option<Verdict> {
+fn plain_text(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     let code =
         answer.body.message().trim().strip_prefix("error code:").and_then(|code| code.trim().parse().ok());
     match code {
@@ -143,7 +143,7 @@ fn plain_text(answer: &Answer<'_>) -> Option<Verdict> {
 }
 
 /// Classifies a response by its status alone.
-pub(crate) fn by_status(answer: &Answer<'_>) -> Verdict {
+pub(crate) fn by_status(answer: &UpstreamResponse<'_>) -> Verdict {
     let (reason, scope) = match answer.status.as_u16() {
         401 => (Reason::InvalidKey, Scope::Key),
         402 => (Reason::QuotaExceeded, Scope::Account),

@@ -26,13 +26,13 @@
 //! ```
 
 mod account_reason;
-pub(crate) mod answer;
 pub(crate) mod by_status;
 pub(crate) mod error_body;
 mod fault;
 pub(crate) mod hints;
 mod outcome;
 mod reason;
+pub(crate) mod response;
 pub(crate) mod rules;
 mod verdict;
 

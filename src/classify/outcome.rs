@@ -43,7 +43,7 @@ pub struct Outcome {
 
 #[derive(Clone)]
 enum Kind {
-    Answer { head: Arc<Parts>, body: Bytes },
+    UpstreamResponse { head: Arc<Parts>, body: Bytes },
     Streaming { head: Arc<Parts>, event: Option<Event> },
     Transport(Transport),
 }
@@ -78,7 +78,7 @@ impl Outcome {
 
     /// Like [`answer`](Self::answer), with a shared head.
     pub(crate) fn with_body(head: Arc<Parts>, body: Bytes, now: Timestamp) -> Self {
-        Self { kind: Kind::Answer { head, body }, now }
+        Self { kind: Kind::UpstreamResponse { head, body }, now }
     }
 
     /// Like [`streaming`](Self::streaming), with a shared head.
@@ -108,7 +108,7 @@ impl Outcome {
     /// is always empty for an event stream and for a transport error.
     pub fn body(&self) -> &[u8] {
         match &self.kind {
-            Kind::Answer { body, .. } => body,
+            Kind::UpstreamResponse { body, .. } => body,
             Kind::Streaming { .. } | Kind::Transport(_) => &[],
         }
     }
@@ -117,7 +117,7 @@ impl Outcome {
     pub fn event(&self) -> Option<&Event> {
         match &self.kind {
             Kind::Streaming { event, .. } => event.as_ref(),
-            Kind::Answer { .. } | Kind::Transport(_) => None,
+            Kind::UpstreamResponse { .. } | Kind::Transport(_) => None,
         }
     }
 
@@ -130,7 +130,7 @@ impl Outcome {
     pub const fn error(&self) -> Option<Transport> {
         match self.kind {
             Kind::Transport(transport) => Some(transport),
-            Kind::Answer { .. } | Kind::Streaming { .. } => None,
+            Kind::UpstreamResponse { .. } | Kind::Streaming { .. } => None,
         }
     }
 
@@ -142,7 +142,7 @@ impl Outcome {
 
     fn head(&self) -> Option<&Parts> {
         match &self.kind {
-            Kind::Answer { head, .. } | Kind::Streaming { head, .. } => Some(head),
+            Kind::UpstreamResponse { head, .. } | Kind::Streaming { head, .. } => Some(head),
             Kind::Transport(_) => None,
         }
     }
@@ -153,7 +153,9 @@ impl fmt::Debug for Outcome {
         let Self { kind, now } = self;
         let mut out = f.debug_struct("Outcome");
         match kind {
-            Kind::Answer { head, body } => out.field("status", &head.status).field("body_bytes", &body.len()),
+            Kind::UpstreamResponse { head, body } => {
+                out.field("status", &head.status).field("body_bytes", &body.len())
+            }
             Kind::Streaming { head, event } => {
                 out.field("status", &head.status).field("event", &event.as_ref().map(Event::name))
             }

@@ -7,7 +7,7 @@
 //! A table belongs to one provider, because the same word can mean opposite things at two of them.
 
 use crate::classify::account_reason;
-use crate::classify::answer::Answer;
+use crate::classify::response::UpstreamResponse;
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 
 /// One row of a rule table.
@@ -48,7 +48,7 @@ pub(crate) const fn reject(rejection: Rejection) -> Rule {
 }
 
 /// Returns the verdict of the first row that holds.
-pub(crate) fn judge(rules: &[Rule], answer: &Answer<'_>) -> Option<Verdict> {
+pub(crate) fn judge(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     rules.iter().find(|rule| rule.holds(answer)).map(|rule| rule.verdict(answer))
 }
 
@@ -83,14 +83,14 @@ impl Rule {
         self
     }
 
-    fn holds(&self, answer: &Answer<'_>) -> bool {
+    fn holds(&self, answer: &UpstreamResponse<'_>) -> bool {
         let Self { statuses, names, words, then: _, about: _ } = self;
         (statuses.is_empty() || statuses.contains(&answer.status.as_u16()))
             && (names.is_empty() || names.iter().any(|name| answer.body.is_named(name)))
             && (words.is_empty() || words.iter().any(|words| answer.body.says(words)))
     }
 
-    fn verdict(&self, answer: &Answer<'_>) -> Verdict {
+    fn verdict(&self, answer: &UpstreamResponse<'_>) -> Verdict {
         match self.then {
             Then::Fault(reason, scope) => self.told(answer, answer.said(reason, scope)).into(),
             Then::Rejected(rejection) => Verdict::Rejected(rejection),
@@ -98,13 +98,13 @@ impl Rule {
     }
 
     /// Returns whether a row about keys or quotas holds because of more than the status.
-    fn names_account(&self, answer: &Answer<'_>, reason: Reason) -> bool {
+    fn names_account(&self, answer: &UpstreamResponse<'_>, reason: Reason) -> bool {
         let said = |name: &&str| answer.body.is_named(name) && !account_reason::is_generic(name);
         matches!(reason, Reason::InvalidKey | Reason::QuotaExceeded)
             && (!self.words.is_empty() || self.names.iter().any(said))
     }
 
-    fn told(&self, answer: &Answer<'_>, fault: Fault) -> Fault {
+    fn told(&self, answer: &UpstreamResponse<'_>, fault: Fault) -> Fault {
         match self.about {
             About::Unsaid if self.names_account(answer, fault.reason()) => fault.account_reason(true),
             About::Unsaid => fault,

@@ -76,10 +76,10 @@ pub enum Problem {
         second: String,
     },
     /// A provider has no key.
-    #[error("no key{}", LookedAt(.looked_at))]
+    #[error("no key{}", Searched(.searched))]
     NoKeys {
         /// Variables that were searched, with `*` for a number; empty if none was.
-        looked_at: Vec<String>,
+        searched: Vec<String>,
     },
     /// The order of the chain is empty.
     #[error("the order is empty: name at least one provider, or leave it out to have all")]
@@ -218,7 +218,7 @@ pub enum Problem {
     Pool(#[source] BuildError),
 }
 
-struct LookedAt<'a>(&'a [String]);
+struct Searched<'a>(&'a [String]);
 
 struct Known<'a>(&'a [String]);
 
@@ -270,7 +270,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for LookedAt<'_> {
+impl fmt::Display for Searched<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str(": add a [[provider.key]], or `keys_env`");

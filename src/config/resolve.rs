@@ -13,7 +13,7 @@ use crate::config::shown::{shown, shown_variable};
 use crate::config::warning::{Risk, Warning};
 use crate::config::{Config, ProviderSettings, base_url, limit};
 use crate::event::Events;
-use crate::key::{ApiKey, Discovery, InvalidName, Tier, has_unprintable};
+use crate::key::{ApiKey, EnvKeys, InvalidName, Tier, has_unprintable};
 use crate::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use crate::provider::Provider;
 use crate::scrub::shows;
@@ -100,14 +100,14 @@ fn provider(
     let provider = profile.with_origin(origin);
     let of_keys = key.iter().flat_map(|key| &key.limit);
     let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
-    let (found, looked_at) = keys(&provider, keys_env.as_deref(), key, common.sources, at)?;
+    let (found, searched) = keys(&provider, keys_env.as_deref(), key, common.sources, at)?;
     if found.iter().any(|found| shows(base_url.path(), found.key.secret().expose())) {
         return Err(in_url("its path has one of the provider's keys in it"));
     }
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = limits(pool, limit, &found, at)?.keys(found.into_iter().map(|found| found.key)).build();
     let pool = pool.map_err(|error| match error {
-        BuildError::NoKeys { .. } => Problem::NoKeys { looked_at }.at(at.clone()),
+        BuildError::NoKeys { .. } => Problem::NoKeys { searched }.at(at.clone()),
         other => Problem::Pool(other).at(at.clone()),
     })?;
     Ok(ProviderSettings { name, base_url, models, limits_models, pool })
@@ -171,10 +171,10 @@ fn keys(
     if prefix.is_some_and(|prefix| !is_prefix(prefix)) {
         return Err(Problem::Prefix.at(at.field("keys_env")));
     }
-    let discovery = prefix.map(|prefix| Discovery::with_prefixes([prefix], sources.vars.clone()));
+    let discovery = prefix.map(|prefix| EnvKeys::with_prefixes([prefix], sources.vars.clone()));
     let discovery = discovery.unwrap_or_default();
     discovery.report(provider.name());
-    let looked_at = discovery.looked_at().to_vec();
+    let searched = discovery.searched().to_vec();
     let discovered = discovery.into_iter().map(|key| Found {
         name: key.label().unwrap_or_default().to_owned(),
         at: at.field("keys_env"),
@@ -182,7 +182,7 @@ fn keys(
     });
     let found: Vec<_> = discovered.chain(listed).collect();
     check_twins(&found)?;
-    Ok((found, looked_at))
+    Ok((found, searched))
 }
 
 /// Returns whether a text can be a prefix of variable names and cannot be a key.

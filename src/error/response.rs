@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::body::ErrorBody;
 use crate::classify::Reason;
-use crate::error::{AllKeysFailed, Error, GaveUp, LastResponse};
+use crate::error::{AllKeysFailed, Error, LastResponse, StopReason};
+use crate::exchange::transport;
+use crate::exchange::transport::Nature;
 use crate::fallback::AllProvidersFailed;
-use crate::transport;
-use crate::transport::Nature;
 
 /// Read by the official SDKs of OpenAI and Anthropic before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -58,13 +58,17 @@ pub(crate) struct Summary {
 
 impl Failure {
     /// By why no more keys were tried, and the reason that counts.
-    pub(crate) fn of_keys(gave_up: GaveUp, exhausted_by: Option<Reason>, last: Option<Reason>) -> Self {
-        match (gave_up, exhausted_by.or(last)) {
-            (GaveUp::Deadline, _) => Self::Deadline,
-            (GaveUp::UnreadableModel, _) => Self::UnreadableModel,
-            (GaveUp::Exhausted, None) => Self::RateLimit,
-            (_, Some(reason)) => Self::of(reason).unwrap_or(Self::Other(gave_up.as_str())),
-            (_, None) => Self::Other(gave_up.as_str()),
+    pub(crate) fn of_keys(
+        stop_reason: StopReason,
+        exhausted_by: Option<Reason>,
+        last: Option<Reason>,
+    ) -> Self {
+        match (stop_reason, exhausted_by.or(last)) {
+            (StopReason::Deadline, _) => Self::Deadline,
+            (StopReason::UnreadableModel, _) => Self::UnreadableModel,
+            (StopReason::Exhausted, None) => Self::RateLimit,
+            (_, Some(reason)) => Self::of(reason).unwrap_or(Self::Other(stop_reason.as_str())),
+            (_, None) => Self::Other(stop_reason.as_str()),
         }
     }
 
@@ -125,7 +129,7 @@ impl Error {
     /// | no capacity, or a layer inside shed the request | 503 | `overloaded` |
     /// | limits are declared for models, and the model can't be read | 415 | `unreadable_model` |
     /// | the request's path leaves the base of each route, or it names no model to rename | 400 | `unroutable` |
-    /// | any other fault of one provider | 503 | the name of [`GaveUp`](crate::GaveUp) |
+    /// | any other fault of one provider | 503 | the name of [`StopReason`](crate::StopReason) |
     /// | several providers failed in different ways | 503 | `all_providers_failed` |
     /// | [`Body`](Self::Body): the request's own body failed | 400 | `request_body_failed` |
     /// | [`UnknownLink`](Self::UnknownLink) | 400 | `unknown_provider` |
@@ -182,8 +186,9 @@ impl AllKeysFailed {
     }
 
     fn summary(&self) -> Summary {
-        let failure = Failure::of_keys(self.gave_up, self.exhausted_by, self.last_reason());
-        let mut message = format!("no key of {} could serve the request: {}", self.provider(), self.gave_up);
+        let failure = Failure::of_keys(self.stop_reason, self.exhausted_by, self.last_reason());
+        let mut message =
+            format!("no key of {} could serve the request: {}", self.provider(), self.stop_reason);
         if let Some(reason) = self.exhausted_by.or_else(|| self.last_reason()) {
             message = format!("{message} ({reason})");
         }
@@ -193,7 +198,7 @@ impl AllKeysFailed {
 
     /// A response that came before the deadline does not speak for a request that ran into it.
     fn take_response(&mut self) -> Option<LastResponse> {
-        self.last_response.take().filter(|_| self.gave_up != GaveUp::Deadline)
+        self.last_response.take().filter(|_| self.stop_reason != StopReason::Deadline)
     }
 }
 

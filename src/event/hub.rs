@@ -14,11 +14,11 @@ use crate::body::meter::Usage;
 use crate::clock::Timestamp;
 #[cfg(feature = "metrics")]
 use crate::event::metrics::{Metrics, Models};
-use crate::event::{Event, Kind, Subscription, log};
+use crate::event::{Event, EventKind, Subscription, log};
 #[cfg(feature = "metrics")]
 use crate::key::{AccountId, KeyId};
 #[cfg(feature = "metrics")]
-use crate::limits::Reading;
+use crate::limits::LimitStatus;
 #[cfg(feature = "metrics")]
 use crate::provider::ModelId;
 
@@ -57,7 +57,7 @@ struct Hub {
 
 /// The sender of an event.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct EventSource<'a> {
     /// Name of the provider or of the link.
     pub(crate) name: &'a Arc<str>,
     /// Name of the provider's API in the semantic conventions. `None` for a link.
@@ -134,7 +134,7 @@ impl Events {
         &self,
         provider: &Arc<str>,
         (key, account): (&KeyId, Option<&AccountId>),
-        limits: impl Iterator<Item = (Option<&'a ModelId>, &'a Reading)>,
+        limits: impl Iterator<Item = (Option<&'a ModelId>, &'a LimitStatus)>,
     ) {
         if let Some(metrics) = self.0.metrics.get() {
             metrics.left(provider, key, account, limits);
@@ -157,9 +157,9 @@ impl Events {
     }
 
     /// Emits an event if there is a listener. Otherwise the event is not even created. Never waits.
-    pub(crate) fn emit(&self, severity: Severity, source: Source<'_>, kind: impl FnOnce() -> Kind) {
+    pub(crate) fn emit(&self, severity: Severity, source: EventSource<'_>, kind: impl FnOnce() -> EventKind) {
         if self.listens(severity) {
-            let Source { name, system } = source;
+            let EventSource { name, system } = source;
             self.say(
                 Event { at: Timestamp::now(), provider: Arc::clone(name), kind: kind() },
                 system,
@@ -242,7 +242,7 @@ mod tests {
         let events = Events::new();
         let mut heard = events.subscribe();
         let name = Arc::from("openai");
-        events.emit(Severity::Alarm, Source { name: &name, system: None }, || Kind::QuotaWarning {
+        events.emit(Severity::Alarm, EventSource { name: &name, system: None }, || EventKind::QuotaWarning {
             key: Some("a".into()),
             account: None,
             model: Some("m".into()),

@@ -14,7 +14,7 @@ use crate::provider::{Dimension, ModelId, Window};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum EventKind {
     /// An attempt has ended. Every attempt that was sent has one such event, whether it succeeded or failed.
     #[non_exhaustive]
     Attempt {
@@ -137,7 +137,7 @@ pub enum Kind {
     PoolFailed {
         /// The model, if it is known.
         model: Option<ModelId>,
-        /// The reason why no further attempt was made, as named by [`GaveUp::as_str`](crate::GaveUp::as_str).
+        /// The reason why no further attempt was made, as named by [`StopReason::as_str`](crate::StopReason::as_str).
         reason: &'static str,
         /// Number of attempts that the request had made.
         attempts: usize,
@@ -165,7 +165,7 @@ pub enum Kind {
         /// The link that is called next.
         to: Arc<str>,
         /// The reason why `from` was left: the [`Reason`] of a fault, or a word of
-        /// [`LeftBecause::as_str`](crate::fallback::LeftBecause::as_str).
+        /// [`SkipReason::as_str`](crate::fallback::SkipReason::as_str).
         reason: &'static str,
     },
     /// The circuit breaker of a provider has opened, because too many calls failed.
@@ -213,7 +213,7 @@ pub enum Kind {
     },
 }
 
-/// The outcome of one attempt, as part of [`Kind::Attempt`].
+/// The outcome of one attempt, as part of [`EventKind::Attempt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttemptOutcome {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::event::kind::whole_ms;
-use crate::event::{Event, Kind, Severity};
+use crate::event::{Event, EventKind, Severity};
 use crate::key::{AccountId, KeyId};
 use crate::provider::ModelId;
 
@@ -31,26 +31,26 @@ type Who<'a> = (&'a str, Option<&'a str>);
 pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
     let who = (&*event.provider, system);
     match &event.kind {
-        Kind::Attempt { key, model, outcome, status, duration, request_id } => line!(
+        EventKind::Attempt { key, model, outcome, status, duration, request_id } => line!(
             debug, who, "attempt", %key, gen_ai.request.model = name(model), outcome = outcome.as_str(),
             error.type = outcome.error(), http.response.status_code = status,
             duration_ms = whole_ms(*duration), request_id = request_id.as_deref()
         ),
-        Kind::Rotated { key, model, reason, scope, wait } => line!(
+        EventKind::Rotated { key, model, reason, scope, wait } => line!(
             debug, who, "rotated", %key, gen_ai.request.model = name(model),
             error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait)
         ),
-        Kind::CooledDown { key, model, reason, scope, wait, hint } => line!(
+        EventKind::CooledDown { key, model, reason, scope, wait, hint } => line!(
             info, who, "cooled down", %key, gen_ai.request.model = name(model),
             error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait), hint_ms = ms(*hint)
         ),
-        Kind::Recovered { key, model } => {
+        EventKind::Recovered { key, model } => {
             line!(info, who, "recovered", %key, gen_ai.request.model = name(model));
         }
-        Kind::InvalidKey { key, scope } => line!(
+        EventKind::InvalidKey { key, scope } => line!(
             warn, who, "invalid key", %key, error.type = Reason::InvalidKey.as_str(), scope = scope.as_str()
         ),
-        Kind::Exhausted { model, attempts, retry_after } => line!(
+        EventKind::Exhausted { model, attempts, retry_after } => line!(
             warn,
             who,
             "exhausted",
@@ -58,33 +58,33 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             attempts,
             wait_ms = ms(*retry_after)
         ),
-        Kind::Available { model, after } => {
+        EventKind::Available { model, after } => {
             line!(info, who, "available", gen_ai.request.model = name(model), duration_ms = whole_ms(*after));
         }
-        Kind::QuotaWarning { .. } => quota(who, &event.kind),
-        Kind::PoolFailed { model, reason, attempts, retry_after } => line!(
+        EventKind::QuotaWarning { .. } => quota(who, &event.kind),
+        EventKind::PoolFailed { model, reason, attempts, retry_after } => line!(
             debug, who, "pool failed", gen_ai.request.model = name(model), error.type = reason, attempts,
             wait_ms = ms(*retry_after)
         ),
-        Kind::StreamFailed { key, model, reason } => line!(
+        EventKind::StreamFailed { key, model, reason } => line!(
             info, who, "stream failed", key = key.as_ref().map(KeyId::as_str),
             gen_ai.request.model = name(model), error.type = reason
         ),
-        Kind::FellOver { from, to, reason } => {
+        EventKind::FellOver { from, to, reason } => {
             line!(debug, who, "fell over", from = &**from, to = &**to, error.type = reason);
         }
-        Kind::BreakerOpened { wait } => line!(info, who, "breaker opened", wait_ms = whole_ms(*wait)),
-        Kind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
-        Kind::BreakerClosed => line!(info, who, "breaker closed"),
-        Kind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
-        Kind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
-        Kind::Disabled { key } => line!(info, who, "disabled", %key),
-        Kind::Enabled { key } => line!(info, who, "enabled", %key),
+        EventKind::BreakerOpened { wait } => line!(info, who, "breaker opened", wait_ms = whole_ms(*wait)),
+        EventKind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
+        EventKind::BreakerClosed => line!(info, who, "breaker closed"),
+        EventKind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
+        EventKind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
+        EventKind::Disabled { key } => line!(info, who, "disabled", %key),
+        EventKind::Enabled { key } => line!(info, who, "enabled", %key),
     }
 }
 
-fn chain_failed(who: Who<'_>, kind: &Kind, severity: Severity) {
-    let Kind::ChainFailed { providers, attempts, deadline_passed, retry_after } = kind else { return };
+fn chain_failed(who: Who<'_>, kind: &EventKind, severity: Severity) {
+    let EventKind::ChainFailed { providers, attempts, deadline_passed, retry_after } = kind else { return };
     let wait_ms = ms(*retry_after);
     if severity == Severity::Alarm {
         line!(warn, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
@@ -93,8 +93,8 @@ fn chain_failed(who: Who<'_>, kind: &Kind, severity: Severity) {
     }
 }
 
-fn quota(who: Who<'_>, kind: &Kind) {
-    let Kind::QuotaWarning {
+fn quota(who: Who<'_>, kind: &EventKind) {
+    let EventKind::QuotaWarning {
         key,
         account,
         model,

@@ -49,9 +49,9 @@ use metrics::{
 use crate::body::meter::Usage;
 use crate::classify::Reason;
 pub(super) use crate::event::metrics::models::Models;
-use crate::event::{AttemptOutcome, Event, Kind};
+use crate::event::{AttemptOutcome, Event, EventKind};
 use crate::key::{AccountId, KeyId};
-use crate::limits::Reading;
+use crate::limits::LimitStatus;
 use crate::provider::ModelId;
 
 /// Maximum number of served models that have labels at one hub: 256. Models with declared limits do not
@@ -122,42 +122,45 @@ impl Metrics {
             counter!(name, "provider" => provider(), "key" => label(key)).increment(1);
         };
         match &event.kind {
-            Kind::Attempt { .. } => self.attempt(event),
-            Kind::Rotated { reason, .. } => {
+            EventKind::Attempt { .. } => self.attempt(event),
+            EventKind::Rotated { reason, .. } => {
                 counter!(ROTATIONS, "provider" => provider(), "reason" => reason.as_str()).increment(1);
             }
-            Kind::CooledDown { key, reason, .. } => {
+            EventKind::CooledDown { key, reason, .. } => {
                 let reason = reason.as_str();
                 counter!(COOLDOWNS, "provider" => provider(), "key" => label(key), "reason" => reason)
                     .increment(1);
             }
-            Kind::Recovered { key, .. } => count(RECOVERIES, key),
-            Kind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
-            Kind::Exhausted { model, .. } => {
+            EventKind::Recovered { key, .. } => count(RECOVERIES, key),
+            EventKind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
+            EventKind::Exhausted { model, .. } => {
                 let model = self.models.label(model.as_ref());
                 counter!(EXHAUSTED, "provider" => provider(), "model" => model).increment(1);
             }
-            Kind::QuotaWarning { .. } => self.quota(event),
-            Kind::PoolFailed { reason, .. } => {
+            EventKind::QuotaWarning { .. } => self.quota(event),
+            EventKind::PoolFailed { reason, .. } => {
                 counter!(POOL_FAILURES, "provider" => provider(), "reason" => *reason).increment(1);
             }
-            Kind::StreamFailed { reason, .. } => {
+            EventKind::StreamFailed { reason, .. } => {
                 counter!(STREAM_FAILURES, "provider" => provider(), "reason" => *reason).increment(1);
             }
-            Kind::FellOver { from, to, reason } => {
+            EventKind::FellOver { from, to, reason } => {
                 counter!(FALLBACKS, "from" => from.clone(), "to" => to.clone(), "reason" => *reason)
                     .increment(1);
             }
-            Kind::BreakerClosed => gauge!(BREAKER, "provider" => provider()).set(0.0),
-            Kind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
-            Kind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
-            Kind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
-            Kind::Available { .. } | Kind::Reset { .. } | Kind::Disabled { .. } | Kind::Enabled { .. } => {}
+            EventKind::BreakerClosed => gauge!(BREAKER, "provider" => provider()).set(0.0),
+            EventKind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
+            EventKind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
+            EventKind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
+            EventKind::Available { .. }
+            | EventKind::Reset { .. }
+            | EventKind::Disabled { .. }
+            | EventKind::Enabled { .. } => {}
         }
     }
 
     fn attempt(&self, event: &Event) {
-        let Kind::Attempt { key, model, outcome, duration, .. } = &event.kind else { return };
+        let EventKind::Attempt { key, model, outcome, duration, .. } = &event.kind else { return };
         if *outcome == AttemptOutcome::Success {
             self.models.serve(model.as_ref());
         }
@@ -173,7 +176,9 @@ impl Metrics {
     }
 
     fn quota(&self, event: &Event) {
-        let Kind::QuotaWarning { key, account, model, dimension, used, .. } = &event.kind else { return };
+        let EventKind::QuotaWarning { key, account, model, dimension, used, .. } = &event.kind else {
+            return;
+        };
         let owned = owner(&event.provider, key.as_ref(), account.as_ref(), dimension.as_str());
         counter!(QUOTA_WARNINGS, &owned).increment(1);
         set_left(&owned, self.models.label(model.as_ref()), 1.0 - used);
@@ -186,12 +191,12 @@ impl Metrics {
         provider: &Arc<str>,
         key: &KeyId,
         account: Option<&AccountId>,
-        limits: impl Iterator<Item = (Option<&'a ModelId>, &'a Reading)>,
+        limits: impl Iterator<Item = (Option<&'a ModelId>, &'a LimitStatus)>,
     ) {
         let mut least = HashMap::new();
         for (model, reading) in limits {
             let left = 1.0 - reading.used_share();
-            let known = least.entry((self.models.label(model), reading.counted.as_str())).or_insert(left);
+            let known = least.entry((self.models.label(model), reading.metric.as_str())).or_insert(left);
             *known = left.min(*known);
         }
         for ((model, dimension), left) in least {

@@ -25,7 +25,7 @@
 //! ```
 //! use std::time::Duration;
 //! use tower_key_rotation::classify::{Fault, Reason, Scope};
-//! use tower_key_rotation::event::{Events, Kind};
+//! use tower_key_rotation::event::{Events, EventKind};
 //! use tower_key_rotation::{ApiKey, KeyPool, Provider};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -43,7 +43,7 @@
 //!
 //! let event = stream.next().await.expect("the hub is still there")?;
 //! assert_eq!(&*event.provider, "anthropic");
-//! assert!(matches!(event.kind, Kind::CooledDown { key, .. } if key.as_str() == "a"));
+//! assert!(matches!(event.kind, EventKind::CooledDown { key, .. } if key.as_str() == "a"));
 //! # Ok(())
 //! # }
 //! ```
@@ -77,8 +77,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::hub::Events;
-pub(crate) use self::hub::{Severity, Source};
-pub use self::kind::{AttemptOutcome, Kind};
+pub(crate) use self::hub::{EventSource, Severity};
+pub use self::kind::{AttemptOutcome, EventKind};
 pub use self::subscription::{Missed, Subscription};
 use crate::clock::Timestamp;
 
@@ -96,5 +96,5 @@ pub struct Event {
     pub provider: Arc<str>,
     /// The kind of the event, with its details.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: EventKind,
 }

@@ -41,14 +41,14 @@ struct Shared {
 
 /// The link is not to be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Open {
+pub(crate) struct BreakerOpen {
     /// How long; `None`: until the probe that is out comes back.
     pub(crate) retry_after: Option<Duration>,
 }
 
 /// The right to call the link once. Dropped, it brings no news, and hands its probe back.
 #[must_use = "a passage that is dropped at once lets nobody pass"]
-pub(crate) struct Passage {
+pub(crate) struct BreakerPermit {
     breaker: Arc<Shared>,
     generation: u64,
     began: Timestamp,
@@ -93,7 +93,7 @@ impl Breaker {
     }
 
     /// Lets a call pass, as the single probe if the open time has just ended.
-    pub(crate) fn enter(&self, now: Timestamp) -> Result<Passage, Open> {
+    pub(crate) fn enter(&self, now: Timestamp) -> Result<BreakerPermit, BreakerOpen> {
         let mut state = self.0.state();
         let generation = state.generation;
         if let Some(opened) = &mut state.opened {
@@ -102,23 +102,23 @@ impl Breaker {
         }
         let probe = state.opened.is_some();
         drop(state);
-        Ok(Passage { breaker: Arc::clone(&self.0), generation, began: now, probe })
+        Ok(BreakerPermit { breaker: Arc::clone(&self.0), generation, began: now, probe })
     }
 
     /// The body of a response that was handed over has ended. Says for how long that opened the breaker.
     pub(crate) fn body_ended(&self, generation: u64, failed: bool, now: Timestamp) -> Option<Duration> {
-        let passage = Passage { breaker: Arc::clone(&self.0), generation, began: now, probe: false };
+        let permit = BreakerPermit { breaker: Arc::clone(&self.0), generation, began: now, probe: false };
         if failed {
-            passage.body_failed(now)
+            permit.body_failed(now)
         } else {
-            passage.body_came();
+            permit.body_came();
             None
         }
     }
 
     /// Whether [`enter`](Self::enter) would let a call pass; takes no probe.
     #[cfg(test)]
-    pub(crate) fn check(&self, now: Timestamp) -> Result<(), Open> {
+    pub(crate) fn check(&self, now: Timestamp) -> Result<(), BreakerOpen> {
         self.0.state().opened.map_or(Ok(()), |opened| opened.refuses(now))
     }
 }
@@ -139,17 +139,17 @@ impl Shared {
 }
 
 impl Opened {
-    fn refuses(self, now: Timestamp) -> Result<(), Open> {
+    fn refuses(self, now: Timestamp) -> Result<(), BreakerOpen> {
         if self.until > now {
-            return Err(Open { retry_after: Some(self.until.saturating_since(now)) });
+            return Err(BreakerOpen { retry_after: Some(self.until.saturating_since(now)) });
         }
-        if self.probing { Err(Open { retry_after: None }) } else { Ok(()) }
+        if self.probing { Err(BreakerOpen { retry_after: None }) } else { Ok(()) }
     }
 }
 
 // === impl Passage ===
 
-impl Passage {
+impl BreakerPermit {
     /// Whether this call finds out if the provider is back.
     pub(crate) const fn is_probe(&self) -> bool {
         self.probe
@@ -231,13 +231,13 @@ impl Passage {
     }
 }
 
-impl Drop for Passage {
+impl Drop for BreakerPermit {
     fn drop(&mut self) {
         self.give_probe_back();
     }
 }
 
-impl fmt::Debug for Passage {
+impl fmt::Debug for BreakerPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { breaker: _, generation, began, probe } = self;
         f.debug_struct("Passage")

@@ -12,8 +12,8 @@ use tower::BoxError;
 use tower_service::Service;
 
 use crate::body::{ReplayBody, Upload};
-use crate::future::before;
-use crate::rotate::budget::Ticket;
+use crate::exchange::context::ChainContext;
+use crate::exchange::future::with_deadline;
 
 /// How calling a link failed.
 pub(super) enum Failed {
@@ -30,7 +30,7 @@ pub(super) enum Failed {
 pub(super) fn link<S, B>(
     service: &mut S,
     request: &mut Request<ReplayBody>,
-    ticket: &Ticket,
+    context: &ChainContext,
     upload: &Upload,
 ) -> impl Future<Output = Result<Response<B>, Failed>>
 where
@@ -38,24 +38,24 @@ where
     S::Error: Into<BoxError>,
 {
     async move {
-        if let Err(failed) = ready(service, ticket.head_timeout()).await {
+        if let Err(failed) = ready(service, context.head_timeout()).await {
             // It may have reserved something while it was asked, which is not for keeping until the chain's end.
             *service = service.clone();
             return Err(failed);
         }
-        ticket.call();
+        context.call();
         let call = service.call(std::mem::take(request));
         let mut call = pin!(call.map_err(|error| Failed::Call(error.into())));
         if let Poll::Ready(called) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
             return called;
         }
         // A link adopts the ticket when it is first polled; one that does needs no second timer.
-        if let Some(limit) = ticket.head_timeout().filter(|_| !ticket.is_adopted()) {
+        if let Some(limit) = context.head_timeout().filter(|_| !context.is_joined()) {
             let late = match Box::pin(upload.limit(limit, Instant::now(), call.as_mut())).await {
                 Ok(called) => return called,
                 Err(late) => late,
             };
-            if !ticket.is_adopted() {
+            if !context.is_joined() {
                 return Err(Failed::Call(late.into()));
             }
         }
@@ -75,5 +75,5 @@ where
         return ready;
     }
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    Box::pin(before(deadline, poll_fn(poll))).await.unwrap_or(Err(Failed::NotReady(None)))
+    Box::pin(with_deadline(deadline, poll_fn(poll))).await.unwrap_or(Err(Failed::NotReady(None)))
 }

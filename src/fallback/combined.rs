@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 
 use crate::classify::Fault;
-use crate::error::{Failure, GaveUp, LastResponse};
+use crate::error::{Failure, LastResponse, StopReason};
 use crate::fallback::failure::{AllProvidersFailed, ProviderFailed};
-use crate::fallback::left_because::LeftBecause;
+use crate::fallback::skip_reason::SkipReason;
 
 /// Failures that a chain has if each of its links has them.
 const SAID_BY_ALL: [Failure; 3] = [Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
@@ -21,7 +21,7 @@ impl AllProvidersFailed {
         if self.deadline_passed() {
             return Failure::Deadline;
         }
-        let asked = || self.failures.iter().filter(|failed| failed.because != LeftBecause::NoModel);
+        let asked = || self.failures.iter().filter(|failed| failed.because != SkipReason::NoModel);
         let any = |is: fn(Failure) -> bool| asked().any(|failed| is(failed.failure()));
         let all = |is: fn(Failure) -> bool| asked().next().is_some() && asked().all(|it| is(it.failure()));
         if all(|failure| failure.is_limit() || failure == Failure::NoUsableKey) {
@@ -64,23 +64,23 @@ impl ProviderFailed {
     fn failure(&self) -> Failure {
         let last = self.fault().map(Fault::reason);
         match &self.because {
-            LeftBecause::Keys(gave_up) => Failure::of_keys(*gave_up, self.exhausted_by, last),
-            LeftBecause::Fault(fault) => {
+            SkipReason::Keys(stop_reason) => Failure::of_keys(*stop_reason, self.exhausted_by, last),
+            SkipReason::Fault(fault) => {
                 Failure::of(fault.reason()).unwrap_or(Failure::Other(self.because.as_str()))
             }
-            LeftBecause::Shed => Failure::Overloaded,
-            LeftBecause::Unroutable => Failure::Unroutable,
+            SkipReason::Shed => Failure::Overloaded,
+            SkipReason::Unroutable => Failure::Unroutable,
             because => Failure::Other(because.as_str()),
         }
     }
 
     fn was_called(&self) -> bool {
-        !self.attempts.is_empty() || matches!(self.because, LeftBecause::Fault(_))
+        !self.attempts.is_empty() || matches!(self.because, SkipReason::Fault(_))
     }
 
     fn reason(&self) -> &'static str {
         match (&self.because, self.exhausted_by) {
-            (LeftBecause::Keys(GaveUp::Exhausted), Some(reason)) => reason.as_str(),
+            (SkipReason::Keys(StopReason::Exhausted), Some(reason)) => reason.as_str(),
             _ => self.fault().map_or(self.because.as_str(), |fault| fault.reason().as_str()),
         }
     }

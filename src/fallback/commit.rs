@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use crate::body::meter::Usage;
 use crate::body::{
-    BodyEnd, EndListener, EventDialect, Guard, ResponseBody, Settle, StreamErrorKind, UsageCell,
+    BodyEnd, EndListener, EventDialect, ResponseBody, Settle, StreamErrorKind, StreamGuard, UsageSlot,
 };
 use crate::clock::Timestamp;
-use crate::event::{Kind, Severity};
-use crate::fallback::breaker::Passage;
+use crate::event::{EventKind, Severity};
+use crate::exchange::inspect::is_stream;
+use crate::fallback::breaker::BreakerPermit;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::Settings;
-use crate::inspect::is_stream;
 use crate::rotate::Served;
 
 /// When an answer belongs to the caller, so that nothing is asked for elsewhere any more.
@@ -50,35 +50,35 @@ pub(super) fn guard<B>(
     response: &mut Response<ResponseBody<B>>,
     link: &Arc<Link>,
     settings: &Settings,
-    adopted: bool,
+    joined: bool,
     dialect: EventDialect,
-) -> UsageCell {
-    let served = response.extensions().get::<Served>().filter(|_| adopted);
-    let cell = served.map_or_else(|| UsageCell::new(Keyless(Arc::clone(link))), Served::usage_cell);
+) -> UsageSlot {
+    let served = response.extensions().get::<Served>().filter(|_| joined);
+    let slot = served.map_or_else(|| UsageSlot::new(Keyless(Arc::clone(link))), Served::usage_slot);
     if !served.is_some_and(Served::is_guarded) {
-        let guard = Guard::strict(is_stream(response), Some(cell.clone()), settings.idle_timeout);
+        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), settings.idle_timeout);
         let told = settings.error_events && !response.headers().contains_key(http::header::CONTENT_LENGTH);
-        response.body_mut().watch(guard.telling_errors(told.then_some(dialect)));
+        response.body_mut().watch(guard.with_error_events(told.then_some(dialect)));
     }
-    cell
+    slot
 }
 
 /// Books the commit, and has the link hear how the body of a success ends.
 pub(super) fn book<B, T>(
-    passage: Passage,
+    permit: BreakerPermit,
     response: &Response<T>,
-    cell: Option<&UsageCell>,
+    slot: Option<&UsageSlot>,
     link: &Arc<Link>,
     chain: &Chain<B>,
     now: Instant,
 ) {
-    let committed = passage.committed(now.into());
+    let committed = permit.committed(now.into());
     if committed.closed {
-        chain.emit(link, Severity::Change, || Kind::BreakerClosed);
+        chain.emit(link, Severity::Change, || EventKind::BreakerClosed);
     }
-    let cell = cell.or_else(|| response.extensions().get::<Served>().map(Served::usage_cell_ref));
-    if let Some(cell) = cell.filter(|_| response.status().is_success()) {
-        cell.listen(Arc::clone(link) as Arc<dyn EndListener>, committed.generation);
+    let slot = slot.or_else(|| response.extensions().get::<Served>().map(Served::usage_cell_ref));
+    if let Some(slot) = slot.filter(|_| response.status().is_success()) {
+        slot.listen(Arc::clone(link) as Arc<dyn EndListener>, committed.generation);
     }
 }
 
@@ -90,7 +90,7 @@ impl EndListener for Link {
             BodyEnd::Abandoned => return,
         };
         if let Some(wait) = self.breaker.body_ended(generation, failed, Timestamp::now()) {
-            self.emit(Severity::Change, || Kind::BreakerOpened { wait });
+            self.emit(Severity::Change, || EventKind::BreakerOpened { wait });
         }
     }
 }
@@ -104,6 +104,6 @@ impl Settle for Keyless {
 
     fn failed(&self, kind: StreamErrorKind) {
         let reason = kind.as_str();
-        self.0.emit(Severity::Change, || Kind::StreamFailed { key: None, model: None, reason });
+        self.0.emit(Severity::Change, || EventKind::StreamFailed { key: None, model: None, reason });
     }
 }

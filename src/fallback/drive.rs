@@ -13,14 +13,14 @@ use tower_service::Service;
 
 use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
-use crate::event::{Kind, Severity};
-use crate::fallback::breaker::{Open, Passage};
+use crate::event::{EventKind, Severity};
+use crate::exchange::future::with_deadline;
+use crate::fallback::breaker::{BreakerOpen, BreakerPermit};
 use crate::fallback::hold_back::hold_back;
-use crate::fallback::judge::Judged;
+use crate::fallback::judge::LinkOutcome;
 use crate::fallback::link::{Chain, Link};
-use crate::fallback::trip::{Step, Trip};
+use crate::fallback::state::{ChainState, NextLink};
 use crate::fallback::{call, commit, judge};
-use crate::future::before;
 use crate::rotate::Served;
 
 /// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
@@ -29,7 +29,7 @@ use crate::rotate::Served;
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn drive<S, ReqBody, B>(
     mut first: S,
-    mut trip: Trip<B>,
+    mut state: ChainState<B>,
     body: ReqBody,
 ) -> impl Future<Output = Result<Response<ResponseBody<B>>, Error>>
 where
@@ -41,22 +41,22 @@ where
     B::Error: Into<BoxError>,
 {
     async move {
-        let chain = Arc::clone(&trip.chain);
-        let mut now = trip.begin(body).await;
+        let chain = Arc::clone(&state.chain);
+        let mut now = state.begin(body).await;
         let mut served = None;
-        while let Some(step) = trip.next_step().filter(|_| !trip.is_past_deadline(now)) {
+        while let Some(next) = state.next_step().filter(|_| !state.is_past_deadline(now)) {
             // Tokio's shortest sleep is a millisecond: not worth a step that is due.
-            if !step.after.is_zero() {
-                if before(trip.deadline(), Box::pin(sleep(step.after))).await.is_err() {
-                    return Err(trip.deadline_passed());
+            if !next.after.is_zero() {
+                if with_deadline(state.deadline(), Box::pin(sleep(next.after))).await.is_err() {
+                    return Err(state.deadline_passed());
                 }
                 now = Instant::now();
             }
-            let deadline = trip.deadline();
-            let asked = ask_link(&mut first, &mut trip, &chain, step, now, &mut served);
-            let Ok(asked) = before(deadline, pin!(asked)).await else {
-                trip.cut_off(step, now);
-                return Err(trip.deadline_passed());
+            let deadline = state.deadline();
+            let asked = ask_link(&mut first, &mut state, &chain, next, now, &mut served);
+            let Ok(asked) = with_deadline(deadline, pin!(asked)).await else {
+                state.cut_off(next, now);
+                return Err(state.deadline_passed());
             };
             asked?;
             if let Some(response) = served {
@@ -64,7 +64,7 @@ where
             }
             now = Instant::now();
         }
-        Err(if trip.is_past_deadline(Instant::now()) { trip.deadline_passed() } else { trip.failed() })
+        Err(if state.is_past_deadline(Instant::now()) { state.deadline_passed() } else { state.failed() })
     }
 }
 
@@ -73,9 +73,9 @@ where
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 fn ask_link<S, B>(
     first: &mut S,
-    trip: &mut Trip<B>,
+    state: &mut ChainState<B>,
     chain: &Chain<B>,
-    step: Step,
+    next: NextLink,
     now: Instant,
     served: &mut Option<Response<ResponseBody<B>>>,
 ) -> impl Future<Output = Result<(), Error>>
@@ -86,81 +86,81 @@ where
     B::Error: Into<BoxError>,
 {
     async move {
-        let (link, upload) = (&chain.links[step.link], trip.upload());
-        trip.turn_to(step);
-        let (mut passage, began) = match enter(link, &upload, now).await {
+        let (link, upload) = (&chain.links[next.link], state.upload());
+        state.turn_to(next);
+        let (mut permit, began) = match enter(link, &upload, now).await {
             Ok(entered) => entered,
             Err(open) => {
-                trip.skip_open(step, open);
+                state.skip_open(next, open);
                 return Ok(());
             }
         };
-        let mut request = trip.request();
-        if let Err(unroutable) = trip.direct(&mut request, link).await {
-            return trip.skip_unroutable(step, unroutable);
+        let mut request = state.request();
+        if let Err(unroutable) = state.direct(&mut request, link).await {
+            return state.skip_unroutable(next, unroutable);
         }
-        if passage.is_probe() {
-            chain.emit(link, Severity::Change, || Kind::BreakerHalfOpen);
+        if permit.is_probe() {
+            chain.emit(link, Severity::Change, || EventKind::BreakerHalfOpen);
         }
-        trip.say_fell_over(link);
+        state.report_fallback(link);
         let answered = async {
-            let called = match chain.other(step.link) {
+            let called = match chain.other(next.link) {
                 Some(mut other) => {
-                    Box::pin(call::link(&mut other, &mut request, &trip.ticket, &upload)).await
+                    Box::pin(call::link(&mut other, &mut request, &state.context, &upload)).await
                 }
-                None => call::link(first, &mut request, &trip.ticket, &upload).await,
+                None => call::link(first, &mut request, &state.context, &upload).await,
             };
             let response = match called {
-                Ok(response) if judge::is_the_callers(&response, chain, &trip.ticket) => response,
-                called => return Box::pin(judge::answer(called, link, chain, trip)).await,
+                Ok(response) if judge::is_the_callers(&response, chain, &state.context) => response,
+                called => return Box::pin(judge::answer(called, link, chain, state)).await,
             };
-            *served = Some(match trip.hold_back.check(&response, trip.deadline()) {
+            *served = Some(match state.hold_back.check(&response, state.deadline()) {
                 None => response.map(ResponseBody::untouched),
                 Some(check) => {
-                    let cell = Served::cell_of(&response);
-                    match hold_back(response, cell, check, link).await {
+                    let slot = Served::usage_slot_of(&response);
+                    match hold_back(response, slot, check, link).await {
                         Ok(response) => response,
-                        Err(failed) => return Judged::Left(failed),
+                        Err(failed) => return LinkOutcome::Failed(failed),
                     }
                 }
             });
-            Judged::Served
+            LinkOutcome::Served
         };
-        let judged = if passage.is_probe() && !upload.has_ended() {
-            Box::pin(probing(&mut passage, &upload, answered)).await
+        let outcome = if permit.is_probe() && !upload.has_ended() {
+            Box::pin(probing(&mut permit, &upload, answered)).await
         } else {
             answered.await
         };
-        let cell = match judged {
-            Judged::Served => None,
-            Judged::Guarded(guarded) => {
-                let (response, cell) = *guarded;
+        let slot = match outcome {
+            LinkOutcome::Served => None,
+            LinkOutcome::Guarded(guarded) => {
+                let (response, slot) = *guarded;
                 *served = Some(response);
-                Some(cell)
+                Some(slot)
             }
-            Judged::Left(mut failed) => {
+            LinkOutcome::Failed(mut failed) => {
                 failed.add_attempt(Instant::now().saturating_duration_since(began));
                 if failed.is_providers_fault() {
-                    failed_at(passage, link, chain);
+                    failed_at(permit, link, chain);
                 }
-                return trip.leave(step, *failed);
+                return state.leave(next, *failed);
             }
-            Judged::Ended(error) => return Err(error),
+            LinkOutcome::Ended(error) => return Err(error),
         };
         let now = Instant::now();
-        link.pace.answered(now - began);
+        link.latency.answered(now - began);
         if let Some(response) = served {
-            commit::book(passage, response, cell.as_ref(), link, chain, now);
-            trip.deliver(response, link);
+            commit::book(permit, response, slot.as_ref(), link, chain, now);
+            state.deliver(response, link);
         }
         Ok(())
     }
 }
 
 /// The right to call a link, and since when there is one.
-async fn enter(link: &Link, upload: &Upload, now: Instant) -> Result<(Passage, Instant), Open> {
+async fn enter(link: &Link, upload: &Upload, now: Instant) -> Result<(BreakerPermit, Instant), BreakerOpen> {
     let entered = link.breaker.enter(now.into());
-    let needs_body = entered.as_ref().is_ok_and(|passage| link.route.renames() || passage.is_probe());
+    let needs_body = entered.as_ref().is_ok_and(|permit| link.route.renames() || permit.is_probe());
     if !needs_body || upload.has_ended() {
         return Ok((entered?, now));
     }
@@ -172,18 +172,18 @@ async fn enter(link: &Link, upload: &Upload, now: Instant) -> Result<(Passage, I
 }
 
 /// The output of a call that is the breaker's probe: given back if the caller pauses in the middle of the body.
-async fn probing<T>(passage: &mut Passage, upload: &Upload, answered: impl Future<Output = T>) -> T {
+async fn probing<T>(permit: &mut BreakerPermit, upload: &Upload, answered: impl Future<Output = T>) -> T {
     match select(pin!(answered), pin!(upload.pauses())).await {
         Either::Left((answered, _)) => answered,
         Either::Right(((), answered)) => {
-            passage.give_probe_back();
+            permit.give_probe_back();
             answered.await
         }
     }
 }
 
-fn failed_at<B>(passage: Passage, link: &Link, chain: &Chain<B>) {
-    if let Some(wait) = passage.failed(Instant::now().into()) {
-        chain.emit(link, Severity::Change, || Kind::BreakerOpened { wait });
+fn failed_at<B>(permit: BreakerPermit, link: &Link, chain: &Chain<B>) {
+    if let Some(wait) = permit.failed(Instant::now().into()) {
+        chain.emit(link, Severity::Change, || EventKind::BreakerOpened { wait });
     }
 }

@@ -8,8 +8,8 @@ use http::StatusCode;
 use tower::BoxError;
 
 use crate::classify::{Fault, Reason, Scope};
-use crate::error::{AllKeysFailed, GaveUp, LastResponse};
-use crate::fallback::left_because::LeftBecause;
+use crate::error::{AllKeysFailed, LastResponse, StopReason};
+use crate::fallback::skip_reason::SkipReason;
 use crate::rotate::Attempt;
 
 /// No provider of a chain could serve the request.
@@ -24,7 +24,7 @@ pub struct AllProvidersFailed {
 /// What became of a request at one link.
 pub struct ProviderFailed {
     pub(super) provider: Arc<str>,
-    pub(super) because: LeftBecause,
+    pub(super) because: SkipReason,
     pub(super) attempts: Vec<Attempt>,
     /// The status of a response of a link without keys.
     pub(super) status: Option<StatusCode>,
@@ -103,7 +103,7 @@ impl std::error::Error for AllProvidersFailed {
 // === impl ProviderFailed ===
 
 impl ProviderFailed {
-    pub(super) const fn new(provider: Arc<str>, because: LeftBecause) -> Self {
+    pub(super) const fn new(provider: Arc<str>, because: SkipReason) -> Self {
         Self {
             provider,
             because,
@@ -119,7 +119,7 @@ impl ProviderFailed {
 
     pub(super) fn keys(provider: Arc<str>, failed: AllKeysFailed) -> Self {
         let AllKeysFailed {
-            gave_up,
+            stop_reason,
             mut attempts,
             retry_after,
             wait,
@@ -131,7 +131,7 @@ impl ProviderFailed {
         attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&provider));
         Self {
             provider,
-            because: LeftBecause::Keys(gave_up),
+            because: SkipReason::Keys(stop_reason),
             attempts,
             status: None,
             retry_after,
@@ -145,7 +145,7 @@ impl ProviderFailed {
     /// The deadline passed while the link was asked; `took`: and was called, for so long.
     pub(super) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
         let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(took.is_some());
-        let mut failed = Self::new(provider, LeftBecause::Fault(fault));
+        let mut failed = Self::new(provider, SkipReason::Fault(fault));
         if let Some(took) = took {
             failed.add_attempt(took);
         }
@@ -154,7 +154,7 @@ impl ProviderFailed {
 
     /// Adds the attempt that failed, where no rotation layer has.
     pub(super) fn add_attempt(&mut self, duration: Duration) {
-        let LeftBecause::Fault(fault) = &self.because else { return };
+        let SkipReason::Fault(fault) = &self.because else { return };
         if self.attempts.is_empty() {
             self.attempts.push(Attempt {
                 provider: Arc::clone(&self.provider),
@@ -180,7 +180,7 @@ impl ProviderFailed {
     }
 
     /// Why it did not serve the request.
-    pub const fn because(&self) -> &LeftBecause {
+    pub const fn because(&self) -> &SkipReason {
         &self.because
     }
 
@@ -198,21 +198,21 @@ impl ProviderFailed {
     /// The last fault that was found.
     pub fn fault(&self) -> Option<&Fault> {
         match &self.because {
-            LeftBecause::Fault(fault) => Some(fault),
+            SkipReason::Fault(fault) => Some(fault),
             _ => self.attempts.last().map(|attempt| &attempt.fault),
         }
     }
 
     /// Whether one of its calls may have been executed, although no complete response came.
     pub(super) fn may_have_run(&self) -> bool {
-        let cause = if let LeftBecause::Fault(fault) = &self.because { Some(fault) } else { None };
+        let cause = if let SkipReason::Fault(fault) = &self.because { Some(fault) } else { None };
         self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::is_ambiguous)
     }
 
     /// Why it was left, in one word: where the provider was at fault, its fault.
     pub(super) fn word(&self) -> &'static str {
         match (&self.because, self.fault()) {
-            (LeftBecause::Keys(GaveUp::ProviderFault), Some(fault)) => fault.reason().as_str(),
+            (SkipReason::Keys(StopReason::ProviderFault), Some(fault)) => fault.reason().as_str(),
             (because, _) => because.as_str(),
         }
     }

@@ -19,15 +19,15 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::body::{ResponseBody, Rest, StreamError, UsageCell};
+use crate::body::{ResponseBody, Rest, StreamError, UsageSlot};
 use crate::classify::{Fault, Reason, Scope};
+use crate::exchange::future::with_deadline;
+use crate::exchange::inspect::is_readable;
 use crate::fallback::commit::Commit;
 use crate::fallback::failure::ProviderFailed;
-use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::Link;
 use crate::fallback::settings::Settings;
-use crate::future::before;
-use crate::inspect::is_readable;
+use crate::fallback::skip_reason::SkipReason;
 use crate::rotate::Served;
 
 /// Which responses to a request are held back.
@@ -69,12 +69,12 @@ struct Held {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Holds a response back until it is complete, or as far as the cap goes. `cell` hears how its body ends.
+/// Holds a response back until it is complete, or as far as the cap goes. `slot` hears how its body ends.
 ///
 /// The body is in a box, so that the future of a request need not have room for it.
 pub(super) fn hold_back<T>(
     response: Response<T>,
-    cell: UsageCell,
+    slot: UsageSlot,
     check: Check,
     link: &Link,
 ) -> impl Future<Output = Result<Response<ResponseBody<T>>, Box<ProviderFailed>>>
@@ -85,10 +85,10 @@ where
     let (mut head, body) = response.into_parts();
     let body = Box::pin(body);
     async move {
-        cell.hold_back(true);
+        slot.hold_back(true);
         match in_time(check.deadline, pin!(read(body, check))).await {
             Ok(rest) => {
-                cell.hold_back(false);
+                slot.hold_back(false);
                 Ok(Response::from_parts(head, ResponseBody::unwatched(rest)))
             }
             Err(error) => Err(Box::new(failed(error, head.status, head.extensions.remove(), link))),
@@ -118,7 +118,7 @@ fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Li
     };
     let fault = Fault::new(reason, scope).may_have_run(true);
     let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
-    let left = ProviderFailed::new(Arc::clone(&link.name), LeftBecause::Fault(fault));
+    let left = ProviderFailed::new(Arc::clone(&link.name), SkipReason::Fault(fault));
     ProviderFailed { attempts, status: Some(status), source: Some(error), ..left }
 }
 
@@ -129,7 +129,7 @@ async fn in_time<T>(
 ) -> Result<T, BoxError> {
     match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
         Poll::Ready(read) => read,
-        Poll::Pending => before(deadline, read).await.unwrap_or_else(|_elapsed| Err(Late.into())),
+        Poll::Pending => with_deadline(deadline, read).await.unwrap_or_else(|_elapsed| Err(Late.into())),
     }
 }
 

@@ -11,32 +11,32 @@ use http::Response;
 use http_body::Body;
 use tower::BoxError;
 
-use crate::body::{ResponseBody, RestLimits, UsageCell};
+use crate::body::{ResponseBody, RestLimits, UsageSlot};
 use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, LastResponse};
+use crate::exchange::context::ChainContext;
+use crate::exchange::inspect::{Inspector, classify, forget_length, into_parts};
+use crate::exchange::transport;
+use crate::exchange::transport::Nature;
 use crate::fallback::call::Failed;
 use crate::fallback::commit;
 use crate::fallback::failure::ProviderFailed;
 use crate::fallback::hold_back::hold_back;
-use crate::fallback::left_because::LeftBecause;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
-use crate::fallback::trip::Trip;
-use crate::inspect::{Inspector, ask, forget_length, shared};
+use crate::fallback::skip_reason::SkipReason;
+use crate::fallback::state::ChainState;
 use crate::rotate::Served;
-use crate::rotate::budget::Ticket;
-use crate::transport;
-use crate::transport::Nature;
 
 /// What the chain makes of it.
-pub(super) enum Judged<B> {
+pub(super) enum LinkOutcome<B> {
     /// It is the caller's, under the guard of the layer inside, and lies where the caller gets it.
     Served,
     /// It is the caller's, under a guard of the chain's. The cell hears how its body ends.
-    Guarded(Box<(Response<ResponseBody<B>>, UsageCell)>),
+    Guarded(Box<(Response<ResponseBody<B>>, UsageSlot)>),
     /// The link did not serve the request; another may.
-    Left(Box<ProviderFailed>),
+    Failed(Box<ProviderFailed>),
     /// Nobody can.
     Ended(Error),
 }
@@ -46,9 +46,9 @@ type Called<B> = Result<Response<B>, Failed>;
 
 /// Whether a rotation layer inside has judged the answer to be the caller's, and guards it. All else is to be
 /// [judged](answer).
-pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, ticket: &Ticket) -> bool {
-    let served = response.extensions().get::<Served>().filter(|_| ticket.is_adopted());
-    served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, ticket).is_none())
+pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, context: &ChainContext) -> bool {
+    let served = response.extensions().get::<Served>().filter(|_| context.is_joined());
+    served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, context).is_none())
 }
 
 /// Judges what calling a link brought, and sees the answer through to its commit.
@@ -58,49 +58,49 @@ pub(super) async fn answer<B>(
     called: Called<B>,
     link: &Arc<Link>,
     chain: &Chain<B>,
-    trip: &Trip<B>,
-) -> Judged<B>
+    state: &ChainState<B>,
+) -> LinkOutcome<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let name = || Arc::clone(&link.name);
-    let ticket = &trip.ticket;
+    let context = &state.context;
     let (verdict, mut response) = match called {
-        Ok(response) if ticket.is_adopted() => judged_inside(response),
+        Ok(response) if context.is_joined() => judged_inside(response),
         Ok(response) => {
-            ticket.take_attempt();
-            judged_here(response, chain, ticket).await
+            context.take_attempt();
+            judged_here(response, chain, context).await
         }
-        Err(Failed::Call(error)) => return failed(error, name(), chain, ticket).await,
+        Err(Failed::Call(error)) => return failed(error, name(), chain, context).await,
         Err(Failed::NotReady(source)) => {
             let Some(error) = source else {
-                return Judged::left(ProviderFailed::new(name(), LeftBecause::NotReady));
+                return LinkOutcome::left(ProviderFailed::new(name(), SkipReason::NotReady));
             };
             return not_ready(error, name());
         }
     };
-    let Some(because) = refused(&verdict, chain, ticket) else {
-        let adopted = ticket.is_adopted();
-        if !adopted {
+    let Some(because) = refused(&verdict, chain, context) else {
+        let joined = context.is_joined();
+        if !joined {
             forget_length(&mut response);
-            let limits = RestLimits::new(chain.settings.idle_timeout, trip.deadline());
+            let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
             response = ResponseBody::limit(response, limits);
         }
-        let cell = commit::guard(&mut response, link, &chain.settings, adopted, trip.dialect());
-        if let Some(check) = trip.hold_back.check(&response, trip.deadline()) {
-            match hold_back(response, cell.clone(), check, link).await {
+        let slot = commit::guard(&mut response, link, &chain.settings, joined, state.dialect());
+        if let Some(check) = state.hold_back.check(&response, state.deadline()) {
+            match hold_back(response, slot.clone(), check, link).await {
                 Ok(held) => response = held.map(|body| ResponseBody::erased(body.erase())),
-                Err(failed) => return Judged::Left(failed),
+                Err(failed) => return LinkOutcome::Failed(failed),
             }
         }
-        return Judged::Guarded(Box::new((response, cell)));
+        return LinkOutcome::Guarded(Box::new((response, slot)));
     };
-    let retry_after = if let LeftBecause::Fault(fault) = &because { fault.wait() } else { None };
-    let limits = RestLimits::new(chain.settings.idle_timeout, trip.deadline());
+    let retry_after = if let SkipReason::Fault(fault) = &because { fault.wait() } else { None };
+    let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
     let status = Some(response.status());
     let last_response = LastResponse::new(response.map(ResponseBody::erase), limits);
-    Judged::left(ProviderFailed {
+    LinkOutcome::left(ProviderFailed {
         status,
         retry_after,
         last_response,
@@ -109,15 +109,15 @@ where
 }
 
 /// Why the answer is not the caller's, if it is not.
-fn refused<B>(verdict: &Verdict, chain: &Chain<B>, ticket: &Ticket) -> Option<LeftBecause> {
+fn refused<B>(verdict: &Verdict, chain: &Chain<B>, context: &ChainContext) -> Option<SkipReason> {
     match verdict {
         Verdict::Rejected(Rejection::ContextLength)
             if chain.settings.context_length == ContextLength::FallOver =>
         {
-            Some(LeftBecause::ContextLength)
+            Some(SkipReason::ContextLength)
         }
-        Verdict::Fault(fault) if !ticket.is_adopted() && fault.scope() != Scope::None => {
-            Some(LeftBecause::Fault(fault.clone()))
+        Verdict::Fault(fault) if !context.is_joined() && fault.scope() != Scope::None => {
+            Some(SkipReason::Fault(fault.clone()))
         }
         _ => None,
     }
@@ -132,7 +132,7 @@ fn judged_inside<B>(response: Response<B>) -> (Verdict, Response<ResponseBody<B>
 async fn judged_here<B>(
     response: Response<B>,
     chain: &Chain<B>,
-    ticket: &Ticket,
+    context: &ChainContext,
 ) -> (Verdict, Response<ResponseBody<B>>)
 where
     B: Body<Data = Bytes> + Send,
@@ -141,50 +141,55 @@ where
     let classifier = chain.general.classifier();
     let inspector = Inspector {
         classifier: &classifier,
-        limits: ticket.limits(),
+        limits: context.limits(),
         look_into_success: false,
         secret: None,
     };
-    let (verdict, answer) = inspector.inspect(shared(response), Timestamp::now()).await;
+    let (verdict, answer) = inspector.inspect(into_parts(response), Timestamp::now()).await;
     (verdict, answer.into_response())
 }
 
 /// No answer: an error of a rotation layer, which says what to do, or of a client.
-async fn failed<B>(error: BoxError, name: Arc<str>, chain: &Chain<B>, ticket: &Ticket) -> Judged<B> {
+async fn failed<B>(
+    error: BoxError,
+    name: Arc<str>,
+    chain: &Chain<B>,
+    context: &ChainContext,
+) -> LinkOutcome<B> {
     let error = match error.downcast::<Error>().map(|error| *error) {
-        Ok(Error::AllKeysFailed(failed)) => return Judged::left(ProviderFailed::keys(name, *failed)),
+        Ok(Error::AllKeysFailed(failed)) => return LinkOutcome::left(ProviderFailed::keys(name, *failed)),
         Ok(Error::Service(source)) => return not_ready(source, name),
         Ok(error @ Error::Stamp(_)) => {
-            let left = ProviderFailed::new(name, LeftBecause::NotReady);
-            return Judged::left(ProviderFailed { source: Some(error.into()), ..left });
+            let left = ProviderFailed::new(name, SkipReason::NotReady);
+            return LinkOutcome::left(ProviderFailed { source: Some(error.into()), ..left });
         }
-        Ok(error) => return Judged::Ended(error),
+        Ok(error) => return LinkOutcome::Ended(error),
         Err(error) if transport::nature(&error) == Nature::Shed => return not_ready(error, name),
         Err(error) => error,
     };
-    ticket.take_attempt();
+    context.take_attempt();
     let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
-    match ask(&chain.general.classifier(), outcome).await {
+    match classify(&chain.general.classifier(), outcome).await {
         Verdict::Fault(fault) => {
-            let left = ProviderFailed::new(name, LeftBecause::Fault(fault));
-            Judged::left(ProviderFailed { source: Some(error), ..left })
+            let left = ProviderFailed::new(name, SkipReason::Fault(fault));
+            LinkOutcome::left(ProviderFailed { source: Some(error), ..left })
         }
-        _ => Judged::Ended(Error::Service(error)),
+        _ => LinkOutcome::Ended(Error::Service(error)),
     }
 }
 
 /// Nothing was sent.
-fn not_ready<B>(error: BoxError, name: Arc<str>) -> Judged<B> {
+fn not_ready<B>(error: BoxError, name: Arc<str>) -> LinkOutcome<B> {
     let is_shed = transport::nature(&error) == Nature::Shed;
-    let because = if is_shed { LeftBecause::Shed } else { LeftBecause::NotReady };
-    Judged::left(ProviderFailed { source: Some(error), ..ProviderFailed::new(name, because) })
+    let because = if is_shed { SkipReason::Shed } else { SkipReason::NotReady };
+    LinkOutcome::left(ProviderFailed { source: Some(error), ..ProviderFailed::new(name, because) })
 }
 
 // === impl Judged ===
 
-impl<B> Judged<B> {
+impl<B> LinkOutcome<B> {
     pub(super) fn left(failed: ProviderFailed) -> Self {
-        Self::Left(Box::new(failed))
+        Self::Failed(Box::new(failed))
     }
 }
 
@@ -193,9 +198,11 @@ impl ProviderFailed {
     pub(super) fn is_providers_fault(&self) -> bool {
         match &self.because {
             // A wait for readiness that is too long, or a URL that is not the provider's, is not its fault.
-            LeftBecause::NotReady => self.source.as_ref().is_some_and(|source| !is_stamp_error(source)),
-            LeftBecause::Fault(fault) => shows_outage(fault),
-            LeftBecause::Keys(crate::error::GaveUp::ProviderFault) => self.fault().is_some_and(shows_outage),
+            SkipReason::NotReady => self.source.as_ref().is_some_and(|source| !is_stamp_error(source)),
+            SkipReason::Fault(fault) => shows_outage(fault),
+            SkipReason::Keys(crate::error::StopReason::ProviderFault) => {
+                self.fault().is_some_and(shows_outage)
+            }
             _ => false,
         }
     }

@@ -11,13 +11,13 @@ use tower_layer::Layer;
 
 use crate::body::ReplayBody;
 use crate::event::Events;
+use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::fallback::breaker::BreakerPolicy;
 use crate::fallback::commit::Commit;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::route::Route;
 use crate::fallback::service::ProviderFallback;
 use crate::fallback::settings::{ContextLength, Settings, Start};
-use crate::retry::{RetryBudget, RetryDelay};
 
 /// Puts providers behind one service; see the [module docs](super) for what it does and an example.
 ///

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::clock::Pace;
-use crate::event::{Events, Kind, Severity, Source};
+use crate::clock::LatencyEstimate;
+use crate::event::{EventKind, EventSource, Events, Severity};
 use crate::fallback::breaker::{Breaker, BreakerPolicy};
 use crate::fallback::layer::Boxed;
 use crate::fallback::route::Route;
@@ -18,7 +18,7 @@ pub(super) struct Link {
     pub(super) route: Route,
     pub(super) breaker: Breaker,
     /// How long its responses take.
-    pub(super) pace: Pace,
+    pub(super) latency: LatencyEstimate,
     events: Events,
 }
 
@@ -38,18 +38,18 @@ pub(super) struct Chain<B> {
 
 impl Link {
     pub(super) fn new(name: Arc<str>, route: Route, breaker: BreakerPolicy, events: Events) -> Self {
-        Self { name, route, breaker: Breaker::new(breaker), pace: Pace::default(), events }
+        Self { name, route, breaker: Breaker::new(breaker), latency: LatencyEstimate::default(), events }
     }
 
     /// Says something of the link.
-    pub(super) fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
-        self.events.emit(severity, Source { name: &self.name, system: None }, kind);
+    pub(super) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
+        self.events.emit(severity, EventSource { name: &self.name, system: None }, kind);
     }
 }
 
 impl<B> Chain<B> {
     /// Says something of a link.
-    pub(super) fn emit(&self, link: &Link, severity: Severity, kind: impl FnOnce() -> Kind) {
+    pub(super) fn emit(&self, link: &Link, severity: Severity, kind: impl FnOnce() -> EventKind) {
         link.emit(severity, kind);
     }
 

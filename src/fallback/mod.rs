@@ -36,7 +36,7 @@
 //!
 //! Such a failure is counted by the link's breaker, in a row of its own that only a body that came to its end
 //! interrupts. [`Served::stream_error`](crate::Served::stream_error), the event
-//! [`StreamFailed`](crate::event::Kind::StreamFailed) and a metric tell of it.
+//! [`StreamFailed`](crate::event::EventKind::StreamFailed) and a metric tell of it.
 //!
 //! # Paying twice
 //!
@@ -59,13 +59,13 @@
 //! use bytes::Bytes;
 //! use tower::{BoxError, ServiceBuilder, ServiceExt};
 //! use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
-//! use tower_key_rotation_sim::{Fault, Script, SimKey, Simulator};
+//! use tower_key_rotation_sim::{SimFault, Script, SimKey, Simulator};
 //! use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
 //! // Two providers in a box, the first of them down. In their place: your HTTP client, twice.
-//! let down = Simulator::openai().script(Script::always(Fault::status(503))).build();
+//! let down = Simulator::openai().script(Script::always(SimFault::status(503))).build();
 //! let up = Simulator::anthropic().key(SimKey::new("b", "sk-b")).build();
 //!
 //! let pool = |provider, secret| KeyPool::builder(provider).key(ApiKey::new(secret)?).build().map_err(BoxError::from);
@@ -99,24 +99,24 @@ mod failure;
 mod hold_back;
 mod judge;
 mod layer;
-mod left_because;
 mod link;
 mod pin;
 mod rename;
 mod route;
 mod service;
 mod settings;
-mod trip;
+mod skip_reason;
+mod state;
 mod unknown_link;
 
 pub use self::breaker::BreakerPolicy;
 pub use self::commit::Commit;
 pub use self::failure::{AllProvidersFailed, ProviderFailed};
 pub use self::layer::ProviderFallbackLayer;
-pub use self::left_because::LeftBecause;
-pub use self::pin::Pin;
+pub use self::pin::ProviderPin;
 pub use self::route::{InvalidRoute, Route, Unroutable};
 pub use self::service::ProviderFallback;
 pub use self::settings::{ContextLength, Start};
+pub use self::skip_reason::SkipReason;
 pub use self::unknown_link::UnknownLink;
-pub use crate::future::ResponseFuture;
+pub use crate::exchange::future::ResponseFuture;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// Keys are rotated as usual, and no other provider is asked. The request keeps the model it names unless the
 /// route has a name for that very model: [`Route::any_model`](crate::fallback::Route::any_model) does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pin(Arc<str>);
+pub struct ProviderPin(Arc<str>);
 
-impl Pin {
+impl ProviderPin {
     /// Pins to the link with this name.
     pub fn to(link: impl Into<Arc<str>>) -> Self {
         Self(link.into())

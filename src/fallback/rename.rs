@@ -21,7 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::body::ReplayBody;
-use crate::fallback::{Pin, Unroutable};
+use crate::fallback::{ProviderPin, Unroutable};
 use crate::provider::{ModelId, ModelPath, decoded, each_model, models_in_form};
 
 /// What a provider calls the models that callers name.
@@ -94,7 +94,7 @@ impl Names {
         body: &ReplayBody,
         model: Option<&ModelId>,
     ) -> Result<ReplayBody, Unroutable> {
-        let pinned = parts.extensions.get::<Pin>().is_some();
+        let pinned = parts.extensions.get::<ProviderPin>().is_some();
         if let Some(model) = model
             && self.of(model, pinned)?.is_none()
         {

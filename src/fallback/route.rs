@@ -152,7 +152,7 @@ impl Route {
     }
 
     /// Any model that is not named otherwise is `provider` here: `"*"` in a configuration. A request that is
-    /// [pinned](crate::fallback::Pin) to the link keeps the model it names.
+    /// [pinned](crate::fallback::ProviderPin) to the link keeps the model it names.
     #[must_use]
     pub fn any_model(mut self, provider: impl Into<ModelId>) -> Self {
         self.names.any = Some(provider.into());

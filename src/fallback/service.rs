@@ -12,10 +12,10 @@ use tower_service::Service;
 
 use crate::body::{ReplayBody, ResponseBody};
 use crate::error::Error;
+use crate::exchange::future::ResponseFuture;
 use crate::fallback::drive::drive;
 use crate::fallback::link::Chain;
-use crate::fallback::trip::Trip;
-use crate::future::ResponseFuture;
+use crate::fallback::state::ChainState;
 
 /// Providers behind one service; see the [module docs](super).
 pub struct ProviderFallback<S, B> {
@@ -83,6 +83,6 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        ResponseFuture::new(drive(self.first.clone(), Trip::new(Arc::clone(&self.chain), parts), body))
+        ResponseFuture::new(drive(self.first.clone(), ChainState::new(Arc::clone(&self.chain), parts), body))
     }
 }

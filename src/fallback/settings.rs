@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::body::ReplayBody;
 use crate::event::Events;
+use crate::exchange::inspect::Limits;
+use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::fallback::breaker::BreakerPolicy;
 use crate::fallback::commit::Commit;
-use crate::inspect::Limits;
-use crate::retry::{RetryBudget, RetryDelay};
 
 /// The settings of a chain, shared by all its requests.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// A request is [pinned](crate::fallback::Pin) to a link that the chain does not have.
+/// A request is [pinned](crate::fallback::ProviderPin) to a link that the chain does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the request is pinned to {pinned:?}, which is no link of the chain: it has {}", links.join(", "))]
 pub struct UnknownLink {

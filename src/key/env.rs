@@ -9,7 +9,7 @@
 //! | `OPENAI_API_KEYS` | keys separated by commas |
 //! | `PROVIDER_OPENAI_API_KEY` | one key |
 //! | `PROVIDER_OPENAI_BACKUP_KEYS` | backup keys separated by commas |
-//! | `PROVIDER_OPENAI_MODEL` | the name of a model, see [`Discovery::model`] |
+//! | `PROVIDER_OPENAI_MODEL` | the name of a model, see [`EnvKeys::model`] |
 //!
 //! A key is named after the variable that it comes from, so an operator who reads `OPENAI_API_KEY_2` in a log
 //! knows which key to replace. The third item of a list is `OPENAI_API_KEYS#3`.
@@ -29,35 +29,35 @@ use crate::provider::Provider;
 ///
 /// ```
 /// use tower_key_rotation::Provider;
-/// use tower_key_rotation::key::Discovery;
+/// use tower_key_rotation::key::EnvKeys;
 ///
 /// let vars = [("OPENAI_API_KEY", "sk-one"), ("OPENAI_API_KEY_7", "sk-two"), ("PATH", "/bin")];
-/// let found = Discovery::in_vars(&Provider::openai(), vars);
+/// let found = EnvKeys::in_vars(&Provider::openai(), vars);
 /// assert_eq!(found.keys().len(), 2);
 /// assert_eq!(found.to_string(), "OPENAI_API_KEY: 1 key\nOPENAI_API_KEY_7: 1 key\n");
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Discovery {
+pub struct EnvKeys {
     keys: Vec<ApiKey>,
-    findings: Vec<Finding>,
+    findings: Vec<EnvVar>,
     model: Option<String>,
-    looked_at: Vec<String>,
+    searched: Vec<String>,
 }
 
 /// One environment variable that was found, and what it held. Displayed as one line without a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Finding {
+pub struct EnvVar {
     /// Name of the variable. An item of a list has its number behind it: `OPENAI_API_KEYS#3`.
     pub variable: String,
     /// Kind of value that the variable held.
-    pub found: Found,
+    pub found: EnvValue,
 }
 
 /// The kind of value that an environment variable held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found {
+pub enum EnvValue {
     /// Number of new keys.
     Keys(usize),
     /// A key that was found before, under the given name.
@@ -72,7 +72,7 @@ pub enum Found {
 
 // === impl Discovery ===
 
-impl Discovery {
+impl EnvKeys {
     /// Searches the environment of the process.
     ///
     /// Variables whose name is not valid UTF-8 are ignored.
@@ -123,15 +123,15 @@ impl Discovery {
     }
 
     /// Returns the variables that were found, and what each of them held.
-    pub fn findings(&self) -> &[Finding] {
+    pub fn findings(&self) -> &[EnvVar] {
         &self.findings
     }
 
     /// Logs the findings: invalid keys at `warn`, everything else at `debug`.
     pub(crate) fn report(&self, provider: &str) {
-        for Finding { variable, found } in &self.findings {
+        for EnvVar { variable, found } in &self.findings {
             match found {
-                Found::Invalid(error) => {
+                EnvValue::Invalid(error) => {
                     tracing::warn!(target: "tower_key_rotation", provider, variable, %error, "not a key");
                 }
                 _ => tracing::debug!(target: "tower_key_rotation", provider, variable, ?found, "discovered"),
@@ -140,21 +140,21 @@ impl Discovery {
     }
 
     /// Returns the names of all variables that were searched for keys; `*` stands for a number.
-    pub fn looked_at(&self) -> &[String] {
-        &self.looked_at
+    pub fn searched(&self) -> &[String] {
+        &self.searched
     }
 }
 
-impl fmt::Display for Discovery {
+impl fmt::Display for EnvKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.findings.is_empty() {
-            return writeln!(f, "nothing found in {}", self.looked_at.join(", "));
+            return writeln!(f, "nothing found in {}", self.searched.join(", "));
         }
         self.findings.iter().try_for_each(|finding| writeln!(f, "{finding}"))
     }
 }
 
-impl IntoIterator for Discovery {
+impl IntoIterator for EnvKeys {
     type Item = ApiKey;
     type IntoIter = std::vec::IntoIter<ApiKey>;
 
@@ -165,16 +165,16 @@ impl IntoIterator for Discovery {
 
 // === impl Finding ===
 
-impl fmt::Display for Finding {
+impl fmt::Display for EnvVar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { variable, found } = self;
         match found {
-            Found::Keys(1) => write!(f, "{variable}: 1 key"),
-            Found::Keys(count) => write!(f, "{variable}: {count} keys"),
-            Found::Duplicate(first) => write!(f, "{variable}: the same key as {first}"),
-            Found::Empty => write!(f, "{variable}: empty"),
-            Found::Invalid(error) => write!(f, "{variable}: {error}"),
-            Found::Model => write!(f, "{variable}: a model"),
+            EnvValue::Keys(1) => write!(f, "{variable}: 1 key"),
+            EnvValue::Keys(count) => write!(f, "{variable}: {count} keys"),
+            EnvValue::Duplicate(first) => write!(f, "{variable}: the same key as {first}"),
+            EnvValue::Empty => write!(f, "{variable}: empty"),
+            EnvValue::Invalid(error) => write!(f, "{variable}: {error}"),
+            EnvValue::Model => write!(f, "{variable}: a model"),
         }
     }
 }
@@ -185,7 +185,7 @@ struct EnvSearch {
     vars: BTreeMap<String, String>,
     /// Name of the first key with a secret, by the digest of the secret.
     names: HashMap<[u8; 32], KeyId>,
-    found: Discovery,
+    found: EnvKeys,
 }
 
 impl EnvSearch {
@@ -200,7 +200,7 @@ impl EnvSearch {
     }
 
     fn single(&mut self, variable: &str) {
-        self.found.looked_at.push(variable.to_owned());
+        self.found.searched.push(variable.to_owned());
         if let Some(value) = self.vars.remove(variable) {
             let found = self.add(variable, value.trim(), Tier::Primary);
             self.report(variable, found);
@@ -208,7 +208,7 @@ impl EnvSearch {
     }
 
     fn numbered(&mut self, stem: &str) {
-        self.found.looked_at.push(format!("{stem}*"));
+        self.found.searched.push(format!("{stem}*"));
         let mut numbered: Vec<(u64, String)> = self
             .vars
             .range(stem.to_owned()..)
@@ -224,20 +224,20 @@ impl EnvSearch {
     }
 
     fn list(&mut self, variable: &str, tier: Tier) {
-        self.found.looked_at.push(variable.to_owned());
+        self.found.searched.push(variable.to_owned());
         let Some(value) = self.vars.remove(variable) else { return };
         let items: Vec<_> = value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
         let mut added = 0;
         for (index, item) in items.iter().enumerate() {
             match self.add(&format!("{variable}#{}", index + 1), item, tier) {
-                Found::Keys(count) => added += count,
+                EnvValue::Keys(count) => added += count,
                 other => self.report(&format!("{variable}#{}", index + 1), other),
             }
         }
         if added > 0 {
-            self.report(variable, Found::Keys(added));
+            self.report(variable, EnvValue::Keys(added));
         } else if items.is_empty() {
-            self.report(variable, Found::Empty);
+            self.report(variable, EnvValue::Empty);
         }
     }
 
@@ -245,30 +245,30 @@ impl EnvSearch {
         let Some(value) = self.vars.remove(variable) else { return };
         let model = value.trim();
         if model.is_empty() {
-            return self.report(variable, Found::Empty);
+            return self.report(variable, EnvValue::Empty);
         }
         self.found.model.get_or_insert_with(|| model.to_owned());
-        self.report(variable, Found::Model);
+        self.report(variable, EnvValue::Model);
     }
 
-    fn add(&mut self, name: &str, text: &str, tier: Tier) -> Found {
+    fn add(&mut self, name: &str, text: &str, tier: Tier) -> EnvValue {
         let secret = match Secret::new(text) {
             Ok(secret) => secret,
-            Err(InvalidSecret::Empty) => return Found::Empty,
-            Err(error) => return Found::Invalid(error),
+            Err(InvalidSecret::Empty) => return EnvValue::Empty,
+            Err(error) => return EnvValue::Invalid(error),
         };
         let name = KeyId::from(name);
         let digest = secret.digest("");
         if let Some(first) = self.names.get(&digest) {
-            return Found::Duplicate(first.clone());
+            return EnvValue::Duplicate(first.clone());
         }
         self.names.insert(digest, name.clone());
         self.found.keys.push(ApiKey::from(secret).id(name).tier(tier));
-        Found::Keys(1)
+        EnvValue::Keys(1)
     }
 
-    fn report(&mut self, variable: &str, found: Found) {
-        self.found.findings.push(Finding { variable: variable.to_owned(), found });
+    fn report(&mut self, variable: &str, found: EnvValue) {
+        self.found.findings.push(EnvVar { variable: variable.to_owned(), found });
     }
 }
 

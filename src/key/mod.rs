@@ -22,7 +22,7 @@ use std::num::NonZeroU32;
 
 use crate::limits::Quota;
 
-pub use self::env::{Discovery, Finding, Found};
+pub use self::env::{EnvKeys, EnvValue, EnvVar};
 #[cfg(feature = "config")]
 pub(crate) use self::id::has_unprintable;
 pub use self::id::{AccountId, InvalidName, KeyId};

@@ -14,7 +14,7 @@
 //! # Cost of acquiring a key
 //!
 //! As long as a key is usable, acquiring inspects a few keys, whatever their number: the module source of
-//! `lane` describes the bitmap that finds them, and that of `slot` the atomic word that decides whether one
+//! `model_state` describes the bitmap that finds them, and that of `slot` the atomic word that decides whether one
 //! may be used. No lock is taken unless limits are known: each scope with limits has its own mutex, held for
 //! a moment. A pool without a usable key looks at every key to compute the wait.
 //!
@@ -60,30 +60,30 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 pub use self::acquire::exhausted::Exhausted;
-pub use self::acquire::request::Ask;
+pub use self::acquire::request::AcquireRequest;
 pub use self::build::builder::KeyPoolBuilder;
 pub use self::build::error::BuildError;
 pub use self::keys::selection::Selection;
 pub use self::keys::session::Session;
 pub use self::keys::usage::{Consumption, UsageSnapshot};
-pub(crate) use self::learn::doubt::Doubt;
+pub(crate) use self::learn::provisional::ProvisionalCooldown;
 pub use self::lease::Lease;
-pub use self::lease::apply_key::StampError;
-pub use self::lease::penalty::Penalty;
-pub(crate) use self::lease::usage_settlement::Tab;
+pub use self::lease::apply_key::ApplyKeyError;
+pub use self::lease::undo::UndoCooldown;
+pub(crate) use self::lease::usage_settlement::UsageSettlement;
 pub use self::operate::UnknownKey;
 pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::scope::cooldown::{Backoff, Cooldowns};
 
-use crate::clock::{Moment, Pace};
-use crate::event::{Events, Kind, Severity, Source};
+use crate::clock::{LatencyEstimate, Moment};
+use crate::event::{EventKind, EventSource, Events, Severity};
 use crate::pool::acquire::other_endpoint;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::refresh::lane_of;
-use crate::pool::learn::outage::Suspicion;
+use crate::pool::keys::refresh::state_of;
+use crate::pool::learn::outage::AuthOutage;
 use crate::pool::scope::outage::Outage;
-use crate::pool::scope::queue::Freed;
+use crate::pool::scope::queue::Released;
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and their state.
@@ -130,10 +130,10 @@ struct Common {
     /// Warning thresholds, as fractions of a limit in ascending order.
     warn_at: Box<[f64]>,
     /// The auth outage detector: whether the provider rather than its keys is at fault.
-    suspicion: Suspicion,
-    freed: Freed,
+    auth_outage: AuthOutage,
+    released: Released,
     outage: Outage,
-    pace: Pace,
+    latency: LatencyEstimate,
     events: Events,
     /// Whether the warning about unreadable response encodings was emitted.
     said_unreadable: AtomicBool,
@@ -148,7 +148,7 @@ impl KeyPool {
     }
 
     /// Creates a pool with the keys that the process environment holds for the provider. See
-    /// [`Discovery`](crate::key::Discovery) for the variables.
+    /// [`EnvKeys`](crate::key::EnvKeys) for the variables.
     ///
     /// # Errors
     ///
@@ -185,15 +185,15 @@ impl KeyPool {
     /// # Errors
     ///
     /// Returns [`Exhausted`], with the time until the first key becomes usable, if no key is usable now.
-    pub fn acquire_for(&self, ask: &Ask<'_>) -> Result<Lease, Exhausted> {
-        self.acquire_at(ask, Moment::now())
+    pub fn acquire_for(&self, request: &AcquireRequest<'_>) -> Result<Lease, Exhausted> {
+        self.acquire_at(request, Moment::now())
     }
 
-    pub(crate) fn acquire_at(&self, ask: &Ask<'_>, now: Moment) -> Result<Lease, Exhausted> {
+    pub(crate) fn acquire_at(&self, request: &AcquireRequest<'_>, now: Moment) -> Result<Lease, Exhausted> {
         let set = self.0.set.load_full();
-        let lane = ask.model.and_then(|model| lane_of(&set, model, now.into()));
-        let admitted = acquire::acquire(&set, lane.as_deref(), ask, now)?;
-        Ok(Lease::new(set, lane, admitted, ask.need, now))
+        let model_state = request.model.and_then(|model| state_of(&set, model, now.into()));
+        let admitted = acquire::acquire(&set, model_state.as_deref(), request, now)?;
+        Ok(Lease::new(set, model_state, admitted, request.cost, now))
     }
 
     /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
@@ -201,13 +201,13 @@ impl KeyPool {
     pub(crate) fn probe_at(
         &self,
         endpoint: impl FnOnce() -> u64,
-        ask: &Ask<'_>,
+        request: &AcquireRequest<'_>,
         now: Moment,
     ) -> Option<Lease> {
         let set = self.0.set.load_full();
-        let lane = ask.model.and_then(|model| set.models.get(model));
-        let admitted = other_endpoint::probe(&set, lane.as_deref(), endpoint, ask, now)?;
-        Some(Lease::new(set, lane, admitted, ask.need, now))
+        let model_state = request.model.and_then(|model| set.models.get(model));
+        let admitted = other_endpoint::probe(&set, model_state.as_deref(), endpoint, request, now)?;
+        Some(Lease::new(set, model_state, admitted, request.cost, now))
     }
 
     /// Leases a key for one attempt as soon as one is usable; first come, first served.
@@ -235,33 +235,37 @@ impl KeyPool {
     ///
     /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
     /// and otherwise when that time is over.
-    pub async fn acquire_for_within(&self, ask: &Ask<'_>, deadline: Instant) -> Result<Lease, Exhausted> {
-        wait::acquire_by(self, ask, self.latest_start(deadline)).await
+    pub async fn acquire_for_within(
+        &self,
+        request: &AcquireRequest<'_>,
+        deadline: Instant,
+    ) -> Result<Lease, Exhausted> {
+        wait::acquire_by(self, request, self.latest_start(deadline)).await
     }
 
     /// Returns the time at which a wait has to be over, to leave enough time for an attempt before the
     /// deadline.
     pub(crate) fn latest_start(&self, deadline: Instant) -> Instant {
-        self.0.common.pace.latest_start(deadline)
+        self.0.common.latency.latest_start(deadline)
     }
 
     /// Leases a key, and waits no longer than until `until`.
     pub(crate) fn acquire_by(
         &self,
-        ask: &Ask<'_>,
+        request: &AcquireRequest<'_>,
         until: Instant,
     ) -> impl Future<Output = Result<Lease, Exhausted>> {
-        wait::acquire_by(self, ask, until)
+        wait::acquire_by(self, request, until)
     }
 
-    pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
+    pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
         self.0.common.emit(severity, kind);
     }
 }
 
 impl Common {
-    fn emit(&self, severity: Severity, kind: impl FnOnce() -> Kind) {
-        let source = Source { name: &self.name, system: Some(self.provider.system()) };
+    fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
+        let source = EventSource { name: &self.name, system: Some(self.provider.system()) };
         self.events.emit(severity, source, kind);
     }
 }

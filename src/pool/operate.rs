@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use crate::classify::Reason;
 use crate::clock::{Moment, Timestamp};
-use crate::event::{Kind, Severity, Subscription};
+use crate::event::{EventKind, Severity, Subscription};
 use crate::key::KeyId;
 use crate::limits::Ledger;
 use crate::pool::KeyPool;
 use crate::pool::acquire::availability::exhausted;
 use crate::pool::acquire::exhausted::Exhausted;
 use crate::pool::acquire::held;
-use crate::pool::acquire::request::Ask;
+use crate::pool::acquire::request::AcquireRequest;
 use crate::pool::acquire::usable::count_usable;
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::refresh::new_lane;
+use crate::pool::keys::refresh::new_model_state;
 #[cfg(feature = "metrics")]
 use crate::pool::report::metrics;
 use crate::pool::report::outage;
-use crate::pool::report::snapshot::{self, PoolSnapshot};
+use crate::pool::report::snapshot;
+use crate::pool::report::snapshot::PoolSnapshot;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::FOREVER;
 use crate::provider::ModelId;
@@ -43,9 +44,9 @@ impl KeyPool {
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         reset(&set, find(&set, key)?, Moment::now());
-        self.0.common.suspicion.note(&set);
-        self.0.common.freed.tell();
-        self.emit(Severity::Change, || Kind::Reset { key: Some(key.clone()) });
+        self.0.common.auth_outage.note(&set);
+        self.0.common.released.tell();
+        self.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
         Ok(())
     }
 
@@ -54,9 +55,9 @@ impl KeyPool {
         let set = self.0.set.load();
         let now = Moment::now();
         (0..set.keys.len()).for_each(|key| reset(&set, key, now));
-        self.0.common.suspicion.note(&set);
-        self.0.common.freed.tell();
-        self.emit(Severity::Change, || Kind::Reset { key: None });
+        self.0.common.auth_outage.note(&set);
+        self.0.common.released.tell();
+        self.emit(Severity::Change, || EventKind::Reset { key: None });
     }
 
     /// Resets the counts of the declared limits of a key and of its account: those for one model if `model`
@@ -69,14 +70,17 @@ impl KeyPool {
     pub fn reset_quota(&self, key: &KeyId, model: Option<&ModelId>) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         let (found, now) = (find(&set, key)?, Moment::now());
-        let lanes = set.models.all();
-        let lanes = lanes.iter().filter(|lane| model.is_none_or(|model| lane.model == *model));
+        let model_states = set.models.all();
+        let model_states =
+            model_states.iter().filter(|model_state| model.is_none_or(|model| model_state.model == *model));
         let levels = if model.is_some() { &Level::OF_MODEL[..] } else { &Level::ALL };
-        for lane in lanes.map(|lane| Some(&**lane)).chain(model.is_none().then_some(None)) {
-            recount(Place::new(&set, lane, found), levels, now);
+        for model_state in
+            model_states.map(|model_state| Some(&**model_state)).chain(model.is_none().then_some(None))
+        {
+            recount(Candidate::new(&set, model_state, found), levels, now);
         }
-        self.0.common.freed.tell();
-        self.emit(Severity::Change, || Kind::Reset { key: Some(key.clone()) });
+        self.0.common.released.tell();
+        self.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
         Ok(())
     }
 
@@ -111,13 +115,13 @@ impl KeyPool {
         let now = Timestamp::now();
         let until = now.saturating_add(wait).as_unix_ms();
         let now = now.as_unix_ms();
-        let lane = model.map(|model| new_lane(&set, model, Timestamp::from_unix_ms(now)));
-        let place = Place::new(&set, lane.as_deref(), key);
+        let model_state = model.map(|model| new_model_state(&set, model, Timestamp::from_unix_ms(now)));
+        let candidate = Candidate::new(&set, model_state.as_deref(), key);
         let level = if model.is_some() { Level::KeyModel } else { Level::Key };
-        if let Some(slot) = place.slot(level) {
+        if let Some(slot) = candidate.slot(level) {
             // A cooldown without an end would be like disabling the key, so it is capped.
             slot.cool_down(until.min(FOREVER - 1), now);
-            place.follow(level, now);
+            candidate.sync(level, now);
         }
         Ok(())
     }
@@ -125,14 +129,14 @@ impl KeyPool {
     fn set_disabled(&self, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         let now = Timestamp::now().as_unix_ms();
-        let place = Place::new(&set, None, find(&set, key)?);
-        place.key().set_disabled(disabled, now);
-        place.follow(Level::Key, now);
-        self.0.common.suspicion.note(&set);
-        self.0.common.freed.tell();
+        let candidate = Candidate::new(&set, None, find(&set, key)?);
+        candidate.key().set_disabled(disabled, now);
+        candidate.sync(Level::Key, now);
+        self.0.common.auth_outage.note(&set);
+        self.0.common.released.tell();
         self.emit(Severity::Change, || match key.clone() {
-            key if disabled => Kind::Disabled { key },
-            key => Kind::Enabled { key },
+            key if disabled => EventKind::Disabled { key },
+            key => EventKind::Enabled { key },
         });
         Ok(())
     }
@@ -164,8 +168,8 @@ impl KeyPool {
     /// ```
     pub fn usable(&self, model: Option<&ModelId>) -> usize {
         let set = self.0.set.load();
-        let lane = model.and_then(|model| set.models.get(model));
-        count_usable(&set, lane.as_deref(), Moment::now())
+        let model_state = model.and_then(|model| set.models.get(model));
+        count_usable(&set, model_state.as_deref(), Moment::now())
     }
 
     /// Sets the gauges of the pool: the number of keys in each state, the state of each key, and the
@@ -211,18 +215,18 @@ impl KeyPool {
     }
 
     /// Returns the time until the first key becomes usable for a request.
-    pub(crate) fn earliest(&self, ask: &Ask<'_>, now: Moment) -> Exhausted {
+    pub(crate) fn earliest(&self, request: &AcquireRequest<'_>, now: Moment) -> Exhausted {
         let set = self.0.set.load();
-        let lane = ask.model.and_then(|model| set.models.get(model));
-        exhausted(&set, lane.as_deref(), ask, now)
+        let model_state = request.model.and_then(|model| set.models.get(model));
+        exhausted(&set, model_state.as_deref(), request, now)
     }
 
     /// Returns the reason that keeps out the key that clears most easily. `None` if no cooldown keeps that
     /// key out, but a limit or requests in flight.
-    pub(crate) fn held_by(&self, ask: &Ask<'_>, now: Moment) -> Option<Reason> {
+    pub(crate) fn held_by(&self, request: &AcquireRequest<'_>, now: Moment) -> Option<Reason> {
         let set = self.0.set.load();
-        let lane = ask.model.and_then(|model| set.models.get(model));
-        held::held_by(&set, lane.as_deref(), now)
+        let model_state = request.model.and_then(|model| set.models.get(model));
+        held::held_by(&set, model_state.as_deref(), now)
     }
 
     /// Records that a request failed because no key was usable. Emits an event if that begins an outage.
@@ -231,7 +235,7 @@ impl KeyPool {
     }
 
     /// Warns that a response has an encoding that can't be read. Emitted once for each pool.
-    pub(crate) fn say_unreadable(&self) {
+    pub(crate) fn report_unreadable(&self) {
         let common = &self.0.common;
         if !common.said_unreadable.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -250,26 +254,26 @@ fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
 
 fn reset(set: &KeySet, key: usize, at: Moment) {
     let (models, now) = (set.models.all(), at.as_unix_ms());
-    let lanes = std::iter::once(None).chain(models.iter().map(|lane| Some(&**lane)));
-    set.doubts().forget(key);
-    set.chorus.clear();
-    for lane in &models {
-        lane.chorus.clear();
+    let model_states = std::iter::once(None).chain(models.iter().map(|model_state| Some(&**model_state)));
+    set.provisionals().forget(key);
+    set.shared_limit.clear();
+    for model_state in &models {
+        model_state.shared_limit.clear();
     }
-    for place in lanes.map(|model| Place::new(set, model, key)) {
+    for candidate in model_states.map(|model| Candidate::new(set, model, key)) {
         for level in Level::ALL {
-            if let Some(slot) = place.slot(level) {
+            if let Some(slot) = candidate.slot(level) {
                 slot.reset(now);
-                place.ledger(level).into_iter().for_each(Ledger::forget);
+                candidate.ledger(level).into_iter().for_each(Ledger::forget);
             }
         }
-        recount(place, &Level::ALL, at);
+        recount(candidate, &Level::ALL, at);
     }
 }
 
-fn recount(place: Place<'_>, levels: &[Level], now: Moment) {
+fn recount(candidate: Candidate<'_>, levels: &[Level], now: Moment) {
     for &level in levels {
-        place.ledger(level).into_iter().for_each(|ledger| ledger.recount(now));
-        place.follow(level, now.as_unix_ms());
+        candidate.ledger(level).into_iter().for_each(|ledger| ledger.recount(now));
+        candidate.sync(level, now.as_unix_ms());
     }
 }

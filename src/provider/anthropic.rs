@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::classify::answer::{Answer, Reset};
 use crate::classify::error_body::Shape;
+use crate::classify::response::{Reset, UpstreamResponse};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict, hints};
 use crate::provider::dialect::{COMMON, Dialect, Preset};
@@ -79,7 +79,7 @@ const RULES: &[Rule] = &[
 /// subscription.
 const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(60 * 60);
 
-fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
+fn judge(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     if answer.status.as_u16() != 429 {
         return None;
     }
@@ -94,7 +94,7 @@ fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
 }
 
 /// Returns the time until the last of the rejected windows ends, since all windows must have room.
-fn unified_reset(answer: &Answer<'_>) -> Option<Duration> {
+fn unified_reset(answer: &UpstreamResponse<'_>) -> Option<Duration> {
     let windows = answer.headers.keys().filter_map(|name| {
         name.as_str().strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")
     });

@@ -87,7 +87,7 @@ impl AuthScheme {
     }
 
     /// Applies a rendered key to a request from which all credentials have been removed.
-    pub(crate) fn stamp(
+    pub(crate) fn apply_key(
         &self,
         uri: &mut Uri,
         headers: &mut HeaderMap,
@@ -198,7 +198,7 @@ mod tests {
         let mut uri: Uri = "https://h/p?key=old".parse().unwrap();
         let scheme = AuthScheme::Query("key".into());
         scheme.strip(&mut uri, &mut HeaderMap::new()).unwrap();
-        scheme.stamp(&mut uri, &mut HeaderMap::new(), &HeaderValue::from_static("a&b=c")).unwrap();
+        scheme.apply_key(&mut uri, &mut HeaderMap::new(), &HeaderValue::from_static("a&b=c")).unwrap();
         assert_eq!(uri, "https://h/p?key=a%26b%3Dc");
     }
 }

@@ -26,7 +26,7 @@ impl AccountHeaders {
         Some(Self(headers.iter().filter(of_account).cloned().collect()))
     }
 
-    pub(crate) fn put_on(&self, headers: &mut HeaderMap) {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in self.0.iter() {
             headers.insert(name, value.clone());
         }

@@ -20,8 +20,8 @@ use tower_service::Service;
 
 use crate::body::meter::{Progress, progress};
 use crate::body::sse::Event;
-use crate::classify::answer::Answer;
 use crate::classify::error_body::ErrorBody;
+use crate::classify::response::UpstreamResponse;
 use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Transport, Verdict, by_status, rules};
 use crate::clock::Timestamp;
 use crate::provider::dialect::Dialect;
@@ -73,7 +73,7 @@ impl ProviderClassifier {
         };
         if !status.is_success() {
             let body = outcome.event().map_or_else(|| outcome.body(), Event::data);
-            return refused(dialect, Answer::new(status, headers, body, outcome.now()));
+            return refused(dialect, UpstreamResponse::new(status, headers, body, outcome.now()));
         }
         if outcome.is_stream_end() {
             return Fault::new(Reason::Truncated, Scope::Provider).into();
@@ -108,14 +108,14 @@ fn by_transport(transport: Transport) -> Verdict {
     Fault::new(reason, Scope::Provider).may_have_run(transport != Transport::Unsent).into()
 }
 
-fn refused(dialect: &Dialect, mut answer: Answer<'_>) -> Verdict {
+fn refused(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
     let mut found = limits::in_headers(dialect.windows, answer.headers, answer.now);
     limits::merge(&mut found, limits::in_body(&answer.body, answer.now));
     answer.reset = dialect.exhausted_reset(&found);
     by_status::edge(&answer).unwrap_or_else(|| judge(dialect, answer))
 }
 
-fn judge(dialect: &Dialect, mut answer: Answer<'_>) -> Verdict {
+fn judge(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
     by_numbers(&answer)
         .or_else(|| (dialect.judge)(&mut answer))
         .or_else(|| rules::judge(dialect.rules, &answer))
@@ -126,7 +126,7 @@ fn judge(dialect: &Dialect, mut answer: Answer<'_>) -> Verdict {
 ///
 /// A limit of zero, or one that the request itself exceeds, never clears. In the latter case a wait in the
 /// same message is wrong.
-fn by_numbers(answer: &Answer<'_>) -> Option<Verdict> {
+fn by_numbers(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     if !matches!(answer.status.as_u16(), 413 | 429) {
         return None;
     }
@@ -169,7 +169,7 @@ fn says_error(body: &ErrorBody) -> bool {
 
 fn in_band(dialect: &Dialect, data: &[u8], now: Timestamp) -> Verdict {
     let headers = HeaderMap::new();
-    let mut answer = Answer::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, data, now);
+    let mut answer = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, data, now);
     answer.status = status_in_band(&answer.body);
     judge(dialect, answer)
 }

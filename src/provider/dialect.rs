@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use crate::classify::Verdict;
-use crate::classify::answer::{Answer, Reset};
+use crate::classify::response::{Reset, UpstreamResponse};
 use crate::classify::rules::Rule;
 use crate::provider::limits::{Limit, Windows};
 use crate::provider::{AuthScheme, ModelPath};
@@ -26,7 +26,7 @@ pub(super) struct Dialect {
     /// Rules of the provider. Applied from the top, before those that hold for every provider.
     pub(super) rules: &'static [Rule],
     /// Classification that no table can express. Applied before the rules.
-    pub(super) judge: fn(&mut Answer<'_>) -> Option<Verdict>,
+    pub(super) judge: fn(&mut UpstreamResponse<'_>) -> Option<Verdict>,
     /// Windows that the names of headers do not contain.
     pub(super) windows: Windows,
     /// Whether a reset is the time at which the next request may pass. Otherwise it is the time at which the
@@ -74,7 +74,7 @@ pub(super) fn system(preset: &'static str) -> &'static str {
     }
 }
 
-const fn nothing(_: &mut Answer<'_>) -> Option<Verdict> {
+const fn nothing(_: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     None
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::classify::answer::Answer;
+use crate::classify::response::UpstreamResponse;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 use crate::provider::dialect::{COMMON, Dialect, Preset};
@@ -142,7 +142,7 @@ const RULES: &[Rule] = &[
 /// Minimum wait that indicates a daily or longer quota (1 h).
 const LONG: Duration = Duration::from_secs(60 * 60);
 
-fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
+fn judge(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     if answer.status.as_u16() != 429 {
         return None;
     }
@@ -161,7 +161,7 @@ fn judge(answer: &mut Answer<'_>) -> Option<Verdict> {
     spent.then(|| answer.fault(Reason::QuotaExceeded, Scope::AccountModel))
 }
 
-fn judge_vertex(answer: &mut Answer<'_>) -> Option<Verdict> {
+fn judge_vertex(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     // Dynamic shared quota is capacity that all customers share. An error of the project's own quota names
     // the metric.
     let shared = answer.status.as_u16() == 429
@@ -173,7 +173,7 @@ fn judge_vertex(answer: &mut Answer<'_>) -> Option<Verdict> {
     judge(answer)
 }
 
-fn violations(answer: &Answer<'_>) -> Option<Vec<Value>> {
+fn violations(answer: &UpstreamResponse<'_>) -> Option<Vec<Value>> {
     let details = answer.body.at("/error/details")?.as_array()?;
     let all: Vec<_> =
         details.iter().filter_map(|detail| detail.get("violations")?.as_array()).flatten().cloned().collect();
@@ -182,7 +182,7 @@ fn violations(answer: &Answer<'_>) -> Option<Vec<Value>> {
 
 /// Classifies a response by its violations. Of several, the most severe counts: an allowance of zero, then a
 /// daily quota, then a limit per minute.
-fn by_violations(answer: &Answer<'_>, violations: &[Value]) -> Verdict {
+fn by_violations(answer: &UpstreamResponse<'_>, violations: &[Value]) -> Verdict {
     let field =
         |violation: &Value, name: &str| violation.get(name).and_then(Value::as_str).map(str::to_owned);
     if violations.iter().any(|violation| field(violation, "quotaValue").as_deref() == Some("0")) {

@@ -21,17 +21,17 @@ use crate::body::{ReplayBody, Upload};
 use crate::classify::{Classify, Outcome, Verdict};
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::inspect::{Answer, ask, shared};
+use crate::exchange::inspect::{UpstreamResponse, classify, into_parts};
+use crate::exchange::transport;
+use crate::exchange::transport::Nature;
 use crate::pool::Lease;
-use crate::rotate::journey::Journey;
+use crate::rotate::state::RequestState;
 use crate::scrub;
-use crate::transport;
-use crate::transport::Nature;
 
 /// What an attempt brought: an answer or the client's error, and what the classifier says of it.
 pub(super) struct Tried<B> {
     pub(super) verdict: Verdict,
-    pub(super) answer: Result<Answer<B>, BoxError>,
+    pub(super) answer: Result<UpstreamResponse<B>, BoxError>,
     /// When the head came, or the error.
     pub(super) answered: Moment,
 }
@@ -42,7 +42,7 @@ pub(super) struct Tried<B> {
 pub(super) fn attempt<S, C, B>(
     service: &mut S,
     ready: bool,
-    journey: &mut Journey<B>,
+    state: &mut RequestState<B>,
     lease: &mut Lease,
     classifier: &C,
 ) -> impl Future<Output = Result<Tried<B>, Error>>
@@ -61,13 +61,13 @@ where
         }
         let call = pin!({
             // In a block, or the future would have room for it as long as it runs.
-            let mut request = journey.request.make();
-            lease.stamp_on(&mut request)?;
-            service.call(request).map_ok(shared)
+            let mut request = state.request.make();
+            lease.apply_key_to(&mut request)?;
+            service.call(request).map_ok(into_parts)
         });
-        let upload = journey.request.upload();
-        let call = in_time(journey.head_timeout(), sent, &upload, call);
-        let called = if lease.is_narrow() && !upload.has_ended() {
+        let upload = state.request.upload();
+        let call = in_time(state.head_timeout(), sent, &upload, call);
+        let called = if lease.is_exclusive() && !upload.has_ended() {
             Box::pin(probing(lease, &upload, pin!(call))).await
         } else {
             call.await
@@ -76,10 +76,10 @@ where
         match called {
             Ok((mut head, body)) => {
                 scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
-                let inspector = journey.inspector(classifier, lease);
+                let inspector = state.inspector(classifier, lease);
                 let (verdict, answer) = inspector.inspect((head, body), answered.into()).await;
                 if answer.is_unreadable {
-                    journey.say_unreadable();
+                    state.report_unreadable();
                 }
                 Ok(Tried { verdict, answer: Ok(answer), answered })
             }
@@ -88,7 +88,7 @@ where
             Err(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
-                Ok(Tried { verdict: ask(classifier, outcome).await, answer: Err(error), answered })
+                Ok(Tried { verdict: classify(classifier, outcome).await, answer: Err(error), answered })
             }
         }
     }

@@ -8,7 +8,7 @@ use http::response::Parts;
 
 use crate::classify::Verdict;
 use crate::clock::Moment;
-use crate::event::{AttemptOutcome, Kind, Severity};
+use crate::event::{AttemptOutcome, EventKind, Severity};
 use crate::key::KeyId;
 use crate::pool::{KeyPool, Lease};
 use crate::provider::ModelId;
@@ -57,7 +57,7 @@ impl Audit {
     ) -> Option<ModelId> {
         let (pool, key) = self.heard.take()?;
         let model = request.told_model(pool.provider());
-        pool.emit(Severity::Detail, || Kind::Attempt {
+        pool.emit(Severity::Detail, || EventKind::Attempt {
             key,
             model: model.clone(),
             outcome: AttemptOutcome::from(verdict),
@@ -72,7 +72,7 @@ impl Audit {
 impl Drop for Audit {
     fn drop(&mut self) {
         let Some((pool, key)) = self.heard.take() else { return };
-        pool.emit(Severity::Detail, || Kind::Attempt {
+        pool.emit(Severity::Detail, || EventKind::Attempt {
             key,
             model: None,
             outcome: AttemptOutcome::Abandoned,

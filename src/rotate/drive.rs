@@ -11,10 +11,10 @@ use tower_service::Service;
 
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
-use crate::error::{Error, GaveUp};
-use crate::future::before;
+use crate::error::{Error, StopReason};
+use crate::exchange::future::with_deadline;
 use crate::rotate::attempt::attempt;
-use crate::rotate::journey::{Journey, Next};
+use crate::rotate::state::{Next, RequestState};
 
 /// Sends a request with one key after the other until it is served, refused for good, or no key is left.
 ///
@@ -26,7 +26,7 @@ use crate::rotate::journey::{Journey, Next};
 pub(super) fn drive<S, C, ReqBody, ResBody>(
     mut service: S,
     classifier: C,
-    mut journey: Journey<ResBody>,
+    mut state: RequestState<ResBody>,
     body: ReqBody,
 ) -> impl Future<Output = Result<Response<ResponseBody<ResBody>>, Error>>
 where
@@ -39,41 +39,41 @@ where
     ResBody::Error: Into<BoxError>,
 {
     async move {
-        journey.begin(body).await;
+        state.begin(body).await;
         let mut ready = true;
         loop {
             // A timer lets what it limits begin, even if it is late.
-            if journey.is_late() {
-                return Err(journey.failed(GaveUp::Deadline));
+            if state.is_late() {
+                return Err(state.failed(StopReason::Deadline));
             }
-            let mut lease = match journey.next_key().await {
+            let mut lease = match state.next_key().await {
                 Ok(lease) => lease,
-                Err(why) => return journey.end(why),
+                Err(why) => return state.end(why),
             };
-            let mut audit = journey.audit(&lease);
-            let deadline = journey.own_deadline();
-            let attempt = attempt(&mut service, ready, &mut journey, &mut lease, &classifier);
-            let Ok(tried) = before(deadline, pin!(attempt)).await else {
+            let mut audit = state.audit(&lease);
+            let deadline = state.own_deadline();
+            let attempt = attempt(&mut service, ready, &mut state, &mut lease, &classifier);
+            let Ok(tried) = with_deadline(deadline, pin!(attempt)).await else {
                 // Said before what comes of it.
                 drop(audit);
-                journey.cut_off(&lease);
-                return Err(journey.failed(GaveUp::Deadline));
+                state.cut_off(&lease);
+                return Err(state.failed(StopReason::Deadline));
             };
             let tried = tried.inspect_err(|_unsent| {
                 lease.set_unsent();
                 audit.forget();
             })?;
-            let wait = match journey.settle(lease, tried, audit) {
+            let wait = match state.settle(lease, tried, audit) {
                 Next::Deliver(answer) => return Ok(answer),
                 Next::Rotate => None,
                 Next::Retry(wait) => Some(wait),
-                Next::GiveUp(why) => return journey.end(why),
+                Next::GiveUp(why) => return state.end(why),
                 Next::Fail(error) => return Err(error),
             };
             if let Some(wait) = wait
-                && before(journey.own_deadline(), Box::pin(sleep(wait))).await.is_err()
+                && with_deadline(state.own_deadline(), Box::pin(sleep(wait))).await.is_err()
             {
-                return Err(journey.failed(GaveUp::Deadline));
+                return Err(state.failed(StopReason::Deadline));
             }
             ready = false;
         }

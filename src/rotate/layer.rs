@@ -8,11 +8,11 @@ use http::Uri;
 use tower_layer::Layer;
 
 use crate::body::ReplayBody;
-use crate::inspect::Limits;
+use crate::exchange::inspect::Limits;
+use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::limits::Estimate;
 use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
-use crate::retry::{RetryBudget, RetryDelay};
 use crate::rotate::estimate::Estimator;
 use crate::rotate::policy::Policy;
 use crate::rotate::service::KeyRotation;

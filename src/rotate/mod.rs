@@ -82,23 +82,19 @@
 
 mod attempt;
 mod audit;
-pub(crate) mod budget;
-mod deadline;
 mod drive;
 mod endpoint;
 mod estimate;
-mod journey;
-pub(crate) mod keys_tried;
 mod layer;
-mod ledger;
 #[doc = include_str!("paid_once.md")]
 pub mod paid_once {}
 mod policy;
 mod request;
 mod service;
+mod state;
 
-pub use self::deadline::Deadline;
 pub use self::layer::KeyRotationLayer;
-pub use self::ledger::{Attempt, Served};
 pub use self::service::KeyRotation;
-pub use crate::future::ResponseFuture;
+pub use crate::exchange::deadline::Deadline;
+pub use crate::exchange::future::ResponseFuture;
+pub use crate::exchange::served::{Attempt, Served};

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use crate::classify::{Fault, Reason, Scope, Verdict};
-use crate::error::GaveUp;
-use crate::retry::{RetryBudget, RetryDelay};
+use crate::error::StopReason;
+use crate::exchange::retry::{RetryBudget, RetryDelay};
 
 /// What may be tried for a request.
 #[derive(Clone, Debug)]
@@ -47,13 +47,13 @@ pub(super) enum Action {
     /// Hand the answer over.
     Deliver,
     /// Hand the answer over, and take back what it was held against keys.
-    Absolve,
+    Undo,
     /// Another key, at once.
     Rotate,
     /// Another key if there is one: the first time at once, else after a back-off.
     Retry(Duration),
     /// Stop.
-    GiveUp(GaveUp),
+    GiveUp(StopReason),
 }
 
 // === impl Policy ===
@@ -77,16 +77,16 @@ impl Policy {
         if progress.refused_alike && !fault.names_account() && !fault.is_of_resource() {
             // Another provider has other keys, but may have nothing to do with what is forbidden here.
             let may_help = progress.in_chain && fault.reason() != Reason::Forbidden;
-            return if may_help { Action::GiveUp(GaveUp::RefusedAlike) } else { Action::Absolve };
+            return if may_help { Action::GiveUp(StopReason::RefusedAlike) } else { Action::Undo };
         }
         if self.may_pay_twice(fault, progress) {
-            return Action::GiveUp(GaveUp::ProviderFault);
+            return Action::GiveUp(StopReason::ProviderFault);
         }
         if !progress.replayable {
-            return Action::GiveUp(GaveUp::NotReplayable);
+            return Action::GiveUp(StopReason::NotReplayable);
         }
         if progress.attempts >= self.max_attempts {
-            return Action::GiveUp(GaveUp::AttemptLimit);
+            return Action::GiveUp(StopReason::AttemptLimit);
         }
         Action::Rotate
     }
@@ -107,7 +107,7 @@ impl Policy {
             || (!wait.is_zero() && progress.time_left.is_some_and(|left| left <= wait))
             || !self.budget.withdraw()
         {
-            return Action::GiveUp(GaveUp::ProviderFault);
+            return Action::GiveUp(StopReason::ProviderFault);
         }
         Action::Retry(wait)
     }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::body::{ReplayBody, Upload};
-use crate::head::Head;
-use crate::limits::Need;
+use crate::exchange::head::Head;
+use crate::limits::Cost;
 use crate::pool::Session;
 use crate::provider::{ModelId, NamedModel, Provider};
 use crate::rotate::endpoint;
@@ -82,8 +82,8 @@ impl Template {
     }
 
     /// What it is thought to take, of what is there of its body.
-    pub(super) fn need(&self, estimator: &Estimator) -> Need {
-        Need::with_tokens(self.body.read(|frames| estimator.estimate(self.head.uri(), frames)))
+    pub(super) fn cost(&self, estimator: &Estimator) -> Cost {
+        Cost::with_tokens(self.body.read(|frames| estimator.estimate(self.head.uri(), frames)))
     }
 
     /// The same, for somebody who only listens: it is not remembered, so that listening changes nothing.

@@ -12,11 +12,11 @@ use tower_service::Service;
 use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::Error;
-use crate::future::ResponseFuture;
+use crate::exchange::future::ResponseFuture;
 use crate::provider::ProviderClassifier;
 use crate::rotate::drive::drive;
-use crate::rotate::journey::Journey;
 use crate::rotate::layer::Config;
+use crate::rotate::state::RequestState;
 
 /// A client service whose requests are served with whichever key of a pool can serve them.
 ///
@@ -77,7 +77,7 @@ where
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
         let (parts, body) = request.into_parts();
-        let journey = Journey::new(Arc::clone(&self.config), parts);
-        ResponseFuture::new(drive(ready, self.classifier.clone(), journey, body))
+        let state = RequestState::new(Arc::clone(&self.config), parts);
+        ResponseFuture::new(drive(ready, self.classifier.clone(), state, body))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::key::{ApiKey, KeyId};
-use tower_key_rotation::pool::{Exhausted, KeyPool, KeyPoolBuilder, KeySnapshot, Lease, Penalty};
+use tower_key_rotation::pool::{Exhausted, KeyPool, KeyPoolBuilder, KeySnapshot, Lease, UndoCooldown};
 use tower_key_rotation::provider::{ModelId, Provider};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(crate) fn lease_of(pool: &KeyPool, name: &str, model: Option<&ModelId>) -> L
     (0..tries).find_map(|_| pool.acquire(model).ok().filter(|lease| lease.key_id().as_str() == name)).unwrap()
 }
 
-pub(crate) fn fail(pool: &KeyPool, name: &str, fault: &Fault) -> Option<Penalty> {
+pub(crate) fn fail(pool: &KeyPool, name: &str, fault: &Fault) -> Option<UndoCooldown> {
     lease_of(pool, name, None).fault(fault, None)
 }
 

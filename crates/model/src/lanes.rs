@@ -1,10 +1,10 @@
-//! Model checks of the ready bits (`Lane`) and of the slots that they follow.
+//! Model checks of the ready bits (`ReadyBits`) and of the slots that they follow.
 
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::pool::scope::ready_bits::{Lane, only};
-use crate::pool::scope::slot::{Admission, Cause, FOREVER, Pass, Slot, State};
+use crate::pool::scope::ready_bits::{ReadyBits, only};
+use crate::pool::scope::slot::{Cause, FOREVER, Permit, Slot, SlotAdmission, State};
 
 const LIMIT: Cause = Cause::RateLimited;
 const LATER: u64 = 1_000;
@@ -13,49 +13,49 @@ const LAST: u16 = 2;
 
 /// Two keys whose bits are in one word of the ready bits.
 struct Keys {
-    lane: Lane,
+    lane: ReadyBits,
     slots: [Slot; 2],
 }
 
 impl Keys {
     fn new() -> Arc<Self> {
-        Arc::new(Self { lane: Lane::new(2), slots: [Slot::default(), Slot::default()] })
+        Arc::new(Self { lane: ReadyBits::new(2), slots: [Slot::default(), Slot::default()] })
     }
 
-    fn follow(&self, key: usize, now: u64) {
-        self.lane.follow(|| self.slots[key].bar(now), &only(key));
+    fn sync(&self, key: usize, now: u64) {
+        self.lane.sync(|| self.slots[key].bar(now), &only(key));
     }
 
-    fn admit(&self, key: usize, now: u64) -> Option<Pass> {
+    fn admit(&self, key: usize, now: u64) -> Option<Permit> {
         let admission = self.slots[key].admit(now);
-        if !matches!(admission, Admission::Granted(Pass { probe: false, ramp: false, .. })) {
-            self.follow(key, now);
+        if !matches!(admission, SlotAdmission::Granted(Permit { probe: false, ramp: false, .. })) {
+            self.sync(key, now);
         }
         match admission {
-            Admission::Granted(pass) => Some(pass),
-            Admission::Benched(_) | Admission::Probing | Admission::Ramping => None,
+            SlotAdmission::Granted(pass) => Some(pass),
+            SlotAdmission::Benched(_) | SlotAdmission::Probing | SlotAdmission::Ramping => None,
         }
     }
 
-    fn bench(&self, key: usize, pass: Pass, now: u64, until: u64) {
+    fn bench(&self, key: usize, pass: Permit, now: u64, until: u64) {
         self.slots[key].bench(pass, LIMIT, now, |_| until);
-        self.follow(key, now);
+        self.sync(key, now);
     }
 
     fn reset(&self, key: usize, now: u64) {
         self.slots[key].reset(now);
-        self.follow(key, now);
+        self.sync(key, now);
     }
 
-    fn hand_back(&self, key: usize, pass: Pass, now: u64) {
+    fn hand_back(&self, key: usize, pass: Permit, now: u64) {
         self.slots[key].hand_back(pass);
-        self.follow(key, now);
+        self.sync(key, now);
     }
 
-    fn step_off(&self, key: usize, pass: Pass, succeeded: bool, now: u64) {
+    fn leave_slow_start(&self, key: usize, pass: Permit, succeeded: bool, now: u64) {
         if pass.ramp {
-            self.slots[key].step_off(pass, succeeded, LAST);
-            self.follow(key, now);
+            self.slots[key].leave_slow_start(pass, succeeded, LAST);
+            self.sync(key, now);
         }
     }
 
@@ -64,15 +64,15 @@ impl Keys {
         let keys = Self::new();
         let pass = keys.admit(0, 1).unwrap();
         keys.bench(0, pass, 1, 10);
-        keys.wake(10);
+        keys.refresh(10);
         let probe = keys.admit(0, 10).unwrap();
         keys.slots[0].recover(probe, 10, LAST);
-        keys.follow(0, 10);
+        keys.sync(0, 10);
         keys
     }
 
-    fn wake(&self, now: u64) {
-        self.lane.wake(now, |key| match self.slots.get(key)?.state() {
+    fn refresh(&self, now: u64) {
+        self.lane.refresh(now, |key| match self.slots.get(key)?.state() {
             state @ State { cause: None, .. } => (!self.slots[key].is_full(state)).then_some(0),
             State { probing: true, .. } | State { until: FOREVER, .. } => None,
             State { until, .. } => Some(until),
@@ -81,7 +81,7 @@ impl Keys {
 
     /// Checks, after all threads are done, that the ready bits show every usable key.
     fn no_key_is_lost(&self) {
-        self.wake(LATER);
+        self.refresh(LATER);
         for (key, slot) in self.slots.iter().enumerate() {
             let shown = self.lane.word(0) & (1 << key) != 0;
             assert!(shown || slot.closed(LATER).is_some(), "key {key}: {:?}", slot.state());
@@ -107,7 +107,7 @@ fn a_key_benched_while_others_wake_is_not_lost() {
         let keys = Keys::new();
         let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
         keys.bench(0, passes[0], 1, 10);
-        let other = with(&keys, |keys| keys.wake(10));
+        let other = with(&keys, |keys| keys.refresh(10));
         keys.bench(1, passes[1], 9, 20);
         other.join().unwrap();
         keys.no_key_is_lost();
@@ -120,7 +120,7 @@ fn a_bench_that_ends_before_the_one_known_is_not_slept_through() {
         let keys = Keys::new();
         let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
         keys.bench(0, passes[0], 1, 20);
-        let other = with(&keys, |keys| keys.wake(20));
+        let other = with(&keys, |keys| keys.refresh(20));
         keys.bench(1, passes[1], 9, 10);
         other.join().unwrap();
         keys.no_key_is_lost();
@@ -134,8 +134,8 @@ fn two_who_wake_lose_nothing() {
         let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
         keys.bench(0, passes[0], 1, 10);
         keys.bench(1, passes[1], 1, 20);
-        let other = with(&keys, |keys| keys.wake(10));
-        keys.wake(20);
+        let other = with(&keys, |keys| keys.refresh(10));
+        keys.refresh(20);
         other.join().unwrap();
         keys.no_key_is_lost();
     });
@@ -160,7 +160,7 @@ fn a_key_whose_probe_fails_while_another_looks_at_it_is_not_lost() {
         let keys = Keys::new();
         let pass = keys.admit(0, 1).unwrap();
         keys.bench(0, pass, 1, 10);
-        keys.wake(10);
+        keys.refresh(10);
         let probe = keys.admit(0, 10).unwrap();
         // The other thread looks while the probe is out, and may be suspended for longer than the new
         // cooldown lasts.
@@ -168,7 +168,7 @@ fn a_key_whose_probe_fails_while_another_looks_at_it_is_not_lost() {
             keys.admit(0, 10);
         });
         keys.bench(0, probe, 11, 20);
-        keys.wake(20);
+        keys.refresh(20);
         other.join().unwrap();
         keys.no_key_is_lost();
     });
@@ -180,7 +180,7 @@ fn a_probe_that_is_handed_back_while_another_looks_is_not_lost() {
         let keys = Keys::new();
         let pass = keys.admit(0, 1).unwrap();
         keys.bench(0, pass, 1, 10);
-        keys.wake(10);
+        keys.refresh(10);
         let probe = keys.admit(0, 10).unwrap();
         let other = with(&keys, |keys| {
             if let Some(pass) = keys.admit(0, 10) {
@@ -204,20 +204,21 @@ fn a_key_whose_account_is_probed_while_others_wake_is_not_lost() {
             let timeless = states.iter().any(|state| state.probing || state.until == FOREVER);
             (!timeless).then(|| states[0].until.max(states[1].until))
         };
-        let wake = move |keys: &Keys, now| keys.lane.wake(now, |key| (key == 0).then(|| deadline(keys))?);
+        let refresh =
+            move |keys: &Keys, now| keys.lane.refresh(now, |key| (key == 0).then(|| deadline(keys))?);
         let bit = only(0);
         let passes = [0, 1].map(|slot| keys.admit(slot, 1).unwrap());
         keys.slots[1].bench(passes[1], LIMIT, 1, |_| 5);
-        let Admission::Granted(probe) = keys.slots[1].admit(5) else { panic!("due") };
-        keys.lane.follow(|| keys.slots[1].bar(5), &bit);
+        let SlotAdmission::Granted(probe) = keys.slots[1].admit(5) else { panic!("due") };
+        keys.lane.sync(|| keys.slots[1].bar(5), &bit);
         keys.bench(0, passes[0], 5, 10);
 
-        let other = with(&keys, move |keys| wake(keys, 10));
+        let other = with(&keys, move |keys| refresh(keys, 10));
         keys.slots[1].bench(probe, LIMIT, 9, |_| 20);
-        keys.lane.follow(|| keys.slots[1].bar(9), &bit);
-        wake(&keys, 20);
+        keys.lane.sync(|| keys.slots[1].bar(9), &bit);
+        refresh(&keys, 20);
         other.join().unwrap();
-        wake(&keys, LATER);
+        refresh(&keys, LATER);
         assert_eq!(keys.lane.word(0) & 1, 1);
     });
 }
@@ -231,7 +232,7 @@ fn a_place_that_is_returned_while_another_takes_the_last_is_not_lost() {
             let other = with(&keys, |keys| {
                 keys.admit(0, 11);
             });
-            keys.step_off(0, mine, succeeded, 11);
+            keys.leave_slow_start(0, mine, succeeded, 11);
             other.join().unwrap();
             // One permit is left. The bit must be set, because no deadline is going to set it.
             assert_eq!(keys.lane.word(0) & 1, 1);
@@ -248,9 +249,9 @@ fn a_ramp_that_is_full_is_not_shown_for_long_and_not_hidden_for_ever() {
         let other = with(&keys, |keys| {
             assert!(keys.admit(0, 11).is_none_or(|pass| pass.ramp));
         });
-        keys.step_off(0, passes[0], false, 11);
+        keys.leave_slow_start(0, passes[0], false, 11);
         other.join().unwrap();
-        keys.step_off(0, passes[1], false, 11);
+        keys.leave_slow_start(0, passes[1], false, 11);
         assert_eq!(keys.lane.word(0) & 1, 1);
     });
 }
@@ -261,9 +262,9 @@ fn a_bench_ends_a_ramp_and_the_place_that_is_returned_late_opens_nothing() {
         let keys = Keys::recovered();
         let passes = [0, 1].map(|_| keys.admit(0, 11).unwrap());
         let [late, refused] = passes;
-        let other = with(&keys, move |keys| keys.step_off(0, late, true, 12));
+        let other = with(&keys, move |keys| keys.leave_slow_start(0, late, true, 12));
         keys.bench(0, refused, 12, 20);
-        keys.step_off(0, refused, false, 12);
+        keys.leave_slow_start(0, refused, false, 12);
         other.join().unwrap();
         assert!(keys.admit(0, 13).is_none());
         keys.no_key_is_lost();

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::pool::scope::slot::{Admission, Cause, Pass, Slot, State};
+use crate::pool::scope::slot::{Cause, Permit, Slot, SlotAdmission, State};
 
 const LIMIT: Cause = Cause::RateLimited;
 /// Maximum number of concurrent leases that a slow start counts.
@@ -21,17 +21,17 @@ fn due() -> Arc<Slot> {
 }
 
 /// Admits a lease that begins now.
-fn pass(slot: &Slot) -> Pass {
+fn pass(slot: &Slot) -> Permit {
     match slot.admit(0) {
-        Admission::Granted(pass) => pass,
-        Admission::Benched(_) | Admission::Probing | Admission::Ramping => panic!("not free"),
+        SlotAdmission::Granted(pass) => pass,
+        SlotAdmission::Benched(_) | SlotAdmission::Probing | SlotAdmission::Ramping => panic!("not free"),
     }
 }
 
-fn probe(slot: &Slot) -> Option<Pass> {
+fn probe(slot: &Slot) -> Option<Permit> {
     match slot.admit(10) {
-        Admission::Granted(pass) => Some(pass),
-        Admission::Benched(_) | Admission::Probing | Admission::Ramping => None,
+        SlotAdmission::Granted(pass) => Some(pass),
+        SlotAdmission::Benched(_) | SlotAdmission::Probing | SlotAdmission::Ramping => None,
     }
 }
 
@@ -101,10 +101,10 @@ fn places_on_a_ramp_are_never_more_than_allowed() {
         let held = [0, 1].map(|_| probe(&slot).unwrap());
         let other = Arc::clone(&slot);
         let other = thread::spawn(move || {
-            other.step_off(held[0], true, LAST);
+            other.leave_slow_start(held[0], true, LAST);
             [0, 1, 2, 3].map(|_| probe(&other)).into_iter().flatten().count()
         });
-        slot.step_off(held[1], false, LAST);
+        slot.leave_slow_start(held[1], false, LAST);
         let mine = [0, 1, 2, 3].map(|_| probe(&slot)).into_iter().flatten().count();
         assert!(mine + other.join().unwrap() == 4, "four after one success");
         assert!(probe(&slot).is_none());

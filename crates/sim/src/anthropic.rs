@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::meter::Gauge;
-use super::refusal::{Dimension, Refusal};
+use super::refusal::{Refusal, SimDimension};
 use super::reply::{Event, Part, Reply};
 use super::route::{Endpoint, Voice};
 use super::scene::{Scene, put, whole_seconds};
@@ -58,7 +58,7 @@ pub(super) fn refuse(scene: &Scene<'_>, refusal: &Refusal) -> Reply {
 pub(super) fn error(scene: &Scene<'_>, refusal: &Refusal) -> (StatusCode, Value) {
     let (status, kind, message) = words(scene, refusal);
     let mut error = json!({"type": kind, "message": message});
-    if matches!(refusal, Refusal::RateLimited { dimension: Dimension::Day, .. }) {
+    if matches!(refusal, Refusal::RateLimited { dimension: SimDimension::Day, .. }) {
         error["details"] = json!({"error_code": "enforced_spend_limit_reached"});
     }
     let value = json!({"type": "error", "error": error, "request_id": scene.id("req_")});
@@ -151,11 +151,11 @@ fn words(scene: &Scene<'_>, refusal: &Refusal) -> (u16, &'static str, String) {
     (status, kind, message.to_owned())
 }
 
-fn limit_message(scene: &Scene<'_>, dimension: Dimension) -> String {
+fn limit_message(scene: &Scene<'_>, dimension: SimDimension) -> String {
     let (amount, what) = match dimension {
-        Dimension::Requests => (scene.requests().limit, "requests"),
-        Dimension::Tokens => (scene.tokens().limit, "input tokens"),
-        Dimension::Day => {
+        SimDimension::Requests => (scene.requests().limit, "requests"),
+        SimDimension::Tokens => (scene.tokens().limit, "input tokens"),
+        SimDimension::Day => {
             let day =
                 scene.instant(scene.standing.day.map_or(Duration::from_secs(86_400), |day| day.full_in));
             let date = day.get(..10).unwrap_or_default();

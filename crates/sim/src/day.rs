@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::bucket::Bucket;
 use super::limits::Pace;
 use super::meter::Gauge;
-use super::refusal::{Dimension, Refusal};
+use super::refusal::{Refusal, SimDimension};
 
 /// The requests left of a daily quota.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Day {
         };
         match retry_after {
             Some(Duration::ZERO) => Ok(()),
-            retry_after => Err(Refusal::RateLimited { dimension: Dimension::Day, retry_after }),
+            retry_after => Err(Refusal::RateLimited { dimension: SimDimension::Day, retry_after }),
         }
     }
 

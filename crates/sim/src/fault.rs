@@ -24,7 +24,7 @@ use super::refusal::Refusal;
 /// [`KeyHandle::fail`](super::KeyHandle::fail).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum SimFault {
     /// An error in the provider's own format and words.
     Refuse(Refusal),
     /// A status with the body that this provider usually sends with it. A status that the provider sends no
@@ -95,7 +95,7 @@ pub enum Fault {
 
 // === impl Fault ===
 
-impl Fault {
+impl SimFault {
     /// Returns [`Status`](Self::Status) with `status` and without a wait. An invalid status counts as 500.
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -132,7 +132,7 @@ impl Fault {
     }
 }
 
-impl From<Refusal> for Fault {
+impl From<Refusal> for SimFault {
     fn from(refusal: Refusal) -> Self {
         Self::Refuse(refusal)
     }

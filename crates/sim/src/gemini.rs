@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::chat;
-use super::refusal::{Dimension, Refusal};
+use super::refusal::{Refusal, SimDimension};
 use super::reply::{Event, Part, Reply, data};
 use super::route::{Endpoint, Framing, Voice};
 use super::scene::Scene;
@@ -149,7 +149,7 @@ fn fixed_words(refusal: &Refusal) -> (u16, &'static str, &'static str) {
     }
 }
 
-fn limit_message(scene: &Scene<'_>, dimension: Dimension, retry_after: Option<Duration>) -> String {
+fn limit_message(scene: &Scene<'_>, dimension: SimDimension, retry_after: Option<Duration>) -> String {
     let (metric, _, limit) = quota(scene, dimension);
     let again = match stated_wait(dimension, retry_after) {
         Some(wait) => format!("\nPlease retry in {}s.", wait.as_secs_f64()),
@@ -164,18 +164,18 @@ fn limit_message(scene: &Scene<'_>, dimension: Dimension, retry_after: Option<Du
 }
 
 /// Returns the metric, the quota id and the limit of a dimension.
-fn quota(scene: &Scene<'_>, dimension: Dimension) -> (&'static str, &'static str, u64) {
+fn quota(scene: &Scene<'_>, dimension: SimDimension) -> (&'static str, &'static str, u64) {
     let requests = "generate_content_free_tier_requests";
     match dimension {
-        Dimension::Requests => {
+        SimDimension::Requests => {
             (requests, "GenerateRequestsPerMinutePerProjectPerModel-FreeTier", scene.requests().limit)
         }
-        Dimension::Tokens => (
+        SimDimension::Tokens => (
             "generate_content_free_tier_input_token_count",
             "GenerateContentInputTokensPerModelPerMinute-FreeTier",
             scene.tokens().limit,
         ),
-        Dimension::Day => {
+        SimDimension::Day => {
             let limit = scene.standing.day.map_or(250, |day| day.limit);
             (requests, "GenerateRequestsPerDayPerProjectPerModel-FreeTier", limit)
         }
@@ -184,10 +184,10 @@ fn quota(scene: &Scene<'_>, dimension: Dimension) -> (&'static str, &'static str
 
 /// Returns the wait that the error states. The refusal of a daily limit states a short wait too, although
 /// waiting that long does not help.
-fn stated_wait(dimension: Dimension, retry_after: Option<Duration>) -> Option<Duration> {
+fn stated_wait(dimension: SimDimension, retry_after: Option<Duration>) -> Option<Duration> {
     match dimension {
-        Dimension::Day => retry_after.or(Some(UNTRUE_WAIT)),
-        Dimension::Requests | Dimension::Tokens => retry_after,
+        SimDimension::Day => retry_after.or(Some(UNTRUE_WAIT)),
+        SimDimension::Requests | SimDimension::Tokens => retry_after,
     }
 }
 
@@ -202,7 +202,7 @@ fn details(scene: &Scene<'_>, refusal: &Refusal) -> Vec<Value> {
     }
 }
 
-fn limit_details(scene: &Scene<'_>, dimension: Dimension, retry_after: Option<Duration>) -> Vec<Value> {
+fn limit_details(scene: &Scene<'_>, dimension: SimDimension, retry_after: Option<Duration>) -> Vec<Value> {
     let (metric, id, limit) = quota(scene, dimension);
     let mut details = vec![
         json!({

@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::fault::Fault;
+use super::fault::SimFault;
 use super::limits::Limits;
 use super::log::Tally;
 use super::meter::Headroom;
@@ -110,7 +110,7 @@ impl KeyHandle {
     }
 
     /// Replaces the key's script by one that fails the next `calls` calls with `fault`.
-    pub fn fail(&self, calls: u64, fault: impl Into<Fault>) {
+    pub fn fail(&self, calls: u64, fault: impl Into<SimFault>) {
         self.script(Script::new().then_times(calls, fault.into()));
     }
 

@@ -14,7 +14,7 @@
 //! A call passes these checks in order, and the first that objects decides the response: the provider's
 //! [`Script`], the key (unknown or revoked), the key's own script, the form of the request, the models that
 //! the key may use, the account's credit, the key's [`Limits`], and the account's limits. A script yields a
-//! [`Fault`]. Some faults replace the response; others spoil a response that the call has earned. A refused
+//! [`SimFault`]. Some faults replace the response; others spoil a response that the call has earned. A refused
 //! call uses up nothing.
 //!
 //! # Time and randomness
@@ -30,7 +30,7 @@
 //! use http::{Request, StatusCode};
 //! use http_body_util::BodyExt;
 //! use tower::ServiceExt;
-//! use tower_key_rotation_sim::{Fault, Limits, Script, SimKey, Simulator};
+//! use tower_key_rotation_sim::{SimFault, Limits, Script, SimKey, Simulator};
 //!
 //! # async fn ask(sim: &Simulator, secret: &str) -> http::Response<tower_key_rotation_sim::SimBody> {
 //! #     let request = Request::post("/v1/chat/completions")
@@ -42,7 +42,7 @@
 //! # async fn main() {
 //! let sim = Simulator::openai()
 //!     .key(SimKey::new("first", "sk-1").limits(Limits::new().requests_per_minute(1)))
-//!     .key(SimKey::new("second", "sk-2").script(Script::new().then(Fault::status(503))))
+//!     .key(SimKey::new("second", "sk-2").script(Script::new().then(SimFault::status(503))))
 //!     .build();
 //!
 //! assert_eq!(ask(&sim, "sk-1").await.status(), StatusCode::OK);
@@ -100,13 +100,13 @@ pub use self::account::SimAccount;
 pub use self::body::SimBody;
 pub use self::builder::{Dialect, SimBuilder};
 pub use self::error::SimError;
-pub use self::fault::Fault;
+pub use self::fault::SimFault;
 pub use self::handle::{AccountHandle, KeyHandle};
 pub use self::key::{Latency, SimKey};
 pub use self::limits::Limits;
 pub use self::log::{Call, LOG_CAPACITY, Tally};
 pub use self::meter::Headroom;
-pub use self::refusal::{Dimension, Refusal};
+pub use self::refusal::{Refusal, SimDimension};
 pub use self::script::Script;
 pub use self::server::SimServer;
 pub use self::service::{SimFuture, Simulator};

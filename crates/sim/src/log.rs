@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::fault::Fault;
+use super::fault::SimFault;
 
 /// Maximum number of calls that the log keeps: 10,000. Each further call drops the oldest. Counts are not
 /// affected.
@@ -30,7 +30,7 @@ pub struct Call {
     pub status: Option<StatusCode>,
     /// The fault of a script, or the refusal by a limit or because of the request itself. `None` if the call
     /// was served.
-    pub fault: Option<Fault>,
+    pub fault: Option<SimFault>,
     /// Whether the request asked for a stream.
     pub streamed: bool,
     /// Whether a credential arrived in any place other than the one the key was taken from. This includes

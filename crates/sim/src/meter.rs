@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::bucket::Bucket;
 use super::day::Day;
 use super::limits::{Limits, Pace};
-use super::refusal::{Dimension, Refusal};
+use super::refusal::{Refusal, SimDimension};
 
 /// Maximum number of lanes. If one more is needed, all lanes are dropped and start again, full.
 const MAX_LANES: usize = 256;
@@ -137,12 +137,12 @@ impl Lane {
     fn check(&self, tokens: f64) -> Result<(), Refusal> {
         self.day.as_ref().map_or(Ok(()), Day::check)?;
         for bucket in [&self.second, &self.minute].into_iter().flatten() {
-            refuse_unless_zero(Dimension::Requests, bucket.wait_for(1.0))?;
+            refuse_unless_zero(SimDimension::Requests, bucket.wait_for(1.0))?;
         }
         let Some(bucket) = &self.tokens else { return Ok(()) };
         match bucket.wait_for(tokens) {
             None => Err(Refusal::LargerThanLimit),
-            wait => refuse_unless_zero(Dimension::Tokens, wait),
+            wait => refuse_unless_zero(SimDimension::Tokens, wait),
         }
     }
 
@@ -171,7 +171,7 @@ impl Lane {
     }
 }
 
-fn refuse_unless_zero(dimension: Dimension, wait: Option<Duration>) -> Result<(), Refusal> {
+fn refuse_unless_zero(dimension: SimDimension, wait: Option<Duration>) -> Result<(), Refusal> {
     match wait {
         Some(Duration::ZERO) => Ok(()),
         retry_after => Err(Refusal::RateLimited { dimension, retry_after }),

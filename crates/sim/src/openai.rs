@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::meter::Gauge;
-use super::refusal::{Dimension, Refusal};
+use super::refusal::{Refusal, SimDimension};
 use super::reply::Reply;
 use super::route::Endpoint;
 use super::scene::{GoDuration, Scene, put, whole_seconds};
@@ -84,17 +84,17 @@ fn waits(headers: &mut HeaderMap, retry_after: Option<Duration>) {
     }
 }
 
-fn limit_words(scene: &Scene<'_>, dimension: Dimension, retry_after: Option<Duration>) -> Words {
+fn limit_words(scene: &Scene<'_>, dimension: SimDimension, retry_after: Option<Duration>) -> Words {
     let (window, kind, gauge, requested) = match dimension {
-        Dimension::Requests => ("requests per min (RPM)", "requests", scene.requests(), 1),
-        Dimension::Tokens => ("tokens per min (TPM)", "tokens", scene.tokens(), scene.total_tokens()),
-        Dimension::Day => {
+        SimDimension::Requests => ("requests per min (RPM)", "requests", scene.requests(), 1),
+        SimDimension::Tokens => ("tokens per min (TPM)", "tokens", scene.tokens(), scene.total_tokens()),
+        SimDimension::Day => {
             let gauge = scene.standing.day.unwrap_or_else(|| scene.requests());
             ("requests per day (RPD)", "requests", gauge, 1)
         }
     };
     let used = gauge.limit.saturating_sub(gauge.remaining);
-    let rolling = if dimension == Dimension::Day { Some(gauge.full_in) } else { None };
+    let rolling = if dimension == SimDimension::Day { Some(gauge.full_in) } else { None };
     let again = match retry_after.or(rolling) {
         Some(wait) => format!("Please try again in {}. ", GoDuration(wait)),
         None => String::new(),

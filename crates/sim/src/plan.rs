@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::edge;
 use super::error::SimError;
-use super::fault::Fault;
+use super::fault::SimFault;
 use super::meter::Standing;
 use super::refusal::Refusal;
 use super::reply::{Reply, answer, refuse};
@@ -36,14 +36,14 @@ impl Plan {
         state: &mut State,
         asked: &Asked,
         too_large: bool,
-    ) -> (Self, Option<String>, Option<Fault>) {
+    ) -> (Self, Option<String>, Option<SimFault>) {
         let now = Instant::now();
         state.serial += 1;
         let label = asked.secret.as_deref().and_then(|secret| state.label_of(secret));
         let fault = first_fault(state, asked, label.as_deref(), too_large, now);
-        let spoils = fault.as_ref().is_none_or(Fault::spoils);
+        let spoils = fault.as_ref().is_none_or(SimFault::spoils);
         let refused = if spoils { admit(state, asked, label.as_deref(), now).err() } else { None };
-        let fault = refused.map(Fault::Refuse).or(fault);
+        let fault = refused.map(SimFault::Refuse).or(fault);
 
         let (organization, standing) = standing(state, asked, label.as_deref(), now);
         let scene = Scene {
@@ -64,15 +64,15 @@ impl Plan {
         }
     }
 
-    fn stage(scene: &Scene<'_>, fault: Option<&Fault>, gap: Duration) -> Self {
+    fn stage(scene: &Scene<'_>, fault: Option<&SimFault>, gap: Duration) -> Self {
         let delay = match fault {
-            Some(Fault::SlowHead(time)) => *time,
+            Some(SimFault::SlowHead(time)) => *time,
             _ => Duration::ZERO,
         };
         let reply = match fault {
-            Some(Fault::Reset) => return Self { delay, end: End::Fail(SimError::reset()) },
-            Some(Fault::Refused) => return Self { delay, end: End::Fail(SimError::refused()) },
-            Some(Fault::Silent) => return Self { delay, end: End::Silence },
+            Some(SimFault::Reset) => return Self { delay, end: End::Fail(SimError::reset()) },
+            Some(SimFault::Refused) => return Self { delay, end: End::Fail(SimError::refused()) },
+            Some(SimFault::Silent) => return Self { delay, end: End::Silence },
             Some(fault) if !fault.spoils() => replacement(scene, fault),
             _ => answer(scene),
         };
@@ -88,7 +88,7 @@ fn first_fault(
     label: Option<&str>,
     too_large: bool,
     now: Instant,
-) -> Option<Fault> {
+) -> Option<SimFault> {
     let provider = state.script.draw(now);
     if provider.as_ref().is_some_and(|fault| !fault.spoils()) {
         return provider;
@@ -107,7 +107,7 @@ fn first_fault(
     if too_large {
         return Some(Refusal::TooLarge.into());
     }
-    asked.problem().map(Fault::Refuse).or(provider).or(own)
+    asked.problem().map(SimFault::Refuse).or(provider).or(own)
 }
 
 /// Takes what the call costs from both the key and its account. If either refuses, takes nothing from either.
@@ -144,18 +144,18 @@ fn standing(state: &mut State, asked: &Asked, label: Option<&str>, now: Instant)
     (key.settings.account.clone(), shared.tighter(own))
 }
 
-fn replacement(scene: &Scene<'_>, fault: &Fault) -> Reply {
+fn replacement(scene: &Scene<'_>, fault: &SimFault) -> Reply {
     match fault {
-        Fault::Refuse(refusal) => refuse(scene, refusal),
-        Fault::Status { status, retry_after } => match Refusal::of_status(status.as_u16(), *retry_after) {
+        SimFault::Refuse(refusal) => refuse(scene, refusal),
+        SimFault::Status { status, retry_after } => match Refusal::of_status(status.as_u16(), *retry_after) {
             Some(refusal) => Reply { status: *status, ..refuse(scene, &refusal) },
             None => edge::page(*status),
         },
-        Fault::Raw { status, headers, body } => Reply::whole(*status, headers.clone(), body.clone()),
-        Fault::Gateway(status) => edge::page(*status),
-        Fault::Huge(status, bytes) => edge::huge(*status, *bytes),
-        Fault::Redirect(origin) => edge::redirect(origin, &scene.asked.path),
-        Fault::Empty(status) => edge::empty(*status),
+        SimFault::Raw { status, headers, body } => Reply::whole(*status, headers.clone(), body.clone()),
+        SimFault::Gateway(status) => edge::page(*status),
+        SimFault::Huge(status, bytes) => edge::huge(*status, *bytes),
+        SimFault::Redirect(origin) => edge::redirect(origin, &scene.asked.path),
+        SimFault::Empty(status) => edge::empty(*status),
         // No other fault gets here: the rest ends without a head, or spoils an earned response.
         _ => edge::empty(StatusCode::INTERNAL_SERVER_ERROR),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The kind of limit that a call exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Dimension {
+pub enum SimDimension {
     /// Requests per second or minute.
     Requests,
     /// Tokens per minute.
@@ -22,7 +22,7 @@ pub enum Refusal {
     /// The call exceeded a limit that refills with time.
     RateLimited {
         /// The limit that was exceeded.
-        dimension: Dimension,
+        dimension: SimDimension,
         /// The wait that the error states. With `None` the wait is left out, where the dialect can do that.
         retry_after: Option<Duration>,
     },
@@ -68,12 +68,12 @@ pub enum Refusal {
 impl Refusal {
     /// Returns the refusal of a request limit, with `retry_after` as its wait.
     pub const fn rate_limited(retry_after: Duration) -> Self {
-        Self::RateLimited { dimension: Dimension::Requests, retry_after: Some(retry_after) }
+        Self::RateLimited { dimension: SimDimension::Requests, retry_after: Some(retry_after) }
     }
 
     /// Returns the refusal of a daily limit that states no reliable wait.
     pub const fn daily_limit() -> Self {
-        Self::RateLimited { dimension: Dimension::Day, retry_after: None }
+        Self::RateLimited { dimension: SimDimension::Day, retry_after: None }
     }
 
     /// Returns the error that a status usually stands for. `None` for a status without an error in the
@@ -86,7 +86,7 @@ impl Refusal {
             403 => Self::ModelForbidden,
             404 => Self::ModelNotFound,
             413 => Self::TooLarge,
-            429 => Self::RateLimited { dimension: Dimension::Requests, retry_after },
+            429 => Self::RateLimited { dimension: SimDimension::Requests, retry_after },
             500 => Self::ServerError,
             503 | 529 => Self::Overloaded { retry_after },
             504 => Self::Timeout,

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, request};
 use tokio::time::Instant;
 
 use super::builder::Dialect;
-use super::fault::Fault;
+use super::fault::SimFault;
 use super::form::Form;
 use super::log::Call;
 use super::refusal::Refusal;
@@ -86,7 +86,7 @@ impl Asked {
             path: self.path.clone(),
             model: self.form.model.clone(),
             status: None,
-            fault: None::<Fault>,
+            fault: None::<SimFault>,
             streamed: self.form.streamed,
             foreign_credentials: self.foreign_credentials,
             idempotency_key: self.idempotency_key.clone(),

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fault::Fault;
+use super::fault::SimFault;
 
 /// A sequence of faults for successive calls. After the last step, calls succeed.
 ///
 /// A script belongs to the whole provider ([`SimBuilder::script`](super::SimBuilder::script)) or to one key
-/// ([`SimKey::script`](super::SimKey::script)). A [`Fault`] converts into a script that repeats it for every
+/// ([`SimKey::script`](super::SimKey::script)). A [`SimFault`] converts into a script that repeats it for every
 /// call.
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_key_rotation_sim::{Fault, Script};
+/// use tower_key_rotation_sim::{SimFault, Script};
 ///
 /// let script = Script::new()
-///     .then(Fault::rate_limited(Duration::from_secs(2)))
+///     .then(SimFault::rate_limited(Duration::from_secs(2)))
 ///     .then_ok(3)
-///     .then_forever(Fault::overloaded());
+///     .then_forever(SimFault::overloaded());
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Script {
@@ -32,7 +32,7 @@ pub struct Script {
 
 #[derive(Clone, Debug)]
 struct Step {
-    fault: Option<Fault>,
+    fault: Option<SimFault>,
     /// Length of the step as configured. A cycled step starts again with it.
     times: Times,
     done: u64,
@@ -46,7 +46,7 @@ enum Times {
 
 #[derive(Clone, Debug)]
 struct Flapping {
-    fault: Fault,
+    fault: SimFault,
     up: Duration,
     down: Duration,
     since: Option<Instant>,
@@ -61,7 +61,7 @@ impl Script {
     }
 
     /// Creates a script that fails every call with `fault`.
-    pub fn always(fault: Fault) -> Self {
+    pub fn always(fault: SimFault) -> Self {
         Self::new().then_forever(fault)
     }
 
@@ -69,17 +69,17 @@ impl Script {
     /// and so on.
     ///
     /// The periods are counted from the moment at which the script is installed.
-    pub fn flapping(fault: Fault, up: Duration, down: Duration) -> Self {
+    pub fn flapping(fault: SimFault, up: Duration, down: Duration) -> Self {
         Self::new().then_flapping(fault, up, down)
     }
 
     /// Adds a step: one call fails with `fault`.
-    pub fn then(self, fault: Fault) -> Self {
+    pub fn then(self, fault: SimFault) -> Self {
         self.then_times(1, fault)
     }
 
     /// Adds a step: `calls` calls fail with `fault`.
-    pub fn then_times(self, calls: u64, fault: Fault) -> Self {
+    pub fn then_times(self, calls: u64, fault: SimFault) -> Self {
         self.step(Some(fault), Times::Calls(calls))
     }
 
@@ -89,13 +89,13 @@ impl Script {
     }
 
     /// Adds a last step: every further call fails with `fault`.
-    pub fn then_forever(self, fault: Fault) -> Self {
+    pub fn then_forever(self, fault: SimFault) -> Self {
         self.step(Some(fault), Times::Forever)
     }
 
     /// Adds [`flapping`](Self::flapping) after the last step. Its periods are counted from the moment at
     /// which the script is installed.
-    pub fn then_flapping(mut self, fault: Fault, up: Duration, down: Duration) -> Self {
+    pub fn then_flapping(mut self, fault: SimFault, up: Duration, down: Duration) -> Self {
         self.flapping = Some(Flapping { fault, up, down, since: None });
         self
     }
@@ -106,7 +106,7 @@ impl Script {
         self
     }
 
-    fn step(mut self, fault: Option<Fault>, times: Times) -> Self {
+    fn step(mut self, fault: Option<SimFault>, times: Times) -> Self {
         self.steps.push_back(Step { fault, times, done: 0 });
         self
     }
@@ -118,7 +118,7 @@ impl Script {
         self
     }
 
-    pub(super) fn draw(&mut self, now: Instant) -> Option<Fault> {
+    pub(super) fn draw(&mut self, now: Instant) -> Option<SimFault> {
         for _ in 0..=self.steps.len() {
             let Some(step) = self.steps.front_mut() else { break };
             if step.due() {
@@ -139,8 +139,8 @@ impl Script {
     }
 }
 
-impl From<Fault> for Script {
-    fn from(fault: Fault) -> Self {
+impl From<SimFault> for Script {
+    fn from(fault: SimFault) -> Self {
         Self::always(fault)
     }
 }
@@ -159,7 +159,7 @@ impl Step {
 // === impl Flapping ===
 
 impl Flapping {
-    fn draw(&self, now: Instant) -> Option<Fault> {
+    fn draw(&self, now: Instant) -> Option<SimFault> {
         let passed = now.saturating_duration_since(self.since?).as_nanos();
         let period = (self.up + self.down).as_nanos().max(1);
         (passed % period >= self.up.as_nanos()).then(|| self.fault.clone())
@@ -176,13 +176,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn steps_come_in_order_and_end() {
-        let mut script = Script::new().then_times(2, Fault::Reset).then_ok(1).then(Fault::Silent);
+        let mut script = Script::new().then_times(2, SimFault::Reset).then_ok(1).then(SimFault::Silent);
         assert_eq!(drawn(&mut script, 6), [true, true, false, true, false, false]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_cycle_repeats() {
-        let mut script = Script::new().then(Fault::Reset).then_ok(2).cycled();
+        let mut script = Script::new().then(SimFault::Reset).then_ok(2).cycled();
         assert_eq!(drawn(&mut script, 7), [true, false, false, true, false, false, true]);
         let mut empty = Script::new().then_ok(0).cycled();
         assert_eq!(drawn(&mut empty, 2), [false, false]);
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn flapping_follows_the_clock() {
         let second = Duration::from_secs(1);
-        let mut script = Script::flapping(Fault::Reset, second * 2, second).start(Instant::now());
+        let mut script = Script::flapping(SimFault::Reset, second * 2, second).start(Instant::now());
         let mut seen = Vec::new();
         for _ in 0..6 {
             seen.extend(drawn(&mut script, 1));

@@ -16,7 +16,7 @@ use tower_service::Service;
 use super::body::SimBody;
 use super::builder::{Dialect, SimBuilder};
 use super::error::SimError;
-use super::fault::Fault;
+use super::fault::SimFault;
 use super::handle::{AccountHandle, KeyHandle};
 use super::key::{Latency, SimKey};
 use super::log::{Call, Tally};
@@ -109,7 +109,7 @@ impl Simulator {
 
     /// Replaces the provider's script by one that fails the next `calls` calls with `fault`. The scripts of
     /// keys stay.
-    pub fn fail(&self, calls: u64, fault: impl Into<Fault>) {
+    pub fn fail(&self, calls: u64, fault: impl Into<SimFault>) {
         self.script(Script::new().then_times(calls, fault.into()));
     }
 

@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::{SimBody, Step};
-use super::fault::Fault;
+use super::fault::SimFault;
 use super::reply::{Content, Event, Part, Reply, error_event, refuse};
 use super::scene::Scene;
 use super::state::Open;
@@ -27,7 +27,7 @@ pub(super) struct Shaped {
 
 impl Shaped {
     /// Applies `fault` to `reply`. `gap` is the time between two events of a stream.
-    pub(super) fn new(scene: &Scene<'_>, reply: Reply, fault: Option<&Fault>, gap: Duration) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, reply: Reply, fault: Option<&SimFault>, gap: Duration) -> Self {
         let Reply { status, mut headers, content } = reply;
         let at = UNIX_EPOCH + Duration::from_millis(crate::clock::unix_ms(scene.now));
         if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(at)) {
@@ -54,22 +54,24 @@ impl Shaped {
         status: StatusCode,
         mut headers: HeaderMap,
         body: Bytes,
-        fault: Option<&Fault>,
+        fault: Option<&SimFault>,
     ) -> Self {
         let body = match fault {
-            Some(Fault::ErrorEvent { refusal, .. }) => match refuse(scene, refusal).content {
+            Some(SimFault::ErrorEvent { refusal, .. }) => match refuse(scene, refusal).content {
                 Content::Whole(error) => error,
                 Content::Stream(_) => body,
             },
-            Some(Fault::Malformed { .. }) => half(&body),
+            Some(SimFault::Malformed { .. }) => half(&body),
             _ => body,
         };
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let (steps, exact) = match fault {
-            Some(Fault::Cut { reset: true, .. }) => (ended(half(&body), &[Step::Flush, Step::Reset]), false),
-            Some(Fault::Cut { reset: false, .. }) => (ended(half(&body), &[Step::Flush]), false),
-            Some(Fault::Stall { .. }) => (ended(half(&body), &[Step::Hang]), false),
-            Some(Fault::SlowContent(time)) => {
+            Some(SimFault::Cut { reset: true, .. }) => {
+                (ended(half(&body), &[Step::Flush, Step::Reset]), false)
+            }
+            Some(SimFault::Cut { reset: false, .. }) => (ended(half(&body), &[Step::Flush]), false),
+            Some(SimFault::Stall { .. }) => (ended(half(&body), &[Step::Hang]), false),
+            Some(SimFault::SlowContent(time)) => {
                 (std::iter::once(Step::Wait(*time)).chain(frames(body)).collect(), true)
             }
             _ => (ended(body, &[]), true),
@@ -94,7 +96,7 @@ fn frames(mut body: Bytes) -> impl Iterator<Item = Step> {
 }
 
 /// Returns the steps of a stream, with the fault applied.
-fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&Fault>, gap: Duration) -> Vec<Step> {
+fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&SimFault>, gap: Duration) -> Vec<Step> {
     let mut steps = Vec::with_capacity(events.len() + 1);
     let at = fault.and_then(|fault| place(&events, fault));
     for (index, event) in events.into_iter().enumerate() {
@@ -104,7 +106,7 @@ fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&Fault>, gap: Du
         if matches!(steps.last(), Some(Step::Data(_))) && !gap.is_zero() {
             steps.push(Step::Wait(gap));
         }
-        let dropped = event.part == Part::Terminator && fault == Some(&Fault::NoTerminator);
+        let dropped = event.part == Part::Terminator && fault == Some(&SimFault::NoTerminator);
         if !dropped {
             steps.push(Step::Data(event.bytes));
         }
@@ -114,13 +116,13 @@ fn spoiled(scene: &Scene<'_>, events: Vec<Event>, fault: Option<&Fault>, gap: Du
 
 /// Returns the index of the event before which the fault strikes: the content event that follows `after`
 /// others, or else the first event behind the content.
-fn place(events: &[Event], fault: &Fault) -> Option<usize> {
+fn place(events: &[Event], fault: &SimFault) -> Option<usize> {
     let after = match fault {
-        Fault::SlowContent(_) => 0,
-        Fault::Stall { after }
-        | Fault::Cut { after, .. }
-        | Fault::Malformed { after }
-        | Fault::ErrorEvent { after, .. } => *after,
+        SimFault::SlowContent(_) => 0,
+        SimFault::Stall { after }
+        | SimFault::Cut { after, .. }
+        | SimFault::Malformed { after }
+        | SimFault::ErrorEvent { after, .. } => *after,
         _ => return None,
     };
     let content = |part| part == Part::Content;
@@ -130,19 +132,19 @@ fn place(events: &[Event], fault: &Fault) -> Option<usize> {
 }
 
 /// Adds the steps of the fault at its place. Returns whether the stream goes on.
-fn spoil(scene: &Scene<'_>, fault: Option<&Fault>, event: &Event, steps: &mut Vec<Step>) -> bool {
+fn spoil(scene: &Scene<'_>, fault: Option<&SimFault>, event: &Event, steps: &mut Vec<Step>) -> bool {
     match fault {
-        Some(Fault::SlowContent(time)) => steps.push(Step::Wait(*time)),
-        Some(Fault::Stall { .. }) => steps.push(Step::Hang),
-        Some(Fault::Cut { reset: true, .. }) => steps.extend([Step::Flush, Step::Reset]),
-        Some(Fault::Malformed { .. }) => {
+        Some(SimFault::SlowContent(time)) => steps.push(Step::Wait(*time)),
+        Some(SimFault::Stall { .. }) => steps.push(Step::Hang),
+        Some(SimFault::Cut { reset: true, .. }) => steps.extend([Step::Flush, Step::Reset]),
+        Some(SimFault::Malformed { .. }) => {
             let broken = event.bytes.slice(..event.bytes.len() / 2);
             steps.push(Step::Data([&broken[..], b"\n\n"].concat().into()));
         }
-        Some(Fault::ErrorEvent { refusal, .. }) => {
+        Some(SimFault::ErrorEvent { refusal, .. }) => {
             steps.push(Step::Data(error_event(scene, refusal, steps.is_empty()).bytes));
         }
         _ => {}
     }
-    matches!(fault, Some(Fault::SlowContent(_) | Fault::Malformed { .. }))
+    matches!(fault, Some(SimFault::SlowContent(_) | SimFault::Malformed { .. }))
 }

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
-use tower_key_rotation_sim::{Fault, SimServer, Simulator};
+use tower_key_rotation_sim::{SimFault, SimServer, Simulator};
 
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
@@ -33,7 +33,7 @@ async fn answers_have_a_length_and_streams_have_none() {
         assert!(!stream.headers().contains_key("content-length"));
         assert!(text(stream).await.unwrap().ends_with("data: [DONE]\n\n"));
 
-        sim.fail(1, Fault::Huge(StatusCode::BAD_GATEWAY, 10_000_000));
+        sim.fail(1, SimFault::Huge(StatusCode::BAD_GATEWAY, 10_000_000));
         let huge = send(&client, &server, STREAM).await.unwrap();
         assert_eq!(text(huge).await.unwrap().len(), 10_000_000);
         assert_eq!(sim.calls(), 3);
@@ -47,7 +47,7 @@ async fn answers_have_a_length_and_streams_have_none() {
 async fn a_reset_is_an_error_of_the_client() {
     for client in [http1(), http2()] {
         let (sim, server) = provider().await;
-        sim.fail(1, Fault::Reset);
+        sim.fail(1, SimFault::Reset);
         assert!(send(&client, &server, WHOLE).await.is_err());
         assert_eq!(sim.calls(), 1);
         assert_eq!(send(&client, &server, WHOLE).await.unwrap().status(), 200);
@@ -58,7 +58,7 @@ async fn a_reset_is_an_error_of_the_client() {
 async fn silence_lasts_until_the_caller_gives_up() {
     for client in [http1(), http2()] {
         let (sim, server) = provider().await;
-        sim.fail(1, Fault::Silent);
+        sim.fail(1, SimFault::Silent);
         assert!(tokio::time::timeout(PATIENCE, send(&client, &server, WHOLE)).await.is_err());
         assert_eq!(sim.tally().unanswered, 1);
         assert_eq!(send(&client, &server, WHOLE).await.unwrap().status(), 200);
@@ -69,20 +69,20 @@ async fn silence_lasts_until_the_caller_gives_up() {
 async fn truncated_answers_end_cleanly_or_break() {
     for client in [http1(), http2()] {
         let (sim, server) = provider().await;
-        sim.fail(1, Fault::Cut { after: 3, reset: false });
+        sim.fail(1, SimFault::Cut { after: 3, reset: false });
         let cut = text(send(&client, &server, STREAM).await.unwrap()).await.unwrap();
         assert!(cut.contains("brown") && !cut.contains("fox"));
 
-        sim.fail(1, Fault::Cut { after: 3, reset: true });
+        sim.fail(1, SimFault::Cut { after: 3, reset: true });
         let broken = send(&client, &server, STREAM).await.unwrap();
         assert_eq!(broken.status(), 200);
         assert!(text(broken).await.is_err());
 
-        sim.fail(1, Fault::Cut { after: 0, reset: false });
+        sim.fail(1, SimFault::Cut { after: 0, reset: false });
         let short = send(&client, &server, WHOLE).await.unwrap();
         assert!(text(short).await.is_err());
 
-        sim.fail(1, Fault::Stall { after: 3 });
+        sim.fail(1, SimFault::Stall { after: 3 });
         let stalled = send(&client, &server, STREAM).await.unwrap();
         assert!(tokio::time::timeout(PATIENCE, text(stalled)).await.is_err());
     }

@@ -11,7 +11,8 @@ use serde_json::Value;
 use tokio::time::{Instant, advance, timeout};
 use tower::ServiceExt;
 use tower_key_rotation_sim::{
-    Dimension, Fault, Latency, Limits, Refusal, Script, SimAccount, SimBody, SimError, SimKey, Simulator,
+    Latency, Limits, Refusal, Script, SimAccount, SimBody, SimDimension, SimError, SimFault, SimKey,
+    Simulator,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -180,7 +181,7 @@ async fn a_call_is_in_flight_until_its_body_is_gone() {
     text(response).await.unwrap();
     assert_eq!((sim.in_flight(), sim.key("a").in_flight()), (0, 0));
 
-    sim.script(Fault::Silent);
+    sim.script(SimFault::Silent);
     assert!(timeout(SECOND, send(&sim, bearer(CHAT, "sk-a", BODY))).await.is_err());
     assert_eq!(sim.in_flight(), 0);
     assert_eq!(sim.key("a").tally().unanswered, 1);
@@ -285,7 +286,7 @@ async fn the_smaller_endpoints_answer() {
 #[tokio::test(start_paused = true)]
 async fn compatible_endpoints_have_their_own_errors() {
     let sim = Simulator::anthropic().key(("a", "k")).build();
-    sim.key("a").fail(1, Fault::rate_limited(2 * SECOND));
+    sim.key("a").fail(1, SimFault::rate_limited(2 * SECOND));
     let refused = send(&sim, bearer(CHAT, "k", BODY)).await.unwrap();
     assert_eq!(refused.headers()["retry-after"], "2");
     let refused = json(refused).await;
@@ -297,20 +298,20 @@ async fn compatible_endpoints_have_their_own_errors() {
 
 #[tokio::test(start_paused = true)]
 async fn scripts_run_per_key_and_for_the_whole_provider() {
-    let sim = openai_with(Script::new().then(Fault::rate_limited(2 * SECOND)).then(Fault::status(503)));
+    let sim = openai_with(Script::new().then(SimFault::rate_limited(2 * SECOND)).then(SimFault::status(503)));
     let first = openai(&sim, "sk-a").await;
     assert_eq!(first.status(), 429);
     assert_eq!(first.headers()["retry-after"], "2");
     assert_eq!(openai(&sim, "sk-a").await.status(), 503);
     assert_eq!(openai(&sim, "sk-a").await.status(), 200);
 
-    sim.fail(2, Fault::status(529));
+    sim.fail(2, SimFault::status(529));
     assert_eq!(openai(&sim, "sk-b").await.status(), 529);
     assert_eq!(openai(&sim, "nobody").await.status(), 529);
     assert_eq!(openai(&sim, "sk-b").await.status(), 200);
     assert_eq!(sim.tally().by_status.values().sum::<u64>(), 6);
 
-    let bad_gateway = Fault::Gateway(StatusCode::BAD_GATEWAY);
+    let bad_gateway = SimFault::Gateway(StatusCode::BAD_GATEWAY);
     sim.script(Script::flapping(bad_gateway, SECOND, SECOND));
     let mut seen = Vec::new();
     for _ in 0..4 {
@@ -322,19 +323,19 @@ async fn scripts_run_per_key_and_for_the_whole_provider() {
 
 #[tokio::test(start_paused = true)]
 async fn transport_faults_look_like_a_socket() {
-    let sim = openai_with(Script::new().then(Fault::Reset).then(Fault::Refused));
+    let sim = openai_with(Script::new().then(SimFault::Reset).then(SimFault::Refused));
     let reset = send(&sim, bearer(CHAT, "sk-a", BODY)).await.unwrap_err();
     assert!(reset.is_reset());
     let source = std::error::Error::source(&reset).unwrap().downcast_ref::<std::io::Error>().unwrap();
     assert_eq!(source.kind(), std::io::ErrorKind::ConnectionReset);
     assert!(send(&sim, bearer(CHAT, "sk-a", BODY)).await.unwrap_err().is_refused());
     assert_eq!(sim.tally().unanswered, 2);
-    assert_eq!(sim.log()[0].fault, Some(Fault::Reset));
+    assert_eq!(sim.log()[0].fault, Some(SimFault::Reset));
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_come_late_when_told() {
-    let sim = openai_with(Script::new().then(Fault::SlowHead(SECOND)).then(Fault::SlowContent(SECOND)));
+    let sim = openai_with(Script::new().then(SimFault::SlowHead(SECOND)).then(SimFault::SlowContent(SECOND)));
     sim.set_latency(Latency::Uniform(10 * SECOND..20 * SECOND));
     let start = Instant::now();
     openai(&sim, "sk-a").await;
@@ -351,32 +352,32 @@ async fn answers_come_late_when_told() {
 #[tokio::test(start_paused = true)]
 async fn streams_break_where_they_are_told_to() {
     let sim = openai_with(Script::new());
-    let broken = async |fault: Fault| {
+    let broken = async |fault: SimFault| {
         sim.key("a").fail(1, fault);
         text(send(&sim, bearer(CHAT, "sk-a", STREAM)).await.unwrap()).await
     };
-    let cut = broken(Fault::Cut { after: 2, reset: false }).await.unwrap();
+    let cut = broken(SimFault::Cut { after: 2, reset: false }).await.unwrap();
     assert!(cut.contains(" quick") && !cut.contains(" brown") && !cut.contains("[DONE]"), "{cut}");
-    assert!(broken(Fault::Cut { after: 2, reset: true }).await.unwrap_err().is_reset());
+    assert!(broken(SimFault::Cut { after: 2, reset: true }).await.unwrap_err().is_reset());
 
-    let error = broken(Fault::overloaded_in_stream()).await.unwrap();
+    let error = broken(SimFault::overloaded_in_stream()).await.unwrap();
     assert!(error.contains(r#"data: {"error":"#) && !error.contains(r#""content":"The""#), "{error}");
-    let late = Fault::ErrorEvent { after: 100, refusal: Refusal::ServerError };
+    let late = SimFault::ErrorEvent { after: 100, refusal: Refusal::ServerError };
     assert!(broken(late).await.unwrap().contains(" dog"));
 
-    let unended = broken(Fault::NoTerminator).await.unwrap();
+    let unended = broken(SimFault::NoTerminator).await.unwrap();
     assert!(unended.contains(r#""finish_reason":"stop""#) && !unended.contains("[DONE]"));
-    let malformed = broken(Fault::Malformed { after: 1 }).await.unwrap();
+    let malformed = broken(SimFault::Malformed { after: 1 }).await.unwrap();
     let events = malformed.split_terminator("\n\n").filter(|event| *event != "data: [DONE]");
     let bad = events.filter(|it| serde_json::from_str::<Value>(&it["data: ".len()..]).is_err());
     assert_eq!(bad.count(), 1);
     assert!(malformed.ends_with("data: [DONE]\n\n"));
-    assert!(timeout(SECOND, broken(Fault::Stall { after: 1 })).await.is_err());
+    assert!(timeout(SECOND, broken(SimFault::Stall { after: 1 })).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_dialect_reports_errors_inside_streams() {
-    let fault = Script::always(Fault::overloaded_in_stream());
+    let fault = Script::always(SimFault::overloaded_in_stream());
     let sim = Simulator::anthropic().key(("a", "k")).script(fault.clone()).build();
     let native = anthropic(&sim, "k", STREAM).await;
     assert_eq!(native.status(), 200);
@@ -386,7 +387,7 @@ async fn every_dialect_reports_errors_inside_streams() {
     let events = text(gemini(&sim, "m", "streamGenerateContent?alt=sse").await).await.unwrap();
     assert!(events.contains(r#""status":"UNAVAILABLE""#));
     for after in [0, 2] {
-        sim.script(Fault::ErrorEvent { after, refusal: Refusal::ServerError });
+        sim.script(SimFault::ErrorEvent { after, refusal: Refusal::ServerError });
         let array = json(gemini(&sim, "m", "streamGenerateContent").await).await;
         assert_eq!(array[after]["error"]["status"], "INTERNAL");
     }
@@ -400,23 +401,23 @@ async fn every_dialect_reports_errors_inside_streams() {
 #[tokio::test(start_paused = true)]
 async fn the_edge_answers_in_its_own_way() {
     let sim = openai_with(Script::new());
-    let failed = async |fault: Fault| {
+    let failed = async |fault: SimFault| {
         sim.fail(1, fault);
         openai(&sim, "sk-a").await
     };
-    let page = failed(Fault::Gateway(StatusCode::BAD_GATEWAY)).await;
+    let page = failed(SimFault::Gateway(StatusCode::BAD_GATEWAY)).await;
     assert_eq!(page.headers()["content-type"], "text/html; charset=UTF-8");
     assert!(text(page).await.unwrap().contains("<title>502 Bad Gateway</title>"));
-    let challenge = failed(Fault::Gateway(StatusCode::FORBIDDEN)).await;
+    let challenge = failed(SimFault::Gateway(StatusCode::FORBIDDEN)).await;
     assert_eq!(challenge.headers()["cf-mitigated"], "challenge");
     drop(challenge);
 
-    let empty = failed(Fault::Empty(StatusCode::SERVICE_UNAVAILABLE)).await;
+    let empty = failed(SimFault::Empty(StatusCode::SERVICE_UNAVAILABLE)).await;
     assert!(empty.body().is_end_stream() && sim.in_flight() == 0);
-    let huge = failed(Fault::Huge(StatusCode::BAD_REQUEST, 10_000_000)).await;
+    let huge = failed(SimFault::Huge(StatusCode::BAD_REQUEST, 10_000_000)).await;
     assert_eq!(huge.body().size_hint().exact(), Some(10_000_000));
     assert!(json(huge).await["error"]["message"].is_string());
-    let moved = failed(Fault::Redirect("https://elsewhere.example".into())).await;
+    let moved = failed(SimFault::Redirect("https://elsewhere.example".into())).await;
     assert_eq!(moved.status(), 307);
     assert_eq!(moved.headers()["location"], "https://elsewhere.example/v1/chat/completions");
 }
@@ -435,7 +436,7 @@ async fn refusals_of_the_request_itself_use_the_providers_codes() {
     assert_eq!(filtered.status(), 200);
     assert!(json(filtered).await["candidates"].is_null());
     let retry_after = Some(Duration::from_millis(3_250));
-    sim.fail(1, Refusal::RateLimited { dimension: Dimension::Tokens, retry_after });
+    sim.fail(1, Refusal::RateLimited { dimension: SimDimension::Tokens, retry_after });
     let refused = json(gemini(&sim, "m", "generateContent").await).await;
     assert_eq!(refused["error"]["details"][2]["retryDelay"], "3.25s");
 }

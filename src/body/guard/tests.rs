@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use crate::body::ResponseBody;
-use crate::body::guard::silence::{GRACE, KEEP_ALIVES, LINGER};
+use crate::body::guard::idle::{GRACE, KEEP_ALIVES, LINGER};
 use crate::body::guard::*;
 use crate::body::meter::Usage;
 
@@ -60,7 +60,7 @@ fn body(chunks: &[&str], then: Then) -> impl Body<Data = Bytes, Error = BoxError
     StreamBody::new(frames.chain(rest))
 }
 
-async fn read<B: Body<Data = Bytes, Error = BoxError> + Unpin>(mut body: B, usage: UsageCell) -> Came {
+async fn read<B: Body<Data = Bytes, Error = BoxError> + Unpin>(mut body: B, usage: UsageSlot) -> Came {
     let began = Instant::now();
     let mut bytes = Vec::new();
     let verdict = loop {
@@ -92,8 +92,8 @@ fn verdict(error: StreamError) -> Verdict {
 }
 
 async fn guarded(chunks: &[&str], then: Then) -> Came {
-    let usage = UsageCell::default();
-    let guard = Guard::strict(true, Some(usage.clone()), Some(IDLE));
+    let usage = UsageSlot::default();
+    let guard = StreamGuard::strict(true, Some(usage.clone()), Some(IDLE));
     let came = read(ResponseBody::untouched(body(chunks, then)).guarded(guard), usage).await;
     let all = chunks.concat();
     if matches!(came.verdict, Verdict::Malformed | Verdict::Failed) {
@@ -180,8 +180,8 @@ async fn usage_is_merged_and_left_at_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn usage_is_left_by_a_reader_who_stops_at_the_terminator() {
-    let usage = UsageCell::default();
-    let guard = Guard::strict(true, Some(usage.clone()), None);
+    let usage = UsageSlot::default();
+    let guard = StreamGuard::strict(true, Some(usage.clone()), None);
     let mut body = ResponseBody::untouched(body(&[TEXT, USAGE, DONE], Then::Stays)).guarded(guard);
     for _ in 0..3 {
         assert!(body.frame().await.unwrap().is_ok());
@@ -192,7 +192,7 @@ async fn usage_is_left_by_a_reader_who_stops_at_the_terminator() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_counts_only_while_somebody_asks() {
-    let guard = Guard::strict(true, None, Some(IDLE));
+    let guard = StreamGuard::strict(true, None, Some(IDLE));
     let mut body = task::spawn(ResponseBody::untouched(body(&[ROLE, TEXT], Then::Stays)).guarded(guard));
     for _ in 0..2 {
         tokio::time::advance(IDLE * 3).await;
@@ -216,8 +216,8 @@ async fn progress_starts_the_silence_anew_and_no_limit_is_none() {
         });
         StreamBody::new(Box::pin(ticks))
     };
-    let usage = UsageCell::default();
-    let guard = |idle| Guard::strict(true, Some(usage.clone()), idle);
+    let usage = UsageSlot::default();
+    let guard = |idle| StreamGuard::strict(true, Some(usage.clone()), idle);
     let guarded = ResponseBody::untouched(frames(10)).guarded(guard(Some(IDLE)));
     assert_eq!(read(guarded, usage.clone()).await.verdict, Verdict::Truncated);
     let guarded = ResponseBody::untouched(frames(10_000)).guarded(guard(Some(IDLE)));
@@ -242,8 +242,8 @@ async fn other_bodies_are_guarded_only_against_silence() {
         (&[&long], Then::Ends, Verdict::Clean, None),
         (&[TEXT], Then::Ends, Verdict::Clean, None),
     ] {
-        let usage = UsageCell::default();
-        let guard = Guard::strict(false, Some(usage.clone()), Some(IDLE));
+        let usage = UsageSlot::default();
+        let guard = StreamGuard::strict(false, Some(usage.clone()), Some(IDLE));
         let came = read(ResponseBody::untouched(body(chunks, then)).guarded(guard), usage).await;
         assert_eq!(came.bytes, chunks.concat().as_bytes());
         assert_eq!(came.verdict, expected, "{chunks:?}");
@@ -254,7 +254,7 @@ async fn other_bodies_are_guarded_only_against_silence() {
 #[tokio::test]
 async fn hints_are_true() {
     let whole = |text: &'static str| Full::new(Bytes::from_static(text.as_bytes()));
-    let strict = |streamed| Guard::strict(streamed, None, None);
+    let strict = |streamed| StreamGuard::strict(streamed, None, None);
     let mut plain = ResponseBody::untouched(whole("{}")).guarded(strict(false));
     assert_eq!((plain.size_hint().exact(), plain.is_end_stream()), (Some(2), false));
     plain.frame().await.unwrap().unwrap();
@@ -276,7 +276,8 @@ async fn nothing_is_pulled_before_it_is_asked_for() {
         pulled += 1;
         Poll::Ready(Some(Ok::<_, Infallible>(Frame::data(Bytes::from_static(TEXT.as_bytes())))))
     });
-    let mut body = ResponseBody::untouched(StreamBody::new(frames)).guarded(Guard::strict(true, None, None));
+    let mut body =
+        ResponseBody::untouched(StreamBody::new(frames)).guarded(StreamGuard::strict(true, None, None));
     for _ in 0..3 {
         poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
     }

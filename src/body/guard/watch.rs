@@ -5,17 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use tower::BoxError;
 
-use crate::body::guard::cell::{BodyEnd, Left, UsageCell};
 use crate::body::guard::events::Events;
 use crate::body::guard::in_band::{EventDialect, InBand};
+use crate::body::guard::usage_slot::{BodyEnd, BodyRemainder, UsageSlot};
 use crate::body::guard::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending};
 
 /// Reads what passes.
-pub(super) struct Watch {
+pub(super) struct StreamMonitor {
     content: Content,
     /// Where to leave the usage. `None`: nowhere, or it is left already.
-    cell: Option<UsageCell>,
+    slot: Option<UsageSlot>,
     /// The body can't be read here: whoever can leaves the usage, until this one is over.
     holds: bool,
     over: bool,
@@ -27,7 +27,7 @@ enum Content {
     /// In a box, for most answers are none.
     Events(Box<Events>),
     /// The beginning of an answer that is read for its usage; `None`: it is too long, or no JSON.
-    Answer(Option<Bytes>),
+    Json(Option<Bytes>),
 }
 
 /// How a body came to its end.
@@ -40,7 +40,7 @@ pub(super) enum End {
 
 /// How long to wait when nothing comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum AllowedIdle {
     /// As long as is allowed.
     Limit,
     /// As long as what may follow a complete answer takes.
@@ -54,20 +54,20 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 // === impl Watch ===
 
-impl Watch {
+impl StreamMonitor {
     /// `streamed`: events can be read; `strict`: somebody wants to know what the end is worth.
-    pub(super) fn new(streamed: bool, strict: bool, cell: Option<UsageCell>) -> Self {
-        let content = if streamed && (strict || cell.is_some()) {
+    pub(super) fn new(streamed: bool, strict: bool, slot: Option<UsageSlot>) -> Self {
+        let content = if streamed && (strict || slot.is_some()) {
             Content::Events(Box::new(Events::new(strict)))
         } else {
-            Content::Answer(cell.is_some().then(Bytes::new))
+            Content::Json(slot.is_some().then(Bytes::new))
         };
-        Self { content, cell, holds: false, over: false, idle: false }
+        Self { content, slot, holds: false, over: false, idle: false }
     }
 
     /// Reads nothing.
-    pub(super) const fn holding(cell: UsageCell) -> Self {
-        Self { content: Content::Answer(None), cell: Some(cell), holds: true, over: false, idle: false }
+    pub(super) const fn holding(slot: UsageSlot) -> Self {
+        Self { content: Content::Json(None), slot: Some(slot), holds: true, over: false, idle: false }
     }
 
     pub(super) fn tell_errors(&mut self, supposed: EventDialect) {
@@ -88,8 +88,8 @@ impl Watch {
         self.idle = data.is_empty();
         match &mut self.content {
             Content::Events(events) => return events.see(data, metered, looks),
-            Content::Answer(answer) if metered => keep(answer, data),
-            Content::Answer(answer) => *answer = None,
+            Content::Json(answer) if metered => keep(answer, data),
+            Content::Json(answer) => *answer = None,
         }
         None
     }
@@ -108,7 +108,7 @@ impl Watch {
 
     /// Whether somebody may ask for the usage. Once nobody may, nobody ever will.
     fn is_metered(&self) -> bool {
-        !self.holds && self.cell.as_ref().is_some_and(UsageCell::is_of_use)
+        !self.holds && self.slot.as_ref().is_some_and(UsageSlot::is_of_use)
     }
 
     pub(super) const fn is_over(&self) -> bool {
@@ -124,7 +124,7 @@ impl Watch {
     pub(super) fn is_idle(&self) -> bool {
         match &self.content {
             Content::Events(events) => events.idle,
-            Content::Answer(_) => self.idle,
+            Content::Json(_) => self.idle,
         }
     }
 
@@ -132,18 +132,18 @@ impl Watch {
     pub(super) fn may_end(&self) -> bool {
         match &self.content {
             Content::Events(events) => events.may_end(),
-            Content::Answer(_) => true,
+            Content::Json(_) => true,
         }
     }
 
-    pub(super) fn patience(&self) -> Patience {
+    pub(super) fn allowed_idle(&self) -> AllowedIdle {
         match self.completion() {
-            None => Patience::Limit,
+            None => AllowedIdle::Limit,
             Some(completion) => match completion.ending() {
-                Ending::Last => Patience::Linger,
-                _ if completion.has_failed() => Patience::Grace,
-                _ if completion.is_certain() => Patience::Grace,
-                Ending::Open | Ending::Finished => Patience::Limit,
+                Ending::Last => AllowedIdle::Linger,
+                _ if completion.has_failed() => AllowedIdle::Grace,
+                _ if completion.is_certain() => AllowedIdle::Grace,
+                Ending::Open | Ending::Finished => AllowedIdle::Limit,
             },
         }
     }
@@ -151,7 +151,7 @@ impl Watch {
     fn completion(&self) -> Option<&Completion> {
         match &self.content {
             Content::Events(events) => events.completion.as_ref(),
-            Content::Answer(_) => None,
+            Content::Json(_) => None,
         }
     }
 
@@ -203,16 +203,16 @@ impl Watch {
             return;
         }
         let left = match &mut self.content {
-            Content::Events(events) => events.usage.map(Left::Counted),
-            Content::Answer(answer) => answer.take().map(Left::Answer),
+            Content::Events(events) => events.usage.map(BodyRemainder::Counted),
+            Content::Json(answer) => answer.take().map(BodyRemainder::Json),
         };
-        if let Some(cell) = self.cell.take().filter(|_| !self.holds) {
-            cell.leave(left, end);
+        if let Some(slot) = self.slot.take().filter(|_| !self.holds) {
+            slot.leave(left, end);
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for StreamMonitor {
     /// Readers that know the protocol stop at the terminator, and never ask for the end.
     fn drop(&mut self) {
         let end = if self.may_end() { BodyEnd::Complete } else { BodyEnd::Abandoned };

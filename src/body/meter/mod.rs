@@ -20,6 +20,6 @@ mod completion;
 mod progress;
 mod usage;
 
-pub(crate) use crate::body::meter::completion::Completion;
-pub use crate::body::meter::progress::{Ending, Progress, ending, progress};
-pub use crate::body::meter::usage::Usage;
+pub(crate) use self::completion::Completion;
+pub use self::progress::{Ending, Progress, ending, progress};
+pub use self::usage::Usage;

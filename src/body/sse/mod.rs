@@ -20,7 +20,7 @@ use std::{fmt, mem};
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
-pub use crate::body::sse::event::Event;
+pub use self::event::Event;
 
 /// Default maximum size of one event, in bytes: 1 MiB.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;

@@ -9,7 +9,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::classify::Scope;
 use crate::event::metrics::*;
-use crate::event::{Events, Severity, Source};
+use crate::event::{EventSource, Events, Severity};
 use crate::provider::Dimension;
 
 type Row = (String, BTreeSet<String>);
@@ -105,7 +105,7 @@ fn say_everything(events: &Events) {
     let (key, model, reason, scope) = (KeyId::from("a"), ModelId::from("m"), Reason::RateLimited, Scope::Key);
     let (wait, link): (_, Arc<str>) = (Duration::from_secs(1), "openai".into());
     let kinds = [
-        Kind::Attempt {
+        EventKind::Attempt {
             key: key.clone(),
             model: Some(model.clone()),
             outcome: AttemptOutcome::Failed(reason),
@@ -113,12 +113,12 @@ fn say_everything(events: &Events) {
             duration: wait,
             request_id: None,
         },
-        Kind::Rotated { key: key.clone(), model: None, reason, scope, wait: None },
-        Kind::CooledDown { key: key.clone(), model: None, reason, scope, wait: Some(wait), hint: None },
-        Kind::Recovered { key: key.clone(), model: None },
-        Kind::InvalidKey { key: key.clone(), scope },
-        Kind::Exhausted { model: Some(model.clone()), attempts: 1, retry_after: None },
-        Kind::QuotaWarning {
+        EventKind::Rotated { key: key.clone(), model: None, reason, scope, wait: None },
+        EventKind::CooledDown { key: key.clone(), model: None, reason, scope, wait: Some(wait), hint: None },
+        EventKind::Recovered { key: key.clone(), model: None },
+        EventKind::InvalidKey { key: key.clone(), scope },
+        EventKind::Exhausted { model: Some(model.clone()), attempts: 1, retry_after: None },
+        EventKind::QuotaWarning {
             key: Some(key.clone()),
             account: Some("org".into()),
             model: Some(model),
@@ -130,24 +130,24 @@ fn say_everything(events: &Events) {
             limit: Some(100),
             resets_at: None,
         },
-        Kind::PoolFailed { model: None, reason: "exhausted", attempts: 1, retry_after: None },
-        Kind::StreamFailed { key: Some("a".into()), model: None, reason: "idle" },
-        Kind::FellOver { from: Arc::clone(&link), to: "gemini".into(), reason: "exhausted" },
-        Kind::BreakerOpened { wait },
-        Kind::BreakerHalfOpen,
-        Kind::BreakerClosed,
-        Kind::ChainFailed { providers: 2, attempts: 2, deadline_passed: false, retry_after: None },
-        Kind::Reset { key: None },
-        Kind::Disabled { key: key.clone() },
-        Kind::Enabled { key },
+        EventKind::PoolFailed { model: None, reason: "exhausted", attempts: 1, retry_after: None },
+        EventKind::StreamFailed { key: Some("a".into()), model: None, reason: "idle" },
+        EventKind::FellOver { from: Arc::clone(&link), to: "gemini".into(), reason: "exhausted" },
+        EventKind::BreakerOpened { wait },
+        EventKind::BreakerHalfOpen,
+        EventKind::BreakerClosed,
+        EventKind::ChainFailed { providers: 2, attempts: 2, deadline_passed: false, retry_after: None },
+        EventKind::Reset { key: None },
+        EventKind::Disabled { key: key.clone() },
+        EventKind::Enabled { key },
     ];
     for kind in kinds {
-        events.emit(Severity::Detail, Source { name: &link, system: None }, || kind);
+        events.emit(Severity::Detail, EventSource { name: &link, system: None }, || kind);
     }
 }
 
 fn served(events: &Events, model: &str) {
-    let kind = || Kind::Attempt {
+    let kind = || EventKind::Attempt {
         key: "a".into(),
         model: Some(model.into()),
         outcome: AttemptOutcome::Success,
@@ -155,12 +155,12 @@ fn served(events: &Events, model: &str) {
         duration: Duration::from_secs(1),
         request_id: None,
     };
-    events.emit(Severity::Detail, Source { name: &Arc::from("openai"), system: None }, kind);
+    events.emit(Severity::Detail, EventSource { name: &Arc::from("openai"), system: None }, kind);
 }
 
 fn exhausted(events: &Events, model: &str) {
-    let kind = || Kind::Exhausted { model: Some(model.into()), attempts: 1, retry_after: None };
-    events.emit(Severity::Alarm, Source { name: &Arc::from("openai"), system: None }, kind);
+    let kind = || EventKind::Exhausted { model: Some(model.into()), attempts: 1, retry_after: None };
+    events.emit(Severity::Alarm, EventSource { name: &Arc::from("openai"), system: None }, kind);
 }
 
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, Row> {

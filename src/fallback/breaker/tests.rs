@@ -88,9 +88,9 @@ fn a_flapping_provider_is_not_called_45_times_for_15_requests() {
     for request in 0..15 {
         for retry in 0..3 {
             let now = at(request * 100 + retry);
-            if let Ok(passage) = breaker.enter(now) {
+            if let Ok(permit) = breaker.enter(now) {
                 calls += 1;
-                passage.failed(now);
+                permit.failed(now);
             }
         }
     }
@@ -102,7 +102,7 @@ fn a_flapping_provider_gets_one_call_per_open_period_however_many_requests_come(
     let breaker = opened();
     let calls = (0..3_600_u64).flat_map(|second| [second * 1_000, second * 1_000 + 500]);
     let calls = calls
-        .filter(|ms| breaker.enter(at(*ms)).is_ok_and(|passage| passage.failed(at(*ms)).is_some()))
+        .filter(|ms| breaker.enter(at(*ms)).is_ok_and(|permit| permit.failed(at(*ms)).is_some()))
         .count();
     assert!(calls <= 6 + 240, "an hour's 7,200 requests made {calls} calls");
 }
@@ -177,7 +177,7 @@ fn absurd_policies_do_no_harm() {
 #[test]
 fn under_threads_one_probe_passes() {
     let breaker = opened();
-    let passed: Vec<Passage> = std::thread::scope(|scope| {
+    let passed: Vec<BreakerPermit> = std::thread::scope(|scope| {
         let ask = || (0..1_000).filter_map(|_| breaker.enter(at(1_000)).ok()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -200,22 +200,22 @@ proptest! {
     #[test]
     fn every_state_has_an_exit(steps in prop::collection::vec((0..5_000_u64, 0..4_u8, any::<prop::sample::Index>()), 0..200)) {
         let breaker = breaker();
-        let mut out: Vec<Passage> = Vec::new();
+        let mut out: Vec<BreakerPermit> = Vec::new();
         let mut now = 0;
         for (pause, action, which) in steps {
             now += pause;
             if action == 0 || out.is_empty() {
                 out.extend(breaker.enter(at(now)));
             } else {
-                let passage = out.swap_remove(which.index(out.len()));
+                let permit = out.swap_remove(which.index(out.len()));
                 match action {
-                    1 => drop(passage.succeeded(at(now))),
-                    2 => drop(passage.failed(at(now))),
-                    _ => drop(passage),
+                    1 => drop(permit.succeeded(at(now))),
+                    2 => drop(permit.failed(at(now))),
+                    _ => drop(permit),
                 }
             }
             let current = breaker.0.state().generation;
-            let is_probe = |passage: &&Passage| passage.is_probe() && passage.generation == current;
+            let is_probe = |permit: &&BreakerPermit| permit.is_probe() && permit.generation == current;
             let probes = out.iter().filter(is_probe).count();
             let probing = breaker.0.state().opened.is_some_and(|opened| opened.probing);
             prop_assert_eq!(probes, usize::from(probing));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::limits::Zone;
-use crate::limits::ledger::status::Counted;
+use crate::limits::ledger::status::Metric;
 use crate::provider::{Dimension, Window};
 
 /// A limit that an operator declares: for a provider that does not report its own, or to stay below it.
@@ -33,11 +33,11 @@ use crate::provider::{Dimension, Window};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
-    pub(in crate::limits) counted: Counted,
+    pub(in crate::limits) metric: Metric,
     pub(in crate::limits) amount: u64,
     /// The length of the window; zero for a quota without a window.
     pub(in crate::limits) window: Window,
-    pub(in crate::limits) renewal: Renewal,
+    pub(in crate::limits) reset_rule: ResetRule,
     /// The size of the bucket; `None` means the default of the window. Buckets only.
     pub(in crate::limits) burst: Option<u64>,
     models: Option<ModelPattern>,
@@ -56,7 +56,7 @@ pub struct Allowance {
 
 /// The way in which a quota becomes available again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::limits) enum Renewal {
+pub(in crate::limits) enum ResetRule {
     /// Evenly over the window.
     Bucket,
     /// All at once, at each multiple of the window since the Unix epoch.
@@ -107,10 +107,10 @@ impl Quota {
     /// response body. An amount of zero admits no request.
     pub const fn concurrent(amount: u32) -> Self {
         Self {
-            counted: Counted::Concurrent,
+            metric: Metric::Concurrent,
             amount: amount as u64,
             window: Window::from_secs(0),
-            renewal: Renewal::Bucket,
+            reset_rule: ResetRule::Bucket,
             burst: None,
             models: None,
         }
@@ -129,7 +129,7 @@ impl Quota {
     /// A pool with such a quota reads the model from the whole request before sending it: from an extension,
     /// the path, or the last member `model` of the body. A request whose body is unreadable (compressed;
     /// neither valid JSON nor a form; or longer than the replay cap with no name before it) is refused with
-    /// [`GaveUp::UnreadableModel`](crate::GaveUp::UnreadableModel). A body that names no model is not
+    /// [`StopReason::UnreadableModel`](crate::StopReason::UnreadableModel). A body that names no model is not
     /// counted. A body that is longer than the replay cap counts for the model that its recorded part names.
     #[must_use]
     pub fn for_models(mut self, pattern: impl Into<ModelPattern>) -> Self {
@@ -143,7 +143,7 @@ impl Quota {
     #[must_use]
     pub fn burst(mut self, amount: u64) -> Self {
         self.burst = Some(if amount == 0 { 1 } else { amount });
-        self.renewal = Renewal::Bucket;
+        self.reset_rule = ResetRule::Bucket;
         self
     }
 
@@ -151,7 +151,7 @@ impl Quota {
     /// day, one comes back every 14m24s.
     #[must_use]
     pub fn rolling(mut self) -> Self {
-        self.renewal = Renewal::Bucket;
+        self.reset_rule = ResetRule::Bucket;
         self
     }
 
@@ -159,19 +159,19 @@ impl Quota {
     /// minute, or day in UTC.
     #[must_use]
     pub fn aligned(mut self) -> Self {
-        self.renewal = Renewal::Aligned;
+        self.reset_rule = ResetRule::Aligned;
         self
     }
 
     /// Resets the quota at midnight in a time zone. Meant for quotas [per day](Allowance::per_day).
     #[must_use]
     pub fn resets_at_midnight(mut self, zone: Zone) -> Self {
-        self.renewal = Renewal::Midnight(Some(zone));
+        self.reset_rule = ResetRule::Midnight(Some(zone));
         self
     }
 
     pub(crate) const fn counts_tokens(&self) -> bool {
-        self.counted.is_tokens()
+        self.metric.is_tokens()
     }
 
     pub(crate) const fn models(&self) -> Option<&ModelPattern> {
@@ -184,27 +184,27 @@ impl Quota {
 impl Allowance {
     /// Counts per second, evenly spaced: a bucket of size one. Change its size with [`burst`](Quota::burst).
     pub fn per_second(self) -> Quota {
-        self.over(Window::SECOND, Renewal::Bucket).burst(1)
+        self.over(Window::SECOND, ResetRule::Bucket).burst(1)
     }
 
     /// Counts per minute. The whole amount may be taken at once, and refills evenly.
     pub const fn per_minute(self) -> Quota {
-        self.over(Window::MINUTE, Renewal::Bucket)
+        self.over(Window::MINUTE, ResetRule::Bucket)
     }
 
     /// Counts per day. The quota resets at the provider's midnight: Pacific time for Gemini, UTC for others.
     pub const fn per_day(self) -> Quota {
-        self.over(Window::DAY, Renewal::Midnight(None))
+        self.over(Window::DAY, ResetRule::Midnight(None))
     }
 
     /// Counts over another window. The whole amount may be taken at once, and refills evenly.
     pub const fn per(self, window: Window) -> Quota {
-        self.over(window, Renewal::Bucket)
+        self.over(window, ResetRule::Bucket)
     }
 
-    const fn over(self, window: Window, renewal: Renewal) -> Quota {
+    const fn over(self, window: Window, reset_rule: ResetRule) -> Quota {
         let Self { dimension, amount } = self;
-        Quota { counted: Counted::Of(dimension), amount, window, renewal, burst: None, models: None }
+        Quota { metric: Metric::Of(dimension), amount, window, reset_rule, burst: None, models: None }
     }
 }
 
@@ -257,7 +257,7 @@ impl fmt::Display for ModelPattern {
 
 #[cfg(test)]
 mod tests {
-    use crate::limits::declared::quota::*;
+    use super::*;
 
     #[test]
     fn patterns_match_whole_names() {

@@ -83,7 +83,7 @@ impl fmt::Display for Zone {
 
 #[cfg(test)]
 mod tests {
-    use crate::limits::declared::zone::*;
+    use super::*;
 
     fn at(text: &str) -> Timestamp {
         let ms = text.parse::<jiff::Timestamp>().unwrap().as_millisecond();

@@ -13,7 +13,7 @@ use crate::limits::ledger::window::CORRECTION_US;
 
 /// The newest response that a gauge has heard.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::limits) struct Heard {
+pub(in crate::limits) struct LatestResponse {
     /// The time at which its request was sent, in milliseconds since the Unix epoch; wraps. Zero means that
     /// no response was heard.
     sent: u32,
@@ -35,7 +35,7 @@ const LONGEST: i32 = 60 * 60 * 1_000;
 
 // === impl Heard ===
 
-impl Heard {
+impl LatestResponse {
     /// Returns whether no response has been heard.
     pub(in crate::limits) const fn is_nothing(self) -> bool {
         self.sent == 0
@@ -44,17 +44,17 @@ impl Heard {
     /// Records the time at which a bucket would be full, in microseconds since the Unix epoch, as reported by
     /// the response to a request that was sent at `sent`. Returns whether the response is the newest; an
     /// older one is not recorded.
-    pub(in crate::limits) fn hear_of_bucket(&mut self, sent: Moment, full_at: u64) -> bool {
-        self.hear(sent, (full_at / CORRECTION_US.cast_unsigned()) as u32, UNEVEN)
+    pub(in crate::limits) fn take_latest_of_bucket(&mut self, sent: Moment, full_at: u64) -> bool {
+        self.take_latest(sent, (full_at / CORRECTION_US.cast_unsigned()) as u32, UNEVEN)
     }
 
     /// Records the used amount of a window. Returns whether the response is the newest, like
-    /// [`hear_of_bucket`](Self::hear_of_bucket).
+    /// [`take_latest_of_bucket`](Self::take_latest_of_bucket).
     pub(in crate::limits) fn hear_of_window(&mut self, sent: Moment, used: u64) -> bool {
-        self.hear(sent, used as u32, 0)
+        self.take_latest(sent, used as u32, 0)
     }
 
-    fn hear(&mut self, sent: Moment, spent: u32, uneven: i32) -> bool {
+    fn take_latest(&mut self, sent: Moment, spent: u32, uneven: i32) -> bool {
         let now = Self { sent: (sent.as_unix_ms() as u32).max(1), spent };
         let older_by = self.sent.wrapping_sub(now.sent).cast_signed();
         let is_news = match older_by {

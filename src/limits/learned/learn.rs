@@ -12,7 +12,7 @@
 //!   the rate that follows from it is taken at its lowest. The next response corrects the capacity that this
 //!   leaves unused, and a refused call costs more than a call that goes out a moment late.
 //!
-//! [`Heard`](crate::limits::learned::latest::Heard) decides which response is the newest.
+//! [`LatestResponse`](crate::limits::learned::latest::LatestResponse) decides which response is the newest.
 //!
 //! In addition, *requests travel unevenly*: a request that is slower than the next one shortens the distance
 //! between the two. A client that keeps exactly to the provider's rate is refused half the time where no
@@ -22,11 +22,11 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::limits::ledger::checkpoint::{Checkpoint, Checkpoints, MAX_LEARNED};
 use crate::limits::ledger::gauge::Gauge;
 use crate::limits::ledger::gauge::shown::read;
-use crate::limits::ledger::mark::{MAX_LEARNED, Mark, Marks};
-use crate::limits::ledger::status::{Counted, Source};
-use crate::limits::ledger::window::{Anew, LONGEST_US, us_of};
+use crate::limits::ledger::status::{LimitSource, Metric};
+use crate::limits::ledger::window::{LONGEST_US, WindowReset, us_of};
 use crate::provider::{Dimension, Limit, Window};
 
 /// The limits that a response reports.
@@ -53,7 +53,7 @@ const ROUNDING_US: f64 = 1e6;
 pub(in crate::limits) fn learn(
     gauges: &mut Box<[Gauge]>,
     declared: usize,
-    marks: Option<&Marks>,
+    checkpoints: Option<&Checkpoints>,
     observed: &Observed<'_>,
 ) {
     for limit in observed.limits {
@@ -62,13 +62,13 @@ pub(in crate::limits) fn learn(
         let Some(index) = find_or_make(gauges, declared, limit, observed) else { continue };
         let is_new = gauges.len() > count;
         let gauge = &mut gauges[declared + index];
-        if marks.is_some_and(|marks| marks.is_close(index)) {
+        if checkpoints.is_some_and(|checkpoints| checkpoints.is_close(index)) {
             learn_distance(gauge, remaining, observed.admitted);
         }
-        let mark = marks.and_then(|marks| marks.get(index));
+        let checkpoint = checkpoints.and_then(|checkpoints| checkpoints.get(index));
         // Values from before the gauge existed count only if they are worse than the known ones.
-        if mark.is_some() || is_new || remaining < read(gauge, observed.answered).remaining {
-            apply(gauge, limit, remaining, mark, observed);
+        if checkpoint.is_some() || is_new || remaining < read(gauge, observed.answered).remaining {
+            apply(gauge, limit, remaining, checkpoint, observed);
         }
     }
 }
@@ -81,11 +81,11 @@ fn find_or_make(
     limit: &Limit,
     observed: &Observed<'_>,
 ) -> Option<usize> {
-    let counted = counted(limit.dimension)?;
+    let metric = metric(limit.dimension)?;
     let window = as_named(limit.window);
     let learned = &gauges[declared..];
     let is_it = |gauge: &Gauge| {
-        let is_named = gauge.counted == counted && gauge.window().unwrap_or(Window::from_secs(0)) == window;
+        let is_named = gauge.metric == metric && gauge.window().unwrap_or(Window::from_secs(0)) == window;
         is_named && !gauge.is_spacing
     };
     if let Some(index) = learned.iter().position(is_it) {
@@ -93,7 +93,7 @@ fn find_or_make(
     }
     let index = learned.len();
     if index < MAX_LEARNED {
-        push(gauges, first(counted, window, limit, observed)?);
+        push(gauges, first(metric, window, limit, observed)?);
         return Some(index);
     }
     None
@@ -116,29 +116,35 @@ fn as_named(window: Option<Window>) -> Window {
 /// Teaches the safety margin that a request that came just in time was let in, or refused.
 fn learn_distance(gauge: &mut Gauge, remaining: u64, admitted: bool) {
     // Before the first request that the gauge let in, there may be others, sent before the gauge existed.
-    let is_first = gauge.heard.is_nothing();
+    let is_first = gauge.latest.is_nothing();
     // A refusal while something is left has another cause.
     if !is_first && (admitted || remaining == 0) {
-        gauge.distance.learn(admitted);
+        gauge.margin.learn(admitted);
     }
 }
 
-fn first(counted: Counted, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {
+fn first(metric: Metric, window: Window, limit: &Limit, observed: &Observed<'_>) -> Option<Gauge> {
     let size = limit.limit.or(limit.remaining)?;
     if observed.resets_mean_full || limit.reset.is_none() {
         // Without a window and without a reset, the refill rate is unknown.
         let interval = as_kept(us_of(window) / size.max(1) as f64);
         let known = interval > 0.0 || limit.reset.is_some_and(|reset| !reset.is_zero());
-        return known.then(|| Gauge::bucket(counted, window, size, interval, Source::Learned));
+        return known.then(|| Gauge::bucket(metric, window, size, interval, LimitSource::Learned));
     }
-    Some(Gauge::period(counted, window, size, Anew::Told, Source::Learned))
+    Some(Gauge::period(metric, window, size, WindowReset::Stated, LimitSource::Learned))
 }
 
 /// Applies a reported limit to its gauge, unless a newer response was heard.
-fn apply(gauge: &mut Gauge, limit: &Limit, remaining: u64, mark: Option<Mark>, observed: &Observed<'_>) {
+fn apply(
+    gauge: &mut Gauge,
+    limit: &Limit,
+    remaining: u64,
+    checkpoint: Option<Checkpoint>,
+    observed: &Observed<'_>,
+) {
     match gauge.as_bucket() {
-        Some(bucket) => apply_to_bucket(gauge, bucket, limit, remaining, mark, observed),
-        None => apply_to_period(gauge, limit, remaining, mark, observed),
+        Some(bucket) => apply_to_bucket(gauge, bucket, limit, remaining, checkpoint, observed),
+        None => apply_to_period(gauge, limit, remaining, checkpoint, observed),
     }
 }
 
@@ -146,18 +152,18 @@ fn apply_to_period(
     gauge: &mut Gauge,
     limit: &Limit,
     remaining: u64,
-    mark: Option<Mark>,
+    checkpoint: Option<Checkpoint>,
     observed: &Observed<'_>,
 ) {
     let size = limit.limit.unwrap_or(remaining);
     let used = size.saturating_sub(remaining);
-    if mark.is_some() && !gauge.heard.hear_of_window(observed.sent, used) {
+    if checkpoint.is_some() && !gauge.latest.hear_of_window(observed.sent, used) {
         return;
     }
     let reset = limit.reset.unwrap_or_else(|| window(gauge)).min(LONGEST);
     let ends = observed.answered.saturating_add(reset).as_unix_us();
     // The difference is negative if more was given back than taken.
-    let later = mark.map_or(0, |mark| (gauge.taken.wrapping_sub(mark.taken) as i32).max(0));
+    let later = checkpoint.map_or(0, |checkpoint| (gauge.taken.wrapping_sub(checkpoint.taken) as i32).max(0));
     gauge.set_period(size, used.saturating_add(later as u64), ends, observed.answered);
 }
 
@@ -166,7 +172,7 @@ fn apply_to_bucket(
     (size, interval): (u64, f64),
     limit: &Limit,
     remaining: u64,
-    mark: Option<Mark>,
+    checkpoint: Option<Checkpoint>,
     observed: &Observed<'_>,
 ) {
     let reset = limit.reset.map(|reset| reset.min(LONGEST));
@@ -184,10 +190,10 @@ fn apply_to_bucket(
     // A remaining amount hides up to one unit, except where the limit is at most one.
     let hidden = if limit_now > 1 { Duration::from_micros(interval as u64) } else { Duration::ZERO };
     let at_most = reset.map_or(LONGEST, |reset| reset.saturating_add(hidden));
-    let told = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
-    if mark.is_none() || gauge.heard.hear_of_bucket(observed.sent, told) {
+    let stated = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
+    if checkpoint.is_none() || gauge.latest.take_latest_of_bucket(observed.sent, stated) {
         gauge.set_bucket(limit_now, interval);
-        gauge.is_full_at(told, mark);
+        gauge.is_full_at(stated, checkpoint);
     }
 }
 
@@ -234,10 +240,10 @@ impl Shown {
     }
 }
 
-const fn counted(dimension: Dimension) -> Option<Counted> {
+const fn metric(dimension: Dimension) -> Option<Metric> {
     match dimension {
         Dimension::Requests | Dimension::Tokens | Dimension::InputTokens | Dimension::OutputTokens => {
-            Some(Counted::Of(dimension))
+            Some(Metric::Of(dimension))
         }
         // The number of images or pages that a request takes is unknown before it is served.
         Dimension::Images | Dimension::Pages => None,

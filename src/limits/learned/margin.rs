@@ -11,7 +11,7 @@
 
 /// The safety margin of a bucket, in [`PARTS`] of its interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::limits) struct Distance(u16);
+pub(in crate::limits) struct SafetyMargin(u16);
 
 /// Resolution of the margin, in parts of an interval. A margin that is a hundredth of the interval too large
 /// costs a hundredth of the limit, so the parts are small.
@@ -26,7 +26,7 @@ const NEAR: u16 = PARTS / 50;
 
 // === impl Distance ===
 
-impl Distance {
+impl SafetyMargin {
     /// Maximum margin: a quarter of the interval.
     pub(in crate::limits) const FARTHEST: Self = Self(PARTS / 4);
 
@@ -48,41 +48,41 @@ impl Distance {
 
 #[cfg(test)]
 mod tests {
-    use crate::limits::learned::margin::*;
+    use super::*;
 
     /// Returns the margin in microseconds for an interval of 20 ms, after a number of requests, and the
     /// number of refusals. Requests that arrive less than `needed` apart are refused; all others are let in.
     fn after(requests: usize, needed: impl Fn(&mut fastrand::Rng) -> u64) -> (u64, usize) {
-        let (mut distance, mut rng, mut refused) = (Distance::default(), fastrand::Rng::with_seed(1), 0);
+        let (mut margin, mut rng, mut refused) = (SafetyMargin::default(), fastrand::Rng::with_seed(1), 0);
         for _ in 0..requests {
-            let admitted = distance.of(2e4) >= needed(&mut rng);
+            let admitted = margin.of(2e4) >= needed(&mut rng);
             refused += usize::from(!admitted);
-            distance.learn(admitted);
+            margin.learn(admitted);
         }
-        (distance.of(2e4), refused)
+        (margin.of(2e4), refused)
     }
 
     #[test]
     fn it_goes_to_where_one_of_two_hundred_is_refused() {
         for most in [200, 1_000, 4_000] {
-            let (distance, refused) = after(20_000, |rng| rng.u64(0..most));
-            assert!(most * 3 / 4 <= distance && distance <= most * 3 / 2, "{distance} of {most}");
+            let (margin, refused) = after(20_000, |rng| rng.u64(0..most));
+            assert!(most * 3 / 4 <= margin && margin <= most * 3 / 2, "{margin} of {most}");
             assert!((80..=130).contains(&refused), "{refused} refused for {most}");
         }
     }
 
     #[test]
     fn a_large_one_is_found_soon_too() {
-        let (distance, refused) = after(100, |_| 4_000);
-        assert!((4_000..=5_000).contains(&distance) && refused <= 20, "{distance}, {refused} refused");
+        let (margin, refused) = after(100, |_| 4_000);
+        assert!((4_000..=5_000).contains(&margin) && refused <= 20, "{margin}, {refused} refused");
     }
 
     #[test]
     fn it_has_an_end_and_comes_back() {
-        let mut distance = Distance::default();
-        (0..1_000).for_each(|_| distance.learn(false));
-        assert_eq!((distance, distance.of(2e4)), (Distance::FARTHEST, 5_000));
-        (0..10_000).for_each(|_| distance.learn(true));
-        assert_eq!(distance.of(2e4), 0);
+        let mut margin = SafetyMargin::default();
+        (0..1_000).for_each(|_| margin.learn(false));
+        assert_eq!((margin, margin.of(2e4)), (SafetyMargin::FARTHEST, 5_000));
+        (0..10_000).for_each(|_| margin.learn(true));
+        assert_eq!(margin.of(2e4), 0);
     }
 }

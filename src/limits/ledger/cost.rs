@@ -1,16 +1,16 @@
 //! The cost of a request, counted against limits.
 
 use crate::limits::Estimate;
-use crate::limits::ledger::status::Counted;
+use crate::limits::ledger::status::Metric;
 use crate::provider::Dimension;
 
 /// The cost of a request: one request, and a number of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need(Estimate);
+pub(crate) struct Cost(Estimate);
 
 // === impl Need ===
 
-impl Need {
+impl Cost {
     /// One request, without tokens.
     pub(crate) const REQUEST: Self = Self(Estimate::NONE);
 
@@ -25,15 +25,15 @@ impl Need {
         self.0
     }
 
-    pub(in crate::limits) fn of(&self, counted: Counted) -> u64 {
-        match counted {
-            Counted::Concurrent | Counted::Of(Dimension::Requests) => 1,
-            Counted::Of(dimension) => self.0.of(dimension),
+    pub(in crate::limits) fn of(&self, metric: Metric) -> u64 {
+        match metric {
+            Metric::Concurrent | Metric::Of(Dimension::Requests) => 1,
+            Metric::Of(dimension) => self.0.of(dimension),
         }
     }
 }
 
-impl Default for Need {
+impl Default for Cost {
     fn default() -> Self {
         Self::REQUEST
     }

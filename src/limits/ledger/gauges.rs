@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::limits::Zone;
-use crate::limits::declared::quota::{Quota, Renewal};
-use crate::limits::ledger::cost::Need;
+use crate::limits::declared::quota::{Quota, ResetRule};
+use crate::limits::ledger::cost::Cost;
 use crate::limits::ledger::gauge::Gauge;
-use crate::limits::ledger::status::{Counted, Source};
-use crate::limits::ledger::window::Anew;
+use crate::limits::ledger::status::{LimitSource, Metric};
+use crate::limits::ledger::window::WindowReset;
 
 /// The gauges of a ledger. There may be a ledger for each key and model, so the struct is kept small.
 #[derive(Debug, Default)]
@@ -44,22 +44,22 @@ impl Gauges {
         self.all.iter_mut().filter(|gauge| !gauge.is_spacing)
     }
 
-    pub(super) fn available_at(&mut self, need: &Need, now: Moment) -> u64 {
-        let at = |gauge: &mut Gauge| gauge.available_at(least_part_of(gauge, need), now);
+    pub(super) fn available_at(&mut self, cost: &Cost, now: Moment) -> u64 {
+        let at = |gauge: &mut Gauge| gauge.available_at(least_part_of(gauge, cost), now);
         self.all.iter_mut().map(at).max().unwrap_or(0)
     }
 
     /// Returns one bit for each learned gauge that lets a request of this cost in just in time; `None` if any
     /// gauge has no room.
-    pub(super) fn let_in(&mut self, need: &Need, now: Moment) -> Option<u8> {
+    pub(super) fn let_in(&mut self, cost: &Cost, now: Moment) -> Option<u8> {
         let mut close = 0;
         for (index, gauge) in self.all.iter_mut().enumerate() {
-            let at = gauge.available_at(least_part_of(gauge, need), now);
+            let at = gauge.available_at(least_part_of(gauge, cost), now);
             if at > now.as_unix_us() {
                 return None;
             }
             // A request that any safety margin would let in teaches nothing about the margin.
-            let is_close = gauge.part_of(need) > 0 && gauge.is_close(at, now);
+            let is_close = gauge.part_of(cost) > 0 && gauge.is_close(at, now);
             if let Some(learned) = index.checked_sub(self.declared as usize) {
                 close |= u8::from(is_close) << learned;
             }
@@ -70,19 +70,19 @@ impl Gauges {
 
 /// Returns the cost of a request to a gauge, at least the minimum cost: a request never needs less than the
 /// minimum.
-pub(super) fn least_part_of(gauge: &Gauge, need: &Need) -> u64 {
-    gauge.part_of(need).max(gauge.part_of(&Need::LEAST))
+pub(super) fn least_part_of(gauge: &Gauge, cost: &Cost) -> u64 {
+    gauge.part_of(cost).max(gauge.part_of(&Cost::LEAST))
 }
 
 fn gauge(quota: &Quota, midnight: &Arc<Zone>) -> Gauge {
-    let Quota { counted, amount, window, renewal, burst, .. } = quota;
-    let period = |anew| Gauge::period(*counted, *window, *amount, anew, Source::Declared);
-    match (counted, renewal) {
-        (Counted::Concurrent, _) => Gauge::places(*amount),
+    let Quota { metric, amount, window, reset_rule, burst, .. } = quota;
+    let period = |reset| Gauge::period(*metric, *window, *amount, reset, LimitSource::Declared);
+    match (metric, reset_rule) {
+        (Metric::Concurrent, _) => Gauge::places(*amount),
         // A bucket has a minimum size of one, so a limit of zero needs a window instead.
-        (_, Renewal::Bucket) if *amount > 0 => Gauge::refilled(*counted, *amount, *window, *burst),
-        (_, Renewal::Bucket | Renewal::Aligned) => period(Anew::Aligned),
-        (_, Renewal::Midnight(Some(zone))) => period(Anew::Midnight(Arc::new(zone.clone()))),
-        (_, Renewal::Midnight(None)) => period(Anew::Midnight(Arc::clone(midnight))),
+        (_, ResetRule::Bucket) if *amount > 0 => Gauge::refilled(*metric, *amount, *window, *burst),
+        (_, ResetRule::Bucket | ResetRule::Aligned) => period(WindowReset::Aligned),
+        (_, ResetRule::Midnight(Some(zone))) => period(WindowReset::Midnight(Arc::new(zone.clone()))),
+        (_, ResetRule::Midnight(None)) => period(WindowReset::Midnight(Arc::clone(midnight))),
     }
 }

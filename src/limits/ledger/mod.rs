@@ -5,10 +5,10 @@
 //! giving back amounts that other requests have seen missing meanwhile. The same holds for several ledgers,
 //! so a request that needs more than one holds the [offers](Offer) of all of them before it takes any.
 
+pub(in crate::limits) mod checkpoint;
 pub(in crate::limits) mod cost;
 pub(in crate::limits) mod gauge;
 mod gauges;
-pub(in crate::limits) mod mark;
 pub(in crate::limits) mod status;
 pub(in crate::limits) mod warnings;
 pub(in crate::limits) mod window;
@@ -19,13 +19,13 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::limits::declared::quota::Quota;
 use crate::limits::learned::learn::{Observed, learn, push};
-use crate::limits::ledger::cost::Need;
+use crate::limits::ledger::checkpoint::{Checkpoints, MAX_LEARNED};
+use crate::limits::ledger::cost::Cost;
 use crate::limits::ledger::gauge::shown::{alarms, headroom, is_untouched, read};
 use crate::limits::ledger::gauge::spacing::{draw_in, space_out, spacing};
 use crate::limits::ledger::gauge::{AFTER_ANOTHER, Gauge, NEVER};
 use crate::limits::ledger::gauges::{Gauges, least_part_of};
-use crate::limits::ledger::mark::{MAX_LEARNED, Marks};
-use crate::limits::ledger::status::{Alarm, Counted, Reading};
+use crate::limits::ledger::status::{Alarm, LimitStatus, Metric};
 use crate::limits::{Estimate, Zone};
 
 /// The known limits of one scope.
@@ -66,32 +66,32 @@ impl Ledger {
     }
 
     /// Locks the ledger and offers the cost of a request, if all gauges have room for it.
-    pub(crate) fn offer(&self, need: &Need, now: Moment) -> Option<Offer<'_>> {
+    pub(crate) fn offer(&self, cost: &Cost, now: Moment) -> Option<Offer<'_>> {
         let mut gauges = self.lock();
-        let close = gauges.let_in(need, now)?;
+        let close = gauges.let_in(cost, now)?;
         Some(Offer { gauges, close })
     }
 
     /// Counts a request in flight that was admitted by another ledger. Only declared limits count it: what
     /// responses report includes it already.
-    pub(crate) fn join(&self, need: &Need, taken_at: Moment) {
+    pub(crate) fn join(&self, cost: &Cost, taken_at: Moment) {
         let gauges = &mut *self.lock();
         for gauge in gauges.declared() {
-            gauge.take(gauge.part_of(need), taken_at);
+            gauge.take(gauge.part_of(cost), taken_at);
         }
     }
 
     /// Stops counting a request in flight that another ledger counts from now on.
-    pub(crate) fn part(&self, need: &Need, taken_at: Moment) {
+    pub(crate) fn part(&self, cost: &Cost, taken_at: Moment) {
         let gauges = &mut *self.lock();
         for gauge in gauges.declared() {
-            gauge.give_back(gauge.part_of(need), taken_at);
+            gauge.give_back(gauge.part_of(cost), taken_at);
         }
     }
 
     /// Returns the time at which a request of this cost can be let in.
-    pub(crate) fn opening(&self, need: &Need, now: Moment) -> Opening {
-        match self.lock().available_at(need, now) {
+    pub(crate) fn opening(&self, cost: &Cost, now: Moment) -> Opening {
+        match self.lock().available_at(cost, now) {
             NEVER => Opening::Never,
             AFTER_ANOTHER => Opening::AfterAnother,
             at => Opening::At(at),
@@ -99,9 +99,9 @@ impl Ledger {
     }
 
     /// Gives back the cost of a request that was never sent.
-    pub(crate) fn give_back(&self, need: &Need, taken_at: Moment) {
+    pub(crate) fn give_back(&self, cost: &Cost, taken_at: Moment) {
         for gauge in &mut *self.lock().all {
-            gauge.give_back(gauge.part_of(need), taken_at);
+            gauge.give_back(gauge.part_of(cost), taken_at);
         }
     }
 
@@ -118,7 +118,7 @@ impl Ledger {
         let gauges = &mut *self.lock();
         let mut changes = false;
         for gauge in gauges.declared() {
-            let Counted::Of(dimension) = gauge.counted else { continue };
+            let Metric::Of(dimension) = gauge.metric else { continue };
             let (before, after) = (gauge.at_most(thought.of(dimension)), counted.of(dimension));
             if after > before {
                 gauge.take(after - before, now);
@@ -134,31 +134,30 @@ impl Ledger {
     /// Ends a request. Returns whether that frees a place in a concurrency limit.
     pub(crate) fn leave(&self, taken_at: Moment) -> bool {
         let gauges = &mut *self.lock();
-        let mut places =
-            gauges.all.iter_mut().filter(|gauge| gauge.counted == Counted::Concurrent).peekable();
+        let mut places = gauges.all.iter_mut().filter(|gauge| gauge.metric == Metric::Concurrent).peekable();
         let frees = places.peek().is_some();
         places.for_each(|gauge| gauge.give_back(1, taken_at));
         frees
     }
 
     /// Takes over the limits that a response reports. Passes an alarm to `tell` for each threshold that is
-    /// crossed by now, and returns whether a request of the minimum cost can be let in. `marks` are those of
+    /// crossed by now, and returns whether a request of the minimum cost can be let in. `checkpoints` are those of
     /// its request, if the ledger existed then.
     pub(crate) fn observe(
         &self,
-        marks: Option<&Marks>,
+        checkpoints: Option<&Checkpoints>,
         observed: &Observed<'_>,
         shares: &[f64],
         mut tell: impl FnMut(Alarm),
     ) -> bool {
         let gauges = &mut *self.lock();
-        let marks = marks.filter(|marks| marks.are_of(gauges.generation));
+        let checkpoints = checkpoints.filter(|checkpoints| checkpoints.are_of(gauges.generation));
         let declared = gauges.declared as usize;
-        learn(&mut gauges.all, declared, marks, observed);
+        learn(&mut gauges.all, declared, checkpoints, observed);
         for gauge in &mut gauges.all[declared..] {
             alarms(gauge, shares, observed.answered).for_each(&mut tell);
         }
-        gauges.available_at(&Need::LEAST, observed.answered) <= observed.answered.as_unix_us()
+        gauges.available_at(&Cost::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
 
     /// Records that a request that began at `began` was refused for arriving too fast, with a short wait from
@@ -166,24 +165,26 @@ impl Ledger {
     /// requests from now on.
     pub(crate) fn refused(
         &self,
-        (need, marks): (&Need, Option<&Marks>),
+        (cost, checkpoints): (&Cost, Option<&Checkpoints>),
         wait: Duration,
         (began, answered): (Moment, Moment),
     ) -> bool {
         let gauges = &mut *self.lock();
         let explains = |gauge: &mut Gauge| {
-            !gauge.is_spacing && gauge.available_at(least_part_of(gauge, need), began) > began.as_unix_us()
+            !gauge.is_spacing && gauge.available_at(least_part_of(gauge, cost), began) > began.as_unix_us()
         };
         if gauges.all.iter_mut().any(explains) {
             return true;
         }
         let (declared, generation) = (gauges.declared as usize, gauges.generation);
-        let marks = marks.filter(|marks| marks.are_of(generation));
+        let checkpoints = checkpoints.filter(|checkpoints| checkpoints.are_of(generation));
         let learned = &mut gauges.all[declared..];
         match learned.iter().position(|gauge| gauge.is_spacing) {
             Some(index) => {
-                let mark = marks.filter(|marks| marks.is_close(index)).and_then(|marks| marks.get(index));
-                space_out(&mut learned[index], wait, mark, answered);
+                let checkpoint = checkpoints
+                    .filter(|checkpoints| checkpoints.is_close(index))
+                    .and_then(|checkpoints| checkpoints.get(index));
+                space_out(&mut learned[index], wait, checkpoint, answered);
             }
             None if learned.len() < MAX_LEARNED => push(&mut gauges.all, spacing(wait)),
             None => {}
@@ -192,13 +193,13 @@ impl Ledger {
     }
 
     /// Records that a request was served that the limits had let in just in time.
-    pub(crate) fn served(&self, marks: &Marks) {
+    pub(crate) fn served(&self, checkpoints: &Checkpoints) {
         let gauges = &mut *self.lock();
         let (declared, generation) = (gauges.declared as usize, gauges.generation);
         let learned = gauges.all[declared..].iter_mut().enumerate();
         if let Some((index, spacing)) = learned.into_iter().find(|(_, gauge)| gauge.is_spacing)
-            && marks.are_of(generation)
-            && marks.is_close(index)
+            && checkpoints.are_of(generation)
+            && checkpoints.is_close(index)
         {
             draw_in(spacing);
         }
@@ -215,7 +216,7 @@ impl Ledger {
     }
 
     /// Returns the status of all known limits.
-    pub(crate) fn readings(&self, now: Moment) -> Vec<Reading> {
+    pub(crate) fn statuses(&self, now: Moment) -> Vec<LimitStatus> {
         self.lock().limits().map(|gauge| read(gauge, now)).collect()
     }
 
@@ -249,17 +250,17 @@ impl Offer<'_> {
     /// declared limit that this crosses, in ascending order. For learned limits the response does that.
     pub(crate) fn take(
         mut self,
-        need: &Need,
+        cost: &Cost,
         shares: &[f64],
         now: Moment,
         mut tell: impl FnMut(Alarm),
-    ) -> Marks {
+    ) -> Checkpoints {
         let gauges = &mut *self.gauges;
-        gauges.all.iter_mut().for_each(|gauge| gauge.take(gauge.part_of(need), now));
+        gauges.all.iter_mut().for_each(|gauge| gauge.take(gauge.part_of(cost), now));
         for gauge in gauges.declared() {
             alarms(gauge, shares, now).for_each(&mut tell);
         }
         let learned = &gauges.all[gauges.declared as usize..];
-        Marks::new(gauges.generation, self.close, learned.iter().map(Gauge::mark))
+        Checkpoints::new(gauges.generation, self.close, learned.iter().map(Gauge::checkpoint))
     }
 }

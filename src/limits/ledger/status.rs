@@ -9,7 +9,7 @@ use crate::provider::{Dimension, Window};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Counted {
+pub enum Metric {
     /// Requests in flight.
     Concurrent,
     /// Requests or tokens over a window.
@@ -21,7 +21,7 @@ pub enum Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Source {
+pub enum LimitSource {
     /// The limit was declared by an operator.
     Declared,
     /// The limit was learned from responses.
@@ -31,14 +31,14 @@ pub enum Source {
 /// The status of a limit at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Reading {
+pub struct LimitStatus {
     /// The metric that the limit counts.
-    pub counted: Counted,
+    pub metric: Metric,
     /// The window over which the limit counts; `None` for limits without a window or with an unknown one.
     pub window: Option<Window>,
     /// The origin of the limit.
-    pub source: Source,
-    /// The maximum amount, in the unit of [`counted`](Self::counted).
+    pub source: LimitSource,
+    /// The maximum amount, in the unit of [`metric`](Self::metric).
     pub limit: u64,
     /// The amount that is left now. Requests in flight are subtracted.
     pub remaining: u64,
@@ -52,12 +52,12 @@ pub struct Reading {
 pub(crate) struct Alarm {
     /// The threshold that was crossed, as a fraction of the limit.
     pub(crate) share: f64,
-    pub(crate) reading: Reading,
+    pub(crate) status: LimitStatus,
 }
 
 // === impl Counted ===
 
-impl Counted {
+impl Metric {
     pub(in crate::limits) const fn is_tokens(self) -> bool {
         matches!(self, Self::Of(dimension) if dimension.is_tokens())
     }
@@ -73,7 +73,7 @@ impl Counted {
 
 // === impl Reading ===
 
-impl Reading {
+impl LimitStatus {
     /// Returns the fraction of the limit that is used, from 0 to 1. A limit of zero is fully used.
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     pub fn used_share(&self) -> f64 {

@@ -5,7 +5,7 @@ use crate::limits::ledger::window::US_PER_S;
 
 /// The warning thresholds that were reported, each of them once per window.
 #[derive(Debug, Default)]
-pub(in crate::limits) struct Told {
+pub(in crate::limits) struct WarnedThresholds {
     /// The time of the first report, in [`PARTS`] of the window since the Unix epoch; wraps.
     at: u16,
     /// The thresholds that were reported in the window that began then, one bit each. The lowest bit is the
@@ -22,7 +22,7 @@ const SHORTEST_S: u32 = 60;
 
 // === impl Told ===
 
-impl Told {
+impl WarnedThresholds {
     /// Returns whether warnings apply to a window of this length in seconds.
     pub(in crate::limits) const fn concerns(window: u32) -> bool {
         window >= SHORTEST_S

@@ -18,33 +18,33 @@ pub(in crate::limits) const LONGEST_US: u64 = 24 * 60 * 60 * US_PER_S;
 
 /// A window that resets at a fixed time.
 #[derive(Debug)]
-pub(in crate::limits) struct Period {
+pub(in crate::limits) struct WindowState {
     pub(in crate::limits) size: u64,
     pub(in crate::limits) used: u64,
     /// The start of the window, in microseconds since the Unix epoch, like `ends`. Amounts that were taken
     /// before are not given back to this window.
     pub(in crate::limits) began: u64,
     pub(in crate::limits) ends: u64,
-    pub(in crate::limits) anew: Anew,
+    pub(in crate::limits) reset: WindowReset,
 }
 
 /// The rule that decides when a window ends.
 #[derive(Clone, Debug)]
-pub(in crate::limits) enum Anew {
+pub(in crate::limits) enum WindowReset {
     Aligned,
     Midnight(Arc<Zone>),
     /// At the reset that a header names. Until a header names one, a window's length after the last reset,
     /// but at most [`LONGEST_US`].
-    Told,
+    Stated,
 }
 
 // === impl Period ===
 
-impl Period {
+impl WindowState {
     /// Returns whether an operator allows nothing at all. A limit of zero from a header ends with its reset,
     /// and is tried then.
     pub(in crate::limits) const fn is_shut(&self) -> bool {
-        self.size == 0 && !matches!(self.anew, Anew::Told)
+        self.size == 0 && !matches!(self.reset, WindowReset::Stated)
     }
 
     pub(in crate::limits) const fn has_room_for(&self, amount: u64) -> bool {
@@ -54,13 +54,13 @@ impl Period {
 
 // === impl Anew ===
 
-impl Anew {
+impl WindowReset {
     pub(in crate::limits) fn end_after(&self, now: Moment, window: u32) -> u64 {
         let length = u64::from(window.max(1)) * US_PER_S;
         match self {
             Self::Aligned => (now.as_unix_us() / length + 1).saturating_mul(length),
             Self::Midnight(zone) => Moment::from(zone.next_midnight(now.into())).as_unix_us(),
-            Self::Told => now.as_unix_us().saturating_add(length.min(LONGEST_US)),
+            Self::Stated => now.as_unix_us().saturating_add(length.min(LONGEST_US)),
         }
     }
 }

@@ -1,27 +1,27 @@
 //! Admission: checks a candidate at every scope, and against the shared limit detector.
 
 use crate::clock::Moment;
-use crate::limits::{Marks, Need};
+use crate::limits::{Checkpoints, Cost};
 use crate::pool::acquire::reserve::{offers, take};
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::shared_limit::{Chorus, Gate};
-use crate::pool::scope::slot::{Admission, Pass};
+use crate::pool::scope::shared_limit::{CanaryGate, SharedLimitDetector};
+use crate::pool::scope::slot::{Permit, SlotAdmission};
 
 /// The permits of all scopes of a key, in the order of [`Level::ALL`].
-pub(in crate::pool) type Passes = [Pass; 4];
+pub(in crate::pool) type Permits = [Permit; 4];
 
 /// Whether the lease is the canary of the shared limit detector, for every model and for its model.
-pub(in crate::pool) type Trials = [bool; 2];
+pub(in crate::pool) type Canaries = [bool; 2];
 
 /// A key that may be used, with the permits of all its scopes.
-pub(in crate::pool) struct Admitted {
+pub(in crate::pool) struct Admission {
     pub(in crate::pool) key: usize,
     pub(in crate::pool) account: usize,
-    pub(in crate::pool) passes: Passes,
-    pub(in crate::pool) trials: Trials,
-    /// The checkpoint of the ledger at the [home](Place::home) scope, if that ledger exists.
-    pub(in crate::pool) marks: Option<Marks>,
+    pub(in crate::pool) permits: Permits,
+    pub(in crate::pool) canaries: Canaries,
+    /// The checkpoint of the ledger at the [home](Candidate::home) scope, if that ledger exists.
+    pub(in crate::pool) checkpoints: Option<Checkpoints>,
 }
 
 /// Admits a request to a candidate key at all its scopes. A refused request gives back everything that it
@@ -29,68 +29,68 @@ pub(in crate::pool) struct Admitted {
 ///
 /// The limits are checked first and stay locked until all slots have admitted the request. So no request
 /// takes a probe and gives it back because of a limit, and nothing is taken from a limit in vain.
-pub(in crate::pool) fn admit(place: Place<'_>, need: &Need, at: Moment) -> Option<Admitted> {
+pub(in crate::pool) fn admit(candidate: Candidate<'_>, cost: &Cost, at: Moment) -> Option<Admission> {
     let now = at.as_unix_ms();
-    if place.key().is_disabled() {
-        place.follow(Level::Key, now);
+    if candidate.key().is_disabled() {
+        candidate.sync(Level::Key, now);
         return None;
     }
-    let offers = match offers(place, need, at) {
+    let offers = match offers(candidate, cost, at) {
         Ok(offers) => offers,
         Err(level) => {
-            place.follow(level, now);
+            candidate.sync(level, now);
             return None;
         }
     };
-    let trials = if is_held_back(place) { audition(place, now)? } else { Trials::default() };
-    let (mut passes, mut is_narrow) = (Passes::default(), false);
-    for &level in place.levels() {
-        let Some(slot) = place.slot(level) else { continue };
-        let Admission::Granted(pass) = slot.admit(now) else {
+    let canaries = if is_held_back(candidate) { take_canaries(candidate, now)? } else { Canaries::default() };
+    let (mut permits, mut is_exclusive) = (Permits::default(), false);
+    for &level in candidate.levels() {
+        let Some(slot) = candidate.slot(level) else { continue };
+        let SlotAdmission::Granted(permit) = slot.admit(now) else {
             drop(offers);
-            refuse(place, passes, trials, level, now);
+            refuse(candidate, permits, canaries, level, now);
             return None;
         };
-        passes[level as usize] = pass;
-        is_narrow |= pass.is_narrow();
+        permits[level as usize] = permit;
+        is_exclusive |= permit.is_exclusive();
     }
-    let marks = take(place, offers, need, at);
-    if is_narrow {
+    let checkpoints = take(candidate, offers, cost, at);
+    if is_exclusive {
         // Last, because this reads the limits, which are locked before.
-        follow_narrow(place, passes, now);
+        sync_exclusive(candidate, permits, now);
     }
-    Some(Admitted { trials, marks, ..Admitted::new(place, passes) })
+    Some(Admission { canaries, checkpoints, ..Admission::new(candidate, permits) })
 }
 
 #[cold]
-fn follow_narrow(place: Place<'_>, passes: Passes, now: u64) {
-    for level in Level::ALL.into_iter().filter(|level| passes[*level as usize].is_narrow()) {
-        place.follow(level, now);
+fn sync_exclusive(candidate: Candidate<'_>, permits: Permits, now: u64) {
+    for level in Level::ALL.into_iter().filter(|level| permits[*level as usize].is_exclusive()) {
+        candidate.sync(level, now);
     }
 }
 
 /// Admits one request although a cooldown at `closed` keeps the key out. Its limits apply nevertheless.
 pub(in crate::pool) fn admit_early(
-    place: Place<'_>,
+    candidate: Candidate<'_>,
     closed: Level,
-    need: &Need,
+    cost: &Cost,
     at: Moment,
-) -> Option<Admitted> {
-    let offers = offers(place, need, at).ok()?;
-    let pass = place.slot(closed)?.admit_early()?;
-    let mut passes = Passes::default();
+) -> Option<Admission> {
+    let offers = offers(candidate, cost, at).ok()?;
+    let permit = candidate.slot(closed)?.admit_early()?;
+    let mut permits = Permits::default();
     for other in Level::ALL.into_iter().filter(|other| *other != closed) {
-        passes[other as usize].epoch = place.state(other).epoch;
+        permits[other as usize].epoch = candidate.state(other).epoch;
     }
-    passes[closed as usize] = pass;
-    Some(Admitted { marks: take(place, offers, need, at), ..Admitted::new(place, passes) })
+    permits[closed as usize] = permit;
+    Some(Admission { checkpoints: take(candidate, offers, cost, at), ..Admission::new(candidate, permits) })
 }
 
 /// Undoes an admission that one scope refused after others had granted it.
-fn refuse(place: Place<'_>, passes: Passes, trials: Trials, by: Level, now: u64) {
-    retract(place, passes, trials, now);
+fn refuse(candidate: Candidate<'_>, permits: Permits, canaries: Canaries, by: Level, now: u64) {
+    release(candidate, permits, canaries, now);
     // Last, because probes that are handed back set the ready bit again.
-    place.follow(by, now);
+    candidate.sync(by, now);
 }
 
 /// Gives back the permits of a request that is not admitted, and wakes the waiters that were refused because
@@ -99,74 +99,89 @@ fn refuse(place: Place<'_>, passes: Passes, trials: Trials, by: Level, now: u64)
 /// A state that lasts must not lead here, or the heads of the queues would wake each other and themselves
 /// without end. So the limits are checked first, and a slot that refuses is closed to all requests: only
 /// changes in between lead here.
-fn retract(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
-    hand_back(place, passes, trials, now);
-    if are_narrow(passes, trials) {
-        place.set.common.freed.tell();
+fn release(candidate: Candidate<'_>, permits: Permits, canaries: Canaries, now: u64) {
+    hand_back(candidate, permits, canaries, now);
+    if are_exclusive(permits, canaries) {
+        candidate.set.common.released.tell();
     }
 }
 
 /// Returns whether these permits may keep other requests out for as long as they are held.
-pub(in crate::pool) fn are_narrow(passes: Passes, trials: Trials) -> bool {
-    trials.contains(&true) || passes.iter().any(|pass| pass.is_narrow())
+pub(in crate::pool) fn are_exclusive(permits: Permits, canaries: Canaries) -> bool {
+    canaries.contains(&true) || permits.iter().any(|permit| permit.is_exclusive())
 }
 
 /// Gives back the probes, the places in slow starts, and the canaries.
-pub(in crate::pool) fn hand_back(place: Place<'_>, passes: Passes, trials: Trials, now: u64) {
+pub(in crate::pool) fn hand_back(candidate: Candidate<'_>, permits: Permits, canaries: Canaries, now: u64) {
     for level in Level::ALL {
-        let pass = passes[level as usize];
-        if let Some(slot) = place.slot(level).filter(|_| pass.probe) {
-            slot.hand_back(pass);
-            place.follow(level, now);
+        let permit = permits[level as usize];
+        if let Some(slot) = candidate.slot(level).filter(|_| permit.probe) {
+            slot.hand_back(permit);
+            candidate.sync(level, now);
         }
-        step_off(place, level, pass, false, now);
+        leave_slow_start(candidate, level, permit, false, now);
     }
-    for (chorus, _) in place.choruses().into_iter().flatten().zip(trials).filter(|(_, trial)| *trial) {
-        chorus.hand_back(now);
+    for (shared_limit, _) in
+        candidate.shared_limits().into_iter().flatten().zip(canaries).filter(|(_, canary)| *canary)
+    {
+        shared_limit.hand_back(now);
     }
 }
 
 /// Gives back the place of a permit in a slow start, if it has one.
-pub(in crate::pool) fn step_off(place: Place<'_>, level: Level, pass: Pass, succeeded: bool, now: u64) {
-    if let Some(slot) = place.slot(level).filter(|_| pass.ramp) {
-        slot.step_off(pass, succeeded, place.set.common.cooldowns.last_on_ramp());
-        place.follow(level, now);
+pub(in crate::pool) fn leave_slow_start(
+    candidate: Candidate<'_>,
+    level: Level,
+    permit: Permit,
+    succeeded: bool,
+    now: u64,
+) {
+    if let Some(slot) = candidate.slot(level).filter(|_| permit.ramp) {
+        slot.leave_slow_start(permit, succeeded, candidate.set.common.cooldowns.last_on_ramp());
+        candidate.sync(level, now);
     }
 }
 
 /// Returns whether a shared limit detector holds back keys like this one.
-fn is_held_back(place: Place<'_>) -> bool {
-    place.choruses().into_iter().flatten().any(Chorus::is_holding) && place.is_unknown()
+fn is_held_back(candidate: Candidate<'_>) -> bool {
+    candidate.shared_limits().into_iter().flatten().any(SharedLimitDetector::is_holding)
+        && candidate.is_unknown()
 }
 
 #[cold]
-fn audition(place: Place<'_>, now: u64) -> Option<Trials> {
+fn take_canaries(candidate: Candidate<'_>, now: u64) -> Option<Canaries> {
     // A request that has to wait for one detector must not take the canary of the other.
-    let shut = |chorus: &Chorus| match chorus.gate(place.key, now) {
-        Gate::Held(next) => next.is_none_or(|next| next > now),
-        Gate::Open | Gate::Trial => false,
+    let shut = |shared_limit: &SharedLimitDetector| match shared_limit.gate(candidate.key, now) {
+        CanaryGate::Held(next) => next.is_none_or(|next| next > now),
+        CanaryGate::Open | CanaryGate::Canary => false,
     };
-    if place.choruses().into_iter().flatten().any(shut) {
+    if candidate.shared_limits().into_iter().flatten().any(shut) {
         return None;
     }
-    let mut trials = Trials::default();
-    for (chorus, trial) in place.choruses().into_iter().flatten().zip(0..) {
-        match chorus.ask(place.key, now) {
-            Gate::Open => {}
-            Gate::Trial => trials[trial] = true,
-            Gate::Held(_) => {
-                retract(place, Passes::default(), trials, now);
+    let mut canaries = Canaries::default();
+    for (shared_limit, canary) in candidate.shared_limits().into_iter().flatten().zip(0..) {
+        match shared_limit.try_canary(candidate.key, now) {
+            CanaryGate::Open => {}
+            CanaryGate::Canary => canaries[canary] = true,
+            CanaryGate::Held(_) => {
+                release(candidate, Permits::default(), canaries, now);
                 return None;
             }
         }
     }
-    Some(trials)
+    Some(canaries)
 }
 
 // === impl Admitted ===
 
-impl Admitted {
-    pub(in crate::pool) fn new(place: Place<'_>, passes: Passes) -> Self {
-        Self { key: place.key, account: place.account, passes, trials: Trials::default(), marks: None }
+impl Admission {
+    pub(in crate::pool) fn new(candidate: Candidate<'_>, permits: Permits) -> Self {
+        Self {
+            key: candidate.key,
+            account: candidate.account,
+            permits,
+            canaries: Canaries::default(),
+            checkpoints: None,
+        }
     }
 }

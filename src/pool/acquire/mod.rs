@@ -13,16 +13,16 @@ pub(in crate::pool) mod usable;
 use std::sync::Arc;
 
 use crate::clock::Moment;
-use crate::pool::acquire::admit::{Admitted, admit};
+use crate::pool::acquire::admit::{Admission, admit};
 use crate::pool::acquire::availability::exhausted;
 use crate::pool::acquire::exhausted::Exhausted;
-use crate::pool::acquire::request::Ask;
+use crate::pool::acquire::request::AcquireRequest;
 use crate::pool::acquire::search::{KeySearch, find_anywhere};
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::keys::refresh::refresh;
-use crate::pool::learn::outage::Others;
+use crate::pool::learn::outage::OtherKeys;
 
 /// Finds a usable key for a request, and admits the request to it.
 ///
@@ -30,21 +30,21 @@ use crate::pool::learn::outage::Others;
 /// show the keys that are worth a look.
 pub(in crate::pool) fn acquire(
     set: &Arc<KeySet>,
-    lane: Option<&ModelLane>,
-    ask: &Ask<'_>,
+    model_state: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
     now: Moment,
-) -> Result<Admitted, Exhausted> {
-    refresh(set, lane, now.as_unix_ms());
-    let mut taken = set.common.suspicion.probe(set, lane, ask, Others::Usable, now);
+) -> Result<Admission, Exhausted> {
+    refresh(set, model_state, now.as_unix_ms());
+    let mut taken = set.common.auth_outage.probe(set, model_state, request, OtherKeys::Usable, now);
     if taken.is_none() {
-        KeySearch { set, model: lane, ask, now }.any(|place| {
-            taken = admit(place, &ask.need, now);
+        KeySearch { set, model: model_state, request, now }.any(|candidate| {
+            taken = admit(candidate, &request.cost, now);
             taken.is_some()
         });
     }
     match taken {
         Some(taken) => Ok(taken),
-        None => last_resort(set, lane, ask, now),
+        None => last_resort(set, model_state, request, now),
     }
 }
 
@@ -52,13 +52,14 @@ pub(in crate::pool) fn acquire(
 /// that only appear to be invalid.
 fn last_resort(
     set: &KeySet,
-    lane: Option<&ModelLane>,
-    ask: &Ask<'_>,
+    model_state: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
     now: Moment,
-) -> Result<Admitted, Exhausted> {
-    let untried = |place: &Place<'_>| ask.allows(&place.key().id);
-    let take = |place: Place<'_>| untried(&place).then(|| admit(place, &ask.need, now))?;
-    let missed = find_anywhere(set, lane, now.as_unix_ms(), take);
-    let probe = || set.common.suspicion.probe(set, lane, ask, Others::None, now);
-    missed.or_else(probe).ok_or_else(|| exhausted(set, lane, ask, now))
+) -> Result<Admission, Exhausted> {
+    let untried = |candidate: &Candidate<'_>| request.allows(&candidate.key().id);
+    let take =
+        |candidate: Candidate<'_>| untried(&candidate).then(|| admit(candidate, &request.cost, now))?;
+    let missed = find_anywhere(set, model_state, now.as_unix_ms(), take);
+    let probe = || set.common.auth_outage.probe(set, model_state, request, OtherKeys::None, now);
+    missed.or_else(probe).ok_or_else(|| exhausted(set, model_state, request, now))
 }

@@ -1,16 +1,16 @@
 //! Probes at another endpoint, of keys that were refused at one endpoint only.
 //!
-//! Unconfirmed refusals at one endpoint put a key into a cooldown after a minute (see `doubt`), and all keys
+//! Unconfirmed refusals at one endpoint put a key into a cooldown after a minute (see `provisional`), and all keys
 //! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So if no
 //! key is usable, a request for another endpoint probes one of them at once, and its success frees the key. A
 //! refusal there is the second witness; afterwards the key is probed like any other.
 
 use crate::clock::Moment;
-use crate::pool::Ask;
-use crate::pool::acquire::admit::{Admitted, admit_early};
-use crate::pool::keys::candidate::Place;
+use crate::pool::AcquireRequest;
+use crate::pool::acquire::admit::{Admission, admit_early};
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, State};
 
@@ -18,27 +18,28 @@ use crate::pool::scope::slot::{Cause, State};
 /// hash of the request's destination.
 pub(in crate::pool) fn probe(
     set: &KeySet,
-    lane: Option<&ModelLane>,
+    model_state: Option<&ModelState>,
     endpoint: impl FnOnce() -> u64,
-    ask: &Ask<'_>,
+    request: &AcquireRequest<'_>,
     now: Moment,
-) -> Option<Admitted> {
-    if set.doubts().is_empty() {
+) -> Option<Admission> {
+    if set.provisionals().is_empty() {
         return None;
     }
     let endpoint = endpoint();
-    let refused = |key: &usize| set.doubts().is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
+    let refused = |key: &usize| set.provisionals().is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
     (0..set.keys.len())
         .filter(refused)
-        .map(|key| Place::new(set, lane, key))
-        .filter(|place| !place.key().is_disabled() && ask.allows(&place.key().id))
-        .find_map(|place| admit_early(place, only_refused(place, now)?, &ask.need, now))
+        .map(|key| Candidate::new(set, model_state, key))
+        .filter(|candidate| !candidate.key().is_disabled() && request.allows(&candidate.key().id))
+        .find_map(|candidate| admit_early(candidate, only_refused(candidate, now)?, &request.cost, now))
 }
 
 /// Returns the scope whose refusals keep the key out, if nothing else does.
-fn only_refused(place: Place<'_>, now: Moment) -> Option<Level> {
-    let mut closed = place.levels().iter().filter(|level| place.state(**level).is_closed(now.as_unix_ms()));
-    let level = *closed.next().filter(|level| is_refused(place.state(**level)))?;
+fn only_refused(candidate: Candidate<'_>, now: Moment) -> Option<Level> {
+    let mut closed =
+        candidate.levels().iter().filter(|level| candidate.state(**level).is_closed(now.as_unix_ms()));
+    let level = *closed.next().filter(|level| is_refused(candidate.state(**level)))?;
     closed.next().is_none().then_some(level)
 }
 

@@ -1,7 +1,7 @@
 //! The request for a lease.
 
 use crate::key::KeyId;
-use crate::limits::{Estimate, Need};
+use crate::limits::{Cost, Estimate};
 use crate::pool::Session;
 use crate::provider::ModelId;
 
@@ -10,18 +10,18 @@ use crate::provider::ModelId;
 /// Pass it to [`KeyPool::acquire_for`](crate::pool::KeyPool::acquire_for).
 ///
 /// ```
-/// use tower_key_rotation::pool::Ask;
+/// use tower_key_rotation::pool::AcquireRequest;
 /// use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
 /// let model = ModelId::from("gpt-4o");
-/// let lease = pool.acquire_for(&Ask::new().model(&model))?;
+/// let lease = pool.acquire_for(&AcquireRequest::new().model(&model))?;
 /// assert_eq!(lease.key_id().as_str(), "one");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "ask a pool with `KeyPool::acquire_for`"]
-pub struct Ask<'a> {
+pub struct AcquireRequest<'a> {
     pub(crate) model: Option<&'a ModelId>,
     pub(crate) session: Option<Session>,
     /// The keys that the request has tried, and may not use again.
@@ -30,15 +30,15 @@ pub struct Ask<'a> {
     /// round robin.
     pub(crate) is_repeat: bool,
     /// The cost of the request, counted against limits.
-    pub(crate) need: Need,
+    pub(crate) cost: Cost,
 }
 
 // === impl Ask ===
 
-impl<'a> Ask<'a> {
+impl<'a> AcquireRequest<'a> {
     /// Asks for any usable key, for a request with an unknown model, no session, and no token estimate.
     pub const fn new() -> Self {
-        Self { model: None, session: None, tried: &[], is_repeat: false, need: Need::REQUEST }
+        Self { model: None, session: None, tried: &[], is_repeat: false, cost: Cost::REQUEST }
     }
 
     /// Asks for a key that is usable for this model. Default: the model is unknown, and limits of single
@@ -51,7 +51,7 @@ impl<'a> Ask<'a> {
     /// Asks for a key with room for this number of tokens, where tokens are limited. Default: no tokens are
     /// counted before the response reports them.
     pub const fn tokens(mut self, estimate: Estimate) -> Self {
-        self.need = Need::with_tokens(estimate);
+        self.cost = Cost::with_tokens(estimate);
         self
     }
 
@@ -67,7 +67,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-impl<'a> From<Option<&'a ModelId>> for Ask<'a> {
+impl<'a> From<Option<&'a ModelId>> for AcquireRequest<'a> {
     fn from(model: Option<&'a ModelId>) -> Self {
         Self { model, ..Self::new() }
     }

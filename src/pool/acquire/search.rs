@@ -12,25 +12,25 @@
 use std::sync::Arc;
 
 use crate::clock::Moment;
-use crate::pool::Ask;
-use crate::pool::keys::candidate::Place;
+use crate::pool::AcquireRequest;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::keys::selection::Selection;
 use crate::pool::keys::session::Session;
-use crate::pool::keys::tier::Rank;
+use crate::pool::keys::tier::TierRing;
 
 /// A search for a key.
 pub(in crate::pool) struct KeySearch<'a> {
     pub(in crate::pool) set: &'a Arc<KeySet>,
-    pub(in crate::pool) model: Option<&'a ModelLane>,
-    pub(in crate::pool) ask: &'a Ask<'a>,
+    pub(in crate::pool) model: Option<&'a ModelState>,
+    pub(in crate::pool) request: &'a AcquireRequest<'a>,
     pub(in crate::pool) now: Moment,
 }
 
 /// A key to compare with others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Candidate {
+struct RankedKey {
     key: usize,
     /// The fraction of its limits that is left.
     headroom: f64,
@@ -49,53 +49,53 @@ const SPILLS: usize = 8;
 impl<'a> KeySearch<'a> {
     /// Shows the keys that look usable to `take`, the next one first, until it takes one. Returns whether it
     /// has.
-    pub(in crate::pool) fn any(&self, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
-        self.set.ranks.iter().any(|rank| self.any_in(rank, &mut take))
+    pub(in crate::pool) fn any(&self, mut take: impl FnMut(Candidate<'a>) -> bool) -> bool {
+        self.set.rings.iter().any(|ring| self.any_in(ring, &mut take))
     }
 
-    fn any_in(&self, rank: &Rank, mut take: impl FnMut(Place<'a>) -> bool) -> bool {
-        let open = |word| self.open(rank, word);
-        let mut take = |key| take(self.place(key));
-        if let Some(session) = self.ask.session
-            && self.at_home(session, rank, &mut take)
+    fn any_in(&self, ring: &TierRing, mut take: impl FnMut(Candidate<'a>) -> bool) -> bool {
+        let open = |word| self.open(ring, word);
+        let mut take = |key| take(self.candidate(key));
+        if let Some(session) = self.request.session
+            && self.at_home(session, ring, &mut take)
         {
             return true;
         }
-        let start = rank.start(self.set.common.selection, self.ask.is_repeat, open);
+        let start = ring.start(self.set.common.selection, self.request.is_repeat, open);
         let mut take = |key| {
             let taken = take(key);
             if taken {
-                rank.go_on_behind(key, &start);
+                ring.advance_past(key, &start);
             }
             taken
         };
-        self.compare(rank, start.key, &mut take) || self.round(rank, start.key).any(take)
+        self.compare(ring, start.key, &mut take) || self.round(ring, start.key).any(take)
     }
 
     /// Returns the keys of a word that look usable.
-    fn open(&self, rank: &Rank, word: usize) -> u64 {
+    fn open(&self, ring: &TierRing, word: usize) -> u64 {
         let model = self.model.map_or(u64::MAX, |model| model.bits.word(word));
-        rank.bits[word] & model & self.set.lane.word(word)
+        ring.bits[word] & model & self.set.model_state.word(word)
     }
 
-    fn place(&self, key: usize) -> Place<'a> {
-        Place::new(self.set, self.model, key)
+    fn candidate(&self, key: usize) -> Candidate<'a> {
+        Candidate::new(self.set, self.model, key)
     }
 
     fn allows(&self, key: usize) -> bool {
-        self.ask.allows(&self.set.keys[key].id)
+        self.request.allows(&self.set.keys[key].id)
     }
 
     // === sessions ===
 
     /// Tries the keys in the session's own order: those that look usable and are not overloaded. Returns
     /// whether one was taken.
-    fn at_home(&self, session: Session, rank: &Rank, mut take: impl FnMut(usize) -> bool) -> bool {
-        let open = |word| self.open(rank, word);
+    fn at_home(&self, session: Session, ring: &TierRing, mut take: impl FnMut(usize) -> bool) -> bool {
+        let open = |word| self.open(ring, word);
         let mut refused = Vec::new();
         while refused.len() < SPILLS {
-            let usable = |key| rank.has(key, open) && !refused.contains(&key) && self.may_serve(key, rank);
-            match self.set.rendezvous.first(session, rank.round(0, open), usable) {
+            let usable = |key| ring.has(key, open) && !refused.contains(&key) && self.may_serve(key, ring);
+            match self.set.rendezvous.first(session, ring.round(0, open), usable) {
                 Some(key) if take(key) => return true,
                 Some(key) => refused.push(key),
                 None => return false,
@@ -104,58 +104,58 @@ impl<'a> KeySearch<'a> {
         false
     }
 
-    fn may_serve(&self, key: usize, rank: &Rank) -> bool {
+    fn may_serve(&self, key: usize, ring: &TierRing) -> bool {
         let entry = &self.set.keys[key];
         let (count, all) = (entry.stats.in_flight(), self.set.in_flight());
-        self.allows(key) && !rank.is_too_much(count, all, entry.weight.get(), |word| self.open(rank, word))
+        self.allows(key) && !ring.is_too_much(count, all, entry.weight.get(), |word| self.open(ring, word))
     }
 
     // === comparing ===
 
     /// Shows the keys that the policy compares, the best one first. Shows none if the policy compares none.
-    fn compare(&self, rank: &Rank, start: usize, take: impl FnMut(usize) -> bool) -> bool {
+    fn compare(&self, ring: &TierRing, start: usize, take: impl FnMut(usize) -> bool) -> bool {
         let few = match self.set.common.selection {
             Selection::InOrder | Selection::Random | Selection::RoundRobin => return false,
             Selection::LeastInFlight => FEW,
             Selection::MostRemaining => 1,
         };
-        let mut candidates = [Candidate::default(); FEW + 1];
-        let found = self.round(rank, start).zip(&mut candidates[..=few]);
-        let mut found = found.map(|(key, place)| place.key = key).count();
+        let mut candidates = [RankedKey::default(); FEW + 1];
+        let found = self.round(ring, start).zip(&mut candidates[..=few]);
+        let mut found = found.map(|(key, candidate)| candidate.key = key).count();
         if found > few {
             // There are too many keys to inspect all: compare the first one and a random one.
             let first = candidates[0].key;
-            let other = self.round(rank, rank.by_chance()).find(|key| *key != first);
+            let other = self.round(ring, ring.by_chance()).find(|key| *key != first);
             candidates[1].key = other.unwrap_or(first);
             found = 2;
         }
-        candidates[..found].iter_mut().for_each(|candidate| *candidate = self.candidate(candidate.key));
+        candidates[..found].iter_mut().for_each(|candidate| *candidate = self.ranked(candidate.key));
         best_first(&mut candidates[..found]).iter().map(|candidate| candidate.key).any(take)
     }
 
     /// Returns the keys that look usable and that the request may use, once around the tier from `start`.
-    fn round<'r>(&'r self, rank: &'r Rank, start: usize) -> impl Iterator<Item = usize> + 'r {
-        rank.round(start, |word| self.open(rank, word)).filter(|key| self.allows(*key))
+    fn round<'r>(&'r self, ring: &'r TierRing, start: usize) -> impl Iterator<Item = usize> + 'r {
+        ring.round(start, |word| self.open(ring, word)).filter(|key| self.allows(*key))
     }
 
-    fn candidate(&self, key: usize) -> Candidate {
+    fn ranked(&self, key: usize) -> RankedKey {
         let (entry, selection) = (&self.set.keys[key], self.set.common.selection);
         let headroom = match selection {
-            Selection::MostRemaining => headroom(self.place(key), self.now),
+            Selection::MostRemaining => headroom(self.candidate(key), self.now),
             _ => 1.0,
         };
-        Candidate { key, headroom, load: entry.stats.in_flight() as f64 / f64::from(entry.weight.get()) }
+        RankedKey { key, headroom, load: entry.stats.in_flight() as f64 / f64::from(entry.weight.get()) }
     }
 }
 
 /// Returns the fraction that is left of the tightest known limit of the key, its account, and both for the
 /// model: from 0 (nothing) to 1 (everything, or no known limit).
-fn headroom(place: Place<'_>, now: Moment) -> f64 {
-    place.ledgers().map(|(_, ledger)| ledger.headroom(now)).fold(1.0, f64::min)
+fn headroom(candidate: Candidate<'_>, now: Moment) -> f64 {
+    candidate.ledgers().map(|(_, ledger)| ledger.headroom(now)).fold(1.0, f64::min)
 }
 
 /// Sorts by the fraction left, then by load. Equals stay in their order.
-fn best_first(candidates: &mut [Candidate]) -> &[Candidate] {
+fn best_first(candidates: &mut [RankedKey]) -> &[RankedKey] {
     candidates.sort_by(|a, b| b.headroom.total_cmp(&a.headroom).then(a.load.total_cmp(&b.load)));
     candidates
 }
@@ -163,22 +163,22 @@ fn best_first(candidates: &mut [Candidate]) -> &[Candidate] {
 /// Shows every usable key to `take`, independently of the ready bits.
 pub(in crate::pool) fn find_anywhere<T>(
     set: &KeySet,
-    model: Option<&ModelLane>,
+    model: Option<&ModelState>,
     now: u64,
-    take: impl FnMut(Place<'_>) -> Option<T>,
+    take: impl FnMut(Candidate<'_>) -> Option<T>,
 ) -> Option<T> {
-    let places = (0..set.keys.len()).map(|key| Place::new(set, model, key));
-    places.filter(|place| place.is_open(now)).find_map(take)
+    let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model, key));
+    candidates.filter(|candidate| candidate.is_open(now)).find_map(take)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::pool::acquire::search::*;
+    use super::*;
 
     fn first(candidates: &[(f64, f64)]) -> usize {
         let candidates = candidates.iter().enumerate();
         let mut candidates: Vec<_> =
-            candidates.map(|(key, &(headroom, load))| Candidate { key, headroom, load }).collect();
+            candidates.map(|(key, &(headroom, load))| RankedKey { key, headroom, load }).collect();
         best_first(&mut candidates)[0].key
     }
 

@@ -1,23 +1,24 @@
 //! The number of usable keys, for health checks.
 
 use crate::clock::Moment;
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
-use crate::pool::scope::shared_limit::Gate;
+use crate::pool::keys::model::ModelState;
+use crate::pool::scope::shared_limit::CanaryGate;
 
 /// Returns the number of keys that an attempt could use now, if only for a probe.
-pub(in crate::pool) fn count_usable(set: &KeySet, lane: Option<&ModelLane>, now: Moment) -> usize {
+pub(in crate::pool) fn count_usable(set: &KeySet, model_state: Option<&ModelState>, now: Moment) -> usize {
     let now = now.as_unix_ms();
-    let places = (0..set.keys.len()).map(|key| Place::new(set, lane, key));
-    places.filter(|place| place.is_open(now) && !is_waiting_for_others(*place, now)).count()
+    let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model_state, key));
+    candidates.filter(|candidate| candidate.is_open(now) && !is_waiting_for_others(*candidate, now)).count()
 }
 
 /// Returns whether the key waits for the canary of the shared limit detector.
-fn is_waiting_for_others(place: Place<'_>, now: u64) -> bool {
-    let mut gates = place.choruses().into_iter().filter_map(|chorus| place.held(chorus, now));
+fn is_waiting_for_others(candidate: Candidate<'_>, now: u64) -> bool {
+    let mut gates =
+        candidate.shared_limits().into_iter().filter_map(|shared_limit| candidate.held(shared_limit, now));
     gates.any(|gate| match gate {
-        Gate::Held(until) => until.is_none_or(|until| until > now),
-        Gate::Open | Gate::Trial => false,
+        CanaryGate::Held(until) => until.is_none_or(|until| until > now),
+        CanaryGate::Open | CanaryGate::Canary => false,
     })
 }

@@ -12,7 +12,7 @@ use crate::pool::keys::key_set::{Key, KeySet};
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::standing::LastSuccess;
 use crate::pool::keys::stats::Stats;
-use crate::pool::keys::usage::Tally;
+use crate::pool::keys::usage::UsageCounters;
 use crate::pool::scope::slot::Slot;
 use crate::provider::Provider;
 
@@ -88,7 +88,7 @@ fn build_key(
         slot: Slot::default(),
         stats: Stats::default(),
         served: LastSuccess::default(),
-        tally: Tally::default(),
+        usage_counters: UsageCounters::default(),
         ledger: quotas.of_key(key.declared_quotas()),
         id,
     })

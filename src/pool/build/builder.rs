@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::clock::Pace;
+use crate::clock::LatencyEstimate;
 use crate::event::Events;
-use crate::key::{AccountId, ApiKey, Discovery};
+use crate::key::{AccountId, ApiKey, EnvKeys};
 use crate::limits::{Quota, Zone};
 use crate::pool::build::assemble::key_set;
 use crate::pool::keys::quotas::Quotas;
-use crate::pool::learn::outage::Suspicion;
+use crate::pool::learn::outage::AuthOutage;
 use crate::pool::scope::outage::Outage;
-use crate::pool::scope::queue::Freed;
+use crate::pool::scope::queue::Released;
 use crate::pool::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
 use crate::provider::Provider;
 
@@ -40,7 +40,7 @@ use crate::provider::Provider;
 pub struct KeyPoolBuilder {
     provider: Provider,
     keys: Vec<ApiKey>,
-    looked_at: Vec<String>,
+    searched: Vec<String>,
     selection: Selection,
     cooldowns: Cooldowns,
     learn_accounts: bool,
@@ -64,7 +64,7 @@ impl KeyPoolBuilder {
         Self {
             provider,
             keys: Vec::new(),
-            looked_at: Vec::new(),
+            searched: Vec::new(),
             selection: Selection::default(),
             cooldowns: Cooldowns::default(),
             learn_accounts: true,
@@ -91,14 +91,14 @@ impl KeyPoolBuilder {
     /// Adds the keys that the process environment holds for the provider. Reports the variables that were
     /// found in a `tracing` event. A variable that holds no valid key is skipped with a warning.
     pub fn keys_from_env(self) -> Self {
-        let found = Discovery::in_process(&self.provider);
+        let found = EnvKeys::in_process(&self.provider);
         self.keys_from(found)
     }
 
-    /// Adds the keys of a [`Discovery`], and reports them in a `tracing` event.
-    pub fn keys_from(mut self, found: Discovery) -> Self {
+    /// Adds the keys of a [`EnvKeys`], and reports them in a `tracing` event.
+    pub fn keys_from(mut self, found: EnvKeys) -> Self {
         found.report(self.provider.name());
-        self.looked_at.extend_from_slice(found.looked_at());
+        self.searched.extend_from_slice(found.searched());
         self.keys(found)
     }
 
@@ -150,7 +150,7 @@ impl KeyPoolBuilder {
     }
 
     /// Sets the warning thresholds: the used fractions of a limit, from 0 to 1, at which a
-    /// [`QuotaWarning`](crate::event::Kind::QuotaWarning) event is emitted, once per window. They apply to
+    /// [`QuotaWarning`](crate::event::EventKind::QuotaWarning) event is emitted, once per window. They apply to
     /// declared and learned limits with a window of at least one minute. Values outside 0 to 1 are ignored,
     /// and only the lowest eight count. No values: no warnings. Default: [`WARN_AT`](Self::WARN_AT).
     pub fn warn_at(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
@@ -176,7 +176,7 @@ impl KeyPoolBuilder {
         let Self {
             provider,
             keys,
-            looked_at,
+            searched,
             selection,
             cooldowns,
             learn_accounts,
@@ -187,7 +187,7 @@ impl KeyPoolBuilder {
             events,
         } = self;
         if keys.is_empty() {
-            return Err(BuildError::NoKeys { provider: provider.name().to_owned(), looked_at });
+            return Err(BuildError::NoKeys { provider: provider.name().to_owned(), searched });
         }
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
@@ -200,10 +200,10 @@ impl KeyPoolBuilder {
             cooldowns,
             learn_accounts,
             warn_at: warn_at.into(),
-            suspicion: Suspicion::default(),
-            freed: Freed::default(),
+            auth_outage: AuthOutage::default(),
+            released: Released::default(),
             outage: Outage::default(),
-            pace: Pace::default(),
+            latency: LatencyEstimate::default(),
             events,
             said_unreadable: false.into(),
         });
@@ -217,7 +217,7 @@ impl fmt::Debug for KeyPoolBuilder {
         let Self {
             provider,
             keys,
-            looked_at,
+            searched,
             selection,
             cooldowns,
             learn_accounts,
@@ -230,7 +230,7 @@ impl fmt::Debug for KeyPoolBuilder {
         f.debug_struct("KeyPoolBuilder")
             .field("provider", provider)
             .field("keys", keys)
-            .field("looked_at", looked_at)
+            .field("looked_at", searched)
             .field("selection", selection)
             .field("cooldowns", cooldowns)
             .field("learn_accounts", learn_accounts)

@@ -39,18 +39,18 @@ pub enum BuildError {
         source: InvalidSecret,
     },
     /// No key was added.
-    #[error("no key for {provider}{}", LookedAt(.looked_at))]
+    #[error("no key for {provider}{}", Searched(.searched))]
     NoKeys {
         /// The name of the provider.
         provider: String,
         /// The environment variables that were searched, with `*` for a number. Empty if none was searched.
-        looked_at: Vec<String>,
+        searched: Vec<String>,
     },
 }
 
-struct LookedAt<'a>(&'a [String]);
+struct Searched<'a>(&'a [String]);
 
-impl fmt::Display for LookedAt<'_> {
+impl fmt::Display for Searched<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str(": add one with `key`, or `keys_from_env`");

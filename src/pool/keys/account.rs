@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::key::AccountId;
 use crate::limits::Ledger;
-use crate::pool::scope::ready_bits::{Group, group, only};
+use crate::pool::scope::ready_bits::{KeyBits, group, only};
 use crate::pool::scope::slot::Slot;
 use crate::provider::AccountFingerprint;
 
@@ -24,7 +24,7 @@ pub(in crate::pool) struct Account {
     /// The keys that share the account. `None` means only the key whose home it is, and that no other key
     /// ever lived here. It never becomes `None` again, so that a late reader that comes for a key that has
     /// moved finds the present members.
-    members: ArcSwapOption<Box<[Group]>>,
+    members: ArcSwapOption<Box<[KeyBits]>>,
 }
 
 /// The account of a key. All changes happen under the lock `learning` of the key set.
@@ -54,7 +54,7 @@ impl Account {
     }
 
     /// Passes the keys that share the account to `look`. `asker` is one of them, or was.
-    pub(in crate::pool) fn with_members<T>(&self, asker: usize, look: impl FnOnce(&[Group]) -> T) -> T {
+    pub(in crate::pool) fn with_members<T>(&self, asker: usize, look: impl FnOnce(&[KeyBits]) -> T) -> T {
         match &*self.members.load() {
             Some(members) => look(members),
             None => look(&only(asker)),

@@ -2,20 +2,20 @@
 
 use crate::clock::Moment;
 use crate::key::Tier;
-use crate::limits::{Ledger, Need, Opening};
+use crate::limits::{Cost, Ledger, Opening};
 use crate::pool::keys::key_set::{Key, KeySet};
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::ready_bits::{Bar, Lane, only};
-use crate::pool::scope::shared_limit::{Chorus, Gate};
+use crate::pool::scope::ready_bits::{Bar, ReadyBits, only};
+use crate::pool::scope::shared_limit::{CanaryGate, SharedLimitDetector};
 use crate::pool::scope::slot::{Slot, State};
 use crate::provider::ModelId;
 
 /// One candidate key as seen by one request: its slots and limits at the four scopes.
 #[derive(Clone, Copy)]
-pub(in crate::pool) struct Place<'a> {
+pub(in crate::pool) struct Candidate<'a> {
     pub(in crate::pool) set: &'a KeySet,
-    pub(in crate::pool) model: Option<&'a ModelLane>,
+    pub(in crate::pool) model: Option<&'a ModelState>,
     pub(in crate::pool) key: usize,
     /// The key's account at the time of creation. The key may move to another account at any time.
     pub(in crate::pool) account: usize,
@@ -23,8 +23,8 @@ pub(in crate::pool) struct Place<'a> {
 
 // === impl Place ===
 
-impl<'a> Place<'a> {
-    pub(in crate::pool) fn new(set: &'a KeySet, model: Option<&'a ModelLane>, key: usize) -> Self {
+impl<'a> Candidate<'a> {
+    pub(in crate::pool) fn new(set: &'a KeySet, model: Option<&'a ModelState>, key: usize) -> Self {
         Self { set, model, key, account: set.keys[key].account.present() }
     }
 
@@ -82,7 +82,7 @@ impl<'a> Place<'a> {
 
     /// Returns the model, for the scopes of a model.
     pub(in crate::pool) fn model_at(self, level: Level) -> Option<ModelId> {
-        self.model.filter(|_| level.is_model()).map(|lane| lane.model.clone())
+        self.model.filter(|_| level.is_model()).map(|model_state| model_state.model.clone())
     }
 
     /// Returns whether no scope refuses the key, as far as that shows without asking for admission.
@@ -101,7 +101,7 @@ impl<'a> Place<'a> {
     pub(in crate::pool) fn limit(self, level: Level) -> Bar {
         let Some(ledger) = self.ledger(level) else { return Bar::Open };
         let now = Moment::now();
-        match ledger.opening(&Need::LEAST, now) {
+        match ledger.opening(&Cost::LEAST, now) {
             Opening::At(at) if at <= now.as_unix_us() => Bar::Open,
             // Rounded down to milliseconds: a request that comes within that millisecond looks again.
             Opening::At(at) => Bar::Until(Moment::from_unix_us(at).as_unix_ms()),
@@ -110,14 +110,20 @@ impl<'a> Place<'a> {
     }
 
     /// Returns the shared limit detectors that may hold the key back: for every model, and for its model.
-    pub(in crate::pool) fn choruses(self) -> [Option<&'a Chorus>; 2] {
-        [Some(&self.set.chorus), self.model.map(|model| &model.chorus)]
+    pub(in crate::pool) fn shared_limits(self) -> [Option<&'a SharedLimitDetector>; 2] {
+        [Some(&self.set.shared_limit), self.model.map(|model| &model.shared_limit)]
     }
 
     /// Returns the gate that holds back the key; `None` for a key that is not held back.
-    pub(in crate::pool) fn held(self, chorus: Option<&Chorus>, now: u64) -> Option<Gate> {
-        let gate = chorus.filter(|chorus| chorus.is_holding() && self.is_unknown())?.gate(self.key, now);
-        (gate != Gate::Open).then_some(gate)
+    pub(in crate::pool) fn held(
+        self,
+        shared_limit: Option<&SharedLimitDetector>,
+        now: u64,
+    ) -> Option<CanaryGate> {
+        let gate = shared_limit
+            .filter(|shared_limit| shared_limit.is_holding() && self.is_unknown())?
+            .gate(self.key, now);
+        (gate != CanaryGate::Open).then_some(gate)
     }
 
     /// Returns whether the account of the key is unknown: neither declared nor shown by a response.
@@ -132,12 +138,12 @@ impl<'a> Place<'a> {
     }
 
     /// Brings the ready bits in line with a scope.
-    pub(in crate::pool) fn follow(self, level: Level, now: u64) {
+    pub(in crate::pool) fn sync(self, level: Level, now: u64) {
         let bar = || self.bar(level, now);
         match (level, self.model) {
             (Level::Key, _) => self.follow_key(now),
-            (Level::Account, _) => self.follow_account(&self.set.lane, bar),
-            (Level::KeyModel, Some(model)) => model.bits.follow(bar, &only(self.key)),
+            (Level::Account, _) => self.follow_account(&self.set.model_state, bar),
+            (Level::KeyModel, Some(model)) => model.bits.sync(bar, &only(self.key)),
             (Level::AccountModel, Some(model)) => self.follow_account(&model.bits, bar),
             (Level::KeyModel | Level::AccountModel, None) => {}
         }
@@ -145,23 +151,23 @@ impl<'a> Place<'a> {
 
     /// Returns whether the ready bits show all keys of the account.
     pub(in crate::pool) fn shows_account(self) -> bool {
-        let lane = self.model.map_or(&self.set.lane, |model| &model.bits);
-        self.set.accounts[self.account].with_members(self.key, |members| lane.shows(members))
+        let model_state = self.model.map_or(&self.set.model_state, |model| &model.bits);
+        self.set.accounts[self.account].with_members(self.key, |members| model_state.shows(members))
     }
 
     /// Brings the bit of the key in line with its switch and its slot. Reads the switch again after clearing
     /// the bit, because an operator who enabled the key meanwhile has set the bit already.
     fn follow_key(self, now: u64) {
         if self.key().is_disabled() {
-            self.set.lane.close(&only(self.key), None);
+            self.set.model_state.close(&only(self.key), None);
         }
         if !self.key().is_disabled() {
-            self.set.lane.follow(|| self.bar(Level::Key, now), &only(self.key));
+            self.set.model_state.sync(|| self.bar(Level::Key, now), &only(self.key));
         }
     }
 
-    fn follow_account(self, lane: &Lane, bar: impl Fn() -> Bar) {
+    fn follow_account(self, model_state: &ReadyBits, bar: impl Fn() -> Bar) {
         let account = &self.set.accounts[self.account];
-        account.with_members(self.key, |members| lane.follow(bar, members));
+        account.with_members(self.key, |members| model_state.sync(bar, members));
     }
 }

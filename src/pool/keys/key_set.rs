@@ -16,17 +16,17 @@ use crate::key::{AccountId, KeyId, Secret, Tier};
 use crate::limits::Ledger;
 use crate::pool::Common;
 use crate::pool::keys::account::{Account, Membership};
-use crate::pool::keys::model::ModelLanes;
+use crate::pool::keys::model::ModelStates;
 use crate::pool::keys::model_counters::ModelCounters;
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::rendezvous::Rendezvous;
 use crate::pool::keys::standing::{FirstRefusals, LastSuccess};
 use crate::pool::keys::stats::Stats;
-use crate::pool::keys::tier::Rank;
-use crate::pool::keys::usage::Tally;
-use crate::pool::scope::queue::Line;
-use crate::pool::scope::ready_bits::Lane;
-use crate::pool::scope::shared_limit::Chorus;
+use crate::pool::keys::tier::TierRing;
+use crate::pool::keys::usage::UsageCounters;
+use crate::pool::scope::queue::WaitQueue;
+use crate::pool::scope::ready_bits::ReadyBits;
+use crate::pool::scope::shared_limit::SharedLimitDetector;
 use crate::pool::scope::slot::Slot;
 use crate::provider::Limit;
 use crate::sync::{AtomicU64, Ordering};
@@ -38,16 +38,16 @@ pub(crate) struct KeySet {
     /// Held while the assignment of keys to accounts changes. No other code waits for it.
     pub(in crate::pool) learning: Mutex<()>,
     /// Held while a doubt about a key is raised or settled. No other code waits for it.
-    doubts: Mutex<FirstRefusals>,
+    provisionals: Mutex<FirstRefusals>,
     /// The ready bits for every model.
-    pub(in crate::pool) lane: Lane,
-    pub(in crate::pool) models: ModelLanes,
+    pub(in crate::pool) model_state: ReadyBits,
+    pub(in crate::pool) models: ModelStates,
     pub(in crate::pool) counters: ModelCounters,
-    pub(in crate::pool) chorus: Chorus,
+    pub(in crate::pool) shared_limit: SharedLimitDetector,
     /// The queue of requests that wait for a key for any model.
-    pub(in crate::pool) line: Line,
+    pub(in crate::pool) queue: WaitQueue,
     /// The keys by tier, primaries first.
-    pub(in crate::pool) ranks: [Rank; 2],
+    pub(in crate::pool) rings: [TierRing; 2],
     pub(in crate::pool) quotas: Quotas,
     /// Whether any known limit counts tokens. Once true, it stays true.
     counts_tokens: AtomicBool,
@@ -69,7 +69,7 @@ pub(in crate::pool) struct Key {
     pub(in crate::pool) stats: Stats,
     pub(in crate::pool) served: LastSuccess,
     /// Usage of the responses to its requests.
-    pub(in crate::pool) tally: Tally,
+    pub(in crate::pool) usage_counters: UsageCounters,
     /// The limits that are declared for this key alone and apply to every model.
     pub(in crate::pool) ledger: Option<Box<Ledger>>,
 }
@@ -125,13 +125,13 @@ impl KeySet {
             common,
             accounts: accounts.collect(),
             learning: Mutex::default(),
-            doubts: Mutex::default(),
-            lane: Lane::new(keys.len()),
-            models: ModelLanes::new(models),
+            provisionals: Mutex::default(),
+            model_state: ReadyBits::new(keys.len()),
+            models: ModelStates::new(models),
             counters: ModelCounters::new(models),
-            chorus: Chorus::new(keys.len()),
-            line: Line::default(),
-            ranks: [rank(&keys, Tier::Primary), rank(&keys, Tier::Backup)],
+            shared_limit: SharedLimitDetector::new(keys.len()),
+            queue: WaitQueue::default(),
+            rings: [ring(&keys, Tier::Primary), ring(&keys, Tier::Backup)],
             counts_tokens: AtomicBool::new(quotas.count_tokens()),
             rendezvous: Rendezvous::new(keys.iter().map(|key| (&key.id, key.weight.get()))),
             keys: keys.into(),
@@ -177,14 +177,14 @@ impl KeySet {
     }
 
     /// Locks the unconfirmed refusals of the keys.
-    pub(in crate::pool) fn doubts(&self) -> MutexGuard<'_, FirstRefusals> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(in crate::pool) fn provisionals(&self) -> MutexGuard<'_, FirstRefusals> {
+        self.provisionals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn rank(keys: &[Key], tier: Tier) -> Rank {
+fn ring(keys: &[Key], tier: Tier) -> TierRing {
     let members = keys.iter().enumerate().filter(|(_, key)| key.tier == tier);
-    Rank::new(&members.map(|(index, key)| (index, key.weight.get())).collect::<Vec<_>>())
+    TierRing::new(&members.map(|(index, key)| (index, key.weight.get())).collect::<Vec<_>>())
 }
 
 impl fmt::Debug for KeySet {
@@ -197,14 +197,14 @@ impl fmt::Debug for KeySet {
 mod tests {
     use std::mem::size_of;
 
-    use crate::pool::keys::key_set::*;
-    use crate::pool::scope::ready_bits::Group;
+    use super::*;
+    use crate::pool::scope::ready_bits::KeyBits;
 
     #[test]
     fn the_state_of_a_key_is_far_below_a_kilobyte() {
         // Size of the texts of name, secret, and header with their reference counts, if they are long.
         let texts = 3 * (16 + 200);
-        let key = size_of::<Key>() + size_of::<Account>() + size_of::<Group>() + size_of::<u32>();
+        let key = size_of::<Key>() + size_of::<Account>() + size_of::<KeyBits>() + size_of::<u32>();
         println!("{key} bytes a key, {} a key and model", 2 * size_of::<Slot>());
         assert!(key + texts <= 1_024, "{key} bytes");
     }

@@ -12,33 +12,33 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::pool::keys::model_counters::ModelLedgers;
-use crate::pool::keys::usage::Tally;
+use crate::pool::keys::usage::UsageCounters;
 use crate::pool::scope::outage::Outage;
-use crate::pool::scope::queue::Line;
-use crate::pool::scope::ready_bits::Lane;
-use crate::pool::scope::shared_limit::Chorus;
+use crate::pool::scope::queue::WaitQueue;
+use crate::pool::scope::ready_bits::ReadyBits;
+use crate::pool::scope::shared_limit::SharedLimitDetector;
 use crate::pool::scope::slot::Slot;
 use crate::provider::ModelId;
 use crate::sync::{AtomicU64, Ordering};
 
-pub(in crate::pool) struct ModelLanes {
-    lanes: ArcSwap<HashMap<ModelId, Arc<ModelLane>>>,
+pub(in crate::pool) struct ModelStates {
+    states: ArcSwap<HashMap<ModelId, Arc<ModelState>>>,
     cap: usize,
 }
 
-pub(in crate::pool) struct ModelLane {
+pub(in crate::pool) struct ModelState {
     pub(in crate::pool) model: ModelId,
     /// The ready bits for this model only.
-    pub(in crate::pool) bits: Lane,
+    pub(in crate::pool) bits: ReadyBits,
     pub(in crate::pool) keys: Box<[Slot]>,
     pub(in crate::pool) accounts: Box<[Slot]>,
     /// The limits of the model. Names that are counted together share them.
     pub(in crate::pool) ledgers: Arc<ModelLedgers>,
     /// Usage of the responses for the model.
-    pub(in crate::pool) tally: Tally,
-    pub(in crate::pool) chorus: Chorus,
+    pub(in crate::pool) usage_counters: UsageCounters,
+    pub(in crate::pool) shared_limit: SharedLimitDetector,
     /// The queue of requests that wait for a key for the model.
-    pub(in crate::pool) line: Line,
+    pub(in crate::pool) queue: WaitQueue,
     pub(in crate::pool) outage: Outage,
     /// The time of the last news, in milliseconds since the Unix epoch. The oldest lane is dropped when there
     /// are too many.
@@ -47,42 +47,42 @@ pub(in crate::pool) struct ModelLane {
 
 const TOUCH_EVERY_MS: u64 = 1_000;
 
-impl ModelLanes {
+impl ModelStates {
     pub(in crate::pool) fn new(cap: usize) -> Self {
-        Self { lanes: ArcSwap::default(), cap }
+        Self { states: ArcSwap::default(), cap }
     }
 
     pub(in crate::pool) fn is_empty(&self) -> bool {
-        self.lanes.load().is_empty()
+        self.states.load().is_empty()
     }
 
-    pub(in crate::pool) fn get(&self, model: &ModelId) -> Option<Arc<ModelLane>> {
-        self.lanes.load().get(model).cloned()
+    pub(in crate::pool) fn get(&self, model: &ModelId) -> Option<Arc<ModelState>> {
+        self.states.load().get(model).cloned()
     }
 
     /// Returns the lane of a model for a request. A model that is requested is not the first to be dropped.
-    pub(in crate::pool) fn get_used(&self, model: &ModelId, now: u64) -> Option<Arc<ModelLane>> {
-        let lane = self.get(model)?;
+    pub(in crate::pool) fn get_used(&self, model: &ModelId, now: u64) -> Option<Arc<ModelState>> {
+        let state = self.get(model)?;
         // Written rarely, because every request reads it.
-        if lane.touched.load(Ordering::Relaxed).saturating_add(TOUCH_EVERY_MS) < now {
-            lane.touched.fetch_max(now, Ordering::Relaxed);
+        if state.touched.load(Ordering::Relaxed).saturating_add(TOUCH_EVERY_MS) < now {
+            state.touched.fetch_max(now, Ordering::Relaxed);
         }
-        Some(lane)
+        Some(state)
     }
 
-    pub(in crate::pool) fn all(&self) -> Vec<Arc<ModelLane>> {
-        self.lanes.load().values().cloned().collect()
+    pub(in crate::pool) fn all(&self) -> Vec<Arc<ModelState>> {
+        self.states.load().values().cloned().collect()
     }
 
     /// Removes the lanes that are unused and idle.
-    pub(in crate::pool) fn forget(&self, is_idle: impl Fn(&ModelLane) -> bool) {
-        let present = self.lanes.load_full();
+    pub(in crate::pool) fn forget(&self, is_idle: impl Fn(&ModelState) -> bool) {
+        let present = self.states.load_full();
         // A lease holds its lane, so the counts of its response go where the next request finds them.
-        let unused = present.values().filter(|lane| Arc::strong_count(lane) == 1);
-        let idle: Vec<_> = unused.filter(|lane| is_idle(lane)).map(|lane| &lane.model).collect();
-        self.lanes.rcu(|lanes| {
-            let kept = lanes.iter().filter(|(model, _)| !idle.contains(model));
-            kept.map(|(model, lane)| (model.clone(), Arc::clone(lane))).collect::<HashMap<_, _>>()
+        let unused = present.values().filter(|state| Arc::strong_count(state) == 1);
+        let idle: Vec<_> = unused.filter(|state| is_idle(state)).map(|state| &state.model).collect();
+        self.states.rcu(|states| {
+            let kept = states.iter().filter(|(model, _)| !idle.contains(model));
+            kept.map(|(model, state)| (model.clone(), Arc::clone(state))).collect::<HashMap<_, _>>()
         });
     }
 
@@ -91,12 +91,12 @@ impl ModelLanes {
         &self,
         model: &ModelId,
         now: u64,
-        make: impl FnOnce() -> ModelLane,
-    ) -> Arc<ModelLane> {
+        make: impl FnOnce() -> ModelState,
+    ) -> Arc<ModelState> {
         match self.get(model) {
-            Some(lane) => {
-                lane.touched.fetch_max(now, Ordering::Relaxed);
-                lane
+            Some(state) => {
+                state.touched.fetch_max(now, Ordering::Relaxed);
+                state
             }
             None => self.insert(make()),
         }
@@ -104,44 +104,44 @@ impl ModelLanes {
 
     /// Inserts a lane. Returns the lane that is in the map in the end, which another thread may have inserted
     /// first.
-    fn insert(&self, lane: ModelLane) -> Arc<ModelLane> {
-        let lane = Arc::new(lane);
-        let mut present = Arc::clone(&lane);
-        self.lanes.rcu(|lanes| {
-            let mut lanes = HashMap::clone(lanes);
-            if let Some(other) = lanes.get(&lane.model) {
+    fn insert(&self, state: ModelState) -> Arc<ModelState> {
+        let state = Arc::new(state);
+        let mut present = Arc::clone(&state);
+        self.states.rcu(|states| {
+            let mut states = HashMap::clone(states);
+            if let Some(other) = states.get(&state.model) {
                 present = Arc::clone(other);
-                return lanes;
+                return states;
             }
-            present = Arc::clone(&lane);
-            if lanes.len() >= self.cap {
-                remove_oldest(&mut lanes);
+            present = Arc::clone(&state);
+            if states.len() >= self.cap {
+                remove_oldest(&mut states);
             }
-            lanes.insert(lane.model.clone(), Arc::clone(&lane));
-            lanes
+            states.insert(state.model.clone(), Arc::clone(&state));
+            states
         });
         present
     }
 }
 
-fn remove_oldest(lanes: &mut HashMap<ModelId, Arc<ModelLane>>) {
-    let oldest = lanes.values().min_by_key(|lane| lane.touched.load(Ordering::Relaxed));
-    if let Some(model) = oldest.map(|lane| lane.model.clone()) {
-        lanes.remove(&model);
+fn remove_oldest(states: &mut HashMap<ModelId, Arc<ModelState>>) {
+    let oldest = states.values().min_by_key(|state| state.touched.load(Ordering::Relaxed));
+    if let Some(model) = oldest.map(|state| state.model.clone()) {
+        states.remove(&model);
     }
 }
 
-impl ModelLane {
+impl ModelState {
     pub(in crate::pool) fn new(model: ModelId, ledgers: Arc<ModelLedgers>, keys: usize, now: u64) -> Self {
         Self {
             model,
-            bits: Lane::new(keys),
+            bits: ReadyBits::new(keys),
             keys: (0..keys).map(|_| Slot::default()).collect(),
             accounts: ledgers.accounts.iter().map(|_| Slot::default()).collect(),
             ledgers,
-            tally: Tally::default(),
-            chorus: Chorus::new(keys),
-            line: Line::default(),
+            usage_counters: UsageCounters::default(),
+            shared_limit: SharedLimitDetector::new(keys),
+            queue: WaitQueue::default(),
             outage: Outage::default(),
             touched: AtomicU64::new(now),
         }

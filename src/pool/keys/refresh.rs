@@ -3,38 +3,40 @@
 use std::sync::Arc;
 
 use crate::clock::{Moment, Timestamp};
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::{Bar, group};
 use crate::provider::ModelId;
 
 /// Sets the ready bits of keys that have become usable.
-pub(in crate::pool) fn refresh(set: &KeySet, model: Option<&ModelLane>, now: u64) {
-    let candidate = |lane, key| (key < set.keys.len()).then(|| Place::new(set, lane, key));
-    set.lane.wake(now, |key| {
-        let place = candidate(None, key).filter(|place| !place.key().is_disabled())?;
-        deadline(place, Level::OF_KEY, now)
+pub(in crate::pool) fn refresh(set: &KeySet, model: Option<&ModelState>, now: u64) {
+    let candidate = |model_state, key| (key < set.keys.len()).then(|| Candidate::new(set, model_state, key));
+    set.model_state.refresh(now, |key| {
+        let candidate = candidate(None, key).filter(|candidate| !candidate.key().is_disabled())?;
+        deadline(candidate, Level::OF_KEY, now)
     });
-    if let Some(lane) = model {
-        lane.bits.wake(now, |key| deadline(candidate(Some(lane), key)?, Level::OF_MODEL, now));
+    if let Some(model_state) = model {
+        model_state
+            .bits
+            .refresh(now, |key| deadline(candidate(Some(model_state), key)?, Level::OF_MODEL, now));
     }
 }
 
 /// Returns the lane of a model, if it exists or a limit is declared for the model.
-pub(in crate::pool) fn lane_of(set: &KeySet, model: &ModelId, now: Timestamp) -> Option<Arc<ModelLane>> {
+pub(in crate::pool) fn state_of(set: &KeySet, model: &ModelId, now: Timestamp) -> Option<Arc<ModelState>> {
     let known = set.models.get_used(model, now.as_unix_ms());
-    known.or_else(|| set.quotas.are_for(model).then(|| new_lane(set, model, now)))
+    known.or_else(|| set.quotas.are_for(model).then(|| new_model_state(set, model, now)))
 }
 
 /// Returns the lane of a model, and creates it if it does not exist.
-pub(in crate::pool) fn new_lane(set: &KeySet, model: &ModelId, now: Timestamp) -> Arc<ModelLane> {
+pub(in crate::pool) fn new_model_state(set: &KeySet, model: &ModelId, now: Timestamp) -> Arc<ModelState> {
     set.models.touch(model, now.as_unix_ms(), || create_lane(set, model, now))
 }
 
 /// Creates the lane of a model, with the ledgers of its declared quotas.
-fn create_lane(set: &KeySet, model: &ModelId, now: Timestamp) -> ModelLane {
+fn create_lane(set: &KeySet, model: &ModelId, now: Timestamp) -> ModelState {
     let (quotas, keys) = (&set.quotas, set.keys.len());
     let ledgers = |patterns: &[usize]| quotas.ledgers(&set.accounts, keys, patterns);
     let matched = quotas.matched_by(model);
@@ -44,23 +46,23 @@ fn create_lane(set: &KeySet, model: &ModelId, now: Timestamp) -> ModelLane {
         let let_go = || forget_idle_models(set, now.into());
         set.counters.of(model, (matched, quotas.patterns()), now.into(), let_go, ledgers)
     };
-    ModelLane::new(model.clone(), ledgers, keys, now.as_unix_ms())
+    ModelState::new(model.clone(), ledgers, keys, now.as_unix_ms())
 }
 
 /// Forgets the models that are unused, have no counts, and for which no key is closed.
 fn forget_idle_models(set: &KeySet, now: Moment) {
-    set.models.forget(|lane| {
-        refresh(set, Some(lane), now.as_unix_ms());
-        lane.bits.shows(&group(0..set.keys.len())) && lane.ledgers.is_untouched(now)
+    set.models.forget(|model_state| {
+        refresh(set, Some(model_state), now.as_unix_ms());
+        model_state.bits.shows(&group(0..set.keys.len())) && model_state.ledgers.is_untouched(now)
     });
 }
 
 /// Returns the time at which both scopes are open: zero if they are open now, `None` if that does not depend
 /// on time.
-fn deadline(place: Place<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
+fn deadline(candidate: Candidate<'_>, levels: [Level; 2], now: u64) -> Option<u64> {
     let mut latest = 0;
     for level in levels {
-        match place.bar(level, now) {
+        match candidate.bar(level, now) {
             Bar::Open => {}
             Bar::Until(until) => latest = latest.max(until),
             Bar::Shut => return None,

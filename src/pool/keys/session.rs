@@ -47,7 +47,7 @@ pub(in crate::pool) fn digest(name: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::pool::keys::session::*;
+    use super::*;
 
     #[test]
     fn a_session_is_the_same_in_every_process() {

@@ -111,7 +111,7 @@ impl FirstRefusals {
 
 #[cfg(test)]
 mod tests {
-    use crate::pool::keys::standing::*;
+    use super::*;
 
     const CHAT: u64 = 1;
     const FILES: u64 = 2;

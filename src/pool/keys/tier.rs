@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, Ordering};
 const WORD: usize = u64::BITS as usize;
 
 /// The keys of one tier.
-pub(in crate::pool) struct Rank {
+pub(in crate::pool) struct TierRing {
     /// One bit for each key, in as many words as the last key needs.
     pub(in crate::pool) bits: Box<[u64]>,
     /// Key numbers in the order of their turns, each as often as its weight says.
@@ -24,7 +24,7 @@ pub(in crate::pool) struct Rank {
 }
 
 /// The key at which a search starts, and the turn that selected it.
-pub(in crate::pool) struct Start {
+pub(in crate::pool) struct RingStart {
     pub(in crate::pool) key: usize,
     turn: Option<u64>,
     is_repeat: bool,
@@ -32,7 +32,7 @@ pub(in crate::pool) struct Start {
 
 /// An iterator over the words once around, from the word with a given key, each with a mask of the bits to
 /// inspect.
-struct Round {
+struct RingWords {
     word: usize,
     mask: u64,
     /// Number of words to come. The first word comes twice.
@@ -52,7 +52,7 @@ const BOUND: f64 = 1.25;
 
 // === impl Rank ===
 
-impl Rank {
+impl TierRing {
     /// Creates the ring of these keys, each with its weight, in ascending order of their numbers.
     pub(in crate::pool) fn new(members: &[(usize, u32)]) -> Self {
         let groups = group(members.iter().map(|(key, _)| *key));
@@ -78,7 +78,7 @@ impl Rank {
         key: usize,
         open: impl Fn(usize) -> u64 + 'a,
     ) -> impl Iterator<Item = usize> + 'a {
-        let mut words = Round::new(key, self.bits.len());
+        let mut words = RingWords::new(key, self.bits.len());
         let (mut word, mut bits) = (0, 0);
         std::iter::from_fn(move || {
             while bits == 0 {
@@ -102,10 +102,10 @@ impl Rank {
         selection: Selection,
         is_repeat: bool,
         open: impl Fn(usize) -> u64,
-    ) -> Start {
+    ) -> RingStart {
         let turns = self.turns.len() as u64;
         if turns == 0 || selection == Selection::InOrder {
-            return Start { key: 0, turn: None, is_repeat };
+            return RingStart { key: 0, turn: None, is_repeat };
         }
         let mut start = self.next(selection, is_repeat, turns);
         for _ in 1..PASSES {
@@ -117,12 +117,12 @@ impl Rank {
         start
     }
 
-    fn next(&self, selection: Selection, is_repeat: bool, turns: u64) -> Start {
+    fn next(&self, selection: Selection, is_repeat: bool, turns: u64) -> RingStart {
         if matches!(selection, Selection::MostRemaining | Selection::Random) {
-            return Start { key: self.by_chance(), turn: None, is_repeat };
+            return RingStart { key: self.by_chance(), turn: None, is_repeat };
         }
         let turn = self.cursors[usize::from(is_repeat)].fetch_add(1, Ordering::Relaxed);
-        Start { key: self.turns[(turn % turns) as usize] as usize, turn: Some(turn), is_repeat }
+        RingStart { key: self.turns[(turn % turns) as usize] as usize, turn: Some(turn), is_repeat }
     }
 
     /// Returns a random key, with a probability in proportion to its weight. There must be at least one key.
@@ -132,10 +132,10 @@ impl Rank {
 
     /// Continues the round robin after the key that was taken. Otherwise the turns that were skipped because
     /// their keys are closed would all fall to the next key. Applies only where each key has one turn.
-    pub(in crate::pool) fn go_on_behind(&self, key: usize, start: &Start) {
+    pub(in crate::pool) fn advance_past(&self, key: usize, start: &RingStart) {
         let Some(turn) = start.turn.filter(|_| self.level && key != start.key) else { return };
-        let Some(place) = self.place(key) else { return };
-        let behind = place as u64 + 1;
+        let Some(position) = self.position(key) else { return };
+        let behind = position as u64 + 1;
         // Another thread may have moved the cursor meanwhile. One turn more or less does no harm.
         let cursor = &self.cursors[usize::from(start.is_repeat)];
         let _ = cursor.compare_exchange(turn + 1, behind, Ordering::Relaxed, Ordering::Relaxed);
@@ -143,7 +143,7 @@ impl Rank {
 
     /// Returns the turn of a key where each key has one turn. It equals the key's number if there is no gap
     /// before it.
-    fn place(&self, key: usize) -> Option<usize> {
+    fn position(&self, key: usize) -> Option<usize> {
         let number = key as u32;
         if self.turns.get(key) == Some(&number) {
             return Some(key);
@@ -200,7 +200,7 @@ fn gcd(a: u32, b: u32) -> u32 {
 
 // === impl Round ===
 
-impl Round {
+impl RingWords {
     fn new(key: usize, words: usize) -> Self {
         let (word, shift) = if key / WORD < words { (key / WORD, key % WORD) } else { (0, 0) };
         let mask = u64::MAX << shift;
@@ -208,7 +208,7 @@ impl Round {
     }
 }
 
-impl Iterator for Round {
+impl Iterator for RingWords {
     type Item = (usize, u64);
 
     fn next(&mut self) -> Option<(usize, u64)> {
@@ -222,19 +222,19 @@ impl Iterator for Round {
 
 #[cfg(test)]
 mod tests {
-    use crate::pool::keys::tier::*;
+    use super::*;
 
     #[test]
     fn every_bit_is_shown_once() {
         for (key, words) in [(0, 1), (5, 1), (63, 1), (64, 1), (70, 3), (0, 3), (191, 3), (500, 3)] {
             let mut seen = vec![0_u64; words];
-            for (word, mask) in Round::new(key, words) {
+            for (word, mask) in RingWords::new(key, words) {
                 assert_eq!(seen[word] & mask, 0, "{key} of {words}");
                 seen[word] |= mask;
             }
             assert!(seen.iter().all(|word| *word == u64::MAX), "{key} of {words}");
         }
-        assert_eq!(Round::new(3, 0).count(), 0);
+        assert_eq!(RingWords::new(3, 0).count(), 0);
     }
 
     #[test]

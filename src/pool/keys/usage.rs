@@ -35,7 +35,7 @@ pub struct Consumption {
 
 /// Counts the usage of responses.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Tally(Mutex<Spans>);
+pub(in crate::pool) struct UsageCounters(Mutex<Spans>);
 
 /// The counts by time span. A pool may have very many keys, so the counts of a minute are kept in 32 bits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,7 +54,7 @@ const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
 // === impl Tally ===
 
-impl Tally {
+impl UsageCounters {
     /// Counts a successful request.
     pub(in crate::pool) fn request(&self, now: Timestamp) {
         self.add(Consumption { requests: 1, ..Consumption::default() }, now);

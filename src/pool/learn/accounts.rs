@@ -17,12 +17,12 @@ use std::sync::PoisonError;
 
 use crate::clock::Timestamp;
 use crate::pool::keys::account::Membership;
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::only;
-use crate::pool::scope::slot::{Pass, Slot};
+use crate::pool::scope::slot::{Permit, Slot};
 use crate::provider::AccountFingerprint;
 
 /// Records that a response counted the key for this account.
@@ -49,7 +49,7 @@ fn relearn(set: &KeySet, key: usize, shown: AccountFingerprint) {
             gather(set, identity, now);
         }
     }
-    set.common.freed.tell();
+    set.common.released.tell();
 }
 
 /// Moves a key back to its home account. Cooldowns of the other account stay there.
@@ -99,8 +99,8 @@ fn settle(set: &KeySet, key: usize, account: usize) {
     set.accounts[account].set_members((0..set.keys.len()).filter(living));
     set.keys[key].account.move_to(account);
     // The bits may be cleared for state that no longer concerns the key. The next search finds out.
-    set.lane.open(&only(key));
-    set.models.all().iter().for_each(|lane| lane.bits.open(&only(key)));
+    set.model_state.open(&only(key));
+    set.models.all().iter().for_each(|model_state| model_state.bits.open(&only(key)));
 }
 
 fn recount(set: &KeySet, account: usize) {
@@ -111,20 +111,21 @@ fn recount(set: &KeySet, account: usize) {
 /// Copies the present cooldowns of an account to another account.
 fn carry_all(set: &KeySet, from: usize, to: usize, now: u64) {
     carry(&set.accounts[from].slot, &set.accounts[to].slot, now);
-    for lane in set.models.all() {
-        carry(&lane.accounts[from], &lane.accounts[to], now);
+    for model_state in set.models.all() {
+        carry(&model_state.accounts[from], &model_state.accounts[to], now);
     }
 }
 
 fn follow_everywhere(set: &KeySet, key: usize, now: u64) {
-    Place::new(set, None, key).follow(Level::Account, now);
-    let follow = |lane: &ModelLane| Place::new(set, Some(lane), key).follow(Level::AccountModel, now);
-    set.models.all().iter().for_each(|lane| follow(lane));
+    Candidate::new(set, None, key).sync(Level::Account, now);
+    let sync =
+        |model_state: &ModelState| Candidate::new(set, Some(model_state), key).sync(Level::AccountModel, now);
+    set.models.all().iter().for_each(|model_state| sync(model_state));
 }
 
 fn carry(from: &Slot, to: &Slot, now: u64) {
     let (from, known) = (from.state(), to.state());
     if let Some(cause) = from.cause.filter(|_| from.until > now.max(known.until)) {
-        to.bench(Pass { epoch: known.epoch, ..Pass::default() }, cause, now, |_| from.until);
+        to.bench(Permit { epoch: known.epoch, ..Permit::default() }, cause, now, |_| from.until);
     }
 }

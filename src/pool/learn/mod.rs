@@ -1,5 +1,5 @@
 //! Inferring which keys share a fate: accounts, an outage of authentication, and refusals that may be the request's own.
 
 pub(in crate::pool) mod accounts;
-pub(in crate::pool) mod doubt;
 pub(in crate::pool) mod outage;
+pub(in crate::pool) mod provisional;

@@ -14,12 +14,12 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::pool::Ask;
-use crate::pool::acquire::admit::{Admitted, admit_early};
+use crate::pool::AcquireRequest;
+use crate::pool::acquire::admit::{Admission, admit_early};
 use crate::pool::acquire::reserve::offers;
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, FOREVER, State};
 use crate::sync::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
 const DOUBLINGS: u64 = 6;
 
 #[derive(Default)]
-pub(in crate::pool) struct Suspicion {
+pub(in crate::pool) struct AuthOutage {
     /// The time at which the latest key of the present burst turned invalid, in milliseconds since the Unix
     /// epoch; zero means that there is no burst.
     burst: AtomicU64,
@@ -41,12 +41,12 @@ pub(in crate::pool) struct Suspicion {
 
 /// Whether other keys are usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Others {
+pub(in crate::pool) enum OtherKeys {
     Usable,
     None,
 }
 
-impl Suspicion {
+impl AuthOutage {
     /// Looks for a burst, after a key or an account has turned invalid or was freed.
     pub(in crate::pool) fn note(&self, set: &KeySet) {
         let burst = latest_burst(set);
@@ -59,11 +59,11 @@ impl Suspicion {
     pub(in crate::pool) fn probe(
         &self,
         set: &KeySet,
-        model: Option<&ModelLane>,
-        ask: &Ask<'_>,
-        others: Others,
+        model: Option<&ModelState>,
+        ask: &AcquireRequest<'_>,
+        others: OtherKeys,
         at: Moment,
-    ) -> Option<Admitted> {
+    ) -> Option<Admission> {
         if self.burst.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -74,27 +74,28 @@ impl Suspicion {
         }
         let burst = self.burst.load(Ordering::Acquire);
         let first = fastrand::usize(..set.keys.len());
-        let keys = (first..set.keys.len()).chain(0..first).map(|key| Place::new(set, model, key));
-        let eligible = |&place: &Place<'_>| {
-            let may_serve = !place.key().is_disabled() && ask.allows(&place.key().id);
-            may_serve && is_of(place, burst) && offers(place, &ask.need, at).is_ok()
+        let keys = (first..set.keys.len()).chain(0..first).map(|key| Candidate::new(set, model, key));
+        let eligible = |&candidate: &Candidate<'_>| {
+            let may_serve = !candidate.key().is_disabled() && ask.allows(&candidate.key().id);
+            may_serve && is_of(candidate, burst) && offers(candidate, &ask.cost, at).is_ok()
         };
         let mut suspects = keys.filter(eligible).peekable();
         suspects.peek()?;
         // The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
         self.probed.compare_exchange(probed, now, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        let admitted = suspects.find_map(|place| admit_early(place, buried_at(place)?, &ask.need, at))?;
+        let admitted =
+            suspects.find_map(|candidate| admit_early(candidate, invalid_at(candidate)?, &ask.cost, at))?;
         self.probes.fetch_add(1, Ordering::Relaxed);
         Some(admitted)
     }
 
     /// Returns the time at which the next probe is due, in milliseconds since the Unix epoch; `None` without
     /// a burst.
-    pub(in crate::pool) fn next_probe(&self, others: Others) -> Option<u64> {
+    pub(in crate::pool) fn next_probe(&self, others: OtherKeys) -> Option<u64> {
         let burst = self.burst.load(Ordering::Acquire);
         let interval = match others {
-            Others::None => MINUTE_MS,
-            Others::Usable => MINUTE_MS << self.probes.load(Ordering::Relaxed).min(DOUBLINGS),
+            OtherKeys::None => MINUTE_MS,
+            OtherKeys::Usable => MINUTE_MS << self.probes.load(Ordering::Relaxed).min(DOUBLINGS),
         };
         let next = burst.saturating_add(MINUTE_MS);
         (burst != 0).then(|| next.max(self.probed.load(Ordering::Acquire).saturating_add(interval)))
@@ -104,10 +105,10 @@ impl Suspicion {
     pub(in crate::pool) fn lift(&self, set: &KeySet, now: u64) {
         let burst = self.burst.swap(0, Ordering::AcqRel);
         for key in 0..set.keys.len() {
-            let place = Place::new(set, None, key);
-            if let Some(level) = buried_at(place).filter(|_| burst != 0 && is_of(place, burst)) {
-                place.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
-                place.follow(level, now);
+            let candidate = Candidate::new(set, None, key);
+            if let Some(level) = invalid_at(candidate).filter(|_| burst != 0 && is_of(candidate, burst)) {
+                candidate.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
+                candidate.sync(level, now);
             }
         }
     }
@@ -117,14 +118,16 @@ impl Suspicion {
 /// enabled keys.
 fn latest_burst(set: &KeySet) -> Option<u64> {
     let enabled = || {
-        (0..set.keys.len()).map(|key| Place::new(set, None, key)).filter(|place| !place.key().is_disabled())
+        (0..set.keys.len())
+            .map(|key| Candidate::new(set, None, key))
+            .filter(|candidate| !candidate.key().is_disabled())
     };
-    let latest = enabled().filter_map(buried_since).max()?;
-    let of_burst = || enabled().filter(|place| is_of(*place, latest));
+    let latest = enabled().filter_map(invalid_since).max()?;
+    let of_burst = || enabled().filter(|candidate| is_of(*candidate, latest));
     let mut witnesses: Vec<_> = of_burst()
-        .map(|place| match buried_at(place) {
-            Some(Level::Account) => (Level::Account as usize, place.account),
-            _ => (Level::Key as usize, place.key),
+        .map(|candidate| match invalid_at(candidate) {
+            Some(Level::Account) => (Level::Account as usize, candidate.account),
+            _ => (Level::Key as usize, candidate.key),
         })
         .collect();
     witnesses.sort_unstable();
@@ -133,17 +136,17 @@ fn latest_burst(set: &KeySet) -> Option<u64> {
 }
 
 /// Returns whether the key turned invalid in the minute before `burst`.
-fn is_of(place: Place<'_>, burst: u64) -> bool {
-    buried_since(place).is_some_and(|since| since <= burst && burst - since <= MINUTE_MS)
+fn is_of(candidate: Candidate<'_>, burst: u64) -> bool {
+    invalid_since(candidate).is_some_and(|since| since <= burst && burst - since <= MINUTE_MS)
 }
 
-fn buried_since(place: Place<'_>) -> Option<u64> {
-    Some(place.slot(buried_at(place)?)?.since())
+fn invalid_since(candidate: Candidate<'_>) -> Option<u64> {
+    Some(candidate.slot(invalid_at(candidate)?)?.since())
 }
 
-fn buried_at(place: Place<'_>) -> Option<Level> {
+fn invalid_at(candidate: Candidate<'_>) -> Option<Level> {
     let buried = |level: &Level| {
-        matches!(place.state(*level), State { cause: Some(Cause::Invalid), until: FOREVER, .. })
+        matches!(candidate.state(*level), State { cause: Some(Cause::Invalid), until: FOREVER, .. })
     };
     Level::OF_KEY.into_iter().find(buried)
 }

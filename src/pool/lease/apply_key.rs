@@ -5,11 +5,11 @@ use http::{HeaderMap, Uri};
 use crate::pool::keys::key_set::Key;
 use crate::provider::{Provider, port};
 
-/// An error from [`Lease::stamp`](crate::pool::Lease::stamp): the key was not applied to the request, which must
+/// An error from [`Lease::apply_key`](crate::pool::Lease::apply_key): the key was not applied to the request, which must
 /// not be sent. The message names the host at most, no path and no query.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct StampError {
+pub struct ApplyKeyError {
     message: String,
     #[source]
     source: Option<http::Error>,
@@ -21,24 +21,24 @@ pub(in crate::pool) fn apply_key(
     key: &Key,
     uri: &mut Uri,
     headers: &mut HeaderMap,
-) -> Result<(), StampError> {
+) -> Result<(), ApplyKeyError> {
     if !provider.allows(uri) {
-        return Err(StampError::foreign(provider, uri));
+        return Err(ApplyKeyError::foreign(provider, uri));
     }
-    provider.auth().strip(uri, headers).map_err(StampError::url)?;
+    provider.auth().strip(uri, headers).map_err(ApplyKeyError::url)?;
     let auth = provider.auth_at(uri);
     if auth == provider.auth() {
-        return auth.stamp(uri, headers, &key.header).map_err(StampError::url);
+        return auth.apply_key(uri, headers, &key.header).map_err(ApplyKeyError::url);
     }
     // The other scheme is rare enough to render the key each time. A secret that made one header makes the
     // other, too.
-    let header = key.secret.render(auth).map_err(|_| StampError::foreign(provider, uri))?;
-    auth.stamp(uri, headers, &header).map_err(StampError::url)
+    let header = key.secret.render(auth).map_err(|_| ApplyKeyError::foreign(provider, uri))?;
+    auth.apply_key(uri, headers, &header).map_err(ApplyKeyError::url)
 }
 
 // === impl StampError ===
 
-impl StampError {
+impl ApplyKeyError {
     fn foreign(provider: &Provider, uri: &Uri) -> Self {
         let name = provider.name();
         let message = match (uri.scheme_str(), uri.host()) {

@@ -3,11 +3,11 @@
 pub(in crate::pool) mod apply_key;
 mod in_flight;
 mod observe;
-pub(in crate::pool) mod penalty;
 mod rebind;
 pub(in crate::pool) mod settle;
 mod shared_limits;
 mod spacing;
+pub(in crate::pool) mod undo;
 pub(in crate::pool) mod usage_settlement;
 
 use std::fmt;
@@ -19,18 +19,18 @@ use http::{HeaderMap, Request, StatusCode, Uri};
 use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Secret};
-use crate::limits::{Estimate, Marks, Need};
-use crate::pool::acquire::admit::{Admitted, Passes, Trials, are_narrow, hand_back};
+use crate::limits::{Checkpoints, Cost, Estimate};
+use crate::pool::acquire::admit::{Admission, Canaries, Permits, are_exclusive, hand_back};
 use crate::pool::acquire::reserve::{correct, give_all_back, leave};
-use crate::pool::keys::candidate::Place;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::lease::apply_key::apply_key;
 use crate::pool::lease::in_flight::InFlight;
-use crate::pool::lease::penalty::Penalty;
+use crate::pool::lease::undo::UndoCooldown;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::Pass;
-use crate::pool::{StampError, Tab};
+use crate::pool::scope::slot::Permit;
+use crate::pool::{ApplyKeyError, UsageSettlement};
 use crate::provider::{AccountHeaders, ModelId};
 
 /// The right to use one key for one attempt.
@@ -44,7 +44,7 @@ use crate::provider::{AccountHeaders, ModelId};
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
 /// let lease = pool.acquire(None)?;
-/// // Apply the key to a request with `stamp`, send the request, and report the result:
+/// // Apply the key to a request with `apply_key`, send the request, and report the result:
 /// lease.fault(&Fault::new(Reason::QuotaExceeded, Scope::Account), None);
 /// assert_eq!(pool.usable(None), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,17 +52,17 @@ use crate::provider::{AccountHeaders, ModelId};
 #[must_use = "a lease that is dropped at once uses no key"]
 pub struct Lease {
     set: InFlight,
-    lane: Option<Arc<ModelLane>>,
+    model_state: Option<Arc<ModelState>>,
     /// The account that admitted the lease, and that it settles with.
     account: usize,
-    passes: Passes,
-    trials: Trials,
+    permits: Permits,
+    canaries: Canaries,
     /// The cost that the lease took of the limits of its lane.
-    need: Need,
-    /// The cost that it was admitted with. Unlike `need`, it includes a part that was given back since.
-    asked: Need,
-    /// The checkpoint of the ledger at the [home](Place::home) scope.
-    marks: Option<Marks>,
+    cost: Cost,
+    /// The cost that it was admitted with. Unlike `cost`, it includes a part that was given back since.
+    asked: Cost,
+    /// The checkpoint of the ledger at the [home](Candidate::home) scope.
+    checkpoints: Option<Checkpoints>,
     began: Moment,
     /// Whether the key was applied to a request, which may have been executed.
     stamped: AtomicBool,
@@ -73,21 +73,21 @@ pub struct Lease {
 impl Lease {
     pub(in crate::pool) fn new(
         set: Arc<KeySet>,
-        lane: Option<Arc<ModelLane>>,
-        admitted: Admitted,
-        need: Need,
+        model_state: Option<Arc<ModelState>>,
+        admitted: Admission,
+        cost: Cost,
         now: Moment,
     ) -> Self {
-        let Admitted { key, account, passes, trials, marks } = admitted;
+        let Admission { key, account, permits, canaries, checkpoints } = admitted;
         Self {
             set: InFlight::new(set, key, now.as_unix_ms()),
-            lane,
+            model_state,
             account,
-            passes,
-            trials,
-            need,
-            asked: need,
-            marks,
+            permits,
+            canaries,
+            cost,
+            asked: cost,
+            checkpoints,
             began: now,
             stamped: AtomicBool::new(false),
         }
@@ -95,7 +95,7 @@ impl Lease {
 
     /// Returns the id of the key.
     pub fn key_id(&self) -> &KeyId {
-        &self.place().key().id
+        &self.candidate().key().id
     }
 
     /// Returns the account of the key, if one was declared for it or for a key that shares its account.
@@ -110,7 +110,7 @@ impl Lease {
 
     /// Returns whether this attempt is a probe: its result decides whether something has recovered.
     pub fn is_probe(&self) -> bool {
-        self.passes.iter().any(|pass| pass.probe) || self.trials.contains(&true)
+        self.permits.iter().any(|permit| permit.probe) || self.canaries.contains(&true)
     }
 
     /// Applies the key to a request to `uri`. Removes all other credentials, and every header and query
@@ -118,22 +118,22 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// Returns [`StampError`] if the origin of `uri` does not belong to the provider, or if the URL can't
+    /// Returns [`ApplyKeyError`] if the origin of `uri` does not belong to the provider, or if the URL can't
     /// take the key. The request must not be sent then.
-    pub fn stamp(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), StampError> {
-        apply_key(&self.set.common.provider, self.place().key(), uri, headers)?;
+    pub fn apply_key(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), ApplyKeyError> {
+        apply_key(&self.set.common.provider, self.candidate().key(), uri, headers)?;
         self.stamped.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Applies the key to a request, like [`stamp`](Self::stamp). After an error the request has no URL any
+    /// Applies the key to a request, like [`apply_key`](Self::apply_key). After an error the request has no URL any
     /// more.
-    pub(crate) fn stamp_on<B>(&self, request: &mut Request<B>) -> Result<(), StampError> {
+    pub(crate) fn apply_key_to<B>(&self, request: &mut Request<B>) -> Result<(), ApplyKeyError> {
         let mut uri = std::mem::take(request.uri_mut());
-        self.stamp(&mut uri, request.headers_mut())?;
+        self.apply_key(&mut uri, request.headers_mut())?;
         *request.uri_mut() = uri;
         if let Some(own) = request.extensions().get::<AccountHeaders>().cloned() {
-            own.put_on(request.headers_mut());
+            own.apply(request.headers_mut());
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Lease {
 
     /// Reports a success, and returns the accounting that stays open until the response body ends. The lease
     /// is of no use afterwards.
-    pub(crate) fn succeed_at(&mut self, now: Timestamp) -> Tab {
+    pub(crate) fn succeed_at(&mut self, now: Timestamp) -> UsageSettlement {
         settle::succeed(self, now)
     }
 
@@ -170,7 +170,7 @@ impl Lease {
     ///
     /// `model` is the model that the attempt was for. Faults with the scope of one model concern all models
     /// if it is unknown.
-    pub fn fault(mut self, fault: &Fault, model: Option<&ModelId>) -> Option<Penalty> {
+    pub fn fault(mut self, fault: &Fault, model: Option<&ModelId>) -> Option<UndoCooldown> {
         self.fault_at(fault, model, Timestamp::now())
     }
 
@@ -179,7 +179,7 @@ impl Lease {
         fault: &Fault,
         model: Option<&ModelId>,
         now: Timestamp,
-    ) -> Option<Penalty> {
+    ) -> Option<UndoCooldown> {
         settle::fail(self, fault, model, now)
     }
 
@@ -210,62 +210,62 @@ impl Lease {
 
     /// Returns whether the key served a request within the last 60 s.
     pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
-        self.place().key().served.is_recent(now.as_unix_ms())
+        self.candidate().key().served.is_recent(now.as_unix_ms())
     }
 
     /// Gives the tokens back after the provider did not run the request.
     pub(crate) fn refund(&mut self) {
-        let thought = std::mem::replace(&mut self.need, Need::REQUEST).tokens();
-        correct(self.place(), thought, Estimate::NONE, self.began, self.began);
+        let thought = std::mem::replace(&mut self.cost, Cost::REQUEST).tokens();
+        correct(self.candidate(), thought, Estimate::NONE, self.began, self.began);
     }
 
     /// Returns whether the lease may keep other requests out: it is a probe, or has a place in a slow start.
-    pub(crate) fn is_narrow(&self) -> bool {
-        are_narrow(self.passes, self.trials)
+    pub(crate) fn is_exclusive(&self) -> bool {
+        are_exclusive(self.permits, self.canaries)
     }
 
     /// Lets other requests in, in place of this lease. The lease goes on, but its result proves nothing.
     pub(crate) fn give_probe_back(&mut self) {
-        if self.is_narrow() {
+        if self.is_exclusive() {
             let now = Timestamp::now().as_unix_ms();
-            hand_back(self.place(), self.passes, self.trials, now);
-            self.passes = self.passes.map(Pass::without_probe);
-            self.trials = Trials::default();
-            self.set.common.freed.tell();
+            hand_back(self.candidate(), self.permits, self.canaries, now);
+            self.permits = self.permits.map(Permit::without_probe);
+            self.canaries = Canaries::default();
+            self.set.common.released.tell();
         }
     }
 
     /// Returns the secret, which must not appear in a response.
     pub(crate) fn secret(&self) -> &Secret {
-        &self.place().key().secret
+        &self.candidate().key().secret
     }
 
     /// Takes the permit of a scope. From then on the caller is responsible for its probe.
-    pub(in crate::pool) fn take(&mut self, level: Level) -> Pass {
-        let pass = &mut self.passes[level as usize];
-        std::mem::replace(pass, Pass { probe: false, ..*pass })
+    pub(in crate::pool) fn take(&mut self, level: Level) -> Permit {
+        let permit = &mut self.permits[level as usize];
+        std::mem::replace(permit, Permit { probe: false, ..*permit })
     }
 
-    pub(in crate::pool) fn place(&self) -> Place<'_> {
+    pub(in crate::pool) fn candidate(&self) -> Candidate<'_> {
         let (key, account) = (self.set.key(), self.account);
-        Place { set: &self.set, model: self.lane.as_deref(), key, account }
+        Candidate { set: &self.set, model: self.model_state.as_deref(), key, account }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.set.is_handed_over() {
-            let place = self.place();
+            let candidate = self.candidate();
             if self.stamped.load(Ordering::Relaxed) {
-                leave(place, self.began);
+                leave(candidate, self.began);
             } else {
-                give_all_back(place, &self.need, self.began);
+                give_all_back(candidate, &self.cost, self.began);
             }
         }
-        if are_narrow(self.passes, self.trials) {
+        if are_exclusive(self.permits, self.canaries) {
             let now = Timestamp::now().as_unix_ms();
-            hand_back(self.place(), self.passes, self.trials, now);
-            self.set.common.freed.tell();
+            hand_back(self.candidate(), self.permits, self.canaries, now);
+            self.set.common.released.tell();
         }
     }
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use crate::clock::Moment;
 use crate::limits::Observed;
 use crate::pool::Lease;
-use crate::pool::keys::refresh::new_lane;
+use crate::pool::keys::refresh::new_model_state;
 use crate::pool::keys::warnings::warn;
 use crate::pool::learn::accounts::learn;
 use crate::pool::lease::rebind::{rebind_account, rebind_model};
@@ -28,10 +28,10 @@ pub(in crate::pool) fn observe(
         return;
     }
     rebind_account(lease);
-    if lease.lane.is_none()
+    if lease.model_state.is_none()
         && let Some(model) = model()
     {
-        rebind_model(lease, new_lane(&lease.set, &model, answered.into()));
+        rebind_model(lease, new_model_state(&lease.set, &model, answered.into()));
     }
     book(lease, &limits, status.is_success(), answered);
 }
@@ -39,18 +39,19 @@ pub(in crate::pool) fn observe(
 fn book(lease: &Lease, limits: &[Limit], admitted: bool, answered: Moment) {
     let set = &lease.set;
     let resets_mean_full = set.common.provider.resets_mean_full();
-    let place = lease.place();
+    let candidate = lease.candidate();
     let observed = Observed { limits, resets_mean_full, admitted, sent: lease.began, answered };
     let mut alarms = Vec::new();
-    let tell = |alarm| alarms.push((place.home(), alarm));
-    let is_open = place.learning().observe(lease.marks.as_ref(), &observed, &set.common.warn_at, tell);
+    let tell = |alarm| alarms.push((candidate.home(), alarm));
+    let is_open =
+        candidate.learning().observe(lease.checkpoints.as_ref(), &observed, &set.common.warn_at, tell);
     set.saw_limits(limits);
     // A thread that clears ready bits for a used-up limit asks the ledger again afterwards, and the
     // ledger admits one thread at a time. So either that look comes later than this update, or the
     // cleared bits are visible here.
-    if !is_open || !place.shows_account() {
-        place.follow(place.home(), answered.as_unix_ms());
+    if !is_open || !candidate.shows_account() {
+        candidate.sync(candidate.home(), answered.as_unix_ms());
     }
-    set.common.freed.tell();
-    warn(place, &alarms);
+    set.common.released.tell();
+    warn(candidate, &alarms);
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::classify::Scope;
 use crate::clock::Timestamp;
 use crate::pool::Lease;
-use crate::pool::acquire::admit::{Passes, Trials, hand_back};
+use crate::pool::acquire::admit::{Canaries, Permits, hand_back};
 use crate::pool::acquire::reserve::{join, part};
-use crate::pool::keys::model::ModelLane;
-use crate::pool::keys::refresh::new_lane;
+use crate::pool::keys::model::ModelState;
+use crate::pool::keys::refresh::new_model_state;
 use crate::pool::scope::level::Level;
 use crate::provider::ModelId;
 
@@ -27,25 +27,25 @@ pub(in crate::pool) fn scope_of(
         Scope::None | Scope::Provider | Scope::ProviderModel => return None,
     };
     if let (Level::KeyModel | Level::AccountModel, Some(model)) = (level, model) {
-        rebind_model(lease, new_lane(&lease.set, model, now));
+        rebind_model(lease, new_model_state(&lease.set, model, now));
     }
     Some(level)
 }
 
 /// Moves the lease to the lane of the model at fault, if it holds another one: the caller did not know
 /// the model or named another one, or the lane was forgotten and created again.
-pub(in crate::pool) fn rebind_model(lease: &mut Lease, lane: Arc<ModelLane>) {
-    if lease.lane.as_ref().is_some_and(|own| Arc::ptr_eq(own, &lane)) {
+pub(in crate::pool) fn rebind_model(lease: &mut Lease, model_state: Arc<ModelState>) {
+    if lease.model_state.as_ref().is_some_and(|own| Arc::ptr_eq(own, &model_state)) {
         return;
     }
-    let [_, trial] = std::mem::take(&mut lease.trials);
-    hand_back(lease.place(), Passes::default(), [false, trial], lease.began.as_unix_ms());
-    rebind(lease, Level::OF_MODEL, |lease| lease.lane = Some(lane));
+    let [_, canary] = std::mem::take(&mut lease.canaries);
+    hand_back(lease.candidate(), Permits::default(), [false, canary], lease.began.as_unix_ms());
+    rebind(lease, Level::OF_MODEL, |lease| lease.model_state = Some(model_state));
 }
 
 /// Moves the lease to the present account of its key, which is the one that a refusal concerns.
 pub(in crate::pool) fn rebind_account(lease: &mut Lease) {
-    let present = lease.place().key().account.present();
+    let present = lease.candidate().key().account.present();
     if present != lease.account {
         rebind(lease, Level::OF_ACCOUNT, |lease| lease.account = present);
     }
@@ -54,18 +54,18 @@ pub(in crate::pool) fn rebind_account(lease: &mut Lease) {
 /// Moves the lease from the slots of these scopes to the slots after the change.
 fn rebind(lease: &mut Lease, levels: [Level; 2], change: impl FnOnce(&mut Lease)) {
     let began = lease.began.as_unix_ms();
-    let mut left = Passes::default();
+    let mut left = Permits::default();
     for level in levels {
         left[level as usize] = lease.take(level);
     }
-    hand_back(lease.place(), left, Trials::default(), began);
-    levels.iter().for_each(|level| part(lease.place(), *level, &lease.need, lease.began));
+    hand_back(lease.candidate(), left, Canaries::default(), began);
+    levels.iter().for_each(|level| part(lease.candidate(), *level, &lease.cost, lease.began));
     change(lease);
-    lease.marks = None;
-    levels.iter().for_each(|level| join(lease.place(), *level, &lease.need, lease.began));
-    lease.set.common.freed.tell();
+    lease.checkpoints = None;
+    levels.iter().for_each(|level| join(lease.candidate(), *level, &lease.cost, lease.began));
+    lease.set.common.released.tell();
     for level in levels {
-        let pass = lease.place().slot(level).map(|slot| slot.pass_from(began));
-        lease.passes[level as usize] = pass.unwrap_or_default();
+        let permit = lease.candidate().slot(level).map(|slot| slot.pass_from(began));
+        lease.permits[level as usize] = permit.unwrap_or_default();
     }
 }

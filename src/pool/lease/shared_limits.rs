@@ -8,29 +8,29 @@ use crate::pool::scope::slot::Cause;
 
 /// Records a success with the detectors, which contradicts the assumption of a shared limit.
 pub(in crate::pool) fn contradict(lease: &mut Lease) {
-    let trials = std::mem::take(&mut lease.trials);
+    let canaries = std::mem::take(&mut lease.canaries);
     let mut frees = false;
-    for (chorus, trial) in lease.place().choruses().into_iter().flatten().zip(trials) {
-        frees |= chorus.succeeded(lease.set.key(), lease.began.as_unix_ms(), trial);
+    for (shared_limit, canary) in lease.candidate().shared_limits().into_iter().flatten().zip(canaries) {
+        frees |= shared_limit.succeeded(lease.set.key(), lease.began.as_unix_ms(), canary);
     }
     if frees {
-        lease.set.common.freed.tell();
+        lease.set.common.released.tell();
     }
 }
 
 /// Reports a limit of the account to the detector: it may be a limit of other accounts, too.
 pub(in crate::pool) fn report(lease: &mut Lease, level: Level, cause: Cause, until: u64, now: Timestamp) {
     let limit = matches!(cause, Cause::RateLimited | Cause::QuotaExceeded);
-    if !limit || !Level::OF_ACCOUNT.contains(&level) || !lease.place().may_be_kin() {
+    if !limit || !Level::OF_ACCOUNT.contains(&level) || !lease.candidate().may_be_kin() {
         return;
     }
-    let trial = std::mem::take(&mut lease.trials[usize::from(level.is_model())]);
-    let account = &lease.place().key().account;
+    let canary = std::mem::take(&mut lease.canaries[usize::from(level.is_model())]);
+    let account = &lease.candidate().key().account;
     let refusal = Refusal { home: account.home(), shown: account.shown(), cause, until };
-    if let Some(chorus) = lease.place().choruses()[usize::from(level.is_model())] {
-        chorus.refused(refusal, trial, now.as_unix_ms());
+    if let Some(shared_limit) = lease.candidate().shared_limits()[usize::from(level.is_model())] {
+        shared_limit.refused(refusal, canary, now.as_unix_ms());
     }
-    if trial {
-        lease.set.common.freed.tell();
+    if canary {
+        lease.set.common.released.tell();
     }
 }

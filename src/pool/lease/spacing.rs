@@ -15,19 +15,19 @@ pub(in crate::pool) fn cause_of(lease: &Lease, fault: &Fault, now: Timestamp) ->
     let cause = Cause::of(fault);
     let brief = fault.wait().filter(|wait| lease.set.common.cooldowns.is_brief(*wait));
     let Some(wait) = brief.filter(|_| cause == Cause::RateLimited) else { return cause };
-    let place = lease.place();
-    let sent = (&lease.asked, lease.marks.as_ref());
-    let is_explained = place.learning().refused(sent, wait, (lease.began, now.into()));
-    place.follow(place.home(), now.as_unix_ms());
+    let candidate = lease.candidate();
+    let sent = (&lease.asked, lease.checkpoints.as_ref());
+    let is_explained = candidate.learning().refused(sent, wait, (lease.began, now.into()));
+    candidate.sync(candidate.home(), now.as_unix_ms());
     if is_explained { Cause::Paced } else { cause }
 }
 
 /// Records a success: limits that admitted the request just in time may be used more closely.
 pub(in crate::pool) fn keep_pace(lease: &Lease) {
-    let place = lease.place();
-    if let Some(marks) = lease.marks.as_ref().filter(|marks| marks.are_close())
-        && let Some(ledger) = place.ledger(place.home())
+    let candidate = lease.candidate();
+    if let Some(checkpoints) = lease.checkpoints.as_ref().filter(|checkpoints| checkpoints.are_close())
+        && let Some(ledger) = candidate.ledger(candidate.home())
     {
-        ledger.served(marks);
+        ledger.served(checkpoints);
     }
 }

@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::body::meter::Usage;
 use crate::body::{Settle, StreamErrorKind};
 use crate::clock::Moment;
-use crate::event::{Kind, Severity};
-use crate::limits::Need;
+use crate::event::{EventKind, Severity};
+use crate::limits::Cost;
 use crate::pool::Lease;
 use crate::pool::acquire::reserve::{correct, leave};
-use crate::pool::keys::candidate::Place;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::candidate::Candidate;
+use crate::pool::keys::model::ModelState;
 use crate::pool::lease::in_flight::InFlight;
 use crate::provider::ModelId;
 
 /// The open accounting of a response, from its commit to the end of its body. Dropping it means that the
 /// caller gave up the body: the place is freed, and the estimated tokens stay counted.
-pub(crate) struct Tab {
+pub(crate) struct UsageSettlement {
     /// Counts the request as in flight while this value exists.
     set: InFlight,
-    lane: Option<Arc<ModelLane>>,
+    model_state: Option<Arc<ModelState>>,
     account: usize,
-    need: Need,
+    cost: Cost,
     began: Moment,
     /// The model to name in events.
     model: Option<ModelId>,
@@ -33,14 +33,14 @@ pub(crate) struct Tab {
 
 // === impl Tab ===
 
-impl Tab {
+impl UsageSettlement {
     /// Opens the accounting of a response. It counts as in flight in place of its lease.
     pub(in crate::pool) fn of(lease: &mut Lease) -> Self {
         Self {
             set: lease.set.hand_over(),
-            lane: lease.lane.clone(),
+            model_state: lease.model_state.clone(),
             account: lease.account,
-            need: lease.need,
+            cost: lease.cost,
             began: lease.began,
             model: None,
             closed: AtomicBool::new(false),
@@ -54,32 +54,37 @@ impl Tab {
     }
 
     fn count(&self, usage: Usage) {
-        let (place, now) = (self.place(), Moment::now());
-        place.key().tally.tokens(usage, now.into());
-        if let Some(lane) = &self.lane {
-            lane.tally.tokens(usage, now.into());
+        let (candidate, now) = (self.candidate(), Moment::now());
+        candidate.key().usage_counters.tokens(usage, now.into());
+        if let Some(model_state) = &self.model_state {
+            model_state.usage_counters.tokens(usage, now.into());
         }
         #[cfg(feature = "metrics")]
         {
-            let model = self.lane.as_deref().map(|lane| &lane.model);
+            let model = self.model_state.as_deref().map(|model_state| &model_state.model);
             self.set.common.events.count_tokens(&self.set.common.name, model, &usage);
         }
-        let thought = self.need.tokens();
-        correct(place, thought, thought.corrected(usage), self.began, now);
+        let thought = self.cost.tokens();
+        correct(candidate, thought, thought.corrected(usage), self.began, now);
     }
 
     fn close(&self) {
         if !self.closed.swap(true, Ordering::Relaxed) {
-            leave(self.place(), self.began);
+            leave(self.candidate(), self.began);
         }
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { set: &self.set, model: self.lane.as_deref(), key: self.set.key(), account: self.account }
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            set: &self.set,
+            model: self.model_state.as_deref(),
+            key: self.set.key(),
+            account: self.account,
+        }
     }
 }
 
-impl Settle for Tab {
+impl Settle for UsageSettlement {
     fn wants_usage(&self) -> bool {
         true
     }
@@ -90,26 +95,26 @@ impl Settle for Tab {
     }
 
     fn failed(&self, kind: StreamErrorKind) {
-        self.set.common.emit(Severity::Change, || Kind::StreamFailed {
-            key: Some(self.place().key().id.clone()),
+        self.set.common.emit(Severity::Change, || EventKind::StreamFailed {
+            key: Some(self.candidate().key().id.clone()),
             model: self.model.clone(),
             reason: kind.as_str(),
         });
     }
 }
 
-impl Drop for Tab {
+impl Drop for UsageSettlement {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl fmt::Debug for Tab {
+impl fmt::Debug for UsageSettlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, lane: _, account: _, need, began: _, model: _, closed: _ } = self;
+        let Self { set, model_state: _, account: _, cost, began: _, model: _, closed: _ } = self;
         f.debug_struct("Tab")
             .field("key", &set.keys[set.key()].id)
-            .field("need", need)
+            .field("need", cost)
             .finish_non_exhaustive()
     }
 }

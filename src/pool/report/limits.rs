@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Moment, Timestamp};
-use crate::limits::Reading;
-use crate::pool::keys::candidate::Place;
-use crate::pool::keys::model::ModelLane;
+use crate::limits::LimitStatus;
+use crate::pool::keys::candidate::Candidate;
+use crate::pool::keys::model::ModelState;
 use crate::pool::keys::usage::UsageSnapshot;
 use crate::pool::scope::level::Level;
 use crate::provider::ModelId;
@@ -19,7 +19,7 @@ pub struct ModelLimits {
     /// The model.
     pub model: ModelId,
     /// The limits, declared ones first. Limits of the key's account are the same for all its keys.
-    pub limits: Vec<Reading>,
+    pub limits: Vec<LimitStatus>,
 }
 
 /// The usage of one model, over all keys.
@@ -33,26 +33,37 @@ pub struct ModelUsage {
 }
 
 /// Returns the status of the limits of these scopes.
-pub(in crate::pool) fn readings(place: Place<'_>, levels: [Level; 2], now: Moment) -> Vec<Reading> {
+pub(in crate::pool) fn statuses(
+    candidate: Candidate<'_>,
+    levels: [Level; 2],
+    now: Moment,
+) -> Vec<LimitStatus> {
     levels
         .into_iter()
-        .filter_map(|level| place.ledger(level))
-        .flat_map(|ledger| ledger.readings(now))
+        .filter_map(|level| candidate.ledger(level))
+        .flat_map(|ledger| ledger.statuses(now))
         .collect()
 }
 
-pub(in crate::pool) fn by_model(place: Place<'_>, lanes: &[Arc<ModelLane>], now: Moment) -> Vec<ModelLimits> {
-    let of = |lane: &Arc<ModelLane>| {
-        let limits = readings(Place { model: Some(lane), ..place }, Level::OF_MODEL, now);
-        (!limits.is_empty()).then(|| ModelLimits { model: lane.model.clone(), limits })
+pub(in crate::pool) fn by_model(
+    candidate: Candidate<'_>,
+    model_states: &[Arc<ModelState>],
+    now: Moment,
+) -> Vec<ModelLimits> {
+    let of = |model_state: &Arc<ModelState>| {
+        let limits = statuses(Candidate { model: Some(model_state), ..candidate }, Level::OF_MODEL, now);
+        (!limits.is_empty()).then(|| ModelLimits { model: model_state.model.clone(), limits })
     };
-    lanes.iter().filter_map(of).collect()
+    model_states.iter().filter_map(of).collect()
 }
 
 /// Returns the usage of all tracked models, sorted by name.
-pub(in crate::pool) fn usage(lanes: &[Arc<ModelLane>], now: Timestamp) -> Vec<ModelUsage> {
-    let of = |lane: &Arc<ModelLane>| ModelUsage { model: lane.model.clone(), usage: lane.tally.usage(now) };
-    let mut usage: Vec<_> = lanes.iter().map(of).collect();
+pub(in crate::pool) fn usage(model_states: &[Arc<ModelState>], now: Timestamp) -> Vec<ModelUsage> {
+    let of = |model_state: &Arc<ModelState>| ModelUsage {
+        model: model_state.model.clone(),
+        usage: model_state.usage_counters.usage(now),
+    };
+    let mut usage: Vec<_> = model_states.iter().map(of).collect();
     usage.sort_by(|one, other| one.model.as_str().cmp(other.model.as_str()));
     usage
 }

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use crate::clock::{Moment, Timestamp};
-use crate::event::{Kind, Severity};
+use crate::event::{EventKind, Severity};
 use crate::pool::acquire::exhausted::Exhausted;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::provider::ModelId;
 
 /// Minimum wait that counts as an outage. Limits that are paced leave shorter gaps between any two requests.
@@ -23,24 +23,27 @@ pub(in crate::pool) fn begin(set: &KeySet, model: Option<&ModelId>, attempts: us
         return;
     }
     let common = &set.common;
-    let lane = model.and_then(|model| set.models.get(model));
-    let outage = lane.as_ref().map_or(&common.outage, |lane| &lane.outage);
+    let model_state = model.and_then(|model| set.models.get(model));
+    let outage = model_state.as_ref().map_or(&common.outage, |model_state| &model_state.outage);
     // An outage of the pool includes all models.
     if !common.outage.is_known() && outage.begin(Timestamp::now()) {
         let model = model.cloned();
-        common.emit(Severity::Alarm, || Kind::Exhausted { model, attempts, retry_after });
+        common.emit(Severity::Alarm, || EventKind::Exhausted { model, attempts, retry_after });
     }
 }
 
 /// Ends the outages of the pool and of the model after a request that began at `began` was served.
-pub(in crate::pool) fn end(set: &KeySet, lane: Option<&ModelLane>, began: Moment, now: Timestamp) {
+pub(in crate::pool) fn end(set: &KeySet, model_state: Option<&ModelState>, began: Moment, now: Timestamp) {
     let (common, began) = (&set.common, Timestamp::from(began));
     if let Some(after) = common.outage.end(began, now) {
-        common.emit(Severity::Change, || Kind::Available { model: None, after });
+        common.emit(Severity::Change, || EventKind::Available { model: None, after });
     }
-    if let Some(lane) = lane
-        && let Some(after) = lane.outage.end(began, now)
+    if let Some(model_state) = model_state
+        && let Some(after) = model_state.outage.end(began, now)
     {
-        common.emit(Severity::Change, || Kind::Available { model: Some(lane.model.clone()), after });
+        common.emit(Severity::Change, || EventKind::Available {
+            model: Some(model_state.model.clone()),
+            after,
+        });
     }
 }

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Tier};
-use crate::limits::Reading;
-use crate::pool::keys::candidate::Place;
+use crate::limits::LimitStatus;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::model::ModelLane;
+use crate::pool::keys::model::ModelState;
 use crate::pool::keys::usage::UsageSnapshot;
 use crate::pool::report::limits;
-use crate::pool::report::limits::{ModelLimits, ModelUsage, by_model, readings};
+use crate::pool::report::limits::{ModelLimits, ModelUsage, by_model, statuses};
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::Bar;
-use crate::pool::scope::shared_limit::Gate;
+use crate::pool::scope::shared_limit::CanaryGate;
 use crate::pool::scope::slot::{Cause, FOREVER, Slot, State};
 use crate::provider::ModelId;
 
@@ -84,7 +84,7 @@ pub struct KeySnapshot {
     /// Usage: the requests and tokens of successful responses.
     pub usage: UsageSnapshot,
     /// The status of limits that apply to every model, declared ones first.
-    pub limits: Vec<Reading>,
+    pub limits: Vec<LimitStatus>,
     /// The status of limits that apply to single models.
     pub model_limits: Vec<ModelLimits>,
     /// The models for which the key is not available.
@@ -128,35 +128,35 @@ pub enum KeyState {
 
 /// Returns the state of all keys of a set.
 pub(in crate::pool) fn snapshot(set: &KeySet, now: Timestamp) -> PoolSnapshot {
-    let lanes = set.models.all();
-    let keys = (0..set.keys.len()).map(|key| key_snapshot(set, &lanes, key, now));
+    let model_states = set.models.all();
+    let keys = (0..set.keys.len()).map(|key| key_snapshot(set, &model_states, key, now));
     PoolSnapshot {
         provider: set.common.provider.name().to_owned(),
         at: now,
         keys: keys.collect(),
-        models: limits::usage(&lanes, now),
+        models: limits::usage(&model_states, now),
     }
 }
 
 fn key_snapshot(
     set: &KeySet,
-    lanes: &[std::sync::Arc<ModelLane>],
+    model_states: &[std::sync::Arc<ModelState>],
     key: usize,
     now: Timestamp,
 ) -> KeySnapshot {
-    let place = Place::new(set, None, key);
-    let entry = place.key();
+    let candidate = Candidate::new(set, None, key);
+    let entry = candidate.key();
     let counts = entry.stats.counts();
     let found = match timestamp(entry.disabled_since()) {
-        None => found(place, Level::OF_KEY, now),
+        None => found(candidate, Level::OF_KEY, now),
         since => Found { state: KeyState::Disabled, since, until: None },
     };
-    let models = lanes.iter().filter_map(|lane| {
-        let place = Place::new(set, Some(lane), key);
-        let found = self::found(place, Level::OF_MODEL, now);
+    let models = model_states.iter().filter_map(|model_state| {
+        let candidate = Candidate::new(set, Some(model_state), key);
+        let found = self::found(candidate, Level::OF_MODEL, now);
         let Found { state, since, until } = found;
         (state != KeyState::Available).then(|| ModelSnapshot {
-            model: lane.model.clone(),
+            model: model_state.model.clone(),
             state,
             since,
             until,
@@ -164,9 +164,9 @@ fn key_snapshot(
     });
     KeySnapshot {
         id: entry.id.clone(),
-        account: set.accounts[place.account].id.clone(),
-        account_number: place.account,
-        account_learned: place.account != entry.account.home(),
+        account: set.accounts[candidate.account].id.clone(),
+        account_number: candidate.account,
+        account_learned: candidate.account != entry.account.home(),
         tier: entry.tier,
         state: found.state,
         since: found.since,
@@ -177,9 +177,9 @@ fn key_snapshot(
         faults: counts.faults,
         consecutive_faults: counts.consecutive_faults,
         in_flight: entry.stats.in_flight(),
-        usage: entry.tally.usage(now),
-        limits: readings(place, Level::OF_KEY, Moment::now()),
-        model_limits: by_model(place, lanes, Moment::now()),
+        usage: entry.usage_counters.usage(now),
+        limits: statuses(candidate, Level::OF_KEY, Moment::now()),
+        model_limits: by_model(candidate, model_states, Moment::now()),
         models: models.collect(),
     }
 }
@@ -191,18 +191,18 @@ struct Found {
 }
 
 /// Returns the state of the scope with the longer cooldown.
-fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
-    let closed = |level: &Level| place.state(*level).is_closed(now.as_unix_ms());
-    let level = levels.into_iter().filter(closed).max_by_key(|level| place.state(*level).until);
-    let since = timestamp(level.and_then(|level| place.slot(level)).map_or(0, Slot::since));
-    let Some(state) = level.map(|level| place.state(level)) else {
-        if let Some(held) = held(place, levels, now) {
+fn found(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Found {
+    let closed = |level: &Level| candidate.state(*level).is_closed(now.as_unix_ms());
+    let level = levels.into_iter().filter(closed).max_by_key(|level| candidate.state(*level).until);
+    let since = timestamp(level.and_then(|level| candidate.slot(level)).map_or(0, Slot::since));
+    let Some(state) = level.map(|level| candidate.state(level)) else {
+        if let Some(held) = held(candidate, levels, now) {
             return held;
         }
-        if let Some(used_up) = used_up(place, levels, now) {
+        if let Some(used_up) = used_up(candidate, levels, now) {
             return used_up;
         }
-        let latest = levels.into_iter().filter_map(|level| Some(place.slot(level)?.since())).max();
+        let latest = levels.into_iter().filter_map(|level| Some(candidate.slot(level)?.since())).max();
         return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };
     };
     let until = Some(state.until).filter(|until| *until > now.as_unix_ms() && *until < FOREVER);
@@ -211,13 +211,13 @@ fn found(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Found {
 
 /// Returns the state of a key that the shared limit detector holds back because others of its kind were
 /// refused.
-fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
-    let chorus = place.choruses()[usize::from(levels[0].is_model())];
-    let until = match place.held(chorus, now.as_unix_ms())? {
-        Gate::Held(until) => until?,
-        Gate::Open | Gate::Trial => return None,
+fn held(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
+    let shared_limit = candidate.shared_limits()[usize::from(levels[0].is_model())];
+    let until = match candidate.held(shared_limit, now.as_unix_ms())? {
+        CanaryGate::Held(until) => until?,
+        CanaryGate::Open | CanaryGate::Canary => return None,
     };
-    let cause = chorus?.cause()?;
+    let cause = shared_limit?.cause()?;
     let state = State { until, cause: Some(cause), ..State::default() };
     (until > now.as_unix_ms()).then(|| Found {
         state: KeyState::of(state, now),
@@ -227,8 +227,8 @@ fn held(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
 }
 
 /// Returns the state of a key with used-up limits.
-fn used_up(place: Place<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
-    let until = levels.into_iter().map(|level| place.limit(level)).max().and_then(Bar::until)?;
+fn used_up(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
+    let until = levels.into_iter().map(|level| candidate.limit(level)).max().and_then(Bar::until)?;
     let left = Timestamp::from_unix_ms(until).saturating_since(now);
     let state = if left < QUOTA { KeyState::RateLimited } else { KeyState::QuotaExceeded };
     (!left.is_zero()).then(|| Found { state, since: None, until: timestamp(until) })

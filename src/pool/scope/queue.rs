@@ -7,7 +7,7 @@ use tokio::sync::{AcquireError, Notify, Semaphore, SemaphorePermit};
 
 /// A queue of waiters, first come, first served.
 #[derive(Debug)]
-pub(in crate::pool) struct Line {
+pub(in crate::pool) struct WaitQueue {
     /// A semaphore with one permit: the head of the queue.
     head: Semaphore,
     /// Number of waiters.
@@ -16,7 +16,7 @@ pub(in crate::pool) struct Line {
 
 /// Wakes the heads of all queues when something was freed before its time.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Freed {
+pub(in crate::pool) struct Released {
     news: Notify,
     /// Number of listeners. Without any, a notification costs one load.
     listening: AtomicUsize,
@@ -28,7 +28,7 @@ pub(in crate::pool) struct QueuePlace<'a>(&'a AtomicUsize);
 
 // === impl Line ===
 
-impl Line {
+impl WaitQueue {
     pub(in crate::pool) fn is_empty(&self) -> bool {
         self.length.load(Ordering::Acquire) == 0
     }
@@ -44,7 +44,7 @@ impl Line {
     }
 }
 
-impl Default for Line {
+impl Default for WaitQueue {
     fn default() -> Self {
         Self { head: Semaphore::new(1), length: AtomicUsize::new(0) }
     }
@@ -52,7 +52,7 @@ impl Default for Line {
 
 // === impl Freed ===
 
-impl Freed {
+impl Released {
     /// Counts a listener. What is released after that is told to it.
     pub(in crate::pool) fn listen(&self) -> QueuePlace<'_> {
         let listening = QueuePlace::on(&self.listening);

@@ -20,13 +20,13 @@ const NEVER: u64 = u64::MAX;
 const WORD: usize = u64::BITS as usize;
 
 /// A bitmap with one bit for each key.
-pub(crate) struct Lane {
-    words: Box<[Word]>,
+pub(crate) struct ReadyBits {
+    words: Box<[ReadyWord]>,
     /// A time not later than the earliest `next` of the words.
     next: AtomicU64,
 }
 
-struct Word {
+struct ReadyWord {
     /// One bit for each key. A set bit means that the key may be usable.
     bits: AtomicU64,
     /// A time not later than the earliest deadline of the cleared bits that have one.
@@ -34,7 +34,7 @@ struct Word {
 }
 
 /// Some keys of one word: the index of the word, and one bit for each key.
-pub(crate) type Group = (usize, u64);
+pub(crate) type KeyBits = (usize, u64);
 
 /// The condition that keeps a scope closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +48,10 @@ pub(crate) enum Bar {
 
 // === impl Lane ===
 
-impl Lane {
+impl ReadyBits {
     /// Creates a bitmap in which all keys are worth inspecting.
     pub(crate) fn new(keys: usize) -> Self {
-        let words = (0..keys.div_ceil(WORD)).map(|word| Word {
+        let words = (0..keys.div_ceil(WORD)).map(|word| ReadyWord {
             bits: AtomicU64::new(low_bits(keys - word * WORD)),
             next: AtomicU64::new(NEVER),
         });
@@ -64,7 +64,7 @@ impl Lane {
     }
 
     /// Returns whether all these keys are worth inspecting.
-    pub(crate) fn shows(&self, groups: &[Group]) -> bool {
+    pub(crate) fn shows(&self, groups: &[KeyBits]) -> bool {
         groups.iter().all(|&(word, bits)| self.word(word) & bits == bits)
     }
 
@@ -73,7 +73,7 @@ impl Lane {
     /// After clearing the bits, it reads the scope again, until the scope is in the state that the bits were
     /// cleared for. A thread that changed the scope meanwhile has updated the bits already and does not
     /// return, and the deadline may even have been woken for.
-    pub(crate) fn follow(&self, look: impl Fn() -> Bar, groups: &[Group]) {
+    pub(crate) fn sync(&self, look: impl Fn() -> Bar, groups: &[KeyBits]) {
         let mut bar = look();
         while bar != Bar::Open {
             self.close(groups, bar.until());
@@ -86,7 +86,7 @@ impl Lane {
     }
 
     /// Clears the bits of these keys until `until`; `None` means until they are [opened](Self::open).
-    pub(crate) fn close(&self, groups: &[Group], until: Option<u64>) {
+    pub(crate) fn close(&self, groups: &[KeyBits], until: Option<u64>) {
         for &(word, bits) in groups {
             let Some(word) = self.words.get(word) else { continue };
             word.bits.fetch_and(!bits, Ordering::AcqRel);
@@ -100,7 +100,7 @@ impl Lane {
     }
 
     /// Sets the bits of these keys.
-    pub(crate) fn open(&self, groups: &[Group]) {
+    pub(crate) fn open(&self, groups: &[KeyBits]) {
         for &(word, bits) in groups {
             if let Some(word) = self.words.get(word) {
                 word.bits.fetch_or(bits, Ordering::AcqRel);
@@ -112,7 +112,7 @@ impl Lane {
     ///
     /// Of two concurrent callers, one does the work. The other may miss a key that becomes usable at that
     /// moment.
-    pub(crate) fn wake(&self, now: u64, until: impl Fn(usize) -> Option<u64>) {
+    pub(crate) fn refresh(&self, now: u64, until: impl Fn(usize) -> Option<u64>) {
         let due = self.next.load(Ordering::Acquire);
         let mine = || self.next.compare_exchange(due, NEVER, Ordering::AcqRel, Ordering::Acquire);
         if due > now || mine().is_err() {
@@ -121,7 +121,7 @@ impl Lane {
         let mut earliest = NEVER;
         for (index, word) in self.words.iter().enumerate() {
             if word.next.load(Ordering::Acquire) <= now {
-                word.wake(now, |bit| until(index * WORD + bit));
+                word.refresh(now, |bit| until(index * WORD + bit));
             }
             earliest = earliest.min(word.next.load(Ordering::Acquire));
         }
@@ -142,8 +142,8 @@ impl Bar {
 
 // === impl Word ===
 
-impl Word {
-    fn wake(&self, now: u64, until: impl Fn(usize) -> Option<u64>) {
+impl ReadyWord {
+    fn refresh(&self, now: u64, until: impl Fn(usize) -> Option<u64>) {
         self.next.swap(NEVER, Ordering::AcqRel);
         let mut closed = !self.bits.load(Ordering::Acquire);
         let (mut due, mut earliest) = (0, NEVER);
@@ -164,13 +164,13 @@ impl Word {
 // === groups ===
 
 /// Returns the group of a single key.
-pub(crate) const fn only(key: usize) -> [Group; 1] {
+pub(crate) const fn only(key: usize) -> [KeyBits; 1] {
     [(key / WORD, 1 << (key % WORD))]
 }
 
 /// Returns the groups of these keys, which are in ascending order.
-pub(crate) fn group(keys: impl IntoIterator<Item = usize>) -> Box<[Group]> {
-    let mut groups: Vec<Group> = Vec::new();
+pub(crate) fn group(keys: impl IntoIterator<Item = usize>) -> Box<[KeyBits]> {
+    let mut groups: Vec<KeyBits> = Vec::new();
     for [(word, bit)] in keys.into_iter().map(only) {
         match groups.last_mut() {
             Some((last, bits)) if *last == word => *bits |= bit,

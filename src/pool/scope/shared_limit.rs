@@ -38,7 +38,7 @@ const OPEN: u64 = 0;
 const TRIAL: u64 = u64::MAX;
 
 /// The shared limit detector, for one model or for all models.
-pub(in crate::pool) struct Chorus {
+pub(in crate::pool) struct SharedLimitDetector {
     /// The time of the first of the present refusals, in milliseconds since the Unix epoch; zero means that
     /// there are none.
     since: AtomicU64,
@@ -58,7 +58,7 @@ struct Refusals {
     /// The home accounts of the keys that were refused, at most [`CHORUS`].
     homes: Vec<usize>,
     /// Number of holds so far, which paces the canaries.
-    trials: u32,
+    canaries: u32,
 }
 
 /// A refusal of a key.
@@ -75,17 +75,17 @@ pub(in crate::pool) struct Refusal {
 
 /// Whether a key of an unknown account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Gate {
+pub(in crate::pool) enum CanaryGate {
     Open,
     /// The key may be used as the canary, which the caller has taken.
-    Trial,
+    Canary,
     /// The key is held until this time. `None` means that a canary is in flight.
     Held(Option<u64>),
 }
 
 // === impl Chorus ===
 
-impl Chorus {
+impl SharedLimitDetector {
     pub(in crate::pool) fn new(keys: usize) -> Self {
         Self {
             since: AtomicU64::new(0),
@@ -101,23 +101,23 @@ impl Chorus {
     }
 
     /// Returns the gate between a request and a key of an unknown account.
-    pub(in crate::pool) fn gate(&self, key: usize, now: u64) -> Gate {
+    pub(in crate::pool) fn gate(&self, key: usize, now: u64) -> CanaryGate {
         match self.gate.load(Ordering::Acquire) {
-            OPEN => Gate::Open,
-            _ if self.was_served(key) => Gate::Open,
-            TRIAL => Gate::Held(None),
-            next if is_stale(next, now) => Gate::Open,
-            next => Gate::Held(Some(next)),
+            OPEN => CanaryGate::Open,
+            _ if self.was_served(key) => CanaryGate::Open,
+            TRIAL => CanaryGate::Held(None),
+            next if is_stale(next, now) => CanaryGate::Open,
+            next => CanaryGate::Held(Some(next)),
         }
     }
 
     /// Returns the gate, and takes the canary if one is due.
-    pub(in crate::pool) fn ask(&self, key: usize, now: u64) -> Gate {
+    pub(in crate::pool) fn try_canary(&self, key: usize, now: u64) -> CanaryGate {
         match self.gate(key, now) {
-            Gate::Held(Some(next)) if next <= now => {
+            CanaryGate::Held(Some(next)) if next <= now => {
                 match self.gate.compare_exchange(next, TRIAL, Ordering::AcqRel, Ordering::Acquire) {
-                    Ok(_) => Gate::Trial,
-                    Err(_) => Gate::Held(None),
+                    Ok(_) => CanaryGate::Canary,
+                    Err(_) => CanaryGate::Held(None),
                 }
             }
             gate => gate,
@@ -133,12 +133,12 @@ impl Chorus {
 
     /// Records that a key was served by a request that began at `began`. Returns whether that may free any
     /// key.
-    pub(in crate::pool) fn succeeded(&self, key: usize, began: u64, trial: bool) -> bool {
+    pub(in crate::pool) fn succeeded(&self, key: usize, began: u64, canary: bool) -> bool {
         let since = self.since.load(Ordering::Acquire);
         if since == 0 {
             return false;
         }
-        if trial || began >= since {
+        if canary || began >= since {
             return self.clear();
         }
         if let Some(word) = self.served.get(key / WORD) {
@@ -148,12 +148,12 @@ impl Chorus {
     }
 
     /// Records that a key was refused, as the canary or not.
-    pub(in crate::pool) fn refused(&self, refusal: Refusal, trial: bool, now: u64) {
+    pub(in crate::pool) fn refused(&self, refusal: Refusal, canary: bool, now: u64) {
         let mut refusals = self.lock();
         let gate = self.gate.load(Ordering::Acquire);
         if gate != OPEN && !is_stale(gate, now) {
             // Refusals of other requests in flight are no news.
-            if trial {
+            if canary {
                 self.hold(&mut refusals, refusal.until, now);
             }
             return;
@@ -182,15 +182,15 @@ impl Chorus {
     }
 
     fn hold(&self, refusals: &mut Refusals, until: u64, now: u64) {
-        let first = refusals.latest.filter(|_| refusals.trials == 0);
+        let first = refusals.latest.filter(|_| refusals.canaries == 0);
         // After a canary the earliest of the old times is over, so the canary's own time counts.
         let end = first.map_or(until, |first| first.until);
-        let pace = match refusals.latest {
-            Some(Refusal { cause: Cause::QuotaExceeded, .. }) => FIRST_TRIAL_MS << refusals.trials,
+        let latency = match refusals.latest {
+            Some(Refusal { cause: Cause::QuotaExceeded, .. }) => FIRST_TRIAL_MS << refusals.canaries,
             _ => HOLD_MS,
         };
-        refusals.trials = (refusals.trials + 1).min(HOLD_MS.ilog2());
-        self.gate.store(end.min(now.saturating_add(pace.min(HOLD_MS))).max(1), Ordering::Release);
+        refusals.canaries = (refusals.canaries + 1).min(HOLD_MS.ilog2());
+        self.gate.store(end.min(now.saturating_add(latency.min(HOLD_MS))).max(1), Ordering::Release);
     }
 
     fn was_served(&self, key: usize) -> bool {
@@ -217,7 +217,7 @@ impl Refusals {
             .latest
             .is_some_and(|latest| now.saturating_sub(self.at) <= APART_MS && latest.is_like(refusal, now));
         if !alike {
-            *self = Self { latest: Some(refusal), at: now, homes: vec![refusal.home], trials: 0 };
+            *self = Self { latest: Some(refusal), at: now, homes: vec![refusal.home], canaries: 0 };
             return false;
         }
         let earliest = self.latest.map_or(refusal.until, |latest| latest.until.min(refusal.until));

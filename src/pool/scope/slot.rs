@@ -14,15 +14,15 @@ use std::fmt;
 
 use crate::pool::scope::ready_bits::Bar;
 use crate::pool::scope::slow_start::{Entry, Ramp};
-pub(crate) use crate::pool::scope::state::{Cause, FOREVER, Pass, State};
+pub(crate) use crate::pool::scope::state::{Cause, FOREVER, Permit, State};
 use crate::pool::scope::state::{next, previous};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The result of asking a slot for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(crate) enum SlotAdmission {
     /// Admitted, with the permit that the lease keeps.
-    Granted(Pass),
+    Granted(Permit),
     /// Refused until this time, in milliseconds since the Unix epoch.
     Benched(u64),
     /// Refused, because a probe is in flight.
@@ -79,32 +79,32 @@ impl Slot {
     }
 
     /// Admits a lease. It is the single probe if a cooldown has just ended.
-    pub(crate) fn admit(&self, now: u64) -> Admission {
+    pub(crate) fn admit(&self, now: u64) -> SlotAdmission {
         match self.admit_to_bench(now) {
-            Admission::Granted(pass) if !pass.probe => match self.ramp.enter(pass.epoch) {
-                Entry::Free => Admission::Granted(pass),
-                Entry::Taken => Admission::Granted(Pass { ramp: true, ..pass }),
-                Entry::Full => Admission::Ramping,
+            SlotAdmission::Granted(permit) if !permit.probe => match self.ramp.enter(permit.epoch) {
+                Entry::Free => SlotAdmission::Granted(permit),
+                Entry::Taken => SlotAdmission::Granted(Permit { ramp: true, ..permit }),
+                Entry::Full => SlotAdmission::Ramping,
             },
             admission => admission,
         }
     }
 
     /// Gives back the place of a lease in the slow start.
-    pub(crate) fn step_off(&self, pass: Pass, succeeded: bool, last: u16) {
-        self.ramp.leave(pass.epoch, succeeded, last);
+    pub(crate) fn leave_slow_start(&self, permit: Permit, succeeded: bool, last: u16) {
+        self.ramp.leave(permit.epoch, succeeded, last);
     }
 
-    fn admit_to_bench(&self, now: u64) -> Admission {
-        let mut admission = Admission::Probing;
+    fn admit_to_bench(&self, now: u64) -> SlotAdmission {
+        let mut admission = SlotAdmission::Probing;
         self.update(|state| {
             let probe = state.cause.is_some_and(|cause| cause != Cause::Paced);
             admission = match state {
-                State { cause: Some(_), until, .. } if until > now => Admission::Benched(until),
-                State { probing: true, .. } => Admission::Probing,
-                State { epoch, .. } => Admission::Granted(Pass { epoch, probe, ramp: false }),
+                State { cause: Some(_), until, .. } if until > now => SlotAdmission::Benched(until),
+                State { probing: true, .. } => SlotAdmission::Probing,
+                State { epoch, .. } => SlotAdmission::Granted(Permit { epoch, probe, ramp: false }),
             };
-            let granted = matches!(admission, Admission::Granted(_));
+            let granted = matches!(admission, SlotAdmission::Granted(_));
             State { probing: state.probing || (granted && probe), ..state }
         });
         admission
@@ -112,27 +112,27 @@ impl Slot {
 
     /// Returns the permit of a lease that was not admitted here: of the present epoch if that began before
     /// the lease, and else of the previous one.
-    pub(crate) fn pass_from(&self, began: u64) -> Pass {
+    pub(crate) fn pass_from(&self, began: u64) -> Permit {
         let epoch = self.state().epoch;
         let epoch = if self.since() < began { epoch } else { previous(epoch) };
-        Pass { epoch, ..Pass::default() }
+        Permit { epoch, ..Permit::default() }
     }
 
     /// Admits one lease as a probe before the cooldown has ended. Returns `None` if a probe is in flight or
     /// the scope is not in a cooldown.
-    pub(crate) fn admit_early(&self) -> Option<Pass> {
-        let mut pass = None;
+    pub(crate) fn admit_early(&self) -> Option<Permit> {
+        let mut permit = None;
         self.update(|state| {
             let allowed = state.cause.is_some() && !state.probing;
-            pass = allowed.then_some(Pass { epoch: state.epoch, probe: true, ramp: false });
+            permit = allowed.then_some(Permit { epoch: state.epoch, probe: true, ramp: false });
             State { probing: state.probing || allowed, ..state }
         });
-        pass
+        permit
     }
 
     /// Puts the scope into a cooldown. `until` returns its end, given the failures in a row before this one.
-    pub(crate) fn bench(&self, pass: Pass, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
-        let (before, after) = self.update(|state| state.benched(pass, cause, &until));
+    pub(crate) fn bench(&self, permit: Permit, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
+        let (before, after) = self.update(|state| state.benched(permit, cause, &until));
         // A scope without an end that was probed early has been out all along, so the time of the change
         // stays.
         if before.cause != after.cause || before.until != FOREVER {
@@ -145,14 +145,14 @@ impl Slot {
     /// otherwise the permit under which the same lease reports on the freed scope.
     ///
     /// `last` is the maximum number of concurrent leases during the slow start, which follows a limit.
-    pub(crate) fn recover(&self, pass: Pass, now: u64, last: u16) -> Option<Pass> {
-        let entitled = |state: State| pass.probe && state.probing && state.epoch == pass.epoch;
+    pub(crate) fn recover(&self, permit: Permit, now: u64, last: u16) -> Option<Permit> {
+        let entitled = |state: State| permit.probe && state.probing && state.epoch == permit.epoch;
         let benched = self.state();
         if !entitled(benched) {
             return None;
         }
         // No other lease is entitled. Any change of the slow start in the meantime belongs to an older epoch.
-        let epoch = next(pass.epoch);
+        let epoch = next(permit.epoch);
         let limited = matches!(benched.cause, Some(Cause::RateLimited | Cause::QuotaExceeded));
         self.ramp.begin(epoch, if limited { last } else { 0 });
         let (before, after) = self.update(|state| if entitled(state) { state.cleared() } else { state });
@@ -161,13 +161,13 @@ impl Slot {
             self.ramp.end(epoch);
             return None;
         }
-        Some(Pass { epoch, ..Pass::default() })
+        Some(Permit { epoch, ..Permit::default() })
     }
 
     /// Gives a probe back without a result, so that the next lease may probe.
-    pub(crate) fn hand_back(&self, pass: Pass) {
+    pub(crate) fn hand_back(&self, permit: Permit) {
         self.update(|state| {
-            let ours = pass.probe && state.epoch == pass.epoch;
+            let ours = permit.probe && state.epoch == permit.epoch;
             State { probing: state.probing && !ours, ..state }
         });
     }

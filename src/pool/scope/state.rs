@@ -38,7 +38,7 @@ pub(crate) struct State {
 
 /// The permit of a lease for one scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pass {
+pub(crate) struct Permit {
     pub(crate) epoch: u16,
     pub(crate) probe: bool,
     /// Whether the lease has a place in the slow start after a recovery.
@@ -47,9 +47,9 @@ pub(crate) struct Pass {
 
 // === impl Pass ===
 
-impl Pass {
+impl Permit {
     /// Returns whether the permit may keep other requests out: as a probe, or in a slow start.
-    pub(crate) const fn is_narrow(self) -> bool {
+    pub(crate) const fn is_exclusive(self) -> bool {
         self.probe || self.ramp
     }
 
@@ -69,8 +69,8 @@ impl State {
 
     /// Returns the state after a failure. `until` returns the end of the cooldown, given the failures in a
     /// row before it.
-    pub(in crate::pool) fn benched(self, pass: Pass, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
-        let news = self.epoch == pass.epoch;
+    pub(in crate::pool) fn benched(self, permit: Permit, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
+        let news = self.epoch == permit.epoch;
         if !news && self.cause.is_none() {
             // The scope was freed since this lease began, on newer evidence: an old report starts no
             // cooldown.

@@ -12,8 +12,8 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::{Moment, Timestamp};
-use crate::pool::keys::refresh::lane_of;
-use crate::pool::{Ask, Exhausted, KeyPool, Lease};
+use crate::pool::keys::refresh::state_of;
+use crate::pool::{AcquireRequest, Exhausted, KeyPool, Lease};
 
 /// Minimum wait. Doubles each time in a row that no more than this was left and no key was available.
 const LEAST: Duration = Duration::from_millis(1);
@@ -24,35 +24,39 @@ const LEAST_CAP: Duration = Duration::from_millis(128);
 /// Leases a key, and waits no longer than until `until`.
 pub(in crate::pool) async fn acquire_by(
     pool: &KeyPool,
-    ask: &Ask<'_>,
+    request: &AcquireRequest<'_>,
     until: Instant,
 ) -> Result<Lease, Exhausted> {
     let set = pool.0.set.load_full();
-    let lane = ask.model.and_then(|model| lane_of(&set, model, Timestamp::now()));
-    let line = lane.as_ref().map_or(&set.line, |lane| &lane.line);
+    let model_state = request.model.and_then(|model| state_of(&set, model, Timestamp::now()));
+    let queue = model_state.as_ref().map_or(&set.queue, |model_state| &model_state.queue);
     // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
     // queue.
-    let alone = line.is_empty();
-    match if alone { pool.acquire_for(ask) } else { Err(pool.earliest(ask, Moment::now())) } {
+    let alone = queue.is_empty();
+    match if alone { pool.acquire_for(request) } else { Err(pool.earliest(request, Moment::now())) } {
         Err(exhausted) if exhausted.wait().ends_by(until) => {}
         done => return done,
     }
-    let _place = line.enter();
-    match timeout_at(until, line.head()).await {
-        Ok(_head) => wait_at_head(pool, ask, until).await,
-        Err(_late) => Err(pool.earliest(ask, Moment::now())),
+    let _place = queue.enter();
+    match timeout_at(until, queue.head()).await {
+        Ok(_head) => wait_at_head(pool, request, until).await,
+        Err(_late) => Err(pool.earliest(request, Moment::now())),
     }
 }
 
-async fn wait_at_head(pool: &KeyPool, ask: &Ask<'_>, until: Instant) -> Result<Lease, Exhausted> {
-    let freed = &pool.0.common.freed;
-    let _listening = freed.listen();
+async fn wait_at_head(
+    pool: &KeyPool,
+    request: &AcquireRequest<'_>,
+    until: Instant,
+) -> Result<Lease, Exhausted> {
+    let released = &pool.0.common.released;
+    let _listening = released.listen();
     let mut least = LEAST;
     loop {
         // Listen before looking. Otherwise a notification in between would be missed.
-        let mut news = pin!(freed.news());
+        let mut news = pin!(released.news());
         Notified::enable(news.as_mut());
-        let wait = match pool.acquire_for(ask) {
+        let wait = match pool.acquire_for(request) {
             Err(exhausted) if exhausted.wait().ends_by(until) => exhausted.wait(),
             done => return done,
         };

@@ -1,6 +1,6 @@
 //! Rules of cloud platforms: Azure OpenAI, AWS Bedrock, Cloudflare Workers AI.
 
-use crate::classify::answer::Answer;
+use crate::classify::response::UpstreamResponse;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict};
 use crate::provider::dialect::{COMMON, Dialect};
@@ -91,7 +91,7 @@ const CLOUDFLARE_RULES: &[Rule] = &[
 ///
 /// The name comes from the header, up to the colon. Inside a stream, where only the payload is available, it
 /// is derived from the message that throttling always uses.
-fn name_the_exception(answer: &mut Answer<'_>) -> Option<Verdict> {
+fn name_the_exception(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     if let Some(kind) = answer.header("x-amzn-errortype") {
         let kind = kind.split(':').next().unwrap_or_default();
         answer.body.add_name(kind);

@@ -7,7 +7,7 @@
 //! The status inside the body is that of the error. The status of the response is 200 once a model has
 //! started (<https://openrouter.ai/docs/api/reference/errors>).
 
-use crate::classify::answer::Answer;
+use crate::classify::response::UpstreamResponse;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict};
 use crate::provider::dialect::{COMMON, Dialect};
@@ -34,7 +34,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Classifies an error of the upstream provider.
-fn upstream(answer: &mut Answer<'_>) -> Option<Verdict> {
+fn upstream(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     let metadata =
         answer.body.at("/error/metadata").or_else(|| answer.body.at("/choices/0/error/metadata"))?;
     let named = metadata.get("provider_name").is_some_and(serde_json::Value::is_string);

@@ -17,9 +17,9 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::messages::stated;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;
-pub(crate) use crate::provider::limits::messages::stated;
 
 /// One limit of a provider, as far as a response reports it. Returned by
 /// [`Provider::limits`](crate::provider::Provider::limits).

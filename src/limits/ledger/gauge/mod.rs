@@ -9,36 +9,36 @@ pub(in crate::limits) mod shown;
 pub(in crate::limits) mod spacing;
 
 use crate::clock::Moment;
-use crate::limits::learned::latest::Heard;
-use crate::limits::learned::margin::Distance;
-use crate::limits::ledger::cost::Need;
-use crate::limits::ledger::mark::Mark;
-use crate::limits::ledger::status::{Counted, Source};
-use crate::limits::ledger::warnings::Told;
-use crate::limits::ledger::window::{Anew, CORRECTION_US, Period, us_of};
+use crate::limits::learned::latest::LatestResponse;
+use crate::limits::learned::margin::SafetyMargin;
+use crate::limits::ledger::checkpoint::Checkpoint;
+use crate::limits::ledger::cost::Cost;
+use crate::limits::ledger::status::{LimitSource, Metric};
+use crate::limits::ledger::warnings::WarnedThresholds;
+use crate::limits::ledger::window::{CORRECTION_US, WindowReset, WindowState, us_of};
 use crate::provider::Window;
 
 /// A gauge: one dimension, counted over one window.
 #[derive(Debug)]
 pub(in crate::limits) struct Gauge {
-    fill: Fill,
+    fill: Counter,
     /// The length of the window in seconds; zero for no window.
     window: u32,
-    /// The units ever taken; wraps. The difference from a [`Mark`] is the amount taken since that request.
+    /// The units ever taken; wraps. The difference from a [`Checkpoint`] is the amount taken since that request.
     pub(in crate::limits) taken: u32,
-    pub(in crate::limits) heard: Heard,
+    pub(in crate::limits) latest: LatestResponse,
     /// The learned safety margin. It learns only from requests that were [close](Self::is_close) to being too
     /// early.
-    pub(in crate::limits) distance: Distance,
-    told: Told,
-    pub(in crate::limits) counted: Counted,
-    pub(in crate::limits) source: Source,
+    pub(in crate::limits) margin: SafetyMargin,
+    warned: WarnedThresholds,
+    pub(in crate::limits) metric: Metric,
+    pub(in crate::limits) source: LimitSource,
     /// Whether the gauge spaces requests because of refusals that no known limit explains.
     pub(in crate::limits) is_spacing: bool,
 }
 
 #[derive(Debug)]
-enum Fill {
+enum Counter {
     /// A bucket, which refills evenly.
     Bucket {
         /// Maximum level; never zero.
@@ -52,9 +52,9 @@ enum Fill {
         /// The distance by which headers have moved `full_at`, in units of [`CORRECTION_US`]; wraps.
         corrections: u32,
     },
-    Period(Box<Period>),
+    WindowState(Box<WindowState>),
     /// Places that requests in flight take and give back.
-    Places {
+    Concurrent {
         size: u32,
         used: u32,
     },
@@ -75,55 +75,55 @@ const LATEST: u64 = 1 << 60;
 impl Gauge {
     /// Creates a bucket that is full.
     pub(in crate::limits) fn bucket(
-        counted: Counted,
+        metric: Metric,
         window: Window,
         size: u64,
         interval: f64,
-        source: Source,
+        source: LimitSource,
     ) -> Self {
         let (size, interval) = (narrow(size).max(1), interval as f32);
-        let fill = Fill::Bucket { size, interval, full_at: 0, corrections: 0 };
-        Self::new(fill, counted, window, source)
+        let fill = Counter::Bucket { size, interval, full_at: 0, corrections: 0 };
+        Self::new(fill, metric, window, source)
     }
 
     /// Creates a bucket that refills a window's amount within the window.
     pub(in crate::limits) fn refilled(
-        counted: Counted,
+        metric: Metric,
         amount: u64,
         window: Window,
         burst: Option<u64>,
     ) -> Self {
         let interval = us_of(window) / amount.max(1) as f64;
-        Self::bucket(counted, window, burst.unwrap_or(amount), interval, Source::Declared)
+        Self::bucket(metric, window, burst.unwrap_or(amount), interval, LimitSource::Declared)
     }
 
     /// Creates a window with nothing used. It begins with the first request.
     pub(in crate::limits) fn period(
-        counted: Counted,
+        metric: Metric,
         window: Window,
         size: u64,
-        anew: Anew,
-        source: Source,
+        reset: WindowReset,
+        source: LimitSource,
     ) -> Self {
-        let period = Period { size, used: 0, began: 0, ends: 0, anew };
-        Self::new(Fill::Period(Box::new(period)), counted, window, source)
+        let period = WindowState { size, used: 0, began: 0, ends: 0, reset };
+        Self::new(Counter::WindowState(Box::new(period)), metric, window, source)
     }
 
     pub(in crate::limits) fn places(size: u64) -> Self {
-        let fill = Fill::Places { size: narrow(size), used: 0 };
-        Self::new(fill, Counted::Concurrent, Window::from_secs(0), Source::Declared)
+        let fill = Counter::Concurrent { size: narrow(size), used: 0 };
+        Self::new(fill, Metric::Concurrent, Window::from_secs(0), LimitSource::Declared)
     }
 
-    fn new(fill: Fill, counted: Counted, window: Window, source: Source) -> Self {
+    fn new(fill: Counter, metric: Metric, window: Window, source: LimitSource) -> Self {
         let window = narrow(window.length().as_secs());
         Self {
             fill,
             window,
             taken: 0,
-            heard: Heard::default(),
-            distance: Distance::default(),
-            told: Told::default(),
-            counted,
+            latest: LatestResponse::default(),
+            margin: SafetyMargin::default(),
+            warned: WarnedThresholds::default(),
+            metric,
             source,
             is_spacing: false,
         }
@@ -136,14 +136,14 @@ impl Gauge {
     /// Returns the cost of a request in the unit of this gauge, at most the size of the limit. So a request
     /// that is larger than the limit is let in when the limit is untouched, and no request waits for more
     /// than one whole limit.
-    pub(in crate::limits) fn part_of(&self, need: &Need) -> u64 {
-        self.at_most(need.of(self.counted))
+    pub(in crate::limits) fn part_of(&self, cost: &Cost) -> u64 {
+        self.at_most(cost.of(self.metric))
     }
 
     pub(in crate::limits) fn at_most(&self, amount: u64) -> u64 {
         let size = match &self.fill {
-            Fill::Bucket { size, .. } | Fill::Places { size, .. } => u64::from(*size),
-            Fill::Period(period) => period.size,
+            Counter::Bucket { size, .. } | Counter::Concurrent { size, .. } => u64::from(*size),
+            Counter::WindowState(period) => period.size,
         };
         amount.min(size.max(1))
     }
@@ -154,19 +154,19 @@ impl Gauge {
         self.renew(now);
         match &self.fill {
             _ if amount == 0 => 0,
-            Fill::Bucket { size, interval, full_at, .. } => {
+            Counter::Bucket { size, interval, full_at, .. } => {
                 // There is room for the amount as long as at most `spare` units are missing, so `spare` intervals
                 // before the bucket is full.
                 let spare = u64::from(*size).saturating_sub(amount);
                 let at = full_at.saturating_sub(us(*interval, spare));
-                at.saturating_add(self.distance.of((*interval).into()))
+                at.saturating_add(self.margin.of((*interval).into()))
             }
-            Fill::Period(period) if period.is_shut() => NEVER,
-            Fill::Period(period) if period.has_room_for(amount) => 0,
-            Fill::Period(period) => period.ends,
-            Fill::Places { size: 0, .. } => NEVER,
-            Fill::Places { size, used } if used < size => 0,
-            Fill::Places { .. } => AFTER_ANOTHER,
+            Counter::WindowState(period) if period.is_shut() => NEVER,
+            Counter::WindowState(period) if period.has_room_for(amount) => 0,
+            Counter::WindowState(period) => period.ends,
+            Counter::Concurrent { size: 0, .. } => NEVER,
+            Counter::Concurrent { size, used } if used < size => 0,
+            Counter::Concurrent { .. } => AFTER_ANOTHER,
         }
     }
 
@@ -174,13 +174,13 @@ impl Gauge {
         self.renew(now);
         self.taken = self.taken.wrapping_add(narrow(amount));
         match &mut self.fill {
-            Fill::Bucket { interval, full_at, .. } => {
+            Counter::Bucket { interval, full_at, .. } => {
                 // A full bucket counts from now; every unit that is taken adds one interval.
                 let after = (*full_at).max(now.as_unix_us()).saturating_add(us(*interval, amount));
                 *full_at = after.min(LATEST);
             }
-            Fill::Period(period) => period.used = period.used.saturating_add(amount),
-            Fill::Places { used, .. } => *used = used.saturating_add(narrow(amount)),
+            Counter::WindowState(period) => period.used = period.used.saturating_add(amount),
+            Counter::Concurrent { used, .. } => *used = used.saturating_add(narrow(amount)),
         }
     }
 
@@ -188,70 +188,74 @@ impl Gauge {
     pub(in crate::limits) fn give_back(&mut self, amount: u64, taken_at: Moment) {
         self.taken = self.taken.wrapping_sub(narrow(amount));
         match &mut self.fill {
-            Fill::Bucket { interval, full_at, .. } => {
+            Counter::Bucket { interval, full_at, .. } => {
                 *full_at = full_at.saturating_sub(us(*interval, amount));
             }
-            Fill::Period(period) if period.began <= taken_at.as_unix_us() => {
+            Counter::WindowState(period) if period.began <= taken_at.as_unix_us() => {
                 period.used = period.used.saturating_sub(amount);
             }
-            Fill::Period(_) => {}
-            Fill::Places { used, .. } => *used = used.saturating_sub(narrow(amount)),
+            Counter::WindowState(_) => {}
+            Counter::Concurrent { used, .. } => *used = used.saturating_sub(narrow(amount)),
         }
     }
 
     /// Returns whether an amount that is available from `at` on might be too early under a larger safety
     /// margin.
     pub(in crate::limits) fn is_close(&self, at: u64, now: Moment) -> bool {
-        let Fill::Bucket { interval, .. } = self.fill else { return false };
-        at.saturating_add(Distance::FARTHEST.of(interval.into())) > now.as_unix_us()
+        let Counter::Bucket { interval, .. } = self.fill else { return false };
+        at.saturating_add(SafetyMargin::FARTHEST.of(interval.into())) > now.as_unix_us()
     }
 
     /// Returns the state of the gauge, right after a request has taken its part.
-    pub(in crate::limits) fn mark(&self) -> Mark {
+    pub(in crate::limits) fn checkpoint(&self) -> Checkpoint {
         let (full_at, corrections) = match self.fill {
-            Fill::Bucket { full_at, corrections, .. } => (full_at, corrections),
-            Fill::Period(_) | Fill::Places { .. } => (0, 0),
+            Counter::Bucket { full_at, corrections, .. } => (full_at, corrections),
+            Counter::WindowState(_) | Counter::Concurrent { .. } => (0, 0),
         };
-        Mark { taken: self.taken, full_at, corrections }
+        Checkpoint { taken: self.taken, full_at, corrections }
     }
 
-    /// Corrects a bucket by a response: the bucket would be full at `told` if nothing had been taken since
+    /// Corrects a bucket by a response: the bucket would be full at `warned` if nothing had been taken since
     /// the request of the mark. The error of the gauge at that time is its error now, minus the corrections
     /// since. Amounts taken since stay taken.
     ///
     /// A bucket that was fuller than estimated may have overflowed since. Each later request found at most
     /// `size - 1` units missing, so no more than that can be left of the difference: for a bucket of size one,
     /// nothing.
-    pub(in crate::limits) fn is_full_at(&mut self, told: u64, mark: Option<Mark>) {
-        let Fill::Bucket { size, interval, full_at, corrections } = &mut self.fill else { return };
-        let (before, told) = (full_at.cast_signed(), told.min(LATEST).cast_signed());
-        let since = |mark: Mark| i64::from(corrections.wrapping_sub(mark.corrections).cast_signed());
+    pub(in crate::limits) fn is_full_at(&mut self, warned: u64, checkpoint: Option<Checkpoint>) {
+        let Counter::Bucket { size, interval, full_at, corrections } = &mut self.fill else { return };
+        let (before, warned) = (full_at.cast_signed(), warned.min(LATEST).cast_signed());
+        let since = |checkpoint: Checkpoint| {
+            i64::from(corrections.wrapping_sub(checkpoint.corrections).cast_signed())
+        };
         // The time of the mark, plus the corrections since: the estimate that the response corrects.
-        let thought = mark.map_or(before, |mark| mark.full_at.cast_signed() + since(mark) * CORRECTION_US);
+        let thought = checkpoint.map_or(before, |checkpoint| {
+            checkpoint.full_at.cast_signed() + since(checkpoint) * CORRECTION_US
+        });
         // Without a later request, the whole difference is left; otherwise at most `size - 1` units.
-        let is_last = mark.is_none_or(|mark| mark.taken == self.taken);
+        let is_last = checkpoint.is_none_or(|checkpoint| checkpoint.taken == self.taken);
         let kept = if is_last { i64::MAX } else { us(*interval, u64::from(*size) - 1).cast_signed() };
-        let after = told.max(before + (told - thought).max(-kept));
+        let after = warned.max(before + (warned - thought).max(-kept));
         *full_at = after.cast_unsigned().min(LATEST);
         *corrections = corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
     }
 
-    pub(in crate::limits) fn set_bucket(&mut self, limit: u64, told: f64) {
-        let told = told as f32;
-        if let Fill::Bucket { size, interval, .. } = &mut self.fill {
+    pub(in crate::limits) fn set_bucket(&mut self, limit: u64, warned: f64) {
+        let warned = warned as f32;
+        if let Counter::Bucket { size, interval, .. } = &mut self.fill {
             // A margin learned at a slower rate does not apply to a rate more than twice as fast.
-            if told < *interval / 2.0 {
-                self.distance = Distance::default();
+            if warned < *interval / 2.0 {
+                self.margin = SafetyMargin::default();
             }
-            (*size, *interval) = (narrow(limit).max(1), told);
+            (*size, *interval) = (narrow(limit).max(1), warned);
         }
     }
 
     pub(in crate::limits) fn set_period(&mut self, limit: u64, used_now: u64, ends_at: u64, now: Moment) {
-        if let Fill::Period(period) = &mut self.fill {
+        if let Counter::WindowState(period) = &mut self.fill {
             // A request in flight across the reset belongs to the window that the header reports.
             let began = if period.ends <= now.as_unix_us() { 0 } else { period.began };
-            let Period { size, used, ends, .. } = &mut **period;
+            let WindowState { size, used, ends, .. } = &mut **period;
             // A limit of zero has nothing left, so it counts as used.
             (*size, *used, *ends) = (limit, used_now.max(u64::from(limit == 0)), ends_at);
             period.began = began;
@@ -260,14 +264,14 @@ impl Gauge {
 
     /// Returns the size and the interval of a bucket.
     pub(in crate::limits) const fn as_bucket(&self) -> Option<(u64, f64)> {
-        let Fill::Bucket { size, interval, .. } = self.fill else { return None };
+        let Counter::Bucket { size, interval, .. } = self.fill else { return None };
         Some((size as u64, interval as f64))
     }
 
     fn renew(&mut self, now: Moment) {
-        let Fill::Period(period) = &mut self.fill else { return };
+        let Counter::WindowState(period) = &mut self.fill else { return };
         if now.as_unix_us() >= period.ends {
-            period.ends = period.anew.end_after(now, self.window);
+            period.ends = period.reset.end_after(now, self.window);
             self.recount(now);
         }
     }
@@ -275,11 +279,11 @@ impl Gauge {
     /// Forgets all counts, and lets warnings be emitted again. Places that are taken stay taken.
     pub(in crate::limits) fn recount(&mut self, now: Moment) {
         match &mut self.fill {
-            Fill::Bucket { full_at, .. } => *full_at = 0,
-            Fill::Period(period) => (period.began, period.used) = (now.as_unix_us(), 0),
-            Fill::Places { .. } => {}
+            Counter::Bucket { full_at, .. } => *full_at = 0,
+            Counter::WindowState(period) => (period.began, period.used) = (now.as_unix_us(), 0),
+            Counter::Concurrent { .. } => {}
         }
-        self.told.forget();
+        self.warned.forget();
     }
 }
 

@@ -1,17 +1,17 @@
 //! The readings of a gauge, for reporting and for warnings.
 
 use crate::clock::{Moment, Timestamp};
-use crate::limits::ledger::gauge::{Fill, Gauge};
-use crate::limits::ledger::status::{Alarm, Reading};
-use crate::limits::ledger::warnings::Told;
+use crate::limits::ledger::gauge::{Counter, Gauge};
+use crate::limits::ledger::status::{Alarm, LimitStatus};
+use crate::limits::ledger::warnings::WarnedThresholds;
 
 /// Returns whether nothing is taken.
 pub(in crate::limits) fn is_untouched(gauge: &mut Gauge, now: Moment) -> bool {
     gauge.renew(now);
     match &gauge.fill {
-        Fill::Bucket { full_at, .. } => *full_at <= now.as_unix_us(),
-        Fill::Period(period) => period.used == 0,
-        Fill::Places { used, .. } => *used == 0,
+        Counter::Bucket { full_at, .. } => *full_at <= now.as_unix_us(),
+        Counter::WindowState(period) => period.used == 0,
+        Counter::Concurrent { used, .. } => *used == 0,
     }
 }
 
@@ -20,24 +20,24 @@ pub(in crate::limits) fn headroom(gauge: &mut Gauge, now: Moment) -> f64 {
     1.0 - read(gauge, now).used_share()
 }
 
-pub(in crate::limits) fn read(gauge: &mut Gauge, now: Moment) -> Reading {
+pub(in crate::limits) fn read(gauge: &mut Gauge, now: Moment) -> LimitStatus {
     gauge.renew(now);
     let (limit, remaining, full_at) = match &gauge.fill {
-        Fill::Bucket { size, interval, full_at, .. } => {
+        Counter::Bucket { size, interval, full_at, .. } => {
             // One unit comes back in each interval until the bucket is full. A part of a unit is not left.
             let missing = full_at.saturating_sub(now.as_unix_us()) as f64 / f64::from(*interval);
             let left = u64::from(*size).saturating_sub(missing.ceil() as u64);
             (u64::from(*size), left, (missing > 0.0).then_some(*full_at))
         }
-        Fill::Period(period) => {
+        Counter::WindowState(period) => {
             let left = period.size.saturating_sub(period.used);
             (period.size, left, (period.used > 0).then_some(period.ends))
         }
-        Fill::Places { size, used } => (u64::from(*size), u64::from(size.saturating_sub(*used)), None),
+        Counter::Concurrent { size, used } => (u64::from(*size), u64::from(size.saturating_sub(*used)), None),
     };
     let full_at = full_at.map(|us| Timestamp::from(Moment::from_unix_us(us)));
-    let Gauge { counted, source, .. } = *gauge;
-    Reading { counted, window: gauge.window(), source, limit, remaining, full_at }
+    let Gauge { metric, source, .. } = *gauge;
+    LimitStatus { metric, window: gauge.window(), source, limit, remaining, full_at }
 }
 
 /// Returns an alarm for each threshold that is crossed and was not yet reported in this window.
@@ -46,10 +46,10 @@ pub(in crate::limits) fn alarms<'a>(
     shares: &'a [f64],
     now: Moment,
 ) -> impl Iterator<Item = Alarm> + use<'a> {
-    let news = Told::concerns(gauge.window).then(|| {
-        let reading = read(gauge, now);
-        let news = gauge.told.news(shares, reading.used_share(), gauge.window, now);
-        news.map(move |share| Alarm { share, reading })
+    let news = WarnedThresholds::concerns(gauge.window).then(|| {
+        let status = read(gauge, now);
+        let news = gauge.warned.news(shares, status.used_share(), gauge.window, now);
+        news.map(move |share| Alarm { share, status })
     });
     news.into_iter().flatten()
 }

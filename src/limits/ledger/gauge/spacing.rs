@@ -12,9 +12,9 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::limits::ledger::checkpoint::Checkpoint;
 use crate::limits::ledger::gauge::Gauge;
-use crate::limits::ledger::mark::Mark;
-use crate::limits::ledger::status::{Counted, Source};
+use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::provider::{Dimension, Window};
 
 /// Factor by which a refusal lengthens the interval.
@@ -29,17 +29,28 @@ const LONGEST_US: f64 = 1e6;
 /// Creates a gauge that admits one request at a time, and the next one after `wait`.
 pub(in crate::limits) fn spacing(wait: Duration) -> Gauge {
     let interval = us(wait).min(LONGEST_US);
-    let gauge =
-        Gauge::bucket(Counted::Of(Dimension::Requests), Window::from_secs(0), 1, interval, Source::Learned);
+    let gauge = Gauge::bucket(
+        Metric::Of(Dimension::Requests),
+        Window::from_secs(0),
+        1,
+        interval,
+        LimitSource::Learned,
+    );
     Gauge { is_spacing: true, ..gauge }
 }
 
-/// Lengthens the interval after a refusal with a wait from `answered` on. `mark` is the state that the
+/// Lengthens the interval after a refusal with a wait from `answered` on. `checkpoint` is the state that the
 /// spacing showed the request, if it let the request in just in time.
-pub(in crate::limits) fn space_out(gauge: &mut Gauge, wait: Duration, mark: Option<Mark>, answered: Moment) {
+pub(in crate::limits) fn space_out(
+    gauge: &mut Gauge,
+    wait: Duration,
+    checkpoint: Option<Checkpoint>,
+    answered: Moment,
+) {
     let Some((_, interval)) = gauge.as_bucket() else { return };
     // Of the requests that the same interval let in, only the first refusal lengthens it.
-    let is_news = mark.is_some_and(|mark| mark.corrections == gauge.mark().corrections);
+    let is_news =
+        checkpoint.is_some_and(|checkpoint| checkpoint.corrections == gauge.checkpoint().corrections);
     let grown = if is_news { interval * GROWTH } else { interval };
     gauge.set_bucket(1, grown.max(us(wait)).min(LONGEST_US));
     gauge.is_full_at(answered.saturating_add(wait).as_unix_us(), None);

@@ -1,0 +1,117 @@
+//! The head of a request, which can be built again for every attempt.
+//!
+//! Most requests have one attempt. The first attempt therefore gets the caller's own header map, and the copy
+//! for later attempts is a list: a list is a single allocation and needs no hashes. Only a further attempt
+//! builds a map from it.
+
+use http::header::CONTENT_ENCODING;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+/// The head of a request, kept so that it can be built again.
+pub(crate) struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    /// The caller's own headers, until the first attempt takes them.
+    first: Option<HeaderMap>,
+    /// Copy of the headers after the first attempt, in order; a name appears once for each of its values.
+    kept: Vec<(HeaderName, HeaderValue)>,
+    extensions: Extensions,
+}
+
+/// Header by which a caller declares that executing a request twice does no harm.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+// === impl Head ===
+
+impl Head {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { method, uri, version, headers, mut extensions, .. } = parts;
+        if extensions.is_empty() {
+            // An empty `Extensions` may hold an allocation, which every clone would copy.
+            extensions = Extensions::new();
+        }
+        Self { method, uri, version, first: Some(headers), kept: Vec::new(), extensions }
+    }
+
+    /// Builds a request with the head as it came.
+    pub(crate) fn make<B>(&mut self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.method);
+        request.uri_mut().clone_from(&self.uri);
+        *request.version_mut() = self.version;
+        *request.headers_mut() = match self.first.take() {
+            Some(headers) => {
+                self.kept = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                headers
+            }
+            None => self.kept.iter().cloned().collect(),
+        };
+        request.extensions_mut().clone_from(&self.extensions);
+        request
+    }
+
+    pub(crate) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(crate) const fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Returns the first value of a header.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let kept = || self.kept.iter().find(|(kept, _)| kept == name).map(|(_, value)| value);
+        self.first.as_ref().map_or_else(kept, |headers| headers.get(name))
+    }
+
+    /// Returns whether the body is compressed or encoded otherwise.
+    pub(crate) fn is_encoded(&self) -> bool {
+        let is_plain = |value: &HeaderValue| {
+            let value = value.as_bytes().trim_ascii();
+            value.is_empty() || value.eq_ignore_ascii_case(b"identity")
+        };
+        let kept = self.kept.iter().filter(|(name, _)| name == CONTENT_ENCODING).map(|(_, value)| value);
+        let first = self.first.iter().flat_map(|headers| headers.get_all(CONTENT_ENCODING));
+        !kept.chain(first).all(is_plain)
+    }
+
+    /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key`
+    /// header.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        let safe = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        safe || self.header(&IDEMPOTENCY_KEY).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exchange::head::*;
+
+    #[test]
+    fn each_that_is_made_is_as_the_first_came() {
+        let mut request = Request::post("https://h/p?q").version(Version::HTTP_2);
+        for (name, value) in [("x-one", "1"), ("x-two", "2"), ("x-one", "3")] {
+            request = request.header(name, value);
+        }
+        let (parts, ()) = request.extension(7_u8).body(()).unwrap().into_parts();
+        let before = parts.clone();
+        let mut head = Head::new(parts);
+        for _ in 0..3 {
+            let (mut made, ()) = head.make(()).into_parts();
+            assert_eq!(
+                (&made.method, &made.uri, made.version),
+                (&before.method, &before.uri, before.version)
+            );
+            assert_eq!(made.headers, before.headers);
+            assert_eq!(made.extensions.get::<u8>(), Some(&7));
+            assert_eq!(head.header(&HeaderName::from_static("x-one")), before.headers.get("x-one"));
+            made.headers.clear();
+        }
+    }
+}

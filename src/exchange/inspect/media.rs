@@ -1,0 +1,65 @@
+//! What a response's headers say of its body.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Response};
+use http_body::Body;
+
+use crate::body::is_identity;
+
+/// Whether the answer is an event stream that can be read.
+pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    response.status().is_success() && is_event_stream(headers) && is_readable(headers)
+}
+
+/// Takes the length off an event stream that is to be guarded: it ends when its response is complete, which may be
+/// before the length that its head states, and a server that has promised that length would cut the connection.
+pub(crate) fn forget_length<B: Body>(response: &mut Response<B>) {
+    if is_stream(response) && !response.body().is_end_stream() {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    Media::of(headers) == Media::Events
+}
+
+/// What kind of body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// Server-sent events.
+    Events,
+    /// Another stream of items of which each may be an error: lines of JSON, AWS's frames.
+    Items,
+    Content,
+}
+
+impl Media {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        const ITEMS: [&[u8]; 6] =
+            [b"eventstream", b"ndjson", b"jsonl", b"json-lines", b"json-seq", b"stream+json"];
+        let Some(essence) = essence(headers) else { return Self::Content };
+        let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
+        let ends = |end: &&[u8]| {
+            let start = essence.len().checked_sub(end.len());
+            start.is_some_and(|start| essence[start..].eq_ignore_ascii_case(end))
+        };
+        match () {
+            () if is(b"application/json") => Self::Content,
+            () if is(b"text/event-stream") => Self::Events,
+            () if ITEMS.iter().any(ends) => Self::Items,
+            () => Self::Content,
+        }
+    }
+}
+
+/// The media type, without its parameters.
+fn essence(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(CONTENT_TYPE)?;
+    value.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
+}
+
+/// Whether a body can be read as it comes.
+pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
+    is_identity(headers)
+}

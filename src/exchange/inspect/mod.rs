@@ -1,0 +1,226 @@
+//! Looking just far enough into an answer.
+//!
+//! A plain success is not read at all. A refusal is read up to a cap, since its body says whom it concerns.
+//! An event stream is read event by event until the classifier has seen one that means something: many
+//! providers send preambles and keep-alives first, and then an error under status 200. Whatever is read is
+//! handed on byte for byte, but for the key, which is taken out.
+
+mod delivery;
+mod limits;
+mod look;
+mod media;
+pub(in crate::exchange) mod response;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::Response;
+use http::response::Parts;
+use http_body::Body;
+use tower::{BoxError, ServiceExt};
+
+pub(crate) use self::limits::Limits;
+pub(crate) use self::media::{forget_length, is_readable, is_stream};
+pub(crate) use self::response::UpstreamResponse;
+use crate::body::sse::{Decoder, Event};
+use crate::body::{Decoded, Redactor, Rest, Search, decode};
+use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
+use crate::clock::Timestamp;
+use crate::exchange::inspect::delivery::Delivery;
+use crate::exchange::inspect::look::{Look, Seen};
+use crate::exchange::inspect::media::Media;
+use crate::key::Secret;
+use crate::scrub::overwrite;
+
+/// Whom to ask about an answer, and how.
+pub(crate) struct Inspector<'a, C> {
+    pub(crate) classifier: &'a C,
+    pub(crate) limits: &'a Limits,
+    /// The provider puts errors into the bodies of successes.
+    pub(crate) look_into_success: bool,
+    /// The key that was sent, which must not be seen.
+    pub(crate) secret: Option<&'a Secret>,
+}
+
+impl<C: Classify> Inspector<'_, C> {
+    /// Asks the classifier about an answer that came `now`, in its [parts](shared); gives the answer back, whole.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+    pub(crate) fn inspect<B>(
+        &self,
+        (head, body): (Arc<Parts>, B),
+        now: Timestamp,
+    ) -> impl Future<Output = (Verdict, UpstreamResponse<B>)>
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        async move {
+            let media = Media::of(&head.headers);
+            if self.is_worth_a_look(&head, media) {
+                // In a box, for most answers are not looked into.
+                return Box::pin(self.look_into(head, body, media)).await;
+            }
+            let outcome = Outcome::with_body(Arc::clone(&head), Bytes::new(), now);
+            let verdict = classify(self.classifier, outcome).await;
+            let matters = media == Media::Events || self.look_into_success;
+            let answer = UpstreamResponse {
+                is_unreadable: matters && !is_readable(&head.headers),
+                redactor: self.redactor(&head, &verdict, media),
+                head,
+                media,
+                body: Rest::Untouched { body },
+                delivery: Delivery::AsItCame,
+            };
+            (verdict, answer)
+        }
+    }
+
+    fn is_worth_a_look(&self, head: &Parts, media: Media) -> bool {
+        match media {
+            _ if !head.status.is_success() => true,
+            Media::Events => self.limits.look_into_streams && is_readable(&head.headers),
+            _ => self.look_into_success && (cfg!(feature = "decompress") || is_readable(&head.headers)),
+        }
+    }
+
+    /// Searches for the key what may be an error; of other successes the content is the caller's.
+    fn redactor(&self, head: &Parts, verdict: &Verdict, media: Media) -> Option<Redactor> {
+        let may_be_error = *verdict != Verdict::Success || media != Media::Content;
+        Some(Redactor::new(self.secret?, may_be_error && is_readable(&head.headers)))
+    }
+
+    async fn look_into<B>(&self, head: Arc<Parts>, body: B, media: Media) -> (Verdict, UpstreamResponse<B>)
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let readable = is_readable(&head.headers);
+        let mut look = Look::new(body, self.limits.time_for(head.status));
+        let mut decoded = None;
+        let verdict = match (head.status.is_success(), media == Media::Events) {
+            (true, true) => self.events(&head, &mut look).await,
+            (true, false) if readable => self.success(&head, &mut look).await,
+            (false, _) if readable => {
+                look.read_up_to(self.limits.error_body).await;
+                self.ask_about(&head, self.clean(look.gather())).await
+            }
+            (_, false) | (false, true) => {
+                look.read_up_to(self.limits.error_body).await;
+                let decoded = decoded.insert(decode(&head.headers, &look.gather()));
+                self.ask_about(&head, self.clean(Bytes::from(decoded.text.clone()))).await
+            }
+        };
+        let redactor = self.redactor(&head, &verdict, media);
+        let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
+        let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
+        let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: Some(look.body) });
+        (verdict, UpstreamResponse { head, is_unreadable, media, body, redactor, delivery })
+    }
+
+    /// How the answer is delivered, and with which body if not its own.
+    fn delivery<B>(
+        &self,
+        head: &Parts,
+        look: &Look<B>,
+        decoded: Option<&Decoded>,
+    ) -> (Delivery, Option<Rest<B>>) {
+        match (decoded, self.secret) {
+            (Some(decoded), Some(secret)) if look.bytes > 0 && !head.status.is_success() => {
+                Delivery::of_encoded(decoded, look.ended, secret)
+            }
+            _ => (Delivery::AsItCame, None),
+        }
+    }
+
+    /// The text as the classifier may see it.
+    fn clean(&self, text: Bytes) -> Bytes {
+        let clean = self.secret.and_then(|secret| overwrite(&text, secret.expose()));
+        clean.map_or(text, Bytes::from)
+    }
+
+    /// Reads until something other than the blanks that keep a connection alive has come.
+    async fn success<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        while let Seen::Data(data) = look.next().await {
+            if !data.trim_ascii().is_empty() || look.bytes >= self.limits.error_body {
+                break;
+            }
+        }
+        self.ask_about(head, look.gather()).await
+    }
+
+    /// Shows the classifier one event after the other until it decides, or a cap commits to the stream. Where the
+    /// first content has a limit no cap commits: what is too much to be kept is given up.
+    async fn events<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
+    where
+        B: Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let mut decoder = Decoder::new();
+        let mut search = self.secret.cloned().map(Search::new);
+        let mut shown = 0;
+        loop {
+            let last = match look.next().await {
+                Seen::Data(data) => {
+                    decoder.push(match &mut search {
+                        Some(search) => search.data(data),
+                        None => data,
+                    });
+                    None
+                }
+                Seen::End => Some(decoder.finish()),
+                Seen::Late if self.limits.late_is_fault => {
+                    return Fault::new(Reason::Timeout, Scope::Provider).into();
+                }
+                Seen::Late => return Verdict::Success,
+            };
+            let complete = std::iter::from_fn(|| decoder.next_event().ok().flatten());
+            for event in complete.chain(last.clone().flatten()) {
+                shown += 1;
+                match self.ask_about_stream(head, Some(event)).await {
+                    Verdict::Inspect if self.limits.late_is_fault || shown < self.limits.peek_events => {}
+                    Verdict::Inspect => return Verdict::Success,
+                    decided => return decided,
+                }
+            }
+            if last.is_some() {
+                return self.ask_about_stream(head, None).await;
+            }
+            if self.limits.late_is_fault && look.kept() >= Limits::MOST_PREAMBLE {
+                return Fault::new(Reason::Truncated, Scope::Provider).into();
+            }
+            if !self.limits.late_is_fault && look.bytes >= self.limits.peek_bytes {
+                return Verdict::Success;
+            }
+        }
+    }
+
+    async fn ask_about_stream(&self, head: &Arc<Parts>, event: Option<Event>) -> Verdict {
+        classify(self.classifier, Outcome::with_event(Arc::clone(head), event, Timestamp::now())).await
+    }
+
+    async fn ask_about(&self, head: &Arc<Parts>, body: Bytes) -> Verdict {
+        classify(self.classifier, Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
+    }
+}
+
+/// Asks the classifier, which can't fail.
+pub(crate) fn classify<C: Classify>(
+    classifier: &C,
+    outcome: Outcome,
+) -> impl Future<Output = Verdict> + use<C> {
+    classifier.clone().oneshot(outcome).map(|verdict| match verdict {
+        Ok(verdict) => verdict,
+        Err(never) => match never {},
+    })
+}
+
+/// The parts of an answer, of which the classifier gets to see the head.
+pub(crate) fn into_parts<B>(response: Response<B>) -> (Arc<Parts>, B) {
+    let (head, body) = response.into_parts();
+    (Arc::new(head), body)
+}

@@ -1,0 +1,83 @@
+//! Steps back to a link that has had its turn: patience, a retry, and a wait.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::fallback::state::failure::LinkFailure;
+use crate::fallback::state::{ChainState, NextLink};
+
+// === impl Trip ===
+
+impl<B> ChainState<B> {
+    /// The link that was just left, if the chain has patience with it: it states a wait that is short enough, or
+    /// its fault passes. Once for each link, and never where the request may have run.
+    pub(in crate::fallback) fn patience(&self) -> Option<NextLink> {
+        let patience = self.chain.settings.patience;
+        if patience.is_zero() || !self.body.is_replayable() || self.context.attempts() <= self.ahead.left {
+            return None;
+        }
+        let last = self.last?;
+        let failure = self.behind.iter().find(|failure| failure.link == last && !failure.was_patient)?;
+        let now = Instant::now();
+        let next = NextLink { is_patient: true, ..NextLink::to(last) };
+        let (next, is_retry) = match failure.stated_wait(now) {
+            Some((wait, _)) if wait > patience => return None,
+            Some((_, true)) => (NextLink { longest_wait: patience, ..next }, false),
+            Some((wait, false)) => (NextLink { after: wait, ..next }, false),
+            None => {
+                let (fault, another_key) = failure.passing(patience, false)?;
+                (NextLink { after: self.before_retry(fault.wait(), another_key), ..next }, true)
+            }
+        };
+        let fits = self.fits(next.after, last, now);
+        (fits && (!is_retry || self.chain.settings.budget.withdraw())).then_some(next)
+    }
+
+    /// Once, and only where nothing can run twice: a link that failed in a way that may pass soon, rather one
+    /// with another key that is free, which is asked at once.
+    pub(in crate::fallback) fn retry(&mut self) -> Option<NextLink> {
+        let longest = self.chain.settings.backoff.longest();
+        if self.retried || !self.body.is_replayable() {
+            return None;
+        }
+        let idempotent = self.head.is_idempotent();
+        let candidate = |failure: &LinkFailure| {
+            let (fault, another_key) = failure.passing(longest, idempotent)?;
+            Some((failure.link, fault.wait(), another_key))
+        };
+        let candidates = self.behind.iter().filter_map(candidate);
+        let (link, hint, another_key) = candidates.min_by_key(|(_, _, another_key)| !another_key)?;
+        let after = self.before_retry(hint, another_key);
+        if !self.fits(after, link, Instant::now()) || !self.chain.settings.budget.withdraw() {
+            return None;
+        }
+        self.retried = true;
+        Some(NextLink { after, ..NextLink::to(link) })
+    }
+
+    /// The link that is usable the soonest, if the wait leaves time for an attempt before the deadline.
+    pub(in crate::fallback) fn wait(&self) -> Option<NextLink> {
+        let may_wait = self.chain.settings.wait_for_key && self.body.is_replayable();
+        self.deadline.filter(|_| may_wait)?;
+        let now = Instant::now();
+        let waits = self.behind.iter().filter_map(|failure| Some((failure.wait(now)?, failure.link)));
+        let ((wait, at_keys), link) = waits.min_by_key(|((wait, _), link)| (*wait, *link))?;
+        if at_keys {
+            // The pool has said that the wait fits, and watches over it.
+            return Some(NextLink { longest_wait: Duration::MAX, ..NextLink::to(link) });
+        }
+        Some(NextLink { after: wait, ..NextLink::to(link) }).filter(|_| self.fits(wait, link, now))
+    }
+
+    fn fits(&self, wait: Duration, link: usize, now: Instant) -> bool {
+        let latest = self.deadline.map(|deadline| self.chain.links[link].latency.latest_start(deadline));
+        latest.is_none_or(|latest| now.checked_add(wait).is_some_and(|end| end < latest))
+    }
+
+    /// The time before a retry: none with another key, else a random one; and what the provider states at least.
+    fn before_retry(&self, hint: Option<Duration>, another_key: bool) -> Duration {
+        let backoff = if another_key { Duration::ZERO } else { self.chain.settings.backoff.jittered() };
+        backoff.max(hint.unwrap_or_default())
+    }
+}

@@ -1,0 +1,243 @@
+//! Doubts: refusals that may be the fault of the request itself.
+//!
+//! Suppose that a provider responds to one path with 401 whatever the key. Without this module, any caller
+//! could then take every key from all others: the request goes from key to key, and each is put into a
+//! cooldown. So a refusal that concerns keys (invalid, forbidden, out of quota) is a *doubt* until the
+//! request is over. A 429 is none, because it counts the use of other requests as well.
+//!
+//! - Another key serves the same request: the request was fine. The doubt is [confirmed](ProvisionalCooldown::confirm).
+//! - The request turns out to be the cause: the doubt is [absolved](ProvisionalCooldown::undo).
+//! - Neither: the doubt is dropped. It counts against the key only if there is evidence beyond this request:
+//!   the key was being probed, or is out of the grace period that [`standing`](crate::pool::keys::standing) gives it.
+//!
+//! A proven key stays usable for other requests meanwhile: otherwise a slow request that is refused
+//! everywhere would leave them a single key for as long as it takes. An unproven key is kept out at once, so
+//! that concurrent requests do not meet the same refusal. Without evidence this happens only while each model
+//! keeps a usable key: one request never puts out the last one. Cooldowns are announced when they are
+//! certain, so that an undone cooldown raises no alarm.
+
+use std::time::Duration;
+
+use crate::classify::{Fault, Reason, Scope};
+use crate::clock::Timestamp;
+use crate::key::KeyId;
+use crate::pool::Lease;
+use crate::pool::keys::candidate::Candidate;
+use crate::pool::keys::model::ModelState;
+use crate::pool::lease::settle::blame;
+use crate::pool::lease::undo::Target;
+use crate::pool::scope::level::Level;
+use crate::pool::scope::slot::{Benched, Cause, Permit, State};
+use crate::provider::ModelId;
+
+/// A refusal of a key, as long as it is undecided whether the key or the request is to blame.
+///
+/// Dropping it means that nothing confirmed the refusal.
+#[must_use = "confirm it when another key serves the request"]
+pub(crate) struct ProvisionalCooldown {
+    target: Target,
+    fault: Fault,
+    model: Option<ModelId>,
+    endpoint: u64,
+    at: Timestamp,
+    /// Whether there is evidence against the key beyond the request.
+    evident: bool,
+    /// The cooldown of the key. `None` if the key is proven or the last usable one, or was in a cooldown
+    /// already.
+    benched: Option<Benched>,
+    settled: bool,
+}
+
+/// Returns the fault with the largest scope that a refusal proves. A missing permission that is not
+/// attributed to the account was seen with one model, and concerns no other. Without a known model it
+/// concerns the requested resource, and no key.
+fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
+    if fault.reason() != Reason::Forbidden || fault.names_account() {
+        return Some(fault.clone());
+    }
+    let scope = match fault.scope() {
+        Scope::Key => Scope::KeyModel,
+        Scope::Account => Scope::AccountModel,
+        scope => scope,
+    };
+    model.map(|_| fault.clone().with_scope(scope))
+}
+
+// === impl Doubt ===
+
+impl ProvisionalCooldown {
+    /// Records a refusal that may be the fault of the key or of the request. Returns `None` if nothing is
+    /// recorded, because the refusal concerns only one resource.
+    ///
+    /// `endpoint` is the hash of the request's destination.
+    pub(crate) fn raise(
+        lease: &mut Lease,
+        fault: &Fault,
+        model: Option<&ModelId>,
+        endpoint: u64,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let Some(fault) = narrowed(fault, model) else {
+            lease.refund();
+            return None;
+        };
+        let level = blame(lease, &fault, model, now)?;
+        let permit = lease.take(level);
+        let target = Target::of(lease, level);
+        let evident = permit.probe || !is_in_grace(&target, endpoint, now);
+        let benched = cool_down_provisionally(&target, permit, &fault, evident, now);
+        lease.candidate().key().stats.failed();
+        if permit.probe {
+            target.set.common.released.tell();
+        }
+        let model = model.cloned();
+        Some(Self { target, fault, model, endpoint, at: now, evident, benched, settled: false })
+    }
+
+    /// Returns the duration of the cooldown so far. `None` if there is none, or if it lasts until the key is
+    /// replaced or reset.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.benched?.wait(self.at)
+    }
+
+    /// Returns the keys that the refusal concerns.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = KeyId> {
+        members(&self.target).into_iter().map(|key| self.target.set.keys[key].id.clone())
+    }
+
+    /// Confirms the doubt: another key has served the same request. Returns the duration of the cooldown.
+    pub(crate) fn confirm(mut self, now: Timestamp) -> Option<Duration> {
+        self.settled = true;
+        if self.benched.is_none() {
+            self.benched = put_out(&self.target, &self.fault, self.at, now);
+        }
+        forget_refusals(&self.target);
+        self.announce();
+        self.wait()
+    }
+
+    /// Drops the doubt: no key has served the request. Returns the duration of the cooldown that stays
+    /// nevertheless.
+    pub(crate) fn leave_unconfirmed(self) -> Option<Duration> {
+        self.wait().filter(|_| self.evident)
+    }
+
+    /// Absolves the key: the request is to blame.
+    pub(crate) fn undo(mut self, now: Timestamp) {
+        self.settled = true;
+        self.take_back(now);
+    }
+
+    fn take_back(&self, now: Timestamp) {
+        if let Some(benched) = self.benched {
+            self.target.undo(benched, now);
+        }
+    }
+
+    fn announce(&self) {
+        if self.benched.is_some() {
+            self.target.announce(&self.fault, self.model.as_ref(), self.wait());
+        }
+    }
+}
+
+impl Drop for ProvisionalCooldown {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        note_refused(&self.target, self.endpoint, self.at);
+        if self.evident {
+            self.announce();
+        } else {
+            self.take_back(Timestamp::now());
+        }
+    }
+}
+
+/// Returns the keys of the scope.
+fn members(target: &Target) -> Vec<usize> {
+    match target.level {
+        Level::Key | Level::KeyModel => vec![target.key],
+        Level::Account | Level::AccountModel => target.set.members(target.account, target.key),
+    }
+}
+
+/// Returns whether a refusal by itself says nothing against any of the keys.
+fn is_in_grace(target: &Target, endpoint: u64, now: Timestamp) -> bool {
+    let (refusals, now) = (target.set.provisionals(), now.as_unix_ms());
+    let served = |key: usize| &target.set.keys[key].served;
+    members(target).into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
+}
+
+fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
+    let mut refusals = target.set.provisionals();
+    for key in members(target) {
+        refusals.note(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
+    }
+}
+
+/// Forgets the refusals of the keys, which are known to be to blame.
+fn forget_refusals(target: &Target) {
+    let mut refusals = target.set.provisionals();
+    members(target).into_iter().for_each(|key| refusals.forget(key));
+}
+
+/// Puts the scope into a cooldown that can be undone, if there is evidence or if it does no harm. The
+/// lock admits one doubt at a time. Otherwise two doubts could each count the other's key as the one that
+/// stays usable.
+fn cool_down_provisionally(
+    target: &Target,
+    permit: Permit,
+    fault: &Fault,
+    evident: bool,
+    now: Timestamp,
+) -> Option<Benched> {
+    let _one_at_a_time = target.set.provisionals();
+    let is_out = target.slot()?.state().cause.is_some() && !permit.probe;
+    let at = now.as_unix_ms();
+    if is_out || !(evident || !is_proven(target, at) && leaves_a_key(target, at)) {
+        return None;
+    }
+    Some(target.cool_down(permit, Cause::of(fault), fault.wait(), now)?.0)
+}
+
+/// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
+/// served a request or was freed since.
+fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<Benched> {
+    let _one_at_a_time = target.set.provisionals();
+    let (slot, at) = (target.slot()?, refused.as_unix_ms());
+    let has_served = |key: usize| target.set.keys[key].served.is_after(at);
+    let State { cause, epoch, .. } = slot.state();
+    if cause.is_some() || slot.since() > at || members(target).into_iter().any(has_served) {
+        return None;
+    }
+    let permit = Permit { epoch, ..Permit::default() };
+    Some(target.cool_down(permit, Cause::of(fault), fault.wait(), now)?.0)
+}
+
+/// Returns whether any of the keys served a request within the last 60 s.
+fn is_proven(target: &Target, now: u64) -> bool {
+    members(target).into_iter().any(|key| target.set.keys[key].served.is_recent(now))
+}
+
+/// Returns whether another key stays usable without a probe, for every model that the scope concerns.
+fn leaves_a_key(target: &Target, now: u64) -> bool {
+    let models = if target.level.is_model() { Vec::new() } else { target.set.models.all() };
+    leaves_one_for(target, target.model_state.as_deref(), now)
+        && models.iter().all(|model_state| leaves_one_for(target, Some(model_state), now))
+}
+
+fn leaves_one_for(target: &Target, model_state: Option<&ModelState>, now: u64) -> bool {
+    let members = members(target);
+    let candidate = |key: usize| Candidate::new(&target.set, model_state, key);
+    let is_lost = |key: &usize| candidate(*key).is_open(now);
+    let mut others = (0..target.set.keys.len()).filter(|key| !members.contains(key));
+    others.any(|key| is_sound(candidate(key), now)) || !members.iter().any(is_lost)
+}
+
+/// Returns whether the key is usable, and has no cause for a cooldown.
+fn is_sound(candidate: Candidate<'_>, now: u64) -> bool {
+    let is_free = |level: Level| candidate.state(level).cause.is_none();
+    candidate.is_open(now) && Level::ALL.into_iter().all(is_free)
+}

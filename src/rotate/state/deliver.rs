@@ -1,0 +1,48 @@
+//! How a response is handed over.
+
+use bytes::Bytes;
+use http::Response;
+use http::header::CONTENT_LENGTH;
+use http_body::Body;
+use tower::BoxError;
+
+use crate::body::{EventDialect, ResponseBody, RestLimits, StreamGuard};
+use crate::exchange::context::ChainContext;
+use crate::exchange::inspect::{UpstreamResponse, forget_length, is_readable};
+use crate::exchange::served::Served;
+
+/// Says on the answer who served it, and has its usage metered and, for a chain, its end checked. What can't be
+/// read is left to the chain, inside which it may be decompressed.
+pub(in crate::rotate) fn handed_over<B>(
+    answer: UpstreamResponse<B>,
+    mut served: Served,
+    context: Option<&ChainContext>,
+    in_band: Option<EventDialect>,
+    rest: RestLimits,
+) -> Response<ResponseBody<B>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let is_stream = answer.is_stream();
+    let mut response = answer.into_response();
+    if context.is_some() {
+        forget_length(&mut response);
+    }
+    let mut response = ResponseBody::limit(response, rest);
+    let readable = is_readable(response.headers());
+    // A stream of known length has no room for another event.
+    let in_band = in_band.filter(|_| !response.headers().contains_key(CONTENT_LENGTH));
+    let usage = served.usage_slot();
+    let guard = match context {
+        _ if !readable => StreamGuard::holding(usage),
+        Some(context) => {
+            served.set_guarded();
+            StreamGuard::strict(is_stream, Some(usage), context.idle_timeout())
+        }
+        None => StreamGuard::metering(is_stream, usage),
+    };
+    response.body_mut().watch(guard.with_error_events(in_band));
+    response.extensions_mut().insert(served);
+    response
+}
