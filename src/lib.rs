@@ -48,7 +48,6 @@
 //! | [`classify`] | from the outcome of an attempt to a verdict |
 //! | [`body`] | bodies that can be sent again, and bodies that are inspected |
 //! | [`respond`] | turns errors into responses |
-//! | [`config`] | providers, keys and their chain from a configuration file |
 //! | [`event`] | events: a stream to subscribe to, log lines, metrics |
 //! | [`clock`] | points in time |
 //! | [`guard`] | keeps keys within their provider's origins, below a layer that follows redirects |
@@ -59,7 +58,6 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `config` | a loader for a configuration file that names providers, keys and their chain |
 //! | `decompress` | decodes compressed error responses, so that they can be judged and searched for the key |
 //! | `hyper-util` | recognizes hyper-util's errors: tells a request that was never sent from one that may have run |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs with metrics enabled |
@@ -69,8 +67,6 @@
 pub mod body;
 pub mod classify;
 pub mod clock;
-#[cfg(feature = "config")]
-pub mod config;
 mod error;
 pub mod event;
 mod exchange;

@@ -63,11 +63,10 @@ const _: [usize; 5] = [
 ];
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("body", &["key", "scrub"]),
     ("classify", &["body", "clock", "exchange"]),
     ("clock", &[]),
-    ("config", &["event", "fallback", "key", "limits", "pool", "provider", "scrub"]),
     ("error", &["body", "classify", "exchange", "fallback", "pool", "provider", "rotate"]),
     ("event", &["body", "classify", "clock", "exchange", "key", "limits", "provider"]),
     (

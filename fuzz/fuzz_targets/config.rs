@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_key_rotation::config::{Format, Loader};
+use tower_key_rotation_gateway::config::{Format, Loader};
 
 const SECRET: &str = "sk-proj-uvwxyz0123456789";
 

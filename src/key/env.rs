@@ -128,7 +128,7 @@ impl EnvKeys {
     }
 
     /// Logs the findings: invalid keys at `warn`, everything else at `debug`.
-    pub(crate) fn report(&self, provider: &str) {
+    pub fn report(&self, provider: &str) {
         for EnvVar { variable, found } in &self.findings {
             match found {
                 EnvValue::Invalid(error) => {

@@ -78,7 +78,7 @@ pub(crate) fn check_name(name: &str, secret: &str) -> Result<(), InvalidName> {
 }
 
 /// Returns whether a text has characters that a terminal interprets or does not show.
-pub(crate) fn has_unprintable(text: &str) -> bool {
+fn has_unprintable(text: &str) -> bool {
     let changes_reading = |character: char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     text.chars().any(|character| character.is_control() || changes_reading(character))
 }

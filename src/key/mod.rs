@@ -21,10 +21,9 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use crate::limits::Quota;
+use crate::scrub::shows;
 
 pub use self::env::{EnvKeys, EnvValue, EnvVar};
-#[cfg(feature = "config")]
-pub(crate) use self::id::has_unprintable;
 pub use self::id::{AccountId, InvalidName, KeyId};
 pub use self::secret::{InvalidSecret, Secret};
 
@@ -130,6 +129,11 @@ impl ApiKey {
     /// Returns the name that was set with [`id`](Self::id), if any.
     pub fn label(&self) -> Option<&str> {
         self.label.as_ref().map(KeyId::as_str)
+    }
+
+    /// Returns whether the text contains the secret of this key, as it is or in the way a URL or base64 shows it.
+    pub fn appears_in(&self, text: &str) -> bool {
+        shows(text, self.secret.expose())
     }
 
     pub(crate) const fn secret(&self) -> &Secret {

@@ -110,3 +110,7 @@ pub use self::refusal::{Refusal, SimDimension};
 pub use self::script::Script;
 pub use self::server::SimServer;
 pub use self::service::{SimFuture, Simulator};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

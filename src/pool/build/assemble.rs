@@ -1,7 +1,7 @@
 //! Assembling the keys of a pool: checks them, and numbers their accounts.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::key::{AccountId, ApiKey, InvalidName, KeyId, Secret};
@@ -24,33 +24,41 @@ pub(super) fn key_set(
     quotas: Quotas,
 ) -> Result<KeySet, BuildError> {
     let provider = &common.provider;
-    let mut secrets = HashMap::new();
-    let mut ids = HashMap::new();
+    let digests: Vec<_> = keys.iter().map(|key| key.secret().digest(provider.name())).collect();
+    check_names(&keys, &digests, provider)?;
+    let mut first = HashMap::new();
+    let mut ids = HashSet::new();
     let mut numbers: HashMap<AccountId, usize> = HashMap::new();
     let mut accounts = Vec::new();
     let mut built = Vec::with_capacity(keys.len());
-    for (index, key) in keys.into_iter().enumerate() {
-        let invalid = |(what, source)| BuildError::InvalidName { number: index + 1, what, source };
-        key.check_names().map_err(invalid)?;
-        let secret = key.secret();
-        let id = key.declared_id().cloned().unwrap_or_else(|| secret.fingerprint(provider.name()));
-        if let Some(first) = secrets.insert(secret.digest(provider.name()), id.clone()) {
-            return Err(BuildError::DuplicateSecret { first, second: id });
+    for (index, (key, digest)) in keys.into_iter().zip(digests).enumerate() {
+        let id = key.declared_id().cloned().unwrap_or_else(|| key.secret().fingerprint(provider.name()));
+        if let Some((number, first)) = first.insert(digest, (index + 1, id.clone())) {
+            return Err(BuildError::DuplicateSecret { first, second: id, numbers: [number, index + 1] });
         }
-        if ids.insert(id.clone(), index).is_some() {
+        if !ids.insert(id.clone()) {
             return Err(BuildError::DuplicateId(id));
         }
         let account = number(key.declared_account(), &mut numbers, &mut accounts);
         built.push(build_key(provider, &key, id, account, &quotas)?);
     }
-    for (id, index) in &ids {
-        let as_secret = Secret::new(id.as_str()).ok().map(|id| id.digest(provider.name()));
-        if as_secret.is_some_and(|digest| secrets.contains_key(&digest)) {
-            let (number, source) = (index + 1, InvalidName::ShowsSecret);
-            return Err(BuildError::InvalidName { number, what: "id", source });
+    Ok(KeySet::new(Arc::clone(common), built, accounts, max_models, quotas))
+}
+
+/// Checks that no name shows the secret of its key or is the secret of another key. Runs before the checks whose
+/// errors contain names.
+fn check_names(keys: &[ApiKey], digests: &[[u8; 32]], provider: &Provider) -> Result<(), BuildError> {
+    let digests: HashSet<_> = digests.iter().collect();
+    let is_secret =
+        |name: &str| Secret::new(name).is_ok_and(|name| digests.contains(&name.digest(provider.name())));
+    for (index, key) in keys.iter().enumerate() {
+        let invalid = |(what, source)| BuildError::InvalidName { number: index + 1, what, source };
+        key.check_names().map_err(invalid)?;
+        if key.label().is_some_and(is_secret) {
+            return Err(invalid(("id", InvalidName::ShowsSecret)));
         }
     }
-    Ok(KeySet::new(Arc::clone(common), built, accounts, max_models, quotas))
+    Ok(())
 }
 
 /// Returns the number of an account: the known number of its name, or the next free one.

@@ -19,6 +19,8 @@ pub enum BuildError {
         first: KeyId,
         /// The id of the second key.
         second: KeyId,
+        /// The numbers of the two keys in the order in which the keys were added, from one.
+        numbers: [usize; 2],
     },
     /// An id or account name can't be shown in logs.
     #[error("the {what} of key number {number} can't be shown: {source}; give it another one")]

@@ -1,0 +1,148 @@
+//! The loader, which reads and checks a configuration.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::File;
+use crate::config::format::Format;
+use crate::config::place::Place;
+use crate::config::secret::Sources;
+use crate::config::warning::Warning;
+use crate::config::{Config, resolve};
+
+/// Reads and checks configurations; see the [module docs](super) for the format.
+///
+/// All problems are found here, before the first request. The loader reads files and therefore blocks.
+///
+/// ```
+/// use tower_key_rotation_gateway::config::{Format, Loader};
+///
+/// let text = r#"{"provider": [{"name": "openai", "base_url": "https://api.openai.com/v1", "keys_env": "OPENAI"}]}"#;
+/// let config = Loader::new().vars([("OPENAI_API_KEY", "sk-one")]).parse(text, Format::Json)?;
+/// assert_eq!(config.chain().order(), ["openai"]);
+/// # Ok::<(), tower_key_rotation_gateway::config::ConfigError>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "call `load` or `parse`"]
+pub struct Loader {
+    vars: Option<BTreeMap<String, String>>,
+    format: Option<Format>,
+    directory: Option<PathBuf>,
+}
+
+// === impl Loader ===
+
+impl Loader {
+    /// Creates a loader that takes variables from the environment of the process and the format from the
+    /// file's name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the variables, in place of the environment of the process.
+    pub fn vars<N, V>(mut self, vars: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        self.vars = Some(vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// Sets the format of files. Default: by the extension of the file's name.
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets the directory to which paths of secrets are relative. Default: the directory of the file; without
+    /// a file, that of the process.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Loads a configuration from a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] with the problem and its place.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Config, ConfigError> {
+        let path = path.as_ref();
+        let in_file = |mut error: ConfigError| {
+            error.place_mut().file = Some(path.to_owned());
+            error
+        };
+        let problem = |problem| in_file(ConfigError::new(Place::default(), problem));
+        let format =
+            self.format.or_else(|| Format::of(path)).ok_or_else(|| problem(Problem::UnknownFormat))?;
+        let text = std::fs::read_to_string(path).map_err(|error| problem(Problem::Read(error)))?;
+        let directory = self.directory.clone().or_else(|| path.parent().map(Path::to_owned));
+        let sources = self.sources(directory.unwrap_or_default(), Some(path));
+        read(&text, format, &sources).map_err(in_file)
+    }
+
+    /// Loads a configuration from a text in the given format.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`] with the problem and its place.
+    pub fn parse(&self, text: &str, format: Format) -> Result<Config, ConfigError> {
+        read(text, format, &self.sources(self.directory.clone().unwrap_or_default(), None))
+    }
+
+    /// Checks a configuration that was read as a part of something else.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigError`], whose place has a path and no position.
+    pub fn resolve(&self, file: File) -> Result<Config, ConfigError> {
+        resolved(file, &self.sources(self.directory.clone().unwrap_or_default(), None))
+    }
+
+    fn sources(&self, directory: PathBuf, file: Option<&Path>) -> Sources {
+        Sources {
+            vars: self.vars.clone().unwrap_or_else(environment),
+            directory,
+            file: file.map(Path::to_owned),
+            warnings: RefCell::default(),
+        }
+    }
+}
+
+fn read(text: &str, format: Format, sources: &Sources) -> Result<Config, ConfigError> {
+    let file = format.parse(text)?;
+    resolved(file, sources).map_err(|mut error| {
+        if format == Format::Toml {
+            error.place_mut().position = error.place().path.find_in_toml(text);
+        }
+        error
+    })
+}
+
+fn resolved(file: File, sources: &Sources) -> Result<Config, ConfigError> {
+    let config = resolve::config(file, sources)?;
+    config.warnings().iter().for_each(Warning::say);
+    Ok(config)
+}
+
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vars, format, directory } = self;
+        f.debug_struct("Loader")
+            .field("vars", &vars.as_ref().map(BTreeMap::len))
+            .field("format", format)
+            .field("directory", directory)
+            .finish()
+    }
+}

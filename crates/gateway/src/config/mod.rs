@@ -1,0 +1,290 @@
+//! Configuration files: providers, their keys, and the chain.
+//!
+//! One file in TOML or JSON describes a deployment, and every problem in it is found when it is loaded. The
+//! result is a [`KeyPool`] for each provider and the settings of the chain, all of them valid. An error names
+//! the file, the line (where the format is TOML), and the value (`gateway.toml:12:8: provider[1].base_url:
+//! …`).
+//!
+//! ```toml
+//! listen = "127.0.0.1:8787"
+//! token = "env:GATEWAY_TOKEN"                 # token that callers must send; optional
+//! [chain]
+//! order = ["openai", "anthropic"]             # names of providers below; default: all of them
+//! start = "ordered"                           # or "round_robin"
+//! deadline = "60s"
+//! head_timeout = "30s"
+//! first_content_timeout = "15s"
+//! idle_timeout = "20s"
+//! commit = "first_content"                    # or "head", "complete"
+//! context_length = "fall_over"                # or "deliver"
+//! max_attempts = 16                           # of one request, over all providers
+//! backoff = "100ms"                           # shortest delay before a provider's fault is retried
+//! max_backoff = "500ms"                       # longest delay before a provider's fault is retried
+//! resend_ambiguous = true                     # send a request on that may have been executed
+//! wait_for_key = true                         # wait when no provider is usable
+//! patience = "3s"                             # longest wait for a provider before the next one is used
+//! complete_cap = 8_388_608                    # maximum bytes of a response that are held back
+//! [chain.breaker]                             # when a provider is skipped
+//! enabled = true
+//! consecutive = 5                             # opens after this many faults in a row, or
+//! percent = 50                                # at this failure rate
+//! of_calls = 20                               # minimum number of calls for the failure rate
+//! window = "30s"                              # window of the failure rate
+//! open = "1s"                                 # first time open; doubles up to `max_open`
+//! max_open = "15s"
+//! [server]                                    # for a gateway; the library does not read it
+//! head_timeout = "30s"                        # head of a request, and idle connections
+//! body_timeout = "30s"                        # pauses in the body of a request
+//! write_timeout = "60s"                       # a caller that does not read its response
+//! shutdown_timeout = "30s"
+//! max_connections = 4096
+//! max_requests = 4096                         # in flight
+//! hosts = ["gateway.internal"]                # names by which callers without a token reach it
+//! [rotation]                                  # for all providers
+//! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
+//! affinity_header = "x-session-id"            # optional: requests with the same value use the same key
+//! warn_at = [0.8, 0.95]                       # used-up shares of a limit at which a warning is emitted
+//! [[provider]]
+//! name = "openai"
+//! dialect = "openai"                          # name of a preset, or "compatible"; default: by the name
+//! base_url = "https://api.openai.com/v1"
+//! keys_env = "OPENAI"                         # finds OPENAI_API_KEY, OPENAI_API_KEY_1, OPENAI_API_KEYS, …
+//! selection = "most_remaining"                # in place of the selection in [rotation]
+//! learn_accounts = true                       # learn from responses which keys share an account
+//! [provider.models]                           # this provider's name for a model that a caller names
+//! "gpt-4o" = "gpt-4o-2024-11-20"
+//! [[provider.limit]]                          # of each account; a key without one is an account of its own
+//! model = "gpt-4o*"                           # of each such model, by the provider's name
+//! requests_per_minute = 500                   # other amounts: see below
+//! burst = 50
+//! [[provider.limit]]
+//! account = "org-1"                           # of this account, beside the limits of each account
+//! tokens_per_day = 2_000_000
+//! reset = "utc"
+//! [[provider.key]]
+//! id = "team-a"                               # default: name of the variable or the file
+//! secret = "env:TEAM_A_KEY"                   # or "file:PATH", relative to this file; or the key itself
+//! account = "org-1"
+//! tier = "primary"                            # or "backup"
+//! weight = 1
+//! [[provider.key.limit]]                      # of this key alone
+//! concurrent = 4
+//! [[provider]]
+//! name = "anthropic"
+//! base_url = "https://api.anthropic.com/v1"
+//! keys_env = "ANTHROPIC"
+//! [provider.models]
+//! "*" = "claude-sonnet-5-5"                   # any other model
+//! ```
+//!
+//! # Limits
+//!
+//! A declared limit is observed like a [`Quota`](tower_key_rotation::limits::Quota): no request is sent that would be
+//! refused for it. Each table has one or more amounts, and all of them apply:
+//!
+//! | name | meaning |
+//! |---|---|
+//! | `model` | applies to each model with such a name, after `[provider.models]` has renamed it; `*` stands for any text. Default: to all models together |
+//! | `account` | applies to that account only, which a `[[provider.key]]` must name |
+//! | `{requests,tokens,input_tokens,output_tokens}_per_second` | amount per second, evenly spaced unless there is a `burst` |
+//! | `…_per_minute` | a bucket of the whole minute's amount, or of `burst` |
+//! | `…_per_day` | amount per day, refilled at the provider's midnight or according to `reset` |
+//! | `concurrent` | requests in flight |
+//! | `burst` | amount available at once, for limits per second or per minute |
+//! | `reset` | beginning of the day: midnight in `"utc"`, `"pacific"` or by a POSIX rule such as `"CET-1CEST,M3.5.0,M10.5.0/3"`; or `"rolling"` for a limit that refills evenly |
+//!
+//! # Secrets
+//!
+//! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference.
+//! Secrets are held by types that show nothing in `Debug` and cannot be serialized. No error quotes a value
+//! that might be a secret: parsers quote the line at which they fail, so values are removed from their
+//! messages.
+//!
+//! A secret that looks like a reference and is not one (`ENV:X`, `${X}`) is an error. A secret in a file that
+//! any user can read, and a base URL with `http` to a public host, cause a [warning](Config::warnings).
+//!
+//! The keys of a provider are sent to the origin of its `base_url` and nowhere else, whatever the preset
+//! allows.
+//!
+//! # Example
+//!
+//! ```
+//! use tower_key_rotation_gateway::config::{Format, Loader};
+//!
+//! let text = r#"
+//!     [[provider]]
+//!     name = "openai"
+//!     base_url = "https://api.openai.com/v1"
+//!     keys_env = "OPENAI"
+//! "#;
+//! let vars = [("OPENAI_API_KEY_1", "sk-one"), ("OPENAI_API_KEY_2", "sk-two")];
+//! let config = Loader::new().vars(vars).parse(text, Format::Toml)?;
+//! assert_eq!(config.chain().order(), ["openai"]);
+//! assert_eq!(config.providers()[0].pool().snapshot().keys.len(), 2);
+//!
+//! let error = Loader::new().vars([("PATH", "/bin")]).parse(text, Format::Toml).unwrap_err();
+//! assert!(error.to_string().starts_with("line 2, column 5: provider[0]: no key: set one of OPENAI_API_KEY,"));
+//! # Ok::<(), tower_key_rotation_gateway::config::ConfigError>(())
+//! ```
+
+mod base_url;
+mod chain;
+mod error;
+mod file;
+mod format;
+mod keys;
+mod limit;
+mod load;
+mod place;
+mod resolve;
+mod rotation;
+mod secret;
+mod server;
+mod shown;
+mod text;
+mod time;
+mod warning;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use http::{HeaderName, Uri};
+
+pub use self::chain::ChainSettings;
+pub use self::error::{ConfigError, Problem};
+pub use self::file::File;
+pub use self::format::Format;
+pub use self::load::Loader;
+pub use self::place::Place;
+pub use self::secret::Token;
+pub use self::server::ServerSettings;
+pub use self::warning::{Risk, Warning};
+
+use tower_key_rotation::event::Events;
+use tower_key_rotation::fallback::Route;
+use tower_key_rotation::pool::KeyPool;
+
+/// A checked configuration. Created by a [`Loader`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    listen: Option<SocketAddr>,
+    token: Option<Token>,
+    chain: ChainSettings,
+    server: ServerSettings,
+    affinity_header: Option<HeaderName>,
+    events: Events,
+    /// Never empty, with unique names.
+    providers: Vec<ProviderSettings>,
+    /// Index of the first provider of the chain.
+    first: usize,
+    warnings: Vec<Warning>,
+}
+
+/// One `[[provider]]` table: the provider's base URL, its keys, and its names for models.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    name: String,
+    base_url: Uri,
+    models: BTreeMap<String, String>,
+    route: Route,
+    limits_models: bool,
+    pool: KeyPool,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Returns the address to listen on; `None` if the file does not set one.
+    pub const fn listen(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
+    /// Returns the token that callers must send; `None` if every caller is accepted.
+    pub const fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Returns the settings of the chain.
+    pub const fn chain(&self) -> &ChainSettings {
+        &self.chain
+    }
+
+    /// Returns the `[server]` table: limits on connections and requests, for a server around the layers.
+    pub const fn server(&self) -> &ServerSettings {
+        &self.server
+    }
+
+    /// Returns the header whose value identifies related requests. A server turns its value into a
+    /// [`Session`](tower_key_rotation::Session).
+    pub const fn affinity_header(&self) -> Option<&HeaderName> {
+        self.affinity_header.as_ref()
+    }
+
+    /// Returns the event hub that all pools of this configuration and its clones share. Give it to the chain
+    /// as well.
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Returns all providers in the order of the file, including those outside the chain.
+    pub fn providers(&self) -> &[ProviderSettings] {
+        &self.providers
+    }
+
+    /// Returns the providers of the chain in order of preference: the first one, and the others.
+    pub fn chain_providers(&self) -> (&ProviderSettings, impl Iterator<Item = &ProviderSettings>) {
+        let others = self.chain.order().iter().skip(1).filter_map(|name| self.provider(name));
+        (&self.providers[self.first], others)
+    }
+
+    /// Returns the settings that expose keys without being errors: a base URL in clear text, a secret that
+    /// any user can read. The loader has already logged each of them.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Returns the provider with this name; `None` if there is none.
+    pub fn provider(&self, name: &str) -> Option<&ProviderSettings> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+// === impl ProviderSettings ===
+
+impl ProviderSettings {
+    /// Entry in [`models`](Self::models) for any model without an entry of its own.
+    pub const ANY_MODEL: &str = "*";
+
+    /// Returns the name of the provider, which is also that of the [pool](Self::pool)'s provider.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the base URL: scheme, host, and the beginning of every path.
+    pub const fn base_url(&self) -> &Uri {
+        &self.base_url
+    }
+
+    /// Iterates over the renamed models as pairs of the caller's name and this provider's name, ordered by
+    /// the caller's name.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.models.iter().map(|(from, to)| (from.as_str(), to.as_str()))
+    }
+
+    /// Returns the route of the provider in a chain: its base URL and its names for models.
+    pub const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Returns whether the file declares a limit for some of this provider's models. A request must then name
+    /// its model in a way that can be read with certainty.
+    pub const fn limits_models(&self) -> bool {
+        self.limits_models
+    }
+
+    /// Returns the pool of this provider's keys. They are sent only to the origin of
+    /// [`base_url`](Self::base_url).
+    pub const fn pool(&self) -> &KeyPool {
+        &self.pool
+    }
+}

@@ -1,0 +1,173 @@
+//! Conversion of a [`File`] into a [`Config`]. The checks run from the top of the file to its end.
+
+use std::collections::BTreeMap;
+
+use http::Uri;
+use tower_key_rotation::fallback::{InvalidRoute, Route};
+
+use crate::config::chain::ChainSettings;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::{File, LimitTable, ProviderTable};
+use crate::config::keys::Keys;
+use crate::config::place::Steps;
+use crate::config::rotation::Rotation;
+use crate::config::secret::Sources;
+use crate::config::server::ServerSettings;
+use crate::config::shown::shown;
+use crate::config::text::is_printable;
+use crate::config::warning::{Risk, Warning};
+use crate::config::{Config, ProviderSettings, base_url, limit};
+use tower_key_rotation::event::Events;
+use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
+use tower_key_rotation::provider::Provider;
+
+/// Dialect of a provider that no preset covers. Its responses are classified by the rules that hold for every
+/// provider.
+const COMPATIBLE: &str = "compatible";
+
+/// Provider names that would be hidden by other paths of a gateway.
+const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
+
+/// Settings that all providers share.
+struct CommonSettings<'a> {
+    sources: &'a Sources,
+    rotation: Rotation,
+    events: Events,
+}
+
+pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigError> {
+    let root = Steps::default();
+    let File { listen, token, chain, rotation, server, provider: tables } = file;
+    let address =
+        |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
+    let listen = listen.map(address).transpose()?;
+    let token = token.map(|token| token.token(sources, &root.field("token"))).transpose()?;
+    let server = ServerSettings::resolve(server)?;
+    let rotation = Rotation::resolve(rotation)?;
+    if tables.is_empty() {
+        return Err(Problem::NoProvider.at(root));
+    }
+    let common = CommonSettings { sources, rotation, events: Events::new() };
+    let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = root.field("provider").index(index);
+        if providers.iter().any(|provider| provider.name() == table.name) {
+            let name = shown(&table.name).into_owned();
+            return Err(Problem::DuplicateProvider { name }.at(at.field("name")));
+        }
+        providers.push(provider(table, &common, &at)?);
+    }
+    let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
+    let chain = ChainSettings::resolve(chain, &names)?;
+    let first = names.iter().position(|name| chain.order().first().is_some_and(|it| it == name)).unwrap_or(0);
+    let CommonSettings { rotation: Rotation { affinity_header, .. }, events, .. } = common;
+    let warnings = sources.warnings.take();
+    Ok(Config { listen, token, chain, server, affinity_header, events, providers, first, warnings })
+}
+
+fn provider(
+    table: ProviderTable,
+    common: &CommonSettings<'_>,
+    at: &Steps,
+) -> Result<ProviderSettings, ConfigError> {
+    let ProviderTable { name, dialect, base_url, keys_env, selection, learn_accounts, models, limit, key } =
+        table;
+    if !is_name(&name) {
+        return Err(Problem::Name.at(at.field("name")));
+    }
+    if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == name) {
+        return Err(Problem::ReservedName { name }.at(at.field("name")));
+    }
+    let profile = profile(&name, dialect.as_deref()).map_err(|problem| problem.at(at.field("dialect")))?;
+    let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
+    let (base_url, origin) = base_url::base_url(&base_url).map_err(in_url)?;
+    if let Some(host) = base_url::exposed_host(&base_url) {
+        let risk = Risk::ClearText { host: shown(host).into_owned() };
+        common.sources.warn(Warning::new(at.field("base_url"), risk));
+    }
+    for (from, to) in &models {
+        if [from, to].into_iter().any(|name| name.is_empty() || !is_printable(name)) {
+            return Err(Problem::Model.at(at.field("models").field(from)));
+        }
+    }
+    let route = route(&base_url, &models).map_err(|_| in_url("it can't be the beginning of a URL"))?;
+    // The file sets the base URL of this provider, so its keys go there and nowhere else.
+    let provider = profile.with_origin(origin);
+    let of_keys = key.iter().flat_map(|key| &key.limit);
+    let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
+    let keys = Keys::read(&provider, keys_env.as_deref(), key, common.sources, at)?;
+    if keys.appear_in(base_url.path()) {
+        return Err(in_url("its path has one of the provider's keys in it"));
+    }
+    let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
+    let pool = keys.build(limits(pool, limit, &keys, at)?, at)?;
+    Ok(ProviderSettings { name, base_url, models, route, limits_models, pool })
+}
+
+impl CommonSettings<'_> {
+    /// Starts a pool without keys, with the settings for all providers and for this one.
+    fn pool(
+        &self,
+        provider: Provider,
+        selection: Option<&str>,
+        learn_accounts: Option<bool>,
+        at: &Steps,
+    ) -> Result<KeyPoolBuilder, ConfigError> {
+        let selection = self.rotation.selection(selection, &at.field("selection"))?;
+        let mut pool = KeyPool::builder(provider).selection(selection).events(&self.events);
+        if let Some(learn) = learn_accounts {
+            pool = pool.learn_accounts(learn);
+        }
+        if let Some(shares) = &self.rotation.warn_at {
+            pool = pool.warn_at(shares.iter().copied());
+        }
+        Ok(pool)
+    }
+}
+
+fn route(base_url: &Uri, models: &BTreeMap<String, String>) -> Result<Route, InvalidRoute> {
+    let renamed = |route: Route, (caller, own): (&String, &String)| match caller.as_str() {
+        ProviderSettings::ANY_MODEL => route.any_model(own.as_str()),
+        caller => route.model(caller, own.as_str()),
+    };
+    Ok(models.iter().fold(Route::to(&base_url.to_string())?, renamed))
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.bytes().all(allowed) && name.bytes().any(|byte| byte != b'.')
+}
+
+fn profile(name: &str, dialect: Option<&str>) -> Result<Provider, Problem> {
+    match dialect {
+        Some(COMPATIBLE) => Ok(Provider::compatible(name.to_owned())),
+        Some(dialect) => Provider::preset(dialect).ok_or(Problem::UnknownDialect),
+        None => Provider::preset(name).ok_or(Problem::MissingDialect),
+    }
+    .map(|provider| provider.with_name(name.to_owned()))
+}
+
+/// Adds the declared limits of accounts to the pool.
+fn limits(
+    mut pool: KeyPoolBuilder,
+    tables: Vec<LimitTable>,
+    keys: &Keys,
+    at: &Steps,
+) -> Result<KeyPoolBuilder, ConfigError> {
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = at.field("limit").index(index);
+        let quotas = limit::quotas(&table, &at)?.into_iter();
+        pool = match table.account {
+            None => quotas.fold(pool, KeyPoolBuilder::quota),
+            Some(name) => {
+                if !keys.have_account(&name) {
+                    let known = keys.accounts().map(|account| shown(account).into_owned()).collect();
+                    let name = shown(&name).into_owned();
+                    return Err(Problem::UnknownAccount { name, known }.at(at.field("account")));
+                }
+                quotas.fold(pool, |pool, quota| pool.account_quota(name.as_str(), quota))
+            }
+        };
+    }
+    Ok(pool)
+}

@@ -1,0 +1,228 @@
+//! The gateway: from a request to the response for its caller.
+//!
+//! The head of a request is changed in place, its body is collected only if it is small, and the body of a response
+//! is passed on as it arrives: nothing between caller and provider buffers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body as OwnBody;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, HeaderName};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body::Body;
+use http_body_util::Either;
+use tower::{BoxError, Service, ServiceExt};
+use tower_key_rotation::Session;
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::fallback::Commit;
+
+use crate::access;
+use crate::config::{Config, ProviderSettings};
+use crate::deliver::deliver;
+use crate::drain::DrainOnDrop;
+use crate::headers;
+use crate::options::Options;
+use crate::origin::OwnHosts;
+use crate::provider::{self, ProviderService};
+use crate::refusal::Refusal;
+use crate::request_body;
+use crate::response::{self, GatewayBody};
+use crate::status;
+use crate::upstream::{self, Chain};
+
+/// Header that sets when the response of a request is committed to: `complete`, `first-content` or `head`.
+const COMMIT: HeaderName = HeaderName::from_static("x-commit");
+
+const HEALTH: &str = "/health";
+const KEY_STATUS: &str = "/api/key-status";
+const METRICS: &str = "/metrics";
+
+/// Maximum pause within the body of a request, unless the configuration sets one (30 s).
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A gateway over the providers of a configuration. Cheap to clone.
+///
+/// [`router`](crate::router()) makes an axum router of it, and [`serve`](crate::serve()) serves it.
+#[derive(Clone)]
+pub struct Gateway(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    options: Options,
+    chain: Chain,
+    /// One service for each provider, by its name.
+    providers: HashMap<String, ProviderService>,
+}
+
+fn commit(value: &HeaderValue) -> Result<Commit, Refusal> {
+    match value.as_bytes() {
+        b"complete" => Ok(Commit::Complete),
+        b"first-content" => Ok(Commit::FirstContent),
+        b"head" => Ok(Commit::Head),
+        _ => Err(Refusal::Commit),
+    }
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Creates a gateway. It opens no connection and starts no task.
+    pub fn new(config: Config, options: Options) -> Self {
+        let client = upstream::client();
+        let chain = upstream::chain(&config, &client);
+        let service =
+            |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(&config, it, &client));
+        let providers = config.providers().iter().map(service).collect();
+        Self(Arc::new(Shared { config, options, chain, providers }))
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Handles one request. `local` is the address of this machine at which the connection was accepted; `None` if
+    /// it is not known.
+    ///
+    /// Without a token, a request for a host name that is not the gateway's is refused. The local address counts as
+    /// the gateway's.
+    pub fn handle<B>(
+        &self,
+        request: Request<B>,
+        local: Option<IpAddr>,
+    ) -> impl Future<Output = Response<GatewayBody>> + Send + use<B>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let shared = Arc::clone(&self.0);
+        // An `async fn` would keep the request twice.
+        let (mut head, body) = request.into_parts();
+        async move {
+            let body = DrainOnDrop::new(body, &head, shared.options.max_request, shared.body_timeout());
+            if let Err(refusal) = shared.authorize(&head, local) {
+                return refuse(refusal);
+            }
+            let Some((chain, provider)) = shared.find(head.uri.path()) else {
+                return shared.own_response(&head).map(Either::Right);
+            };
+            if let Err(refusal) = shared.prepare(&mut head, provider) {
+                return refuse(refusal);
+            }
+            let (max, timeout) = (shared.options.max_request, shared.body_timeout());
+            let body = match request_body::take(body, max, timeout).await {
+                Ok(body) => body,
+                Err(refusal) => return refuse(refusal),
+            };
+            let mut chain = chain.clone();
+            deliver(match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
+                Ok(chain) => chain.call(Request::from_parts(head, body)).await,
+                Err(error) => Err(error),
+            })
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { config, options, chain: _, providers: _ } = &*self.0;
+        f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
+    }
+}
+
+fn refuse(refusal: Refusal) -> Response<GatewayBody> {
+    refusal.into_response().map(Either::Right)
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Returns the response for a path that no provider serves.
+    fn own_response(&self, head: &request::Parts) -> Response<OwnBody> {
+        let path = head.uri.path();
+        let metrics = self.options.metrics.as_deref().filter(|_| path == METRICS);
+        if ![HEALTH, KEY_STATUS].contains(&path) && metrics.is_none() {
+            return self.unknown_path();
+        }
+        if ![Method::GET, Method::HEAD].contains(&head.method) {
+            return Refusal::ReadOnly.into_response();
+        }
+        match (path, metrics) {
+            (HEALTH, _) => status::health(&self.config),
+            (_, Some(render)) => status::metrics(&self.config, render),
+            _ => status::keys(&self.config, self.options.lost_log_lines.as_ref().map_or(0, |count| count())),
+        }
+    }
+
+    fn unknown_path(&self) -> Response<OwnBody> {
+        let names: Vec<_> = self.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
+        let message = format!("unknown path: use /v1/ or {}", names.join(", "));
+        response::error(StatusCode::NOT_FOUND, "unknown_path", &message)
+    }
+
+    /// Returns the service for a path, and the provider if the path names one.
+    fn find(&self, path: &str) -> Option<(&Chain, Option<&ProviderService>)> {
+        let (first, rest) = provider::split(path);
+        if rest.is_empty() {
+            return None;
+        }
+        if first == "v1" {
+            return Some((&self.chain, None));
+        }
+        self.providers.get(first).map(|provider| (provider.service(), Some(provider)))
+    }
+
+    /// Checks whether the caller may use the gateway. `/health` is open to every caller; CONNECT and TRACE are never
+    /// served.
+    fn authorize(&self, head: &request::Parts, local: Option<IpAddr>) -> Result<(), Refusal> {
+        if [Method::CONNECT, Method::TRACE].contains(&head.method) {
+            return Err(Refusal::Method);
+        }
+        if head.uri.path() == HEALTH {
+            return Ok(());
+        }
+        let listen = self.config.listen().map(|address| address.ip());
+        let own = OwnHosts { local, listen, hosts: self.config.server().hosts() };
+        access::check(self.config.token(), &own, &head.headers, &head.uri)
+    }
+
+    /// Returns the maximum pause within the body of a request.
+    fn body_timeout(&self) -> Duration {
+        self.config.server().body_timeout().unwrap_or(BODY_TIMEOUT)
+    }
+
+    /// Returns whether a limit is declared for some model of the providers that may get the request.
+    fn limits_models(&self, to: Option<&ProviderService>) -> bool {
+        let mut chain = self.config.chain().order().iter().filter_map(|name| self.config.provider(name));
+        to.map_or_else(|| chain.any(ProviderSettings::limits_models), ProviderService::limits_models)
+    }
+
+    /// Turns the head of a request into the one that is passed on, without the parts that are not for a provider.
+    fn prepare(&self, head: &mut request::Parts, to: Option<&ProviderService>) -> Result<(), Refusal> {
+        let encodings = head.headers.get_all(CONTENT_ENCODING).iter();
+        if encodings.into_iter().any(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
+            && self.limits_models(to)
+        {
+            return Err(Refusal::Encoded);
+        }
+        if let Some(provider) = to {
+            head.uri = provider.url(&head.uri)?;
+        }
+        let commit = head.headers.remove(COMMIT).map(|value| commit(&value)).transpose()?;
+        let session = self.config.affinity_header().and_then(|name| head.headers.remove(name));
+        headers::to_provider(&mut head.headers);
+        head.version = http::Version::HTTP_11;
+        head.extensions = http::Extensions::new();
+        if let Some(name) = session {
+            head.extensions.insert(Session::new(name));
+        }
+        if let Some(commit) = commit {
+            head.extensions.insert(commit);
+        }
+        Ok(())
+    }
+}

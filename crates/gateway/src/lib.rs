@@ -1,0 +1,54 @@
+//! A gateway for LLM APIs with several keys and several providers.
+//!
+//! The gateway serves OpenAI's API over a chain of providers, and the native API of each provider with whichever of
+//! its keys is usable. It is built on [`tower_key_rotation`]: each provider has a pool of keys, a
+//! [`KeyRotationLayer`](tower_key_rotation::KeyRotationLayer), and a place in a
+//! [`ProviderFallbackLayer`](tower_key_rotation::ProviderFallbackLayer).
+//!
+//! The program `key-rotation-gateway` serves a configuration file. The library offers its parts:
+//!
+//! | item | purpose |
+//! |---|---|
+//! | [`config`] | loads a configuration file |
+//! | [`router`] | the gateway as an axum router, to mount in another app |
+//! | [`Gateway`] | the gateway as a function from a request to a response |
+//! | [`serve`] | a server for a gateway, with limits on connections and requests |
+//!
+//! # Paths
+//!
+//! | path | content |
+//! |---|---|
+//! | `/v1/…` | OpenAI's API, served by the first provider of the chain that can |
+//! | `/{provider}/…` | the native API of one provider, with any of its keys |
+//! | `/api/key-status` | the state of every key, as JSON |
+//! | `/metrics` | counters and gauges for Prometheus, if [`Options::metrics`] is set |
+//! | `/health` | whether the chain has a usable key, as JSON |
+
+mod access;
+pub mod config;
+mod deliver;
+mod drain;
+mod gateway;
+mod headers;
+mod log_throttle;
+mod options;
+mod origin;
+mod provider;
+mod refusal;
+mod request_body;
+mod response;
+mod router;
+mod serve;
+mod stall;
+mod status;
+mod upstream;
+
+pub use self::gateway::Gateway;
+pub use self::options::Options;
+pub use self::response::GatewayBody;
+pub use self::router::router;
+pub use self::serve::serve;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

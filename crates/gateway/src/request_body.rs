@@ -1,0 +1,49 @@
+//! The body of a request: collected if it is small, passed on as it arrives otherwise.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
+use tower::BoxError;
+use tower_key_rotation::body::ReplayBody;
+
+use crate::refusal::Refusal;
+use crate::stall::StallTimeout;
+
+/// Maximum size of a body that is collected before the request is passed on (256 KiB). A collected body can be sent
+/// again without a copy.
+const SMALL: u64 = 256 * 1024;
+
+/// Makes the body replayable. Limits it to `max` bytes and to pauses of `timeout`.
+pub(crate) async fn take<B>(body: B, max: usize, timeout: Duration) -> Result<ReplayBody, Refusal>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let length = body.size_hint();
+    if length.lower() > max as u64 {
+        return Err(Refusal::TooLarge);
+    }
+    let body = StallTimeout::new(body, timeout);
+    if length.upper().is_some_and(|length| length <= SMALL) {
+        collect(body).await.map(ReplayBody::from).map_err(|error| Refusal::of_body(&*error))
+    } else {
+        Ok(Box::pin(ReplayBody::new(Limited::new(body, max), ReplayBody::CAP)).await)
+    }
+}
+
+/// Collects a body. Most bodies arrive as one frame, which needs no copy.
+async fn collect<B>(mut body: B) -> Result<Bytes, BoxError>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Some(frame) = body.frame().await else { return Ok(Bytes::new()) };
+    let first = frame.map_err(Into::into)?.into_data().unwrap_or_default();
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = Box::pin(body.collect()).await.map_err(Into::into)?.to_bytes();
+    Ok([first, rest].concat().into())
+}

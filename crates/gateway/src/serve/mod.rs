@@ -1,0 +1,164 @@
+//! A server for a gateway: accepts connections and limits them.
+
+mod connection;
+mod connections;
+mod limits;
+mod traffic;
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use self::connections::{Connections, Slot};
+use self::limits::Limits;
+use self::traffic::{InFlight, Tracked, Traffic, Watched};
+use crate::gateway::Gateway;
+use crate::log_throttle::LogThrottle;
+use crate::refusal::Refusal;
+use crate::response::{self, GatewayBody};
+
+/// Interval of HTTP/2 pings, and the maximum time for the caller's reply.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+
+/// Pause after a failed accept (10 ms). Most failures mean that the process has too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// The parts that all connections share.
+#[derive(Clone)]
+struct Server {
+    http: auto::Builder<TokioExecutor>,
+    gateway: Gateway,
+    limits: Limits,
+    requests: Arc<Requests>,
+}
+
+/// The requests in flight.
+struct Requests {
+    room: Arc<Semaphore>,
+    full: LogThrottle,
+}
+
+/// Serves a gateway over HTTP/1.1 and HTTP/2, within the limits of the `[server]` table of its configuration.
+///
+/// Runs until `stop` completes. It then accepts no more connections, and lets requests in flight end within
+/// `shutdown_timeout`. A panic of a request becomes status 500 and ends no other request.
+///
+/// # Errors
+///
+/// Returns an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if requests were still in flight when the
+/// `shutdown_timeout` was over. An error to accept a connection is logged and does not end the server.
+pub async fn serve(
+    listener: TcpListener,
+    gateway: Gateway,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let limits = Limits::new(gateway.config().server());
+    let server = Server::new(gateway, limits);
+    let connections = Connections::new(limits.connections);
+    let (stopping, stopped) = watch::channel(false);
+    let accepting = accept(&listener, &connections, |stream, slot| {
+        let _task = tokio::spawn(server.clone().connection(stream, slot, stopped.clone()));
+    });
+    tokio::select! {
+        () = stop => {}
+        () = accepting => {}
+    }
+    drop(listener);
+    let _no_connection_may_be_left = stopping.send(true);
+    let ended = timeout(limits.shutdown, connections.ended()).await;
+    ended.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "requests were still in flight"))
+}
+
+/// Accepts connections without end.
+async fn accept(listener: &TcpListener, connections: &Arc<Connections>, serve: impl Fn(TcpStream, Slot)) {
+    let failures = LogThrottle::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => serve(stream, connections.admit().await),
+            Err(error) => {
+                if let Some(times) = failures.count() {
+                    tracing::warn!(target: "gateway", %error, times, "can't accept connections");
+                }
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    fn new(gateway: Gateway, limits: Limits) -> Self {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
+        http.http2().timer(TokioTimer::new()).keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
+        let room = Arc::new(Semaphore::new(limits.requests as usize));
+        Self { http, gateway, limits, requests: Arc::new(Requests { room, full: LogThrottle::default() }) }
+    }
+
+    async fn connection(self, stream: TcpStream, slot: Slot, stopped: watch::Receiver<bool>) {
+        // Only delays, never breaks a connection.
+        let _ = stream.set_nodelay(true);
+        let Ok(local) = stream.local_addr() else { return };
+        let traffic = Arc::clone(&slot.traffic);
+        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&traffic)));
+        let (http, limits) = (self.http.clone(), self.limits);
+        let service = service_fn(move |request| self.request(request, local.ip(), &traffic));
+        connection::run(http.serve_connection(stream, service), slot, limits, stopped).await;
+    }
+
+    fn request(
+        &self,
+        request: Request<Incoming>,
+        local: IpAddr,
+        traffic: &Arc<Traffic>,
+    ) -> impl Future<Output = Result<Response<Tracked<GatewayBody>>, Infallible>> + Send + use<> {
+        let in_flight = self.requests.enter(traffic);
+        let handle = || AssertUnwindSafe(self.gateway.handle(request, Some(local))).catch_unwind();
+        let response = in_flight.is_ok().then(handle);
+        async move {
+            let response = match response {
+                Some(response) => response.await.unwrap_or_else(caught),
+                None => Refusal::Busy.into_response().map(Either::Right),
+            };
+            Ok(response.map(|body| Tracked::new(body, in_flight.unwrap_or_else(|refused| refused))))
+        }
+    }
+}
+
+/// Returns the response for a panic. The message of a panic may contain a secret, so it is not passed on.
+fn caught(_panic: Box<dyn Any + Send>) -> Response<GatewayBody> {
+    tracing::error!(target: "gateway", "a handler panicked");
+    let message = "the gateway failed: its log has the place";
+    response::error(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).map(Either::Right)
+}
+
+// === impl Requests ===
+
+impl Requests {
+    /// Adds a request. Returns an error if too many are in flight; the request is tracked in both cases.
+    fn enter(&self, traffic: &Arc<Traffic>) -> Result<InFlight, InFlight> {
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            return Ok(traffic.request(Some(permit)));
+        }
+        if let Some(times) = self.full.count() {
+            tracing::warn!(target: "gateway", times, "too many requests in flight: refused");
+        }
+        Err(traffic.request(None))
+    }
+}
