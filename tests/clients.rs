@@ -1,5 +1,6 @@
 //! Real clients over real sockets, against a simulated provider on a loopback port.
 
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;

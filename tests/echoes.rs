@@ -1,5 +1,6 @@
 //! A key that the provider echoes is taken out, wherever it stands and however it is written.
 
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;

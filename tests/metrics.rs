@@ -1,5 +1,6 @@
 //! What is counted of real requests, by hubs that are told to, and no key in any label.
 
+#![cfg(feature = "metrics")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;

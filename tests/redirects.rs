@@ -1,5 +1,6 @@
 //! Keys stay at home when a provider, or somebody who looks like it, sends the request elsewhere.
 
+#![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
