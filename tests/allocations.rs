@@ -26,7 +26,7 @@ const KEYS: usize = 64;
 const PROMISED: usize = 8;
 
 /// The same for answers that tell of limits: the model is found, and what is said is read.
-const TELLING: usize = 19;
+const TELLING: usize = 13;
 
 #[tokio::test]
 async fn the_layer_allocates_at_most_eight_times_a_request() {

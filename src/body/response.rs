@@ -31,11 +31,18 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         rest: Rest<B>,
-        // `None`: no key is known here.
-        redactor: Option<Redactor>,
-        guard: Option<StreamGuard>,
+        // In a box, since a response is moved several times on its way to the caller.
+        watchers: Option<Box<Watchers>>,
         hold: Hold,
     }
+}
+
+/// The watchers of a body as it passes.
+#[derive(Default)]
+struct Watchers {
+    /// `None`: no key is known here.
+    redactor: Option<Redactor>,
+    guard: Option<StreamGuard>,
 }
 
 pin_project! {
@@ -63,12 +70,14 @@ impl<B> ResponseBody<B> {
 
     /// A body that has no guard yet.
     pub(crate) const fn unwatched(rest: Rest<B>) -> Self {
-        Self { rest, redactor: None, guard: None, hold: Hold::Unflushed }
+        Self { rest, watchers: None, hold: Hold::Unflushed }
     }
 
     /// Has the key taken out of the body.
     pub(crate) fn redact(mut self, redactor: Option<Redactor>) -> Self {
-        self.redactor = redactor;
+        if redactor.is_some() {
+            self.watchers().redactor = redactor;
+        }
         self
     }
 
@@ -79,7 +88,11 @@ impl<B> ResponseBody<B> {
 
     /// Has the body watched from its beginning; it has no guard yet.
     pub(crate) fn watch(&mut self, guard: StreamGuard) {
-        self.guard = Some(guard);
+        self.watchers().guard = Some(guard);
+    }
+
+    fn watchers(&mut self) -> &mut Watchers {
+        self.watchers.get_or_insert_default()
     }
 
     #[cfg(test)]
@@ -107,7 +120,7 @@ where
     /// Forgets the type of the body within.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {
-            Self { rest: Rest::Erased { body }, redactor: None, guard: None, hold } if !hold.has_error() => {
+            Self { rest: Rest::Erased { body }, watchers: None, hold } if !hold.has_error() => {
                 body.into_inner()
             }
             body => body.boxed_unsync(),
@@ -131,12 +144,15 @@ where
         if let Some(polled) = this.hold.poll(cx) {
             return polled;
         }
-        let redactor = this.redactor;
+        let Some(watchers) = this.watchers else {
+            return this.hold.pass(this.rest.poll_frame(cx), |_| None, cx);
+        };
+        let Watchers { redactor, guard } = &mut **watchers;
         let poll_rest = |cx: &mut Context<'_>| match redactor {
             Some(redactor) => redactor.poll_frame(this.rest, cx),
             None => this.rest.poll_frame(cx),
         };
-        let Some(guard) = this.guard else {
+        let Some(guard) = guard else {
             return this.hold.pass(poll_rest(cx), |_| None, cx);
         };
         let mut has_stalled = false;
@@ -171,8 +187,9 @@ where
             Rest::Erased { body } => body.is_end_stream(),
             Rest::Whole { data } => data.is_empty(),
         };
-        let says = self.redactor.as_ref().map_or(says, |redactor| redactor.is_end_stream(says));
-        self.guard.as_ref().map_or(says, |guard| guard.is_end_stream(says))
+        let Some(Watchers { redactor, guard }) = self.watchers.as_deref() else { return says };
+        let says = redactor.as_ref().map_or(says, |redactor| redactor.is_end_stream(says));
+        guard.as_ref().map_or(says, |guard| guard.is_end_stream(says))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -186,11 +203,12 @@ where
             Rest::Erased { body } => body.size_hint(),
             Rest::Whole { data } => SizeHint::with_exact(data.len() as u64),
         };
-        let own = match &self.redactor {
+        let Some(Watchers { redactor, guard }) = self.watchers.as_deref() else { return own };
+        let own = match redactor {
             Some(redactor) => redactor.size_hint(own),
             None => own,
         };
-        match &self.guard {
+        match guard {
             Some(guard) => guard.size_hint(own),
             None => own,
         }
@@ -205,7 +223,7 @@ impl<B> Default for ResponseBody<B> {
 
 impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rest, redactor: _, guard: _, hold: _ } = self;
+        let Self { rest, watchers: _, hold: _ } = self;
         let seen = if let Rest::Begun { seen, .. } = rest { seen.len() } else { 0 };
         f.debug_struct("ResponseBody").field("frames_seen", &seen).finish_non_exhaustive()
     }

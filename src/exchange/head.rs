@@ -1,12 +1,13 @@
 //! The head of a request, which can be built again for every attempt.
 //!
 //! Most requests have one attempt. The first attempt therefore gets the caller's own header map, and the copy
-//! for later attempts is a list: a list is a single allocation and needs no hashes. Only a further attempt
-//! builds a map from it.
+//! for later attempts is a [text](HeaderCopy). Only a further attempt builds a map from it.
 
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+use crate::exchange::header_copy::HeaderCopy;
 
 /// The head of a request, kept so that it can be built again.
 pub(crate) struct Head {
@@ -15,8 +16,8 @@ pub(crate) struct Head {
     version: Version,
     /// The caller's own headers, until the first attempt takes them.
     first: Option<HeaderMap>,
-    /// Copy of the headers after the first attempt, in order; a name appears once for each of its values.
-    kept: Vec<(HeaderName, HeaderValue)>,
+    /// Copy of the headers, once the first attempt has taken them.
+    kept: HeaderCopy,
     extensions: Extensions,
 }
 
@@ -32,7 +33,7 @@ impl Head {
             // An empty `Extensions` may hold an allocation, which every clone would copy.
             extensions = Extensions::new();
         }
-        Self { method, uri, version, first: Some(headers), kept: Vec::new(), extensions }
+        Self { method, uri, version, first: Some(headers), kept: HeaderCopy::default(), extensions }
     }
 
     /// Builds a request with the head as it came.
@@ -43,10 +44,10 @@ impl Head {
         *request.version_mut() = self.version;
         *request.headers_mut() = match self.first.take() {
             Some(headers) => {
-                self.kept = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                self.kept = HeaderCopy::new(&headers);
                 headers
             }
-            None => self.kept.iter().cloned().collect(),
+            None => self.kept.to_map(),
         };
         request.extensions_mut().clone_from(&self.extensions);
         request
@@ -65,20 +66,23 @@ impl Head {
     }
 
     /// Returns the first value of a header.
-    pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        let kept = || self.kept.iter().find(|(kept, _)| kept == name).map(|(_, value)| value);
-        self.first.as_ref().map_or_else(kept, |headers| headers.get(name))
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.headers(name).next()
+    }
+
+    /// Iterates over the values of a header.
+    fn headers(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
+        let first = self.first.iter().flat_map(move |headers| headers.get_all(name));
+        first.map(HeaderValue::as_bytes).chain(self.kept.get_all(name))
     }
 
     /// Returns whether the body is compressed or encoded otherwise.
     pub(crate) fn is_encoded(&self) -> bool {
-        let is_plain = |value: &HeaderValue| {
-            let value = value.as_bytes().trim_ascii();
+        let is_plain = |value: &[u8]| {
+            let value = value.trim_ascii();
             value.is_empty() || value.eq_ignore_ascii_case(b"identity")
         };
-        let kept = self.kept.iter().filter(|(name, _)| name == CONTENT_ENCODING).map(|(_, value)| value);
-        let first = self.first.iter().flat_map(|headers| headers.get_all(CONTENT_ENCODING));
-        !kept.chain(first).all(is_plain)
+        !self.headers(&CONTENT_ENCODING).all(is_plain)
     }
 
     /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key`
@@ -110,7 +114,10 @@ mod tests {
             );
             assert_eq!(made.headers, before.headers);
             assert_eq!(made.extensions.get::<u8>(), Some(&7));
-            assert_eq!(head.header(&HeaderName::from_static("x-one")), before.headers.get("x-one"));
+            assert_eq!(
+                head.header(&HeaderName::from_static("x-one")),
+                before.headers.get("x-one").map(HeaderValue::as_bytes)
+            );
             made.headers.clear();
         }
     }

@@ -103,33 +103,13 @@ where
             chain.emit(link, Severity::Change, || EventKind::BreakerHalfOpen);
         }
         state.report_fallback(link);
-        let answered = async {
-            let called = match chain.other(next.link) {
-                Some(mut other) => {
-                    Box::pin(call::link(&mut other, &mut request, &state.context, &upload)).await
-                }
-                None => call::link(first, &mut request, &state.context, &upload).await,
-            };
-            let response = match called {
-                Ok(response) if judge::is_the_callers(&response, chain, &state.context) => response,
-                called => return Box::pin(judge::answer(called, link, chain, state)).await,
-            };
-            *served = Some(match state.hold_back.check(&response, state.deadline()) {
-                None => response.map(ResponseBody::untouched),
-                Some(check) => {
-                    let slot = Served::usage_slot_of(&response);
-                    match hold_back(response, slot, check, link).await {
-                        Ok(response) => response,
-                        Err(failed) => return LinkOutcome::Failed(failed),
-                    }
-                }
-            });
-            LinkOutcome::Served
-        };
-        let outcome = if permit.is_probe() && !upload.has_ended() {
-            Box::pin(probing(&mut permit, &upload, answered)).await
-        } else {
-            answered.await
+        let outcome = {
+            let mut outcome = pin!(call_and_judge(first, &mut request, chain, next, state, served));
+            if permit.is_probe() && !upload.has_ended() {
+                Box::pin(probing(&mut permit, &upload, outcome.as_mut())).await
+            } else {
+                outcome.await
+            }
         };
         let slot = match outcome {
             LinkOutcome::Served => None,
@@ -154,6 +134,47 @@ where
             state.deliver(response, link);
         }
         Ok(())
+    }
+}
+
+/// Calls a link and judges the result. A response that is for the caller is put into `served`, unless the chain
+/// has to guard it.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+fn call_and_judge<S, B>(
+    first: &mut S,
+    request: &mut Request<ReplayBody>,
+    chain: &Chain<B>,
+    next: NextLink,
+    state: &ChainState<B>,
+    served: &mut Option<Response<ResponseBody<B>>>,
+) -> impl Future<Output = LinkOutcome<B>>
+where
+    S: Service<Request<ReplayBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    async move {
+        let (link, upload) = (&chain.links[next.link], state.upload());
+        let called = match chain.other(next.link) {
+            Some(mut other) => Box::pin(call::link(&mut other, request, &state.context, &upload)).await,
+            None => call::link(first, request, &state.context, &upload).await,
+        };
+        let response = match called {
+            Ok(response) if judge::is_the_callers(&response, chain, &state.context) => response,
+            called => return Box::pin(judge::answer(called, link, chain, state)).await,
+        };
+        *served = Some(match state.hold_back.check(&response, state.deadline()) {
+            None => response.map(ResponseBody::untouched),
+            Some(check) => {
+                let slot = Served::usage_slot_of(&response);
+                match hold_back(response, slot, check, link).await {
+                    Ok(response) => response,
+                    Err(failed) => return LinkOutcome::Failed(failed),
+                }
+            }
+        });
+        LinkOutcome::Served
     }
 }
 

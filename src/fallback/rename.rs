@@ -247,7 +247,8 @@ fn in_json(document: &[u8]) -> Named {
 }
 
 fn in_form(headers: &HeaderMap, body: &[u8]) -> Named {
-    let values = headers.get(CONTENT_TYPE).and_then(|form| models_in_form(form, body)).unwrap_or_default();
+    let values =
+        headers.get(CONTENT_TYPE).and_then(|form| models_in_form(form.as_bytes(), body)).unwrap_or_default();
     named(body, &values, values.last().copied())
 }
 

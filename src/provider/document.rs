@@ -15,7 +15,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -35,7 +34,7 @@ pub(crate) struct NamedModel {
 /// Mark at the beginning of a UTF-8 text, which some parsers skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-pub(super) fn read(content_type: Option<&HeaderValue>, frames: &[Bytes]) -> NamedModel {
+pub(super) fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
     let all: Cow<'_, [u8]> = match frames {
         [frame] => Cow::Borrowed(frame),
         frames => Cow::Owned(frames.concat()),
@@ -46,7 +45,7 @@ pub(super) fn read(content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Name
     }
 }
 
-fn in_form(content_type: &HeaderValue, body: &[u8]) -> NamedModel {
+fn in_form(content_type: &[u8], body: &[u8]) -> NamedModel {
     let Some(names) = form::models(content_type, body) else { return NamedModel::default() };
     let Some(last) = names.last() else { return NamedModel { model: None, is_sure: true } };
     let model = ModelId::new(last);
@@ -237,16 +236,16 @@ mod tests {
         let body = "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\
                     name=\"model\"\r\n\r\nno\r\n--X\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n\
                     whisper-1\r\n--X--\r\n";
-        let content_type = HeaderValue::from_static("multipart/form-data; boundary=X");
+        let content_type = b"multipart/form-data; boundary=X";
         let (head, tail) = body.split_at(70);
         for frames in [&[Bytes::from(body)][..], &[Bytes::from(head), Bytes::from(tail)]] {
-            assert_eq!(read(Some(&content_type), frames).model.unwrap().as_str(), "whisper-1");
+            assert_eq!(read(Some(content_type), frames).model.unwrap().as_str(), "whisper-1");
         }
     }
 
     #[test]
     fn a_form_with_two_names_is_not_sure() {
-        let content_type = HeaderValue::from_static("multipart/form-data; boundary=\"b\"");
+        let content_type = b"multipart/form-data; boundary=\"b\"";
         let part = |name: &str, value: &str| {
             format!("--b\r\nContent-Disposition: form-data; {name}\r\n\r\n{value}\r\n")
         };
@@ -260,14 +259,14 @@ mod tests {
             (vec![], None, true),
         ] {
             let body = parts.iter().map(|(name, value)| part(name, value)).collect::<String>() + "--b--\r\n";
-            let found = read(Some(&content_type), &[Bytes::from(body.clone())]);
+            let found = read(Some(content_type), &[Bytes::from(body.clone())]);
             assert_eq!(
                 (found.model.as_ref().map(ModelId::as_str), found.is_sure),
                 (expected, is_sure),
                 "{body}"
             );
         }
-        let none = HeaderValue::from_static("multipart/form-data");
+        let none = b"multipart/form-data";
         assert!(!read(Some(&none), &[Bytes::from(part("name=\"model\"", "m"))]).is_sure);
     }
 }

@@ -1,18 +1,18 @@
 //! The field `model` of a multipart form.
 
-use http::HeaderValue;
 use memchr::memmem;
 
-pub(crate) fn is_form(content_type: &HeaderValue) -> bool {
+pub(crate) fn is_form(content_type: &[u8]) -> bool {
     const FORM: &[u8] = b"multipart/form-data";
-    let start = content_type.as_bytes().trim_ascii_start().get(..FORM.len());
+    let start = content_type.trim_ascii_start().get(..FORM.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
 }
 
 /// Returns the values of all fields named `model`, each a slice of `body`; `None` if the form cannot be
 /// parsed. Of a form that is cut off, the complete fields are returned.
-pub(crate) fn models<'a>(content_type: &HeaderValue, body: &'a [u8]) -> Option<Vec<&'a str>> {
-    let boundary = parameter(content_type.to_str().ok()?, "boundary")?;
+pub(crate) fn models<'a>(content_type: &[u8], body: &'a [u8]) -> Option<Vec<&'a str>> {
+    let boundary =
+        parameter(std::str::from_utf8(content_type).ok().filter(|text| text.is_ascii())?, "boundary")?;
     let delimiter = format!("\r\n--{boundary}");
     let mut names = Vec::new();
     let mut rest = after_preamble(body, &delimiter)?;

@@ -220,11 +220,11 @@ impl Provider {
     /// Of several the last counts. The body may be cut off behind it. Returns `None` for a name that is not a
     /// valid [`ModelId`].
     pub fn model_in_body(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
-        self.named_model(content_type, frames).model
+        self.named_model(content_type.map(HeaderValue::as_bytes), frames).model
     }
 
     /// Returns the model that a body names, and whether no reader can find another.
-    pub(crate) fn named_model(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> NamedModel {
+    pub(crate) fn named_model(&self, content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
         let mut named = document::read(content_type, frames);
         if self.0.model_path == ModelPath::Google {
             named.model = named.model.map(model::without_collection);

@@ -94,7 +94,7 @@ impl Template {
     fn look_for_model(&self, provider: &Provider) -> Option<ModelId> {
         let content_type = self.head.header(&CONTENT_TYPE);
         let in_path = provider.model_in_path(self.head.uri());
-        in_path.or_else(|| self.body.read(|frames| provider.model_in_body(content_type, frames)))
+        in_path.or_else(|| self.body.read(|frames| provider.named_model(content_type, frames).model))
     }
 
     /// The model, if it is known by now.
