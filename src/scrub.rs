@@ -102,8 +102,10 @@ pub(crate) fn head(head: &mut Parts, secret: &str) {
 /// Removes the secret from headers or trailers. A header whose name shows the secret is dropped.
 pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     let Some(written) = Written::new(secret) else { return };
+    let rarest = written.rarest();
     let in_value = |value: &HeaderValue| {
-        written.fits(value.len()) && written.look(value.as_bytes()) != Overwritten::default()
+        let text = value.as_bytes();
+        written.fits(text.len()) && may_show(text, rarest) && written.look(text) != Overwritten::default()
     };
     let in_name = |name: &HeaderName| shows_in_name(name.as_str().as_bytes(), secret.as_bytes());
     // Mostly it is in neither, which is found out in one pass.
@@ -119,6 +121,13 @@ pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     }
     let names: Vec<_> = headers.keys().filter(|name| in_name(name)).cloned().collect();
     names.iter().for_each(|name| drop(headers.remove(name)));
+}
+
+/// Returns whether a text has one character of a secret, or one with which [other forms](unit) of it begin. One pass over
+/// a short text is cheaper than a search that stops at each candidate.
+fn may_show(text: &[u8], character: u8) -> bool {
+    let may = |byte: u8| byte == character || matches!(byte, b'%' | b'\\' | b'&');
+    text.iter().fold(false, |shows, byte| shows | may(*byte))
 }
 
 /// Returns whether a header name shows the secret. Header names are in lower case.

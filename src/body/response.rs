@@ -109,12 +109,13 @@ where
 {
     /// Ends the body of an error response by its deadline, if there is one. What is no error is not bounded once it is
     /// delivered.
-    pub(crate) fn limit(response: Response<Self>, limits: RestLimits) -> Response<Self> {
+    pub(crate) fn limit(response: &mut Response<Self>, limits: RestLimits) {
         let is_error = response.status().is_client_error() || response.status().is_server_error();
         if !is_error || limits.deadline.is_none() || response.body().is_end_stream() {
-            return response;
+            return;
         }
-        response.map(|body| Self::erased(ErrorBody::response(body.erase(), limits).boxed_unsync()))
+        let body = std::mem::take(response.body_mut()).erase();
+        *response.body_mut() = Self::erased(ErrorBody::response(body, limits).boxed_unsync());
     }
 
     /// Forgets the type of the body within.

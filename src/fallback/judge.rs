@@ -85,7 +85,7 @@ where
         if !joined {
             forget_length(&mut response);
             let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
-            response = ResponseBody::limit(response, limits);
+            ResponseBody::limit(&mut response, limits);
         }
         let slot = commit::guard(&mut response, link, &chain.settings, joined, state.dialect());
         if let Some(check) = state.hold_back.check(&response, state.deadline()) {

@@ -267,6 +267,6 @@ mod tests {
             );
         }
         let none = b"multipart/form-data";
-        assert!(!read(Some(&none), &[Bytes::from(part("name=\"model\"", "m"))]).is_sure);
+        assert!(!read(Some(none), &[Bytes::from(part("name=\"model\"", "m"))]).is_sure);
     }
 }

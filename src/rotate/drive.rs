@@ -63,7 +63,9 @@ where
                 lease.set_unsent();
                 audit.forget();
             })?;
-            let wait = match state.settle(lease, tried, audit) {
+            let next = state.settle(&mut lease, tried, audit);
+            drop(lease);
+            let wait = match next {
                 Next::Deliver(answer) => return Ok(answer),
                 Next::Rotate => None,
                 Next::Retry(wait) => Some(wait),

@@ -84,6 +84,18 @@ impl<'s> Written<'s> {
         self.0.len() <= length
     }
 
+    /// Returns the character that is likely to be the rarest in a text, of those that both the secret and any beginning
+    /// that [shows](Self::shows_in) it have.
+    pub(crate) fn rarest(&self) -> u8 {
+        let rank = |byte: &u8| match byte {
+            b'a'..=b'z' => 0,
+            b'0'..=b'9' => 1,
+            b'A'..=b'Z' => 2,
+            _ => 3,
+        };
+        self.0.iter().copied().take(RUN).max_by_key(rank).unwrap_or_default()
+    }
+
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
         self.fits(text.len()) && matches!(self.next(text, 0), Some((_, Here::Whole(_))))
     }

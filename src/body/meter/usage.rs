@@ -120,7 +120,7 @@ impl Usage {
     pub fn from_answer(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii_start();
         match body.first()? {
-            b'{' => only_usage(body).or_else(|| parse(body)),
+            b'{' => only_usage(body).or_else(|| parse(Some(body).filter(|body| may_hold_usage(body))?)),
             b'[' => {
                 serde_json::from_slice::<Vec<Document>>(body).ok()?.iter().rev().find_map(Document::usage)
             }
@@ -189,6 +189,12 @@ fn only_usage(document: &[u8]) -> Option<Usage> {
     let mut source = serde_json::Deserializer::from_slice(counts);
     let ended = source.deserialize_map(Members { counts: &mut read, may_stop: true });
     (ended.is_ok() || read.are_complete()).then(|| read.usage())?
+}
+
+/// Returns whether a document may hold usage: whether it has a part of a member's name that all dialects share.
+fn may_hold_usage(document: &[u8]) -> bool {
+    let has = |name: &[u8]| memmem::find(document, name).is_some();
+    has(b"sage") || has(b"meta") || has(b"eval_count")
 }
 
 fn parse(document: &[u8]) -> Option<Usage> {

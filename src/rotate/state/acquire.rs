@@ -28,12 +28,18 @@ impl<B> RequestState<B> {
         if pool.counts_tokens() {
             self.cost = self.request.cost(&self.config.estimator);
         }
-        let mut leased = self.lease().await;
+        let mut leased = self.lease_now();
+        if leased.is_none() {
+            leased = self.in_line().await;
+        }
         if leased.as_ref().is_some_and(Lease::is_exclusive) && !self.request.upload().has_ended() {
             // Others need the probe: it is not held while a caller takes its time to send the body.
             drop(leased);
             self.arrival().await?;
-            leased = Box::pin(self.lease()).await;
+            leased = self.lease_now();
+            if leased.is_none() {
+                leased = self.in_line().await;
+            }
         }
         if leased.is_none() {
             leased = self.usable_elsewhere();
@@ -65,20 +71,10 @@ impl<B> RequestState<B> {
         self.failures.as_deref().is_some_and(|failures| !failures.attempts.is_empty())
     }
 
-    #[expect(
-        clippy::needless_pass_by_ref_mut,
-        reason = "a shared reference across an await needs a body that is `Sync`"
-    )]
-    async fn lease(&mut self) -> Option<Lease> {
-        let until = self.may_wait_until();
-        // A request that comes new and may wait, waits in line.
-        if until.is_none() || self.has_failed() {
-            let leased = self.usable_now();
-            if leased.is_some() {
-                return leased;
-            }
-        }
-        self.in_line(until?).await
+    /// Leases a key without a wait. A request that comes new and may wait, waits in line.
+    fn lease_now(&self) -> Option<Lease> {
+        let may_jump = self.may_wait_until().is_none() || self.has_failed();
+        may_jump.then(|| self.usable_now())?
     }
 
     /// Waits until the body is there, or as much of it as can be recorded.
@@ -99,11 +95,11 @@ impl<B> RequestState<B> {
         self.watched.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// In a box, for most requests do not wait.
-    fn in_line(&self, until: Instant) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
+    /// Waits for a key, if the request may wait. In a box, for most requests do not wait.
+    fn in_line(&self) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
         let refused = self.failures.as_deref().map_or(&[][..], |failures| failures.tried.refused());
-        let (pool, ask) = (&self.config.pool, self.wanted(refused));
-        Box::pin(async move { pool.acquire_by(&ask, until).await.ok() })
+        let (pool, ask, until) = (&self.config.pool, self.wanted(refused), self.may_wait_until());
+        Box::pin(async move { pool.acquire_by(&ask, until?).await.ok() })
     }
 
     fn usable_now(&self) -> Option<Lease> {

@@ -26,10 +26,10 @@ where
 {
     let is_stream = answer.is_stream();
     let mut response = answer.into_response();
-    if context.is_some() {
+    if context.is_some() && is_stream {
         forget_length(&mut response);
     }
-    let mut response = ResponseBody::limit(response, rest);
+    ResponseBody::limit(&mut response, rest);
     let readable = is_readable(response.headers());
     // A stream of known length has no room for another event.
     let in_band = in_band.filter(|_| !response.headers().contains_key(CONTENT_LENGTH));

@@ -138,7 +138,7 @@ where
     }
 
     /// Books what an attempt brought, and says what comes next.
-    pub(super) fn settle(&mut self, mut lease: Lease, tried: Tried<B>, audit: Audit) -> Next<B> {
+    pub(super) fn settle(&mut self, lease: &mut Lease, tried: Tried<B>, audit: Audit) -> Next<B> {
         let head = tried.answer.as_ref().ok().map(|answer| &*answer.head);
         let status = head.map(|head| head.status);
         if let Some(head) = head {
@@ -147,16 +147,15 @@ where
         } else if let Some(error) = self.request.take_body_error() {
             return Next::Fail(Error::Body(error));
         }
-        let named = audit.end(&self.request, &lease, &tried.verdict, head);
+        let named = audit.end(&self.request, lease, &tried.verdict, head);
         let refused = tried.verdict.fault().and_then(|fault| Refused::of(fault, status));
-        let action =
-            self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, refused, &lease));
+        let action = self.config.policy.decide(&tried.verdict, self.progress(&tried.verdict, refused, lease));
         let (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) =
             (action, &tried.verdict)
         else {
-            return self.deliver(&mut lease, tried, action, named);
+            return self.deliver(lease, tried, action, named);
         };
-        self.record(&mut lease, fault, status);
+        self.record(lease, fault, status);
         let failures = self.failures();
         failures.last = Some(tried.answer);
         failures.retrying = matches!(action, Action::Retry(_));
