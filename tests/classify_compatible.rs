@@ -36,7 +36,7 @@ fn azure() {
             (
                 429,
                 &error("429", "exceeded token rate limit. Please retry after 86400 seconds."),
-                "rate_limited account_model 86400s",
+                "quota_exceeded account_model 86400s",
             ),
             (
                 429,

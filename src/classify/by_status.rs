@@ -7,14 +7,14 @@
 //!    form of its response. A refused address, overload and failures concern the provider and no key:
 //!    rotating keys over the same address cannot help. Its other statuses are classified as in step 3.
 //! 2. Error names, and a few phrases, that mean the same at every provider.
-//! 3. The status. Words decide nothing in this step, since `quota` means money at one provider and a minute
-//!    at another.
+//! 3. The status, and names that only restate it. Words decide nothing in this step: the
+//!    [meaning](crate::classify::meaning) of the response was considered before.
 
 use crate::classify::error_body::Shape;
 use crate::classify::response::UpstreamResponse;
 use crate::classify::rules;
 use crate::classify::rules::{Rule, fault, reject};
-use crate::classify::{Reason, Rejection, Scope, Verdict};
+use crate::classify::{Reason, Rejection, Scope, Verdict, Why};
 
 /// Cloudflare's codes for an address or country that is refused
 /// (<https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>).
@@ -69,8 +69,6 @@ const SHARED: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).named(&[
         "invalid_api_key",
         "incorrect_api_key_error",
-        "invalid_authentication_error",
-        "authentication_error",
         "API_KEY_INVALID",
     ]),
     fault(Reason::Overloaded, Scope::ProviderModel).named(&[
@@ -81,26 +79,32 @@ const SHARED: &[Rule] = &[
     ]),
     fault(Reason::Overloaded, Scope::Provider).named(&["overloaded_error"]),
     reject(Rejection::TooLarge).on(&[413]).named(&["rate_limit_exceeded"]),
+];
+
+/// Names that restate the usual status of an error, for a response that came with another status.
+const RESTATED: &[Rule] = &[
+    fault(Reason::InvalidKey, Scope::Key).named(&["invalid_authentication_error", "authentication_error"]),
     fault(Reason::RateLimited, Scope::AccountModel).named(&["rate_limit_error"]).on(&[400, 429]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]).says(&["model", "engine"]),
 ];
 
-/// Classifies an error response by the rules that hold for every provider.
-pub(crate) fn judge(answer: &UpstreamResponse<'_>) -> Verdict {
-    edge(answer).or_else(|| rules::judge(SHARED, answer)).unwrap_or_else(|| by_status(answer))
+/// Classifies a response by the names that mean the same at every provider.
+pub(crate) fn by_name(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+    rules::judge(SHARED, answer)
 }
 
 /// Returns a verdict if a proxy or CDN responded in place of the provider.
 pub(crate) fn edge(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     if answer.header("cf-mitigated").is_some() {
-        return Some(answer.fault(Reason::Blocked, Scope::Provider));
+        return Some(answer.fault(Reason::Blocked, Scope::Provider).because(Why::Edge));
     }
-    match answer.body.shape() {
+    let verdict = match answer.body.shape() {
         Shape::Json => problem_document(answer),
         Shape::Html => Some(page(answer)),
         Shape::Text => plain_text(answer),
         Shape::Empty => None,
-    }
+    };
+    Some(verdict?.because(Why::Edge))
 }
 
 /// Classifies Cloudflare's own errors for API clients, which have been JSON problem documents since 2026.
@@ -142,8 +146,13 @@ fn plain_text(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     }
 }
 
-/// Classifies a response by its status alone.
+/// Classifies a response by its status, and by names that only restate one.
 pub(crate) fn by_status(answer: &UpstreamResponse<'_>) -> Verdict {
+    let restated = || rules::judge(RESTATED, answer);
+    restated().unwrap_or_else(|| by_bare_status(answer)).because(Why::Status)
+}
+
+fn by_bare_status(answer: &UpstreamResponse<'_>) -> Verdict {
     let (reason, scope) = match answer.status.as_u16() {
         401 => (Reason::InvalidKey, Scope::Key),
         402 => (Reason::QuotaExceeded, Scope::Account),
@@ -155,7 +164,13 @@ pub(crate) fn by_status(answer: &UpstreamResponse<'_>) -> Verdict {
         408 | 499 => (Reason::ServerError, Scope::Provider),
         501 | 505 => return Verdict::Rejected(Rejection::Invalid),
         500.. => (Reason::ServerError, Scope::Provider),
+        status if is_unusual(status) => return Verdict::Rejected(Rejection::Unclear),
         _ => return Verdict::Rejected(Rejection::Invalid),
     };
     answer.fault(reason, scope)
+}
+
+/// Returns whether a 4xx has no meaning that lies in the request.
+const fn is_unusual(status: u16) -> bool {
+    matches!(status, 407 | 418..=420 | 423..=425 | 427 | 430 | 432..=450 | 452..=498)
 }

@@ -2,11 +2,12 @@
 //!
 //! `error` is an object (OpenAI, Anthropic), a string (xAI, Hugging Face), inside an array (Google), missing
 //! around a flat object (Cerebras, Mistral, Cohere, Bedrock), called `detail` (Voyage), a problem document
-//! (Cloudflare), JSON inside a JSON string (OpenRouter's `metadata.raw`), preceded by blank lines or
-//! comments, or no JSON at all.
+//! (Cloudflare), JSON inside a JSON string (OpenRouter's `metadata.raw`) or inside a message (relays), preceded
+//! by blank lines or comments, or no JSON at all.
 //!
 //! The view offers two things: the *names* that the body uses (codes, types, reasons; matched exactly), and
-//! its *message* (matched as words, in lower case).
+//! its *message* (matched as words, in lower case). Names inside a message are those of a provider behind the
+//! provider, and are kept apart.
 //!
 //! An HTML body has neither names nor a message. It is classified by its status alone, since its words are
 //! those of a proxy. A plain text has a message and no names.
@@ -14,6 +15,7 @@
 use serde_json::Value;
 
 use crate::body::sse::Decoder;
+use crate::classify::wrapped;
 
 /// The kind of document that a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +26,23 @@ pub(crate) enum Shape {
     Text,
 }
 
-/// A parsed error body.
+/// A parsed error body, whatever shape the provider gave it.
+///
+/// ```
+/// use tower_key_rotation::classify::ErrorBody;
+///
+/// let body = ErrorBody::parse(br#"[{"error":{"status":"RESOURCE_EXHAUSTED","message":"Slow down."}}]"#);
+/// assert!(body.is_named("resource_exhausted"));
+/// assert!(body.says("slow down"));
+/// assert_eq!(body.message(), "Slow down.");
+/// ```
 #[derive(Debug)]
-pub(crate) struct ErrorBody {
+pub struct ErrorBody {
     shape: Shape,
     root: Value,
     names: Vec<String>,
+    /// Names of a document inside a message.
+    wrapped: Vec<String>,
     message: String,
     words: String,
 }
@@ -50,8 +63,22 @@ const NAME_FIELDS: [&str; 11] = [
 ];
 
 /// Members that hold a sentence.
-const MESSAGE_FIELDS: [&str; 9] =
-    ["message", "Message", "msg", "status_msg", "error_msg", "detail", "error", "title", "raw"];
+const MESSAGE_FIELDS: [&str; 14] = [
+    "message",
+    "Message",
+    "msg",
+    "status_msg",
+    "error_msg",
+    "detail",
+    "error",
+    "raw",
+    "error_message",
+    "errorMessage",
+    "errmsg",
+    "error_description",
+    "description",
+    "title",
+];
 
 /// Maximum depth at which JSON inside JSON strings and nested errors are followed.
 const MAX_DEPTH: usize = 3;
@@ -59,13 +86,15 @@ const MAX_DEPTH: usize = 3;
 // === impl ErrorBody ===
 
 impl ErrorBody {
-    pub(crate) fn parse(body: &[u8]) -> Self {
+    /// Parses a body. Anything can be parsed: a body that is no JSON has a message and no names, and an HTML
+    /// page has neither.
+    pub fn parse(body: &[u8]) -> Self {
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
         match text.first() {
             None => Self::opaque(Shape::Empty, String::new()),
             Some(b'<') => Self::opaque(Shape::Html, String::new()),
             Some(b'{' | b'[' | b'"') => Self::json(text),
-            Some(b':' | b'd' | b'e') => Self::events(text).unwrap_or_else(|| Self::text(text)),
+            Some(b':' | b'd' | b'e' | b'i') => Self::events(text).unwrap_or_else(|| Self::text(text)),
             Some(_) => Self::text(text),
         }
     }
@@ -80,12 +109,22 @@ impl ErrorBody {
     }
 
     /// Returns the provider's messages as they were sent, one a line.
-    pub(crate) fn message(&self) -> &str {
+    pub fn message(&self) -> &str {
         &self.message
     }
 
+    /// Returns the codes, types and reasons of the error, in no particular order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Returns the names of a document inside the message, which are those of a provider behind the provider.
+    pub(crate) fn wrapped_names(&self) -> impl Iterator<Item = &str> {
+        self.wrapped.iter().map(String::as_str)
+    }
+
     /// Returns whether a code, type or reason is `name`, in any case.
-    pub(crate) fn is_named(&self, name: &str) -> bool {
+    pub fn is_named(&self, name: &str) -> bool {
         self.names.iter().any(|have| have.eq_ignore_ascii_case(name))
     }
 
@@ -95,23 +134,26 @@ impl ErrorBody {
     }
 
     /// Returns whether the message contains `words`, which must be in lower case.
-    pub(crate) fn says(&self, words: &str) -> bool {
+    pub fn says(&self, words: &str) -> bool {
         self.words.contains(words)
     }
 
     /// Returns a member of the document by its JSON pointer. For an array, the pointer starts at its first
     /// element.
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
         first_of(&self.root).pointer(pointer)
     }
 
-    /// Returns the error status that the body itself states. Inside a 200 it is the only one.
-    pub(crate) fn claimed_status(&self) -> Option<u16> {
-        self.names.iter().filter_map(|name| name.parse().ok()).find(|status| (400..600).contains(status))
+    /// Returns the error status that the body itself states, alone or before a dot: `429`, `429.1302`. Inside a
+    /// 200 it is the only one.
+    pub fn claimed_status(&self) -> Option<u16> {
+        let number = |name: &String| name.split('.').next()?.parse().ok();
+        self.names.iter().filter_map(number).find(|status| (400..600).contains(status))
     }
 
     fn opaque(shape: Shape, message: String) -> Self {
-        Self { shape, root: Value::Null, names: Vec::new(), words: message.to_ascii_lowercase(), message }
+        let words = message.to_ascii_lowercase();
+        Self { shape, root: Value::Null, names: Vec::new(), wrapped: Vec::new(), words, message }
     }
 
     fn text(text: &[u8]) -> Self {
@@ -143,7 +185,9 @@ impl ErrorBody {
         decoder.push(bytes::Bytes::copy_from_slice(text));
         let event = decoder.next_event().ok()?.or_else(|| decoder.finish())?;
         let data = event.data().trim_ascii();
-        data.starts_with(b"{").then(|| Self::json(data))
+        let mut body = data.starts_with(b"{").then(|| Self::json(data))?;
+        body.names.extend(event.status().map(|status| status.to_string()));
+        Some(body)
     }
 
     fn collect(&mut self, holder: &Value, depth: usize) {
@@ -173,10 +217,24 @@ impl ErrorBody {
             self.collect(first_of(&inner), depth + 1);
             return;
         }
+        if depth < MAX_DEPTH
+            && let Some((before, inner)) = wrapped::split(message)
+        {
+            self.add_line(before);
+            let mut behind = Self::opaque(Shape::Json, String::new());
+            behind.collect(first_of(&inner), depth + 1);
+            self.wrapped.extend(behind.names.into_iter().chain(behind.wrapped));
+            self.add_line(&behind.message);
+            return;
+        }
+        self.add_line(message);
+    }
+
+    fn add_line(&mut self, line: &str) {
         if !self.message.is_empty() {
             self.message.push('\n');
         }
-        self.message.push_str(message);
+        self.message.push_str(line);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::classify::{Reason, Scope};
+use crate::classify::{Reason, Scope, Why};
 
 /// A failure that is not the caller's fault: its reason, its scope, and how long it lasts.
 ///
@@ -23,6 +23,7 @@ pub struct Fault {
     may_have_run: bool,
     account_reason: bool,
     one_resource: bool,
+    why: Option<Why>,
 }
 
 // === impl Fault ===
@@ -34,7 +35,15 @@ impl Fault {
     /// overridden: the request was sent, and no complete response says what became of it.
     pub const fn new(reason: Reason, scope: Scope) -> Self {
         let may_have_run = matches!(reason, Reason::Timeout | Reason::Truncated);
-        Self { reason, scope, retry_after: None, may_have_run, account_reason: false, one_resource: false }
+        Self {
+            reason,
+            scope,
+            retry_after: None,
+            may_have_run,
+            account_reason: false,
+            one_resource: false,
+            why: None,
+        }
     }
 
     /// Sets the wait after which the provider says that the fault is over. Zero counts as none. Default:
@@ -83,6 +92,19 @@ impl Fault {
         self
     }
 
+    /// Sets the reason for the verdict, which logs show. Default: none.
+    #[must_use]
+    pub const fn because(mut self, why: Why) -> Self {
+        self.why = Some(why);
+        self
+    }
+
+    /// Returns the same fault with another reason.
+    pub(crate) const fn with_reason(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
     /// Returns the reason of the failure.
     pub const fn reason(&self) -> Reason {
         self.reason
@@ -113,11 +135,17 @@ impl Fault {
     pub const fn is_of_resource(&self) -> bool {
         self.one_resource
     }
+
+    /// Returns the reason for the verdict: the step of the classification that decided, and the evidence.
+    /// `None` for a fault that a custom classifier made without one, and for one without a response.
+    pub const fn why(&self) -> Option<Why> {
+        self.why
+    }
 }
 
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, scope, retry_after, may_have_run, account_reason, one_resource } = self;
+        let Self { reason, scope, retry_after, may_have_run, account_reason, one_resource, why } = self;
         f.debug_struct("Fault")
             .field("reason", reason)
             .field("scope", scope)
@@ -125,6 +153,7 @@ impl fmt::Debug for Fault {
             .field("may_have_run", may_have_run)
             .field("account_reason", account_reason)
             .field("one_resource", one_resource)
+            .field("why", why)
             .finish()
     }
 }

@@ -25,22 +25,26 @@
 //! accepts(strict);
 //! ```
 
-mod account_reason;
+pub(crate) mod by_meaning;
 pub(crate) mod by_status;
 pub(crate) mod error_body;
 mod fault;
-pub(crate) mod hints;
+pub mod hints;
+pub(crate) mod meaning;
 mod outcome;
 mod reason;
 pub(crate) mod response;
 pub(crate) mod rules;
 mod verdict;
+mod wrapped;
 
 use std::convert::Infallible;
 
 use tower_service::Service;
 
+pub use self::error_body::ErrorBody;
 pub use self::fault::Fault;
+pub use self::meaning::{Evidence, Reading, Why};
 pub use self::outcome::{Outcome, Transport};
 pub use self::reason::{Reason, Scope};
 pub use self::verdict::{Rejection, Verdict};

@@ -1,12 +1,13 @@
 //! An error response as the rules see it: status, headers, error body, and the wait that it names.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::classify::error_body::ErrorBody;
-use crate::classify::{Fault, Reason, Scope, Verdict, account_reason, hints};
+use crate::classify::{Fault, Reading, Reason, Scope, Verdict, hints};
 use crate::clock::Timestamp;
 
 /// An error response, parsed once.
@@ -20,6 +21,10 @@ pub(crate) struct UpstreamResponse<'a> {
     pub(crate) now: Timestamp,
     /// Time until the exhausted limit resets, and how precise that time is.
     pub(crate) reset: Option<Reset>,
+    /// Offset from UTC, in hours, of times that the message states without a zone.
+    pub(crate) utc_offset: i8,
+    /// The meaning of the body, read when it is first needed.
+    reading: OnceCell<Reading>,
 }
 
 /// Time until the exhausted limit resets.
@@ -50,7 +55,19 @@ const EPOCHS: [&str; 2] = ["/error/metadata/headers/X-RateLimit-Reset", "/error/
 
 impl<'a> UpstreamResponse<'a> {
     pub(crate) fn new(status: StatusCode, headers: &'a HeaderMap, body: &[u8], now: Timestamp) -> Self {
-        Self { status, headers, body: ErrorBody::parse(body), now, reset: None }
+        let body = ErrorBody::parse(body);
+        Self { status, headers, body, now, reset: None, utc_offset: 0, reading: OnceCell::new() }
+    }
+
+    /// Returns the meaning of the body.
+    pub(crate) fn reading(&self) -> &Reading {
+        self.reading.get_or_init(|| Reading::of(&self.body))
+    }
+
+    /// Adds an error name that came in a header.
+    pub(crate) fn add_name(&mut self, name: &str) {
+        self.body.add_name(name);
+        self.reading = OnceCell::new();
     }
 
     /// Returns a fault with the wait that this response names for it.
@@ -63,7 +80,17 @@ impl<'a> UpstreamResponse<'a> {
         Fault::new(reason, scope)
             .may_have_run(may_have_run(self.status))
             .retry_after(self.wait_for(reason))
-            .account_reason(account_reason::is_named(self.status, &self.body, reason))
+            .account_reason(self.names_account(reason))
+    }
+
+    /// Returns whether the response itself names a reason in the account or the key. A 402 always does: the
+    /// status means that payment is required.
+    ///
+    /// A bare 401 or 403 does not, for the request itself can be its cause. A wrong guess costs attempts and
+    /// never puts a key into a cooldown.
+    fn names_account(&self, reason: Reason) -> bool {
+        let is_of_keys = matches!(reason, Reason::InvalidKey | Reason::Forbidden | Reason::QuotaExceeded);
+        is_of_keys && (self.status.as_u16() == 402 || self.reading().is_of_account())
     }
 
     /// Returns the first value of a header as trimmed text; `None` if it is absent or not ASCII.
@@ -87,17 +114,25 @@ impl<'a> UpstreamResponse<'a> {
     /// The order is: `retry-after` headers, an exact reset of the exhausted limit, the fields of the body,
     /// its sentences. A reset that is only an upper bound comes last.
     pub(crate) fn wait(&self) -> Option<Duration> {
-        let (exact, at_most) = match self.reset {
-            Some(Reset::Exact(reset)) => (Some(reset), None),
-            Some(Reset::AtMost(reset)) => (None, Some(reset)),
-            None => (None, None),
+        let at_most = match self.reset {
+            Some(Reset::AtMost(reset)) => Some(reset),
+            Some(Reset::Exact(_)) | None => None,
         };
-        hints::retry_after(self.headers, self.now).or(exact).or_else(|| self.body_wait()).or(at_most)
+        self.stated_wait().or(at_most)
+    }
+
+    /// Returns the wait that the response states: [`wait`](Self::wait) without the upper bounds.
+    pub(crate) fn stated_wait(&self) -> Option<Duration> {
+        let exact = match self.reset {
+            Some(Reset::Exact(reset)) => Some(reset),
+            Some(Reset::AtMost(_)) | None => None,
+        };
+        hints::retry_after(self.headers, self.now).or(exact).or_else(|| self.body_wait())
     }
 
     /// Returns the wait that the body names.
     pub(crate) fn body_wait(&self) -> Option<Duration> {
-        let said = || hints::sentence(self.body.message(), self.now);
+        let said = || hints::sentence(self.body.message(), self.now, self.utc_offset);
         if let Some(delay) = self.google_delay() {
             // `RetryInfo` drops the fraction of a second that the sentence still has.
             let exact = said().filter(|said| said.as_secs() == delay.as_secs());
@@ -106,7 +141,8 @@ impl<'a> UpstreamResponse<'a> {
         let number = |pointer: &&str| self.body.at(pointer).and_then(text_of);
         let seconds = SECONDS.iter().find_map(|at| hints::seconds(&number(at)?));
         let epoch = || EPOCHS.iter().find_map(|at| hints::epoch(number(at)?.parse().ok()?, self.now));
-        seconds.or_else(epoch).or_else(said)
+        let member = || hints::member(self.body.root(), self.now, self.utc_offset);
+        seconds.or_else(epoch).or_else(member).or_else(said)
     }
 
     /// Returns `RetryInfo.retryDelay`, or else the `quotaResetDelay` of Code Assist.

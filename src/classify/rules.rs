@@ -5,10 +5,13 @@
 //! to. Names (codes, types, reasons) are matched exactly, words loosely.
 //!
 //! A table belongs to one provider, because the same word can mean opposite things at two of them.
+//!
+//! Rows with names or words come before the [meaning](crate::classify::meaning) of the response, rows with
+//! statuses only come after it.
 
-use crate::classify::account_reason;
+use crate::classify::meaning::is_generic_name;
 use crate::classify::response::UpstreamResponse;
-use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
+use crate::classify::{Fault, Reason, Rejection, Scope, Verdict, Why};
 
 /// One row of a rule table.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +26,7 @@ pub(crate) struct Rule {
 /// The subject of an error response, as far as the row itself determines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// Not determined by the row: [`account_reason`] decides by the response.
+    /// Not determined by the row: the meaning of the response decides.
     Unsaid,
     /// The account or the key.
     Account,
@@ -47,9 +50,16 @@ pub(crate) const fn reject(rejection: Rejection) -> Rule {
     Rule { statuses: &[], names: &[], words: &[], then: Then::Rejected(rejection), about: About::Unsaid }
 }
 
-/// Returns the verdict of the first row that holds.
+/// Returns the verdict of the first row with names or words that holds.
 pub(crate) fn judge(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
-    rules.iter().find(|rule| rule.holds(answer)).map(|rule| rule.verdict(answer))
+    let mut rows = rules.iter().filter(|rule| !rule.is_bare());
+    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).because(Why::Rule))
+}
+
+/// Returns the verdict of the first row with statuses only that holds.
+pub(crate) fn judge_status(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+    let mut rows = rules.iter().filter(|rule| rule.is_bare());
+    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).because(Why::Status))
 }
 
 impl Rule {
@@ -83,6 +93,11 @@ impl Rule {
         self
     }
 
+    /// Returns whether the row has statuses only.
+    const fn is_bare(&self) -> bool {
+        self.names.is_empty() && self.words.is_empty()
+    }
+
     fn holds(&self, answer: &UpstreamResponse<'_>) -> bool {
         let Self { statuses, names, words, then: _, about: _ } = self;
         (statuses.is_empty() || statuses.contains(&answer.status.as_u16()))
@@ -99,7 +114,7 @@ impl Rule {
 
     /// Returns whether a row about keys or quotas holds because of more than the status.
     fn names_account(&self, answer: &UpstreamResponse<'_>, reason: Reason) -> bool {
-        let said = |name: &&str| answer.body.is_named(name) && !account_reason::is_generic(name);
+        let said = |name: &&str| answer.body.is_named(name) && !is_generic_name(name);
         matches!(reason, Reason::InvalidKey | Reason::QuotaExceeded)
             && (!self.words.is_empty() || self.names.iter().any(said))
     }

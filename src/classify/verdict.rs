@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::classify::{Fault, Scope};
+use crate::classify::{Fault, Scope, Why};
 
 /// The classified outcome of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub enum Rejection {
     Invalid,
     /// The request asks for more than the limit of the account itself, so waiting cannot help.
     TooLarge,
+    /// The response does not tell whether the request is at fault or the account: the model does not exist
+    /// *or* may not be used, or the sentences contradict each other. One other account is tried. If it
+    /// responds alike, the response is delivered and nothing is remembered.
+    Unclear,
 }
 
 // === impl Verdict ===
@@ -56,6 +60,15 @@ impl Verdict {
             Self::Fault(fault) => fault.scope(),
             Self::Rejected(Rejection::TooLarge) => Scope::AccountModel,
             Self::Success | Self::Rejected(_) | Self::Inspect => Scope::None,
+        }
+    }
+
+    /// Returns the same verdict with the reason for it. Only a fault has one.
+    #[must_use]
+    pub(crate) fn because(self, why: Why) -> Self {
+        match self {
+            Self::Fault(fault) => Self::Fault(fault.because(why)),
+            other => other,
         }
     }
 

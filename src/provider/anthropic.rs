@@ -63,8 +63,6 @@ const RULES: &[Rule] = &[
         .on(&[400, 403])
         .says(&["scope requirement", "only authorized for use with"])
         .of_resource(),
-    // The message is "Your API key does not have permission to use the specified resource."
-    fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["permission_error"]),
     fault(Reason::RateLimited, Scope::Account).on(&[429]).says(&[
         "your account's rate limit",
         "concurrent connections",
@@ -85,7 +83,7 @@ fn judge(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     }
     if answer.header("anthropic-ratelimit-unified-status") == Some("rejected") {
         answer.reset = unified_reset(answer).map(Reset::Exact);
-        return Some(answer.fault(Reason::QuotaExceeded, Scope::Account));
+        return Some(answer.fault(Reason::QuotaExceeded, unified_scope(answer)));
     }
     let hint = hints::retry_after(answer.headers, answer.now);
     let unexplained = answer.body.shape() == Shape::Empty;
@@ -93,19 +91,32 @@ fn judge(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
         .then(|| answer.fault(Reason::QuotaExceeded, Scope::Account))
 }
 
+/// Returns the names of the rejected windows of a subscription.
+fn rejected_windows<'a>(answer: &'a UpstreamResponse<'_>) -> impl Iterator<Item = &'a str> {
+    let windows = answer.headers.iter().filter(|(_, status)| *status == "rejected");
+    windows.filter_map(|(name, _)| {
+        name.as_str().strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")
+    })
+}
+
+/// Returns the scope of the rejected windows. Those of the account are named by their length only (`5h`,
+/// `7d`); one with an addition (`7d_opus`, `7d_oi`) belongs to a family of models
+/// (<https://github.com/Wei-Shaw/sub2api/issues/3698>). `overage` is paid usage on top, of the account.
+fn unified_scope(answer: &UpstreamResponse<'_>) -> Scope {
+    let is_of_models =
+        |window: &str| window.contains('_') && window.starts_with(|first: char| first.is_ascii_digit());
+    let mut windows = rejected_windows(answer).filter(|window| *window != "overage").peekable();
+    let is_of_family = windows.peek().is_some() && windows.all(is_of_models);
+    if is_of_family { Scope::AccountModel } else { Scope::Account }
+}
+
 /// Returns the time until the last of the rejected windows ends, since all windows must have room.
 fn unified_reset(answer: &UpstreamResponse<'_>) -> Option<Duration> {
-    let windows = answer.headers.keys().filter_map(|name| {
-        name.as_str().strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")
-    });
     let reset = |window: &str| {
         let at = answer.header(&format!("anthropic-ratelimit-unified-{window}-reset"))?;
         hints::epoch(at.parse().ok()?, answer.now)
     };
-    let rejected = |window: &&str| {
-        answer.header(&format!("anthropic-ratelimit-unified-{window}-status")) == Some("rejected")
-    };
-    let latest = windows.filter(rejected).filter_map(reset).max();
+    let latest = rejected_windows(answer).filter_map(reset).max();
     latest.or_else(|| {
         hints::epoch(answer.header("anthropic-ratelimit-unified-reset")?.parse().ok()?, answer.now)
     })

@@ -1,14 +1,18 @@
 //! The classifier of a provider: from an outcome to a verdict.
 //!
-//! An error response goes through four steps, the most reliable first:
+//! An error response goes through these steps, the most reliable first:
 //!
 //! 1. The form of the response: failures of a proxy or CDN in front of the provider blame no key.
 //! 2. The numbers in its message: a request larger than the limit never passes.
-//! 3. The rules of the provider.
-//! 4. The rules that hold for every provider.
+//! 3. The rules of the provider for names and words.
+//! 4. The names that mean the same at every provider.
+//! 5. The [meaning](crate::classify::Reading) of its names and sentences.
+//! 6. The rules of the provider for bare statuses, and the status.
 //!
-//! An error inside a 200 goes through steps 2 to 4, with the status that it claims or that its type usually
-//! has. It is classified without the headers, which belong to the 200: a `retry-after` there is no cooldown.
+//! Whatever decided, a rate limit with a stated wait of an hour or more is a used-up quota.
+//!
+//! An error inside a 200 goes through steps 2 to 6, with the status that it claims or that its names usually
+//! have. It is classified without the headers, which belong to the 200: a `retry-after` there is no cooldown.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -22,7 +26,9 @@ use crate::body::meter::{Progress, progress};
 use crate::body::sse::Event;
 use crate::classify::error_body::ErrorBody;
 use crate::classify::response::UpstreamResponse;
-use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Transport, Verdict, by_status, rules};
+use crate::classify::{
+    Fault, Outcome, Reason, Rejection, Scope, Transport, Verdict, Why, by_meaning, by_status, rules,
+};
 use crate::clock::Timestamp;
 use crate::provider::dialect::Dialect;
 use crate::provider::{Provider, limits};
@@ -115,11 +121,20 @@ fn refused(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
     by_status::edge(&answer).unwrap_or_else(|| judge(dialect, answer))
 }
 
+/// Goes through the steps. Rules of an operator belong before the first of them.
 fn judge(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
-    by_numbers(&answer)
-        .or_else(|| (dialect.judge)(&mut answer))
-        .or_else(|| rules::judge(dialect.rules, &answer))
-        .unwrap_or_else(|| by_status::judge(&answer))
+    answer.utc_offset = dialect.utc_offset;
+    let by_rule = by_numbers(&answer)
+        .or_else(|| Some((dialect.judge)(&mut answer)?.because(Why::Rule)))
+        .or_else(|| rules::judge(dialect.rules, &answer));
+    let by_status =
+        || rules::judge_status(dialect.rules, &answer).unwrap_or_else(|| by_status::by_status(&answer));
+    let verdict = by_rule
+        .or_else(|| by_status::edge(&answer))
+        .or_else(|| by_status::by_name(&answer))
+        .or_else(|| by_meaning::judge(&answer, by_status))
+        .unwrap_or_else(by_status);
+    by_meaning::by_wait(verdict, &answer)
 }
 
 /// Classifies an error by the numbers in its message.
@@ -134,21 +149,22 @@ fn by_numbers(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     if stated.can_never_pass() {
         return Some(Verdict::Rejected(Rejection::TooLarge));
     }
-    (stated.limit == Some(0)).then(|| answer.fault(Reason::Forbidden, Scope::AccountModel))
+    let forbidden = || answer.fault(Reason::Forbidden, Scope::AccountModel).because(Why::Numbers);
+    (stated.limit == Some(0)).then(forbidden)
 }
 
 fn streamed(dialect: &Dialect, event: &Event, now: Timestamp) -> Verdict {
     match progress(event) {
         Progress::Preamble => Verdict::Inspect,
         Progress::Content | Progress::End => Verdict::Success,
-        Progress::Failed => in_band(dialect, event.data(), now),
+        Progress::Failed => in_band(dialect, event.data(), event.status(), now),
         Progress::Malformed => Fault::new(Reason::Truncated, Scope::Provider).into(),
     }
 }
 
 fn served(dialect: &Dialect, body: &[u8], now: Timestamp) -> Verdict {
     if says_error(&ErrorBody::parse(body)) {
-        return in_band(dialect, body, now);
+        return in_band(dialect, body, None, now);
     }
     Verdict::Success
 }
@@ -167,18 +183,21 @@ fn says_error(body: &ErrorBody) -> bool {
     is_error("/error") || is_error("/choices/0/error") || status != 0 || only_message
 }
 
-fn in_band(dialect: &Dialect, data: &[u8], now: Timestamp) -> Verdict {
+/// Classifies an error inside a 200. `status` is the one beside it in the stream.
+fn in_band(dialect: &Dialect, data: &[u8], status: Option<u16>, now: Timestamp) -> Verdict {
     let headers = HeaderMap::new();
     let mut answer = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, data, now);
-    answer.status = status_in_band(&answer.body);
+    let status =
+        status.or_else(|| status_in_band(&answer)).and_then(|status| StatusCode::from_u16(status).ok());
+    answer.status = status.unwrap_or(answer.status);
     judge(dialect, answer)
 }
 
-fn status_in_band(body: &ErrorBody) -> StatusCode {
+/// Returns the status that an error claims, or that one with its names or its meaning usually has.
+fn status_in_band(answer: &UpstreamResponse<'_>) -> Option<u16> {
     let by_name = || {
-        let named = |names: &[&str]| names.iter().any(|name| body.is_named(name));
+        let named = |names: &[&str]| names.iter().any(|name| answer.body.is_named(name));
         STATUS_OF.iter().find(|(_, names)| named(names)).map(|(status, _)| *status)
     };
-    let status = body.claimed_status().or_else(by_name).unwrap_or(500);
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    answer.body.claimed_status().or_else(by_name).or_else(|| answer.reading().usual_status())
 }

@@ -36,6 +36,8 @@ pub(super) struct Dialect {
     pub(super) errors_in_ok_bodies: bool,
     /// Path below which a key is sent as a bearer token; see [`Provider::auth_at`](crate::provider::Provider::auth_at).
     pub(super) bearer_below: Option<&'static str>,
+    /// Offset from UTC, in hours, of times that a message states without a zone.
+    pub(super) utc_offset: i8,
     /// Whether daily quotas reset at midnight Pacific time rather than UTC.
     pub(super) pacific_days: bool,
     /// Response headers that name the account whose limits count: first the organisation, then the parts that
@@ -51,6 +53,7 @@ pub(super) const COMMON: Dialect = Dialect {
     exact_resets: true,
     errors_in_ok_bodies: false,
     bearer_below: None,
+    utc_offset: 0,
     pacific_days: false,
     account: &[],
 };
@@ -58,6 +61,11 @@ pub(super) const COMMON: Dialect = Dialect {
 /// Creates a dialect that adds only rules.
 pub(super) const fn with_rules(rules: &'static [Rule]) -> Dialect {
     Dialect { rules, ..COMMON }
+}
+
+/// Creates a dialect that adds only rules, for a provider in China.
+pub(super) const fn with_rules_in_china(rules: &'static [Rule]) -> Dialect {
+    Dialect { rules, utc_offset: 8, ..COMMON }
 }
 
 /// Returns the name of a preset in OpenTelemetry's semantic conventions (`gen_ai.provider.name`, version

@@ -128,13 +128,14 @@ const RULES: &[Rule] = &[
         ])
         .of_resource(),
     fault(Reason::Forbidden, Scope::Key).on(&[403]),
-    fault(Reason::Overloaded, Scope::ProviderModel).named(&["MODEL_CAPACITY_EXHAUSTED"]),
+    fault(Reason::Overloaded, Scope::ProviderModel).named(&["MODEL_CAPACITY_EXHAUSTED", "overloaded_error"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[429]).says(&[
         "error-code-429",
         "no capacity available",
         "model is overloaded",
         "high demand",
     ]),
+    fault(Reason::RateLimited, Scope::AccountModel).on(&[429]).says(&["check quota"]),
     fault(Reason::Overloaded, Scope::ProviderModel).on(&[503, 529]),
     fault(Reason::ServerError, Scope::ProviderModel).on(&[499, 500, 504]),
 ];

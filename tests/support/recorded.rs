@@ -77,7 +77,10 @@ impl Case {
         Self {
             id: text("id").to_owned(),
             provider: provider(text("provider")),
-            body: Bytes::copy_from_slice(text("body").as_bytes()),
+            body: match &record["body"] {
+                Value::String(text) => Bytes::copy_from_slice(text.as_bytes()),
+                document => Bytes::from(document.to_string()),
+            },
             expected: record["expected"].clone(),
             now: now.or(date).map_or_else(Timestamp::now, Timestamp::from),
             head,
@@ -86,7 +89,7 @@ impl Case {
 
     pub(crate) fn read(&self) -> Seen {
         let start = self.body.trim_ascii_start();
-        let is_stream = [&b"data:"[..], b"event:", b":"].iter().any(|field| start.starts_with(field));
+        let is_stream = [&b"data:"[..], b"event:", b"id:", b":"].iter().any(|field| start.starts_with(field));
         if self.head.status.is_success() && is_stream {
             return self.read_stream();
         }

@@ -15,7 +15,7 @@
 mod event;
 
 use std::collections::VecDeque;
-use std::{fmt, mem};
+use std::{fmt, mem, str};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
@@ -50,6 +50,8 @@ pub struct Decoder {
     line: BytesMut,
     name: Bytes,
     data: Data,
+    /// Status in a comment of the current event.
+    status: Option<u16>,
     max: usize,
     /// Whether the last line ended with a CR. An LF right behind it belongs to that line end, even in the
     /// next chunk.
@@ -89,6 +91,7 @@ impl Decoder {
             line: BytesMut::new(),
             name: Bytes::new(),
             data: Data::None,
+            status: None,
             max,
             after_cr: false,
             at_start: true,
@@ -222,6 +225,7 @@ impl Decoder {
         match field {
             b"data" => self.append(line.slice_ref(value))?,
             b"event" => self.name = line.slice_ref(value),
+            b"" => self.status = status_in(value).or(self.status),
             _ => {}
         }
         Ok(None)
@@ -240,14 +244,14 @@ impl Decoder {
     }
 
     fn dispatch(&mut self) -> Option<Event> {
-        let name = mem::take(&mut self.name);
+        let (name, status) = (mem::take(&mut self.name), mem::take(&mut self.status));
         let data = match mem::replace(&mut self.data, Data::None) {
             Data::None => None,
             Data::Line(line) => Some(line),
             Data::Lines(lines) => Some(lines.freeze()),
         };
         let discarded = mem::take(&mut self.discarding);
-        data.filter(|_| !discarded).map(|data| Event::new(name, data))
+        data.filter(|_| !discarded).map(|data| Event::new(name, data).with_status(status))
     }
 }
 
@@ -280,6 +284,11 @@ fn joined(mut lines: BytesMut, line: &[u8]) -> BytesMut {
     lines.extend_from_slice(b"\n");
     lines.extend_from_slice(line);
     lines
+}
+
+/// Returns the HTTP status in a comment.
+fn status_in(comment: &[u8]) -> Option<u16> {
+    str::from_utf8(comment.strip_prefix(b"HTTP_STATUS/")?.trim_ascii()).ok()?.parse().ok()
 }
 
 fn split_field(line: &[u8]) -> (&[u8], &[u8]) {

@@ -2,17 +2,18 @@
 
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
-use crate::provider::dialect::{COMMON, Dialect, with_rules};
+use crate::provider::dialect::{COMMON, Dialect, with_rules_in_china};
 
-pub(super) static MOONSHOT: Dialect = with_rules(MOONSHOT_RULES);
-pub(super) static DASHSCOPE: Dialect = with_rules(DASHSCOPE_RULES);
-pub(super) static ZHIPU: Dialect = with_rules(ZHIPU_RULES);
+pub(super) static MOONSHOT: Dialect = with_rules_in_china(MOONSHOT_RULES);
+pub(super) static DASHSCOPE: Dialect = with_rules_in_china(DASHSCOPE_RULES);
+pub(super) static ZHIPU: Dialect = with_rules_in_china(ZHIPU_RULES);
 
 /// MiniMax: its native API reports errors in `base_resp` of a 200.
-pub(super) static MINIMAX: Dialect = Dialect { rules: MINIMAX_RULES, errors_in_ok_bodies: true, ..COMMON };
+pub(super) static MINIMAX: Dialect =
+    Dialect { rules: MINIMAX_RULES, utc_offset: 8, errors_in_ok_bodies: true, ..COMMON };
 
-pub(super) static BAIDU: Dialect = with_rules(BAIDU_RULES);
-pub(super) static SILICONFLOW: Dialect = with_rules(SILICONFLOW_RULES);
+pub(super) static BAIDU: Dialect = with_rules_in_china(BAIDU_RULES);
+pub(super) static SILICONFLOW: Dialect = with_rules_in_china(SILICONFLOW_RULES);
 
 /// Moonshot: limits belong to the organisation. Overload and an empty balance arrive as 429 too
 /// (<https://platform.moonshot.ai/docs/api/errors>).
@@ -36,6 +37,8 @@ const MOONSHOT_RULES: &[Rule] = &[
 const DASHSCOPE_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::AccountModel).named(&["AllocationQuota.FreeTierOnly"]),
     fault(Reason::QuotaExceeded, Scope::Account).named(&["Arrearage"]),
+    fault(Reason::RateLimited, Scope::AccountModel)
+        .named(&["insufficient_quota", "Throttling.AllocationQuota"]),
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
     fault(Reason::InvalidKey, Scope::Key).named(&["InvalidApiKey"]),
     fault(Reason::Forbidden, Scope::KeyModel).on(&[403]),

@@ -94,10 +94,10 @@ const CLOUDFLARE_RULES: &[Rule] = &[
 fn name_the_exception(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     if let Some(kind) = answer.header("x-amzn-errortype") {
         let kind = kind.split(':').next().unwrap_or_default();
-        answer.body.add_name(kind);
+        answer.add_name(kind);
     } else if ["too many requests", "too many tokens", "throttl"].iter().any(|words| answer.body.says(words))
     {
-        answer.body.add_name("ThrottlingException");
+        answer.add_name("ThrottlingException");
     }
     None
 }

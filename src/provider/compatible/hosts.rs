@@ -99,8 +99,10 @@ const GITHUB_MODELS_RULES: &[Rule] = &[
 
 /// Ollama: session, weekly and formerly hourly allowances arrive as 429, and none is called a rate limit.
 const OLLAMA_RULES: &[Rule] = &[
-    fault(Reason::QuotaExceeded, Scope::Account).on(&[402, 403, 429]).says(&["usage limit", "upgrade"]),
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[402, 403, 429]).says(&["usage limit"]),
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[429]).says(&["upgrade"]),
     fault(Reason::RateLimited, Scope::Account).on(&[429]),
+    fault(Reason::Overloaded, Scope::ProviderModel).on(&[503]),
 ];
 
 const REPLICATE_RULES: &[Rule] = &[

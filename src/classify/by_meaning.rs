@@ -1,0 +1,45 @@
+//! Classification by the [meaning](crate::classify::meaning) of a response, where no rule knows it.
+
+use crate::classify::meaning::{LONGEST_RATE_LIMIT, Meaning, weigh};
+use crate::classify::response::UpstreamResponse;
+use crate::classify::{Reason, Scope, Verdict, Why};
+
+/// Classifies a response by its meaning. `by_status` is the verdict of its status, whose scope applies if the
+/// response names none.
+pub(crate) fn judge(answer: &UpstreamResponse<'_>, by_status: impl FnOnce() -> Verdict) -> Option<Verdict> {
+    let (reason, scope, why, of_account) = match weigh(answer.status, answer.reading(), answer.stated_wait())?
+    {
+        Meaning::Rejected(rejection) => return Some(Verdict::Rejected(rejection)),
+        Meaning::Fault { reason, scope, why, of_account } => (reason, scope, why, of_account),
+    };
+    let usual = || match by_status() {
+        Verdict::Fault(fault) if fault.reason() == reason => fault.scope(),
+        _ => usual_scope(reason),
+    };
+    let fault = answer.said(reason, scope.unwrap_or_else(usual));
+    Some(fault.account_reason(of_account).because(why).into())
+}
+
+const fn usual_scope(reason: Reason) -> Scope {
+    match reason {
+        Reason::RateLimited | Reason::QuotaExceeded => Scope::AccountModel,
+        Reason::Forbidden => Scope::KeyModel,
+        Reason::InvalidKey => Scope::Key,
+        _ => Scope::Provider,
+    }
+}
+
+/// Corrects the reason of a rate limit by the stated wait: an hour or more means a used-up quota, for every
+/// provider.
+pub(crate) fn by_wait(verdict: Verdict, answer: &UpstreamResponse<'_>) -> Verdict {
+    match verdict {
+        Verdict::Fault(fault)
+            if fault.reason() == Reason::RateLimited
+                && !fault.scope().is_provider()
+                && answer.stated_wait().is_some_and(|wait| wait >= LONGEST_RATE_LIMIT) =>
+        {
+            fault.with_reason(Reason::QuotaExceeded).account_reason(true).because(Why::Wait).into()
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,111 @@
+//! Waits in sentences.
+//!
+//! A phrase such as *try again*, *resets* or *will be replenished* leads in the wait. Only prepositions and a
+//! few other words may stand between them, so that *resets every 5 hours* and *when the 7-day window ends* name
+//! no wait. In Chinese the verb follows the time.
+
+use std::time::Duration;
+
+use crate::classify::hints::{calendar, chinese, span, until};
+use crate::clock::Timestamp;
+
+/// Beginnings of phrases that lead in a wait, in lower case.
+const LEAD_INS: [&str; 24] = [
+    "again",
+    "retry",
+    "wait",
+    "reset",
+    "refresh",
+    "replenish",
+    "renew",
+    "restor",
+    "resum",
+    "recover",
+    "regain access",
+    "available",
+    "unlock",
+    "unblock",
+    "lifted",
+    "come back",
+    "comes back",
+    "until",
+    "cooldown",
+    "cool down",
+    "retried",
+    "returns",
+    "be back",
+    "refill",
+];
+
+/// Words that may stand between a lead-in and its wait.
+const BETWEEN: [&str; 26] = [
+    "in",
+    "at",
+    "on",
+    "after",
+    "by",
+    "for",
+    "to",
+    "about",
+    "approximately",
+    "approx",
+    "around",
+    "the",
+    "least",
+    "another",
+    "time",
+    "is",
+    "will",
+    "be",
+    "date",
+    "again",
+    "until",
+    "next",
+    "your",
+    "request",
+    "of",
+    "it",
+];
+
+/// Maximum number of words between a lead-in and its wait.
+const DISTANCE: usize = 6;
+
+/// Returns the wait named in a message: `Please try again in 7m12s.`, `Resets in 2 days`, `It will reset at
+/// 2026-08-29 23:59:59 +0800`, `限额将在 2026-08-25 07:41:44 重置`.
+///
+/// `utc_offset` is the offset in hours of a time without a zone. Chinese sentences without a zone mean China's.
+/// A point in the past, and a wait of more than 400 days, are none.
+pub fn sentence(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
+    let text = text.to_ascii_lowercase();
+    let mut starts: Vec<_> = LEAD_INS
+        .iter()
+        .flat_map(|words| text.match_indices(words).map(|(at, words)| at + words.len()))
+        .collect();
+    starts.sort_unstable();
+    let english = starts.into_iter().find_map(|start| behind(&text[start..], now, utc_offset));
+    english.or_else(|| chinese::sentence(&text, now))
+}
+
+/// Returns the wait behind a lead-in, whose last letters may still be there.
+fn behind(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
+    let mut rest = text.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    let mut is_time = false;
+    for _ in 0..=DISTANCE {
+        rest = rest.trim_start_matches([' ', ':', '~', '(', '\n', '\u{a0}', '=', '_', '≈']);
+        let point = || until(calendar::leading(rest, now, utc_offset)?, now);
+        let length = || span::leading(rest, now);
+        let wait = if is_time { point().or_else(length) } else { length().or_else(point) };
+        if wait.is_some() {
+            return wait;
+        }
+        let end = rest.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        if !BETWEEN.contains(&word) {
+            return None;
+        }
+        is_time =
+            matches!(word, "at" | "on" | "until" | "by") || (is_time && word != "in" && word != "after");
+        rest = behind;
+    }
+    None
+}

@@ -1,0 +1,127 @@
+//! The part of a message that is the provider's own statement.
+//!
+//! Text in quotation marks repeats names or a part of the request, and an address names a page. Neither is a
+//! statement, so both are left out before the message is read.
+
+/// Pairs of quotation marks. An apostrophe opens a quotation only where no letter precedes it.
+const QUOTES: [(char, char); 11] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('“', '”'),
+    ('‘', '’'),
+    ('«', '»'),
+    ('「', '」'),
+    ('『', '』'),
+    ('《', '》'),
+    ('<', '>'),
+    ('\u{2018}', '\u{2019}'),
+];
+
+/// Returns the message without quotations and addresses, with plain apostrophes and single spaces.
+pub(super) fn statement(message: &str) -> String {
+    without_addresses(&without_quotations(message))
+}
+
+fn without_quotations(message: &str) -> String {
+    let mut plain = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(letter) = rest.chars().next() {
+        let behind = &rest[letter.len_utf8()..];
+        match quotation(letter, plain.chars().next_back(), behind) {
+            Some(length) => {
+                plain.push(' ');
+                rest = &behind[length..];
+            }
+            None => {
+                plain.push(if letter == '’' { '\'' } else { letter });
+                rest = behind;
+            }
+        }
+    }
+    plain
+}
+
+/// Returns the length of the quotation that `open` begins, with its closing mark.
+fn quotation(open: char, before: Option<char>, behind: &str) -> Option<usize> {
+    let (_, close) = QUOTES.iter().find(|(mark, _)| *mark == open)?;
+    if open == '\'' && before.is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    let is_end = |at: usize| open != '\'' || !behind[at + 1..].starts_with(char::is_alphanumeric);
+    let (at, mark) = behind.match_indices(*close).find(|(at, _)| is_end(*at))?;
+    Some(at + mark.len())
+}
+
+/// Replaces addresses by nothing, and keeps the end of the sentence behind them.
+fn without_addresses(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for (number, line) in text.lines().enumerate() {
+        if number > 0 {
+            plain.push('\n');
+        }
+        for word in line.split_whitespace() {
+            if is_address(word) {
+                plain.push_str(if word.ends_with(['.', '!', '?']) { ". " } else { " " });
+            } else {
+                plain.push_str(word);
+                plain.push(' ');
+            }
+        }
+    }
+    plain
+}
+
+fn is_address(word: &str) -> bool {
+    word.contains("://")
+}
+
+/// Returns the sentences of a text, which end at a line feed, at a full stop or another mark before a space,
+/// and at the Chinese marks.
+pub(super) fn sentence_ends(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    text.char_indices().filter_map(move |(at, letter)| {
+        let end = at + letter.len_utf8();
+        let is_end = match letter {
+            '\n' | '。' | '！' | '？' | '；' => true,
+            '.' | '!' | '?' | ';' => bytes.get(end).is_none_or(u8::is_ascii_whitespace),
+            _ => false,
+        };
+        is_end.then_some(end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotations_and_addresses_are_no_statement() {
+        for (message, plain) in [
+            ("Invalid value: 'billing quota exceeded'.", "Invalid value: ."),
+            ("You've reached the users' limit", "You've reached the users' limit"),
+            ("You’ve reached it", "You've reached it"),
+            ("tool `top_up` and \"balance\" end", "tool and end"),
+            ("upgrade: https://x.y/billing (ref: 1)", "upgrade: (ref: 1)"),
+            ("see https://x.ai/usage. Next", "see . Next"),
+            ("The “insufficient balance” text", "The text"),
+            ("weekly/monthly limit", "weekly/monthly limit"),
+            ("an open ' stays", "an open ' stays"),
+        ] {
+            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(words(&statement(message)), words(plain), "{message}");
+        }
+    }
+
+    #[test]
+    fn sentences_end_at_marks() {
+        let text = "Limit 1.5 reached. 余额不足。Next; end";
+        let mut start = 0;
+        let mut sentences = Vec::new();
+        for end in sentence_ends(text).chain([text.len()]) {
+            sentences.push(&text[start..end]);
+            start = end;
+        }
+        assert_eq!(sentences, ["Limit 1.5 reached.", " 余额不足。", "Next;", " end"]);
+    }
+}
