@@ -1,4 +1,5 @@
-//! Explains recorded responses: prints verdict, scope, wait, limits and usage as one JSON line for each.
+//! Explains recorded responses: prints verdict, scope, wait, limits and usage as one JSON line for each, with
+//! the step of the classification that decided and all the evidence.
 //!
 //! ```text
 //! cargo run --example explain -- responses.jsonl
@@ -30,7 +31,7 @@ use serde_json::{Map, Value, json};
 use tower_key_rotation::Provider;
 use tower_key_rotation::body::meter::Usage;
 use tower_key_rotation::body::sse::{Decoder, Event};
-use tower_key_rotation::classify::{Fault, Outcome, Reason, Verdict};
+use tower_key_rotation::classify::{ErrorBody, Fault, Outcome, Reading, Reason, Rejection, Verdict};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::provider::{Limit, ProviderClassifier};
 use tower_service::Service;
@@ -49,6 +50,8 @@ struct Explained {
     verdict: Verdict,
     limits: Vec<Limit>,
     usage: Option<Usage>,
+    /// All evidence of an error body, such as `name: money`.
+    evidence: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -123,13 +126,19 @@ impl Record {
         Explained {
             limits: self.limits(if served { &[] } else { &self.body }),
             usage: self.provider.usage(&self.head.headers, &self.body).filter(|_| served),
+            evidence: if served { Vec::new() } else { evidence(&self.body) },
             verdict,
         }
     }
 
     /// Reads a stream to its end. Errors after the first content are explained too.
     fn explain_stream(&self) -> Explained {
-        let mut seen = Explained { verdict: Verdict::Inspect, limits: self.limits(&[]), usage: None };
+        let mut seen = Explained {
+            verdict: Verdict::Inspect,
+            limits: self.limits(&[]),
+            usage: None,
+            evidence: Vec::new(),
+        };
         let mut decoder = Decoder::new();
         decoder.push(self.body.clone());
         loop {
@@ -157,6 +166,7 @@ impl Record {
         match verdict {
             Verdict::Fault(_) | Verdict::Rejected(_) => {
                 seen.limits = self.limits(event.data());
+                seen.evidence = evidence(event.data());
                 seen.verdict = verdict;
             }
             _ if seen.verdict == Verdict::Inspect => seen.verdict = verdict,
@@ -234,7 +244,7 @@ fn clock(record: &Map<String, Value>, headers: &HeaderMap) -> Timestamp {
 
 impl Explained {
     fn to_json(&self, id: &Value) -> Value {
-        let Self { verdict, limits, usage } = self;
+        let Self { verdict, limits, usage, evidence } = self;
         let limits: Vec<_> = limits.iter().map(limit_to_json).collect();
         json!({
             "id": id,
@@ -242,6 +252,8 @@ impl Explained {
             "scope": verdict.scope().as_str(),
             "wait_s": verdict.fault().and_then(Fault::wait).map(|wait| wait.as_secs_f64()),
             "action": action(verdict),
+            "why": verdict.fault().and_then(Fault::why).map(|why| why.to_string()),
+            "evidence": evidence,
             "limits": limits,
             "usage": usage.map(|usage| json!({
                 "input_tokens": usage.input_tokens,
@@ -250,6 +262,10 @@ impl Explained {
             })),
         })
     }
+}
+
+fn evidence(body: &[u8]) -> Vec<String> {
+    Reading::of(&ErrorBody::parse(body)).pieces().map(|piece| piece.to_string()).collect()
 }
 
 fn limit_to_json(limit: &Limit) -> Value {
@@ -272,7 +288,9 @@ fn word(verdict: &Verdict) -> &'static str {
 /// Returns the first action of the default policy: another key for a fault of a key, the same provider again
 /// for a fault of the provider, and another provider if neither can help or if the request may have run.
 fn action(verdict: &Verdict) -> &'static str {
-    let Some(fault) = verdict.fault() else { return "deliver" };
+    let Some(fault) = verdict.fault() else {
+        return if *verdict == Verdict::Rejected(Rejection::Unclear) { "rotate" } else { "deliver" };
+    };
     if fault.reason() == Reason::Blocked || fault.is_ambiguous() {
         "fail_over"
     } else if fault.scope().is_provider() {

@@ -1,7 +1,7 @@
 //! Reading an error body: from its names and sentences to topics.
 
 use crate::classify::error_body::ErrorBody;
-use crate::classify::meaning::evidence::Evidence;
+use crate::classify::meaning::evidence::{Evidence, Why};
 use crate::classify::meaning::text::statement;
 use crate::classify::meaning::topic::Topic;
 use crate::classify::meaning::topic::Topics;
@@ -88,6 +88,12 @@ impl Reading {
     /// `rate_limit_error`, is none.
     pub fn names(&self, evidence: Evidence) -> bool {
         self.named.has_any(topics_of(evidence))
+    }
+
+    /// Returns all pieces of evidence: those of the names, then those of the sentences.
+    pub fn pieces(&self) -> impl Iterator<Item = Why> {
+        let named = Evidence::ALL.into_iter().filter(|evidence| self.names(*evidence)).map(Why::Name);
+        named.chain(Evidence::ALL.into_iter().filter(|evidence| self.says(*evidence)).map(Why::Sentence))
     }
 
     /// Returns the status that a refusal with this meaning usually has, for an error that came without one.
