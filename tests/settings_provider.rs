@@ -22,7 +22,7 @@ mod provider_builder {
     use super::settings;
 
     settings::settings!("ProviderBuilder":
-        origin, auth, env_prefix, model_path, errors_in_ok_bodies, answers_like,
+        origin, auth, env_prefix, env_name, model_path, errors_in_ok_bodies, answers_like,
     );
 
     async fn origin() {
@@ -55,6 +55,13 @@ mod provider_builder {
         let provider = own().env_prefix("RELAY").env_prefix("LEGACY").build();
         let vars = [("RELAY_API_KEY", "sk-a"), ("LEGACY_API_KEY", "sk-b"), ("OTHER_API_KEY", "sk-c")];
         assert_eq!(EnvKeys::in_vars(&provider, vars).keys().len(), 2);
+    }
+
+    async fn env_name() {
+        let provider = own().env_name("RELAY_TOKEN").env_name("LEGACY_SECRET").build();
+        let vars = [("RELAY_TOKEN", "sk-a"), ("LEGACY_SECRET_2", "sk-b"), ("OTHER", "sk-c")];
+        assert_eq!(EnvKeys::in_vars(&provider, vars).keys().len(), 2);
+        assert_eq!(EnvKeys::in_vars(&own().build(), vars).keys().len(), 0);
     }
 
     async fn model_path() {

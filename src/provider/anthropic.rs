@@ -14,18 +14,20 @@ use crate::classify::error_body::Shape;
 use crate::classify::response::{Reset, UpstreamResponse};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict, hints};
-use crate::provider::dialect::{COMMON, Dialect, Preset};
-use crate::provider::{AuthScheme, ModelPath, X_API_KEY};
+use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::preset::Preset;
+use crate::provider::{AuthScheme, X_API_KEY};
 
-pub(super) static PRESET: Preset = Preset {
-    name: "anthropic",
-    aliases: &["claude"],
-    origins: &["https://api.anthropic.com"],
-    auth: AuthScheme::Header(X_API_KEY),
-    env_prefixes: &["ANTHROPIC"],
-    model_path: ModelPath::None,
-    dialect: &DIALECT,
-};
+pub(super) static PRESET: Preset = Preset::with_auth(
+    "anthropic",
+    Some("https://api.anthropic.com/v1"),
+    AuthScheme::Header(X_API_KEY),
+    &["ANTHROPIC"],
+    &DIALECT,
+    "https://platform.claude.com/docs/en/api/overview",
+)
+.aliases(&["claude"])
+.key_starts(&["sk-ant-"]);
 
 static DIALECT: Dialect = Dialect { rules: RULES, judge, exact_resets: false, account: &ACCOUNT, ..COMMON };
 

@@ -35,9 +35,11 @@ impl ProviderBuilder {
             origins: Vec::new(),
             auth: AuthScheme::Bearer,
             env_prefixes: Vec::new(),
+            env_names: Vec::new(),
             model_path: ModelPath::None,
             errors_in_ok_bodies: None,
             dialect: &COMMON,
+            preset: None,
         };
         Self { provider: Provider(Arc::new(profile)) }
     }
@@ -58,6 +60,12 @@ impl ProviderBuilder {
     /// Default: none.
     pub fn env_prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.profile().env_prefixes.push(prefix.into());
+        self
+    }
+
+    /// Adds an environment variable by its whole name: `RELAY_TOKEN`. May be called repeatedly. Default: none.
+    pub fn env_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.profile().env_names.push(name.into());
         self
     }
 

@@ -6,19 +6,6 @@ use crate::classify::Verdict;
 use crate::classify::response::{Reset, UpstreamResponse};
 use crate::classify::rules::Rule;
 use crate::provider::limits::{Limit, Windows};
-use crate::provider::{AuthScheme, ModelPath};
-
-/// A provider as data.
-#[derive(Debug)]
-pub(super) struct Preset {
-    pub(super) name: &'static str,
-    pub(super) aliases: &'static [&'static str],
-    pub(super) origins: &'static [&'static str],
-    pub(super) auth: AuthScheme,
-    pub(super) env_prefixes: &'static [&'static str],
-    pub(super) model_path: ModelPath,
-    pub(super) dialect: &'static Dialect,
-}
 
 /// The way in which responses of a provider are interpreted.
 #[derive(Debug)]

@@ -12,33 +12,50 @@ use serde_json::Value;
 use crate::classify::response::UpstreamResponse;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
-use crate::provider::dialect::{COMMON, Dialect, Preset};
+use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::preset::Preset;
 use crate::provider::{AuthScheme, ModelPath, X_GOOG_API_KEY};
 
-pub(super) static PRESET: Preset = Preset {
-    name: "gemini",
-    aliases: &["google", "google-gemini", "google-ai-studio"],
-    origins: &["https://generativelanguage.googleapis.com"],
-    auth: AuthScheme::Header(X_GOOG_API_KEY),
-    env_prefixes: &["GEMINI", "GOOGLE"],
-    model_path: ModelPath::Google,
-    dialect: &DIALECT,
-};
+pub(super) static PRESET: Preset = Preset::with_auth(
+    "gemini",
+    Some("https://generativelanguage.googleapis.com/v1beta"),
+    AuthScheme::Header(X_GOOG_API_KEY),
+    &["GEMINI", "GOOGLE"],
+    &DIALECT,
+    "https://ai.google.dev/gemini-api/docs/api-key",
+)
+.aliases(&["google", "google-gemini", "google-ai-studio"])
+.env_names(&["GOOGLE_GENERATIVE_AI_API_KEY"])
+.key_starts(&["AIza"])
+.model_path(ModelPath::Google);
 
 /// Vertex AI: access tokens instead of keys, and a quota that all customers share.
-pub(super) static VERTEX: Preset = Preset {
-    name: "vertex",
-    aliases: &["vertex-ai", "vertexai", "google-vertex"],
-    origins: VERTEX_ORIGINS,
-    auth: AuthScheme::Bearer,
-    env_prefixes: &["VERTEX"],
-    model_path: ModelPath::Google,
-    dialect: &VERTEX_DIALECT,
-};
+pub(super) static VERTEX: Preset = Preset::new(
+    "vertex",
+    "https://aiplatform.googleapis.com/v1",
+    &["VERTEX"],
+    &VERTEX_DIALECT,
+    "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstarts",
+)
+.aliases(&["vertex-ai", "vertexai", "google-vertex"])
+.hosts(VERTEX_ORIGINS)
+.key_starts(&["AIza"])
+.model_path(ModelPath::Google);
+
+/// Code Assist, the backend of Gemini CLI and Antigravity. Takes access tokens instead of keys; names the
+/// model in the body (<https://github.com/google-gemini/gemini-cli/issues/5377>).
+pub(super) static CODE_ASSIST: Preset = Preset::new(
+    "code-assist",
+    "https://cloudcode-pa.googleapis.com",
+    &["CODE_ASSIST"],
+    &CODE_ASSIST_DIALECT,
+    "https://github.com/google-gemini/gemini-cli",
+)
+.aliases(&["gemini-code-assist", "gemini-cli", "antigravity"])
+.hosts(&["https://daily-cloudcode-pa.googleapis.com"]);
 
 /// Origins of Vertex AI, one per region: a wildcard would let a token go to every Google API.
 const VERTEX_ORIGINS: &[&str] = &[
-    "https://aiplatform.googleapis.com",
     "https://us-central1-aiplatform.googleapis.com",
     "https://us-east1-aiplatform.googleapis.com",
     "https://us-east4-aiplatform.googleapis.com",
@@ -73,6 +90,7 @@ const VERTEX_ORIGINS: &[&str] = &[
 static DIALECT: Dialect =
     Dialect { rules: RULES, judge, bearer_below: Some("/openai/"), pacific_days: true, ..COMMON };
 static VERTEX_DIALECT: Dialect = Dialect { rules: RULES, judge: judge_vertex, ..COMMON };
+static CODE_ASSIST_DIALECT: Dialect = Dialect { rules: RULES, judge, ..COMMON };
 
 const RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).named(&[

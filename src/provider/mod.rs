@@ -25,6 +25,7 @@ mod limits;
 mod model;
 mod openai;
 mod origin;
+mod preset;
 mod profile;
 
 use std::borrow::Cow;
@@ -49,7 +50,6 @@ pub use self::model::{ModelId, ModelPath};
 pub(crate) use self::origin::port;
 pub use self::origin::{InvalidOrigin, Origin};
 use crate::body::meter::Usage;
-use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;
 use crate::provider::profile::Profile;
 
@@ -139,12 +139,7 @@ impl Provider {
     /// Equal to [`auth`](Self::auth), unless a part of the API takes keys differently: Gemini's
     /// OpenAI-compatible endpoint expects a bearer token.
     pub fn auth_at(&self, uri: &Uri) -> &AuthScheme {
-        match self.0.dialect.bearer_below {
-            Some(part) if matches!(self.0.auth, AuthScheme::Header(_)) && uri.path().contains(part) => {
-                &AuthScheme::Bearer
-            }
-            _ => &self.0.auth,
-        }
+        self.0.auth_at(uri)
     }
 
     /// Returns the path of a base URL as the boundary for the paths of requests.
@@ -192,6 +187,33 @@ impl Provider {
         &self.0.env_prefixes
     }
 
+    /// Returns the environment variables that hold a key under a name of the provider's own: `HF_TOKEN`.
+    pub fn env_names(&self) -> &[Cow<'static, str>] {
+        &self.0.env_names
+    }
+
+    /// Returns the base URL of a preset: `https://api.groq.com/openai/v1`. `None` if its customers have hosts
+    /// of their own (Azure, LiteLLM), or if its [origins](Self::with_origin) were replaced by others.
+    pub fn base_url(&self) -> Option<&'static str> {
+        self.0.base_url()
+    }
+
+    /// Returns the page that documents a preset's base URL and authentication.
+    pub fn docs_url(&self) -> Option<&'static str> {
+        self.0.preset.map(|preset| preset.docs)
+    }
+
+    /// Returns whether requests need a key. False for the presets of local servers: a pool without a key is
+    /// then built with [`ApiKey::not_needed`](crate::key::ApiKey::not_needed).
+    pub fn needs_key(&self) -> bool {
+        self.0.preset.is_none_or(|preset| preset.needs_key)
+    }
+
+    /// Returns the name of the preset to which a key seems to belong, if that is not this one.
+    pub(crate) fn owner_of(&self, key: &str) -> Option<&'static str> {
+        self.0.preset.and_then(|own| compatible::owner(own, key)).map(|owner| owner.name)
+    }
+
     /// Returns the built-in classifier of this provider.
     pub fn classifier(&self) -> ProviderClassifier {
         ProviderClassifier::new(self.clone())
@@ -235,12 +257,7 @@ impl Provider {
     /// Returns the limits that a response reports in its headers and in `body`, the part of its body that was
     /// read.
     pub fn limits(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Vec<Limit> {
-        let mut found = limits::in_headers(self.0.dialect.windows, headers, now);
-        found.retain(Limit::has_numbers);
-        if !body.is_empty() {
-            limits::merge(&mut found, limits::in_body(&ErrorBody::parse(body), now));
-        }
-        found
+        limits::reported(self.0.dialect.windows, headers, body, now)
     }
 
     /// Returns the limits in headers that a ledger can rely on.
@@ -264,7 +281,7 @@ impl Provider {
         AccountFingerprint::find(self.0.dialect.account, headers)
     }
 
-    fn from_preset(preset: &dialect::Preset) -> Self {
+    fn from_preset(preset: &'static preset::Preset) -> Self {
         Self(Arc::new(Profile::of(preset)))
     }
 }

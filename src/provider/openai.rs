@@ -12,19 +12,29 @@ use http::HeaderName;
 
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
-use crate::provider::dialect::{COMMON, Dialect, Preset};
+use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::limits::Windows;
-use crate::provider::{AuthScheme, ModelPath};
+use crate::provider::preset::Preset;
 
-pub(super) static PRESET: Preset = Preset {
-    name: "openai",
-    aliases: &["open-ai", "chatgpt"],
-    origins: &["https://api.openai.com"],
-    auth: AuthScheme::Bearer,
-    env_prefixes: &["OPENAI"],
-    model_path: ModelPath::None,
-    dialect: &DIALECT,
-};
+pub(super) static PRESET: Preset = Preset::new(
+    "openai",
+    "https://api.openai.com/v1",
+    &["OPENAI"],
+    &DIALECT,
+    "https://platform.openai.com/docs/api-reference/authentication",
+)
+.aliases(&["open-ai", "chatgpt"])
+.key_starts(&["sk-proj-"]);
+
+/// The backend of ChatGPT subscriptions that Codex uses. Takes access tokens instead of keys.
+pub(super) static CODEX: Preset = Preset::new(
+    "codex",
+    "https://chatgpt.com/backend-api/codex",
+    &["CHATGPT"],
+    &DIALECT,
+    "https://github.com/openai/codex",
+)
+.aliases(&["openai-codex", "chatgpt-codex"]);
 
 static DIALECT: Dialect = Dialect {
     rules: RULES,

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::provider::dialect::{Dialect, Preset, system};
+use http::Uri;
+
+use crate::provider::dialect::{Dialect, system};
+use crate::provider::preset::Preset;
 use crate::provider::{AuthScheme, ModelPath, Origin};
 
 #[derive(Clone)]
@@ -13,26 +16,47 @@ pub(super) struct Profile {
     pub(super) origins: Vec<Origin>,
     pub(super) auth: AuthScheme,
     pub(super) env_prefixes: Vec<Cow<'static, str>>,
+    pub(super) env_names: Vec<Cow<'static, str>>,
     pub(super) model_path: ModelPath,
     /// Overrides the setting of the dialect.
     pub(super) errors_in_ok_bodies: Option<bool>,
     pub(super) dialect: &'static Dialect,
+    /// The preset from which this profile was made.
+    pub(super) preset: Option<&'static Preset>,
 }
 
 // === impl Profile ===
 
 impl Profile {
     /// Creates the profile of a preset.
-    pub(super) fn of(preset: &Preset) -> Self {
+    pub(super) fn of(preset: &'static Preset) -> Self {
         Self {
             name: Cow::Borrowed(preset.name),
             system: Cow::Borrowed(system(preset.name)),
-            origins: preset.origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+            origins: preset.origins().filter_map(|origin| origin.parse().ok()).collect(),
             auth: preset.auth.clone(),
             env_prefixes: preset.env_prefixes.iter().copied().map(Cow::Borrowed).collect(),
+            env_names: preset.env_names.iter().copied().map(Cow::Borrowed).collect(),
             model_path: preset.model_path,
             errors_in_ok_bodies: None,
             dialect: preset.dialect,
+            preset: Some(preset),
         }
+    }
+    /// Returns how a key is put onto a request to `uri`.
+    pub(super) fn auth_at(&self, uri: &Uri) -> &AuthScheme {
+        match self.dialect.bearer_below {
+            Some(part) if matches!(self.auth, AuthScheme::Header(_)) && uri.path().contains(part) => {
+                &AuthScheme::Bearer
+            }
+            _ => &self.auth,
+        }
+    }
+
+    /// Returns the base URL of the preset, if a key may be sent there.
+    pub(super) fn base_url(&self) -> Option<&'static str> {
+        let url = self.preset?.base_url?;
+        let uri: Uri = url.parse().ok()?;
+        self.origins.iter().any(|origin| origin.contains(&uri)).then_some(url)
     }
 }

@@ -181,6 +181,16 @@ impl Windows {
     };
 }
 
+/// Returns the limits that headers and body of a response report.
+pub(super) fn reported(windows: Windows, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Vec<Limit> {
+    let mut found = in_headers(windows, headers, now);
+    found.retain(Limit::has_numbers);
+    if !body.is_empty() {
+        merge(&mut found, in_body(&ErrorBody::parse(body), now));
+    }
+    found
+}
+
 /// Returns the limits in headers.
 pub(crate) fn in_headers(windows: Windows, headers: &HeaderMap, now: Timestamp) -> Vec<Limit> {
     headers::read(windows, headers, now)

@@ -1,0 +1,56 @@
+//! Presets of gateways and relays in front of several providers, and of subscriptions that are used like one.
+
+use crate::provider::compatible::{hosts, openrouter};
+use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::preset::Preset;
+
+static GENERIC: Dialect = COMMON;
+
+pub(super) static ROWS: [Preset; 6] = [
+    Preset::new(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        &["OPENROUTER"],
+        &openrouter::DIALECT,
+        "https://openrouter.ai/docs/api/reference/errors",
+    )
+    .key_starts(&["sk-or-"]),
+    Preset::new(
+        "vercel",
+        "https://ai-gateway.vercel.sh/v1",
+        &["AI_GATEWAY", "VERCEL"],
+        &GENERIC,
+        "https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions/advanced",
+    )
+    .aliases(&["vercel-ai-gateway", "ai-gateway"]),
+    // Zen; the plan Go has the path `/zen/go/v1` (<https://opencode.ai/docs/go>).
+    Preset::new(
+        "opencode",
+        "https://opencode.ai/zen/v1",
+        &["OPENCODE"],
+        &GENERIC,
+        "https://opencode.ai/docs/zen",
+    )
+    .aliases(&["opencode-zen", "opencode-go", "zen"]),
+    // Each plan has a host of its own.
+    Preset::new(
+        "github-copilot",
+        "https://api.githubcopilot.com",
+        &["GITHUB_COPILOT", "COPILOT"],
+        &GENERIC,
+        "https://docs.github.com/en/copilot",
+    )
+    .aliases(&["copilot"])
+    .hosts(&[
+        "https://api.individual.githubcopilot.com",
+        "https://api.business.githubcopilot.com",
+        "https://api.enterprise.githubcopilot.com",
+    ])
+    .env_names(&["GITHUB_TOKEN"])
+    .key_starts(&["gho_", "ghu_"]),
+    Preset::hosted("litellm", &["LITELLM"], &hosts::LITELLM, "https://docs.litellm.ai/docs/proxy/user_keys")
+        .aliases(&["litellm-proxy"]),
+    // one-api and its descendants, such as new-api (<https://github.com/QuantumNous/new-api>).
+    Preset::hosted("one-api", &["ONE_API", "NEW_API"], &GENERIC, "https://github.com/songquanpeng/one-api")
+        .aliases(&["new-api"]),
+];
