@@ -23,7 +23,7 @@ use std::num::NonZeroU32;
 use crate::limits::Quota;
 use crate::scrub::shows;
 
-pub use self::env::{EnvKeys, EnvValue, EnvVar};
+pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 pub use self::id::{AccountId, InvalidName, KeyId};
 pub use self::secret::{InvalidSecret, Secret};
 
@@ -69,6 +69,14 @@ impl ApiKey {
     /// Returns [`InvalidSecret`] if the text cannot be a key.
     pub fn new(secret: impl Into<String>) -> Result<Self, InvalidSecret> {
         Ok(Self::from(Secret::new(secret)?))
+    }
+
+    /// Creates the key of a server that needs none, such as one on the own machine. It is named `not-needed`,
+    /// and `no-key-is-needed` is sent in its place, which such a server ignores.
+    ///
+    /// A pool without keys has this one, if its provider [needs none](crate::Provider::needs_key).
+    pub fn not_needed() -> Self {
+        Self::from(Secret::not_needed()).id("not-needed")
     }
 
     /// Sets the name of the key. Default: a fingerprint of the secret.

@@ -77,6 +77,11 @@ impl Secret {
         }
     }
 
+    /// Creates the text that is sent to a server that needs no key.
+    pub(super) fn not_needed() -> Self {
+        Self(Arc::new(SecretString::from("no-key-is-needed")))
+    }
+
     /// Returns the header value that carries this key, marked as sensitive.
     pub(crate) fn render(&self, scheme: &AuthScheme) -> Result<HeaderValue, InvalidSecret> {
         let text = scheme.value_of(self.expose());

@@ -147,12 +147,17 @@ impl KeyPool {
         KeyPoolBuilder::new(provider)
     }
 
-    /// Creates a pool with the keys that the process environment holds for the provider. See
-    /// [`EnvKeys`](crate::key::EnvKeys) for the variables.
+    /// Creates a pool with the keys that the process environment holds for the provider.
+    ///
+    /// For the prefix `OPENAI` these are `OPENAI_API_KEY`, `OPENAI_API_KEY_1` and so on, `OPENAI_API_KEYS`,
+    /// `PROVIDER_OPENAI_API_KEY` and, for backup keys, `PROVIDER_OPENAI_BACKUP_KEYS`. Each holds one or more
+    /// keys, separated by commas, semicolons or white space. See [`EnvKeys`](crate::key::EnvKeys) for the
+    /// table, and [`Provider::env_names`] for names of a provider's own.
     ///
     /// # Errors
     ///
-    /// Returns [`BuildError::NoKeys`], which names the variables that were searched, if there is no key.
+    /// Returns [`BuildError::NoKeys`], which says what is wrong with the variables that were found and names
+    /// those that were searched, if there is no key.
     /// Returns the other variants of [`BuildError`] as [`KeyPoolBuilder::build`] does.
     pub fn from_env(provider: Provider) -> Result<Self, BuildError> {
         Self::builder(provider).keys_from_env().build()

@@ -67,7 +67,8 @@ fn secret(name: &str) -> String {
 
 fn vars() -> Vec<(String, String)> {
     let names = ["GATEWAY_TOKEN", "TEAM_A_KEY", "OPENAI_API_KEY", "OPENAI_API_KEY_2", "ANTHROPIC_API_KEY"];
-    names.map(|name| (name.to_owned(), secret(name))).into()
+    let quoted = ("QUOTED_API_KEY".to_owned(), format!("\"{}\"", secret("QUOTED_API_KEY")));
+    names.map(|name| (name.to_owned(), secret(name))).into_iter().chain([quoted]).collect()
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -218,6 +219,12 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("[[provider]]\nname = \"openai\"", "", 1, "missing field `base_url`"),
     ("PROVIDER\nkeyz_env = \"OPENAI\"", "", 5, "unknown field `keyz_env`"),
     ("PROVIDER\nkeys_env = \"GROQ\"", "provider[0]", 1, "no key: set one of GROQ_API_KEY, GROQ_API_KEY_*, "),
+    (
+        "PROVIDER\nkeys_env = \"QUOTED\"",
+        "provider[0]",
+        1,
+        "no key: QUOTED_API_KEY has quotation marks in it: remove them. Searched: QUOTED_API_KEY, ",
+    ),
     ("PROVIDER", "provider[0]", 1, "no key: add a [[provider.key]], or `keys_env`"),
     ("KEYED\nKEYED", "provider[1].name", 6, "two providers are named openai"),
     ("KEYED\n[chain]\norder = []", "chain.order", 6, "the order is empty"),

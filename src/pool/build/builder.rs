@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::clock::LatencyEstimate;
 use crate::event::Events;
-use crate::key::{AccountId, ApiKey, EnvKeys};
+use crate::key::{AccountId, ApiKey, EnvKeys, EnvVar};
 use crate::limits::{Quota, Zone};
 use crate::pool::build::assemble::key_set;
 use crate::pool::keys::quotas::Quotas;
@@ -41,6 +41,7 @@ pub struct KeyPoolBuilder {
     provider: Provider,
     keys: Vec<ApiKey>,
     searched: Vec<String>,
+    findings: Vec<EnvVar>,
     selection: Selection,
     cooldowns: Cooldowns,
     learn_accounts: bool,
@@ -65,6 +66,7 @@ impl KeyPoolBuilder {
             provider,
             keys: Vec::new(),
             searched: Vec::new(),
+            findings: Vec::new(),
             selection: Selection::default(),
             cooldowns: Cooldowns::default(),
             learn_accounts: true,
@@ -88,8 +90,9 @@ impl KeyPoolBuilder {
         self
     }
 
-    /// Adds the keys that the process environment holds for the provider. Reports the variables that were
-    /// found in a `tracing` event. A variable that holds no valid key is skipped with a warning.
+    /// Adds the keys that the process environment holds for the provider. [`EnvKeys`] lists the variables.
+    /// Reports those that were found in `tracing` events. A variable that holds no valid key is skipped with
+    /// a warning; if none is left, the error of [`build`](Self::build) says the same.
     pub fn keys_from_env(self) -> Self {
         let found = EnvKeys::in_process(&self.provider);
         self.keys_from(found)
@@ -99,6 +102,7 @@ impl KeyPoolBuilder {
     pub fn keys_from(mut self, found: EnvKeys) -> Self {
         found.report(self.provider.name());
         self.searched.extend_from_slice(found.searched());
+        self.findings.extend_from_slice(found.findings());
         self.keys(found)
     }
 
@@ -175,8 +179,9 @@ impl KeyPoolBuilder {
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let Self {
             provider,
-            keys,
+            mut keys,
             searched,
+            findings,
             selection,
             cooldowns,
             learn_accounts,
@@ -186,8 +191,10 @@ impl KeyPoolBuilder {
             warn_at,
             events,
         } = self;
-        if keys.is_empty() {
-            return Err(BuildError::NoKeys { provider: provider.name().to_owned(), searched });
+        if keys.is_empty() && provider.needs_key() {
+            return Err(BuildError::NoKeys { provider: provider.name().to_owned(), searched, findings });
+        } else if keys.is_empty() {
+            keys.push(ApiKey::not_needed());
         }
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
         let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
@@ -218,6 +225,7 @@ impl fmt::Debug for KeyPoolBuilder {
             provider,
             keys,
             searched,
+            findings,
             selection,
             cooldowns,
             learn_accounts,
@@ -231,6 +239,7 @@ impl fmt::Debug for KeyPoolBuilder {
             .field("provider", provider)
             .field("keys", keys)
             .field("looked_at", searched)
+            .field("findings", findings)
             .field("selection", selection)
             .field("cooldowns", cooldowns)
             .field("learn_accounts", learn_accounts)

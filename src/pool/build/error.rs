@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::key::{InvalidName, InvalidSecret, KeyId};
+use crate::key::{EnvVar, InvalidName, InvalidSecret, KeyId};
 
 /// An error from [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build). Names keys by their ids, never by
 /// their secrets.
@@ -41,22 +41,33 @@ pub enum BuildError {
         source: InvalidSecret,
     },
     /// No key was added.
-    #[error("no key for {provider}{}", Searched(.searched))]
+    #[error("no key for {provider}: {}", Remedy(.findings, .searched))]
     NoKeys {
         /// The name of the provider.
         provider: String,
         /// The environment variables that were searched, with `*` for a number. Empty if none was searched.
         searched: Vec<String>,
+        /// The variables that were found, and the reason why none of them has a key.
+        findings: Vec<EnvVar>,
     },
 }
 
-struct Searched<'a>(&'a [String]);
+/// What to do about missing keys: mend the variables that were found, or else set one.
+struct Remedy<'a>(&'a [EnvVar], &'a [String]);
 
-impl fmt::Display for Searched<'_> {
+impl fmt::Display for Remedy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str(": add one with `key`, or `keys_from_env`");
+        let Self(findings, searched) = self;
+        if searched.is_empty() {
+            return f.write_str("add one with `key`, or `keys_from_env`");
         }
-        write!(f, ": set one of {}", self.0.join(", "))
+        let mut warnings = findings.iter().filter(|finding| finding.is_warning()).peekable();
+        if warnings.peek().is_none() {
+            return write!(f, "set one of {}", searched.join(", "));
+        }
+        for (index, finding) in warnings.enumerate() {
+            write!(f, "{}{finding}", if index == 0 { "" } else { "; " })?;
+        }
+        write!(f, ". Searched: {}", searched.join(", "))
     }
 }

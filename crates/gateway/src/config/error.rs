@@ -76,10 +76,12 @@ pub enum Problem {
         second: String,
     },
     /// A provider has no key.
-    #[error("no key{}", Searched(.searched))]
+    #[error("no key{}", Searched(.searched, .faults))]
     NoKeys {
         /// Variables that were searched, with `*` for a number; empty if none was.
         searched: Vec<String>,
+        /// Variables that were found, each with the reason why it has no key.
+        faults: Vec<String>,
     },
     /// The order of the chain is empty.
     #[error("the order is empty: name at least one provider, or leave it out to have all")]
@@ -218,7 +220,7 @@ pub enum Problem {
     Pool(#[source] BuildError),
 }
 
-struct Searched<'a>(&'a [String]);
+struct Searched<'a>(&'a [String], &'a [String]);
 
 struct Known<'a>(&'a [String]);
 
@@ -272,10 +274,15 @@ impl Problem {
 
 impl fmt::Display for Searched<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str(": add a [[provider.key]], or `keys_env`");
+        match self {
+            Self([], _) => f.write_str(": add a [[provider.key]], or `keys_env`"),
+            Self(searched, []) => {
+                write!(f, ": set one of {}, or add a [[provider.key]]", searched.join(", "))
+            }
+            Self(searched, faults) => {
+                write!(f, ": {}. Searched: {}", faults.join("; "), searched.join(", "))
+            }
         }
-        write!(f, ": set one of {}, or add a [[provider.key]]", self.0.join(", "))
     }
 }
 

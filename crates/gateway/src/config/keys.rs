@@ -23,6 +23,8 @@ pub(super) struct Keys {
     accounts: BTreeSet<String>,
     /// Names of the variables that were searched, with `*` for a number.
     searched: Vec<String>,
+    /// Variables that were found, each with the reason why it has no key.
+    faults: Vec<String>,
 }
 
 /// A key, its name in errors, and its place in the file.
@@ -55,12 +57,14 @@ impl Keys {
         let discovery = discovery.unwrap_or_default();
         discovery.report(provider.name());
         let searched = discovery.searched().to_vec();
+        let faults = discovery.findings().iter().filter(|finding| finding.is_warning());
+        let faults = faults.map(ToString::to_string).collect();
         let discovered = discovery.into_iter().map(|key| FoundKey {
             name: key.label().unwrap_or_default().to_owned(),
             at: at.field("keys_env"),
             key,
         });
-        Ok(Self { found: discovered.chain(listed).collect(), accounts, searched })
+        Ok(Self { found: discovered.chain(listed).collect(), accounts, searched, faults })
     }
 
     /// Returns whether a text shows one of the keys.
@@ -86,7 +90,10 @@ impl Keys {
     fn problem(&self, error: BuildError, at: &Steps) -> ConfigError {
         let key = |number: usize| number.checked_sub(1).and_then(|index| self.found.get(index));
         match error {
-            BuildError::NoKeys { .. } => Problem::NoKeys { searched: self.searched.clone() }.at(at.clone()),
+            BuildError::NoKeys { .. } => {
+                let (searched, faults) = (self.searched.clone(), self.faults.clone());
+                Problem::NoKeys { searched, faults }.at(at.clone())
+            }
             BuildError::InvalidName { number, what, source } => {
                 let at = key(number).map_or(at, |key| &key.at);
                 Problem::KeyName(source).at(at.field(what))
