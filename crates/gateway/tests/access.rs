@@ -1,4 +1,4 @@
-//! Requests that the gateway example refuses, and headers that it keeps to itself.
+//! Requests that the gateway refuses, and headers that it removes.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -21,7 +21,7 @@ fn request(method: &str, path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_a_token_no_web_page_is_served() {
+async fn without_a_token_web_pages_are_refused() {
     let (gateway, seen) = gateway("[server]\nhosts = [\"gw.internal\"]").await;
     let at = gateway.address;
     for (headers, wanted) in [
@@ -55,7 +55,7 @@ async fn without_a_token_no_web_page_is_served() {
 }
 
 #[tokio::test]
-async fn with_a_token_the_origin_does_not_matter() {
+async fn with_a_token_the_origin_is_not_checked() {
     let (gateway, seen) = gateway(&format!("token = \"gw-{MARKER}\"")).await;
     let headers =
         format!("host: gw.example\r\norigin: https://app.example\r\nauthorization: Bearer gw-{MARKER}\r\n");
@@ -65,7 +65,7 @@ async fn with_a_token_the_origin_does_not_matter() {
 }
 
 #[tokio::test]
-async fn tunnels_and_echoes_are_refused() {
+async fn connect_and_trace_are_refused() {
     let (gateway, seen) = gateway("").await;
     for method in ["CONNECT", "TRACE"] {
         for path in ["/v1/x", "/any/v1/x", "/health", "localhost:443"] {
@@ -78,7 +78,7 @@ async fn tunnels_and_echoes_are_refused() {
 }
 
 #[tokio::test]
-async fn a_provider_can_not_switch_protocols() {
+async fn a_switch_of_protocols_is_refused() {
     let upstream = raw::upstream(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nanything at all",
     )
@@ -96,7 +96,7 @@ async fn a_provider_can_not_switch_protocols() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_refused_where_models_are_limited() {
+async fn a_body_that_hides_a_limited_model_is_refused() {
     let limit = "[[provider.limit]]\nmodel = \"m*\"\nrequests_per_day = 5\n";
     for (limit, encoding, wanted) in
         [(limit, "gzip", 415), (limit, "identity", 200), ("", "gzip", 200), (limit, "Br", 415)]
@@ -117,7 +117,7 @@ async fn a_compressed_body_is_refused_where_models_are_limited() {
 }
 
 #[tokio::test]
-async fn headers_of_a_browser_and_of_the_providers_edge_stay_on_their_side() {
+async fn browser_and_edge_headers_are_removed() {
     let (gateway, seen) = gateway(&format!("token = \"gw-{MARKER}\"")).await;
     let gone = ["origin", "referer", "cookie", "sec-fetch-site", "x-forwarded-for", "x-commit"];
     let headers: String = gone.iter().map(|name| format!("{name}: head\r\n")).collect();
@@ -133,7 +133,7 @@ async fn headers_of_a_browser_and_of_the_providers_edge_stay_on_their_side() {
 }
 
 #[tokio::test]
-async fn a_commit_that_does_not_exist_is_refused() {
+async fn an_unknown_commit_is_refused() {
     let (gateway, seen) = gateway("").await;
     for (value, wanted) in
         [("complete", 200), ("first-content", 200), ("head", 200), ("never", 400), ("", 400)]

@@ -1,4 +1,4 @@
-//! The settings of a chain in a file, seen by a caller of the gateway example.
+//! The settings of a chain in a file, as a caller of the gateway sees them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -17,7 +17,7 @@ async fn served_by(gateway: &Gateway) -> String {
 }
 
 #[tokio::test]
-async fn the_breaker_of_a_file_decides_when_a_provider_is_left_alone() {
+async fn the_configured_breaker_skips_a_provider() {
     for (breaker, calls) in [
         ("consecutive = 1\nopen = \"1m\"\nmax_open = \"1m\"", 1),
         ("consecutive = 3\nopen = \"1m\"\nmax_open = \"1m\"", 3),
@@ -34,7 +34,7 @@ async fn the_breaker_of_a_file_decides_when_a_provider_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_patience_of_a_file_waits_for_what_a_provider_states() {
+async fn the_configured_patience_waits_for_a_provider() {
     for (chain, provider) in [("", "anthropic"), ("[chain]\npatience = \"3s\"", "openai")] {
         let sims = Sims::new();
         let limited = SimFault::Status {

@@ -1,4 +1,4 @@
-//! Configuration files: what is in one, and what is said of one that is wrong.
+//! Configuration files: their content, and the errors of invalid ones.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::error::Error;
@@ -86,7 +86,7 @@ fn in_json(toml: &str) -> String {
 }
 
 #[test]
-fn the_sample_is_what_it_says() {
+fn the_sample_is_loaded() {
     let config = parse(SAMPLE).unwrap();
     assert_eq!(config.listen().unwrap().to_string(), "127.0.0.1:8787");
     let token = config.token().unwrap();
@@ -120,7 +120,7 @@ fn the_sample_is_what_it_says() {
 }
 
 #[test]
-fn json_says_the_same_as_toml() {
+fn json_equals_toml() {
     let json = Loader::new().vars(vars()).parse(&in_json(SAMPLE), Format::Json).unwrap();
     assert_eq!(comparable(&json), comparable(&parse(SAMPLE).unwrap()));
 }
@@ -131,7 +131,7 @@ fn comparable(config: &Config) -> String {
 }
 
 #[test]
-fn a_keys_origin_is_its_base_urls() {
+fn keys_go_only_to_the_base_url() {
     let config = parse(SAMPLE).unwrap();
     let elsewhere = SAMPLE.replace("https://api.openai.com/v1", "http://127.0.0.1:9000/v1");
     let moved = parse(&elsewhere).unwrap();
@@ -144,7 +144,7 @@ fn a_keys_origin_is_its_base_urls() {
 }
 
 #[test]
-fn a_provider_is_named_as_the_file_says() {
+fn the_file_names_the_provider() {
     let text = with_provider("keys_env = \"OPENAI\"")
         .replace("name = \"openai\"", "name = \"eu\"\ndialect = \"azure\"");
     let config = parse(&text).unwrap();
@@ -180,7 +180,7 @@ fn a_secret_may_be_in_a_file_beside_the_configuration() {
 }
 
 #[test]
-fn the_format_is_told_by_the_name_or_said() {
+fn the_format_follows_the_file_name() {
     let folder = folder("format");
     let text = with_provider("keys_env = \"OPENAI\"");
     for (name, content) in [("a.toml", text.clone()), ("a.JSON", in_json(&text)), ("a.conf", text.clone())] {
@@ -191,7 +191,7 @@ fn the_format_is_told_by_the_name_or_said() {
     assert!(loader().load(folder.join("a.JSON")).is_ok());
     assert!(loader().format(Format::Toml).load(folder.join("a.conf")).is_ok());
     let error = loader().load(folder.join("a.conf")).unwrap_err();
-    assert!(error.to_string().contains("a.conf: the name ends neither"), "{error}");
+    assert!(error.to_string().contains("a.conf: the file name ends in neither"), "{error}");
     let error = loader().load(folder.join("nothing.toml")).unwrap_err();
     assert!(error.source().unwrap().is::<std::io::Error>());
 }
@@ -202,7 +202,7 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// What is written, the path and the line that are named, and a part of what is said.
+/// The text of a file, the path and the line in the error, and a part of its message.
 const WRONG: &[(&str, &str, usize, &str)] = &[
     ("lisen = \"127.0.0.1:1\"", "", 1, "unknown field `lisen`, expected one of `listen`"),
     ("listen = \"here\"\nPROVIDER", "listen", 1, "not an address"),
@@ -214,7 +214,7 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("token = sk-tkrmarker", "", 1, "expected"),
     ("chain = \"sk-tkrmarker\"", "", 1, "invalid type: string, expected a table"),
     ("[chain]\n\"sk-tkrmarker1\" = 1", "", 2, "unknown field, expected one of `order`"),
-    ("", "", 0, "no [[provider]]"),
+    ("", "", 0, "no provider: add a [[provider]]"),
     ("PROVIDER\nkeys_env = \"OPENAI\"\nkeys_env = \"OPENAI\"", "", 6, "duplicate key"),
     ("[[provider]]\nname = \"openai\"", "", 1, "missing field `base_url`"),
     ("PROVIDER\nkeyz_env = \"OPENAI\"", "", 5, "unknown field `keyz_env`"),
@@ -232,30 +232,30 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         "KEYED\n[chain]\norder = [\"openai\",\n \"nobody\"]",
         "chain.order[1]",
         7,
-        "no provider is named nobody; there is openai",
+        "unknown provider nobody: the known providers are openai",
     ),
     ("KEYED\n[chain]\norder = [\"openai\", \"openai\"]", "chain.order[1]", 6, "in the order twice"),
     ("KEYED\n[chain]\nstart = \"first\"", "chain.start", 6, "write one of ordered, round_robin"),
     ("KEYED\n[chain]\ncommit = \"never\"", "chain.commit", 6, "write one of head, first_content, complete"),
     ("KEYED\n[chain]\ncontext_length = \"\"", "chain.context_length", 6, "fall_over, deliver"),
-    ("KEYED\n[chain]\ndeadline = \"60\"", "chain.deadline", 6, "not a length of time"),
-    ("KEYED\n[chain]\nidle_timeout = \"0s\"", "chain.idle_timeout", 6, "not a length of time"),
-    ("KEYED\n[chain]\nhead_timeout = \"-1s\"", "chain.head_timeout", 6, "not a length of time"),
+    ("KEYED\n[chain]\ndeadline = \"60\"", "chain.deadline", 6, "not a duration"),
+    ("KEYED\n[chain]\nidle_timeout = \"0s\"", "chain.idle_timeout", 6, "not a duration"),
+    ("KEYED\n[chain]\nhead_timeout = \"-1s\"", "chain.head_timeout", 6, "not a duration"),
     ("[[provider]]\nname = \"a/b\"\nbase_url = \"https://h\"", "provider[0].name", 2, "not a name"),
     ("[[provider]]\nname = \"..\"\nbase_url = \"https://h\"", "provider[0].name", 2, "not a name"),
     (
         "[[provider]]\nname = \"nobody\"\nbase_url = \"https://h\"",
         "provider[0].dialect",
         1,
-        "there must be a `dialect`",
+        "add a `dialect`",
     ),
-    ("PROVIDER\ndialect = \"nobody\"", "provider[0].dialect", 5, "an unknown dialect"),
+    ("PROVIDER\ndialect = \"nobody\"", "provider[0].dialect", 5, "unknown dialect"),
     ("URL api.openai.com", "provider[0].base_url", 3, "it has no scheme"),
     ("URL ftp://h/v1", "provider[0].base_url", 3, "neither https nor http"),
     ("URL https://u:sk-tkrmarker@h/", "provider[0].base_url", 3, "a user name or a password"),
     ("URL https://h/v1?key=sk-tkrmarker", "provider[0].base_url", 3, "a query or a fragment"),
     ("URL https://*.h/v1", "provider[0].base_url", 3, "a pattern"),
-    ("URL https://h h/", "provider[0].base_url", 3, "it can't be read"),
+    ("URL https://h h/", "provider[0].base_url", 3, "it is not a URL"),
     ("KEYED\n[provider.models]\n\"gpt-4o\" = \"\"", "provider[0].models.gpt-4o", 6, "model is empty"),
     ("PROVIDER\nKEY a env:NOT_SET", "provider[0].key[0].secret", 7, "variable NOT_SET is not set"),
     ("PROVIDER\nKEY a file:none", "provider[0].key[0].secret", 7, "secret file none can't be read"),
@@ -289,31 +289,31 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         2,
         "write one of round_robin, in_order, random",
     ),
-    (
-        "[rotation]\naffinity_header = \"x session\"",
-        "rotation.affinity_header",
-        2,
-        "not the name of a header",
-    ),
-    ("[rotation]\naffinity_header = \"\"", "rotation.affinity_header", 2, "not the name of a header"),
+    ("[rotation]\naffinity_header = \"x session\"", "rotation.affinity_header", 2, "not a header name"),
+    ("[rotation]\naffinity_header = \"\"", "rotation.affinity_header", 2, "not a header name"),
     ("[rotation]\nwarn_at = [0.5, 1.5]", "rotation.warn_at[1]", 2, "not a share of a limit"),
     ("[rotation]\nwarn_at = [0]", "rotation.warn_at[0]", 2, "not a share of a limit"),
     (
         "[rotation]\nwarn_at = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]",
         "rotation.warn_at",
         2,
-        "at most eight",
+        "at most 8 numbers",
     ),
     ("PROVIDER\nselection = \"best\"", "provider[0].selection", 5, "write one of round_robin, in_order"),
-    ("LIMIT", "provider[0].limit[0]", 4, "it limits nothing"),
-    ("LIMIT\nmodel = \"gpt\"", "provider[0].limit[0]", 4, "it limits nothing"),
+    ("LIMIT", "provider[0].limit[0]", 4, "a limit without an amount"),
+    ("LIMIT\nmodel = \"gpt\"", "provider[0].limit[0]", 4, "a limit without an amount"),
     ("LIMIT\nrequests_per_minute = 0", "", 5, "invalid value: integer, expected a nonzero u64"),
     ("LIMIT\nconcurrent = -1", "", 5, "invalid value: integer, expected a nonzero u32"),
     ("LIMIT\nrequests_per_hour = 1", "", 5, "unknown field `requests_per_hour`, expected one of `model`"),
     ("LIMIT\ntokens_per_day = 1\nmodel = \"\"", "provider[0].limit[0].model", 6, "model is empty"),
-    ("LIMIT\nconcurrent = 1\nburst = 5", "provider[0].limit[0].burst", 6, "a burst of nothing"),
-    ("LIMIT\nrequests_per_day = 1\nburst = 5", "provider[0].limit[0].burst", 6, "a burst of nothing"),
-    ("LIMIT\ntokens_per_minute = 1\nreset = \"utc\"", "provider[0].limit[0].reset", 6, "a reset of nothing"),
+    ("LIMIT\nconcurrent = 1\nburst = 5", "provider[0].limit[0].burst", 6, "`burst` without an amount"),
+    ("LIMIT\nrequests_per_day = 1\nburst = 5", "provider[0].limit[0].burst", 6, "`burst` without an amount"),
+    (
+        "LIMIT\ntokens_per_minute = 1\nreset = \"utc\"",
+        "provider[0].limit[0].reset",
+        6,
+        "`reset` without an amount",
+    ),
     (
         "LIMIT\nrequests_per_day = 1\nreset = \"sk-tkrmarker\"",
         "provider[0].limit[0].reset",
@@ -324,25 +324,25 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
         "KEYED\n[[provider.limit]]\naccount = \"org\"\nrequests_per_day = 1",
         "provider[0].limit[0].account",
         6,
-        "no key is of the account org; give a [[provider.key]] its `account`",
+        "no key belongs to the account org: set the `account` of a [[provider.key]]",
     ),
     (
         "LIMIT\naccount = \"org\"\nconcurrent = 1\nKEY a sk-1\naccount = \"two\"\nKEY b sk-2\naccount = \"one\"",
         "provider[0].limit[0].account",
         5,
-        "no key is of the account org; there is one, two",
+        "no key belongs to the account org: the known accounts are one, two",
     ),
     (
         "PROVIDER\nKEY a sk-1\naccount = \"org\"\n[[provider.key.limit]]\nconcurrent = 1\naccount = \"org\"",
         "provider[0].key[0].limit[0].account",
         11,
-        "a key's own limit is of no account",
+        "a limit of a key can't name an account",
     ),
     (
         "PROVIDER\nKEY a sk-1\n[[provider.key.limit]]\nmodel = \"m\"",
         "provider[0].key[0].limit[0]",
         8,
-        "it limits nothing",
+        "a limit without an amount",
     ),
 ];
 
@@ -364,25 +364,25 @@ fn written(short: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place() {
+fn a_toml_error_names_its_location() {
     for &(short, path, line, said) in WRONG {
         let text = written(short);
         let error = parse(&text).expect_err(short);
         let shown = error.to_string();
         assert!(shown.contains(said), "{text}\n{shown}");
-        assert_eq!(error.place().path(), path, "{text}\n{shown}");
-        assert_eq!(error.place().position().map_or(0, |(line, _)| line), line, "{text}\n{shown}");
+        assert_eq!(error.location().path(), path, "{text}\n{shown}");
+        assert_eq!(error.location().position().map_or(0, |(line, _)| line), line, "{text}\n{shown}");
         assert_is_clean(&error);
     }
 }
 
 #[test]
-fn json_that_is_wrong_is_said_with_its_place() {
+fn a_json_error_names_its_location() {
     for &(short, path, _, said) in WRONG {
         let Ok(value) = toml::from_str::<Value>(&written(short)) else { continue };
         let error = Loader::new().vars(vars()).parse(&format!("{value:#}"), Format::Json).expect_err(short);
-        assert_eq!(error.place().path(), path, "{error}");
-        assert_eq!(error.place().position().is_some(), path.is_empty() && !short.is_empty(), "{error}");
+        assert_eq!(error.location().path(), path, "{error}");
+        assert_eq!(error.location().position().is_some(), path.is_empty() && !short.is_empty(), "{error}");
         assert!(error.to_string().contains(said.split(", expected").next().unwrap()), "{error}");
         assert_is_clean(&error);
     }
@@ -409,7 +409,7 @@ fn a_file_may_be_part_of_a_larger_one() {
     #[derive(serde::Deserialize)]
     struct Larger {
         mine: u8,
-        gateway: tower_key_rotation_gateway::config::File,
+        gateway: tower_key_rotation_gateway::config::ConfigFile,
     }
     let text = SAMPLE
         .replace("[chain]", "[gateway.chain]")

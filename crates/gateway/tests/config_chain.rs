@@ -1,4 +1,4 @@
-//! The parts of the configuration that make a gateway: the chain's budgets and breaker, the server's limits, names.
+//! The tables `[chain]` and `[server]`, tokens, and reserved names.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
@@ -16,8 +16,8 @@ fn load(before: &str) -> Result<Config, ConfigError> {
 
 fn refused(before: &str, place: &str, line: usize, words: &str) {
     let error = load(before).err().unwrap_or_else(|| panic!("{before} is accepted"));
-    assert_eq!(error.place().path(), place, "{before}: {error}");
-    assert_eq!(error.place().position().unwrap().0, line, "{before}: {error}");
+    assert_eq!(error.location().path(), place, "{before}: {error}");
+    assert_eq!(error.location().position().unwrap().0, line, "{before}: {error}");
     assert!(error.to_string().contains(words), "{before}: {error}");
 }
 
@@ -71,7 +71,7 @@ fn a_server_has_limits_and_hosts() {
 }
 
 #[test]
-fn every_length_of_time_is_above_zero_and_at_most_a_day() {
+fn durations_are_above_zero_and_up_to_a_day() {
     let chain = ["deadline", "head_timeout", "first_content_timeout", "idle_timeout", "patience"];
     let chain = chain.into_iter().chain(["backoff", "max_backoff"]).map(|name| ("chain", name));
     let breaker = ["window", "open", "max_open"].map(|name| ("chain.breaker", name));
@@ -81,12 +81,12 @@ fn every_length_of_time_is_above_zero_and_at_most_a_day() {
         let place = format!("{table}.{name}");
         for long in ["86401s", "9223372036854775807s", "2562047788015215h", "365d"] {
             let error = load(&with(long)).unwrap_err();
-            assert_eq!(error.place().path(), place, "{long}");
-            assert_eq!(error.place().position().unwrap().0, 2);
+            assert_eq!(error.location().path(), place, "{long}");
+            assert_eq!(error.location().position().unwrap().0, 2);
         }
         refused(&with("86401s"), &place, 2, "more than a day");
         for wrong in ["0s", "-1s", "1", "soon", "99999999999999999999s", ""] {
-            refused(&with(wrong), &place, 2, "not a length of time");
+            refused(&with(wrong), &place, 2, "not a duration");
         }
         assert!(load(&with("1ms")).is_ok() || name == "max_open", "{place}");
         assert!(load(&with("24h")).is_ok(), "{place}");
@@ -94,7 +94,7 @@ fn every_length_of_time_is_above_zero_and_at_most_a_day() {
 }
 
 #[test]
-fn bounds_are_in_order_and_shares_are_percentages() {
+fn bounds_and_percentages_are_checked() {
     refused("[chain]\nbackoff = \"2s\"\nmax_backoff = \"1s\"", "chain.max_backoff", 3, "below the lower");
     let open = "[chain.breaker]\nopen = \"2s\"\nmax_open = \"1s\"";
     refused(open, "chain.breaker.max_open", 3, "below the lower");
@@ -108,7 +108,7 @@ fn bounds_are_in_order_and_shares_are_percentages() {
 }
 
 #[test]
-fn a_token_that_can_be_guessed_is_refused() {
+fn a_short_token_is_refused() {
     for token in ["x", "1234567"] {
         refused(&format!("token = \"{token}\""), "token", 1, "fewer than 8 characters");
     }
@@ -116,7 +116,7 @@ fn a_token_that_can_be_guessed_is_refused() {
 }
 
 #[test]
-fn the_affinity_header_is_one_that_nobody_needs() {
+fn a_header_in_use_is_no_affinity_header() {
     for name in [
         "content-type",
         "Content-Type",
@@ -133,13 +133,13 @@ fn the_affinity_header_is_one_that_nobody_needs() {
         "x-commit",
     ] {
         let text = format!("[rotation]\naffinity_header = \"{name}\"");
-        refused(&text, "rotation.affinity_header", 2, "has a use of its own");
+        refused(&text, "rotation.affinity_header", 2, "has another use");
     }
     assert!(load("[rotation]\naffinity_header = \"session-id\"").is_ok());
 }
 
 #[test]
-fn a_provider_can_not_hide_behind_a_path_of_the_gateway() {
+fn reserved_provider_names_are_refused() {
     for name in ["v1", "api", "health", "metrics"] {
         let text = format!("[[provider]]\nname = \"{name}\"\ndialect = \"openai\"\nbase_url = \"https://h\"");
         refused(&text, "provider[0].name", 2, "a path of the gateway");
@@ -147,7 +147,7 @@ fn a_provider_can_not_hide_behind_a_path_of_the_gateway() {
 }
 
 #[test]
-fn a_limit_of_a_model_is_noticed() {
+fn limits_of_models_are_detected() {
     let limits = |table: &str| {
         let text = format!("{PROVIDER}{table}");
         let config = Loader::new().vars([("OPENAI_API_KEY", "sk-one")]).parse(&text, Format::Toml).unwrap();

@@ -1,4 +1,4 @@
-//! What a configuration says of limits and of choosing keys is what its pools do.
+//! Declared limits and selections of a configuration, and their effect on its pools.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use futures_util::FutureExt;
@@ -37,7 +37,7 @@ fn readings(limits: &[LimitStatus]) -> Vec<String> {
 }
 
 #[test]
-fn each_amount_limits_what_its_name_says() {
+fn each_amount_has_its_own_limit() {
     for count in ["requests", "tokens", "input_tokens", "output_tokens"] {
         for window in ["second", "minute", "day"] {
             let burst = if window == "second" { "burst = 9\n" } else { "" };
@@ -54,7 +54,7 @@ fn each_amount_limits_what_its_name_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_comes_back_as_its_limit_says() {
+async fn a_day_resets_as_configured() {
     const HOUR: u64 = 60 * 60 * 1_000;
     for (reset, midnight) in [
         ("", Some(0)),
@@ -75,7 +75,7 @@ async fn a_day_comes_back_as_its_limit_says() {
 }
 
 #[test]
-fn limits_for_models_are_of_each_model_that_is_named_so() {
+fn a_model_pattern_limits_each_model() {
     let config = two_keys("[[provider.limit]]\nmodel = \"gpt-4o*\"\nrequests_per_minute = 20");
     let pool = config.providers()[0].pool();
     for model in ["gpt-4o", "gpt-4o-mini", "o3"].map(ModelId::from) {
@@ -91,7 +91,7 @@ fn limits_for_models_are_of_each_model_that_is_named_so() {
 }
 
 #[test]
-fn a_provider_selects_as_it_says_or_as_all_do() {
+fn a_provider_may_override_the_selection() {
     let first_two = |config: &Config| {
         let pool = config.providers()[0].pool();
         [(); 2].map(|()| pool.acquire(None).unwrap().key_id().to_string())
@@ -110,7 +110,7 @@ fn a_provider_selects_as_it_says_or_as_all_do() {
 }
 
 #[test]
-fn all_pools_tell_one_hub_and_warn_when_the_file_says() {
+fn all_pools_share_the_event_hub() {
     let limit = "[[provider.limit]]\nrequests_per_minute = 4";
     let config = two_keys_below("[rotation]\nwarn_at = [0.5]", &format!("selection = \"in_order\"\n{limit}"));
     let mut heard = config.events().subscribe();
@@ -125,7 +125,7 @@ fn all_pools_tell_one_hub_and_warn_when_the_file_says() {
 }
 
 #[test]
-fn accounts_are_learned_unless_the_file_says_no() {
+fn learning_accounts_can_be_disabled() {
     let shared = |learn: &str| {
         let config = two_keys(learn);
         let pool = config.providers()[0].pool();
@@ -142,7 +142,7 @@ fn accounts_are_learned_unless_the_file_says_no() {
 }
 
 #[test]
-fn a_limit_is_of_each_account_of_one_or_of_a_key() {
+fn limits_apply_to_accounts_or_to_a_key() {
     let text = "[[provider.limit]]\nrequests_per_minute = 10\n\
                 [[provider.limit]]\naccount = \"org\"\nrequests_per_day = 20\n\
                 [[provider.key]]\nid = \"c\"\nsecret = \"sk-c\"\naccount = \"org\"\n\

@@ -1,4 +1,4 @@
-//! Secrets in a configuration: in the wrong place, in the wrong form, in the reach of others.
+//! Secrets in a configuration: misplaced, malformed, or readable by others.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::error::Error;
@@ -36,7 +36,7 @@ fn said(error: &ConfigError) -> String {
 }
 
 #[test]
-fn no_error_shows_a_secret_in_the_wrong_place() {
+fn no_error_shows_a_misplaced_secret() {
     for secret in SECRETS {
         for text in [
             format!("token = \"env:{secret}\"\n{PROVIDER}{KEY}"),
@@ -69,15 +69,18 @@ fn no_error_shows_a_secret_in_the_wrong_place() {
 }
 
 #[test]
-fn a_name_that_cannot_be_a_secret_is_shown() {
+fn a_name_unlike_a_secret_is_shown() {
     let error = parse(&format!("[chain]\norder = [\"antropic\"]\n{PROVIDER}{KEY}")).unwrap_err();
-    assert!(error.to_string().contains("no provider is named antropic; there is openai"), "{error}");
+    assert!(
+        error.to_string().contains("unknown provider antropic: the known providers are openai"),
+        "{error}"
+    );
     let error = parse(&format!("token = \"env:PROVIDER_OPENAI_BACKUP_KEYS\"\n{PROVIDER}{KEY}")).unwrap_err();
     assert!(error.to_string().contains("PROVIDER_OPENAI_BACKUP_KEYS is not set"), "{error}");
 }
 
 #[test]
-fn what_looks_like_a_reference_is_no_key() {
+fn a_malformed_reference_is_refused() {
     for text in
         ["ENV:X", "Env:X", "FILE:x", " env:X", "${X}", "$X", "{{X}}", "<key>", "%X%", "vault://x", "op://x"]
     {
@@ -93,7 +96,7 @@ fn what_looks_like_a_reference_is_no_key() {
 }
 
 #[test]
-fn a_name_that_shows_a_key_or_moves_a_cursor_is_refused() {
+fn a_name_with_a_key_or_control_is_refused() {
     let with = |what: &str, name: &str| {
         parse(&format!("{PROVIDER}[[provider.key]]\n{what} = \"{name}\"\nsecret = \"sk-proj-Ab12Cd34Ef56\""))
     };
@@ -112,7 +115,7 @@ fn a_name_that_shows_a_key_or_moves_a_cursor_is_refused() {
                 matches!(error.problem(), Problem::KeyName(found) if *found == why),
                 "{what} {name}: {error}"
             );
-            assert!(error.place().path().ends_with(what), "{error}");
+            assert!(error.location().path().ends_with(what), "{error}");
         }
         assert!(with(what, "Team Ä").is_ok());
     }
@@ -123,7 +126,7 @@ fn a_name_that_shows_a_key_or_moves_a_cursor_is_refused() {
 }
 
 #[test]
-fn a_port_that_is_none_is_refused() {
+fn an_invalid_port_is_refused() {
     for base in
         ["http://127.0.0.1:99999/v1", "http://h:http/v1", "https://h:65536", "https://h:", "http://h:0/"]
     {
@@ -134,7 +137,7 @@ fn a_port_that_is_none_is_refused() {
 }
 
 #[test]
-fn keys_in_the_clear_are_warned_of() {
+fn clear_text_to_a_public_host_warns() {
     let warnings = |base: &str| {
         let text = format!("[[provider]]\nname = \"openai\"\nbase_url = \"{base}\"\n{KEY}");
         parse(&text).unwrap().warnings().to_vec()
@@ -143,7 +146,7 @@ fn keys_in_the_clear_are_warned_of() {
     assert_eq!(warning.risk(), &Risk::ClearText { host: "api.example.com".into() });
     assert_eq!(
         warning.to_string(),
-        "provider[0].base_url: keys are sent to api.example.com in the clear: write `https://`"
+        "provider[0].base_url: keys are sent to api.example.com in clear text: write `https://`"
     );
     for base in ["https://api.example.com", "http://127.0.0.1:8080", "http://10.0.0.1", "http://vllm:8000/v1"]
     {
@@ -178,7 +181,7 @@ impl Drop for Folder {
 
 #[cfg(unix)]
 #[test]
-fn a_secret_that_any_user_can_read_is_warned_of() {
+fn a_world_readable_secret_warns() {
     let folder = Folder::new("modes");
     let loaded = |secret: &str, mode: u32| {
         let text = format!("{PROVIDER}[[provider.key]]\nid = \"a\"\nsecret = \"{secret}\"");
@@ -196,7 +199,7 @@ fn a_secret_that_any_user_can_read_is_warned_of() {
 }
 
 #[test]
-fn a_file_that_is_too_long_for_a_key_is_refused() {
+fn a_secret_file_that_is_too_long_is_refused() {
     let folder = Folder::new("long");
     folder.file("dump", &"x".repeat(5_000_000), 0o600);
     let text = format!("{PROVIDER}[[provider.key]]\nid = \"a\"\nsecret = \"file:dump\"");
@@ -205,7 +208,7 @@ fn a_file_that_is_too_long_for_a_key_is_refused() {
 }
 
 #[test]
-fn a_key_in_the_path_of_a_base_url_is_refused() {
+fn a_key_in_the_base_url_is_refused() {
     for secret in ["sk-proj-0123456789abcdefghij", "plain/with+marks"] {
         let url = format!("https://h/{}/v1", secret.replace('+', "%2B"));
         let text = format!(

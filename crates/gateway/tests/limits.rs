@@ -1,4 +1,4 @@
-//! Callers of the gateway example that say nothing, stop in the middle, or do not read.
+//! Callers that send nothing, stop in the middle, or do not read.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -35,7 +35,7 @@ async fn health(gateway: &Gateway) -> String {
 }
 
 #[tokio::test]
-async fn a_connection_that_sends_no_request_is_closed() {
+async fn a_connection_without_a_request_is_closed() {
     let (upstream, _seen) = support::echo().await;
     let gateway = gateway("head_timeout = \"200ms\"", upstream).await;
     let request = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -53,7 +53,7 @@ async fn a_connection_that_sends_no_request_is_closed() {
 
 /// A provider that speaks HTTP/1.0, where the end of the connection is the end of the body.
 #[tokio::test]
-async fn a_stream_that_is_cut_is_cut_for_the_caller_whatever_http_the_provider_speaks() {
+async fn a_truncated_stream_is_truncated_for_the_caller() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = gateway("", listener.local_addr().unwrap()).await;
     let provider = async {
@@ -85,7 +85,7 @@ async fn drip(mut stream: TcpStream, text: &str) {
 }
 
 #[tokio::test]
-async fn a_head_or_body_that_drips_is_one_that_does_not_come() {
+async fn a_dripping_head_or_body_times_out() {
     let (upstream, _seen) = support::echo().await;
     let gateway = gateway("head_timeout = \"200ms\"\nbody_timeout = \"200ms\"", upstream).await;
     drip(open(gateway.address, "GET /health HTTP/1.1\r\n").await, "x: y\r\n").await;
@@ -116,7 +116,7 @@ async fn a_body_that_stalls_is_a_408_and_nobodys_fault() {
 }
 
 #[tokio::test]
-async fn silent_connections_make_room_for_callers() {
+async fn idle_connections_make_room() {
     let (upstream, _seen) = support::echo().await;
     let gateway = gateway("max_connections = 200", upstream).await;
     let mut silent = Vec::new();
@@ -133,7 +133,7 @@ async fn silent_connections_make_room_for_callers() {
 }
 
 #[tokio::test]
-async fn a_connection_with_a_request_is_never_closed_for_another() {
+async fn a_connection_in_use_makes_no_room() {
     let (upstream, _given_up) = support::endless(FIRST).await;
     let gateway = gateway("max_connections = 2", upstream).await;
     let request = "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
@@ -151,7 +151,7 @@ async fn a_connection_with_a_request_is_never_closed_for_another() {
 }
 
 #[tokio::test]
-async fn more_requests_than_the_cap_are_refused_at_once() {
+async fn requests_above_the_maximum_are_refused() {
     let (upstream, _given_up) = support::endless(FIRST).await;
     let gateway = gateway("max_requests = 2", upstream).await;
     let running = [gateway.send(chat("")).await, gateway.send(chat("")).await];
@@ -169,7 +169,7 @@ async fn more_requests_than_the_cap_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_caller_that_does_not_read_is_left() {
+async fn a_caller_that_does_not_read_is_closed() {
     let (upstream, mut given_up) = raw::flood().await;
     let gateway = gateway("write_timeout = \"200ms\"", upstream).await;
     let request = "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
@@ -178,7 +178,7 @@ async fn a_caller_that_does_not_read_is_left() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_no_connection_without_a_request() {
+async fn a_stop_closes_idle_connections() {
     let (upstream, _seen) = support::echo().await;
     let gateway = gateway("", upstream).await;
     let mut idle = Vec::new();
@@ -191,7 +191,7 @@ async fn a_stop_waits_for_no_connection_without_a_request() {
 }
 
 #[tokio::test]
-async fn a_stop_has_a_limit() {
+async fn a_stop_has_a_timeout() {
     let (upstream, _given_up) = support::endless(FIRST).await;
     let gateway = gateway("shutdown_timeout = \"200ms\"", upstream).await;
     let response = gateway.send(chat("")).await;
@@ -201,7 +201,7 @@ async fn a_stop_has_a_limit() {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_a_caller_that_is_still_sending() {
+async fn a_refusal_reaches_a_sending_caller() {
     let limited = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n";
     let gateway = gateway("", raw::upstream(limited).await).await;
     let post = async |host: &str, body: &str| {
@@ -220,7 +220,7 @@ async fn a_refusal_reaches_a_caller_that_is_still_sending() {
 }
 
 #[tokio::test]
-async fn a_path_that_leaves_the_base_is_the_callers_mistake() {
+async fn a_path_that_leaves_the_base_is_refused() {
     let (upstream, seen) = support::echo().await;
     let gateway = gateway("", upstream).await;
     for path in ["/v1/../admin", "/v1/%2e%2e/admin", "/v1/..%2fadmin", "/v1/..;/admin", "/any/../admin"] {

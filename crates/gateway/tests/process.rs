@@ -152,7 +152,7 @@ async fn serves_and_drains(mut process: Process, level: &str) {
 }
 
 #[tokio::test]
-async fn a_full_disk_loses_lines_and_nothing_else() {
+async fn a_full_disk_only_loses_log_lines() {
     for level in LEVELS {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let process = Process::start(&format!("full-{level}"), "", level, full.into()).await;
@@ -161,7 +161,7 @@ async fn a_full_disk_loses_lines_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_pipe_without_a_reader_loses_lines_and_nothing_else() {
+async fn a_closed_pipe_only_loses_log_lines() {
     for level in LEVELS {
         let mut process = Process::start(&format!("closed-{level}"), "", level, Stdio::piped()).await;
         drop(process.child.stderr.take());
@@ -170,7 +170,7 @@ async fn a_pipe_without_a_reader_loses_lines_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_pipe_that_is_not_read_stops_nothing() {
+async fn a_blocked_pipe_only_loses_log_lines() {
     for level in LEVELS {
         let mut process = Process::start(&format!("unread-{level}"), "", level, Stdio::piped()).await;
         process.serve(500).await;
@@ -182,7 +182,7 @@ async fn a_pipe_that_is_not_read_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_check_says_what_it_can_and_never_panics() {
+async fn a_check_survives_broken_streams() {
     let provider = provider().await;
     let config = file("check", &config(&provider));
     let check = |stdout: Stdio| {
@@ -201,7 +201,7 @@ async fn a_check_says_what_it_can_and_never_panics() {
 // === signals ===
 
 #[tokio::test]
-async fn a_second_signal_ends_the_process_at_once() {
+async fn a_second_signal_ends_the_process() {
     for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
         let mut process = Process::start(&format!("twice{signal}"), "", "info", Stdio::null()).await;
         let _stream = process.stream().await;
@@ -214,7 +214,7 @@ async fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[tokio::test]
-async fn a_terminal_that_closes_ends_no_stream() {
+async fn a_hangup_ends_no_stream() {
     let process = Process::start("hangup", "", "info", Stdio::null()).await;
     let stream = process.stream().await;
     process.signal("-HUP");
@@ -223,7 +223,7 @@ async fn a_terminal_that_closes_ends_no_stream() {
 }
 
 #[tokio::test]
-async fn a_stop_has_a_limit() {
+async fn a_stop_has_a_timeout() {
     let limit = "[server]\nshutdown_timeout = \"50ms\"";
     let mut process = Process::start("limit", limit, "info", Stdio::null()).await;
     let _stream = process.stream().await;
@@ -234,7 +234,7 @@ async fn a_stop_has_a_limit() {
 // === addresses that others reach ===
 
 #[tokio::test]
-async fn an_address_that_others_reach_needs_a_token() {
+async fn a_public_address_needs_a_token() {
     let provider = provider().await;
     let config = file("open", &config(&provider));
     for address in ["0.0.0.0:0", "[::]:0"] {

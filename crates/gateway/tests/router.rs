@@ -43,7 +43,7 @@ fn streaming(path: &str, body: &str) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn a_request_goes_down_the_chain_and_the_answer_says_who_served_it() {
+async fn a_response_names_the_key_that_served() {
     let sims = Sims::new();
     sims.openai.key("a").fail(1, SimFault::status(429));
     let gateway = Gateway::start(&sims, "").await;
@@ -55,7 +55,7 @@ async fn a_request_goes_down_the_chain_and_the_answer_says_who_served_it() {
 }
 
 #[tokio::test]
-async fn one_request_runs_down_three_vendors() {
+async fn one_request_tries_three_providers() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "chain = { deadline = \"10s\", head_timeout = \"5s\" }").await;
     for (down, by) in [(&sims.openai, "anthropic/"), (&sims.anthropic, "gemini/")] {
@@ -81,7 +81,7 @@ async fn one_request_runs_down_three_vendors() {
 }
 
 #[tokio::test]
-async fn each_provider_is_there_in_its_own_dialect() {
+async fn each_provider_serves_its_native_api() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "").await;
     for (path, body, end) in NATIVE {
@@ -105,7 +105,7 @@ async fn each_provider_is_there_in_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn without_the_token_nobody_comes_in_and_the_health_is_open() {
+async fn without_the_token_only_health_is_open() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, &format!("token = \"gw-{MARKER}\"")).await;
     let with = |name: &str, value: &str| {
@@ -143,7 +143,7 @@ async fn without_the_token_nobody_comes_in_and_the_health_is_open() {
 }
 
 #[tokio::test]
-async fn what_the_caller_shows_goes_no_further_and_is_in_no_log() {
+async fn caller_credentials_are_neither_sent_nor_logged() {
     let log = support::Captured::default();
     let _guard = log.install();
     let sims = Sims::new();
@@ -172,7 +172,7 @@ async fn what_the_caller_shows_goes_no_further_and_is_in_no_log() {
 }
 
 #[tokio::test]
-async fn a_stream_is_passed_on_as_it_comes() {
+async fn a_stream_is_passed_on_unbuffered() {
     const BEGINNING: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"brown\"}}]}\n\n";
     let (upstream, mut given_up) = support::endless(BEGINNING).await;
     let gateway = Gateway::at(&format!(
@@ -191,7 +191,7 @@ async fn a_stream_is_passed_on_as_it_comes() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_long_is_refused() {
+async fn a_request_that_is_too_large_is_refused() {
     let sims = Sims::new();
     let gateway = Gateway::with(&sims, "", Options::new().max_request(1000)).await;
     let long = json!({"model": "m", "messages": [{"role": "user", "content": "x".repeat(1000)}]}).to_string();
@@ -211,7 +211,7 @@ async fn a_request_that_is_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn a_streamed_request_arrives_whole() {
+async fn a_streamed_request_arrives_complete() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "").await;
     let (_, body, _) = NATIVE[0];
@@ -250,7 +250,7 @@ async fn another_app_can_mount_the_router() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_and_the_gateway_goes_on() {
+async fn a_panic_is_a_500() {
     let options = Options::new().metrics(|| panic!("on purpose: {MARKER}"));
     let gateway = Gateway::with(&Sims::new(), "", options).await;
     let response = gateway.send(Request::get("/metrics").body(Body::empty()).unwrap()).await;
@@ -261,7 +261,7 @@ async fn a_panic_is_a_500_and_the_gateway_goes_on() {
 }
 
 #[tokio::test]
-async fn the_state_of_every_key_is_there_as_json() {
+async fn the_key_status_has_every_key() {
     let sims = Sims::new();
     sims.openai.key("a").script(Script::always(SimFault::status(401)));
     let gateway = Gateway::start(&sims, "").await;
@@ -279,7 +279,7 @@ async fn the_state_of_every_key_is_there_as_json() {
 }
 
 #[tokio::test]
-async fn the_health_is_that_of_the_chain() {
+async fn the_health_follows_the_chain() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "chain = { order = [\"openai\"] }").await;
     let health = || gateway.send(Request::get("/health").body(Body::empty()).unwrap());
@@ -308,7 +308,7 @@ async fn what_is_not_there_is_a_404_that_says_what_is() {
 }
 
 #[tokio::test]
-async fn a_stream_may_end_when_the_gateway_is_told_to_stop() {
+async fn a_stop_waits_for_streams() {
     let sims = Sims::slow(Duration::from_millis(20));
     let gateway = Gateway::start(&sims, "").await;
     let (path, body, end) = NATIVE[0];
@@ -323,7 +323,7 @@ async fn a_stream_may_end_when_the_gateway_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_one_connection_stays_there() {
+async fn hop_by_hop_headers_are_removed() {
     let (upstream, seen) = support::echo().await;
     let gateway = Gateway::at(&format!(
         "[[provider]]\nname = \"any\"\ndialect = \"compatible\"\nbase_url = \"http://{upstream}/api/v1\"\n\
@@ -377,7 +377,7 @@ fn keys(ids: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_limit_of_the_file_is_kept_to_without_asking() {
+async fn a_declared_limit_saves_calls() {
     let sims = Sims::new();
     for limit in [
         "[[provider.limit]]\nrequests_per_minute = 1",
@@ -397,7 +397,7 @@ async fn a_limit_of_the_file_is_kept_to_without_asking() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_limits_is_in_the_state_of_the_keys() {
+async fn the_key_status_has_limits() {
     let sims = Sims::new();
     let rest = format!("[[provider.limit]]\nrequests_per_minute = 9\n{}", keys(&["a"]));
     let (gateway, _server) = limited(&sims.openai, "", &rest).await;
@@ -415,7 +415,7 @@ async fn what_is_known_of_limits_is_in_the_state_of_the_keys() {
 }
 
 #[tokio::test]
-async fn requests_of_a_session_keep_to_one_key() {
+async fn a_session_keeps_its_key() {
     let (upstream, seen) = support::echo().await;
     let provider = "[[provider]]\nname = \"any\"\ndialect = \"compatible\"";
     let text = format!(
@@ -446,7 +446,7 @@ async fn requests_of_a_session_keep_to_one_key() {
 }
 
 #[tokio::test]
-async fn there_are_metrics_for_whom_the_token_lets_in() {
+async fn metrics_need_the_token() {
     let times = Matcher::Suffix("_seconds".to_owned());
     let recorder = PrometheusBuilder::new().set_buckets_for_metric(times, &[120.0]).unwrap().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
@@ -492,7 +492,7 @@ fn is_exposition(line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn without_a_recorder_there_are_no_metrics() {
+async fn without_a_recorder_metrics_are_404() {
     let gateway = Gateway::start(&Sims::new(), "").await;
     let response = gateway.send(Request::get("/metrics").body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);

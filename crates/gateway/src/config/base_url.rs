@@ -14,7 +14,7 @@ const PRIVATE: [&str; 9] =
 
 /// Parses a base URL and returns it with its origin.
 pub(super) fn base_url(text: &str) -> Result<(Uri, Origin), &'static str> {
-    let url: Uri = text.trim().parse().map_err(|_| "it can't be read")?;
+    let url: Uri = text.trim().parse().map_err(|_| "it is not a URL")?;
     let scheme = url.scheme().ok_or("it has no scheme")?;
     if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP {
         return Err("its scheme is neither https nor http");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_none_is_refused() {
+    fn an_invalid_port_is_refused() {
         for url in ["http://h:99999/v1", "http://h:http", "https://h:65536", "https://h:", "https://h:0/v1"] {
             assert!(base_url(url).is_err(), "{url}");
         }

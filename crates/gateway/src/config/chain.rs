@@ -3,11 +3,11 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use crate::config::duration;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::{BreakerTable, ChainTable};
-use crate::config::place::Steps;
-use crate::config::shown::shown;
-use crate::config::time;
+use crate::config::location::ValuePath;
+use crate::config::redact::redacted;
 use tower_key_rotation::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
 
 /// The `[chain]` table: settings of a [`ProviderFallbackLayer`]. `None` is a value that the file does not
@@ -114,8 +114,8 @@ impl ChainSettings {
     }
 
     pub(super) fn resolve(table: ChainTable, providers: &[&str]) -> Result<Self, ConfigError> {
-        let at = Steps::default().field("chain");
-        let time = |name, text: Option<String>| time::optional(text, &at.field(name));
+        let at = ValuePath::default().field("chain");
+        let time = |name, text: Option<String>| duration::optional(text, &at.field(name));
         Ok(Self {
             order: order(table.order, providers, &at.field("order"))?,
             start: choice(table.start.as_deref(), STARTS, &at.field("start"))?,
@@ -143,11 +143,11 @@ impl ChainSettings {
 fn backoff(
     least: Option<String>,
     longest: Option<String>,
-    at: &Steps,
+    at: &ValuePath,
 ) -> Result<(Duration, Duration), ConfigError> {
     let (default_least, default_longest) = ProviderFallbackLayer::BACKOFF;
-    let least = time::optional(least, &at.field("backoff"))?;
-    let longest = time::optional(longest, &at.field("max_backoff"))?;
+    let least = duration::optional(least, &at.field("backoff"))?;
+    let longest = duration::optional(longest, &at.field("max_backoff"))?;
     let bounds = match (least, longest) {
         (Some(least), Some(longest)) if least > longest => {
             return Err(Problem::Backoff.at(at.field("max_backoff")));
@@ -159,12 +159,12 @@ fn backoff(
     Ok(bounds)
 }
 
-fn breaker(table: BreakerTable, at: &Steps) -> Result<BreakerPolicy, ConfigError> {
+fn breaker(table: BreakerTable, at: &ValuePath) -> Result<BreakerPolicy, ConfigError> {
     let BreakerTable { enabled, consecutive, percent, of_calls, window, open, max_open } = table;
     if percent.is_some_and(|percent| percent.get() > 100) {
         return Err(Problem::Percent.at(at.field("percent")));
     }
-    let time = |name, text: Option<String>| time::optional(text, &at.field(name));
+    let time = |name, text: Option<String>| duration::optional(text, &at.field(name));
     let window = time("window", window)?.unwrap_or(BreakerPolicy::WINDOW);
     let open = time("open", open)?.unwrap_or(BreakerPolicy::OPEN);
     let max_open = time("max_open", max_open)?.unwrap_or_else(|| BreakerPolicy::MAX_OPEN.max(open));
@@ -182,21 +182,21 @@ fn breaker(table: BreakerTable, at: &Steps) -> Result<BreakerPolicy, ConfigError
 }
 
 /// The words that a setting accepts, and the value of each.
-pub(super) struct Words<T: 'static>(pub(super) &'static [&'static str], pub(super) &'static [T]);
+pub(super) struct Choices<T: 'static>(pub(super) &'static [&'static str], pub(super) &'static [T]);
 
-const STARTS: Words<Start> = Words(&["ordered", "round_robin"], &[Start::Ordered, Start::RoundRobin]);
+const STARTS: Choices<Start> = Choices(&["ordered", "round_robin"], &[Start::Ordered, Start::RoundRobin]);
 
-const COMMITS: Words<Commit> =
-    Words(&["head", "first_content", "complete"], &[Commit::Head, Commit::FirstContent, Commit::Complete]);
+const COMMITS: Choices<Commit> =
+    Choices(&["head", "first_content", "complete"], &[Commit::Head, Commit::FirstContent, Commit::Complete]);
 
-const CONTEXT_LENGTHS: Words<ContextLength> =
-    Words(&["fall_over", "deliver"], &[ContextLength::FallOver, ContextLength::Deliver]);
+const CONTEXT_LENGTHS: Choices<ContextLength> =
+    Choices(&["fall_over", "deliver"], &[ContextLength::FallOver, ContextLength::Deliver]);
 
 /// Returns the value of a word, or the default if the file gives none.
 pub(super) fn choice<T: Copy + Default>(
     word: Option<&str>,
-    words: Words<T>,
-    at: &Steps,
+    words: Choices<T>,
+    at: &ValuePath,
 ) -> Result<T, ConfigError> {
     let Some(word) = word else { return Ok(T::default()) };
     let index = words.0.iter().position(|known| *known == word);
@@ -204,7 +204,7 @@ pub(super) fn choice<T: Copy + Default>(
     meaning.ok_or_else(|| Problem::Choice { allowed: words.0 }.at(at.clone()))
 }
 
-fn order(order: Option<Vec<String>>, providers: &[&str], at: &Steps) -> Result<Vec<String>, ConfigError> {
+fn order(order: Option<Vec<String>>, providers: &[&str], at: &ValuePath) -> Result<Vec<String>, ConfigError> {
     let Some(order) = order else {
         return Ok(providers.iter().map(|&name| name.to_owned()).collect());
     };
@@ -213,10 +213,10 @@ fn order(order: Option<Vec<String>>, providers: &[&str], at: &Steps) -> Result<V
     }
     for (index, name) in order.iter().enumerate() {
         let problem = if !providers.contains(&name.as_str()) {
-            let known = providers.iter().map(|name| shown(name).into_owned()).collect();
-            Problem::UnknownProvider { name: shown(name).into_owned(), known }
+            let known = providers.iter().map(|name| redacted(name).into_owned()).collect();
+            Problem::UnknownProvider { name: redacted(name).into_owned(), known }
         } else if order[..index].contains(name) {
-            Problem::RepeatedProvider { name: shown(name).into_owned() }
+            Problem::RepeatedProvider { name: redacted(name).into_owned() }
         } else {
             continue;
         };

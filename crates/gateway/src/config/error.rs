@@ -11,18 +11,18 @@ use std::path::PathBuf;
 
 use http::HeaderName;
 
-use crate::config::place::{Place, Steps};
+use crate::config::location::{Location, ValuePath};
 use tower_key_rotation::key::{InvalidName, InvalidSecret};
 use tower_key_rotation::pool::BuildError;
 
-/// A configuration that cannot be used: the [problem](Problem) and its [place](Place).
+/// A configuration that cannot be used: the [problem](Problem) and its [place](Location).
 ///
-/// It is displayed as one line that begins with the place: `gateway.toml:12:8: provider[1].base_url: …`. It
+/// It is displayed as one line that begins with the location: `gateway.toml:12:8: provider[1].base_url: …`. It
 /// never contains a secret.
 pub struct ConfigError(Box<Inner>);
 
 struct Inner {
-    place: Place,
+    location: Location,
     problem: Problem,
 }
 
@@ -34,7 +34,7 @@ pub enum Problem {
     #[error("the file can't be read")]
     Read(#[source] io::Error),
     /// The name of the file does not show its format. Set one with [`Loader::format`](crate::config::Loader::format).
-    #[error("the name ends neither in .toml nor in .json: say with `Loader::format` which it is")]
+    #[error("the file name ends in neither .toml nor .json: rename the file, or set `Loader::format`")]
     UnknownFormat,
     /// The text is not valid in its format, has an unknown or a repeated field, lacks a field, or has a value
     /// of a wrong type.
@@ -44,10 +44,10 @@ pub enum Problem {
         message: String,
     },
     /// There is no provider.
-    #[error("no [[provider]]: there must be at least one")]
+    #[error("no provider: add a [[provider]] table")]
     NoProvider,
     /// A name of a provider cannot be part of a path, or the `id` of a key is empty.
-    #[error("not a name: use letters, digits, `-`, `_` and `.`, and at least one of them")]
+    #[error("not a name: use one or more of letters, digits, `-`, `_` and `.`")]
     Name,
     /// A provider has the name of a path of the gateway.
     #[error("a provider can't be named {name}: /{name}/ is a path of the gateway; give it another `name`")]
@@ -56,13 +56,13 @@ pub enum Problem {
         name: &'static str,
     },
     /// Two providers have the same name.
-    #[error("two providers are named {name}: give each a name of its own")]
+    #[error("two providers are named {name}: rename one")]
     DuplicateProvider {
         /// Name of the providers.
         name: String,
     },
     /// Two keys of a provider have the same name.
-    #[error("two keys are named {id}: give each a name of its own")]
+    #[error("two keys are named {id}: rename one")]
     DuplicateKey {
         /// Name of the keys.
         id: String,
@@ -84,10 +84,10 @@ pub enum Problem {
         faults: Vec<String>,
     },
     /// The order of the chain is empty.
-    #[error("the order is empty: name at least one provider, or leave it out to have all")]
+    #[error("the order is empty: name at least one provider, or remove `order` to use all")]
     EmptyOrder,
     /// The chain names a provider that does not exist.
-    #[error("no provider is named {name}; there is {}", .known.join(", "))]
+    #[error("unknown provider {name}: the known providers are {}", .known.join(", "))]
     UnknownProvider {
         /// Name in the chain.
         name: String,
@@ -101,7 +101,9 @@ pub enum Problem {
         name: String,
     },
     /// The address to listen on is invalid.
-    #[error("not an address: write `127.0.0.1:8787`, or `0.0.0.0:8787` to be reached from elsewhere")]
+    #[error(
+        "not an address with a port: write `127.0.0.1:8787`, or `0.0.0.0:8787` for callers on other machines"
+    )]
     Address(#[source] AddrParseError),
     /// A base URL is invalid.
     #[error("not a base URL, {reason}: write `https://host/path`")]
@@ -110,10 +112,10 @@ pub enum Problem {
         reason: &'static str,
     },
     /// A duration is invalid or zero.
-    #[error("not a length of time: write `500ms`, `60s` or `1m30s`")]
+    #[error("not a duration: write `500ms`, `60s` or `1m30s`")]
     Duration,
     /// A duration is longer than a day.
-    #[error("a length of time of more than a day: write `500ms`, `60s` or `1m30s`")]
+    #[error("a duration of more than a day: write `500ms`, `60s` or `1m30s`")]
     LongDuration,
     /// An upper bound of a duration is below its lower bound.
     #[error("the upper bound is below the lower bound")]
@@ -127,44 +129,46 @@ pub enum Problem {
     /// A value is none of the accepted words.
     #[error("write one of {}", .allowed.join(", "))]
     Choice {
-        /// Words that are accepted.
+        /// Choices that are accepted.
         allowed: &'static [&'static str],
     },
     /// The dialect of a provider is unknown.
-    #[error("an unknown dialect: write openai, anthropic, gemini, the name of another preset, or compatible")]
+    #[error("unknown dialect: write openai, anthropic, gemini, the name of another preset, or compatible")]
     UnknownDialect,
     /// A provider has no dialect, and its name is not that of a preset.
-    #[error("the name is no preset's, so there must be a `dialect`")]
+    #[error("the name is not that of a preset: add a `dialect`")]
     MissingDialect,
     /// The name of a model is empty, or has a control or an invisible character.
     #[error("the name of a model is empty, or has a control or an invisible character")]
     Model,
     /// The name of a header is invalid.
-    #[error("not the name of a header: write `x-session-id`, or another name of letters, digits and `-`")]
+    #[error("not a header name: write `x-session-id`, or another name of letters, digits and `-`")]
     HeaderName,
     /// A header is needed on requests and cannot be used as the affinity header.
-    #[error("{name} has a use of its own and would be taken off requests: name a header of your own")]
+    #[error("{name} has another use and would be removed from requests: choose another header")]
     ReservedHeader {
         /// Name of the header.
         name: HeaderName,
     },
     /// The warning thresholds are more than eight, or one is not above 0 and at most 1.
-    #[error("not a share of a limit: write at most eight numbers above 0 and up to 1")]
+    #[error("not a share of a limit: write at most 8 numbers, each above 0 and at most 1")]
     Share,
     /// A limit has no amount.
-    #[error("it limits nothing: write `requests_per_minute`, `tokens_per_day`, `concurrent` or the like")]
+    #[error(
+        "a limit without an amount: add `requests_per_minute`, `tokens_per_day`, `concurrent` or another amount"
+    )]
     NoLimit,
     /// A limit has a burst and no amount per second or per minute.
-    #[error("a burst of nothing: it is for what is limited per second or per minute")]
-    BurstOfNothing,
+    #[error("`burst` without an amount per second or per minute: add an amount, or remove `burst`")]
+    UnusedBurst,
     /// A limit has a reset and no amount per day.
-    #[error("a reset of nothing: it is for what is limited per day")]
-    ResetOfNothing,
+    #[error("`reset` without an amount per day: add an amount, or remove `reset`")]
+    UnusedReset,
     /// The reset of a daily limit is invalid.
     #[error("write `utc`, `pacific`, `rolling`, or a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`")]
     Reset,
     /// A limit names an account that no key belongs to.
-    #[error("no key is of the account {name}; {}", Known(.known))]
+    #[error("no key belongs to the account {name}: {}", Known(.known))]
     UnknownAccount {
         /// Name of the account.
         name: String,
@@ -172,14 +176,14 @@ pub enum Problem {
         known: Vec<String>,
     },
     /// A limit of a key names an account.
-    #[error("a key's own limit is of no account: write it as a [[provider.limit]]")]
+    #[error("a limit of a key can't name an account: move it to a [[provider.limit]]")]
     AccountOfKey,
     /// The `id` or `account` of a key must not be shown.
     #[error("not a name for a key: {0}")]
     KeyName(#[source] InvalidName),
     /// The value of `keys_env` cannot be a prefix of variable names.
     #[error(
-        "not what variables begin with: write `OPENAI` to find OPENAI_API_KEY, OPENAI_API_KEY_1 and so on"
+        "not a prefix of variable names: write `OPENAI` to find OPENAI_API_KEY, OPENAI_API_KEY_1 and so on"
     )]
     Prefix,
     /// A text looks like a reference to a secret and is not one.
@@ -188,7 +192,7 @@ pub enum Problem {
     )]
     Reference,
     /// The text behind `env:` cannot be the name of a variable.
-    #[error("what follows `env:` is not the name of a variable")]
+    #[error("the text after `env:` is not the name of a variable")]
     VariableName,
     /// An environment variable is not set.
     #[error("the environment variable {name} is not set")]
@@ -209,14 +213,14 @@ pub enum Problem {
     Secret(#[source] InvalidSecret),
     /// A token is too short and therefore easy to guess.
     #[error(
-        "a token of fewer than {least} characters: make a longer one, with `openssl rand -hex 24` for instance"
+        "the token has fewer than {least} characters: create a longer one, for instance with `openssl rand -hex 24`"
     )]
     ShortToken {
         /// Minimum number of characters.
         least: usize,
     },
     /// The keys cannot form a pool.
-    #[error("the keys make no pool")]
+    #[error("the keys can't form a pool")]
     Pool(#[source] BuildError),
 }
 
@@ -227,13 +231,13 @@ struct Known<'a>(&'a [String]);
 // === impl ConfigError ===
 
 impl ConfigError {
-    pub(super) fn new(place: Place, problem: Problem) -> Self {
-        Self(Box::new(Inner { place, problem }))
+    pub(super) fn new(location: Location, problem: Problem) -> Self {
+        Self(Box::new(Inner { location, problem }))
     }
 
     /// Returns the place of the problem.
-    pub fn place(&self) -> &Place {
-        &self.0.place
+    pub fn location(&self) -> &Location {
+        &self.0.location
     }
 
     /// Returns the problem.
@@ -241,22 +245,22 @@ impl ConfigError {
         &self.0.problem
     }
 
-    pub(super) fn place_mut(&mut self) -> &mut Place {
-        &mut self.0.place
+    pub(super) fn location_mut(&mut self) -> &mut Location {
+        &mut self.0.location
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { place, problem } = &*self.0;
-        write!(f, "{place}: {problem}")
+        let Inner { location, problem } = &*self.0;
+        write!(f, "{location}: {problem}")
     }
 }
 
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { place, problem } = &*self.0;
-        f.debug_struct("ConfigError").field("place", place).field("problem", problem).finish()
+        let Inner { location, problem } = &*self.0;
+        f.debug_struct("ConfigError").field("location", location).field("problem", problem).finish()
     }
 }
 
@@ -267,8 +271,8 @@ impl std::error::Error for ConfigError {
 }
 
 impl Problem {
-    pub(super) fn at(self, path: Steps) -> ConfigError {
-        ConfigError::new(Place { path, ..Place::default() }, self)
+    pub(super) fn at(self, path: ValuePath) -> ConfigError {
+        ConfigError::new(Location { path, ..Location::default() }, self)
     }
 }
 
@@ -289,8 +293,8 @@ impl fmt::Display for Searched<'_> {
 impl fmt::Display for Known<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return f.write_str("give a [[provider.key]] its `account`");
+            return f.write_str("set the `account` of a [[provider.key]]");
         }
-        write!(f, "there is {}", self.0.join(", "))
+        write!(f, "the known accounts are {}", self.0.join(", "))
     }
 }

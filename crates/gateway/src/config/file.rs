@@ -17,7 +17,7 @@ use crate::config::secret::Reference;
 /// and cannot be serialized.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
-pub struct File {
+pub struct ConfigFile {
     pub(super) listen: Option<String>,
     pub(super) token: Option<Reference>,
     #[serde(default)]

@@ -1,10 +1,10 @@
-//! Parsing of a text into a [`File`].
+//! Parsing of a text into a [`ConfigFile`].
 
 use std::path::Path;
 
 use crate::config::error::{ConfigError, Problem};
-use crate::config::file::File;
-use crate::config::place::{Place, position};
+use crate::config::file::ConfigFile;
+use crate::config::location::{Location, position};
 
 /// The format of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Format {
         if is("toml") { Some(Self::Toml) } else { is("json").then_some(Self::Json) }
     }
 
-    pub(super) fn parse(self, text: &str) -> Result<File, ConfigError> {
+    pub(super) fn parse(self, text: &str) -> Result<ConfigFile, ConfigError> {
         let (position, message) = match self {
             Self::Toml => match toml::from_str(text) {
                 Ok(file) => return Ok(file),
@@ -40,7 +40,7 @@ impl Format {
             },
         };
         let problem = Problem::Malformed { message: without_values(&message) };
-        Err(ConfigError::new(Place { position, ..Place::default() }, problem))
+        Err(ConfigError::new(Location { position, ..Location::default() }, problem))
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_parser_says_is_cleared_of_what_the_file_holds() {
+    fn parser_messages_lose_their_values() {
         for (message, shown) in [
             (
                 r#"invalid type: string "a, expected b", expected a map"#,

@@ -6,15 +6,15 @@ use tower_key_rotation::key::{ApiKey, EnvKeys, Tier};
 use tower_key_rotation::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
 
-use crate::config::chain::{Words, choice};
+use crate::config::chain::{Choices, choice};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::KeyTable;
 use crate::config::limit;
-use crate::config::place::Steps;
+use crate::config::location::ValuePath;
+use crate::config::redact::redacted_variable;
 use crate::config::secret::Sources;
-use crate::config::shown::shown_variable;
 
-const TIERS: Words<Tier> = Words(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
+const TIERS: Choices<Tier> = Choices(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
 
 /// The keys of one provider, in the order in which its pool gets them.
 pub(super) struct Keys {
@@ -31,7 +31,7 @@ pub(super) struct Keys {
 struct FoundKey {
     key: ApiKey,
     name: String,
-    at: Steps,
+    at: ValuePath,
 }
 
 // === impl Keys ===
@@ -43,7 +43,7 @@ impl Keys {
         prefix: Option<&str>,
         tables: Vec<KeyTable>,
         sources: &Sources,
-        at: &Steps,
+        at: &ValuePath,
     ) -> Result<Self, ConfigError> {
         let accounts = tables.iter().filter_map(|table| table.account.clone()).collect();
         let listed = tables.into_iter().enumerate();
@@ -82,12 +82,12 @@ impl Keys {
     }
 
     /// Adds the keys to a pool and builds it. An error names the place of the key at fault.
-    pub(super) fn build(&self, pool: KeyPoolBuilder, at: &Steps) -> Result<KeyPool, ConfigError> {
+    pub(super) fn build(&self, pool: KeyPoolBuilder, at: &ValuePath) -> Result<KeyPool, ConfigError> {
         let keys = self.found.iter().map(|found| found.key.clone());
         pool.keys(keys).build().map_err(|error| self.problem(error, at))
     }
 
-    fn problem(&self, error: BuildError, at: &Steps) -> ConfigError {
+    fn problem(&self, error: BuildError, at: &ValuePath) -> ConfigError {
         let key = |number: usize| number.checked_sub(1).and_then(|index| self.found.get(index));
         match error {
             BuildError::NoKeys { .. } => {
@@ -107,7 +107,7 @@ impl Keys {
             BuildError::DuplicateId(id) => {
                 let last = self.found.iter().rfind(|found| found.key.label() == Some(id.as_str()));
                 let at = last.map_or(at, |found| &found.at);
-                Problem::DuplicateKey { id: shown_variable(id.as_str()).into_owned() }.at(at.field("id"))
+                Problem::DuplicateKey { id: redacted_variable(id.as_str()).into_owned() }.at(at.field("id"))
             }
             other => Problem::Pool(other).at(at.clone()),
         }
@@ -117,13 +117,13 @@ impl Keys {
 /// Returns whether a text can be a prefix of variable names and cannot be a key.
 fn is_prefix(prefix: &str) -> bool {
     let is_name = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name && !prefix.is_empty() && (shown_variable(prefix) == prefix)
+    is_name && !prefix.is_empty() && (redacted_variable(prefix) == prefix)
 }
 
 // === impl FoundKey ===
 
 impl FoundKey {
-    fn read(table: KeyTable, sources: &Sources, at: Steps) -> Result<Self, ConfigError> {
+    fn read(table: KeyTable, sources: &Sources, at: ValuePath) -> Result<Self, ConfigError> {
         let KeyTable { id, secret, account, tier, weight, limit } = table;
         if id.as_ref().is_some_and(String::is_empty) {
             return Err(Problem::Name.at(at.field("id")));
@@ -147,7 +147,7 @@ impl FoundKey {
             }
             key = limit::quotas(table, &at)?.into_iter().fold(key, ApiKey::quota);
         }
-        let name = id.map_or_else(|| at.to_string(), |id| shown_variable(&id).into_owned());
+        let name = id.map_or_else(|| at.to_string(), |id| redacted_variable(&id).into_owned());
         Ok(Self { key, name, at })
     }
 }

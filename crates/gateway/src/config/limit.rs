@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::LimitTable;
-use crate::config::place::Steps;
+use crate::config::location::ValuePath;
 use crate::config::text::is_printable;
 use tower_key_rotation::limits::{Allowance, Quota, Zone};
 
@@ -23,7 +23,7 @@ enum Reset {
 }
 
 /// Returns the quotas of a table, at least one.
-pub(super) fn quotas(table: &LimitTable, at: &Steps) -> Result<Vec<Quota>, ConfigError> {
+pub(super) fn quotas(table: &LimitTable, at: &ValuePath) -> Result<Vec<Quota>, ConfigError> {
     let model = table.model.as_deref();
     if model.is_some_and(|model| model.is_empty() || !is_printable(model)) {
         return Err(Problem::Model.at(at.field("model")));
@@ -36,10 +36,10 @@ pub(super) fn quotas(table: &LimitTable, at: &Steps) -> Result<Vec<Quota>, Confi
         return Err(Problem::NoLimit.at(at.clone()));
     }
     if table.burst.is_some() && !fast {
-        return Err(Problem::BurstOfNothing.at(at.field("burst")));
+        return Err(Problem::UnusedBurst.at(at.field("burst")));
     }
     if table.reset.is_some() && !daily {
-        return Err(Problem::ResetOfNothing.at(at.field("reset")));
+        return Err(Problem::UnusedReset.at(at.field("reset")));
     }
     Ok(declared(table, rates, &reset))
 }

@@ -129,20 +129,20 @@
 
 mod base_url;
 mod chain;
+mod duration;
 mod error;
 mod file;
 mod format;
 mod keys;
 mod limit;
-mod load;
-mod place;
+mod loader;
+mod location;
+mod redact;
 mod resolve;
 mod rotation;
 mod secret;
 mod server;
-mod shown;
 mod text;
-mod time;
 mod warning;
 
 use std::collections::BTreeMap;
@@ -152,10 +152,10 @@ use http::{HeaderName, Uri};
 
 pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};
-pub use self::file::File;
+pub use self::file::ConfigFile;
 pub use self::format::Format;
-pub use self::load::Loader;
-pub use self::place::Place;
+pub use self::loader::Loader;
+pub use self::location::Location;
 pub use self::secret::Token;
 pub use self::server::ServerSettings;
 pub use self::warning::{Risk, Warning};

@@ -1,4 +1,4 @@
-//! Conversion of a [`File`] into a [`Config`]. The checks run from the top of the file to its end.
+//! Conversion of a [`ConfigFile`] into a [`Config`]. The checks run from the top of the file to its end.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use tower_key_rotation::fallback::{InvalidRoute, Route};
 
 use crate::config::chain::ChainSettings;
 use crate::config::error::{ConfigError, Problem};
-use crate::config::file::{File, LimitTable, ProviderTable};
+use crate::config::file::{ConfigFile, LimitTable, ProviderTable};
 use crate::config::keys::Keys;
-use crate::config::place::Steps;
+use crate::config::location::ValuePath;
+use crate::config::redact::redacted;
 use crate::config::rotation::Rotation;
 use crate::config::secret::Sources;
 use crate::config::server::ServerSettings;
-use crate::config::shown::shown;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
 use crate::config::{Config, ProviderSettings, base_url, limit};
@@ -35,9 +35,9 @@ struct CommonSettings<'a> {
     events: Events,
 }
 
-pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigError> {
-    let root = Steps::default();
-    let File { listen, token, chain, rotation, server, provider: tables } = file;
+pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
+    let root = ValuePath::default();
+    let ConfigFile { listen, token, chain, rotation, server, provider: tables } = file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
@@ -52,7 +52,7 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
     for (index, table) in tables.into_iter().enumerate() {
         let at = root.field("provider").index(index);
         if providers.iter().any(|provider| provider.name() == table.name) {
-            let name = shown(&table.name).into_owned();
+            let name = redacted(&table.name).into_owned();
             return Err(Problem::DuplicateProvider { name }.at(at.field("name")));
         }
         providers.push(provider(table, &common, &at)?);
@@ -68,7 +68,7 @@ pub(super) fn config(file: File, sources: &Sources) -> Result<Config, ConfigErro
 fn provider(
     table: ProviderTable,
     common: &CommonSettings<'_>,
-    at: &Steps,
+    at: &ValuePath,
 ) -> Result<ProviderSettings, ConfigError> {
     let ProviderTable { name, dialect, base_url, keys_env, selection, learn_accounts, models, limit, key } =
         table;
@@ -82,7 +82,7 @@ fn provider(
     let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
     let (base_url, origin) = base_url::base_url(&base_url).map_err(in_url)?;
     if let Some(host) = base_url::exposed_host(&base_url) {
-        let risk = Risk::ClearText { host: shown(host).into_owned() };
+        let risk = Risk::ClearText { host: redacted(host).into_owned() };
         common.sources.warn(Warning::new(at.field("base_url"), risk));
     }
     for (from, to) in &models {
@@ -97,7 +97,7 @@ fn provider(
     let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
     let keys = Keys::read(&provider, keys_env.as_deref(), key, common.sources, at)?;
     if keys.appear_in(base_url.path()) {
-        return Err(in_url("its path has one of the provider's keys in it"));
+        return Err(in_url("its path contains one of the provider's keys"));
     }
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = keys.build(limits(pool, limit, &keys, at)?, at)?;
@@ -111,7 +111,7 @@ impl CommonSettings<'_> {
         provider: Provider,
         selection: Option<&str>,
         learn_accounts: Option<bool>,
-        at: &Steps,
+        at: &ValuePath,
     ) -> Result<KeyPoolBuilder, ConfigError> {
         let selection = self.rotation.selection(selection, &at.field("selection"))?;
         let mut pool = KeyPool::builder(provider).selection(selection).events(&self.events);
@@ -152,7 +152,7 @@ fn limits(
     mut pool: KeyPoolBuilder,
     tables: Vec<LimitTable>,
     keys: &Keys,
-    at: &Steps,
+    at: &ValuePath,
 ) -> Result<KeyPoolBuilder, ConfigError> {
     for (index, table) in tables.into_iter().enumerate() {
         let at = at.field("limit").index(index);
@@ -161,8 +161,8 @@ fn limits(
             None => quotas.fold(pool, KeyPoolBuilder::quota),
             Some(name) => {
                 if !keys.have_account(&name) {
-                    let known = keys.accounts().map(|account| shown(account).into_owned()).collect();
-                    let name = shown(&name).into_owned();
+                    let known = keys.accounts().map(|account| redacted(account).into_owned()).collect();
+                    let name = redacted(&name).into_owned();
                     return Err(Problem::UnknownAccount { name, known }.at(at.field("account")));
                 }
                 quotas.fold(pool, |pool, quota| pool.account_quota(name.as_str(), quota))

@@ -2,10 +2,10 @@
 
 use http::HeaderName;
 
-use crate::config::chain::{Words, choice};
+use crate::config::chain::{Choices, choice};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::RotationTable;
-use crate::config::place::Steps;
+use crate::config::location::ValuePath;
 use tower_key_rotation::pool::Selection;
 use tower_key_rotation::provider::CREDENTIAL_HEADERS;
 
@@ -17,7 +17,7 @@ pub(super) struct Rotation {
     pub(super) warn_at: Option<Vec<f64>>,
 }
 
-const SELECTIONS: Words<Selection> = Words(
+const SELECTIONS: Choices<Selection> = Choices(
     &["round_robin", "in_order", "random", "least_in_flight", "most_remaining"],
     &[
         Selection::RoundRobin,
@@ -63,7 +63,7 @@ const MAX_SHARES: usize = 8;
 impl Rotation {
     pub(super) fn resolve(table: RotationTable) -> Result<Self, ConfigError> {
         let RotationTable { selection, affinity_header, warn_at } = table;
-        let at = Steps::default().field("rotation");
+        let at = ValuePath::default().field("rotation");
         let header = |name: String| header(&name).map_err(|problem| problem.at(at.field("affinity_header")));
         check(warn_at.as_deref().unwrap_or_default(), &at.field("warn_at"))?;
         Ok(Self {
@@ -74,7 +74,7 @@ impl Rotation {
     }
 
     /// Returns the selection of a provider: its own setting, or the one for all providers.
-    pub(super) fn selection(&self, own: Option<&str>, at: &Steps) -> Result<Selection, ConfigError> {
+    pub(super) fn selection(&self, own: Option<&str>, at: &ValuePath) -> Result<Selection, ConfigError> {
         match own {
             None => Ok(self.selection),
             own => choice(own, SELECTIONS, at),
@@ -91,7 +91,7 @@ fn header(name: &str) -> Result<HeaderName, Problem> {
     Ok(header)
 }
 
-fn check(shares: &[f64], at: &Steps) -> Result<(), ConfigError> {
+fn check(shares: &[f64], at: &ValuePath) -> Result<(), ConfigError> {
     if shares.len() > MAX_SHARES {
         return Err(Problem::Share.at(at.clone()));
     }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 
 use crate::config::error::{ConfigError, Problem};
-use crate::config::place::Steps;
-use crate::config::shown::{shown_path, shown_variable};
+use crate::config::location::ValuePath;
+use crate::config::redact::{redacted_path, redacted_variable};
 use crate::config::warning::{Risk, Warning, is_readable_by_others};
 use tower_key_rotation::key::{InvalidSecret, Secret};
 
@@ -47,7 +47,7 @@ impl Sources {
         }
     }
 
-    fn warn_of_file(&self, path: &Path, at: &Steps) {
+    fn warn_of_file(&self, path: &Path, at: &ValuePath) {
         if is_readable_by_others(path) {
             self.warn(Warning::new(at.clone(), Risk::ReadableByOthers { file: path.to_owned() }));
         }
@@ -62,13 +62,13 @@ pub struct Token(SecretString);
 
 impl Reference {
     /// Returns the secret of a key.
-    pub(super) fn key(&self, sources: &Sources, at: &Steps) -> Result<Secret, ConfigError> {
+    pub(super) fn key(&self, sources: &Sources, at: &ValuePath) -> Result<Secret, ConfigError> {
         let text = self.text(sources, at).map_err(|problem| problem.at(at.clone()))?;
         Secret::new(text).map_err(|why| Problem::Secret(why).at(at.clone()))
     }
 
     /// Returns the token. It consists of the characters that a key may have.
-    pub(super) fn token(&self, sources: &Sources, at: &Steps) -> Result<Token, ConfigError> {
+    pub(super) fn token(&self, sources: &Sources, at: &ValuePath) -> Result<Token, ConfigError> {
         let token = self.text(sources, at).map(SecretString::from).and_then(|token| {
             Secret::new(token.expose_secret()).map_err(Problem::Secret)?;
             let is_short = token.expose_secret().chars().count() < SHORTEST_TOKEN;
@@ -77,7 +77,7 @@ impl Reference {
         token.map_err(|problem| problem.at(at.clone()))
     }
 
-    fn text(&self, sources: &Sources, at: &Steps) -> Result<String, Problem> {
+    fn text(&self, sources: &Sources, at: &ValuePath) -> Result<String, Problem> {
         match self {
             Self::Variable(name) => variable(name, &sources.vars),
             Self::File(path) => {
@@ -92,7 +92,7 @@ impl Reference {
                     return Err(Problem::Reference);
                 }
                 if let Some(file) = &sources.file {
-                    sources.warn_of_file(file, &Steps::default());
+                    sources.warn_of_file(file, &ValuePath::default());
                 }
                 Ok(text.to_owned())
             }
@@ -114,7 +114,7 @@ fn variable(name: &str, vars: &BTreeMap<String, String>) -> Result<String, Probl
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(Problem::VariableName);
     }
-    let missing = || Problem::MissingVariable { name: shown_variable(name).into_owned() };
+    let missing = || Problem::MissingVariable { name: redacted_variable(name).into_owned() };
     let value = vars.get(name).ok_or_else(missing)?;
     Ok(value.trim().to_owned())
 }
@@ -123,7 +123,7 @@ fn variable(name: &str, vars: &BTreeMap<String, String>) -> Result<String, Probl
 /// be.
 fn file(path: &Path) -> Result<String, Problem> {
     const LINE_ENDS: u64 = 16;
-    let unreadable = |source| Problem::SecretFile { path: PathBuf::from(&*shown_path(path)), source };
+    let unreadable = |source| Problem::SecretFile { path: PathBuf::from(&*redacted_path(path)), source };
     let mut text = String::new();
     let limit = Secret::MAX as u64 + LINE_ENDS;
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));

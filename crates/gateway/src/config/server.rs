@@ -5,10 +5,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::config::duration;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::ServerTable;
-use crate::config::place::Steps;
-use crate::config::time;
+use crate::config::location::ValuePath;
 
 /// The `[server]` table. `None` is a value that the file does not set.
 #[derive(Clone, Debug, Default)]
@@ -62,8 +62,8 @@ impl ServerSettings {
     }
 
     pub(super) fn resolve(table: ServerTable) -> Result<Self, ConfigError> {
-        let at = Steps::default().field("server");
-        let time = |name, text: Option<String>| time::optional(text, &at.field(name));
+        let at = ValuePath::default().field("server");
+        let time = |name, text: Option<String>| duration::optional(text, &at.field(name));
         Ok(Self {
             head_timeout: time("head_timeout", table.head_timeout)?,
             body_timeout: time("body_timeout", table.body_timeout)?,
@@ -76,7 +76,7 @@ impl ServerSettings {
     }
 }
 
-fn hosts(names: Vec<String>, at: &Steps) -> Result<Vec<String>, ConfigError> {
+fn hosts(names: Vec<String>, at: &ValuePath) -> Result<Vec<String>, ConfigError> {
     match names.iter().position(|name| !is_host(name)) {
         Some(wrong) => Err(Problem::Host.at(at.index(wrong))),
         None => Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect()),

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::config::place::Steps;
-use crate::config::shown::shown_path;
+use crate::config::location::ValuePath;
+use crate::config::redact::redacted_path;
 
 /// A valid setting that exposes keys. Shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    path: Steps,
+    path: ValuePath,
     risk: Risk,
 }
 
@@ -33,7 +33,7 @@ pub enum Risk {
 // === impl Warning ===
 
 impl Warning {
-    pub(super) const fn new(path: Steps, risk: Risk) -> Self {
+    pub(super) const fn new(path: ValuePath, risk: Risk) -> Self {
         Self { path, risk }
     }
 
@@ -47,7 +47,7 @@ impl Warning {
         &self.risk
     }
 
-    pub(super) fn say(&self) {
+    pub(super) fn log(&self) {
         tracing::warn!(target: "tower_key_rotation", "{self}");
     }
 }
@@ -60,11 +60,11 @@ impl fmt::Display for Warning {
         }
         match &self.risk {
             Risk::ClearText { host } => {
-                write!(f, "keys are sent to {host} in the clear: write `https://`")
+                write!(f, "keys are sent to {host} in clear text: write `https://`")
             }
             Risk::ReadableByOthers { file } => {
-                let file = shown_path(file);
-                write!(f, "any user can read the secret in {file}: take the right away (`chmod 600`)")
+                let file = redacted_path(file);
+                write!(f, "any user can read the secret in {file}: remove the permission (`chmod 600`)")
             }
         }
     }

@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::shown::shown;
+use crate::config::redact::redacted;
 
 /// The place of a problem in a configuration.
 ///
 /// Displayed as `gateway.toml:12:8: provider[1].base_url`, without the parts that are not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     pub(super) file: Option<PathBuf>,
     pub(super) position: Option<(usize, usize)>,
-    pub(super) path: Steps,
+    pub(super) path: ValuePath,
 }
 
 /// The path from the root of a document to a value.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Steps(Vec<Step>);
+pub(super) struct ValuePath(Vec<Segment>);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Step {
+enum Segment {
     Field(String),
     Index(usize),
 }
 
-// === impl Place ===
+// === impl Location ===
 
-impl Place {
+impl Location {
     /// Returns the file; `None` if the configuration did not come from one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, position, path } = self;
         let file = file.as_ref().map(|file| file.display().to_string());
@@ -66,18 +66,18 @@ impl fmt::Display for Place {
     }
 }
 
-// === impl Steps ===
+// === impl ValuePath ===
 
-impl Steps {
+impl ValuePath {
     pub(super) fn field(&self, name: &str) -> Self {
-        self.then(Step::Field(name.to_owned()))
+        self.then(Segment::Field(name.to_owned()))
     }
 
     pub(super) fn index(&self, index: usize) -> Self {
-        self.then(Step::Index(index))
+        self.then(Segment::Index(index))
     }
 
-    fn then(&self, step: Step) -> Self {
+    fn then(&self, step: Segment) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 
@@ -85,12 +85,12 @@ impl Steps {
     pub(super) fn find_in_toml(&self, text: &str) -> Option<(usize, usize)> {
         let root = DeTable::parse(text).ok()?;
         let mut steps = self.0.iter();
-        let Some(Step::Field(name)) = steps.next() else { return None };
+        let Some(Segment::Field(name)) = steps.next() else { return None };
         let mut here = member(root.get_ref(), name)?;
         for step in steps {
             let next = match (step, here.get_ref()) {
-                (Step::Field(name), DeValue::Table(table)) => member(table, name),
-                (Step::Index(index), DeValue::Array(array)) => array.get(*index),
+                (Segment::Field(name), DeValue::Table(table)) => member(table, name),
+                (Segment::Index(index), DeValue::Array(array)) => array.get(*index),
                 _ => None,
             };
             let Some(next) = next else { break };
@@ -111,24 +111,24 @@ pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-impl fmt::Display for Steps {
+impl fmt::Display for ValuePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.0.iter().enumerate() {
             match step {
-                Step::Field(name) if !is_ours(name) && shown(name) != *name => {
-                    write!(f, "{}{}", if index == 0 { "" } else { "." }, shown(name))?;
+                Segment::Field(name) if !is_ours(name) && redacted(name) != *name => {
+                    write!(f, "{}{}", if index == 0 { "" } else { "." }, redacted(name))?;
                 }
-                Step::Field(name) if is_bare(name) && index == 0 => f.write_str(name)?,
-                Step::Field(name) if is_bare(name) => write!(f, ".{name}")?,
-                Step::Field(name) => write!(f, ".{name:?}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
+                Segment::Field(name) if is_bare(name) && index == 0 => f.write_str(name)?,
+                Segment::Field(name) if is_bare(name) => write!(f, ".{name}")?,
+                Segment::Field(name) => write!(f, ".{name:?}")?,
+                Segment::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for Steps {
+impl fmt::Debug for ValuePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_string())
     }

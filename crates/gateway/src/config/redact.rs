@@ -16,30 +16,30 @@ const PREFIXES: [&str; 12] =
     ["sk-", "sk_", "pk-", "AIza", "AKIA", "gsk_", "xai-", "ghp_", "github_pat_", "pplx-", "nvapi-", "eyJ"];
 
 /// Returns a name chosen by the operator, or the replacement if it may be a secret.
-pub(super) fn shown(name: &str) -> Cow<'_, str> {
-    if name.len() < LONGEST && !has_shape(name) { name.into() } else { WITHHELD.into() }
+pub(super) fn redacted(name: &str) -> Cow<'_, str> {
+    if name.len() < LONGEST && !looks_like_key(name) { name.into() } else { WITHHELD.into() }
 }
 
 /// Returns the name of a variable, or the replacement if it may be a secret. A long name is shown if it
 /// consists of words.
-pub(super) fn shown_variable(name: &str) -> Cow<'_, str> {
+pub(super) fn redacted_variable(name: &str) -> Cow<'_, str> {
     let is_word = |word: &str| {
         let upper = word.bytes().all(|byte| byte.is_ascii_uppercase());
         let digits = word.bytes().all(|byte| byte.is_ascii_digit());
         word.len() < LONGEST && (upper || digits)
     };
-    if name.split('_').all(is_word) && !has_shape(name) { name.into() } else { shown(name) }
+    if name.split('_').all(is_word) && !looks_like_key(name) { name.into() } else { redacted(name) }
 }
 
 /// Returns the path of a file, or the replacement if a part of it may be a secret.
-pub(super) fn shown_path(path: &std::path::Path) -> Cow<'_, str> {
+pub(super) fn redacted_path(path: &std::path::Path) -> Cow<'_, str> {
     let text = path.to_string_lossy();
     let mut parts = text.split(['/', '\\']);
-    if parts.any(|part| part.len() >= 64 || has_shape(part)) { WITHHELD.into() } else { text }
+    if parts.any(|part| part.len() >= 64 || looks_like_key(part)) { WITHHELD.into() } else { text }
 }
 
 /// Returns whether a text looks like a key: it has a key's prefix, or a run of mixed characters.
-pub(super) fn has_shape(text: &str) -> bool {
+pub(super) fn looks_like_key(text: &str) -> bool {
     let mixed = |run: &str| {
         let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(kind);
         let (digit, lower, upper) =
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_secret_is_withheld() {
+    fn possible_secrets_are_withheld() {
         for text in [
             "sk-1",
             "AIzaSyA0123456789abcdefghijklmnopqrstuv",
@@ -65,21 +65,21 @@ mod tests {
             "0123456789012345678901",
             "correct-horse-battery-staple",
         ] {
-            assert_eq!(shown(text), WITHHELD, "{text}");
+            assert_eq!(redacted(text), WITHHELD, "{text}");
         }
-        assert_eq!(shown_variable("AKIAIOSFODNN7EXAMPLE"), WITHHELD);
-        assert_eq!(shown_variable("abcdefghijklmnopqrstuvwx"), WITHHELD);
-        assert_eq!(shown_path("/run/secrets/sk-proj-1".as_ref()), WITHHELD);
+        assert_eq!(redacted_variable("AKIAIOSFODNN7EXAMPLE"), WITHHELD);
+        assert_eq!(redacted_variable("abcdefghijklmnopqrstuvwx"), WITHHELD);
+        assert_eq!(redacted_path("/run/secrets/sk-proj-1".as_ref()), WITHHELD);
     }
 
     #[test]
     fn names_are_shown() {
         for text in ["openai", "azure-eu-2", "team_a", "org-1", "gpt-4o", "", "together.ai"] {
-            assert_eq!(shown(text), text);
+            assert_eq!(redacted(text), text);
         }
         for text in ["PROVIDER_OPENAI_BACKUP_KEYS", "OPENAI_API_KEY_12", "TEAM_A_KEY", "my_key"] {
-            assert_eq!(shown_variable(text), text);
+            assert_eq!(redacted_variable(text), text);
         }
-        assert_eq!(shown_path("/run/secrets/openai_api_key".as_ref()), "/run/secrets/openai_api_key");
+        assert_eq!(redacted_path("/run/secrets/openai_api_key".as_ref()), "/run/secrets/openai_api_key");
     }
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::config::error::{ConfigError, Problem};
-use crate::config::place::Steps;
+use crate::config::location::ValuePath;
 
 /// Maximum of every duration in the file (1 day). A longer one is a mistake, and may exceed what clocks can
 /// add.
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Parses a duration, if the file sets one.
-pub(super) fn optional(text: Option<String>, at: &Steps) -> Result<Option<Duration>, ConfigError> {
+pub(super) fn optional(text: Option<String>, at: &ValuePath) -> Result<Option<Duration>, ConfigError> {
     text.map(|text| duration(&text).map_err(|problem| problem.at(at.clone()))).transpose()
 }
 

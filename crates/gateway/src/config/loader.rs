@@ -6,9 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::error::{ConfigError, Problem};
-use crate::config::file::File;
+use crate::config::file::ConfigFile;
 use crate::config::format::Format;
-use crate::config::place::Place;
+use crate::config::location::Location;
 use crate::config::secret::Sources;
 use crate::config::warning::Warning;
 use crate::config::{Config, resolve};
@@ -73,10 +73,10 @@ impl Loader {
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Config, ConfigError> {
         let path = path.as_ref();
         let in_file = |mut error: ConfigError| {
-            error.place_mut().file = Some(path.to_owned());
+            error.location_mut().file = Some(path.to_owned());
             error
         };
-        let problem = |problem| in_file(ConfigError::new(Place::default(), problem));
+        let problem = |problem| in_file(ConfigError::new(Location::default(), problem));
         let format =
             self.format.or_else(|| Format::of(path)).ok_or_else(|| problem(Problem::UnknownFormat))?;
         let text = std::fs::read_to_string(path).map_err(|error| problem(Problem::Read(error)))?;
@@ -99,7 +99,7 @@ impl Loader {
     /// # Errors
     ///
     /// Returns [`ConfigError`], whose place has a path and no position.
-    pub fn resolve(&self, file: File) -> Result<Config, ConfigError> {
+    pub fn resolve(&self, file: ConfigFile) -> Result<Config, ConfigError> {
         resolved(file, &self.sources(self.directory.clone().unwrap_or_default(), None))
     }
 
@@ -117,15 +117,15 @@ fn read(text: &str, format: Format, sources: &Sources) -> Result<Config, ConfigE
     let file = format.parse(text)?;
     resolved(file, sources).map_err(|mut error| {
         if format == Format::Toml {
-            error.place_mut().position = error.place().path.find_in_toml(text);
+            error.location_mut().position = error.location().path.find_in_toml(text);
         }
         error
     })
 }
 
-fn resolved(file: File, sources: &Sources) -> Result<Config, ConfigError> {
+fn resolved(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
     let config = resolve::config(file, sources)?;
-    config.warnings().iter().for_each(Warning::say);
+    config.warnings().iter().for_each(Warning::log);
     Ok(config)
 }
 
