@@ -62,9 +62,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{ErrorBody, ResponseBody};
+use crate::classify::transport::sources;
 use crate::error::{Error, Summary};
-use crate::exchange::transport::sources;
-use crate::rotate::Served;
+use crate::exchange::served::Served;
 
 /// Turns errors into responses; see the [module docs](self).
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,6 +4,7 @@
 //! searched for the key that was sent, in [every form](written) in which text may write it. Each occurrence
 //! is overwritten with `*`, so that lengths do not change.
 
+pub(crate) mod secret;
 mod unit;
 mod written;
 
@@ -16,7 +17,7 @@ use memchr::{memchr_iter, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use tower::BoxError;
 
-pub(crate) use crate::scrub::written::{Overwritten, Written};
+pub(crate) use self::written::{Overwritten, Written};
 use crate::scrub::written::{RUN, common_prefix};
 
 /// Characters of a key that a URL's query encodes: all except the unreserved ones.

@@ -63,27 +63,21 @@ const _: [usize; 5] = [
 ];
 
 /// Who may know whom; a module knows itself and what has no entry is free of the crate.
-const ARROWS: [(&str, &[&str]); 19] = [
-    ("body", &["key", "scrub"]),
-    ("classify", &["body", "clock", "exchange"]),
+const ARROWS: [(&str, &[&str]); 18] = [
+    ("body", &["scrub"]),
+    ("classify", &["body", "clock"]),
     ("clock", &[]),
-    ("error", &["body", "classify", "exchange", "fallback", "pool", "provider", "rotate"]),
-    ("event", &["body", "classify", "clock", "exchange", "key", "limits", "provider"]),
-    (
-        "exchange",
-        &[
-            "body", "classify", "clock", "error", "event", "key", "limits", "pool", "provider", "rotate",
-            "scrub",
-        ],
-    ),
-    ("fallback", &["body", "classify", "clock", "error", "event", "exchange", "provider", "rotate"]),
+    ("error", &["body", "classify", "key", "pool", "provider"]),
+    ("event", &["body", "classify", "clock", "key", "limits", "provider"]),
+    ("exchange", &["body", "classify", "clock", "error", "key", "pool", "provider", "scrub"]),
+    ("fallback", &["body", "classify", "clock", "error", "event", "exchange", "provider"]),
     ("guard", &["provider"]),
     ("key", &["limits", "provider", "scrub"]),
     ("limits", &["body", "clock", "provider"]),
-    ("pool", &["body", "classify", "clock", "event", "exchange", "key", "limits", "provider", "sync"]),
+    ("pool", &["body", "classify", "clock", "event", "key", "limits", "provider", "sync"]),
     ("provider", &["body", "classify", "clock", "scrub"]),
     ("reqwest_client", &["body"]),
-    ("respond", &["body", "error", "exchange", "rotate"]),
+    ("respond", &["body", "classify", "error", "exchange"]),
     (
         "rotate",
         &[
@@ -92,7 +86,6 @@ const ARROWS: [(&str, &[&str]); 19] = [
         ],
     ),
     ("scrub", &[]),
-    ("sim", &["clock"]),
     ("sync", &[]),
     ("lib", &[]),
 ];

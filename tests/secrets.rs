@@ -150,7 +150,7 @@ async fn a_foreign_origin_gets_no_key_and_an_error_that_says_what_to_do() {
     {
         let request = Request::post(uri).body(Full::<Bytes>::default()).unwrap();
         let error = send(&service, request).await.unwrap_err();
-        assert!(matches!(error, Error::Stamp(_)));
+        assert!(matches!(error, Error::ApplyKey(_)));
         let said = format!("{error} {error:?}");
         assert!(said.contains("allow_origin") || said.contains("absolute URI"), "{said}");
         assert!(!said.contains(MARKER), "{said}");
@@ -266,6 +266,6 @@ async fn no_key_goes_to_a_port_that_is_none() {
         let Ok(uri) = format!("http://{authority}/v1/x").parse::<http::Uri>() else { continue };
         let error =
             send(&service, Request::post(uri).body(Full::<Bytes>::default()).unwrap()).await.unwrap_err();
-        assert!(matches!(error, Error::Stamp(_)), "{authority}: {error}");
+        assert!(matches!(error, Error::ApplyKey(_)), "{authority}: {error}");
     }
 }

@@ -9,6 +9,7 @@ pub mod meter;
 mod redact;
 mod replay;
 mod response;
+mod rest;
 pub mod sse;
 mod upload;
 
@@ -26,7 +27,7 @@ pub use self::guard::{StreamError, StreamErrorKind};
 pub(crate) use self::redact::{Redactor, Search};
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
-pub(crate) use self::response::Rest;
+pub(crate) use self::rest::Rest;
 pub(crate) use self::upload::Upload;
 
 /// What polling a body brings.

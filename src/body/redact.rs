@@ -15,10 +15,10 @@ use http_body::{Body, Frame, SizeHint};
 use memchr::memmem::Finder;
 use tower::BoxError;
 
-use crate::body::response::{Rest, longer};
-use crate::key::Secret;
+use crate::body::rest::{Rest, longer};
 use crate::scrub;
 use crate::scrub::Written;
+use crate::scrub::secret::Secret;
 
 /// Takes one key out of one body.
 pub(crate) enum Redactor {

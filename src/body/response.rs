@@ -1,6 +1,5 @@
 //! A response body that was looked at before it was passed on, is watched as it passes, and does not show a key.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,6 +17,7 @@ use crate::body::error_body::{ErrorBody, RestLimits};
 use crate::body::guard::StreamGuard;
 use crate::body::hold::Hold;
 use crate::body::redact::Redactor;
+use crate::body::rest::{Rest, longer};
 
 pin_project! {
     /// The body of a response that came through a layer of this crate.
@@ -43,21 +43,6 @@ struct Watchers {
     /// `None`: no key is known here.
     redactor: Option<Redactor>,
     guard: Option<StreamGuard>,
-}
-
-pin_project! {
-    /// What is still to come of a body.
-    #[project = RestProjection]
-    pub(crate) enum Rest<B> {
-        /// Never looked at.
-        Untouched { #[pin] body: B },
-        /// Looked at, hence pinned to a place; what was seen of it comes before it. `None`: that was all.
-        Begun { seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Option<Pin<Box<B>>> },
-        /// Of another type: an answer kept in an error, or one of our own.
-        Erased { body: Erased },
-        /// All of it in one piece.
-        Whole { data: Bytes },
-    }
 }
 
 // === impl ResponseBody ===
@@ -230,48 +215,9 @@ impl<B> fmt::Debug for ResponseBody<B> {
     }
 }
 
-// === impl Rest ===
-
-impl<B> Rest<B>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    pub(super) fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project() {
-            RestProjection::Untouched { body } => body.poll_frame(cx).map_err(Into::into),
-            RestProjection::Begun { seen, body } => match seen.pop_front() {
-                Some(frame) => Poll::Ready(Some(frame)),
-                None => match body {
-                    Some(body) => body.as_mut().poll_frame(cx).map_err(Into::into),
-                    None => Poll::Ready(None),
-                },
-            },
-            RestProjection::Erased { body } => Pin::new(body).poll_frame(cx),
-            RestProjection::Whole { data } => {
-                let data = std::mem::take(data);
-                Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
-            }
-        }
-    }
-}
-
 /// The beginning of an event that does not come to its end, and the event that says why.
 fn followed(begun: Bytes, event: Option<Bytes>) -> Bytes {
     let Some(event) = event else { return begun };
     let between = if event.starts_with(b"\n\n") { "" } else { "\n\n" };
     [&*begun, between.as_bytes(), &*event].concat().into()
-}
-
-/// The hint for a body with so many bytes before it.
-pub(super) fn longer(rest: &SizeHint, by: usize) -> SizeHint {
-    let mut hint = SizeHint::new();
-    hint.set_lower(rest.lower().saturating_add(by as u64));
-    if let Some(upper) = rest.upper() {
-        hint.set_upper(upper.saturating_add(by as u64));
-    }
-    hint
 }

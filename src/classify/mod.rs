@@ -35,6 +35,7 @@ mod outcome;
 mod reason;
 pub(crate) mod response;
 pub(crate) mod rules;
+pub(crate) mod transport;
 mod verdict;
 mod wrapped;
 

@@ -81,7 +81,7 @@ const fn unpack(word: u64) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use crate::clock::latency::*;
+    use super::*;
 
     #[test]
     fn most_answers_come_within_it() {

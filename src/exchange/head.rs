@@ -95,7 +95,7 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use crate::exchange::head::*;
+    use super::*;
 
     #[test]
     fn each_that_is_made_is_as_the_first_came() {

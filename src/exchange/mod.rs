@@ -9,4 +9,3 @@ pub(crate) mod inspect;
 pub(crate) mod keys_tried;
 pub(crate) mod retry;
 pub(crate) mod served;
-pub(crate) mod transport;

@@ -123,7 +123,7 @@ impl RetryDelay {
 
 #[cfg(test)]
 mod tests {
-    use crate::exchange::retry::*;
+    use super::*;
 
     #[test]
     fn extreme_budgets_are_clamped() {

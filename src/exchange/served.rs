@@ -1,8 +1,6 @@
 //! What was tried for a request, and who served it.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Response, StatusCode};
 
@@ -10,26 +8,9 @@ use crate::body::meter::Usage;
 use crate::body::{StreamErrorKind, UsageSlot};
 use crate::classify::{Fault, Verdict};
 use crate::clock::Moment;
+use crate::error::Attempt;
 use crate::key::KeyId;
 use crate::provider::{ModelId, Provider};
-
-/// One attempt that did not bring what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// The provider that was asked: its name, or that of its link in a chain.
-    pub provider: Arc<str>,
-    /// The key that was used. `None`: the link has no keys, or the deadline of a chain ended the attempt.
-    pub key: Option<KeyId>,
-    /// What the provider answered, if it did.
-    pub status: Option<StatusCode>,
-    /// Why it failed, whom that concerns, and what the provider said of how long.
-    pub fault: Fault,
-    /// How long the key, or what it shares, is benched for it.
-    pub benched: Option<Duration>,
-    /// From sending the request to the verdict.
-    pub duration: Duration,
-}
 
 /// A response extension: who served the request, and what was tried before.
 #[derive(Clone, Debug)]
@@ -47,23 +28,6 @@ pub struct Served {
     guarded: bool,
     /// When the attempt that served it began.
     began: Moment,
-}
-
-// === impl Attempt ===
-
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, key, status, fault, benched: _, duration } = self;
-        f.write_str(provider)?;
-        if let Some(key) = key {
-            write!(f, "/{key}")?;
-        }
-        write!(f, ": {fault}")?;
-        if let Some(status) = status {
-            write!(f, ", status {}", status.as_u16())?;
-        }
-        write!(f, ", after {} ms", duration.as_millis())
-    }
 }
 
 // === impl Served ===
@@ -118,11 +82,7 @@ impl Served {
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
-}
 
-// === for whoever guards the body ===
-
-impl Served {
     /// Where the body is to leave its usage.
     pub(crate) fn usage_slot(&self) -> UsageSlot {
         self.usage.clone()
@@ -145,11 +105,7 @@ impl Served {
     pub(crate) const fn is_guarded(&self) -> bool {
         self.guarded
     }
-}
 
-// === for a chain around the layer ===
-
-impl Served {
     /// Names the link, and puts what other links tried before.
     pub(crate) fn in_chain(&mut self, link: Arc<str>, before: impl IntoIterator<Item = Attempt>) {
         self.attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&link));

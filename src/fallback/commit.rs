@@ -1,25 +1,4 @@
-//! Up to the commit an answer is the chain's; after it, the caller's.
-//!
-//! A commit is a success for the link's breaker, and closes it after a probe, so that a probe is not out for as
-//! long as a stream takes. How the body ends is booked when it ends: one that fails is a fault of the provider of
-//! its own, and so many in a row open the breaker however many commits lie between them.
-
-use std::sync::Arc;
-
-use http::Response;
-use tokio::time::Instant;
-
-use crate::body::meter::Usage;
-use crate::body::{
-    BodyEnd, EndListener, EventDialect, ResponseBody, Settle, StreamErrorKind, StreamGuard, UsageSlot,
-};
-use crate::clock::Timestamp;
-use crate::event::{EventKind, Severity};
-use crate::exchange::inspect::is_stream;
-use crate::fallback::breaker::BreakerPermit;
-use crate::fallback::link::{Chain, Link};
-use crate::fallback::settings::Settings;
-use crate::rotate::Served;
+//! The point at which a response belongs to the caller.
 
 /// When an answer belongs to the caller, so that nothing is asked for elsewhere any more.
 ///
@@ -38,72 +17,4 @@ pub enum Commit {
     /// [the cap](crate::fallback::ProviderFallbackLayer::complete_cap), and checked: a stream has to have its terminator,
     /// and JSON has to parse.
     Complete,
-}
-
-/// What is left to do for a response of a link without keys when its body is over.
-struct Keyless(Arc<Link>);
-
-/// Has the pauses of the answer limited and its end checked, and gives what hears of its end. A rotation layer
-/// that has adopted the ticket has seen to that, if it could read the answer; of whatever it could not, somebody
-/// between may have made more.
-pub(super) fn guard<B>(
-    response: &mut Response<ResponseBody<B>>,
-    link: &Arc<Link>,
-    settings: &Settings,
-    joined: bool,
-    dialect: EventDialect,
-) -> UsageSlot {
-    let served = response.extensions().get::<Served>().filter(|_| joined);
-    let slot = served.map_or_else(|| UsageSlot::new(Keyless(Arc::clone(link))), Served::usage_slot);
-    if !served.is_some_and(Served::is_guarded) {
-        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), settings.idle_timeout);
-        let told = settings.error_events && !response.headers().contains_key(http::header::CONTENT_LENGTH);
-        response.body_mut().watch(guard.with_error_events(told.then_some(dialect)));
-    }
-    slot
-}
-
-/// Books the commit, and has the link hear how the body of a success ends.
-pub(super) fn book<B, T>(
-    permit: BreakerPermit,
-    response: &Response<T>,
-    slot: Option<&UsageSlot>,
-    link: &Arc<Link>,
-    chain: &Chain<B>,
-    now: Instant,
-) {
-    let committed = permit.committed(now.into());
-    if committed.closed {
-        chain.emit(link, Severity::Change, || EventKind::BreakerClosed);
-    }
-    let slot = slot.or_else(|| response.extensions().get::<Served>().map(Served::usage_cell_ref));
-    if let Some(slot) = slot.filter(|_| response.status().is_success()) {
-        slot.listen(Arc::clone(link) as Arc<dyn EndListener>, committed.generation);
-    }
-}
-
-impl EndListener for Link {
-    fn ended(&self, generation: u64, end: BodyEnd) {
-        let failed = match end {
-            BodyEnd::Complete => false,
-            BodyEnd::Failed(_) => true,
-            BodyEnd::Abandoned => return,
-        };
-        if let Some(wait) = self.breaker.body_ended(generation, failed, Timestamp::now()) {
-            self.emit(Severity::Change, || EventKind::BreakerOpened { wait });
-        }
-    }
-}
-
-impl Settle for Keyless {
-    fn wants_usage(&self) -> bool {
-        false
-    }
-
-    fn settle(&self, _: Option<Usage>) {}
-
-    fn failed(&self, kind: StreamErrorKind) {
-        let reason = kind.as_str();
-        self.0.emit(Severity::Change, || EventKind::StreamFailed { key: None, model: None, reason });
-    }
 }

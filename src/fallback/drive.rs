@@ -1,4 +1,4 @@
-//! The straight line: one request down the chain.
+//! The way of one request through a chain: choose a link, ask it, judge, commit.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{EventKind, Severity};
 use crate::exchange::future::with_deadline;
+use crate::exchange::served::Served;
 use crate::fallback::breaker::{BreakerOpen, BreakerPermit};
 use crate::fallback::hold_back::hold_back;
 use crate::fallback::judge::LinkOutcome;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::state::{ChainState, NextLink};
-use crate::fallback::{call, commit, judge};
-use crate::rotate::Served;
+use crate::fallback::{after_commit, call, judge};
 
-/// Gives a request to one link after the other until one serves it, or refuses it for good, or none is left.
+/// Gives a request to one link after another until one serves it, refuses it for its own sake, or none is left.
 ///
-/// What is rare is in a box, so that the future of a request that the first link serves is a small one.
+/// Rare parts are boxed, which keeps the future of a request that the first link serves small.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn drive<S, ReqBody, B>(
     mut first: S,
@@ -45,7 +45,7 @@ where
         let mut now = state.begin(body).await;
         let mut served = None;
         while let Some(next) = state.next_step().filter(|_| !state.is_past_deadline(now)) {
-            // Tokio's shortest sleep is a millisecond: not worth a step that is due.
+            // A sleep takes at least one millisecond, so a step that is due does not sleep.
             if !next.after.is_zero() {
                 if with_deadline(state.deadline(), Box::pin(sleep(next.after))).await.is_err() {
                     return Err(state.deadline_passed());
@@ -68,8 +68,8 @@ where
     }
 }
 
-/// Asks one link, `now`. If it serves the request, the response is put into `served`, where it stays: it is large,
-/// and to hand it on from one future to the next costs more than most else here. If not, another may.
+/// Asks one link. If the link serves the request, its response is put into `served`: the response is large, and
+/// returning it from one future to the next would copy it each time. Fails if no other link may be asked.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 fn ask_link<S, B>(
     first: &mut S,
@@ -104,48 +104,25 @@ where
         }
         state.report_fallback(link);
         let outcome = {
-            let mut outcome = pin!(call_and_judge(first, &mut request, chain, next, state, served));
+            let mut called = pin!(call_link(first, &mut request, state, chain, next, served));
             if permit.is_probe() && !upload.has_ended() {
-                Box::pin(probing(&mut permit, &upload, outcome.as_mut())).await
+                Box::pin(probing(&mut permit, &upload, called.as_mut())).await
             } else {
-                outcome.await
+                called.await
             }
         };
-        let slot = match outcome {
-            LinkOutcome::Served => None,
-            LinkOutcome::Guarded(guarded) => {
-                let (response, slot) = *guarded;
-                *served = Some(response);
-                Some(slot)
-            }
-            LinkOutcome::Failed(mut failed) => {
-                failed.add_attempt(Instant::now().saturating_duration_since(began));
-                if failed.is_providers_fault() {
-                    failed_at(permit, link, chain);
-                }
-                return state.leave(next, *failed);
-            }
-            LinkOutcome::Ended(error) => return Err(error),
-        };
-        let now = Instant::now();
-        link.latency.answered(now - began);
-        if let Some(response) = served {
-            commit::book(permit, response, slot.as_ref(), link, chain, now);
-            state.deliver(response, link);
-        }
-        Ok(())
+        settle(state, chain, next, (permit, began), outcome, served)
     }
 }
 
-/// Calls a link and judges the result. A response that is for the caller is put into `served`, unless the chain
-/// has to guard it.
+/// Calls a link, judges its response, and sees the response through to its commit.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
-fn call_and_judge<S, B>(
+fn call_link<S, B>(
     first: &mut S,
     request: &mut Request<ReplayBody>,
+    state: &ChainState<B>,
     chain: &Chain<B>,
     next: NextLink,
-    state: &ChainState<B>,
     served: &mut Option<Response<ResponseBody<B>>>,
 ) -> impl Future<Output = LinkOutcome<B>>
 where
@@ -178,21 +155,56 @@ where
     }
 }
 
-/// The right to call a link, and since when there is one.
+/// Settles the permit of the breaker with the outcome of a call. Fails if no other link may be asked.
+fn settle<B>(
+    state: &mut ChainState<B>,
+    chain: &Chain<B>,
+    next: NextLink,
+    (permit, began): (BreakerPermit, Instant),
+    outcome: LinkOutcome<B>,
+    served: &mut Option<Response<ResponseBody<B>>>,
+) -> Result<(), Error> {
+    let link = &chain.links[next.link];
+    let slot = match outcome {
+        LinkOutcome::Served => None,
+        LinkOutcome::Guarded(guarded) => {
+            let (response, slot) = *guarded;
+            *served = Some(response);
+            Some(slot)
+        }
+        LinkOutcome::Failed(mut failed) => {
+            failed.add_attempt(Instant::now().saturating_duration_since(began));
+            if failed.is_providers_fault() {
+                failed_at(permit, link, chain);
+            }
+            return state.leave(next, *failed);
+        }
+        LinkOutcome::Ended(error) => return Err(error),
+    };
+    let now = Instant::now();
+    link.latency.answered(now - began);
+    if let Some(response) = served {
+        after_commit::book(permit, response, slot.as_ref(), link, chain, now);
+        state.deliver(response, link);
+    }
+    Ok(())
+}
+
+/// Returns the permit of the breaker to call a link, and the time since which it is held.
 async fn enter(link: &Link, upload: &Upload, now: Instant) -> Result<(BreakerPermit, Instant), BreakerOpen> {
     let entered = link.breaker.enter(now.into());
     let needs_body = entered.as_ref().is_ok_and(|permit| link.route.renames() || permit.is_probe());
     if !needs_body || upload.has_ended() {
         return Ok((entered?, now));
     }
-    // Others need the probe: it is not held while a caller takes its time to send the body.
+    // A probe is not held while the caller takes its time to send the body.
     drop(entered);
     Box::pin(upload.record()).await;
     let now = Instant::now();
     Ok((link.breaker.enter(now.into())?, now))
 }
 
-/// The output of a call that is the breaker's probe: given back if the caller pauses in the middle of the body.
+/// Awaits a call that is the probe of a breaker, and gives the probe back if the caller pauses within the body.
 async fn probing<T>(permit: &mut BreakerPermit, upload: &Upload, answered: impl Future<Output = T>) -> T {
     match select(pin!(answered), pin!(upload.pauses())).await {
         Either::Left((answered, _)) => answered,

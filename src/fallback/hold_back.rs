@@ -21,14 +21,14 @@ use tower::BoxError;
 
 use crate::body::{ResponseBody, Rest, StreamError, UsageSlot};
 use crate::classify::{Fault, Reason, Scope};
+use crate::error::ProviderFailed;
+use crate::error::SkipReason;
 use crate::exchange::future::with_deadline;
 use crate::exchange::inspect::is_readable;
+use crate::exchange::served::Served;
 use crate::fallback::commit::Commit;
-use crate::fallback::failure::ProviderFailed;
 use crate::fallback::link::Link;
 use crate::fallback::settings::Settings;
-use crate::fallback::skip_reason::SkipReason;
-use crate::rotate::Served;
 
 /// Which responses to a request are held back.
 #[derive(Clone, Copy, Debug)]

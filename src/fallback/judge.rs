@@ -12,22 +12,22 @@ use http_body::Body;
 use tower::BoxError;
 
 use crate::body::{ResponseBody, RestLimits, UsageSlot};
+use crate::classify::transport;
+use crate::classify::transport::Nature;
 use crate::classify::{Fault, Outcome, Reason, Rejection, Scope, Verdict};
 use crate::clock::Timestamp;
+use crate::error::ProviderFailed;
+use crate::error::SkipReason;
 use crate::error::{Error, LastResponse};
 use crate::exchange::context::ChainContext;
 use crate::exchange::inspect::{Inspector, classify, forget_length, into_parts};
-use crate::exchange::transport;
-use crate::exchange::transport::Nature;
+use crate::exchange::served::Served;
+use crate::fallback::after_commit;
 use crate::fallback::call::Failed;
-use crate::fallback::commit;
-use crate::fallback::failure::ProviderFailed;
 use crate::fallback::hold_back::hold_back;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
-use crate::fallback::skip_reason::SkipReason;
 use crate::fallback::state::ChainState;
-use crate::rotate::Served;
 
 /// What the chain makes of it.
 pub(super) enum LinkOutcome<B> {
@@ -87,7 +87,7 @@ where
             let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
             ResponseBody::limit(&mut response, limits);
         }
-        let slot = commit::guard(&mut response, link, &chain.settings, joined, state.dialect());
+        let slot = after_commit::guard(&mut response, link, &chain.settings, joined, state.dialect());
         if let Some(check) = state.hold_back.check(&response, state.deadline()) {
             match hold_back(response, slot.clone(), check, link).await {
                 Ok(held) => response = held.map(|body| ResponseBody::erased(body.erase())),
@@ -159,7 +159,7 @@ async fn failed<B>(
     let error = match error.downcast::<Error>().map(|error| *error) {
         Ok(Error::AllKeysFailed(failed)) => return LinkOutcome::left(ProviderFailed::keys(name, *failed)),
         Ok(Error::Service(source)) => return not_ready(source, name),
-        Ok(error @ Error::Stamp(_)) => {
+        Ok(error @ Error::ApplyKey(_)) => {
             let left = ProviderFailed::new(name, SkipReason::NotReady);
             return LinkOutcome::left(ProviderFailed { source: Some(error.into()), ..left });
         }
@@ -215,5 +215,5 @@ fn shows_outage(fault: &Fault) -> bool {
 }
 
 fn is_stamp_error(error: &BoxError) -> bool {
-    matches!(error.downcast_ref(), Some(Error::Stamp(_)))
+    matches!(error.downcast_ref(), Some(Error::ApplyKey(_)))
 }

@@ -14,7 +14,7 @@ use crate::event::Events;
 use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::fallback::breaker::BreakerPolicy;
 use crate::fallback::commit::Commit;
-use crate::fallback::link::{Chain, Link};
+use crate::fallback::link::{Boxed, Chain, Link};
 use crate::fallback::route::Route;
 use crate::fallback::service::ProviderFallback;
 use crate::fallback::settings::{ContextLength, Settings, Start};
@@ -27,9 +27,6 @@ pub struct ProviderFallbackLayer<B> {
     others: Vec<Boxed<B>>,
     settings: Settings,
 }
-
-/// A link after the first.
-pub(super) type Boxed<B> = BoxCloneSyncService<Request<ReplayBody>, Response<B>, BoxError>;
 
 // === impl ProviderFallbackLayer ===
 

@@ -4,13 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use http::{Request, Response};
+use tower::BoxError;
+use tower::util::BoxCloneSyncService;
+
+use crate::body::ReplayBody;
 use crate::clock::LatencyEstimate;
 use crate::event::{EventKind, EventSource, Events, Severity};
 use crate::fallback::breaker::{Breaker, BreakerPolicy};
-use crate::fallback::layer::Boxed;
 use crate::fallback::route::Route;
 use crate::fallback::settings::{Settings, Start};
 use crate::provider::Provider;
+
+/// A link after the first.
+pub(super) type Boxed<B> = BoxCloneSyncService<Request<ReplayBody>, Response<B>, BoxError>;
 
 /// What is known of a link beside its service.
 pub(super) struct Link {

@@ -90,12 +90,11 @@
 //! # }
 //! ```
 
+mod after_commit;
 mod breaker;
 mod call;
-mod combined;
 mod commit;
 mod drive;
-mod failure;
 mod hold_back;
 mod judge;
 mod layer;
@@ -105,18 +104,14 @@ mod rename;
 mod route;
 mod service;
 mod settings;
-mod skip_reason;
 mod state;
-mod unknown_link;
 
 pub use self::breaker::BreakerPolicy;
 pub use self::commit::Commit;
-pub use self::failure::{AllProvidersFailed, ProviderFailed};
 pub use self::layer::ProviderFallbackLayer;
 pub use self::pin::ProviderPin;
 pub use self::route::{InvalidRoute, Route, Unroutable};
 pub use self::service::ProviderFallback;
 pub use self::settings::{ContextLength, Start};
-pub use self::skip_reason::SkipReason;
-pub use self::unknown_link::UnknownLink;
+pub use crate::error::{AllProvidersFailed, ProviderFailed, SkipReason, UnknownLink};
 pub use crate::exchange::future::ResponseFuture;

@@ -15,7 +15,6 @@
 
 mod env;
 mod id;
-mod secret;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -25,7 +24,7 @@ use crate::scrub::shows;
 
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 pub use self::id::{AccountId, InvalidName, KeyId};
-pub use self::secret::{InvalidSecret, Secret};
+pub use crate::scrub::secret::{InvalidSecret, Secret};
 
 /// One API key: its secret, and how a [`KeyPool`](crate::KeyPool) uses it.
 ///

@@ -18,6 +18,7 @@ use percent_encoding::percent_encode;
 
 use crate::provider::carrier::{is_carrier, is_carrier_parameter, is_parameter};
 use crate::scrub::QUERY;
+use crate::scrub::secret::{InvalidSecret, Secret};
 
 /// Header that carries Anthropic keys.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -77,13 +78,17 @@ impl AuthScheme {
         Self::Prefixed(name, word.into())
     }
 
-    /// Returns the value of the header or of the query parameter for a key.
-    pub(crate) fn value_of(&self, key: &str) -> String {
-        match self {
+    /// Returns the value of the header or of the query parameter for a key, marked as sensitive.
+    pub(crate) fn header_for(&self, key: &Secret) -> Result<HeaderValue, InvalidSecret> {
+        let key = key.expose();
+        let text = match self {
             Self::Bearer => ["Bearer ", key].concat(),
             Self::Prefixed(_, word) => [word, " ", key].concat(),
             Self::Header(_) | Self::Query(_) => key.to_owned(),
-        }
+        };
+        let mut value = HeaderValue::try_from(text).map_err(|_| InvalidSecret::Character { position: 0 })?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 
     /// Applies a rendered key to a request from which all credentials have been removed.
@@ -200,5 +205,17 @@ mod tests {
         scheme.strip(&mut uri, &mut HeaderMap::new()).unwrap();
         scheme.apply_key(&mut uri, &mut HeaderMap::new(), &HeaderValue::from_static("a&b=c")).unwrap();
         assert_eq!(uri, "https://h/p?key=a%26b%3Dc");
+    }
+
+    #[test]
+    fn the_header_value_is_rendered_for_the_scheme_and_sensitive() {
+        let secret = Secret::new("sk-marker").unwrap();
+        let value = AuthScheme::Bearer.header_for(&secret).unwrap();
+        assert_eq!(value, "Bearer sk-marker");
+        assert!(value.is_sensitive());
+        let token = AuthScheme::prefixed(http::header::AUTHORIZATION, "Token");
+        assert_eq!(token.header_for(&secret).unwrap(), "Token sk-marker");
+        assert!(AuthScheme::prefixed(http::header::AUTHORIZATION, "To\nken").header_for(&secret).is_err());
+        assert_eq!(AuthScheme::Query("key".into()).header_for(&secret).unwrap(), "sk-marker");
     }
 }

@@ -18,23 +18,16 @@ use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
 use crate::body::{ReplayBody, Upload};
-use crate::classify::{Classify, Outcome, Verdict};
+use crate::classify::transport;
+use crate::classify::transport::Nature;
+use crate::classify::{Classify, Outcome};
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::exchange::inspect::{UpstreamResponse, classify, into_parts};
-use crate::exchange::transport;
-use crate::exchange::transport::Nature;
+use crate::exchange::inspect::{classify, into_parts};
 use crate::pool::Lease;
 use crate::rotate::state::RequestState;
+use crate::rotate::tried::Tried;
 use crate::scrub;
-
-/// What an attempt brought: an answer or the client's error, and what the classifier says of it.
-pub(super) struct Tried<B> {
-    pub(super) verdict: Verdict,
-    pub(super) answer: Result<UpstreamResponse<B>, BoxError>,
-    /// When the head came, or the error.
-    pub(super) answered: Moment,
-}
 
 /// Sends the request with a key on it. An error of the client is something to judge; only that the service does
 /// not become ready, or the request can't take the key, is an error here.

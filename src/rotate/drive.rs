@@ -1,4 +1,4 @@
-//! The straight line: one request from the caller to an answer.
+//! The way of one request through rotation: acquire a key, attempt, settle, decide.
 
 use std::pin::pin;
 
@@ -13,15 +13,17 @@ use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::{Error, StopReason};
 use crate::exchange::future::with_deadline;
+use crate::rotate::acquire::next_key;
 use crate::rotate::attempt::attempt;
-use crate::rotate::state::{Next, RequestState};
+use crate::rotate::settle::{Next, settle};
+use crate::rotate::state::RequestState;
+use crate::rotate::unserved::{cut_off, end, failed};
 
-/// Sends a request with one key after the other until it is served, refused for good, or no key is left.
+/// Sends a request with one key after another until it is served, is refused for its own sake, or no key is
+/// left.
 ///
-/// `service` is the instance that was polled ready before the request came; it is driven to readiness again
-/// for each later attempt.
-///
-/// What is rare is in a box, so that the future of a request that needs no rotation is a small one.
+/// `service` is the instance that was polled ready before the request came. It is driven to readiness again
+/// for each later attempt. Rare parts are boxed, which keeps the future of a request without rotation small.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn drive<S, C, ReqBody, ResBody>(
     mut service: S,
@@ -42,40 +44,40 @@ where
         state.begin(body).await;
         let mut ready = true;
         loop {
-            // A timer lets what it limits begin, even if it is late.
+            // A timer polls its future once, even if its time is over.
             if state.is_late() {
-                return Err(state.failed(StopReason::Deadline));
+                return Err(failed(state, StopReason::Deadline));
             }
-            let mut lease = match state.next_key().await {
+            let mut lease = match next_key(&mut state).await {
                 Ok(lease) => lease,
-                Err(why) => return state.end(why),
+                Err(reason) => return end(state, reason),
             };
             let mut audit = state.audit(&lease);
             let deadline = state.own_deadline();
             let attempt = attempt(&mut service, ready, &mut state, &mut lease, &classifier);
             let Ok(tried) = with_deadline(deadline, pin!(attempt)).await else {
-                // Said before what comes of it.
+                // The audit reports the end of the attempt before the error is made.
                 drop(audit);
-                state.cut_off(&lease);
-                return Err(state.failed(StopReason::Deadline));
+                cut_off(&mut state, &lease);
+                return Err(failed(state, StopReason::Deadline));
             };
             let tried = tried.inspect_err(|_unsent| {
                 lease.set_unsent();
                 audit.forget();
             })?;
-            let next = state.settle(&mut lease, tried, audit);
+            let next = settle(&mut state, &mut lease, tried, audit);
             drop(lease);
             let wait = match next {
-                Next::Deliver(answer) => return Ok(answer),
+                Next::Deliver(response) => return Ok(response),
                 Next::Rotate => None,
                 Next::Retry(wait) => Some(wait),
-                Next::GiveUp(why) => return state.end(why),
+                Next::GiveUp(reason) => return end(state, reason),
                 Next::Fail(error) => return Err(error),
             };
             if let Some(wait) = wait
                 && with_deadline(state.own_deadline(), Box::pin(sleep(wait))).await.is_err()
             {
-                return Err(state.failed(StopReason::Deadline));
+                return Err(failed(state, StopReason::Deadline));
             }
             ready = false;
         }

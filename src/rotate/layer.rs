@@ -13,6 +13,7 @@ use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::limits::Estimate;
 use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
+use crate::rotate::config::Config;
 use crate::rotate::estimate::Estimator;
 use crate::rotate::policy::Policy;
 use crate::rotate::service::KeyRotation;
@@ -25,20 +26,6 @@ use crate::rotate::service::KeyRotation;
 pub struct KeyRotationLayer<C = ProviderClassifier> {
     classifier: C,
     config: Arc<Config>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Config {
-    pub(super) pool: KeyPool,
-    pub(super) policy: Policy,
-    pub(super) limits: Limits,
-    pub(super) head_timeout: Option<Duration>,
-    pub(super) deadline: Option<Duration>,
-    pub(super) replay_cap: usize,
-    pub(super) wait_for_key: bool,
-    pub(super) keep_accept_encoding: bool,
-    pub(super) estimator: Estimator,
-    pub(super) error_events: bool,
 }
 
 // === impl KeyRotationLayer ===

@@ -80,21 +80,28 @@
 //! # }
 //! ```
 
+mod acquire;
 mod attempt;
 mod audit;
+mod config;
 mod drive;
 mod endpoint;
 mod estimate;
+mod hand_over;
 mod layer;
 #[doc = include_str!("paid_once.md")]
 pub mod paid_once {}
 mod policy;
 mod request;
 mod service;
+mod settle;
 mod state;
+mod tried;
+mod unserved;
 
 pub use self::layer::KeyRotationLayer;
 pub use self::service::KeyRotation;
+pub use crate::error::Attempt;
 pub use crate::exchange::deadline::Deadline;
 pub use crate::exchange::future::ResponseFuture;
-pub use crate::exchange::served::{Attempt, Served};
+pub use crate::exchange::served::Served;

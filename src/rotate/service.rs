@@ -14,8 +14,8 @@ use crate::classify::Classify;
 use crate::error::Error;
 use crate::exchange::future::ResponseFuture;
 use crate::provider::ProviderClassifier;
+use crate::rotate::config::Config;
 use crate::rotate::drive::drive;
-use crate::rotate::layer::Config;
 use crate::rotate::state::RequestState;
 
 /// A client service whose requests are served with whichever key of a pool can serve them.

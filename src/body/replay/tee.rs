@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::body::replay::record::{Failure, Mode, Polled, Record, Source, Unavailable};
-use crate::body::response::longer;
+use crate::body::rest::longer;
 
 /// A clone of a teed body: where it is in the record.
 pub(in crate::body) struct Cursor {

@@ -9,8 +9,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::body::{Decoded, Rest};
-use crate::key::Secret;
 use crate::scrub::overwrite;
+use crate::scrub::secret::Secret;
 
 /// How a response is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

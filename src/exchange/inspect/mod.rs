@@ -30,8 +30,8 @@ use crate::clock::Timestamp;
 use crate::exchange::inspect::delivery::Delivery;
 use crate::exchange::inspect::look::{Look, Seen};
 use crate::exchange::inspect::media::Media;
-use crate::key::Secret;
 use crate::scrub::overwrite;
+use crate::scrub::secret::Secret;
 
 /// Whom to ask about an answer, and how.
 pub(crate) struct Inspector<'a, C> {

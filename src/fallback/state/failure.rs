@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::classify::{Fault, Reason};
+use crate::error::ProviderFailed;
+use crate::error::SkipReason;
 use crate::error::StopReason;
-use crate::fallback::failure::ProviderFailed;
-use crate::fallback::skip_reason::SkipReason;
 use crate::fallback::state::NextLink;
 
 /// What became of a request at a link that did not serve it.

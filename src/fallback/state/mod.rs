@@ -16,22 +16,23 @@ use tower::BoxError;
 
 use crate::body::{EventDialect, ReplayBody, Upload};
 use crate::error::Error;
+use crate::error::SkipReason;
+use crate::error::UnknownLink;
+use crate::error::{AllProvidersFailed, ProviderFailed};
 use crate::event::{EventKind, EventSource, Severity};
 use crate::exchange::context::ChainContext;
+use crate::exchange::deadline::Deadline;
 use crate::exchange::head::Head;
 use crate::exchange::inspect::Limits;
+use crate::exchange::served::Served;
 use crate::fallback::Unroutable;
 use crate::fallback::breaker::BreakerOpen;
-use crate::fallback::failure::{AllProvidersFailed, ProviderFailed};
 use crate::fallback::hold_back::HoldBack;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::pin::ProviderPin;
-use crate::fallback::skip_reason::SkipReason;
 use crate::fallback::state::failure::LinkFailure;
 use crate::fallback::state::order::LinkOrder;
-use crate::fallback::unknown_link::UnknownLink;
 use crate::provider::ModelId;
-use crate::rotate::{Deadline, Served};
 
 /// A request's way down the chain.
 pub(super) struct ChainState<B> {

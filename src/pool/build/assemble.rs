@@ -32,7 +32,10 @@ pub(super) fn key_set(
     let mut accounts = Vec::new();
     let mut built = Vec::with_capacity(keys.len());
     for (index, (key, digest)) in keys.into_iter().zip(digests).enumerate() {
-        let id = key.declared_id().cloned().unwrap_or_else(|| key.secret().fingerprint(provider.name()));
+        let id = key
+            .declared_id()
+            .cloned()
+            .unwrap_or_else(|| KeyId::from(key.secret().fingerprint(provider.name())));
         if let Some((number, first)) = first.insert(digest, (index + 1, id.clone())) {
             return Err(BuildError::DuplicateSecret { first, second: id, numbers: [number, index + 1] });
         }
@@ -85,7 +88,7 @@ fn build_key(
     account: usize,
     quotas: &Quotas,
 ) -> Result<Key, BuildError> {
-    let header = key.secret().render(provider.auth());
+    let header = provider.auth().header_for(key.secret());
     Ok(Key {
         header: header.map_err(|source| BuildError::InvalidSecret { key: id.clone(), source })?,
         secret: key.secret().clone(),

@@ -32,7 +32,7 @@ pub(in crate::pool) fn apply_key(
     }
     // The other scheme is rare enough to render the key each time. A secret that made one header makes the
     // other, too.
-    let header = key.secret.render(auth).map_err(|_| ApplyKeyError::foreign(provider, uri))?;
+    let header = auth.header_for(&key.secret).map_err(|_| ApplyKeyError::foreign(provider, uri))?;
     auth.apply_key(uri, headers, &header).map_err(ApplyKeyError::url)
 }
 

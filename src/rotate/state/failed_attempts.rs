@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tower::BoxError;
 
-use crate::classify::Reason;
+use crate::classify::{Fault, Reason};
 use crate::clock::Timestamp;
+use crate::error::{Attempt, StopReason};
 use crate::exchange::inspect::UpstreamResponse;
 use crate::exchange::keys_tried::KeysTried;
-use crate::exchange::served::Attempt;
+use crate::key::KeyId;
 use crate::pool::ProvisionalCooldown;
 use crate::rotate::state::refusal::{Refusal, RefusalKind};
 
@@ -25,7 +26,7 @@ pub(in crate::rotate) struct FailedAttempts<B> {
     pub(in crate::rotate) last: Option<Result<UpstreamResponse<B>, BoxError>>,
 }
 
-// === impl Past ===
+// === impl FailedAttempts ===
 
 impl<B> FailedAttempts<B> {
     /// The keys that the request tried when a chain asked this pool before: one of them serves if no other key is
@@ -99,6 +100,32 @@ impl<B> FailedAttempts<B> {
             }
             provisional.leave_unconfirmed()
         });
+    }
+
+    /// Whether the last refusal concerns what was asked for, and no key: it is of one resource, or two keys were
+    /// forbidden it alike, for no reason that lies in their accounts.
+    pub(in crate::rotate) fn is_the_requests_own(&self, stop_reason: StopReason) -> bool {
+        let Some(Attempt { fault, status, .. }) = self.attempts.last() else { return false };
+        let alike = RefusalKind::of(fault, *status).map_or(0, |refused| self.count(refused));
+        match stop_reason {
+            StopReason::Exhausted | StopReason::AttemptLimit | StopReason::NotReplayable => {
+                let is_forbidden = fault.reason() == Reason::Forbidden && !fault.names_account();
+                is_forbidden && (fault.is_of_resource() || alike > 1)
+            }
+            StopReason::Deadline
+            | StopReason::ProviderFault
+            | StopReason::RefusedAlike
+            | StopReason::UnreadableModel => false,
+        }
+    }
+
+    /// Takes the last attempt and its response. No key has served the request.
+    pub(in crate::rotate) fn take_refusal(&mut self) -> Option<(KeyId, Fault, UpstreamResponse<B>)> {
+        self.leave_unconfirmed(Timestamp::now());
+        let is_error = |answer: &UpstreamResponse<B>| !answer.head.status.is_success();
+        let answer = self.last.take_if(|last| last.as_ref().is_ok_and(is_error))?.ok()?;
+        let Attempt { key, fault, .. } = self.attempts.pop()?;
+        Some((key?, fault, answer))
     }
 
     /// Settles all doubts, each with how long the key is out for it in the end.

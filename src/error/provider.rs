@@ -1,4 +1,4 @@
-//! Every provider's failure, and what they come to.
+//! The failure of one provider of a chain.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,102 +8,33 @@ use http::StatusCode;
 use tower::BoxError;
 
 use crate::classify::{Fault, Reason, Scope};
-use crate::error::{AllKeysFailed, LastResponse, StopReason};
-use crate::fallback::skip_reason::SkipReason;
-use crate::rotate::Attempt;
-
-/// No provider of a chain could serve the request.
-///
-/// Has one entry for each link that was asked or skipped, in the order in which that happened, and the
-/// shortest true time after which it is worth trying again.
-pub struct AllProvidersFailed {
-    pub(super) failures: Vec<ProviderFailed>,
-    pub(super) deadline_passed: bool,
-}
+use crate::error::all_keys::AllKeysFailed;
+use crate::error::attempt::Attempt;
+use crate::error::failure::Failure;
+use crate::error::last_response::LastResponse;
+use crate::error::skip_reason::SkipReason;
+use crate::error::stop_reason::StopReason;
 
 /// What became of a request at one link.
 pub struct ProviderFailed {
-    pub(super) provider: Arc<str>,
-    pub(super) because: SkipReason,
-    pub(super) attempts: Vec<Attempt>,
+    pub(crate) provider: Arc<str>,
+    pub(crate) because: SkipReason,
+    pub(crate) attempts: Vec<Attempt>,
     /// The status of a response of a link without keys.
-    pub(super) status: Option<StatusCode>,
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) retry_after: Option<Duration>,
     /// See [`AllKeysFailed`].
-    pub(super) wait: Option<Duration>,
+    pub(crate) wait: Option<Duration>,
     /// See [`AllKeysFailed::exhausted_by`].
-    pub(super) exhausted_by: Option<Reason>,
-    pub(super) last_response: Option<LastResponse>,
-    pub(super) source: Option<BoxError>,
-}
-
-// === impl AllProvidersFailed ===
-
-impl AllProvidersFailed {
-    /// The links, in the order in which they were asked or skipped.
-    pub fn providers(&self) -> &[ProviderFailed] {
-        &self.failures
-    }
-
-    /// Every attempt, in order.
-    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
-        self.failures.iter().flat_map(ProviderFailed::attempts)
-    }
-
-    /// The shortest time until it is worth trying again, as of the failure. `None` if a provider may serve at once, or
-    /// if time does not help or is unknown.
-    pub fn retry_after(&self) -> Option<Duration> {
-        let waits = self.failures.iter().filter_map(|failed| failed.retry_after);
-        waits.min().filter(|wait| !wait.is_zero())
-    }
-
-    /// Whether the deadline ended the request.
-    pub const fn deadline_passed(&self) -> bool {
-        self.deadline_passed
-    }
-
-    /// Whether a call may have been executed, and billed, although no complete response came. Sending the request
-    /// again may be paid twice.
-    pub fn may_have_run(&self) -> bool {
-        self.failures.iter().any(ProviderFailed::may_have_run)
-    }
-}
-
-impl fmt::Display for AllProvidersFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no provider could serve the request")?;
-        if self.deadline_passed {
-            f.write_str(" before its deadline")?;
-        }
-        self.failures.iter().try_for_each(|failed| write!(f, "; {failed}"))?;
-        match self.retry_after() {
-            Some(wait) => write!(f, "; try again in {wait:?}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for AllProvidersFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { failures, deadline_passed } = self;
-        f.debug_struct("AllProvidersFailed")
-            .field("failures", failures)
-            .field("deadline_passed", deadline_passed)
-            .finish()
-    }
-}
-
-impl std::error::Error for AllProvidersFailed {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let source = self.failures.iter().rev().find_map(|failed| failed.source.as_ref())?;
-        Some(&**source)
-    }
+    pub(crate) exhausted_by: Option<Reason>,
+    pub(crate) last_response: Option<LastResponse>,
+    pub(crate) source: Option<BoxError>,
 }
 
 // === impl ProviderFailed ===
 
 impl ProviderFailed {
-    pub(super) const fn new(provider: Arc<str>, because: SkipReason) -> Self {
+    pub(crate) const fn new(provider: Arc<str>, because: SkipReason) -> Self {
         Self {
             provider,
             because,
@@ -117,7 +48,7 @@ impl ProviderFailed {
         }
     }
 
-    pub(super) fn keys(provider: Arc<str>, failed: AllKeysFailed) -> Self {
+    pub(crate) fn keys(provider: Arc<str>, failed: AllKeysFailed) -> Self {
         let AllKeysFailed {
             stop_reason,
             mut attempts,
@@ -143,7 +74,7 @@ impl ProviderFailed {
     }
 
     /// The deadline passed while the link was asked; `took`: and was called, for so long.
-    pub(super) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
+    pub(crate) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
         let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(took.is_some());
         let mut failed = Self::new(provider, SkipReason::Fault(fault));
         if let Some(took) = took {
@@ -153,7 +84,7 @@ impl ProviderFailed {
     }
 
     /// Adds the attempt that failed, where no rotation layer has.
-    pub(super) fn add_attempt(&mut self, duration: Duration) {
+    pub(crate) fn add_attempt(&mut self, duration: Duration) {
         let SkipReason::Fault(fault) = &self.because else { return };
         if self.attempts.is_empty() {
             self.attempts.push(Attempt {
@@ -168,7 +99,7 @@ impl ProviderFailed {
     }
 
     /// What the link brought when it was asked once more.
-    pub(super) fn then(&mut self, later: Self) {
+    pub(crate) fn then(&mut self, later: Self) {
         let before = std::mem::take(&mut self.attempts);
         *self = later;
         self.attempts.splice(..0, before);
@@ -204,16 +135,40 @@ impl ProviderFailed {
     }
 
     /// Whether one of its calls may have been executed, although no complete response came.
-    pub(super) fn may_have_run(&self) -> bool {
+    pub(crate) fn may_have_run(&self) -> bool {
         let cause = if let SkipReason::Fault(fault) = &self.because { Some(fault) } else { None };
         self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::is_ambiguous)
     }
 
     /// Why it was left, in one word: where the provider was at fault, its fault.
-    pub(super) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match (&self.because, self.fault()) {
             (SkipReason::Keys(StopReason::ProviderFault), Some(fault)) => fault.reason().as_str(),
             (because, _) => because.as_str(),
+        }
+    }
+
+    pub(super) fn failure(&self) -> Failure {
+        let last = self.fault().map(Fault::reason);
+        match &self.because {
+            SkipReason::Keys(stop_reason) => Failure::of_keys(*stop_reason, self.exhausted_by, last),
+            SkipReason::Fault(fault) => {
+                Failure::of(fault.reason()).unwrap_or(Failure::Other(self.because.as_str()))
+            }
+            SkipReason::Shed => Failure::Overloaded,
+            SkipReason::Unroutable => Failure::Unroutable,
+            because => Failure::Other(because.as_str()),
+        }
+    }
+
+    pub(super) fn was_called(&self) -> bool {
+        !self.attempts.is_empty() || matches!(self.because, SkipReason::Fault(_))
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        match (&self.because, self.exhausted_by) {
+            (SkipReason::Keys(StopReason::Exhausted), Some(reason)) => reason.as_str(),
+            _ => self.fault().map_or(self.because.as_str(), |fault| fault.reason().as_str()),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the request is pinned to {pinned:?}, which is no link of the chain: it has {}", links.join(", "))]
 pub struct UnknownLink {
-    pub(super) pinned: Arc<str>,
-    pub(super) links: Vec<Arc<str>>,
+    pub(crate) pinned: Arc<str>,
+    pub(crate) links: Vec<Arc<str>>,
 }
 
 // === impl UnknownLink ===

@@ -1,4 +1,4 @@
-//! How a response is handed over.
+//! Handing a response over to the caller.
 
 use bytes::Bytes;
 use http::Response;
@@ -11,9 +11,9 @@ use crate::exchange::context::ChainContext;
 use crate::exchange::inspect::{UpstreamResponse, forget_length, is_readable};
 use crate::exchange::served::Served;
 
-/// Says on the answer who served it, and has its usage metered and, for a chain, its end checked. What can't be
-/// read is left to the chain, inside which it may be decompressed.
-pub(in crate::rotate) fn handed_over<B>(
+/// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is
+/// left to the chain, because a layer in between may decode it.
+pub(super) fn handed_over<B>(
     answer: UpstreamResponse<B>,
     mut served: Served,
     context: Option<&ChainContext>,

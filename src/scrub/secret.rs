@@ -8,12 +8,8 @@ use std::sync::Arc;
 
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-
-use crate::key::KeyId;
-use crate::provider::AuthScheme;
 
 /// The secret text of a key. Redacted in every format, wiped when the last clone is dropped, not
 /// serializable.
@@ -78,16 +74,8 @@ impl Secret {
     }
 
     /// Creates the text that is sent to a server that needs no key.
-    pub(super) fn not_needed() -> Self {
+    pub(crate) fn not_needed() -> Self {
         Self(Arc::new(SecretString::from("no-key-is-needed")))
-    }
-
-    /// Returns the header value that carries this key, marked as sensitive.
-    pub(crate) fn render(&self, scheme: &AuthScheme) -> Result<HeaderValue, InvalidSecret> {
-        let text = scheme.value_of(self.expose());
-        let mut value = HeaderValue::try_from(text).map_err(|_| InvalidSecret::Character { position: 0 })?;
-        value.set_sensitive(true);
-        Ok(value)
     }
 
     /// Returns a name for the key that is the same in every process and from which the secret cannot be
@@ -96,9 +84,9 @@ impl Secret {
     /// One secret has different fingerprints under two providers. A fingerprint is short enough to be read,
     /// and therefore too short to tell whether two secrets are equal: use the [digest](Self::digest) for
     /// that.
-    pub(crate) fn fingerprint(&self, provider: &str) -> KeyId {
+    pub(crate) fn fingerprint(&self, provider: &str) -> String {
         let hex: String = self.digest(provider).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-        KeyId::from(format!("key-{hex}"))
+        format!("key-{hex}")
     }
 
     /// Returns the HMAC-SHA-256 of the secret, which is equal for equal secrets of one provider. Its key is
@@ -139,7 +127,7 @@ impl fmt::Display for Secret {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::scrub::secret::*;
 
     #[test]
     fn what_no_header_may_carry_is_refused_without_being_shown() {
@@ -160,24 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn the_header_value_is_rendered_for_the_scheme_and_sensitive() {
-        let secret = Secret::new("sk-marker").unwrap();
-        let value = secret.render(&AuthScheme::Bearer).unwrap();
-        assert_eq!(value, "Bearer sk-marker");
-        assert!(value.is_sensitive());
-        let token = AuthScheme::prefixed(http::header::AUTHORIZATION, "Token");
-        assert_eq!(secret.render(&token).unwrap(), "Token sk-marker");
-        assert!(secret.render(&AuthScheme::prefixed(http::header::AUTHORIZATION, "To\nken")).is_err());
-        assert_eq!(secret.render(&AuthScheme::Query("key".into())).unwrap(), "sk-marker");
-    }
-
-    #[test]
     fn a_fingerprint_is_stable_and_shows_nothing() {
         let secret = Secret::new("sk-marker").unwrap();
         let again = Secret::new("sk-marker").unwrap();
         assert_eq!(secret.fingerprint("openai"), again.fingerprint("openai"));
         assert_ne!(secret.fingerprint("openai"), secret.fingerprint("groq"));
         assert_ne!(secret.fingerprint("openai"), Secret::new("sk-other").unwrap().fingerprint("openai"));
-        assert!(!secret.fingerprint("openai").as_str().contains("marker"));
+        assert!(!secret.fingerprint("openai").contains("marker"));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::classify::Fault;
-use crate::error::StopReason;
+use crate::error::stop_reason::StopReason;
 
 /// Why a link did not serve the request.
 #[derive(Clone, Debug, PartialEq, Eq)]

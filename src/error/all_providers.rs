@@ -1,0 +1,160 @@
+//! The error of a chain that could not serve a request.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use http::Response;
+
+use crate::body::ErrorBody;
+use crate::error::attempt::Attempt;
+use crate::error::failure::Failure;
+use crate::error::last_response::LastResponse;
+use crate::error::provider::ProviderFailed;
+use crate::error::skip_reason::SkipReason;
+use crate::error::summary::Summary;
+
+/// No provider of a chain could serve the request.
+///
+/// Has one entry for each link that was asked or skipped, in the order in which that happened, and the
+/// shortest true time after which it is worth trying again.
+pub struct AllProvidersFailed {
+    pub(crate) failures: Vec<ProviderFailed>,
+    pub(crate) deadline_passed: bool,
+}
+
+/// Failures that a chain has if each of its links has them.
+const SAID_BY_ALL: [Failure; 3] = [Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
+
+/// The reasons of all links, without the names of their keys.
+struct Reasons<'a>(&'a AllProvidersFailed);
+
+// === impl AllProvidersFailed ===
+
+impl AllProvidersFailed {
+    /// The links, in the order in which they were asked or skipped.
+    pub fn providers(&self) -> &[ProviderFailed] {
+        &self.failures
+    }
+
+    /// Every attempt, in order.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.failures.iter().flat_map(ProviderFailed::attempts)
+    }
+
+    /// The shortest time until it is worth trying again, as of the failure. `None` if a provider may serve at once, or
+    /// if time does not help or is unknown.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let waits = self.failures.iter().filter_map(|failed| failed.retry_after);
+        waits.min().filter(|wait| !wait.is_zero())
+    }
+
+    /// Whether the deadline ended the request.
+    pub const fn deadline_passed(&self) -> bool {
+        self.deadline_passed
+    }
+
+    /// Whether a call may have been executed, and billed, although no complete response came. Sending the request
+    /// again may be paid twice.
+    pub fn may_have_run(&self) -> bool {
+        self.failures.iter().any(ProviderFailed::may_have_run)
+    }
+
+    /// What they come to: a limit, if all that is in the way are limits; a timeout, if all that was called was late.
+    pub(super) fn failure(&self) -> Failure {
+        if self.deadline_passed() {
+            return Failure::Deadline;
+        }
+        let asked = || self.failures.iter().filter(|failed| failed.because != SkipReason::NoModel);
+        let any = |is: fn(Failure) -> bool| asked().any(|failed| is(failed.failure()));
+        let all = |is: fn(Failure) -> bool| asked().next().is_some() && asked().all(|it| is(it.failure()));
+        if all(|failure| failure.is_limit() || failure == Failure::NoUsableKey) {
+            return match () {
+                () if any(|failure| failure == Failure::RateLimit) => Failure::RateLimit,
+                () if any(|failure| failure == Failure::Quota) => Failure::Quota,
+                () => Failure::NoUsableKey,
+            };
+        }
+        let alike = |failure| asked().next().is_some() && asked().all(|it| it.failure() == failure);
+        if let Some(failure) = SAID_BY_ALL.into_iter().find(|failure| alike(*failure)) {
+            return failure;
+        }
+        let mut called = asked().filter(|failed| failed.was_called()).peekable();
+        let is_late = called.peek().is_some() && called.all(|failed| failed.failure() == Failure::Timeout);
+        if is_late { Failure::Timeout } else { Failure::Other("all_providers_failed") }
+    }
+
+    /// The one response that says itself that it is an error. `None` if there are several, if another link was
+    /// silent, or if the deadline passed.
+    pub(super) fn take_only_response(&mut self) -> Option<LastResponse> {
+        let is_late = |failed: &ProviderFailed| failed.failure() == Failure::Timeout;
+        let silent = self.failures.iter().any(|failed| failed.last_response.is_none() && is_late(failed));
+        let mut responses = self.failures.iter_mut().filter(|failed| failed.last_response.is_some());
+        match (responses.next(), responses.next()) {
+            (Some(only), None) if !silent && !self.deadline_passed => only.last_response.take(),
+            _ => None,
+        }
+    }
+
+    /// Why each link did not serve the request: `openai: rate_limited; anthropic: timeout`.
+    fn reasons(&self) -> impl Display + '_ {
+        Reasons(self)
+    }
+
+    /// The response that says this; see [`Error::into_response`].
+    pub fn into_response(mut self) -> Response<ErrorBody> {
+        let summary = self.summary();
+        summary.with(self.take_only_response())
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let message = format!("no provider could serve the request: {}", self.reasons());
+        let may_have_run = self.may_have_run();
+        Summary { failure: self.failure(), message, retry_after: self.retry_after(), may_have_run }
+    }
+}
+
+impl fmt::Display for AllProvidersFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no provider could serve the request")?;
+        if self.deadline_passed {
+            f.write_str(" before its deadline")?;
+        }
+        self.failures.iter().try_for_each(|failed| write!(f, "; {failed}"))?;
+        match self.retry_after() {
+            Some(wait) => write!(f, "; try again in {wait:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for AllProvidersFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { failures, deadline_passed } = self;
+        f.debug_struct("AllProvidersFailed")
+            .field("failures", failures)
+            .field("deadline_passed", deadline_passed)
+            .finish()
+    }
+}
+
+impl std::error::Error for AllProvidersFailed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.failures.iter().rev().find_map(|failed| failed.source.as_ref())?;
+        Some(&**source)
+    }
+}
+
+// === impl Reasons ===
+
+impl Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, failed) in self.0.providers().iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{}: {}", failed.provider(), failed.reason())?;
+        }
+        if self.0.providers().is_empty() {
+            return f.write_str("none was asked");
+        }
+        Ok(())
+    }
+}

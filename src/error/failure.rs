@@ -1,0 +1,88 @@
+//! The failure that an error amounts to for a caller: its status and its code.
+
+use http::StatusCode;
+
+use crate::classify::Reason;
+use crate::error::stop_reason::StopReason;
+
+/// What a failure comes to for a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The deadline passed.
+    Deadline,
+    /// A provider did not respond in time.
+    Timeout,
+    /// Limits that clear by themselves.
+    RateLimit,
+    /// Limits that clear with a payment, or after long.
+    Quota,
+    /// Keys that are invalid, not allowed or disabled.
+    NoUsableKey,
+    /// A provider, or a layer inside, has no capacity.
+    Overloaded,
+    /// Limits hang on the model, and the request does not say for sure which it is.
+    UnreadableModel,
+    /// No provider's URL can be made of the request.
+    Unroutable,
+    /// Anything else, by its code.
+    Other(&'static str),
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// By why no more keys were tried, and the reason that counts.
+    pub(super) fn of_keys(
+        stop_reason: StopReason,
+        exhausted_by: Option<Reason>,
+        last: Option<Reason>,
+    ) -> Self {
+        match (stop_reason, exhausted_by.or(last)) {
+            (StopReason::Deadline, _) => Self::Deadline,
+            (StopReason::UnreadableModel, _) => Self::UnreadableModel,
+            (StopReason::Exhausted, None) => Self::RateLimit,
+            (_, Some(reason)) => Self::of(reason).unwrap_or(Self::Other(stop_reason.as_str())),
+            (_, None) => Self::Other(stop_reason.as_str()),
+        }
+    }
+
+    /// By the reason of a fault; `None` if it has no code of its own.
+    pub(super) const fn of(reason: Reason) -> Option<Self> {
+        match reason {
+            Reason::Forbidden | Reason::InvalidKey => Some(Self::NoUsableKey),
+            Reason::Overloaded => Some(Self::Overloaded),
+            Reason::QuotaExceeded => Some(Self::Quota),
+            Reason::RateLimited => Some(Self::RateLimit),
+            Reason::Timeout => Some(Self::Timeout),
+            Reason::Blocked | Reason::ServerError | Reason::Truncated | Reason::Unreachable => None,
+        }
+    }
+
+    pub(super) const fn is_limit(self) -> bool {
+        matches!(self, Self::RateLimit | Self::Quota)
+    }
+
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::Deadline | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::RateLimit | Self::Quota => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unroutable => StatusCode::BAD_REQUEST,
+            Self::NoUsableKey | Self::Overloaded | Self::Other(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Timeout => "timeout",
+            Self::RateLimit => "rate_limit_exceeded",
+            Self::Quota => "insufficient_quota",
+            Self::NoUsableKey => "no_usable_key",
+            Self::Overloaded => "overloaded",
+            Self::UnreadableModel => "unreadable_model",
+            Self::Unroutable => "unroutable",
+            Self::Other(code) => code,
+        }
+    }
+}

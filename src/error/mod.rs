@@ -1,0 +1,67 @@
+//! The errors of both layers, and the responses that stand for them.
+//!
+//! No error contains a secret. Keys are named by their ids. An error of the client whose text or debug output
+//! contains the key that was sent is replaced by one that says so.
+
+mod all_keys;
+mod all_providers;
+mod attempt;
+mod failure;
+mod last_response;
+mod provider;
+mod response;
+mod skip_reason;
+mod stop_reason;
+mod summary;
+mod unknown_link;
+
+use tower::BoxError;
+
+pub use self::all_keys::AllKeysFailed;
+pub use self::all_providers::AllProvidersFailed;
+pub use self::attempt::Attempt;
+pub(crate) use self::last_response::LastResponse;
+pub use self::provider::ProviderFailed;
+pub use self::skip_reason::SkipReason;
+pub use self::stop_reason::StopReason;
+pub(crate) use self::summary::Summary;
+pub use self::unknown_link::UnknownLink;
+use crate::pool::ApplyKeyError;
+
+/// An error of a layer of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No key could serve the request.
+    #[error(transparent)]
+    AllKeysFailed(Box<AllKeysFailed>),
+    /// No provider of a chain could serve the request.
+    #[error(transparent)]
+    AllProvidersFailed(Box<AllProvidersFailed>),
+    /// The body of the request failed while it was sent. No key is at fault.
+    #[error("the request body failed")]
+    Body(#[source] BoxError),
+    /// The key could not be applied to the request. Nothing was sent.
+    #[error(transparent)]
+    ApplyKey(#[from] ApplyKeyError),
+    /// The wrapped service failed to become ready, or a layer inside shed the request. Nothing was sent.
+    #[error("the client is not ready")]
+    Service(#[source] BoxError),
+    /// The request is [pinned](crate::ProviderPin) to a link that the chain does not have.
+    #[error(transparent)]
+    UnknownLink(#[from] UnknownLink),
+}
+
+// === impl Error ===
+
+impl From<AllProvidersFailed> for Error {
+    fn from(failed: AllProvidersFailed) -> Self {
+        Self::AllProvidersFailed(Box::new(failed))
+    }
+}
+
+impl From<AllKeysFailed> for Error {
+    fn from(failed: AllKeysFailed) -> Self {
+        Self::AllKeysFailed(Box::new(failed))
+    }
+}

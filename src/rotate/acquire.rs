@@ -1,0 +1,106 @@
+//! Acquiring the next key of a request.
+
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Moment;
+use crate::error::StopReason;
+use crate::exchange::future::with_deadline;
+use crate::pool::Lease;
+use crate::rotate::state::RequestState;
+
+/// Acquires a key that the request has not tried. A retry takes a tried key rather than none. A request that
+/// may wait takes the first key that becomes usable.
+pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, StopReason> {
+    if state.config.pool.limits_models() {
+        name_model(state).await?;
+    }
+    let pool = &state.config.pool;
+    if pool.knows_models() {
+        state.request.model(pool.provider());
+    }
+    if pool.counts_tokens() {
+        state.cost = state.request.cost(&state.config.estimator);
+    }
+    let mut lease = acquire_now(state);
+    if lease.is_none() {
+        lease = wait_in_queue(state).await;
+    }
+    if lease.as_ref().is_some_and(Lease::is_exclusive) && !state.request.upload().has_ended() {
+        // A probe is not held while the caller takes its time to send the body.
+        drop(lease);
+        arrival(state).await?;
+        lease = acquire_now(state);
+        if lease.is_none() {
+            lease = wait_in_queue(state).await;
+        }
+    }
+    let lease = lease.or_else(|| usable_elsewhere(state)).ok_or(StopReason::Exhausted)?;
+    match &state.context {
+        Some(context) if !context.take_attempt() => Err(StopReason::AttemptLimit),
+        _ => Ok(lease),
+    }
+}
+
+/// Reads the model, where the pool declares limits for single models. A request whose model can't be read is
+/// not sent, because it would take from limits that it is not counted for.
+async fn name_model<B>(state: &mut RequestState<B>) -> Result<(), StopReason> {
+    if state.has_failed() || state.request.known_model().is_some() {
+        return Ok(());
+    }
+    if !state.request.upload().has_ended() {
+        arrival(state).await?;
+    }
+    let is_sure = state.request.name_model(state.config.pool.provider());
+    if is_sure { Ok(()) } else { Err(StopReason::UnreadableModel) }
+}
+
+/// Acquires a usable key without a wait. A first attempt that may wait does not: it queues behind the requests
+/// that wait already.
+fn acquire_now<B>(state: &RequestState<B>) -> Option<Lease> {
+    let may_pass = may_wait_until(state).is_none() || state.has_failed();
+    may_pass.then(|| usable_now(state))?
+}
+
+/// Waits until the body has arrived, or as much of it as can be recorded.
+fn arrival<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Result<(), StopReason>> + Send>> {
+    let (upload, deadline) = (state.request.upload(), state.own_deadline());
+    Box::pin(async move {
+        with_deadline(deadline, pin!(upload.record())).await.map_err(|_late| StopReason::Deadline)
+    })
+}
+
+/// Waits in the queue of the pool, if the request may wait. Boxed, because most requests do not wait.
+fn wait_in_queue<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
+    let refused = state.failures.as_deref().map_or(&[][..], |failures| failures.tried.refused());
+    let (pool, wanted, until) = (&state.config.pool, state.wanted(refused), may_wait_until(state));
+    Box::pin(async move { pool.acquire_by(&wanted, until?).await.ok() })
+}
+
+fn usable_now<B>(state: &RequestState<B>) -> Option<Lease> {
+    let now = Moment::now();
+    let acquire = |tried| state.config.pool.acquire_at(&state.wanted(tried), now).ok();
+    let Some(failures) = state.failures.as_deref() else { return acquire(&[]) };
+    acquire(failures.tried.all()).or_else(|| failures.retrying.then(|| acquire(failures.tried.refused()))?)
+}
+
+/// Acquires a key in cooldown that was refused at other endpoints only.
+fn usable_elsewhere<B>(state: &RequestState<B>) -> Option<Lease> {
+    let wanted = state.wanted(state.tried());
+    state.config.pool.probe_at(|| state.request.endpoint(), &wanted, Moment::now())
+}
+
+/// Returns the time at which waiting for a key has to end; `None` if the request may not wait. In a chain the
+/// chain decides, which lets a request wait if no other link is usable, or for its patience. Else the setting
+/// of the layer decides.
+fn may_wait_until<B>(state: &RequestState<B>) -> Option<Instant> {
+    let longest = match &state.context {
+        Some(context) => context.longest_wait(!state.has_failed())?,
+        None => Some(Duration::MAX).filter(|_| state.config.wait_for_key)?,
+    };
+    let fits = state.request.deadline().map(|deadline| state.config.pool.latest_start(deadline));
+    let patient = Instant::now().checked_add(longest);
+    fits.into_iter().chain(patient).min()
+}
