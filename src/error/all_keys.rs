@@ -15,9 +15,10 @@ use crate::error::stop_reason::StopReason;
 use crate::error::summary::Summary;
 use crate::provider::{ModelId, Provider};
 
-/// No key of one provider could serve the request.
+/// The error of a rotation layer: no key of one provider could serve the request.
 ///
-/// Has every attempt, the last answer, and the true time after which it is worth trying again.
+/// Holds every attempt, the provider's last response if that was an error, and the time after which it is worth
+/// trying again.
 #[derive(thiserror::Error)]
 pub struct AllKeysFailed {
     pub(crate) provider: Provider,
@@ -25,8 +26,8 @@ pub struct AllKeysFailed {
     pub(crate) stop_reason: StopReason,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) retry_after: Option<Duration>,
-    /// The time until a key is usable that the request may still use, if it fits the deadline: zero if another
-    /// key is usable now, or may be at any moment.
+    /// Time until a key is usable that the request may still use, if that fits the deadline. Zero if another key is
+    /// usable now, or may become usable at any moment.
     pub(crate) wait: Option<Duration>,
     pub(crate) exhausted_by: Option<Reason>,
     pub(crate) last_response: Option<LastResponse>,
@@ -37,60 +38,63 @@ pub struct AllKeysFailed {
 // === impl AllKeysFailed ===
 
 impl AllKeysFailed {
-    /// The provider's name.
+    /// Returns the provider's name.
     pub fn provider(&self) -> &str {
         self.provider.name()
     }
 
-    /// The model, where it was looked for.
+    /// Returns the model of the request. `None` if the layer did not look for it or did not find one.
     pub const fn model(&self) -> Option<&ModelId> {
         self.model.as_ref()
     }
 
-    /// Why no more was tried.
+    /// Returns the reason for which no further attempt was made.
     pub const fn stop_reason(&self) -> StopReason {
         self.stop_reason
     }
 
-    /// Every attempt, in their order; none if no key was usable in the first place.
+    /// Returns all attempts in order. Empty if no key was usable in the first place.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// The true time until it is worth trying again; `None` if that is not a matter of time, or unknown.
+    /// Returns the time until it is worth trying again, counted from the failure. `None` if time does not help, or
+    /// if the time is unknown.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Why the last attempt failed.
+    /// Returns the reason for which the last attempt failed. `None` if there was no attempt.
     pub fn last_reason(&self) -> Option<Reason> {
         Some(self.attempts.last()?.fault.reason())
     }
 
-    /// Why the pool had no usable key, for [`StopReason::Exhausted`]: the reason of the cooldown that clears most
-    /// easily, limits before quotas before refusals. [`Reason::InvalidKey`] if the keys are disabled. `None` if the
-    /// keys are held by limits or requests in flight, without a cooldown.
+    /// Returns the reason for which the pool had no usable key, for [`StopReason::Exhausted`].
+    ///
+    /// This is the reason of the cooldown that clears most easily: limits before quotas before refusals.
+    /// [`Reason::InvalidKey`] if the keys are disabled. `None` if limits or requests in flight occupy the keys,
+    /// without a cooldown.
     pub const fn exhausted_by(&self) -> Option<Reason> {
         self.exhausted_by
     }
 
-    /// Whether an attempt may have been executed, and billed, although no complete response came. Sending the
-    /// request again may be paid twice.
+    /// Returns whether an attempt may have been executed, and billed, although no complete response came. Sending
+    /// the request again may cost twice.
     pub fn may_have_run(&self) -> bool {
         self.attempts.iter().map(|attempt| &attempt.fault).any(Fault::is_ambiguous)
     }
 
-    /// The provider's last response, if that says itself that it is an error: its status is 400 or more. `None` if
-    /// there was no response, or a success that broke off.
+    /// Returns the provider's last response if its status is an error (400 or more). `None` if there was no
+    /// response, or if a successful response broke off.
     ///
-    /// Its body begins with what was read of it, without the key if the provider echoed it there. The rest passes
-    /// under the chain's idle limit, or 10 s, and until the request's [`Deadline`](crate::Deadline); past these the
-    /// body ends with an error.
+    /// The body begins with the part that the layer has read. If the provider echoed the key there, the key is
+    /// removed. The rest of the body passes under the chain's idle timeout, or 10 s without a chain, and until the
+    /// request's [`Deadline`](crate::Deadline). Past these limits the body ends with an error.
     pub fn into_last_response(self) -> Option<Response<ErrorBody>> {
         self.last_response.map(LastResponse::into_inner)
     }
 
-    /// The response that says this; see [`Error::into_response`].
+    /// Returns the HTTP response that reports this error; see [`Error::into_response`].
     pub fn into_response(mut self) -> Response<ErrorBody> {
         let summary = self.summary();
         summary.with(self.take_response())
@@ -107,7 +111,8 @@ impl AllKeysFailed {
         Summary { failure, message, retry_after: self.retry_after(), may_have_run }
     }
 
-    /// A response that came before the deadline does not speak for a request that ran into it.
+    /// Takes the last response, unless the deadline ended the request: a response that came before it does not
+    /// describe that failure.
     pub(super) fn take_response(&mut self) -> Option<LastResponse> {
         self.last_response.take().filter(|_| self.stop_reason != StopReason::Deadline)
     }

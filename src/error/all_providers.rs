@@ -13,53 +13,54 @@ use crate::error::provider::ProviderFailed;
 use crate::error::skip_reason::SkipReason;
 use crate::error::summary::Summary;
 
-/// No provider of a chain could serve the request.
+/// The error of a fallback layer: no provider of a chain could serve the request.
 ///
-/// Has one entry for each link that was asked or skipped, in the order in which that happened, and the
-/// shortest true time after which it is worth trying again.
+/// Holds one entry for each link that was called or skipped, in that order, and the shortest time after which it
+/// is worth trying again.
 pub struct AllProvidersFailed {
     pub(crate) failures: Vec<ProviderFailed>,
     pub(crate) deadline_passed: bool,
 }
 
-/// Failures that a chain has if each of its links has them.
+/// Failures that describe the whole chain if every one of its links failed in that way.
 const SAID_BY_ALL: [Failure; 3] = [Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
 
-/// The reasons of all links, without the names of their keys.
+/// Displays the reasons of all links, without the names of their keys.
 struct Reasons<'a>(&'a AllProvidersFailed);
 
 // === impl AllProvidersFailed ===
 
 impl AllProvidersFailed {
-    /// The links, in the order in which they were asked or skipped.
+    /// Returns the links, in the order in which they were called or skipped.
     pub fn providers(&self) -> &[ProviderFailed] {
         &self.failures
     }
 
-    /// Every attempt, in order.
+    /// Iterates over all attempts of all links, in order.
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.failures.iter().flat_map(ProviderFailed::attempts)
     }
 
-    /// The shortest time until it is worth trying again, as of the failure. `None` if a provider may serve at once, or
-    /// if time does not help or is unknown.
+    /// Returns the shortest time until it is worth trying again, counted from the failure. `None` if a provider may
+    /// serve at once, if time does not help, or if the time is unknown.
     pub fn retry_after(&self) -> Option<Duration> {
         let waits = self.failures.iter().filter_map(|failed| failed.retry_after);
         waits.min().filter(|wait| !wait.is_zero())
     }
 
-    /// Whether the deadline ended the request.
+    /// Returns whether the request's deadline passed.
     pub const fn deadline_passed(&self) -> bool {
         self.deadline_passed
     }
 
-    /// Whether a call may have been executed, and billed, although no complete response came. Sending the request
-    /// again may be paid twice.
+    /// Returns whether a call may have been executed, and billed, although no complete response came. Sending the
+    /// request again may cost twice.
     pub fn may_have_run(&self) -> bool {
         self.failures.iter().any(ProviderFailed::may_have_run)
     }
 
-    /// What they come to: a limit, if all that is in the way are limits; a timeout, if all that was called was late.
+    /// Combines the failures of all links: a limit if every link is limited or has no usable key, a timeout if every
+    /// link that was called timed out.
     pub(super) fn failure(&self) -> Failure {
         if self.deadline_passed() {
             return Failure::Deadline;
@@ -83,8 +84,8 @@ impl AllProvidersFailed {
         if is_late { Failure::Timeout } else { Failure::Other("all_providers_failed") }
     }
 
-    /// The one response that says itself that it is an error. `None` if there are several, if another link was
-    /// silent, or if the deadline passed.
+    /// Takes the error response of the chain if exactly one link has one. `None` if there are several, if another
+    /// link timed out without a response, or if the deadline passed.
     pub(super) fn take_only_response(&mut self) -> Option<LastResponse> {
         let is_late = |failed: &ProviderFailed| failed.failure() == Failure::Timeout;
         let silent = self.failures.iter().any(|failed| failed.last_response.is_none() && is_late(failed));
@@ -95,12 +96,12 @@ impl AllProvidersFailed {
         }
     }
 
-    /// Why each link did not serve the request: `openai: rate_limited; anthropic: timeout`.
+    /// Displays the reason for which each link did not serve the request: `openai: rate_limited; anthropic: timeout`.
     fn reasons(&self) -> impl Display + '_ {
         Reasons(self)
     }
 
-    /// The response that says this; see [`Error::into_response`].
+    /// Returns the HTTP response that reports this error; see [`Error::into_response`].
     pub fn into_response(mut self) -> Response<ErrorBody> {
         let summary = self.summary();
         summary.with(self.take_only_response())

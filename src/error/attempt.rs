@@ -9,21 +9,22 @@ use http::StatusCode;
 use crate::classify::Fault;
 use crate::key::KeyId;
 
-/// One attempt that did not bring what was asked for.
+/// One failed attempt of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The provider that was asked: its name, or that of its link in a chain.
+    /// The provider's name, or that of its link in a chain.
     pub provider: Arc<str>,
-    /// The key that was used. `None`: the link has no keys, or the deadline of a chain ended the attempt.
+    /// The key that was used. `None` if the link has no keys, or if the deadline of a chain ended the attempt.
     pub key: Option<KeyId>,
-    /// What the provider answered, if it did.
+    /// Status of the provider's response. `None` if no response came.
     pub status: Option<StatusCode>,
-    /// Why it failed, whom that concerns, and what the provider said of how long.
+    /// The fault: its reason, its scope, and the wait that the provider stated.
     pub fault: Fault,
-    /// How long the key, or what it shares, is benched for it.
+    /// Length of the cooldown that the failure started for the key, or for a scope that the key shares. `None` if
+    /// it started no cooldown.
     pub benched: Option<Duration>,
-    /// From sending the request to the verdict.
+    /// Time from sending the request to the verdict.
     pub duration: Duration,
 }
 

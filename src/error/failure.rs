@@ -1,37 +1,37 @@
-//! The failure that an error amounts to for a caller: its status and its code.
+//! The kind of failure that an error is for a caller: its status and its code.
 
 use http::StatusCode;
 
 use crate::classify::Reason;
 use crate::error::stop_reason::StopReason;
 
-/// What a failure comes to for a caller.
+/// The kind of failure that a caller sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The deadline passed.
     Deadline,
     /// A provider did not respond in time.
     Timeout,
-    /// Limits that clear by themselves.
+    /// Limits that clear with time.
     RateLimit,
-    /// Limits that clear with a payment, or after long.
+    /// Limits that clear with a payment, or only after a long time.
     Quota,
-    /// Keys that are invalid, not allowed or disabled.
+    /// All keys are invalid, not allowed or disabled.
     NoUsableKey,
     /// A provider, or a layer inside, has no capacity.
     Overloaded,
-    /// Limits hang on the model, and the request does not say for sure which it is.
+    /// Limits depend on the model, and the request does not state its model unambiguously.
     UnreadableModel,
-    /// No provider's URL can be made of the request.
+    /// The chain can't map the request to a provider's URL.
     Unroutable,
-    /// Anything else, by its code.
+    /// Any other failure, with its code.
     Other(&'static str),
 }
 
 // === impl Failure ===
 
 impl Failure {
-    /// By why no more keys were tried, and the reason that counts.
+    /// Returns the failure for a stop reason and the reason of the pool, or else of the last attempt.
     pub(super) fn of_keys(
         stop_reason: StopReason,
         exhausted_by: Option<Reason>,
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// By the reason of a fault; `None` if it has no code of its own.
+    /// Returns the failure for the reason of a fault. `None` if the reason has no code of its own.
     pub(super) const fn of(reason: Reason) -> Option<Self> {
         match reason {
             Reason::Forbidden | Reason::InvalidKey => Some(Self::NoUsableKey),

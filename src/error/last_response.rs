@@ -7,14 +7,14 @@ use tower::BoxError;
 
 use crate::body::{ErrorBody, RestLimits};
 
-/// The last response that was given up, and says itself that it is an error: only such a one may be delivered in
-/// place of an error.
+/// The last response of a failed request, if its status is an error. Only an error response may be delivered in
+/// place of an error of this crate.
 pub(crate) struct LastResponse(Response<ErrorBody>);
 
 // === impl LastResponse ===
 
 impl LastResponse {
-    /// Keeps a response for as long as its rest may take. Any other than an error is dropped.
+    /// Keeps an error response, whose rest is bounded by `limits`. Drops any other response.
     pub(crate) fn new(
         response: Response<UnsyncBoxBody<Bytes, BoxError>>,
         limits: RestLimits,

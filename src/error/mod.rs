@@ -1,7 +1,7 @@
-//! The errors of both layers, and the responses that stand for them.
+//! The errors of both layers, and the HTTP responses that report them.
 //!
 //! No error contains a secret. Keys are named by their ids. An error of the client whose text or debug output
-//! contains the key that was sent is replaced by one that says so.
+//! contains the key that was sent is replaced by an error that states the replacement.
 
 mod all_keys;
 mod all_providers;
@@ -28,17 +28,17 @@ pub(crate) use self::summary::Summary;
 pub use self::unknown_link::UnknownLink;
 use crate::pool::ApplyKeyError;
 
-/// An error of a layer of this crate.
+/// The error of the layers of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No key could serve the request.
+    /// No key of the provider could serve the request.
     #[error(transparent)]
     AllKeysFailed(Box<AllKeysFailed>),
     /// No provider of a chain could serve the request.
     #[error(transparent)]
     AllProvidersFailed(Box<AllProvidersFailed>),
-    /// The body of the request failed while it was sent. No key is at fault.
+    /// The body of the request failed while it was sent. This blames no key.
     #[error("the request body failed")]
     Body(#[source] BoxError),
     /// The key could not be applied to the request. Nothing was sent.

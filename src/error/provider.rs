@@ -15,12 +15,12 @@ use crate::error::last_response::LastResponse;
 use crate::error::skip_reason::SkipReason;
 use crate::error::stop_reason::StopReason;
 
-/// What became of a request at one link.
+/// The failure of one link of a chain, as part of an [`AllProvidersFailed`](crate::AllProvidersFailed).
 pub struct ProviderFailed {
     pub(crate) provider: Arc<str>,
     pub(crate) because: SkipReason,
     pub(crate) attempts: Vec<Attempt>,
-    /// The status of a response of a link without keys.
+    /// Status of the response of a link without keys.
     pub(crate) status: Option<StatusCode>,
     pub(crate) retry_after: Option<Duration>,
     /// See [`AllKeysFailed`].
@@ -73,7 +73,8 @@ impl ProviderFailed {
         }
     }
 
-    /// The deadline passed while the link was asked; `took`: and was called, for so long.
+    /// The deadline passed during the turn of the link. `took` is the duration of its call, `None` if it was not
+    /// called.
     pub(crate) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
         let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(took.is_some());
         let mut failed = Self::new(provider, SkipReason::Fault(fault));
@@ -83,7 +84,7 @@ impl ProviderFailed {
         failed
     }
 
-    /// Adds the attempt that failed, where no rotation layer has.
+    /// Adds the failed attempt of a link whose failure holds none, because no rotation layer is inside.
     pub(crate) fn add_attempt(&mut self, duration: Duration) {
         let SkipReason::Fault(fault) = &self.because else { return };
         if self.attempts.is_empty() {
@@ -98,35 +99,36 @@ impl ProviderFailed {
         }
     }
 
-    /// What the link brought when it was asked once more.
+    /// Replaces the failure by that of a later turn of the same link, and keeps the earlier attempts.
     pub(crate) fn then(&mut self, later: Self) {
         let before = std::mem::take(&mut self.attempts);
         *self = later;
         self.attempts.splice(..0, before);
     }
 
-    /// The link's name.
+    /// Returns the link's name.
     pub fn provider(&self) -> &str {
         &self.provider
     }
 
-    /// Why it did not serve the request.
+    /// Returns the reason for which the link did not serve the request.
     pub const fn because(&self) -> &SkipReason {
         &self.because
     }
 
-    /// The attempts, in order; none if it was skipped. A link without keys has one, which names no key.
+    /// Returns the attempts in order. Empty if the link was skipped. A link without keys has one attempt, without
+    /// a key.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// The time until it is worth trying again, as of the failure. `None` if the provider may serve at once, or if
-    /// time does not help or is unknown.
+    /// Returns the time until it is worth trying again, counted from the failure. `None` if the provider may serve
+    /// at once, if time does not help, or if the time is unknown.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.filter(|wait| !wait.is_zero())
     }
 
-    /// The last fault that was found.
+    /// Returns the last fault. `None` if there was none, for example because the link was skipped.
     pub fn fault(&self) -> Option<&Fault> {
         match &self.because {
             SkipReason::Fault(fault) => Some(fault),
@@ -134,13 +136,14 @@ impl ProviderFailed {
         }
     }
 
-    /// Whether one of its calls may have been executed, although no complete response came.
+    /// Returns whether one of its calls may have been executed, although no complete response came.
     pub(crate) fn may_have_run(&self) -> bool {
         let cause = if let SkipReason::Fault(fault) = &self.because { Some(fault) } else { None };
         self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::is_ambiguous)
     }
 
-    /// Why it was left, in one word: where the provider was at fault, its fault.
+    /// Returns the name of the reason in snake case. If rotation stopped because the provider was at fault, this is
+    /// the reason of that fault.
     pub(crate) fn word(&self) -> &'static str {
         match (&self.because, self.fault()) {
             (SkipReason::Keys(StopReason::ProviderFault), Some(fault)) => fault.reason().as_str(),

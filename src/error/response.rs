@@ -1,4 +1,4 @@
-//! The response that says what an error says.
+//! The HTTP response that reports an error.
 
 use http::{Response, StatusCode};
 
@@ -11,33 +11,33 @@ use crate::error::summary::Own;
 // === impl Error ===
 
 impl Error {
-    /// The response that says this: the provider's last response if that is an error by its own status, else a
-    /// JSON error in OpenAI's shape.
+    /// Returns the HTTP response that reports this error: the provider's last response if its status is an error,
+    /// otherwise a JSON error in the shape of OpenAI's API.
     ///
     /// | error | status | code |
     /// |---|---|---|
     /// | the deadline passed | 504 | `deadline` |
-    /// | no response in time | 504 | `timeout` |
+    /// | a provider did not respond in time | 504 | `timeout` |
     /// | all keys are limited | 429 | `rate_limit_exceeded` |
     /// | all keys are out of quota or credit | 429 | `insufficient_quota` |
     /// | all keys are invalid, not allowed or disabled | 503 | `no_usable_key` |
     /// | no capacity, or a layer inside shed the request | 503 | `overloaded` |
     /// | limits are declared for models, and the model can't be read | 415 | `unreadable_model` |
-    /// | the request's path leaves the base of each route, or it names no model to rename | 400 | `unroutable` |
-    /// | any other fault of one provider | 503 | the name of [`StopReason`](crate::StopReason) |
+    /// | no route can map the request's path or find a model to rename | 400 | `unroutable` |
+    /// | any other fault of one provider | 503 | the name of the [`StopReason`](crate::StopReason) |
     /// | several providers failed in different ways | 503 | `all_providers_failed` |
     /// | [`Body`](Self::Body): the request's own body failed | 400 | `request_body_failed` |
     /// | [`UnknownLink`](Self::UnknownLink) | 400 | `unknown_provider` |
-    /// | [`Stamp`](Self::ApplyKey): the key may not be sent to that URL | 500 | `foreign_origin` |
+    /// | [`ApplyKey`](Self::ApplyKey): the key may not be sent to that URL | 500 | `foreign_origin` |
     /// | [`Service`](Self::Service): the client is not ready | 503 | `not_ready` |
     ///
-    /// A provider's response is not used if the deadline passed, nor if several providers responded or another one
-    /// was silent. `retry-after` and `retry-after-ms` hold the time until the pool or the chain can serve the
-    /// request, not that of the key which was refused last.
+    /// A provider's response is not used if the deadline passed, if several providers responded, or if another
+    /// provider did not respond. `retry-after` and `retry-after-ms` hold the time until the pool or the chain can
+    /// serve the request, not the wait of the key that was refused last.
     ///
-    /// `x-should-retry: false` tells the official SDKs of OpenAI and Anthropic not to send the request again by
-    /// themselves: where it may have been executed, and where coming back is of no use (keys that are invalid or
-    /// without credit, waits of more than 60 s).
+    /// `x-should-retry: false` tells the official SDKs of OpenAI and Anthropic not to send the request again. It is
+    /// set if the request may have been executed, and if a retry is of no use: the keys are invalid or without
+    /// credit, or the wait is longer than 60 s.
     pub fn into_response(self) -> Response<ErrorBody> {
         match self {
             Self::AllKeysFailed(failed) => failed.into_response(),
@@ -46,7 +46,7 @@ impl Error {
         }
     }
 
-    /// The same, without the provider's last response.
+    /// Returns the same response as [`into_response`](Self::into_response), but never the provider's last response.
     pub(crate) fn to_response(&self) -> Response<ErrorBody> {
         let own = |status, code| Own { status, code }.response(&self.to_string());
         match self {
@@ -62,8 +62,8 @@ impl Error {
         }
     }
 
-    /// The same as [`into_response`](Self::into_response), but a provider's refusal of the key is an error of this
-    /// service and not of its caller.
+    /// Returns the response of a gateway. Like [`into_response`](Self::into_response), but a provider's refusal of
+    /// the key is reported as an error of this service, not of its caller.
     pub(crate) fn into_gateway_response(self) -> Response<ErrorBody> {
         match self {
             Self::AllKeysFailed(mut failed) => failed.summary().for_gateway(failed.take_response()),

@@ -1,40 +1,40 @@
-//! Why a link did not serve a request.
+//! The reason for which a link did not serve a request.
 
 use std::fmt;
 
 use crate::classify::Fault;
 use crate::error::stop_reason::StopReason;
 
-/// Why a link did not serve the request.
+/// The reason for which a link of a chain did not serve the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// It has failed too often; skipped without a call.
+    /// The link has failed too often and its breaker is open. It was skipped without a call.
     BreakerOpen,
-    /// The request is too long for its model.
+    /// The request is too long for the link's model.
     ContextLength,
-    /// It failed.
+    /// The call failed.
     Fault(Fault),
-    /// Its keys were tried, or are all cooling.
+    /// Rotation over the link's keys stopped: they were tried, or all are in cooldown.
     Keys(StopReason),
-    /// Its route knows no such model; skipped without a call.
+    /// The link's route does not know the model. It was skipped without a call.
     NoModel,
-    /// It did not become ready, or refused the request's URL.
+    /// The link did not become ready, or refused the request's URL.
     NotReady,
-    /// A layer inside shed the request, as it has as many under way as it takes. Nothing was sent, and neither the
-    /// provider nor a key is to blame.
+    /// A layer inside shed the request, because it has reached its limit of concurrent requests. Nothing was sent,
+    /// and neither the provider nor a key is at fault.
     Shed,
     /// The request's body can't be sent again, or not with another model's name in it.
     NotReplayable,
-    /// Its route can't take the request: the model to rename is nowhere to be found, or the URL is none.
+    /// The link's route can't map the request: it finds no model to rename, or the resulting URL is invalid.
     Unroutable,
 }
 
-// === impl LeftBecause ===
+// === impl SkipReason ===
 
 impl SkipReason {
-    /// The name in events: the reason of a fault, what [`StopReason::as_str`] says of keys, or the variant's name in
-    /// snake case.
+    /// Returns the name used in events: the reason of a fault, [`StopReason::as_str`] for keys, otherwise the
+    /// variant's name in snake case.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::BreakerOpen => "breaker_open",

@@ -2,32 +2,33 @@
 
 use std::fmt;
 
-/// Why no more was tried.
+/// The reason for which rotation made no further attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// As many attempts as one request may have were made.
+    /// The request has reached its maximum number of attempts.
     AttemptLimit,
-    /// The caller's deadline has passed.
+    /// The request's [`Deadline`](crate::Deadline) has passed.
     Deadline,
     /// No other key is usable.
     Exhausted,
     /// The request's body can't be sent again.
     NotReplayable,
-    /// The provider failed, whichever key is used, and a retry was not allowed or failed too.
+    /// The provider failed regardless of the key, and a retry was not allowed or failed too.
     ProviderFault,
-    /// Two keys in good standing were refused alike, so that no other key of the provider was tried.
+    /// Two keys in good standing were refused alike. The request is the likely cause, so no other key of the
+    /// provider was tried.
     RefusedAlike,
-    /// The pool declares limits for single models, and the model of the request can't be read: its body is compressed,
-    /// no valid JSON and no form, names no possible model, or is longer than the replay cap and names none before.
-    /// Nothing was sent.
+    /// The pool declares limits for single models, and the model of the request can't be read. The body is
+    /// compressed, is neither valid JSON nor a form, names no possible model, or is longer than the replay cap and
+    /// names none before it. Nothing was sent.
     UnreadableModel,
 }
 
 // === impl StopReason ===
 
 impl StopReason {
-    /// The name in machine-readable answers.
+    /// Returns the name used in machine-readable responses and events, in snake case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AttemptLimit => "attempt_limit",

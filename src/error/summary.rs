@@ -1,4 +1,4 @@
-//! The response of an error, before it is built.
+//! The summary of an error from which its HTTP response is built.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::classify::transport::Nature;
 use crate::error::failure::Failure;
 use crate::error::last_response::LastResponse;
 
-/// Read by the official SDKs of OpenAI and Anthropic before `retry-after`.
+/// Wait in milliseconds. The official SDKs of OpenAI and Anthropic read it before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// Read by the official SDKs of OpenAI and Anthropic: whether they send the request again by themselves.
+/// Tells the official SDKs of OpenAI and Anthropic whether to send the request again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// The longest wait that these SDKs believe (60 s). After a longer one they come back at once.
+/// Longest `retry-after` that these SDKs honour (60 s). They ignore a longer one and retry at once.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// A response that is yet to be made.
+/// The parts of an error's response.
 pub(crate) struct Summary {
     pub(super) failure: Failure,
     pub(super) message: String,
     pub(super) retry_after: Option<Duration>,
-    /// The request may have been executed, although no complete response came.
+    /// Whether the request may have been executed, although no complete response came.
     pub(super) may_have_run: bool,
 }
 
-/// A response of our own.
+/// A JSON error response made by this crate.
 pub(super) struct Own {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
@@ -39,7 +39,7 @@ pub(super) struct Own {
 // === impl Summary ===
 
 impl Summary {
-    /// What an error of a layer that is not ours comes to.
+    /// Returns the summary of an error of a layer outside this crate.
     pub(crate) fn of_foreign(error: &tower::BoxError) -> Self {
         let (failure, may_have_run) = match transport::nature(error) {
             Nature::Shed => (Failure::Overloaded, false),
@@ -51,7 +51,7 @@ impl Summary {
         Self { failure, message, retry_after: None, may_have_run }
     }
 
-    /// A provider's response in its place, if there is one.
+    /// Returns the provider's response if there is one, otherwise a response made by this crate.
     pub(super) fn with(self, last: Option<LastResponse>) -> Response<ErrorBody> {
         let Some(last) = last else { return self.response() };
         let mut response = last.into_inner();
@@ -59,8 +59,10 @@ impl Summary {
         response
     }
 
-    /// The same. A response about the key or the account that was used is not about the caller's: it becomes a 502,
-    /// or gives way to the limit that other keys are under.
+    /// Returns the same response for a gateway's caller.
+    ///
+    /// A provider's response about the key or the account of the gateway does not concern the caller. It becomes
+    /// a 502, or gives way to the limit that the other keys are under.
     pub(super) fn for_gateway(mut self, last: Option<LastResponse>) -> Response<ErrorBody> {
         let last = last.filter(|last| !is_about_key(last.status()) || !self.failure.is_limit());
         let is_about_key = last.as_ref().is_some_and(|last| is_about_key(last.status()));
@@ -97,7 +99,7 @@ impl Summary {
     }
 }
 
-/// Whether a response with this status is about who calls the provider, rather than about what is asked of it.
+/// Returns whether a response with this status concerns the key or account, rather than the request.
 const fn is_about_key(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN)
 }
@@ -105,7 +107,7 @@ const fn is_about_key(status: StatusCode) -> bool {
 // === impl Own ===
 
 impl Own {
-    /// An error in the shape that OpenAI's clients read, as most others do.
+    /// Builds the error in the shape that OpenAI's clients, and most others, read.
     pub(super) fn response(self, message: &str) -> Response<ErrorBody> {
         let Self { status, code } = self;
         let error = json!({"message": message, "type": "key_rotation_error", "param": null, "code": code});
