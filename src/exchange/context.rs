@@ -1,14 +1,15 @@
-//! What a chain of providers allows the layers inside it.
+//! The context that a chain of providers passes to the layers inside it.
 //!
 //! Retries multiply when every layer has its own. So a chain hands each of its links a [`ChainContext`] in the
-//! request's extensions: attempts are counted over all links, and one is kept back for each link that has not
-//! had its turn, so that a link with many bad keys does not use up what a good one would need. A link does not
-//! repeat what the chain would rather send elsewhere, and the limits of silence are the chain's. A rotation layer
-//! that finds a ticket *adopts* it: it watches the limits itself, for each attempt anew, since only it knows when
-//! one begins. For a link that adopts nothing the chain watches from outside.
+//! request's extensions. Attempts are counted over all links, and one is reserved for each link that has not had
+//! its turn, so that a link with many bad keys does not use up the attempts of a good one. A link does not repeat
+//! a request that the chain would rather send elsewhere, and the timeouts are the chain's. A rotation layer that
+//! finds a context *joins* it: it applies the timeouts itself, anew for each attempt, since only the rotation
+//! layer knows when an attempt begins. For a link that does not join, the chain applies the timeouts from
+//! outside.
 //!
-//! The keys that the request has tried are kept here too, for each pool: a link that is asked again goes on with
-//! another key.
+//! The context also holds the keys that the request has tried, by pool: a link that gets a second turn continues
+//! with another key.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,29 +19,30 @@ use crate::exchange::inspect::Limits;
 use crate::exchange::keys_tried::KeysTried;
 use crate::pool::PoolId;
 
-/// A request extension, from a chain to its links.
+/// A request extension by which a chain passes its budget and its timeouts to its links.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainContext(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
-    /// Attempts that the whole request may still make.
+    /// Attempts that are left for the whole request.
     attempts: AtomicUsize,
-    /// Of these, how many are not for the link whose turn it is; fewer than there are when the turn begins.
+    /// Number of these that are reserved for links that have not had their turn. Less than `attempts` when a turn
+    /// begins.
     kept: AtomicUsize,
-    /// A link has taken over the watch.
+    /// Whether a rotation layer of the link has joined the context.
     joined: AtomicBool,
-    /// A call of the link is under way, or was made.
+    /// Whether a call of the link is under way, or was made.
     called: AtomicBool,
-    /// How long the link may wait for a key, in microseconds; zero: not at all; the largest number: up to the
-    /// deadline, as often as that allows.
+    /// Time that the link may wait for a key, in microseconds. Zero: it may not wait. The largest number: it may
+    /// wait until the deadline, any number of times.
     longest_wait: AtomicU64,
-    /// The keys that were tried, by pool. Locked for a look at a time, never across an await.
+    /// The keys that were tried, by pool. The lock is held briefly, never across an await.
     tried: Mutex<Vec<(PoolId, KeysTried)>>,
     head_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     limits: Limits,
-    /// Failing streams say so in a last event.
+    /// Whether a failing stream reports its error in a last event.
     error_events: bool,
 }
 
@@ -66,7 +68,7 @@ impl ChainContext {
         }))
     }
 
-    /// Takes one of the attempts that the link has left; says whether there was one.
+    /// Takes one of the attempts that are left for the link. Returns whether one was left.
     pub(crate) fn take_attempt(&self) -> bool {
         let kept = self.0.kept.load(Ordering::Relaxed);
         let take = |left: usize| left.checked_sub(1).filter(|rest| *rest >= kept);
@@ -75,12 +77,12 @@ impl ChainContext {
         is_taken
     }
 
-    /// The attempts that are left for all links.
+    /// Returns the number of attempts that are left for all links.
     pub(crate) fn attempts(&self) -> usize {
         self.0.attempts.load(Ordering::Relaxed)
     }
 
-    /// Before the next link is called. `ahead`: the number of links that have not had their turn.
+    /// Begins the turn of the next link. `ahead` is the number of links that have not had their turn.
     pub(crate) fn begin_link(&self, longest_wait: Duration, ahead: usize) {
         let others = self.attempts().saturating_sub(1);
         let longest_wait = u64::try_from(longest_wait.as_micros()).unwrap_or(u64::MAX);
@@ -90,18 +92,18 @@ impl ChainContext {
         self.0.longest_wait.store(longest_wait, Ordering::Relaxed);
     }
 
-    /// The link watches the limits and counts the attempts itself.
+    /// Records that a rotation layer of the link applies the timeouts and counts the attempts itself.
     pub(crate) fn join(&self) {
         self.0.joined.store(true, Ordering::Relaxed);
         self.0.called.store(false, Ordering::Relaxed);
     }
 
-    /// The link is called. One that adopts the ticket says itself when it calls.
+    /// Records that the link is called. A link that joins the context records its own calls.
     pub(crate) fn call(&self) {
         self.0.called.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the link may have sent the request.
+    /// Returns whether the link may have sent the request.
     pub(crate) fn was_called(&self) -> bool {
         self.0.called.load(Ordering::Relaxed)
     }
@@ -110,19 +112,20 @@ impl ChainContext {
         self.0.joined.load(Ordering::Relaxed)
     }
 
-    /// How long the link may wait for a key, if it may; `first`: it has made no attempt in its turn.
+    /// Returns the time that the link may wait for a key, if it may wait. `first`: it has made no attempt in this
+    /// turn.
     pub(crate) fn longest_wait(&self, first: bool) -> Option<Duration> {
         let longest = self.0.longest_wait.load(Ordering::Relaxed);
         (longest == u64::MAX || first && longest > 0).then(|| Duration::from_micros(longest))
     }
 
-    /// The keys of a pool that the request has tried.
+    /// Returns the keys of a pool that the request has tried.
     pub(crate) fn tried_at(&self, pool: PoolId) -> KeysTried {
         let tried = self.tried();
         tried.iter().find(|(at, _)| *at == pool).map_or_else(KeysTried::default, |(_, keys)| keys.clone())
     }
 
-    /// The request has tried these keys of a pool.
+    /// Stores the keys of a pool that the request has tried.
     pub(crate) fn remember(&self, pool: PoolId, keys: &KeysTried) {
         let mut tried = self.tried();
         match tried.iter_mut().find(|(at, _)| *at == pool) {
@@ -135,22 +138,22 @@ impl ChainContext {
         self.0.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the head of an answer may take.
+    /// Returns the time limit for the head of a response.
     pub(crate) fn head_timeout(&self) -> Option<Duration> {
         self.0.head_timeout
     }
 
-    /// How long an answer may say nothing. Whoever adopts the ticket guards the body that it delivers.
+    /// Returns the idle timeout of response bodies. A layer that joins the context guards the bodies it delivers.
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.0.idle_timeout
     }
 
-    /// Whether a stream that fails after its commit also says so in a last event.
+    /// Returns whether a stream that fails after its commit also reports the error in a last event.
     pub(crate) fn error_events(&self) -> bool {
         self.0.error_events
     }
 
-    /// How far to look into an answer.
+    /// Returns the limits for inspecting a response.
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
     }

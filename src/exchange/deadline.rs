@@ -1,12 +1,13 @@
-//! When the caller stops waiting.
+//! The time at which the caller stops waiting.
 
 use tokio::time::Instant;
 
-/// A request extension: when the answer is of no use any more.
+/// A request extension with the time at which the caller stops waiting for the response.
 ///
-/// Bounds everything the layers do for the request: attempts, back-off, looking into the answer. A request
-/// that runs into it blames no key. The body of a success that was delivered is not bounded; that of an error
-/// response is.
+/// The deadline bounds everything that the layers do for the request: attempts, back-off, waiting for a key, and
+/// inspecting the response. A request that reaches its deadline fails without blaming a key. The body of a
+/// delivered success is not bounded; the body of an error response is. Without this extension, and without a
+/// deadline setting of the layer, a request has no deadline.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,12 +21,12 @@ use tokio::time::Instant;
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// The answer is needed before `instant`.
+    /// Creates a deadline at `instant`.
     pub const fn at(instant: Instant) -> Self {
         Self(instant)
     }
 
-    /// When the answer is of no use any more.
+    /// Returns the instant at which the caller stops waiting.
     pub const fn instant(self) -> Instant {
         self.0
     }

@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers as text, one line for each value, in order.
 ///
-/// A clone of a header map would take several allocations, and one reference count for each name and value.
-/// The text takes one allocation. It is parsed only where headers are needed again.
+/// A clone of a header map takes several allocations, and one reference count for each name and value. The text
+/// takes one allocation. It is parsed only where headers are needed again.
 #[derive(Default)]
 pub(super) struct HeaderCopy(Vec<u8>);
 

@@ -16,19 +16,20 @@ impl KeysTried {
         self.all.push(key);
     }
 
-    /// Keys that have refused the request, or would.
+    /// Adds keys that refused the request, or that would refuse it.
     pub(crate) fn refuse(&mut self, keys: impl Iterator<Item = KeyId>) {
         let before = self.refused.len();
         self.refused.extend(keys);
         self.all.extend_from_slice(&self.refused[before..]);
     }
 
-    /// All of them: the next attempt goes to another key, if there is one.
+    /// Returns all keys. The next attempt goes to another key, if there is one.
     pub(crate) fn all(&self) -> &[KeyId] {
         &self.all
     }
 
-    /// The keys that are not asked again nor waited for, although they may be usable for others.
+    /// Returns the keys that are neither used again nor waited for, although other requests may be able to use
+    /// them.
     pub(crate) fn refused(&self) -> &[KeyId] {
         &self.refused
     }

@@ -1,4 +1,4 @@
-//! What was tried for a request, and who served it.
+//! The provider and key that served a request, and the attempts before.
 
 use std::sync::Arc;
 
@@ -12,21 +12,23 @@ use crate::error::Attempt;
 use crate::key::KeyId;
 use crate::provider::{ModelId, Provider};
 
-/// A response extension: who served the request, and what was tried before.
+/// A response extension that names the provider and key that served the request, and the attempts before.
+///
+/// A rotation layer adds it to each response that it delivers.
 #[derive(Clone, Debug)]
 pub struct Served {
     provider: Provider,
-    /// What a chain calls the provider.
+    /// Name of the provider's link in a chain.
     link: Option<Arc<str>>,
     key: KeyId,
     model: Option<ModelId>,
     verdict: Verdict,
     attempts: Vec<Attempt>,
-    /// Filled by the body of the answer when it has come to its end.
+    /// Filled when the body of the response has ended.
     usage: UsageSlot,
-    /// The body is guarded as the chain around the layer wants it.
+    /// Whether the body is already guarded as the surrounding chain requires.
     guarded: bool,
-    /// When the attempt that served it began.
+    /// The time at which the attempt began that served the request.
     began: Moment,
 }
 
@@ -45,50 +47,53 @@ impl Served {
         Self { provider, link: None, key, model, verdict, attempts, usage, guarded: false, began }
     }
 
-    /// The provider's name, or that of its link in a chain.
+    /// Returns the provider's name, or that of its link in a chain.
     pub fn provider(&self) -> &str {
         self.link.as_deref().unwrap_or_else(|| self.provider.name())
     }
 
-    /// The key that served the request.
+    /// Returns the id of the key that served the request.
     pub const fn key_id(&self) -> &KeyId {
         &self.key
     }
 
-    /// The model, where it was looked for: a request that is served at the first attempt by a pool in which
-    /// no model was ever at fault is not read.
+    /// Returns the model of the request. `None` if the layer did not look for it: the layer does not read a request
+    /// that is served at the first attempt by a pool in which no model was ever at fault.
     pub const fn model(&self) -> Option<&ModelId> {
         self.model.as_ref()
     }
 
-    /// What the classifier said of the answer.
+    /// Returns the classifier's verdict about the response.
     pub const fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// The tokens that the answer took, where its provider says: known when the body has been read to its end or
-    /// dropped. Keep a clone of this to look then.
+    /// Returns the token usage of the response, if its provider reports it.
+    ///
+    /// `None` until the body has been read to its end or dropped. Keep a clone of this value and read the usage then.
     pub fn usage(&self) -> Option<Usage> {
         self.usage.get()
     }
 
-    /// How the response failed after it was handed over, if it did: known when the body is over, to each clone
-    /// of this. A body that its reader left has not failed.
+    /// Returns the error that ended the response's body after the response was handed over, if any.
+    ///
+    /// `None` until the body has ended. All clones of this value see the error. A body that its reader dropped early
+    /// has not failed.
     pub fn stream_error(&self) -> Option<StreamErrorKind> {
         self.usage.error()
     }
 
-    /// The attempts before this one, in their order.
+    /// Returns the failed attempts before this one, in order.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// Where the body is to leave its usage.
+    /// Returns the slot to which the body reports its usage.
     pub(crate) fn usage_slot(&self) -> UsageSlot {
         self.usage.clone()
     }
 
-    /// The same, of a response that may be none of a rotation layer's.
+    /// Returns the usage slot of a response, or an unused slot if no rotation layer made the response.
     pub(crate) fn usage_slot_of<T>(response: &Response<T>) -> UsageSlot {
         response.extensions().get().map_or_else(UsageSlot::default, Self::usage_slot)
     }
@@ -97,7 +102,7 @@ impl Served {
         &self.usage
     }
 
-    /// The body is guarded as a chain wants it.
+    /// Records that the body is guarded as a chain requires.
     pub(crate) const fn set_guarded(&mut self) {
         self.guarded = true;
     }
@@ -106,14 +111,14 @@ impl Served {
         self.guarded
     }
 
-    /// Names the link, and puts what other links tried before.
+    /// Sets the name of the link, and prepends the attempts of other links.
     pub(crate) fn in_chain(&mut self, link: Arc<str>, before: impl IntoIterator<Item = Attempt>) {
         self.attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&link));
         self.attempts.splice(..0, before);
         self.link = Some(link);
     }
 
-    /// The response failed before it was handed over: what was tried, this attempt included.
+    /// Converts into the list of attempts, with this one last, if the response failed before it was handed over.
     pub(crate) fn into_failed(self, link: &Arc<str>, status: StatusCode, fault: &Fault) -> Vec<Attempt> {
         let Self { key, mut attempts, began, .. } = self;
         let duration = Moment::now().saturating_since(began);

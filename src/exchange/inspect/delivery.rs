@@ -1,8 +1,8 @@
-//! How a response that was looked at is delivered.
+//! The way in which an inspected response is delivered.
 //!
-//! A refusal in an encoding that can't be searched as it is might carry the key past every search. Decoded to
-//! its end and clean, it passes as it came. Otherwise it is replaced: by its decoded text without the key, or,
-//! where it can't be decoded, by an error that says so under the same status.
+//! An error response in an encoding that can't be searched directly could carry the key past every search. If it
+//! can be decoded to its end and does not contain the key, it passes unchanged. Otherwise its body is replaced: by
+//! the decoded text without the key, or, if it can't be decoded, by an error message under the same status.
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -12,13 +12,13 @@ use crate::body::{Decoded, Rest};
 use crate::scrub::overwrite;
 use crate::scrub::secret::Secret;
 
-/// How a response is delivered.
+/// The way in which a response is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     AsItCame,
-    /// With another body, the decoded one without the key, of so many bytes.
+    /// With its decoded body, without the key. Holds the length in bytes.
     Decoded(usize),
-    /// With another body, as its own can't be searched.
+    /// With an error message in place of the body, which can't be searched.
     Withheld,
 }
 
@@ -27,8 +27,8 @@ const WITHHELD: &str = r#"{"error":{"message":"the provider's response is in a c
 // === impl Delivery ===
 
 impl Delivery {
-    /// How a refusal that came encoded is delivered, and its body if that is another. `is_whole`: all of its
-    /// body was read, and has been `decoded` as far as it goes.
+    /// Returns the delivery of an encoded error response, and its new body if that differs. `is_whole`: all of the
+    /// body was read. `decoded` is its text, as far as it could be decoded.
     pub(crate) fn of_encoded<B>(
         decoded: &Decoded,
         is_whole: bool,
@@ -43,7 +43,7 @@ impl Delivery {
         }
     }
 
-    /// Makes the headers those of the body that is delivered.
+    /// Corrects the headers to describe the body that is delivered.
     pub(crate) fn correct(self, headers: &mut HeaderMap) {
         let length = match self {
             Self::AsItCame => return,

@@ -1,29 +1,29 @@
-//! How far responses are looked into.
+//! The limits for inspecting responses.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// How far to look.
+/// Limits for inspecting responses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Whether event streams are looked into at all.
+    /// Whether event streams are inspected at all.
     pub(crate) look_into_streams: bool,
     pub(crate) error_body: usize,
     pub(crate) peek_bytes: usize,
     pub(crate) peek_events: usize,
     pub(crate) peek_time: Duration,
-    /// Whether a stream that says nothing in that time has failed, whatever else it sends; if not, each of the three
-    /// caps commits to it.
+    /// Whether a stream without content within `peek_time` has failed, whatever else it sends. Otherwise each of
+    /// the three `peek` caps commits to the stream.
     pub(crate) late_is_fault: bool,
 }
 
 impl Limits {
-    /// How long the body of a refusal is read at most (10 s). A limit for the first content may be minutes, for
-    /// which no other key waits.
+    /// Maximum time for reading the body of an error response (10 s). A limit for the first content may be
+    /// minutes, and no other key should wait that long.
     const REFUSAL_TIME: Duration = Duration::from_secs(10);
 
-    /// How much of a stream without content is kept (8 MiB).
+    /// Maximum number of bytes of a stream without content that are kept (8 MiB).
     pub(crate) const MOST_PREAMBLE: usize = 8 * 1024 * 1024;
 
     /// The defaults of both layers.
@@ -36,7 +36,7 @@ impl Limits {
         late_is_fault: false,
     };
 
-    /// How long to look into a response.
+    /// Returns the time limit for inspecting a response with this status.
     pub(crate) fn time_for(&self, status: StatusCode) -> Duration {
         if status.is_success() { self.peek_time } else { self.peek_time.min(Self::REFUSAL_TIME) }
     }

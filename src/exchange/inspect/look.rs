@@ -1,4 +1,4 @@
-//! Reading a body piece by piece, and keeping what was read.
+//! Reading a body piece by piece while keeping what was read.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,26 +10,26 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
 
-/// A body that is being looked at, and what was taken of it.
+/// A body under inspection, with the frames that were read.
 pub(crate) struct Look<B> {
     pub(crate) body: Pin<Box<B>>,
     pub(crate) seen: VecDeque<Result<Frame<Bytes>, BoxError>>,
     pub(crate) bytes: usize,
-    /// The body has come to its end, and was not broken.
+    /// Whether the body has ended without an error.
     pub(crate) ended: bool,
-    /// `None`: it is further away than time goes.
+    /// End of the inspection. `None`: the instant is too far away to be represented.
     until: Option<Instant>,
 }
 
-/// What looking brought: data, the end, or nothing more in time.
+/// The result of reading on: data, the end of the body, or a timeout.
 pub(crate) enum Seen {
     Data(Bytes),
     End,
     Late,
 }
 
-/// How much is kept before the clock is looked at for each piece: a timer alone is not heard while a body always has
-/// more.
+/// Number of bytes kept before the clock is checked for each piece (64 KiB). A timer alone never fires while the
+/// body always has more data ready.
 const FREE: usize = 64 * 1024;
 
 // === impl Look ===
@@ -49,12 +49,12 @@ where
         }
     }
 
-    /// What is kept of the body, in bytes, with what each frame takes.
+    /// Returns the memory used for the frames that were read, in bytes.
     pub(crate) fn kept(&self) -> usize {
         self.bytes + self.seen.len() * size_of::<Frame<Bytes>>()
     }
 
-    /// The next data; an error of the body ends it, and is handed on in its place.
+    /// Reads the next data. An error of the body counts as its end, and is kept to be handed on.
     pub(crate) async fn next(&mut self) -> Seen {
         loop {
             if self.kept() > FREE && self.until.is_some_and(|until| until <= Instant::now()) {
@@ -87,12 +87,12 @@ where
         }
     }
 
-    /// Reads up to the cap, or as much as comes in time.
+    /// Reads until `cap` bytes were read, the body has ended, or the time is over.
     pub(crate) async fn read_up_to(&mut self, cap: usize) {
         while self.bytes < cap && matches!(self.next().await, Seen::Data(_)) {}
     }
 
-    /// What was seen in one piece.
+    /// Returns the data read so far as one piece.
     pub(crate) fn gather(&self) -> Bytes {
         let data = |frame: &Result<Frame<Bytes>, BoxError>| frame.as_ref().ok()?.data_ref().cloned();
         let mut pieces = self.seen.iter().filter_map(data);

@@ -1,4 +1,4 @@
-//! What a response's headers say of its body.
+//! The kind of a response's body, according to its headers.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response};
@@ -6,14 +6,14 @@ use http_body::Body;
 
 use crate::body::is_identity;
 
-/// Whether the answer is an event stream that can be read.
+/// Returns whether the response is a successful event stream that can be read.
 pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
     response.status().is_success() && is_event_stream(headers) && is_readable(headers)
 }
 
-/// Takes the length off an event stream that is to be guarded: it ends when its response is complete, which may be
-/// before the length that its head states, and a server that has promised that length would cut the connection.
+/// Removes the length of an event stream that is to be guarded. The stream ends when its response is complete,
+/// which may be before the stated length, and a server that has promised that length would cut the connection.
 pub(crate) fn forget_length<B: Body>(response: &mut Response<B>) {
     if is_stream(response) && !response.body().is_end_stream() {
         response.headers_mut().remove(CONTENT_LENGTH);
@@ -24,12 +24,12 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     Media::of(headers) == Media::Events
 }
 
-/// What kind of body it is.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Media {
     /// Server-sent events.
     Events,
-    /// Another stream of items of which each may be an error: lines of JSON, AWS's frames.
+    /// Another stream of items, each of which may be an error: lines of JSON, or AWS's event stream frames.
     Items,
     Content,
 }
@@ -53,13 +53,13 @@ impl Media {
     }
 }
 
-/// The media type, without its parameters.
+/// Returns the media type without its parameters.
 fn essence(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(CONTENT_TYPE)?;
     value.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
 }
 
-/// Whether a body can be read as it comes.
+/// Returns whether a body can be read without decoding.
 pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
     is_identity(headers)
 }

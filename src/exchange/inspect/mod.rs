@@ -1,9 +1,9 @@
-//! Looking just far enough into an answer.
+//! Inspection of responses, no further than necessary.
 //!
-//! A plain success is not read at all. A refusal is read up to a cap, since its body says whom it concerns.
-//! An event stream is read event by event until the classifier has seen one that means something: many
-//! providers send preambles and keep-alives first, and then an error under status 200. Whatever is read is
-//! handed on byte for byte, but for the key, which is taken out.
+//! A plain success is not read at all. An error response is read up to a cap, since its body says which scope it
+//! concerns. An event stream is read event by event until the classifier has decided: many providers send preambles
+//! and keep-alives first, and then an error under status 200. Everything that is read is handed on byte for byte,
+//! except for the key, which is removed.
 
 mod delivery;
 mod limits;
@@ -33,18 +33,19 @@ use crate::exchange::inspect::media::Media;
 use crate::scrub::overwrite;
 use crate::scrub::secret::Secret;
 
-/// Whom to ask about an answer, and how.
+/// Inspects a response: reads as much as needed and asks the classifier.
 pub(crate) struct Inspector<'a, C> {
     pub(crate) classifier: &'a C,
     pub(crate) limits: &'a Limits,
-    /// The provider puts errors into the bodies of successes.
+    /// Whether the provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
-    /// The key that was sent, which must not be seen.
+    /// The key that was sent, which must not be disclosed.
     pub(crate) secret: Option<&'a Secret>,
 }
 
 impl<C: Classify> Inspector<'_, C> {
-    /// Asks the classifier about an answer that came `now`, in its [parts](shared); gives the answer back, whole.
+    /// Returns the classifier's verdict about a response that came `now`, given in its [parts](into_parts), and the
+    /// whole response.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
     pub(crate) fn inspect<B>(
         &self,
@@ -58,7 +59,7 @@ impl<C: Classify> Inspector<'_, C> {
         async move {
             let media = Media::of(&head.headers);
             if self.is_worth_a_look(&head, media) {
-                // In a box, for most answers are not looked into.
+                // Boxed, because most responses are not inspected.
                 return Box::pin(self.look_into(head, body, media)).await;
             }
             let outcome = Outcome::with_body(Arc::clone(&head), Bytes::new(), now);
@@ -84,7 +85,8 @@ impl<C: Classify> Inspector<'_, C> {
         }
     }
 
-    /// Searches for the key what may be an error; of other successes the content is the caller's.
+    /// Returns the redactor of the response. It searches for the key in anything that may be an error; the content of
+    /// other successes belongs to the caller.
     fn redactor(&self, head: &Parts, verdict: &Verdict, media: Media) -> Option<Redactor> {
         let may_be_error = *verdict != Verdict::Success || media != Media::Content;
         Some(Redactor::new(self.secret?, may_be_error && is_readable(&head.headers)))
@@ -118,7 +120,7 @@ impl<C: Classify> Inspector<'_, C> {
         (verdict, UpstreamResponse { head, is_unreadable, media, body, redactor, delivery })
     }
 
-    /// How the answer is delivered, and with which body if not its own.
+    /// Returns the delivery of the response, and its new body if it does not keep its own.
     fn delivery<B>(
         &self,
         head: &Parts,
@@ -133,13 +135,13 @@ impl<C: Classify> Inspector<'_, C> {
         }
     }
 
-    /// The text as the classifier may see it.
+    /// Returns the text without the key, for the classifier.
     fn clean(&self, text: Bytes) -> Bytes {
         let clean = self.secret.and_then(|secret| overwrite(&text, secret.expose()));
         clean.map_or(text, Bytes::from)
     }
 
-    /// Reads until something other than the blanks that keep a connection alive has come.
+    /// Reads until something other than the blanks has come that keep a connection alive.
     async fn success<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
     where
         B: Body<Data = Bytes> + Send,
@@ -153,8 +155,10 @@ impl<C: Classify> Inspector<'_, C> {
         self.ask_about(head, look.gather()).await
     }
 
-    /// Shows the classifier one event after the other until it decides, or a cap commits to the stream. Where the
-    /// first content has a limit no cap commits: what is too much to be kept is given up.
+    /// Shows the classifier one event after the other until it decides or a cap commits to the stream.
+    ///
+    /// If there is a time limit for the first content, no cap commits: a stream whose preamble is too large to keep
+    /// counts as failed.
     async fn events<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
     where
         B: Body<Data = Bytes> + Send,
@@ -219,7 +223,7 @@ pub(crate) fn classify<C: Classify>(
     })
 }
 
-/// The parts of an answer, of which the classifier gets to see the head.
+/// Splits a response. The head is shared, because the classifier sees it too.
 pub(crate) fn into_parts<B>(response: Response<B>) -> (Arc<Parts>, B) {
     let (head, body) = response.into_parts();
     (Arc::new(head), body)

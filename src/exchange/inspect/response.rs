@@ -1,4 +1,4 @@
-//! A response that was looked at.
+//! A response that was inspected.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::body::{Redactor, ResponseBody, Rest};
 use crate::exchange::inspect::delivery::Delivery;
 use crate::exchange::inspect::media::Media;
 
-/// An answer that was looked at. In its parts it is small enough to be handed on, which a response is not.
+/// A response that was inspected, in parts. It is smaller than an `http::Response`, and so cheaper to move.
 pub(crate) struct UpstreamResponse<B> {
     pub(crate) head: Arc<Parts>,
-    /// It was worth a look, but can't be read.
+    /// Whether the response should have been inspected but could not be read.
     pub(crate) is_unreadable: bool,
     pub(crate) media: Media,
     pub(crate) body: Rest<B>,
@@ -20,10 +20,10 @@ pub(crate) struct UpstreamResponse<B> {
     pub(crate) delivery: Delivery,
 }
 
-// === impl Answer ===
+// === impl UpstreamResponse ===
 
 impl<B> UpstreamResponse<B> {
-    /// Whether it is a successful event stream, readable or not.
+    /// Returns whether it is a successful event stream, readable or not.
     pub(crate) fn is_stream(&self) -> bool {
         let is_own_body = self.delivery == Delivery::AsItCame;
         self.media == Media::Events && is_own_body && self.head.status.is_success()
@@ -36,7 +36,7 @@ impl<B> UpstreamResponse<B> {
     }
 }
 
-/// The head again; a copy if the classifier kept the outcome.
+/// Takes the head back, or copies it if the classifier kept the outcome.
 fn reclaim(head: Arc<Parts>) -> Parts {
     Arc::try_unwrap(head).unwrap_or_else(|head| {
         let (mut copy, ()) = Response::new(()).into_parts();
