@@ -11,7 +11,7 @@ use crate::exchange::future::with_deadline;
 use crate::pool::Lease;
 use crate::rotate::state::RequestState;
 
-/// Acquires a key that the request has not tried. A retry takes a tried key rather than none. A request that
+/// Acquires a key that the request has not tried. A retry takes a tried key if there is no other. A request that
 /// may wait takes the first key that becomes usable.
 pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, StopReason> {
     if state.config.pool.limits_models() {
@@ -44,8 +44,8 @@ pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, St
     }
 }
 
-/// Reads the model, where the pool declares limits for single models. A request whose model can't be read is
-/// not sent, because it would take from limits that it is not counted for.
+/// Reads the model if the pool declares limits for single models. A request whose model can't be read is not
+/// sent, because it would use limits that do not count it.
 async fn name_model<B>(state: &mut RequestState<B>) -> Result<(), StopReason> {
     if state.has_failed() || state.request.known_model().is_some() {
         return Ok(());
@@ -57,8 +57,8 @@ async fn name_model<B>(state: &mut RequestState<B>) -> Result<(), StopReason> {
     if is_sure { Ok(()) } else { Err(StopReason::UnreadableModel) }
 }
 
-/// Acquires a usable key without a wait. A first attempt that may wait does not: it queues behind the requests
-/// that wait already.
+/// Acquires a usable key without waiting. The first attempt of a request that may wait acquires nothing here: it
+/// queues behind the requests that wait already.
 fn acquire_now<B>(state: &RequestState<B>) -> Option<Lease> {
     let may_pass = may_wait_until(state).is_none() || state.has_failed();
     may_pass.then(|| usable_now(state))?
@@ -92,9 +92,10 @@ fn usable_elsewhere<B>(state: &RequestState<B>) -> Option<Lease> {
     state.config.pool.probe_at(|| state.request.endpoint(), &wanted, Moment::now())
 }
 
-/// Returns the time at which waiting for a key has to end; `None` if the request may not wait. In a chain the
-/// chain decides, which lets a request wait if no other link is usable, or for its patience. Else the setting
-/// of the layer decides.
+/// Returns the time at which waiting for a key has to end. `None` if the request may not wait.
+///
+/// In a chain the chain decides: it lets a request wait if no other link is usable, or up to its `patience`.
+/// Otherwise the layer's `wait_for_key` setting decides.
 fn may_wait_until<B>(state: &RequestState<B>) -> Option<Instant> {
     let longest = match &state.context {
         Some(context) => context.longest_wait(!state.has_failed())?,

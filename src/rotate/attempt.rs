@@ -1,8 +1,11 @@
-//! One attempt: send the request, look at what comes back, ask the classifier.
+//! One attempt: send the request, inspect the response, ask the classifier.
 //!
-//! The limit for the head of the response does not run while the caller of the request is waited for: see
-//! [`Upload`]. A probe is mostly taken for a request whose body is there (see `seek`); one whose body is too long
-//! to be recorded gives its probe back as soon as its caller pauses, and goes on as any other attempt.
+//! The time limit for the head of the response does not run while the layer waits for the caller to send the
+//! request's body: see [`Upload`]. A probe usually starts when the body has arrived (see [`acquire`]). A request
+//! whose body is too long to be recorded gives its probe back as soon as its caller pauses, and continues as an
+//! ordinary attempt.
+//!
+//! [`acquire`]: crate::rotate::acquire
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -29,8 +32,8 @@ use crate::rotate::state::RequestState;
 use crate::rotate::tried::Tried;
 use crate::scrub;
 
-/// Sends the request with a key on it. An error of the client is something to judge; only that the service does
-/// not become ready, or the request can't take the key, is an error here.
+/// Sends the request with the key applied, and returns the classified result. An error of the client is part of
+/// that result. This function fails only if the service does not become ready, or if the key can't be applied.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn attempt<S, C, B>(
     service: &mut S,
@@ -53,7 +56,7 @@ where
             sent = Instant::now();
         }
         let call = pin!({
-            // In a block, or the future would have room for it as long as it runs.
+            // In a block, because the future would otherwise have room for the request as long as it runs.
             let mut request = state.request.make();
             lease.apply_key_to(&mut request)?;
             service.call(request).map_ok(into_parts)
@@ -76,7 +79,7 @@ where
                 }
                 Ok(Tried { verdict, answer: Ok(answer), answered })
             }
-            // Neither a provider nor a key had to do with it.
+            // Neither a provider nor a key is involved.
             Err(error) if transport::nature(&error) == Nature::Shed => Err(Error::Service(error)),
             Err(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
@@ -87,7 +90,8 @@ where
     }
 }
 
-/// The head of the response, or why there is none.
+/// Awaits the call, which yields the head of the response, within the limit. Fails if the call fails or if it is
+/// too late.
 async fn in_time<T, E: Into<BoxError>>(
     limit: Option<Duration>,
     sent: Instant,
@@ -101,7 +105,7 @@ async fn in_time<T, E: Into<BoxError>>(
     }
 }
 
-/// The same of a probe: given back to the pool if the caller pauses.
+/// Awaits the call of a probe, and gives the probe back to the pool if the caller pauses.
 async fn probing<T>(lease: &mut Lease, upload: &Upload, call: Pin<&mut impl Future<Output = T>>) -> T {
     match select(call, pin!(upload.pauses())).await {
         Either::Left((called, _)) => called,

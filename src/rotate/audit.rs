@@ -1,4 +1,4 @@
-//! One line for each attempt: which key served what.
+//! The audit trail: one event for each attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::provider::ModelId;
 use crate::rotate::request::Template;
 use crate::scrub::shows_part;
 
-/// An attempt that is out, which will be in the audit trail: as what it brought, or as abandoned if it is
-/// dropped before that is known.
+/// An attempt under way that will be reported in the audit trail: with its outcome, or as abandoned if it is dropped
+/// before the outcome is known.
 pub(super) struct Audit {
     began: Moment,
-    /// Where it is told, and of which key. `None`: nobody listens, or it has been said.
+    /// The pool that emits the event, and the key. `None`: there is no subscriber, or the event was emitted.
     heard: Option<(KeyPool, KeyId)>,
 }
 
-/// Where providers name a request: OpenAI and most that are like it, Anthropic, AWS, Azure.
+/// Headers with a provider's request id: OpenAI and most compatible providers, Anthropic, AWS, Azure.
 const REQUEST_ID: [&str; 4] = ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
 
-/// As much of it as is kept, in characters, all of them ASCII.
+/// Maximum length of a request id that is kept, in characters, all of them ASCII (128).
 const LONGEST_ID: usize = 128;
 
 // === impl Audit ===
 
 impl Audit {
-    /// An attempt begins.
+    /// Begins the audit of an attempt.
     pub(super) fn begin(pool: &KeyPool, lease: &Lease) -> Self {
         let heard = pool.is_heard(Severity::Detail).then(|| (pool.clone(), lease.key_id().clone()));
         Self { began: lease.began(), heard }
@@ -42,12 +42,13 @@ impl Audit {
         Moment::now().saturating_since(self.began)
     }
 
-    /// Nothing was sent: there is nothing to say.
+    /// Reports nothing, because nothing was sent.
     pub(super) fn forget(&mut self) {
         self.heard = None;
     }
 
-    /// It is over. Gives the model that was named, for what may be said later: `None` if nobody listens.
+    /// Reports the outcome. Returns the model that the request names, for later events. `None` if there is no
+    /// subscriber.
     pub(super) fn end(
         mut self,
         request: &Template,
@@ -83,8 +84,8 @@ impl Drop for Audit {
     }
 }
 
-/// The provider's name for the request, cut to [`LONGEST_ID`]. `None` if it shows a part of the key, or has
-/// characters that no such name has and an encoded key might.
+/// Returns the provider's id of the request, cut to [`LONGEST_ID`]. `None` if it contains a part of the key, or
+/// characters that no such id has and an encoded key might have.
 fn request_id(headers: &HeaderMap, secret: &str) -> Option<Arc<str>> {
     let id = REQUEST_ID.iter().find_map(|name| headers.get(*name))?;
     let id = id.to_str().ok().filter(|id| !id.is_empty())?;

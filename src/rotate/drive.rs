@@ -1,4 +1,4 @@
-//! The way of one request through rotation: acquire a key, attempt, settle, decide.
+//! The course of one request through rotation: acquire a key, attempt, settle, decide.
 
 use std::pin::pin;
 

@@ -1,17 +1,17 @@
-//! Where a request goes, whichever object it is about.
+//! The endpoint of a request, regardless of the object that it names.
 //!
-//! Two refusals of one endpoint are one witness against a key, and two of different endpoints are two. Paths hold
-//! ids (`/v1/files/file-abc123`), so a segment that looks like one counts as any other: it has a digit, or it is
-//! long. Versions and many models look like ids too, and are folded with them, which only makes two endpoints one.
+//! Two refusals at one endpoint are one piece of evidence against a key; two at different endpoints are two. Paths
+//! contain ids (`/v1/files/file-abc123`), so all segments that look like an id count as equal: those with a digit,
+//! and long ones. Versions and many model names look like ids too. That merges some endpoints, which is harmless.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::Method;
 
-/// A segment of more bytes is taken for an id.
+/// Length above which a segment counts as an id, in bytes (32).
 const LONGEST_NAME: usize = 32;
 
-/// The hash of the method and of the path without ids.
+/// Returns the hash of the method and of the path without ids.
 pub(super) fn hash(method: &Method, path: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     method.hash(&mut hasher);

@@ -1,7 +1,7 @@
-//! How many tokens a request will take, before anybody has counted them.
+//! The estimated number of tokens of a request, before the provider has counted them.
 //!
-//! A rule of thumb is enough: what is thought too much is given back when the answer has been counted, what is
-//! thought too little is taken then. Only requests of pools in which some limit counts tokens are looked at.
+//! A rule of thumb is enough: an excess is given back when the provider reports the usage of the response, and a
+//! shortfall is charged then. Requests are estimated only if some limit of the pool counts tokens.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -13,19 +13,19 @@ use serde::Deserialize;
 
 use crate::limits::Estimate;
 
-/// Bytes that make a token of a prompt, as English text and its JSON have them.
+/// Bytes per token of a prompt (4), typical for English text and its JSON.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Tokens of an answer to a request that names no cap.
+/// Estimated tokens of the response if the request names no cap (256).
 const UNCAPPED: u64 = 256;
 
-/// Whoever estimates.
+/// The function that estimates the tokens of a request.
 #[derive(Clone)]
 pub(super) struct Estimator(Arc<Estimating>);
 
 type Estimating = dyn Fn(&Uri, &[Bytes]) -> Estimate + Send + Sync;
 
-/// What requests name their cap, in all dialects.
+/// The members of a request that cap the response's tokens, in all dialects.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Caps {
@@ -68,7 +68,7 @@ impl fmt::Debug for Estimator {
 
 // === the rule of thumb ===
 
-/// A quarter of the body's bytes, and the cap of the answer that it names, or 256.
+/// Returns a quarter of the body's bytes for the prompt, and for the response the cap in the body, or 256.
 fn estimate(_: &Uri, body: &[Bytes]) -> Estimate {
     let bytes: u64 = body.iter().map(|frame| frame.len() as u64).sum();
     let cap = match body {

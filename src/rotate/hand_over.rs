@@ -11,8 +11,8 @@ use crate::exchange::context::ChainContext;
 use crate::exchange::inspect::{UpstreamResponse, forget_length, is_readable};
 use crate::exchange::served::Served;
 
-/// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is
-/// left to the chain, because a layer in between may decode it.
+/// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is left to
+/// the chain, because a layer in between may decode it.
 pub(super) fn handed_over<B>(
     answer: UpstreamResponse<B>,
     mut served: Served,

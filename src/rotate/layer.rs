@@ -18,10 +18,11 @@ use crate::rotate::estimate::Estimator;
 use crate::rotate::policy::Policy;
 use crate::rotate::service::KeyRotation;
 
-/// Wraps a client service so that each request is served with whichever key of a pool can serve it.
+/// Wraps a client service so that each request is sent with a usable key of a [`KeyPool`], and with another key if
+/// the first is refused.
 ///
-/// See the [module docs](super) for what it does and an example. Cloning, and applying it to several
-/// services, shares the pool and the retry budget.
+/// See the [module docs](super) for the rules and an example. Clones, and services made by the same layer, share
+/// the pool and the retry budget.
 #[derive(Clone, Debug)]
 pub struct KeyRotationLayer<C = ProviderClassifier> {
     classifier: C,
@@ -30,7 +31,7 @@ pub struct KeyRotationLayer<C = ProviderClassifier> {
 
 // === impl KeyRotationLayer ===
 
-/// Defaults, and the classifier that the provider brings along.
+/// The default settings, and a constructor with the provider's own classifier.
 impl KeyRotationLayer {
     /// Maximum number of attempts of one request (16). Every usable key is tried once.
     pub const MAX_ATTEMPTS: usize = 16;
@@ -47,7 +48,7 @@ impl KeyRotationLayer {
     /// Maximum time after its head for which an event stream is inspected before it is delivered (10 s).
     pub const PEEK_TIME: Duration = Limits::DEFAULT.peek_time;
 
-    /// Rotates the keys of a pool, judging answers by the provider's own classifier.
+    /// Creates a layer that rotates the keys of a pool. Responses are classified by the provider's own classifier.
     pub fn new(pool: KeyPool) -> Self {
         let classifier = pool.provider().classifier();
         Self::with_classifier(pool, classifier)
@@ -55,7 +56,7 @@ impl KeyRotationLayer {
 }
 
 impl<C> KeyRotationLayer<C> {
-    /// Rotates the keys of a pool, judging answers by a classifier of one's own.
+    /// Creates a layer that rotates the keys of a pool, with a custom classifier for responses.
     pub fn with_classifier(pool: KeyPool, classifier: C) -> Self {
         let policy = Policy {
             max_attempts: KeyRotationLayer::MAX_ATTEMPTS,
@@ -79,81 +80,86 @@ impl<C> KeyRotationLayer<C> {
         Self { classifier, config: Arc::new(config) }
     }
 
-    /// How many attempts a request may have. Default: [`MAX_ATTEMPTS`](KeyRotationLayer::MAX_ATTEMPTS).
+    /// Sets the maximum number of attempts of one request; 0 counts as 1. Default:
+    /// [`MAX_ATTEMPTS`](KeyRotationLayer::MAX_ATTEMPTS).
     #[must_use]
     pub fn max_attempts(self, attempts: usize) -> Self {
         self.configure(|config| config.policy.max_attempts = attempts.max(1))
     }
 
-    /// How often a request may be repeated after a fault of the provider. Default:
+    /// Sets the maximum number of retries of one request after a fault of the provider. Default:
     /// [`MAX_RETRIES`](KeyRotationLayer::MAX_RETRIES).
     #[must_use]
     pub fn max_retries(self, retries: usize) -> Self {
         self.configure(|config| config.policy.max_retries = retries)
     }
 
-    /// The least and the longest time before such a repeat. Default: [`BACKOFF`](KeyRotationLayer::BACKOFF).
+    /// Sets the shortest and longest delay before a retry. The delay is random in between. A longest delay below the
+    /// shortest counts as the shortest. Default: [`BACKOFF`](KeyRotationLayer::BACKOFF).
     #[must_use]
     pub fn backoff(self, least: Duration, longest: Duration) -> Self {
         self.configure(|config| config.policy.backoff = RetryDelay::between(least, longest))
     }
 
-    /// Limits such retries over all requests. Default: [`RetryBudget::default`].
+    /// Sets the budget that limits retries over all requests. Default: [`RetryBudget::default`].
     #[must_use]
     pub fn retry_budget(self, budget: RetryBudget) -> Self {
         self.configure(|config| config.policy.budget = budget)
     }
 
-    /// How long a provider may take until the head of its response, for each attempt. A request that runs
-    /// into it may have been executed, and billed: see [`resend_ambiguous`](Self::resend_ambiguous). In a
-    /// chain the shorter one of this and the chain's own limit holds. Default: none; reasoning models are
-    /// silent for minutes.
+    /// Sets the time limit for the head of a response, for each attempt. Default: no limit, because reasoning models
+    /// are silent for minutes.
+    ///
+    /// A request that exceeds it may have been executed, and billed: see
+    /// [`resend_ambiguous`](Self::resend_ambiguous). In a chain the shorter of this limit and the chain's own applies.
     #[must_use]
     pub fn head_timeout(self, limit: Duration) -> Self {
         self.configure(|config| config.head_timeout = Some(limit))
     }
 
-    /// How long a request may take until its response is delivered: all attempts, delays and waits for a key. A
-    /// retry whose delay leaves no time for an attempt is not made. The body of a success that was delivered is not
-    /// bounded, that of an error response is, by a pause of 10 s as well. The [`Deadline`](crate::Deadline) of a
-    /// request holds if it is earlier. Default: none.
+    /// Sets the time limit of a request until its response is delivered: all attempts, delays and waits for a key.
+    /// Default: no limit.
+    ///
+    /// The [`Deadline`](crate::Deadline) of a request applies if it is earlier. A retry whose delay leaves no time for
+    /// an attempt is not made. The body of a delivered success is not bounded. The body of an error response is, and it
+    /// may not pause for more than 10 s either.
     #[must_use]
     pub fn deadline(self, limit: Duration) -> Self {
         self.configure(|config| config.deadline = Some(limit))
     }
 
-    /// Whether a request that may have been executed, and billed, is sent again: its response is late, broken or
-    /// cut before its first content. [Paid once](crate::rotate::paid_once) lists each fault. Default: no, unless its method
-    /// is safe or it has an `Idempotency-Key`.
+    /// Sets whether a request is sent again that may have been executed, and billed: its response is late, broken or
+    /// cut before its first content. Default: `false`, unless the request has a safe method or an `Idempotency-Key`.
+    /// [Paid once](crate::rotate::paid_once) lists each fault.
     #[must_use]
     pub fn resend_ambiguous(self, resend: bool) -> Self {
         self.configure(|config| config.policy.resend = resend)
     }
 
-    /// Whether a request waits for a key when none is usable: first come, first served, and only if the wait
-    /// ends before its [`deadline`](Self::deadline) or [`Deadline`](crate::Deadline). A request without either
-    /// does not wait. Default: no.
+    /// Sets whether a request waits for a key if none is usable. Default: `false`.
+    ///
+    /// Waiting requests are served in order of arrival. A request waits only if the wait ends before its
+    /// [`deadline`](Self::deadline) or [`Deadline`](crate::Deadline). A request without either does not wait.
     #[must_use]
     pub fn wait_for_key(self, wait: bool) -> Self {
         self.configure(|config| config.wait_for_key = wait)
     }
 
-    /// Whether requests keep the `Accept-Encoding` of their caller. Default: no, so that responses come
-    /// uncompressed and their errors can be read.
+    /// Sets whether requests keep the `Accept-Encoding` header of their caller. Default: `false`, so that responses
+    /// come uncompressed and their errors can be read.
     ///
-    /// A refusal that comes compressed is decoded to be judged if the feature `decompress` is enabled. Where it
-    /// can't be decoded it is judged by its status alone, its body is withheld, and a warning is logged once
-    /// per pool. Successes that come compressed, event streams included, are neither looked into nor searched
-    /// for the key. A layer *inside* the rotation layer that asks for compression and decodes responses itself
-    /// needs no setting.
+    /// A compressed error response is decoded and classified if the feature `decompress` is enabled. If it can't be
+    /// decoded, it is classified by its status alone, its body is withheld, and a warning is logged once per pool.
+    /// Compressed successes, event streams included, are neither inspected nor searched for the key. A layer *inside*
+    /// the rotation layer that asks for compression and decodes responses itself needs no setting.
     #[must_use]
     pub fn keep_accept_encoding(self, keep: bool) -> Self {
         self.configure(|config| config.keep_accept_encoding = keep)
     }
 
-    /// How many tokens a request is thought to take, given its URL and what is there of its body; asked only where
-    /// some limit of the pool counts tokens. Default: a quarter of the body's bytes for the prompt, and for the
-    /// answer the cap that the request names, or 256.
+    /// Sets the function that estimates the tokens of a request, from its URL and the part of its body that has
+    /// arrived. It is called only if some limit of the pool counts tokens. Default: a quarter of the body's bytes for
+    /// the prompt, and for the response the cap that the request names, or 256.
     #[must_use]
     pub fn estimate_with(
         self,
@@ -162,21 +168,22 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.estimator = Estimator::new(estimate))
     }
 
-    /// How much of a streaming request body is recorded for another attempt, in bytes. Default:
-    /// [`ReplayBody::CAP`]. A body that comes in one piece is sent again whatever its size.
+    /// Sets the number of bytes of a streaming request body that are recorded for another attempt. Default:
+    /// [`ReplayBody::CAP`]. A body that comes in one piece can be sent again whatever its size.
     #[must_use]
     pub fn replay_cap(self, bytes: usize) -> Self {
         self.configure(|config| config.replay_cap = bytes)
     }
 
-    /// How much of the body of a refusal is read, in bytes. Default: [`ERROR_BODY`](KeyRotationLayer::ERROR_BODY).
+    /// Sets the maximum number of bytes of an error response that are read. The rest passes through. Default:
+    /// [`ERROR_BODY`](KeyRotationLayer::ERROR_BODY).
     #[must_use]
     pub fn error_body(self, bytes: usize) -> Self {
         self.configure(|config| config.limits.error_body = bytes)
     }
 
-    /// How far an event stream is looked into: bytes, events, and time after the head. Default:
-    /// [`PEEK_BYTES`](KeyRotationLayer::PEEK_BYTES), [`PEEK_EVENTS`](KeyRotationLayer::PEEK_EVENTS),
+    /// Sets how far an event stream is inspected before it is delivered: bytes, events, and time after the head.
+    /// Default: [`PEEK_BYTES`](KeyRotationLayer::PEEK_BYTES), [`PEEK_EVENTS`](KeyRotationLayer::PEEK_EVENTS),
     /// [`PEEK_TIME`](KeyRotationLayer::PEEK_TIME).
     #[must_use]
     pub fn peek(self, bytes: usize, events: usize, time: Duration) -> Self {
@@ -187,8 +194,8 @@ impl<C> KeyRotationLayer<C> {
         })
     }
 
-    /// Whether an event stream that breaks after it was handed over also says so in a last event, in the
-    /// dialect of the stream. The body ends with the error all the same. Default: no.
+    /// Sets whether an event stream that breaks after it was handed over also reports the error in a last event, in the
+    /// dialect of the stream. The body ends with the error in any case. Default: `false`.
     #[must_use]
     pub fn error_events(self, tell: bool) -> Self {
         self.configure(|config| config.error_events = tell)

@@ -1,28 +1,28 @@
 //! Rotating keys inside one request.
 //!
-//! [`KeyRotationLayer`] wraps a client service. For each request it takes a key from a
-//! [`KeyPool`](crate::KeyPool), stamps it, sends the request, looks just far enough into the answer for the
-//! [classifier](crate::classify) to say what happened, settles the key, and then delivers the answer or
-//! goes round again with a fresh key. The whole of it is one `async fn`, `drive`.
+//! [`KeyRotationLayer`] wraps a client service. For each request it acquires a key from a
+//! [`KeyPool`](crate::KeyPool), applies it, sends the request, and inspects as much of the response as the
+//! [classifier](crate::classify) needs for a verdict. Then it settles the key, and either delivers the response or
+//! starts again with another key. The whole course is one `async fn`, `drive`.
 //!
-//! What happens on which verdict:
+//! Effects of each verdict:
 //!
 //! | verdict | this request | the key |
 //! |---|---|---|
-//! | success | delivered | freed, if this was its probe |
+//! | success | delivered | its probe, if this was one, ends the cooldown |
 //! | the caller's own fault | delivered byte for byte | nothing |
 //! | rate limited, or a quota used up as a 429 says | the next key, at once | a cooldown |
 //! | invalid, forbidden, quota exceeded | the next key, at once | in doubt until the request is over, see below |
 //! | the same, of one resource only | the next key, at once | nothing |
-//! | the same, alike on two keys in good standing, and no reason named that lies in the account | delivered; in a chain, unless it is forbidden, given up | nothing: the request is to blame |
+//! | the same, alike on two keys in good standing, for no reason that lies in the account | delivered; in a chain given up, unless forbidden | nothing: the request is at fault |
 //! | overloaded, server error, unreachable, truncated, timeout | one retry after a back-off, if the retry budget allows it and nothing is [paid twice](paid_once) | nothing |
 //! | blocked | given up: another key can't help | nothing |
 //!
-//! [Paid once](paid_once) says for each fault and setting how often a provider is called.
+//! [Paid once](paid_once) lists how often a provider is called, for each fault and setting.
 //!
 //! # Keys in doubt
 //!
-//! A refusal can be the fault of the key or of the request. One caller's request must not take keys from all
+//! A refusal can be the fault of the key or of the request. One caller's request must not take keys away from all
 //! others, so refusals that concern keys are settled when the request is over:
 //!
 //! | then | the refused keys |
@@ -33,8 +33,8 @@
 //!
 //! A key is in *good standing* for 60 s after it served any request. Evidence is a refusal more than 60 s after the
 //! first that nothing confirmed, a refusal of a key that never served at another endpoint than its first, or a
-//! refused probe. Until then a key in good standing stays usable, and another is kept out only while each model keeps
-//! a usable key: one request never puts out the last one. Events speak of a cooldown when it is certain. Where no key
+//! refused probe. Until then a key in good standing stays usable. Another key is kept out only while each model keeps
+//! a usable key, so one request never disables the last one. Events report a cooldown when it is certain. If no key
 //! is usable, a request probes one that was refused at another endpoint only.
 //!
 //! A refusal that [names a reason in the account](crate::classify::Fault::names_account) (money, a quota, a plan, a
@@ -74,7 +74,7 @@
 //!     .body(Full::<Bytes>::from(r#"{"model":"gpt-4o","messages":[]}"#))?;
 //! let response = service.oneshot(request).await?;
 //! assert_eq!(response.status(), 200);
-//! let served = response.extensions().get::<Served>().expect("every answer has one");
+//! let served = response.extensions().get::<Served>().expect("every response has one");
 //! assert_eq!(served.key_id().as_str(), "two");
 //! # Ok(())
 //! # }

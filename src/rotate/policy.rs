@@ -1,8 +1,8 @@
-//! What to do about a verdict.
+//! The decision about each verdict.
 //!
-//! The policy knows budgets and no provider. It is a pure function of the verdict and of what the request
-//! has been through, but for one thing: the retry budget, shared by all requests of the layer, which keeps
-//! retries from becoming a storm when a provider is down.
+//! The policy knows budgets and no provider. It is a pure function of the verdict and of the request's progress,
+//! with one exception: the retry budget, shared by all requests of the layer, which prevents a storm of retries
+//! when a provider is down.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::classify::{Fault, Reason, Scope, Verdict};
 use crate::error::StopReason;
 use crate::exchange::retry::{RetryBudget, RetryDelay};
 
-/// What may be tried for a request.
+/// The limits for attempts and retries of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     pub(super) max_attempts: usize,
@@ -20,46 +20,46 @@ pub(super) struct Policy {
     pub(super) resend: bool,
 }
 
-/// What a request has been through, and what can be done for it.
+/// The progress of a request, and the means left for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
-    /// Attempts so far, the one that is judged included.
+    /// Attempts so far, including the current one.
     pub(super) attempts: usize,
-    /// A chain decides what is done about faults of the provider.
+    /// Whether a chain decides about faults of the provider.
     pub(super) in_chain: bool,
-    /// Of these, repeats after a fault of the provider.
+    /// Number of these attempts that were retries after a fault of the provider.
     pub(super) retries: usize,
-    /// This key and one before it, both in good standing, were refused alike.
+    /// Whether this key and an earlier one, both in good standing, were refused alike.
     pub(super) refused_alike: bool,
-    /// The body can be sent again.
+    /// Whether the body can be sent again.
     pub(super) replayable: bool,
-    /// Running the request twice does no harm.
+    /// Whether executing the request twice does no harm.
     pub(super) idempotent: bool,
-    /// A key is usable that the request has not tried.
+    /// Whether a key is usable that the request has not tried.
     pub(super) another_key: bool,
-    /// How long a retry may wait, so that it has time for an attempt before the deadline.
+    /// Upper bound of a retry's delay that leaves time for an attempt before the deadline.
     pub(super) time_left: Option<Duration>,
 }
 
-/// What to do about a verdict.
+/// The action that follows a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Hand the answer over.
+    /// Deliver the response.
     Deliver,
-    /// Hand the answer over, and take back what it was held against keys.
+    /// Deliver the response, and undo the cooldowns in doubt.
     Undo,
-    /// Another key, at once.
+    /// Use another key, at once.
     Rotate,
-    /// Another key if there is one: the first time at once, else after a back-off.
+    /// Retry after this delay, with another key if there is one. The delay may be zero.
     Retry(Duration),
-    /// Stop.
+    /// Give up.
     GiveUp(StopReason),
 }
 
 // === impl Policy ===
 
 impl Policy {
-    /// A request has come, and adds its share to the retry budget.
+    /// Records one request, which adds its share to the retry budget.
     pub(super) fn begin(&self) {
         self.budget.deposit();
     }
@@ -75,7 +75,7 @@ impl Policy {
 
     fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {
         if progress.refused_alike && !fault.names_account() && !fault.is_of_resource() {
-            // Another provider has other keys, but may have nothing to do with what is forbidden here.
+            // Another provider has other keys, but may not offer what is forbidden here at all.
             let may_help = progress.in_chain && fault.reason() != Reason::Forbidden;
             return if may_help { Action::GiveUp(StopReason::RefusedAlike) } else { Action::Undo };
         }
@@ -112,8 +112,8 @@ impl Policy {
         Action::Retry(wait)
     }
 
-    /// Whether another call could be a second one that is billed, and nothing allows it. A chain decides itself
-    /// whether the next provider is asked.
+    /// Returns whether another call could be billed a second time, and nothing allows that. A chain decides itself
+    /// whether to call the next provider.
     const fn may_pay_twice(&self, fault: &Fault, progress: Progress) -> bool {
         let is_allowed = progress.idempotent || (self.resend && !progress.in_chain);
         fault.is_ambiguous() && !is_allowed

@@ -1,4 +1,4 @@
-//! The request between attempts: what is sent again, and what is known of it.
+//! The request between attempts: the parts to send again, and the facts known about it.
 
 use bytes::Bytes;
 use http::Request;
@@ -16,23 +16,23 @@ use crate::provider::{ModelId, NamedModel, Provider};
 use crate::rotate::endpoint;
 use crate::rotate::estimate::Estimator;
 
-/// A request that can be made as often as there are keys.
+/// A request that can be built again for each attempt.
 pub(super) struct Template {
     head: Head,
-    /// Empty until it is [received](Self::receive).
+    /// Empty until the body was [received](Self::receive).
     body: ReplayBody,
     model: Option<ModelId>,
     deadline: Option<Instant>,
 }
 
 impl Template {
-    /// A request without its body.
+    /// Creates the template without its body.
     pub(super) fn new(parts: Parts, deadline: Option<Instant>) -> Self {
         let model = parts.extensions.get::<ModelId>().cloned();
         Self { head: Head::new(parts), body: ReplayBody::empty(), model, deadline }
     }
 
-    /// Takes the body; of a streaming one, up to `cap` bytes can be sent again.
+    /// Takes the body. Up to `cap` bytes of a streaming body can be sent again.
     pub(super) async fn receive<B>(&mut self, body: B, cap: usize)
     where
         B: Body + Send + 'static,
@@ -41,12 +41,13 @@ impl Template {
         self.body = ReplayBody::new(body, cap).await;
     }
 
-    /// The request, without a key on it.
+    /// Builds the request, without a key.
     pub(super) fn make(&mut self) -> Request<ReplayBody> {
         self.head.make(self.body.clone())
     }
 
-    /// The model that the request names: in an extension, in the path, or in what is there of the body.
+    /// Returns the model that the request names: in an extension, in the path, or in the part of the body that has
+    /// arrived.
     pub(super) fn model(&mut self, provider: &Provider) -> Option<&ModelId> {
         if self.model.is_none() {
             self.model = self.look_for_model(provider);
@@ -54,8 +55,8 @@ impl Template {
         self.model.as_ref()
     }
 
-    /// Takes note of the model, for limits that hang on it: the body has arrived as far as it can be recorded. Says
-    /// whether that is sure. A body that goes on beyond the record counts for the model that is named before.
+    /// Reads the model for limits that depend on it, after the body has arrived as far as it can be recorded. Returns
+    /// whether the model is certain. If the body is longer than the record, the model named in the record counts.
     pub(super) fn name_model(&mut self, provider: &Provider) -> bool {
         if self.model.is_none() {
             self.model = provider.model_in_path(self.head.uri());
@@ -81,12 +82,12 @@ impl Template {
         })
     }
 
-    /// What it is thought to take, of what is there of its body.
+    /// Returns the estimated cost of the request, from the part of its body that has arrived.
     pub(super) fn cost(&self, estimator: &Estimator) -> Cost {
         Cost::with_tokens(self.body.read(|frames| estimator.estimate(self.head.uri(), frames)))
     }
 
-    /// The same, for somebody who only listens: it is not remembered, so that listening changes nothing.
+    /// Returns the model for an event. It is not remembered, so that a subscriber changes nothing.
     pub(super) fn told_model(&self, provider: &Provider) -> Option<ModelId> {
         self.model.clone().or_else(|| self.look_for_model(provider))
     }
@@ -97,22 +98,22 @@ impl Template {
         in_path.or_else(|| self.body.read(|frames| provider.named_model(content_type, frames).model))
     }
 
-    /// The model, if it is known by now.
+    /// Returns the model, if it is already known.
     pub(super) fn known_model(&self) -> Option<&ModelId> {
         self.model.as_ref()
     }
 
-    /// The hash of where it goes: the method, and the path without ids.
+    /// Returns the hash of the endpoint: the method, and the path without ids.
     pub(super) fn endpoint(&self) -> u64 {
         endpoint::hash(self.head.method(), self.head.uri().path())
     }
 
-    /// The path that is asked for.
+    /// Returns the path of the request's URL.
     pub(super) fn path(&self) -> &str {
         self.head.uri().path()
     }
 
-    /// Whether running it twice does no harm: by its method, or because its caller says so.
+    /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key` header.
     pub(super) fn is_idempotent(&self) -> bool {
         self.head.is_idempotent()
     }
@@ -121,12 +122,12 @@ impl Template {
         self.body.is_replayable()
     }
 
-    /// How the body arrives from the caller.
+    /// Returns the upload of the body by the caller.
     pub(super) fn upload(&self) -> Upload {
         self.body.upload()
     }
 
-    /// Takes the error that the request's own body failed with, if it did.
+    /// Takes the error with which the request's own body failed, if any.
     pub(super) fn take_body_error(&self) -> Option<BoxError> {
         self.body.take_error()
     }
@@ -135,7 +136,7 @@ impl Template {
         self.deadline
     }
 
-    /// What the request belongs to.
+    /// Returns the session that the request belongs to.
     pub(super) fn session(&self) -> Option<Session> {
         self.head.extensions().get::<Session>().copied()
     }

@@ -1,4 +1,4 @@
-//! The service.
+//! The service of the rotation layer.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,10 +18,11 @@ use crate::rotate::config::Config;
 use crate::rotate::drive::drive;
 use crate::rotate::state::RequestState;
 
-/// A client service whose requests are served with whichever key of a pool can serve them.
+/// A client service that sends each request with a usable key of a pool, and with another key if the first is
+/// refused.
 ///
-/// See the [module docs](super). It takes requests with any body, which is why `ready` needs to be told
-/// which one is meant; `oneshot` does not.
+/// Made by [`KeyRotationLayer`](crate::KeyRotationLayer); see the [module docs](super). It accepts requests with any
+/// body type, so `ready` needs a type annotation for the request; `oneshot` does not.
 #[derive(Clone, Debug)]
 pub struct KeyRotation<S, C = ProviderClassifier> {
     inner: S,
@@ -36,17 +37,17 @@ impl<S, C> KeyRotation<S, C> {
         Self { inner, classifier, config }
     }
 
-    /// The wrapped service.
+    /// Returns a reference to the wrapped service.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service.
+    /// Returns a mutable reference to the wrapped service.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The wrapped service.
+    /// Returns the wrapped service.
     pub fn into_inner(self) -> S {
         self.inner
     }

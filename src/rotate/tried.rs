@@ -6,10 +6,10 @@ use crate::classify::Verdict;
 use crate::clock::Moment;
 use crate::exchange::inspect::UpstreamResponse;
 
-/// What an attempt brought: an answer or the client's error, and what the classifier says of it.
+/// The result of an attempt: the response or the client's error, and the classifier's verdict.
 pub(super) struct Tried<B> {
     pub(super) verdict: Verdict,
     pub(super) answer: Result<UpstreamResponse<B>, BoxError>,
-    /// When the head came, or the error.
+    /// The time at which the head of the response, or the error, came.
     pub(super) answered: Moment,
 }

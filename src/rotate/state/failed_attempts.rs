@@ -1,4 +1,4 @@
-//! What has failed before.
+//! The failed attempts of a request.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::key::KeyId;
 use crate::pool::ProvisionalCooldown;
 use crate::rotate::state::refusal::{Refusal, RefusalKind};
 
-/// What has failed before, for a request that was not served at once.
+/// The failed attempts of a request that was not served at once.
 pub(in crate::rotate) struct FailedAttempts<B> {
     pub(in crate::rotate) tried: KeysTried,
     pub(in crate::rotate) attempts: Vec<Attempt>,
     pub(in crate::rotate) retries: usize,
-    /// The next attempt repeats one that failed for the provider's fault.
+    /// Whether the next attempt is a retry after a fault of the provider.
     pub(in crate::rotate) retrying: bool,
-    /// The key that was tried last is usable still.
+    /// Whether the key that was tried last is still usable.
     pub(in crate::rotate) is_repeat: bool,
     refusals: Vec<Refusal>,
     pub(in crate::rotate) last: Option<Result<UpstreamResponse<B>, BoxError>>,
@@ -29,13 +29,13 @@ pub(in crate::rotate) struct FailedAttempts<B> {
 // === impl FailedAttempts ===
 
 impl<B> FailedAttempts<B> {
-    /// The keys that the request tried when a chain asked this pool before: one of them serves if no other key is
-    /// usable.
+    /// Creates the state of a request that a chain sends to this pool again, with the keys that it tried before. One of
+    /// them serves if no other key is usable.
     pub(in crate::rotate) fn again(tried: KeysTried) -> Self {
         Self { tried, retrying: true, is_repeat: true, ..Self::default() }
     }
 
-    /// An attempt has failed.
+    /// Adds a failed attempt.
     pub(in crate::rotate) fn add(&mut self, attempt: Attempt) {
         if let Some(key) = &attempt.key {
             self.tried.add(key.clone());
@@ -43,7 +43,7 @@ impl<B> FailedAttempts<B> {
         self.attempts.push(attempt);
     }
 
-    /// The latest attempt was refused for what may be the key's or the request's fault.
+    /// Adds the refusal that ended the latest attempt. It may be the fault of the key or of the request.
     pub(in crate::rotate) fn add_refusal(
         &mut self,
         kind: RefusalKind,
@@ -51,29 +51,29 @@ impl<B> FailedAttempts<B> {
         provisional: Option<ProvisionalCooldown>,
     ) {
         let Some(attempt) = self.attempts.len().checked_sub(1) else { return };
-        // An account that has refused the request is not asked again with another of its keys.
+        // Other keys of an account that refused the request are not used for it.
         self.tried.refuse(provisional.iter().flat_map(ProvisionalCooldown::keys));
         self.tried.refuse(self.attempts[attempt].key.clone().into_iter());
         self.refusals.push(Refusal { kind, proven, provisional, attempt });
     }
 
-    /// Whether another key in good standing was refused in the same way.
+    /// Returns whether another key in good standing was refused in the same way.
     pub(in crate::rotate) fn has_proven(&self, kind: RefusalKind) -> bool {
         self.refusals.iter().any(|refusal| refusal.proven && refusal.kind == kind)
     }
 
-    /// How many keys were refused in this way.
+    /// Returns the number of keys that were refused in this way.
     pub(in crate::rotate) fn count(&self, kind: RefusalKind) -> usize {
         self.refusals.iter().filter(|refusal| refusal.kind == kind).count()
     }
 
-    /// Another key has served the request.
+    /// Confirms all cooldowns in doubt: another key has served the request.
     pub(in crate::rotate) fn confirm(&mut self, now: Timestamp) {
         self.settle(|_, provisional| provisional.confirm(now));
     }
 
-    /// Another key was accepted, and the request itself was judged. A missing permission may still be the
-    /// request's own.
+    /// Confirms the cooldowns in doubt, except those of missing permissions: another key was accepted, and the response
+    /// concerns the request itself, which may also have caused the missing permission.
     pub(in crate::rotate) fn confirm_keys(&mut self, now: Timestamp) {
         self.settle(|kind, provisional| match kind.reason() {
             Reason::Forbidden => provisional.leave_unconfirmed(),
@@ -81,7 +81,7 @@ impl<B> FailedAttempts<B> {
         });
     }
 
-    /// The keys that were refused are not to blame.
+    /// Undoes all cooldowns in doubt: the refused keys are not at fault.
     pub(in crate::rotate) fn undo(&mut self, now: Timestamp) {
         self.settle(|_, provisional| {
             provisional.undo(now);
@@ -89,7 +89,8 @@ impl<B> FailedAttempts<B> {
         });
     }
 
-    /// No key has served the request. Where a key in good standing was refused alike, the request is to blame.
+    /// Leaves the cooldowns in doubt: no key has served the request. If a key in good standing was refused alike, the
+    /// request is at fault, and the cooldowns of that kind are undone.
     pub(in crate::rotate) fn leave_unconfirmed(&mut self, now: Timestamp) {
         let proven: Vec<_> =
             self.refusals.iter().filter(|refusal| refusal.proven).map(|refusal| refusal.kind).collect();
@@ -102,8 +103,8 @@ impl<B> FailedAttempts<B> {
         });
     }
 
-    /// Whether the last refusal concerns what was asked for, and no key: it is of one resource, or two keys were
-    /// forbidden it alike, for no reason that lies in their accounts.
+    /// Returns whether the last refusal concerns the request and no key: it is of one resource, or two keys were
+    /// forbidden alike, for no reason that lies in their accounts.
     pub(in crate::rotate) fn is_the_requests_own(&self, stop_reason: StopReason) -> bool {
         let Some(Attempt { fault, status, .. }) = self.attempts.last() else { return false };
         let alike = RefusalKind::of(fault, *status).map_or(0, |refused| self.count(refused));
@@ -119,7 +120,7 @@ impl<B> FailedAttempts<B> {
         }
     }
 
-    /// Takes the last attempt and its response. No key has served the request.
+    /// Takes the last attempt and its response, if that has an error status. Called if no key has served the request.
     pub(in crate::rotate) fn take_refusal(&mut self) -> Option<(KeyId, Fault, UpstreamResponse<B>)> {
         self.leave_unconfirmed(Timestamp::now());
         let is_error = |answer: &UpstreamResponse<B>| !answer.head.status.is_success();
@@ -128,7 +129,7 @@ impl<B> FailedAttempts<B> {
         Some((key?, fault, answer))
     }
 
-    /// Settles all doubts, each with how long the key is out for it in the end.
+    /// Settles all cooldowns in doubt. `settle` returns how long the key finally stays in cooldown.
     fn settle(&mut self, mut settle: impl FnMut(RefusalKind, ProvisionalCooldown) -> Option<Duration>) {
         for Refusal { kind, provisional, attempt, .. } in self.refusals.drain(..) {
             let Some(provisional) = provisional else { continue };

@@ -8,22 +8,23 @@ use crate::pool::ProvisionalCooldown;
 /// A refusal that may be the fault of a key or of the request.
 pub(in crate::rotate) struct Refusal {
     pub(in crate::rotate) kind: RefusalKind,
-    /// The key served other requests lately.
+    /// Whether the key served other requests recently.
     pub(in crate::rotate) proven: bool,
-    /// `None`: nothing is remembered of it.
+    /// The cooldown in doubt. `None`: the refusal is not recorded in the pool.
     pub(in crate::rotate) provisional: Option<ProvisionalCooldown>,
-    /// Which of the request's attempts it ended.
+    /// Index of the attempt that it ended.
     pub(in crate::rotate) attempt: usize,
 }
 
-/// Refusals are alike that have the same status, reason and scope.
+/// The kind of a refusal: its status, reason and scope. Refusals of the same kind are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::rotate) struct RefusalKind(Option<StatusCode>, Reason, Scope);
 
-// === impl Kind ===
+// === impl RefusalKind ===
 
 impl RefusalKind {
-    /// `None`: the fault does not concern keys, or it is a 429, which counts what other requests used as well.
+    /// Returns the kind of a fault. `None` if the fault does not concern keys, or if it is a 429, which counts the
+    /// usage of other requests as well.
     pub(in crate::rotate) fn of(fault: &Fault, status: Option<StatusCode>) -> Option<Self> {
         let is_of_keys = match fault.reason() {
             Reason::InvalidKey | Reason::Forbidden => true,
@@ -34,8 +35,8 @@ impl RefusalKind {
         (is_of_keys && !scope.is_provider() && scope != Scope::None).then_some(Self(status, reason, scope))
     }
 
-    /// Whether the response says itself that it is an error, so that it may be delivered: one that came as an event
-    /// of a success does not.
+    /// Returns whether the response has an error status, so that it may be delivered. A refusal that came as an event
+    /// of a success has not.
     pub(in crate::rotate) fn is_of_error_status(self) -> bool {
         self.0.is_some_and(|status| !status.is_success())
     }
