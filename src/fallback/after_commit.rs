@@ -1,8 +1,8 @@
-//! Up to the commit an answer is the chain's; after it, the caller's.
+//! Responses after the commit: up to the commit a response is the chain's, after it the caller's.
 //!
-//! A commit is a success for the link's breaker, and closes it after a probe, so that a probe is not out for as
-//! long as a stream takes. How the body ends is booked when it ends: one that fails is a fault of the provider of
-//! its own, and so many in a row open the breaker however many commits lie between them.
+//! A commit is a success for the link's breaker, and closes it after a probe, so that a probe does not last as
+//! long as a stream. The end of the body is recorded when it ends. A body that fails is a separate fault of the
+//! provider, and a number of these in a row opens the breaker, however many commits lie between them.
 
 use std::sync::Arc;
 
@@ -21,12 +21,13 @@ use crate::fallback::breaker::BreakerPermit;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::Settings;
 
-/// What is left to do for a response of a link without keys when its body is over.
+/// The settlement of a response of a link without keys, when its body has ended.
 struct Keyless(Arc<Link>);
 
-/// Has the pauses of the answer limited and its end checked, and gives what hears of its end. A rotation layer
-/// that has adopted the ticket has seen to that, if it could read the answer; of whatever it could not, somebody
-/// between may have made more.
+/// Limits the pauses of the response and checks its end. Returns the slot that receives its end.
+///
+/// A rotation layer that has joined the context has done so, if it could read the response. A response that it
+/// could not read may have been decoded by a layer in between.
 pub(super) fn guard<B>(
     response: &mut Response<ResponseBody<B>>,
     link: &Arc<Link>,
@@ -44,7 +45,7 @@ pub(super) fn guard<B>(
     slot
 }
 
-/// Books the commit, and has the link hear how the body of a success ends.
+/// Records the commit, and lets the link receive the end of a successful response's body.
 pub(super) fn book<B, T>(
     permit: BreakerPermit,
     response: &Response<T>,

@@ -1,22 +1,21 @@
-//! A provider that is down is asked once in a while, and not by every request.
+//! The circuit breaker of a link: it limits the calls to a provider that is down.
 //!
-//! The breaker of a link counts faults of the *provider*; what concerns a key or a request is none of its
-//! business. It opens after so many in a row, or when too large a share of the recent calls failed; while it
-//! is open the link is skipped without a call. When its time is over one single request passes as a probe:
-//! success closes it, failure opens it for twice as long, and a probe whose caller went away is handed to the
-//! next request.
+//! The breaker counts faults of the *provider*, not those that concern a key or a request. It opens after a number
+//! of faults in a row, or if too large a share of the recent calls failed. While it is open the link is skipped
+//! without a call. When the open time is over, a single request passes as a probe. Its success closes the breaker,
+//! its failure opens it for twice as long, and a probe whose caller went away is handed to the next request.
 //!
 //! A call succeeds when its response is handed over, and its body may still fail. Such failures are counted in a
 //! row of their own, which only a body that came to its end interrupts: a provider that begins every stream and
 //! finishes none is down as well.
 //!
-//! Nothing happens between requests. Whether the time is over is seen when somebody asks, so there is no task
-//! and no timer, and a breaker that nobody asks costs nothing. Every change of state begins a new
-//! *generation*, and a passage remembers in which it was given out: what fifty calls of an earlier generation
-//! bring in later neither closes a breaker that has opened meanwhile nor opens one that has closed.
+//! Nothing happens between requests. The end of the open time is noticed by the next request, so there is no task
+//! and no timer, and an unused breaker costs nothing. Every change of state begins a new *generation*, and a permit
+//! remembers the generation in which it was given out. So the late results of calls from an earlier generation
+//! neither close a breaker that has opened meanwhile nor open one that has closed.
 //!
-//! The state is a few words behind a lock that is held for a few of them and never across an await. The counts
-//! lie in a ring of buckets: memory is bounded, and what is older than the window is not cleared but
+//! The state is a few words behind a lock that is held for a few instructions and never across an await. The counts
+//! are kept in a ring of buckets: memory is bounded, and counts older than the window are not cleared but
 //! overwritten.
 
 mod policy;
@@ -30,7 +29,7 @@ use crate::clock::Timestamp;
 pub use crate::fallback::breaker::policy::BreakerPolicy;
 use crate::fallback::breaker::ring::{BUCKETS, Ring};
 
-/// The breaker of one link. Clones are handles to the same one.
+/// The breaker of one link. Clones share its state.
 #[derive(Clone)]
 pub(crate) struct Breaker(Arc<Shared>);
 
@@ -39,14 +38,14 @@ struct Shared {
     state: Mutex<BreakerState>,
 }
 
-/// The link is not to be called.
+/// The refusal of an open breaker: the link must not be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BreakerOpen {
-    /// How long; `None`: until the probe that is out comes back.
+    /// Time until the next probe. `None`: a probe is under way, and its end decides.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// The right to call the link once. Dropped, it brings no news, and hands its probe back.
+/// The permit to call the link once. If it is dropped, nothing is counted, and its probe is handed back.
 #[must_use = "a passage that is dropped at once lets nobody pass"]
 pub(crate) struct BreakerPermit {
     breaker: Arc<Shared>,
@@ -55,25 +54,25 @@ pub(crate) struct BreakerPermit {
     probe: bool,
 }
 
-/// What a commit has done.
+/// The effect of a commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Committed {
-    /// It has closed the breaker.
+    /// Whether it has closed the breaker.
     pub(crate) closed: bool,
-    /// To be given when the body [ends](Breaker::body_ended).
+    /// The generation to state when the body [ends](Breaker::body_ended).
     pub(crate) generation: u64,
 }
 
 struct BreakerState {
-    /// Raised by every change between open and closed, and by every failed probe.
+    /// Incremented by every change between open and closed, and by every failed probe.
     generation: u64,
     /// `None`: closed.
     opened: Option<Opened>,
-    /// How often it opened in a row.
+    /// Number of times that it opened in a row.
     times: u32,
-    /// Failures in a row.
+    /// Number of failures in a row.
     consecutive: u32,
-    /// Bodies in a row that failed after they were handed over.
+    /// Number of bodies in a row that failed after they were handed over.
     bodies: u32,
     recent: Ring,
 }
@@ -87,12 +86,12 @@ struct Opened {
 // === impl Breaker ===
 
 impl Breaker {
-    /// A closed breaker.
+    /// Creates a closed breaker.
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self(Arc::new(Shared { policy, state: Mutex::new(BreakerState::new()) }))
     }
 
-    /// Lets a call pass, as the single probe if the open time has just ended.
+    /// Admits a call, as the single probe if the open time has just ended.
     pub(crate) fn enter(&self, now: Timestamp) -> Result<BreakerPermit, BreakerOpen> {
         let mut state = self.0.state();
         let generation = state.generation;
@@ -105,7 +104,8 @@ impl Breaker {
         Ok(BreakerPermit { breaker: Arc::clone(&self.0), generation, began: now, probe })
     }
 
-    /// The body of a response that was handed over has ended. Says for how long that opened the breaker.
+    /// Records the end of the body of a response that was handed over. Returns the open time if that opened the
+    /// breaker.
     pub(crate) fn body_ended(&self, generation: u64, failed: bool, now: Timestamp) -> Option<Duration> {
         let permit = BreakerPermit { breaker: Arc::clone(&self.0), generation, began: now, probe: false };
         if failed {
@@ -116,7 +116,7 @@ impl Breaker {
         }
     }
 
-    /// Whether [`enter`](Self::enter) would let a call pass; takes no probe.
+    /// Returns whether [`enter`](Self::enter) would admit a call, without taking a probe.
     #[cfg(test)]
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), BreakerOpen> {
         self.0.state().opened.map_or(Ok(()), |opened| opened.refuses(now))
@@ -147,15 +147,15 @@ impl Opened {
     }
 }
 
-// === impl Passage ===
+// === impl BreakerPermit ===
 
 impl BreakerPermit {
-    /// Whether this call finds out if the provider is back.
+    /// Returns whether this call is the probe that finds out if the provider is back.
     pub(crate) const fn is_probe(&self) -> bool {
         self.probe
     }
 
-    /// Lets another call be the probe; this one goes on as a call like any other.
+    /// Hands the probe back, so that another call can be it. This call continues as an ordinary one.
     pub(crate) fn give_probe_back(&mut self) {
         if std::mem::take(&mut self.probe)
             && let Some(mut state) = self.current()
@@ -165,14 +165,13 @@ impl BreakerPermit {
         }
     }
 
-    /// The provider did its part. Says whether that closed the breaker.
+    /// Records a success. Returns whether that closed the breaker.
     #[cfg(test)]
     pub(crate) fn succeeded(self, now: Timestamp) -> bool {
         self.committed(now).closed
     }
 
-    /// The provider did its part up to the commit; what is to come of the body is for
-    /// [`Breaker::body_ended`] to say.
+    /// Records a success up to the commit. The end of the body is reported to [`Breaker::body_ended`].
     pub(crate) fn committed(mut self, now: Timestamp) -> Committed {
         let probe = std::mem::take(&mut self.probe);
         let Some(mut state) = self.current() else {
@@ -180,7 +179,7 @@ impl BreakerPermit {
         };
         if probe {
             let BreakerState { generation, bodies, times, .. } = *state;
-            // A provider whose streams failed is not well before one has come.
+            // If bodies failed before, the provider has not recovered until one body comes to its end.
             let times = if bodies > 0 { times } else { 0 };
             *state = BreakerState { generation: generation + 1, bodies, times, ..BreakerState::new() };
         } else {
@@ -209,7 +208,7 @@ impl BreakerPermit {
         trips.then(|| state.open(&policy, Duration::ZERO, now))
     }
 
-    /// The provider was at fault. Says for how long that opened the breaker, or keeps it open.
+    /// Records a fault of the provider. Returns the open time if that opened the breaker or keeps it open.
     pub(crate) fn failed(mut self, now: Timestamp) -> Option<Duration> {
         let probe = std::mem::take(&mut self.probe);
         let policy = self.breaker.policy;
@@ -220,12 +219,12 @@ impl BreakerPermit {
         if !probe && !policy.trips(state.consecutive, state.recent.sum(bucket)) {
             return None;
         }
-        // A probe that takes long is not to be had for each request.
+        // A probe that takes long must not be repeated too often.
         let took = if probe { now.saturating_since(self.began) } else { Duration::ZERO };
         Some(state.open(&policy, took, now))
     }
 
-    /// The state, unless it has changed since this passage was given out.
+    /// Returns the state, unless it has changed since this permit was given out.
     fn current(&self) -> Option<MutexGuard<'_, BreakerState>> {
         Some(self.breaker.state()).filter(|state| state.generation == self.generation)
     }
@@ -255,7 +254,7 @@ impl BreakerState {
         Self { generation: 0, opened: None, times: 0, consecutive: 0, bodies: 0, recent: Ring::default() }
     }
 
-    /// Opens, or stays open, for no less than `at_least`; says for how long.
+    /// Opens, or stays open, for `at_least` or longer. Returns the open time.
     fn open(&mut self, policy: &BreakerPolicy, at_least: Duration, now: Timestamp) -> Duration {
         let wait = policy.open_time(self.times).max(at_least);
         self.opened = Some(Opened { until: now.saturating_add(wait), probing: false });

@@ -1,4 +1,4 @@
-//! Calling a link, within the limit for the head of its answer.
+//! Calling a link, within the time limit for the head of its response.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,17 +15,18 @@ use crate::body::{ReplayBody, Upload};
 use crate::exchange::context::ChainContext;
 use crate::exchange::future::with_deadline;
 
-/// How calling a link failed.
+/// The failure of calling a link.
 pub(super) enum Failed {
-    /// It did not become ready, so that nothing was sent.
+    /// The link did not become ready, so nothing was sent.
     NotReady(Option<BoxError>),
-    /// No answer.
+    /// The call failed.
     Call(BoxError),
 }
 
-/// Drives the link's service to readiness and calls it, which takes the request. A link that has adopted the
-/// ticket watches the limit itself: it may make several attempts, each of which has the whole of it. The limit does
-/// not run while the caller of the request is waited for.
+/// Drives the link's service to readiness and calls it. The call takes the request.
+///
+/// A link that has joined the chain's context applies the time limit itself: it may make several attempts, each of
+/// which has the whole limit. The limit does not run while the chain waits for the caller to send the body.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn link<S, B>(
     service: &mut S,
@@ -39,7 +40,7 @@ where
 {
     async move {
         if let Err(failed) = ready(service, context.head_timeout()).await {
-            // It may have reserved something while it was asked, which is not for keeping until the chain's end.
+            // Polling may have reserved something in the service, which must not be held until the chain's end.
             *service = service.clone();
             return Err(failed);
         }
@@ -49,7 +50,7 @@ where
         if let Poll::Ready(called) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
             return called;
         }
-        // A link adopts the ticket when it is first polled; one that does needs no second timer.
+        // A link joins the context when it is first polled. One that has joined needs no second timer.
         if let Some(limit) = context.head_timeout().filter(|_| !context.is_joined()) {
             let late = match Box::pin(upload.limit(limit, Instant::now(), call.as_mut())).await {
                 Ok(called) => return called,
@@ -70,7 +71,7 @@ where
 {
     let not_ready = |error: S::Error| Failed::NotReady(Some(error.into()));
     let mut poll = |cx: &mut Context<'_>| service.poll_ready(cx).map_err(not_ready);
-    // Mostly it is, and needs no timer to find out.
+    // The service is usually ready, and needs no timer.
     if let Poll::Ready(ready) = poll_fn(|cx| Poll::Ready(poll(cx))).await {
         return ready;
     }

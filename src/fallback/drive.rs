@@ -1,4 +1,4 @@
-//! The way of one request through a chain: choose a link, ask it, judge, commit.
+//! The course of one request through a chain: choose a link, call it, judge the response, commit.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use crate::fallback::link::{Chain, Link};
 use crate::fallback::state::{ChainState, NextLink};
 use crate::fallback::{after_commit, call, judge};
 
-/// Gives a request to one link after another until one serves it, refuses it for its own sake, or none is left.
+/// Sends a request to one link after another until one serves it or refuses it for its own sake, or no link is
+/// left.
 ///
 /// Rare parts are boxed, which keeps the future of a request that the first link serves small.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
@@ -68,8 +69,9 @@ where
     }
 }
 
-/// Asks one link. If the link serves the request, its response is put into `served`: the response is large, and
-/// returning it from one future to the next would copy it each time. Fails if no other link may be asked.
+/// Gives one link its turn. If the link serves the request, its response is put into `served`: the response is
+/// large, and returning it from one future to the next would copy it each time. Fails if no other link may be
+/// called.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 fn ask_link<S, B>(
     first: &mut S,
@@ -115,7 +117,7 @@ where
     }
 }
 
-/// Calls a link, judges its response, and sees the response through to its commit.
+/// Calls a link, judges its response, and reads the response until its commit.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 fn call_link<S, B>(
     first: &mut S,
@@ -155,7 +157,7 @@ where
     }
 }
 
-/// Settles the permit of the breaker with the outcome of a call. Fails if no other link may be asked.
+/// Settles the permit of the breaker with the outcome of a call. Fails if no other link may be called.
 fn settle<B>(
     state: &mut ChainState<B>,
     chain: &Chain<B>,

@@ -1,8 +1,9 @@
-//! Responses that a chain reads before it commits to them.
+//! Responses that a chain reads to the end before it commits to them.
 //!
-//! The caller of a response that is not streamed waits for the whole of it anyway. So a chain reads it first: one
-//! that breaks, stalls or does not parse is asked for elsewhere, and costs its caller no time. What fails so may
-//! have run, and may have been paid for. A response that is longer than the cap is committed to.
+//! The caller of a response that is not streamed waits for the whole of it anyway. So a chain reads it first. If it
+//! breaks, stalls or does not parse, the chain moves on to another link, which costs the caller no additional wait.
+//! A response that failed in this way may have been executed, and billed. The chain commits to a response that is
+//! longer than the cap.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -30,48 +31,48 @@ use crate::fallback::commit::Commit;
 use crate::fallback::link::Link;
 use crate::fallback::settings::Settings;
 
-/// Which responses to a request are held back.
+/// The rules by which responses to a request are held back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HoldBack {
     commit: Commit,
     cap: usize,
-    /// No response has a body.
+    /// Whether responses have no body, because the request is a HEAD.
     bodiless: bool,
-    /// JSON is how responses are streamed.
+    /// Whether a JSON response is a stream.
     json_is_streamed: bool,
 }
 
-/// How to hold a response back.
+/// The checks for one response that is held back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Check {
-    /// Read no further than this.
+    /// Maximum number of bytes to read.
     cap: usize,
-    /// It has to be JSON.
+    /// Whether the body has to be JSON.
     parse: bool,
-    /// When it has to be complete.
+    /// The time at which the response has to be complete.
     deadline: Option<Instant>,
 }
 
-/// A response was not complete at the deadline of its request.
+/// The error of a response that was not complete at the deadline of its request.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline passed before the response was complete")]
 struct Late;
 
-/// What was read of a body.
+/// The part of a body that was read.
 #[derive(Default)]
 struct Held {
     /// The only frame so far.
     first: Option<Bytes>,
-    /// All frames, once there is more than one, or one that is no data.
+    /// All frames, once there is more than one, or one that is not data.
     frames: VecDeque<Result<Frame<Bytes>, BoxError>>,
     bytes: usize,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Holds a response back until it is complete, or as far as the cap goes. `slot` hears how its body ends.
+/// Holds a response back until it is complete or longer than the cap. `slot` receives the end of its body.
 ///
-/// The body is in a box, so that the future of a request need not have room for it.
+/// The body is boxed, so that the future of a request need not have room for it.
 pub(super) fn hold_back<T>(
     response: Response<T>,
     slot: UsageSlot,
@@ -96,7 +97,7 @@ where
     }
 }
 
-/// Reads a body to its end, or as far as the cap goes; an error if it is whole, and not what it should be.
+/// Reads a body to its end or to the cap. Fails if the body breaks, or if it is complete but not valid.
 async fn read<T>(mut body: Pin<Box<T>>, check: Check) -> Result<Rest<T>, BoxError>
 where
     T: Body<Data = Bytes>,
@@ -112,7 +113,7 @@ where
 fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Link) -> ProviderFailed {
     let (reason, scope) = match error.downcast_ref() {
         Some(StreamError::Idle(_)) => (Reason::Timeout, Scope::Provider),
-        // It may have been the caller's time that was short.
+        // The caller's deadline may have been too short, so the provider is not blamed.
         _ if error.is::<Late>() => (Reason::Timeout, Scope::None),
         _ => (Reason::Truncated, Scope::Provider),
     };
@@ -122,7 +123,7 @@ fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Li
     ProviderFailed { attempts, status: Some(status), source: Some(error), ..left }
 }
 
-/// What was read, or that it was not there at the deadline. Mostly it is there already, and needs no timer.
+/// Awaits reading until the deadline. The body has usually arrived already, so it is polled once without a timer.
 async fn in_time<T>(
     deadline: Option<Instant>,
     mut read: Pin<&mut impl Future<Output = Result<T, BoxError>>>,
@@ -133,7 +134,7 @@ async fn in_time<T>(
     }
 }
 
-/// `application/json`, or a type whose name ends with `+json`, but for a stream of JSON.
+/// Returns whether the type is `application/json` or ends with `+json`, and is not a stream of JSON.
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -142,7 +143,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     is(b"application/json") || (suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json"))
 }
 
-/// Whether it is one JSON document, or several one after the other.
+/// Returns whether the data are one JSON document, or several in sequence.
 fn is_sound(data: &[u8]) -> bool {
     let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
     if serde_json::from_slice::<IgnoredAny>(data).is_ok() {
@@ -155,7 +156,7 @@ fn is_sound(data: &[u8]) -> bool {
 // === impl HoldBack ===
 
 impl HoldBack {
-    /// By the request's own [`Commit`], or else the chain's.
+    /// Creates the rules from the request's own [`Commit`], or else the chain's.
     pub(super) fn of(request: &Parts, settings: &Settings) -> Self {
         Self {
             commit: request.extensions.get().copied().unwrap_or(settings.commit),
@@ -166,12 +167,12 @@ impl HoldBack {
         }
     }
 
-    /// Whether event streams are looked into before the commit.
+    /// Returns whether event streams are inspected before the commit.
     pub(super) const fn looks_into_streams(self) -> bool {
         !matches!(self.commit, Commit::Head)
     }
 
-    /// How to hold a response back; `None`: it passes as it comes.
+    /// Returns the checks for a response. `None` if it is not held back.
     pub(super) fn check<T: Body>(self, response: &Response<T>, deadline: Option<Instant>) -> Option<Check> {
         let (status, headers) = (response.status(), response.headers());
         let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
@@ -192,7 +193,7 @@ impl HoldBack {
 // === impl Held ===
 
 impl Held {
-    /// Reads until the end or the cap; says whether that was the end.
+    /// Reads to the end or the cap. Returns whether the end was reached.
     async fn fill<T>(&mut self, mut body: Pin<&mut T>, cap: usize) -> Result<bool, BoxError>
     where
         T: Body<Data = Bytes>,
@@ -223,7 +224,7 @@ impl Held {
         self.frames.push_back(Ok(frame));
     }
 
-    /// All of a body; an error if it is not what it should be.
+    /// Converts a whole body. Fails if it is not valid.
     fn into_whole<T>(mut self, check: Check) -> Result<Rest<T>, BoxError> {
         if check.parse {
             self.join();
@@ -237,7 +238,7 @@ impl Held {
         Ok(Rest::Begun { seen: self.into_frames(), body: None })
     }
 
-    /// Makes one frame of all data, to be read in one piece; trailers stay behind it.
+    /// Joins all data into one frame, so that they can be parsed in one piece. Trailers stay behind it.
     fn join(&mut self) {
         if self.first.is_some() {
             return;

@@ -1,8 +1,8 @@
-//! What a link's answer means for the chain.
+//! The judgement of a link's response, for the chain.
 //!
-//! A rotation layer inside has judged the answer by its provider's rules already, and says so in
-//! [`Served`](crate::Served) or in its error. Of any other link the chain asks the rules that hold for
-//! providers in general.
+//! A rotation layer inside has already judged the response by its provider's rules, and states the verdict in
+//! [`Served`](crate::Served) or in its error. The responses of other links are judged by the rules for providers in
+//! general.
 
 use std::sync::Arc;
 
@@ -29,29 +29,29 @@ use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
 use crate::fallback::state::ChainState;
 
-/// What the chain makes of it.
+/// The outcome of calling a link.
 pub(super) enum LinkOutcome<B> {
-    /// It is the caller's, under the guard of the layer inside, and lies where the caller gets it.
+    /// The response is the caller's, guarded by the layer inside. It has been stored for the caller.
     Served,
-    /// It is the caller's, under a guard of the chain's. The cell hears how its body ends.
+    /// The response is the caller's, guarded by the chain. The slot receives the end of its body.
     Guarded(Box<(Response<ResponseBody<B>>, UsageSlot)>),
-    /// The link did not serve the request; another may.
+    /// The link did not serve the request; another one may.
     Failed(Box<ProviderFailed>),
-    /// Nobody can.
+    /// No link can serve the request.
     Ended(Error),
 }
 
-/// What calling a link brought.
+/// The result of calling a link.
 type Called<B> = Result<Response<B>, Failed>;
 
-/// Whether a rotation layer inside has judged the answer to be the caller's, and guards it. All else is to be
-/// [judged](answer).
+/// Returns whether a rotation layer inside has judged the response to be the caller's, and guards it. All other
+/// results have to be [judged](answer).
 pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, context: &ChainContext) -> bool {
     let served = response.extensions().get::<Served>().filter(|_| context.is_joined());
     served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, context).is_none())
 }
 
-/// Judges what calling a link brought, and sees the answer through to its commit.
+/// Judges the result of calling a link, and reads the response until its commit.
 ///
 /// A response that was given up is kept until the deadline.
 pub(super) async fn answer<B>(
@@ -108,7 +108,7 @@ where
     })
 }
 
-/// Why the answer is not the caller's, if it is not.
+/// Returns the reason for which the response is not the caller's. `None` if it is.
 fn refused<B>(verdict: &Verdict, chain: &Chain<B>, context: &ChainContext) -> Option<SkipReason> {
     match verdict {
         Verdict::Rejected(Rejection::ContextLength)
@@ -149,7 +149,7 @@ where
     (verdict, answer.into_response())
 }
 
-/// No answer: an error of a rotation layer, which says what to do, or of a client.
+/// Judges an error: that of a rotation layer, which states the outcome, or that of a client.
 async fn failed<B>(
     error: BoxError,
     name: Arc<str>,
@@ -178,14 +178,14 @@ async fn failed<B>(
     }
 }
 
-/// Nothing was sent.
+/// Returns the outcome of a link that was not ready. Nothing was sent.
 fn not_ready<B>(error: BoxError, name: Arc<str>) -> LinkOutcome<B> {
     let is_shed = transport::nature(&error) == Nature::Shed;
     let because = if is_shed { SkipReason::Shed } else { SkipReason::NotReady };
     LinkOutcome::left(ProviderFailed { source: Some(error), ..ProviderFailed::new(name, because) })
 }
 
-// === impl Judged ===
+// === impl LinkOutcome ===
 
 impl<B> LinkOutcome<B> {
     pub(super) fn left(failed: ProviderFailed) -> Self {
@@ -194,10 +194,10 @@ impl<B> LinkOutcome<B> {
 }
 
 impl ProviderFailed {
-    /// Whether the link's breaker is to count it.
+    /// Returns whether the link's breaker counts the failure.
     pub(super) fn is_providers_fault(&self) -> bool {
         match &self.because {
-            // A wait for readiness that is too long, or a URL that is not the provider's, is not its fault.
+            // Neither a wait for readiness that is too long nor a URL that is not the provider's is its fault.
             SkipReason::NotReady => self.source.as_ref().is_some_and(|source| !is_stamp_error(source)),
             SkipReason::Fault(fault) => shows_outage(fault),
             SkipReason::Keys(crate::error::StopReason::ProviderFault) => {
@@ -208,8 +208,8 @@ impl ProviderFailed {
     }
 }
 
-/// Whether a fault says something about the provider's health. A refusal by its edge does not: the edge may object to
-/// the content of one request, and serve all others.
+/// Returns whether a fault says something about the provider's health. A refusal by its edge does not: the edge may
+/// object to the content of one request, and serve all others.
 fn shows_outage(fault: &Fault) -> bool {
     fault.scope().is_provider() && fault.reason() != Reason::Blocked
 }

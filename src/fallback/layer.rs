@@ -1,4 +1,4 @@
-//! The layer and its settings.
+//! The layer of a chain of providers, and its settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use crate::fallback::route::Route;
 use crate::fallback::service::ProviderFallback;
 use crate::fallback::settings::{ContextLength, Settings, Start};
 
-/// Puts providers behind one service; see the [module docs](super) for what it does and an example.
+/// Puts several providers behind one service, and falls back to the next one if a provider fails.
 ///
-/// `B` is the type of the response bodies of all links. Cloning the service shares breakers and budgets.
+/// See the [module docs](super) for the rules and an example. `B` is the type of the response bodies of all links.
+/// Clones of the resulting service share breakers and budgets.
 pub struct ProviderFallbackLayer<B> {
     links: Vec<(Arc<str>, Route)>,
     others: Vec<Boxed<B>>,
@@ -30,8 +31,8 @@ pub struct ProviderFallbackLayer<B> {
 
 // === impl ProviderFallbackLayer ===
 
-/// Defaults. They do not depend on the type of the response bodies, and stand at the unit type so that
-/// `ProviderFallbackLayer::MAX_ATTEMPTS` needs no type to be named.
+/// The default settings. They do not depend on the type of the response bodies, and are defined for the unit type
+/// so that `ProviderFallbackLayer::MAX_ATTEMPTS` needs no type argument.
 impl ProviderFallbackLayer<()> {
     /// Maximum number of attempts of one request over the whole chain (16).
     pub const MAX_ATTEMPTS: usize = Settings::MAX_ATTEMPTS;
@@ -43,19 +44,20 @@ impl ProviderFallbackLayer<()> {
 }
 
 impl<B> ProviderFallbackLayer<B> {
-    /// A chain whose first link, the wrapped service, has this name.
+    /// Creates a chain with one link, the service that the layer wraps. `first` is the name of that link.
     pub fn new(first: impl Into<Arc<str>>) -> Self {
         Self { links: vec![(first.into(), Route::new())], others: Vec::new(), settings: Settings::default() }
     }
 
-    /// Where the requests of the first link go. Default: nowhere else than the caller says.
+    /// Sets the route of the first link. Default: [`Route::new`], which changes nothing.
     #[must_use]
     pub fn route(mut self, route: Route) -> Self {
         self.links[0].1 = route;
         self
     }
 
-    /// Adds a link: any service over requests with a [`ReplayBody`] and the same response body.
+    /// Adds a link to the end of the chain: any service that takes requests with a [`ReplayBody`] and has the same
+    /// response body.
     #[must_use]
     pub fn fallback<T>(mut self, name: impl Into<Arc<str>>, service: T, route: Route) -> Self
     where
@@ -68,32 +70,32 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// Which link a request is given to first. Default: [`Start::Ordered`].
+    /// Sets the rule for the link that a request is sent to first. Default: [`Start::Ordered`].
     #[must_use]
     pub const fn start(mut self, start: Start) -> Self {
         self.settings.start = start;
         self
     }
 
-    /// How long a request may take until its answer is committed to, and until the end of an error response. A
-    /// request's own [`Deadline`](crate::Deadline) holds if it is earlier. Default: none.
+    /// Sets the time limit of a request until its response is committed to, and until the end of an error response.
+    /// The request's own [`Deadline`](crate::Deadline) applies if it is earlier. Default: no limit.
     #[must_use]
     pub const fn deadline(mut self, limit: Duration) -> Self {
         self.settings.deadline = Some(limit);
         self
     }
 
-    /// How long the head of an answer may take, for each attempt. Default: none; reasoning models are silent
-    /// for minutes.
+    /// Sets the time limit for the head of a response, for each attempt. Default: no limit, because reasoning
+    /// models are silent for minutes.
     #[must_use]
     pub const fn head_timeout(mut self, limit: Duration) -> Self {
         self.settings.head_timeout = Some(limit);
         self
     }
 
-    /// How long after its head the first content of a stream may take, whatever else the stream sends before it;
-    /// one that sends more than 8 MiB of that is left earlier. Default: none; a stream is committed to after ten
-    /// seconds, 64 KiB or 200 events without content.
+    /// Sets the time limit for the first content of a stream, counted from its head, whatever else the stream sends
+    /// before it. A stream that sends more than 8 MiB without content is abandoned earlier. Default: no limit; the
+    /// chain commits to a stream after 10 s, 64 KiB or 200 events without content.
     #[must_use]
     pub const fn first_content_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.peek_time = limit;
@@ -101,120 +103,125 @@ impl<B> ProviderFallbackLayer<B> {
         self
     }
 
-    /// How long a stream may pause once it is committed to. Comments, pings and events without content end a pause,
-    /// but a stream of which nothing else comes ends after ten to eleven times the limit. Default: none.
+    /// Sets the time limit for a pause in a stream after its commit. Default: no limit.
+    ///
+    /// Comments, pings and events without content end a pause, but a stream that sends nothing else ends after ten
+    /// to eleven times the limit.
     #[must_use]
     pub const fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.idle_timeout = Some(limit);
         self
     }
 
-    /// When an answer belongs to the caller. Default: [`Commit::FirstContent`]. A request may have a [`Commit`]
-    /// of its own in its extensions.
+    /// Sets the point at which the chain commits to a response. A request may have a [`Commit`] of its own in its
+    /// extensions. Default: [`Commit::FirstContent`].
     #[must_use]
     pub const fn commit(mut self, commit: Commit) -> Self {
         self.settings.commit = commit;
         self
     }
 
-    /// How much of a response is held back before the [`Commit`], in bytes; a longer one is committed to.
-    /// Default: [`COMPLETE_CAP`](ProviderFallbackLayer::COMPLETE_CAP).
+    /// Sets the maximum number of bytes of a response that are held back before the [`Commit`]. The chain
+    /// commits to a longer one. Default: [`COMPLETE_CAP`](ProviderFallbackLayer::COMPLETE_CAP).
     #[must_use]
     pub const fn complete_cap(mut self, bytes: usize) -> Self {
         self.settings.complete_cap = bytes;
         self
     }
 
-    /// What to do when a request is too long for a provider's model. Default: [`ContextLength::Deliver`].
+    /// Sets the action for a request that is too long for a provider's model. Default: [`ContextLength::Deliver`].
     #[must_use]
     pub const fn context_length(mut self, then: ContextLength) -> Self {
         self.settings.context_length = then;
         self
     }
 
-    /// Whether the chain moves on to the next provider when one may have run the request, and may bill it: its
-    /// response is late, broken or cut before the commit. `false` ends the request with an error then, unless it
-    /// has a safe method or an `Idempotency-Key`. [Paid once](crate::rotate::paid_once) lists each fault.
-    /// Default: yes.
+    /// Sets whether the chain moves on to the next provider if one may have executed the request, and may bill
+    /// it: its response is late, broken or cut before the commit. Default: `true`.
+    ///
+    /// With `false` such a request ends with an error, unless it has a safe method or an `Idempotency-Key`.
+    /// [Paid once](crate::rotate::paid_once) lists each fault.
     #[must_use]
     pub const fn resend_ambiguous(mut self, resend: bool) -> Self {
         self.settings.resend_ambiguous = resend;
         self
     }
 
-    /// Whether a request waits for a key when no link is usable and the wait fits its deadline. Without a
-    /// deadline nothing waits. Default: yes.
+    /// Sets whether a request waits for a key if no link is usable and the wait fits its deadline. A request
+    /// without a deadline does not wait. Default: `true`.
     #[must_use]
     pub const fn wait_for_key(mut self, wait: bool) -> Self {
         self.settings.wait_for_key = wait;
         self
     }
 
-    /// How long a request waits for a provider before it goes on to the next one. Default: zero, the next provider
-    /// is asked at once.
+    /// Sets the maximum time that a request waits for one provider before it moves on to the next. Default:
+    /// zero, the next provider is called at once.
     ///
-    /// A wait that the provider states, or that is known of its keys, is waited for if it is no longer than this and
-    /// fits the deadline; and one fault that passes ([`Overloaded`](crate::classify::Reason::Overloaded),
-    /// `ServerError`, `Unreachable`) is retried. Each provider has this chance once per request, and a retry takes
-    /// its share of the [retry budget](Self::retry_budget). A request that may have run is never sent to the
-    /// same provider again for it.
+    /// If a provider states a wait, or a wait is known for its keys, the request waits if that is no longer
+    /// than this setting and fits the deadline. A fault that may pass
+    /// ([`Overloaded`](crate::classify::Reason::Overloaded), `ServerError`, `Unreachable`) is retried once.
+    /// Each provider has this chance once per request, and a retry takes its share of the
+    /// [retry budget](Self::retry_budget). A request that may have been executed is never sent to the same provider
+    /// again for this reason.
     ///
-    /// Useful where the next provider is weaker or more expensive: two or three seconds are often enough.
+    /// Useful if the next provider is weaker or more expensive. Two or three seconds are often enough.
     #[must_use]
     pub const fn patience(mut self, longest: Duration) -> Self {
         self.settings.patience = longest;
         self
     }
 
-    /// How many attempts a request may have over the whole chain; of these, one is kept for each link that has
-    /// not had its turn. Default: [`MAX_ATTEMPTS`](ProviderFallbackLayer::MAX_ATTEMPTS).
+    /// Sets the maximum number of attempts of one request over the whole chain; 0 counts as 1. One attempt is
+    /// reserved for each link that has not had its turn. Default:
+    /// [`MAX_ATTEMPTS`](ProviderFallbackLayer::MAX_ATTEMPTS).
     #[must_use]
     pub const fn max_attempts(mut self, attempts: usize) -> Self {
         self.settings.max_attempts = if attempts == 0 { 1 } else { attempts };
         self
     }
 
-    /// The least and the longest time before a provider's fault is retried. Default:
-    /// [`BACKOFF`](ProviderFallbackLayer::BACKOFF).
+    /// Sets the shortest and longest delay before a provider's fault is retried. The delay is random in
+    /// between. Default: [`BACKOFF`](ProviderFallbackLayer::BACKOFF).
     #[must_use]
     pub fn backoff(mut self, least: Duration, longest: Duration) -> Self {
         self.settings.backoff = RetryDelay::between(least, longest);
         self
     }
 
-    /// Limits such retries over all requests. Default: [`RetryBudget::default`].
+    /// Sets the budget that limits retries over all requests. Default: [`RetryBudget::default`].
     #[must_use]
     pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
         self.settings.budget = budget;
         self
     }
 
-    /// When a link is left alone, and when it is tried again. Default: [`BreakerPolicy::default`].
+    /// Sets the policy of the links' circuit breakers. Default: [`BreakerPolicy::default`].
     #[must_use]
     pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
         self.settings.breaker = policy;
         self
     }
 
-    /// How much of a streaming request body is recorded for another attempt, in bytes. Default:
-    /// [`ReplayBody::CAP`].
+    /// Sets the number of bytes of a streaming request body that are recorded for another attempt. Default:
+    /// [`ReplayBody::CAP`]. A body that comes in one piece can be sent again whatever its size.
     #[must_use]
     pub const fn replay_cap(mut self, bytes: usize) -> Self {
         self.settings.replay_cap = bytes;
         self
     }
 
-    /// Whether an event stream that breaks after its commit also says so in a last event, in the dialect of the
-    /// stream: `data: {"error":…}`, or `event: error` for Anthropic's Messages and OpenAI's Responses. The body
-    /// ends with the error all the same. Default: no.
+    /// Sets whether an event stream that breaks after its commit also reports the error in a last event, in the
+    /// dialect of the stream: `data: {"error":…}`, or `event: error` for Anthropic's Messages and OpenAI's
+    /// Responses. The body ends with the error in any case. Default: `false`.
     #[must_use]
     pub const fn error_events(mut self, tell: bool) -> Self {
         self.settings.error_events = tell;
         self
     }
 
-    /// The hub that hears of what happens in the chain. Default: one of its own, that only log lines come of.
-    /// Give it to the pools of the links too for one stream of everything.
+    /// Sets the event hub of the chain. Default: a hub of its own, whose events are only logged. Give the same
+    /// hub to the pools of the links to receive all events in one stream.
     #[must_use]
     pub fn events(mut self, events: &Events) -> Self {
         self.settings.events = events.clone();
@@ -222,7 +229,7 @@ impl<B> ProviderFallbackLayer<B> {
     }
 }
 
-// Derived impls would ask the same of the response body.
+// Derived impls would require the same traits of the response body.
 
 impl<B> Clone for ProviderFallbackLayer<B> {
     fn clone(&self) -> Self {

@@ -19,12 +19,12 @@ use crate::provider::Provider;
 /// A link after the first.
 pub(super) type Boxed<B> = BoxCloneSyncService<Request<ReplayBody>, Response<B>, BoxError>;
 
-/// What is known of a link beside its service.
+/// The facts about a link, except its service.
 pub(super) struct Link {
     pub(super) name: Arc<str>,
     pub(super) route: Route,
     pub(super) breaker: Breaker,
-    /// How long its responses take.
+    /// Latency of its responses.
     pub(super) latency: LatencyEstimate,
     events: Events,
 }
@@ -35,11 +35,11 @@ pub(super) struct Chain<B> {
     /// The services of all but the first.
     others: Vec<Boxed<B>>,
     pub(super) settings: Settings,
-    /// Rules for links that have none of their own.
+    /// The provider whose rules apply to links without rules of their own.
     pub(super) general: Provider,
-    /// The next start, in turn.
+    /// The next link to start with, in turn.
     cursor: AtomicUsize,
-    /// The latest request failed.
+    /// Whether the latest request failed.
     pub(super) is_failing: AtomicBool,
 }
 
@@ -48,14 +48,14 @@ impl Link {
         Self { name, route, breaker: Breaker::new(breaker), latency: LatencyEstimate::default(), events }
     }
 
-    /// Says something of the link.
+    /// Emits an event about the link.
     pub(super) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
         self.events.emit(severity, EventSource { name: &self.name, system: None }, kind);
     }
 }
 
 impl<B> Chain<B> {
-    /// Says something of a link.
+    /// Emits an event about a link.
     pub(super) fn emit(&self, link: &Link, severity: Severity, kind: impl FnOnce() -> EventKind) {
         link.emit(severity, kind);
     }
@@ -72,12 +72,12 @@ impl<B> Chain<B> {
         }
     }
 
-    /// The service of a link; `None` for the first.
+    /// Returns the service of a link. `None` for the first.
     pub(super) fn other(&self, link: usize) -> Option<Boxed<B>> {
         self.others.get(link.checked_sub(1)?).cloned()
     }
 
-    /// The link that the next request is given to first.
+    /// Returns the link that the next request is sent to first.
     pub(super) fn start(&self) -> usize {
         match self.settings.start {
             Start::Ordered => 0,

@@ -1,55 +1,57 @@
 //! A chain of providers behind one service.
 //!
-//! [`ProviderFallbackLayer`] wraps the service of the provider that is asked first, usually one with a
-//! [`KeyRotationLayer`](crate::KeyRotationLayer) on it, and has others after it. A request goes down the
-//! chain until one serves it:
+//! [`ProviderFallbackLayer`] wraps the service of the provider that is called first, usually one with a
+//! [`KeyRotationLayer`](crate::KeyRotationLayer) on it, and holds further providers behind it. A request passes
+//! along the chain until one link serves it:
 //!
-//! | what the link brings | the chain |
+//! | result of the link | action of the chain |
 //! |---|---|
 //! | a whole JSON response, a stream's first content, the head of any other success | delivers it |
 //! | the caller's own fault, a content filter | delivers it: the next provider would say the same |
-//! | context length exceeded | delivers it, or moves on if [told so](ProviderFallbackLayer::context_length) |
-//! | all keys failed, or all cooling (no call is made then) | moves on |
+//! | context length exceeded | delivers it, or moves on if [set so](ProviderFallbackLayer::context_length) |
+//! | all keys failed, or all are in cooldown (no call is made then) | moves on |
 //! | overloaded, broken, silent, unreachable, a stream that breaks before the commit | moves on; the link's breaker counts it |
-//! | its breaker is open, its route knows no such model | skips it without a call |
+//! | its breaker is open, its route does not know the model | skips it without a call |
 //!
-//! # It never hangs
+//! # Timeouts
 //!
-//! The head of an answer, its first content and each pause in a stream have a limit, and the whole request
-//! has a deadline. A link that is silent is left at its limit, and not asked again by the same request unless that
-//! is idempotent.
+//! The head of a response, its first content, each pause in a stream and the whole request can each have a time
+//! limit. A link that exceeds its limit is abandoned, and the same request is not sent to it again unless that is
+//! idempotent.
 //!
-//! # It never multiplies
+//! # No multiplied retries
 //!
-//! Attempts are counted over the whole chain, and layers inside do not retry by themselves: sleeping on a
-//! provider that is down, while another is up, helps nobody. Only when no other link is usable is a fault of a
-//! provider retried, once, after a back-off and within the retry budget; and only then does a request wait for
-//! a key, if the wait fits the deadline. Otherwise it fails at once, with the true time to come back.
+//! Attempts are counted over the whole chain, and layers inside do not retry by themselves: waiting for a
+//! provider that is down while another is up is of no use. Only if no other link is usable, a fault of a
+//! provider is retried, once, after a back-off and within the retry budget. Likewise a request waits for a key
+//! only then, if the wait fits the deadline. Otherwise it fails at once, with the time after which it is worth
+//! trying again.
 //!
 //! # Truncated responses are errors
 //!
-//! Until the [commit](Commit) a response that breaks is asked for elsewhere, and the caller sees nothing of it.
+//! Until the [commit](Commit) a response that breaks is requested elsewhere, and the caller does not notice.
 //! A stream is committed to at its first content. A successful JSON response that is not streamed is read up to
 //! [a cap](ProviderFallbackLayer::complete_cap) and has to parse; other media types are committed to at their head.
 //! After the commit nothing is sent again: a stream that stops without its terminator ends in a
-//! [`StreamError`](crate::body::StreamError), at the place where it fails.
+//! [`StreamError`](crate::body::StreamError), at the place of its failure.
 //!
-//! Such a failure is counted by the link's breaker, in a row of its own that only a body that came to its end
-//! interrupts. [`Served::stream_error`](crate::Served::stream_error), the event
-//! [`StreamFailed`](crate::event::EventKind::StreamFailed) and a metric tell of it.
+//! The link's breaker counts such a failure in a row of its own, which only a body that came to its end interrupts.
+//! [`Served::stream_error`](crate::Served::stream_error), the event
+//! [`StreamFailed`](crate::event::EventKind::StreamFailed) and a metric report it.
 //!
 //! # Paying twice
 //!
-//! A provider that is silent, loses the connection or breaks off its response may have run the request, and may bill
-//! it. A chain moves on to the next provider then. [`resend_ambiguous(false)`](ProviderFallbackLayer::resend_ambiguous)
-//! ends the request instead. The same provider is not asked again unless the request is idempotent: it has a safe
-//! method or an `Idempotency-Key`. [Paid once](crate::rotate::paid_once) lists each fault and setting.
+//! A provider that is silent, loses the connection or breaks off its response may have executed the request,
+//! and may bill it. A chain moves on to the next provider then.
+//! [`resend_ambiguous(false)`](ProviderFallbackLayer::resend_ambiguous) ends the request instead. The same
+//! provider is not called again unless the request is idempotent: it has a safe method or an `Idempotency-Key`.
+//! [Paid once](crate::rotate::paid_once) lists each fault and setting.
 //!
 //! # Readiness
 //!
-//! The chain is always ready and drives each link to readiness when its turn comes, within the limit for the
-//! head of an answer: a link that is never ready must not block the others. The price is that load shedding
-//! outside the chain does not see a busy link.
+//! The chain is always ready. It drives each link to readiness in its turn, within the time limit for the head of a
+//! response: a link that is never ready must not block the others. Consequently, load shedding outside the chain
+//! does not see a busy link.
 //!
 //! # Example
 //!
@@ -64,7 +66,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
-//! // Two providers in a box, the first of them down. In their place: your HTTP client, twice.
+//! // Two simulated providers, the first of them down. In their place: your HTTP client, twice.
 //! let down = Simulator::openai().script(Script::always(SimFault::status(503))).build();
 //! let up = Simulator::anthropic().key(SimKey::new("b", "sk-b")).build();
 //!

@@ -1,11 +1,11 @@
-//! Calling a model by another name, and touching nothing else.
+//! Replacing the name of a model in a request, and nothing else.
 //!
-//! A request is not parsed and written again: another writer's numbers, escapes and order of members are not
-//! the caller's, and prompt caches go by bytes. What is found is the *place* of the name, and only that is
-//! replaced. In a JSON document the place is the value of the top-level member `model`, found by a visitor
-//! that skips all else unread and asks serde_json for the raw text of the value; what is nested or quoted is
-//! no member of the top level, and a member whose name is written with escapes is one. Parsers differ on
-//! which of two members with one name counts, so all of them are replaced, by what the last one is called here.
+//! A request is not parsed and serialized again: that would change numbers, escapes and the order of members, and
+//! prompt caches compare bytes. Instead the *place* of the name is found, and only that is replaced. In a JSON
+//! document the place is the value of the top-level member `model`. A visitor finds it that skips everything else
+//! unread and asks serde_json for the raw text of the value. A nested or quoted `model` is not a member of the top
+//! level, and a member whose name is written with escapes is one. Parsers differ on which of two members with the
+//! same name counts, so all of them are replaced, by the new name of the last one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,52 +24,52 @@ use crate::body::ReplayBody;
 use crate::fallback::{ProviderPin, Unroutable};
 use crate::provider::{ModelId, ModelPath, decoded, each_model, models_in_form};
 
-/// What a provider calls the models that callers name.
+/// The provider's names for the models that callers name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     pub(super) by_caller: BTreeMap<ModelId, ModelId>,
-    /// For any other.
+    /// The provider's model for any other name.
     pub(super) any: Option<ModelId>,
-    /// A model without a name is not served.
+    /// Whether a model without a provider's name is refused.
     pub(super) strict: bool,
 }
 
-/// Where a body names its model.
+/// The format of a body, which determines the place of the model's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     Json,
     Form,
-    /// Nowhere that can be read.
+    /// No readable place.
     Opaque,
 }
 
-/// The names of a model in a body: where they stand, and the last of them, if it is the name of a model.
+/// The names of a model in a body: their places, and the last name, if it is a valid model name.
 #[derive(Default)]
 struct Named {
     spans: Vec<Range<usize>>,
     name: Option<ModelId>,
 }
 
-/// What a request says of its model.
+/// The model that a request names.
 #[derive(Clone, Copy)]
 enum Found<'a> {
     Nothing,
-    /// A name that is none of a model.
+    /// A text that is no valid model name.
     NoModel,
     Model(&'a ModelId),
 }
 
-/// What is not true any more of a body that was changed.
+/// Headers that are wrong once the body was changed.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
-/// What stands for itself in a segment of a path.
+/// Characters that are percent-encoded in a path segment: all except these.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
 // === impl Names ===
 
 impl Names {
-    /// The provider's name for a model, if it is another. The name for any model is none for a request that is
-    /// `pinned` to the link: its caller asks for a model of this provider.
+    /// Returns the provider's name for a model, if it differs. The name for any other model does not apply to a
+    /// request that is `pinned` to the link, because its caller names a model of this provider.
     fn of(&self, caller: &ModelId, pinned: bool) -> Result<Option<&ModelId>, Unroutable> {
         let named = self.by_caller.get(caller);
         match named.or(self.any.as_ref()) {
@@ -80,14 +80,14 @@ impl Names {
         }
     }
 
-    /// Whether it matters which model a request names.
+    /// Returns whether the model of a request makes a difference.
     pub(super) fn matter(&self) -> bool {
         self.strict || self.any.is_some() || !self.by_caller.is_empty()
     }
 
-    /// Renames the model of a request; `model` is what its caller calls it, where that is known.
+    /// Renames the model of a request. `model` is the caller's name for it, if known.
     ///
-    /// Gives the body to send: the same, shared, if its bytes stay.
+    /// Returns the body to send. If its bytes do not change, it is the same, shared.
     pub(super) async fn apply(
         &self,
         parts: &mut Parts,
@@ -123,7 +123,8 @@ impl Names {
         Ok(ReplayBody::from(changed))
     }
 
-    /// The new name: for what the caller said, else for what was found. What was found may be no name of a model.
+    /// Returns the new name, for the model that the caller stated in an extension or else for the one that was
+    /// found, which may be no valid model name.
     fn choose(
         &self,
         said: Option<&ModelId>,
@@ -151,7 +152,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Makes the headers true of a body that was changed.
+/// Corrects the headers for a body that was changed.
 fn describe(headers: &mut HeaderMap, len: usize) {
     if let Some(present) = headers.get_mut(CONTENT_LENGTH) {
         *present = HeaderValue::from(len);
@@ -173,7 +174,7 @@ fn splice(all: &[u8], spans: &[Range<usize>], new: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// Where a slice lies in the whole that it was taken of.
+/// Returns the range of a slice within the whole that it was taken from.
 fn span_of(whole: &[u8], part: &str) -> Range<usize> {
     let start = part.as_ptr().addr() - whole.as_ptr().addr();
     start..start + part.len()
@@ -181,8 +182,8 @@ fn span_of(whole: &[u8], part: &str) -> Range<usize> {
 
 // === paths ===
 
-/// The model in the path of a call, as it is written there. (A path that is looked up names no model that is
-/// called: `GET /v1/models/ft:gpt-4o:me`.)
+/// Returns the model in the path of a call, as it is written there. A path that only looks a model up names none:
+/// `GET /v1/models/ft:gpt-4o:me`.
 fn in_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
     ModelPath::ALL.into_iter().filter(|_| parts.method == Method::POST).find_map(|place| place.encoded(path))
@@ -191,7 +192,7 @@ fn in_path(parts: &Parts) -> Option<&str> {
 fn with_path_part(uri: &Uri, encoded: &str, name: &ModelId) -> Result<Uri, Unroutable> {
     let whole = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let span = span_of(whole.as_bytes(), encoded);
-    // Only Cloudflare's names have slashes that are slashes of the path.
+    // Only in Cloudflare's paths a slash in the name is a slash of the path.
     let slashes = whole[..span.start].ends_with("/ai/run/");
     let segments = name.as_str().split(if slashes { '/' } else { '\0' });
     let name: Vec<Cow<'_, str>> = segments.map(|part| utf8_percent_encode(part, SEGMENT).into()).collect();
@@ -240,7 +241,7 @@ impl Format {
 
 fn in_json(document: &[u8]) -> Named {
     let mut values: Vec<&str> = Vec::new();
-    // A document that is broken further down is the caller's fault, and for the provider to refuse.
+    // A document that is broken further on is the caller's fault, and the provider refuses it.
     each_model(document, |value| values.extend(value.starts_with('"').then_some(value)));
     let name = values.last().and_then(|value| serde_json::from_str::<String>(value).ok());
     named(document, &values, name.as_deref())

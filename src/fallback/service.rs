@@ -1,4 +1,4 @@
-//! The service.
+//! The service of a chain of providers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,9 @@ use crate::fallback::drive::drive;
 use crate::fallback::link::Chain;
 use crate::fallback::state::ChainState;
 
-/// Providers behind one service; see the [module docs](super).
+/// A service that sends each request to one provider after another until one serves it.
+///
+/// Made by [`ProviderFallbackLayer`](crate::ProviderFallbackLayer); see the [module docs](super).
 pub struct ProviderFallback<S, B> {
     first: S,
     chain: Arc<Chain<B>>,
@@ -30,23 +32,23 @@ impl<S, B> ProviderFallback<S, B> {
         Self { first, chain: Arc::new(chain) }
     }
 
-    /// The service of the first link.
+    /// Returns a reference to the service of the first link.
     pub const fn get_ref(&self) -> &S {
         &self.first
     }
 
-    /// The service of the first link.
+    /// Returns a mutable reference to the service of the first link.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.first
     }
 
-    /// The service of the first link.
+    /// Returns the service of the first link.
     pub fn into_inner(self) -> S {
         self.first
     }
 }
 
-// Derived impls would ask the same of the response body.
+// Derived impls would require the same traits of the response body.
 
 impl<S: fmt::Debug, B> fmt::Debug for ProviderFallback<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

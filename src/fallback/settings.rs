@@ -32,25 +32,25 @@ pub(super) struct Settings {
     pub(super) error_events: bool,
 }
 
-/// The link that a request is given to first.
+/// The rule for the link that a request is sent to first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Start {
-    /// The first, always: the cheapest, or the best.
+    /// Always the first link: the cheapest, or the best.
     #[default]
     Ordered,
-    /// Each in its turn; from there on in order, round to the beginning.
+    /// Each link in turn. The request moves on in order from there, and from the last link to the first.
     RoundRobin,
 }
 
-/// What to do when a request is too long for a provider's model.
+/// The action for a request that is too long for a provider's model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContextLength {
-    /// Tell the caller.
+    /// Deliver the provider's response to the caller.
     #[default]
     Deliver,
-    /// Ask the next link, whose model may be of greater length.
+    /// Call the next link, whose model may accept a longer request.
     FallOver,
 }
 

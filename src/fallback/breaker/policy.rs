@@ -1,10 +1,10 @@
-//! When a breaker opens, and for how long.
+//! The policy by which a breaker opens and closes.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// When a chain stops asking a provider that is down, and for how long.
+/// The policy of a link's circuit breaker: when a chain stops calling a provider that is down, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerPolicy {
     enabled: bool,
@@ -19,26 +19,27 @@ pub struct BreakerPolicy {
 // === impl BreakerPolicy ===
 
 impl BreakerPolicy {
-    /// Opens after this many faults of the provider in a row.
+    /// Default number of the provider's faults in a row that open the breaker (5).
     pub const CONSECUTIVE: u32 = 5;
 
-    /// Opens when this share of the recent calls failed …
+    /// Default share of failed calls that opens the breaker, in percent (50), if there were at least
+    /// [`OF_CALLS`](Self::OF_CALLS) within [`WINDOW`](Self::WINDOW).
     pub const PERCENT: u32 = 50;
 
-    /// … of at least so many.
+    /// Default minimum number of calls within [`WINDOW`](Self::WINDOW) for the share of failures to count (20).
     pub const OF_CALLS: u32 = 20;
 
-    /// What counts as recent.
+    /// Default window in which calls count for the share of failures (30 s).
     pub const WINDOW: Duration = Duration::from_secs(30);
 
-    /// How long it stays open at first; twice as long after each probe that fails.
+    /// Default time for which the breaker stays open at first (1 s). Each failed probe doubles it.
     pub const OPEN: Duration = Duration::from_secs(1);
 
-    /// How long it stays open at most (15 s): a provider that is back is found within this, however long it was
-    /// down. After a probe that took longer it stays open for as long as the probe took.
+    /// Default upper bound of the open time (15 s). A provider that is back is found within this time, however
+    /// long it was down. After a probe that took longer, the breaker stays open for as long as the probe took.
     pub const MAX_OPEN: Duration = Duration::from_secs(15);
 
-    /// The policy with the values of the constants.
+    /// Creates a policy with the default values.
     pub const fn new() -> Self {
         Self {
             enabled: true,
@@ -51,19 +52,22 @@ impl BreakerPolicy {
         }
     }
 
-    /// A breaker that never opens.
+    /// Creates a policy whose breaker never opens.
     pub const fn disabled() -> Self {
         Self { enabled: false, ..Self::new() }
     }
 
-    /// Opens after `faults` in a row; 0 counts as 1.
+    /// Sets the number of faults in a row that open the breaker; 0 counts as 1. Default:
+    /// [`CONSECUTIVE`](Self::CONSECUTIVE).
     #[must_use]
     pub const fn consecutive(mut self, faults: u32) -> Self {
         self.consecutive = if faults == 0 { 1 } else { faults };
         self
     }
 
-    /// Opens when `percent` of at least `of_calls` within `window` failed; never for a share above 100.
+    /// Sets the share of failed calls that opens the breaker: `percent` of at least `of_calls` calls within
+    /// `window`. For both numbers 0 counts as 1, and a share above 100 never opens it. Default:
+    /// [`PERCENT`](Self::PERCENT), [`OF_CALLS`](Self::OF_CALLS), [`WINDOW`](Self::WINDOW).
     #[must_use]
     pub const fn share(mut self, percent: u32, of_calls: u32, window: Duration) -> Self {
         self.percent = if percent == 0 { 1 } else { percent };
@@ -72,7 +76,9 @@ impl BreakerPolicy {
         self
     }
 
-    /// Stays open for `first`, and twice as long after each probe that fails, up to `max`.
+    /// Sets the time for which the breaker stays open at first, and the upper bound. Each failed probe doubles
+    /// the time up to `max`. A `max` below `first` counts as `first`. Default: [`OPEN`](Self::OPEN),
+    /// [`MAX_OPEN`](Self::MAX_OPEN).
     #[must_use]
     pub const fn open_for(mut self, first: Duration, max: Duration) -> Self {
         self.open = first;
@@ -84,18 +90,18 @@ impl BreakerPolicy {
         self.enabled
     }
 
-    /// How long it stays open when it has opened so often before.
+    /// Returns the open time of a breaker that has opened `times` times in a row before.
     pub(super) fn open_time(&self, times: u32) -> Duration {
         self.open.saturating_mul(2_u32.saturating_pow(times)).min(self.max_open.max(self.open))
     }
 
-    /// Which part of the window, of so many, a time lies in.
+    /// Returns the number of the bucket of a time, if the window has `parts` buckets.
     pub(super) fn bucket(&self, now: Timestamp, parts: usize) -> u64 {
         let part = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX) / parts as u64;
         now.as_unix_ms() / part.max(1)
     }
 
-    /// Whether so many faults in a row, or of recent calls, are too many.
+    /// Returns whether a number of faults in a row, or a share of recent calls, opens the breaker.
     pub(super) fn trips(&self, consecutive: u32, (calls, failed): (u64, u64)) -> bool {
         let share = failed.saturating_mul(100) >= calls.saturating_mul(u64::from(self.percent));
         consecutive >= self.consecutive || (calls >= u64::from(self.of_calls) && share)

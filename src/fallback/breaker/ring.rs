@@ -1,12 +1,12 @@
-//! How many of the recent calls failed.
+//! The counts of recent calls and of those that failed.
 
-/// The counts of the window, a tenth of it in each bucket.
+/// The counts of the window. Each bucket holds a tenth of it.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Ring([Bucket; BUCKETS]);
 
 #[derive(Clone, Copy, Default)]
 struct Bucket {
-    /// Which tenth since the epoch.
+    /// Number of the tenth since the Unix epoch.
     number: u64,
     calls: u32,
     failed: u32,
@@ -25,7 +25,7 @@ impl Ring {
         bucket
     }
 
-    /// A call that was counted as a success, perhaps in another bucket, has failed.
+    /// Counts a call as failed that was counted as a success, perhaps in another bucket.
     pub(super) fn turn_into_failure(&mut self, number: u64) {
         let bucket = self.bucket(number);
         bucket.failed = bucket.failed.saturating_add(1);
@@ -34,7 +34,8 @@ impl Ring {
 
     pub(super) fn count(&mut self, number: u64, failed: bool) {
         let bucket = self.bucket(number);
-        // A clock that was read earlier than another is a bucket late at most: it counts where it lands.
+        // A time that was read before another thread's is at most one bucket late: the call counts in the later
+        // bucket.
         bucket.calls = bucket.calls.saturating_add(1);
         bucket.failed = bucket.failed.saturating_add(u32::from(failed));
     }

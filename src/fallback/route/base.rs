@@ -1,4 +1,4 @@
-//! Where a route leads.
+//! The base URL of a route.
 
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -18,7 +18,7 @@ pub(super) struct Base {
 // === impl Base ===
 
 impl Base {
-    /// Sends a request here: its URL is below the base, and what belonged to another place is gone.
+    /// Redirects a request to a URL below the base, and removes everything that belonged to another destination.
     pub(super) fn redirect(
         &self,
         uri: &mut Uri,
@@ -48,7 +48,7 @@ impl Base {
     }
 }
 
-/// What comes after a prefix that ends with a segment.
+/// Returns the rest of a path after a prefix that ends at the end of a segment.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }

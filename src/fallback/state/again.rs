@@ -1,4 +1,4 @@
-//! Steps back to a link that has had its turn: patience, a retry, and a wait.
+//! Repeated turns of a link that has had its turn: patience, a retry, and a wait.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use crate::fallback::state::failure::LinkFailure;
 use crate::fallback::state::{ChainState, NextLink};
 
-// === impl Trip ===
+// === impl ChainState ===
 
 impl<B> ChainState<B> {
-    /// The link that was just left, if the chain has patience with it: it states a wait that is short enough, or
-    /// its fault passes. Once for each link, and never where the request may have run.
+    /// Returns a second turn for the link that was just left, if the chain has patience with it: it states a
+    /// wait that is short enough, or its fault may pass. Once for each link, and never if the request may have
+    /// been executed.
     pub(in crate::fallback) fn patience(&self) -> Option<NextLink> {
         let patience = self.chain.settings.patience;
         if patience.is_zero() || !self.body.is_replayable() || self.context.attempts() <= self.ahead.left {
@@ -34,8 +35,8 @@ impl<B> ChainState<B> {
         (fits && (!is_retry || self.chain.settings.budget.withdraw())).then_some(next)
     }
 
-    /// Once, and only where nothing can run twice: a link that failed in a way that may pass soon, rather one
-    /// with another key that is free, which is asked at once.
+    /// Returns a retry at a link whose failure may pass soon. Prefers a link with another usable key, which is
+    /// called at once. Once per request, and only if nothing can be executed twice.
     pub(in crate::fallback) fn retry(&mut self) -> Option<NextLink> {
         let longest = self.chain.settings.backoff.longest();
         if self.retried || !self.body.is_replayable() {
@@ -56,7 +57,8 @@ impl<B> ChainState<B> {
         Some(NextLink { after, ..NextLink::to(link) })
     }
 
-    /// The link that is usable the soonest, if the wait leaves time for an attempt before the deadline.
+    /// Returns a turn for the link that is usable the soonest, if the wait leaves time for an attempt before the
+    /// deadline.
     pub(in crate::fallback) fn wait(&self) -> Option<NextLink> {
         let may_wait = self.chain.settings.wait_for_key && self.body.is_replayable();
         self.deadline.filter(|_| may_wait)?;
@@ -64,7 +66,7 @@ impl<B> ChainState<B> {
         let waits = self.behind.iter().filter_map(|failure| Some((failure.wait(now)?, failure.link)));
         let ((wait, at_keys), link) = waits.min_by_key(|((wait, _), link)| (*wait, *link))?;
         if at_keys {
-            // The pool has said that the wait fits, and watches over it.
+            // The pool has stated that the wait fits, and enforces it.
             return Some(NextLink { longest_wait: Duration::MAX, ..NextLink::to(link) });
         }
         Some(NextLink { after: wait, ..NextLink::to(link) }).filter(|_| self.fits(wait, link, now))
@@ -75,7 +77,8 @@ impl<B> ChainState<B> {
         latest.is_none_or(|latest| now.checked_add(wait).is_some_and(|end| end < latest))
     }
 
-    /// The time before a retry: none with another key, else a random one; and what the provider states at least.
+    /// Returns the delay before a retry: none with another key, otherwise a random one; and at least the wait
+    /// that the provider states.
     fn before_retry(&self, hint: Option<Duration>, another_key: bool) -> Duration {
         let backoff = if another_key { Duration::ZERO } else { self.chain.settings.backoff.jittered() };
         backoff.max(hint.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What became of a request at one link.
+//! The failure of a request at one link.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::error::SkipReason;
 use crate::error::StopReason;
 use crate::fallback::state::NextLink;
 
-/// What became of a request at a link that did not serve it.
+/// The failure of a request at one link, with the state that decides about a second turn.
 pub(in crate::fallback) struct LinkFailure {
     pub(in crate::fallback) link: usize,
     pub(in crate::fallback) failed: ProviderFailed,
-    /// When the link was left: the times in `failed` are as of then.
+    /// The time at which the link was left, to which the times in `failed` are relative.
     left_at: Instant,
-    /// The request was offered to wait for a key there, and was refused without an attempt: it is not offered that
-    /// again.
+    /// Whether the request was allowed to wait for a key there and failed without an attempt. It is not allowed
+    /// to wait there again.
     waited_in_vain: bool,
-    /// The link has had the chain's patience.
+    /// Whether the link has already had the chain's patience.
     pub(in crate::fallback) was_patient: bool,
 }
 
-// === impl Visit ===
+// === impl LinkFailure ===
 
 impl LinkFailure {
     pub(in crate::fallback) fn new(next: NextLink, failed: ProviderFailed) -> Self {
@@ -37,7 +37,7 @@ impl LinkFailure {
         }
     }
 
-    /// The link was asked once more.
+    /// Adds the failure of a later turn of the link.
     pub(in crate::fallback) fn then(&mut self, later: Self) {
         let was_patient = self.was_patient || later.was_patient;
         self.failed.then(later.failed);
@@ -46,16 +46,18 @@ impl LinkFailure {
         self.was_patient = was_patient;
     }
 
-    /// What is reported of it, with what is left of its wait.
+    /// Converts into the reported failure, with the rest of its wait.
     pub(in crate::fallback) fn into_failed(mut self, now: Instant) -> ProviderFailed {
         let rest = |wait| self.rest(wait, now);
         self.failed.retry_after = self.failed.retry_after.map(rest);
         self.failed
     }
 
-    /// The time until the link may serve, if it is out only for a time; and whether the link waits for a key by
-    /// itself. Not zero twice in a row without an attempt: a wait in vain is not offered again, and a breaker that
-    /// is still open says for how long.
+    /// Returns the time until the link may serve, if it is unusable only for a time, and whether the link
+    /// itself waits for a key.
+    ///
+    /// Never zero twice in a row without an attempt: a wait in vain is not repeated, and a breaker that is
+    /// still open states a time.
     pub(in crate::fallback) fn wait(&self, now: Instant) -> Option<(Duration, bool)> {
         match self.failed.because {
             SkipReason::Keys(StopReason::Exhausted) if !self.waited_in_vain => {
@@ -66,8 +68,8 @@ impl LinkFailure {
         }
     }
 
-    /// The wait that the provider states for its keys, or for one that has none; and whether the link waits for a
-    /// key by itself.
+    /// Returns the wait that the provider states for its keys or for a link without keys, and whether the link
+    /// itself waits for a key.
     pub(in crate::fallback) fn stated_wait(&self, now: Instant) -> Option<(Duration, bool)> {
         match &self.failed.because {
             _ if self.failed.may_have_run() => None,
@@ -79,7 +81,8 @@ impl LinkFailure {
         }
     }
 
-    /// The fault of the provider that may pass within a time and can be retried, and whether another key is free.
+    /// Returns the fault of the provider, if it may pass within a time and can be retried, and whether another
+    /// key is usable.
     pub(in crate::fallback) fn passing(&self, within: Duration, may_repeat: bool) -> Option<(&Fault, bool)> {
         let failed = Some(&self.failed).filter(|failed| failed.is_providers_fault());
         let fault = failed.and_then(ProviderFailed::fault)?;

@@ -1,4 +1,4 @@
-//! A request's way down the chain: where it has been, and where it goes next.
+//! The state of one request in a chain: the links it has tried, and the next one.
 
 mod again;
 pub(in crate::fallback) mod failure;
@@ -34,40 +34,40 @@ use crate::fallback::state::failure::LinkFailure;
 use crate::fallback::state::order::LinkOrder;
 use crate::provider::ModelId;
 
-/// A request's way down the chain.
+/// The state of one request in a chain.
 pub(super) struct ChainState<B> {
     pub(super) chain: Arc<Chain<B>>,
     head: Head,
-    /// Empty until it has [begun](Self::begin).
+    /// Empty until the request has [begun](Self::begin).
     body: ReplayBody,
     deadline: Option<Instant>,
     pub(super) context: ChainContext,
-    /// Which responses are read before the commit.
+    /// The rules by which responses are read before the commit.
     pub(super) hold_back: HoldBack,
     /// Links that have not had their turn.
     ahead: LinkOrder,
-    /// What became of the request at each link that had.
+    /// The failures at links that have had their turn.
     behind: Vec<LinkFailure>,
     /// The link that was left or skipped last.
     last: Option<usize>,
-    /// Its name, and why it was left.
+    /// The name of the link that was left last, and the reason.
     left: Option<(Arc<str>, &'static str)>,
     retried: bool,
 }
 
-/// Where a request goes next.
+/// The next turn of a link.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NextLink {
     pub(super) link: usize,
-    /// How long to wait before.
+    /// Delay before the turn.
     pub(super) after: Duration,
-    /// How long the link may wait for a key; zero: not at all.
+    /// Maximum time that the link may wait for a key. Zero: it may not wait.
     pub(super) longest_wait: Duration,
-    /// The chain is patient with the link, and asks no other before.
+    /// Whether this turn is due to the chain's patience with the link.
     is_patient: bool,
 }
 
-// === impl Trip ===
+// === impl ChainState ===
 
 impl<B> ChainState<B> {
     pub(super) fn new(chain: Arc<Chain<B>>, parts: Parts) -> Self {
@@ -95,7 +95,7 @@ impl<B> ChainState<B> {
         }
     }
 
-    /// Takes the body, and says when that was.
+    /// Takes the body. Returns the time at which the request began.
     pub(super) async fn begin<ReqBody>(&mut self, body: ReqBody) -> Instant
     where
         ReqBody: Body + Send + 'static,
@@ -104,18 +104,18 @@ impl<B> ChainState<B> {
         let settings = &self.chain.settings;
         settings.budget.deposit();
         let now = Instant::now();
-        // A limit beyond the end of time is none.
+        // A deadline that can't be represented is none.
         let own = settings.deadline.and_then(|limit| now.checked_add(limit));
         self.deadline = self.deadline.into_iter().chain(own).min();
         self.body = ReplayBody::new(body, settings.replay_cap).await;
         now
     }
 
-    /// The next link in order, unless the chain is patient with the last; when all have had their turn, one that
-    /// a retry or a wait may serve.
+    /// Returns the next turn: a second one for the last link if the chain is patient with it, otherwise the
+    /// next link in order, and after the last link a retry or a wait.
     ///
-    /// Each step consumes an attempt, time, a link's turn, or the one retry, patience or wait that a link gets
-    /// without an attempt: a request can't go round for free.
+    /// Each turn consumes an attempt, time, a link's turn, or the one retry, patience or wait that a link gets
+    /// without an attempt. So a request can't loop without progress.
     pub(super) fn next_step(&mut self) -> Option<NextLink> {
         if self.context.attempts() == 0 {
             return None;
@@ -129,32 +129,33 @@ impl<B> ChainState<B> {
         self.deadline
     }
 
-    /// Links end at the deadline by themselves, and may do so a moment before the chain notices.
+    /// Returns whether the deadline has passed. Links end at the deadline by themselves, and may do so a moment
+    /// before the chain notices.
     pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// The dialect that event streams are supposed to have.
+    /// Returns the dialect that event streams should have, according to the request's path.
     pub(super) fn dialect(&self) -> EventDialect {
         EventDialect::of_path(self.head.uri().path())
     }
 
-    /// The request as it came.
+    /// Builds the request as it came.
     pub(super) fn request(&mut self) -> Request<ReplayBody> {
         self.head.make(self.body.clone())
     }
 
-    /// How the body arrives from the caller.
+    /// Returns the upload of the body by the caller.
     pub(super) fn upload(&self) -> Upload {
         self.body.upload()
     }
 
-    /// It is the link's turn.
+    /// Begins the turn of a link.
     pub(super) fn turn_to(&self, next: NextLink) {
         self.context.begin_link(next.longest_wait, self.ahead.left);
     }
 
-    /// Makes the request what the link is to get.
+    /// Applies the link's route to the request, and adds the chain's context.
     pub(super) async fn direct(
         &self,
         request: &mut Request<ReplayBody>,
@@ -182,7 +183,7 @@ impl<B> ChainState<B> {
         Ok(())
     }
 
-    /// Before a link is called: the request goes on there, if it has been elsewhere.
+    /// Emits an event if the request has left another link before. Called before a link is called.
     pub(super) fn report_fallback(&self, to: &Link) {
         let Some((from, reason)) = self.left.as_ref().filter(|(from, _)| *from != to.name) else { return };
         let source = EventSource { name: from, system: None };
@@ -198,7 +199,8 @@ impl<B> ChainState<B> {
         self.book(next, ProviderFailed { retry_after: open.retry_after, ..skipped });
     }
 
-    /// An error, if it is the request's own body that failed while the model was looked for in it.
+    /// Records that the link was skipped. Fails if the request's own body failed while the model was looked for
+    /// in it.
     pub(super) fn skip_unroutable(&mut self, next: NextLink, unroutable: Unroutable) -> Result<(), Error> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
@@ -212,7 +214,7 @@ impl<B> ChainState<B> {
         Ok(())
     }
 
-    /// The link did not serve the request. An error, if no other may be asked.
+    /// Records that the link did not serve the request. Fails if no other link may be called.
     pub(super) fn leave(&mut self, next: NextLink, failed: ProviderFailed) -> Result<(), Error> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
@@ -223,7 +225,7 @@ impl<B> ChainState<B> {
         if stop { Err(self.take_failed(self.is_past_deadline(Instant::now()))) } else { Ok(()) }
     }
 
-    /// Names the link that served the request, and what was tried before.
+    /// Records the link that served the request, and the attempts before, in the response.
     pub(super) fn deliver<T>(&mut self, response: &mut Response<T>, link: &Link) {
         if self.chain.is_failing.load(Ordering::Relaxed) {
             self.chain.is_failing.store(false, Ordering::Relaxed);
@@ -234,7 +236,7 @@ impl<B> ChainState<B> {
         }
     }
 
-    /// The deadline passed while the link was asked.
+    /// Records that the deadline passed during the turn of the link.
     pub(super) fn cut_off(&mut self, next: NextLink, since: Instant) {
         let took = self.context.was_called().then(|| Instant::now().saturating_duration_since(since));
         self.book(next, ProviderFailed::cut_off(self.name_of(next.link), took));
@@ -247,7 +249,7 @@ impl<B> ChainState<B> {
         }
     }
 
-    /// Whether the request is pinned to a link that is not there.
+    /// Returns the error of a request that is pinned to a link that the chain does not have.
     fn unknown_link(&self) -> Option<UnknownLink> {
         let pin: &ProviderPin = self.head.extensions().get()?;
         let links: Vec<_> = self.chain.links.iter().map(|link| Arc::clone(&link.name)).collect();
@@ -263,7 +265,7 @@ impl<B> ChainState<B> {
         let now = Instant::now();
         let failures = self.behind.drain(..).map(|failure| failure.into_failed(now)).collect();
         let failed = AllProvidersFailed { failures, deadline_passed };
-        // An alarm when the chain begins to fail, and not for each request.
+        // An alarm when the chain begins to fail, not for each request.
         let fails_already = self.chain.is_failing.swap(true, Ordering::Relaxed);
         let severity = if fails_already { Severity::Detail } else { Severity::Alarm };
         self.chain.emit(&self.chain.links[0], severity, || EventKind::ChainFailed {
@@ -290,10 +292,10 @@ impl<B> ChainState<B> {
     }
 }
 
-// === impl Step ===
+// === impl NextLink ===
 
 impl NextLink {
-    /// At once.
+    /// Creates a turn without a delay.
     const fn to(link: usize) -> Self {
         Self { link, after: Duration::ZERO, longest_wait: Duration::ZERO, is_patient: false }
     }

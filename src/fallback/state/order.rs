@@ -3,14 +3,14 @@
 use crate::fallback::link::Chain;
 use crate::fallback::pin::ProviderPin;
 
-/// The links from the start on, round to it again; of a pinned request only one.
+/// The order of the links: from the start on, and round to it again. For a pinned request one link only.
 pub(in crate::fallback) struct LinkOrder {
     next: usize,
     pub(in crate::fallback) left: usize,
     links: usize,
 }
 
-// === impl Ahead ===
+// === impl LinkOrder ===
 
 impl LinkOrder {
     pub(in crate::fallback) fn of<B>(chain: &Chain<B>, pin: Option<&ProviderPin>) -> Self {
