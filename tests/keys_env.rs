@@ -150,7 +150,14 @@ fn a_value_with_something_around_its_key_is_explained_in_the_error() {
         ("'sk-MARKER,sk-b'", EnvFault::Quotes, "OPENAI_API_KEY has quotation marks in it"),
         ("\u{201c}sk-MARKER\u{201d}", EnvFault::Quotes, "OPENAI_API_KEY has quotation marks in it"),
         ("\u{feff}sk-MARKER", EnvFault::ByteOrderMark, "OPENAI_API_KEY begins with a byte order mark"),
-        ("Bearer sk-MARKER", EnvFault::AuthScheme, "OPENAI_API_KEY begins with the scheme of a header"),
+        ("Bearer sk-MARKER", EnvFault::Header, "OPENAI_API_KEY has a part of a header in it"),
+        ("sk-MARKER, bearer sk-b", EnvFault::Header, "OPENAI_API_KEY has a part of a header in it"),
+        ("Authorization: Bearer sk-MARKER", EnvFault::Header, "OPENAI_API_KEY has a part of a header"),
+        ("x-api-key:sk-MARKER", EnvFault::Header, "OPENAI_API_KEY has a part of a header in it"),
+        ("OPENAI_API_KEY=sk-MARKER", EnvFault::Assignment, "OPENAI_API_KEY has the name of a variable in it"),
+        ("export KEY=sk-MARKER", EnvFault::Assignment, "OPENAI_API_KEY has the name of a variable in it"),
+        ("sk-MARKER # team a", EnvFault::Comment, "OPENAI_API_KEY has a comment in it"),
+        ("# team a\nsk-MARKER\n", EnvFault::Comment, "OPENAI_API_KEY has a comment in it"),
         ("[\"sk-MARKER\"]", EnvFault::Json, "OPENAI_API_KEY is JSON: separate the keys by commas"),
         ("{\"key\": \"sk-MARKER\"}", EnvFault::Json, "OPENAI_API_KEY is JSON"),
         ("sk-MARKER\u{fffd}", EnvFault::NotUnicode, "OPENAI_API_KEY is not valid UTF-8"),
@@ -169,6 +176,14 @@ fn a_value_with_something_around_its_key_is_explained_in_the_error() {
 }
 
 #[test]
+fn a_key_with_the_signs_of_a_fault_in_its_middle_is_a_key() {
+    for key in ["AKIA==", "sk-a=b", "a:b", "user:pass", "sk-a#b", "id.secret=", "0f0f:aGk="] {
+        let found = openai(&[("OPENAI_API_KEY", key)]);
+        assert_eq!(found.findings()[0].found, EnvValue::Keys(1), "{key}");
+    }
+}
+
+#[test]
 fn a_name_that_is_almost_right_is_pointed_out() {
     for (name, meant) in [
         ("OPENAI_KEY", "OPENAI_API_KEY"),
@@ -181,6 +196,9 @@ fn a_name_that_is_almost_right_is_pointed_out() {
         all_hidden(&error);
         let said = format!("no key for openai: {name} is set but not read: rename it to {meant}. Searched: ");
         assert!(error.to_string().starts_with(&said), "{error}");
+    }
+    for other in ["OPENAI_API_KEY_FILE", "OPENAI_API_KEY_PATH", "OPENAI_API_KEY_URL", "OPENAI_API_KEY_ID"] {
+        assert!(openai(&[(other, "/run/secrets/openai")]).findings().is_empty(), "{other}");
     }
     let found = openai(&[("OPENAI_API_KEY", "sk-a"), ("OPENAI_API_KEY_BACKUP", "sk-b")]);
     assert_eq!(labels(&found), ["OPENAI_API_KEY"]);

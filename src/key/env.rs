@@ -45,9 +45,10 @@ use crate::provider::Provider;
 /// | `HF_TOKEN`, `HF_TOKEN_1`, … | one or more keys, for a provider with this name |
 ///
 /// Keys are separated by commas, semicolons or white space. A key is named after its variable; the third of
-/// several is `OPENAI_API_KEYS#3`. A value with quotation marks, a byte order mark, `Bearer ` or JSON in it
-/// is not used, and [`findings`](Self::findings) say why. So do they of a variable that is named almost like
-/// one of these, and of a key that looks like a placeholder or like one of another provider.
+/// several is `OPENAI_API_KEYS#3`. A value with [something else](EnvFault) in it, such as quotation marks,
+/// `Bearer ` or a comment, is not used, and [`findings`](Self::findings) say why. They also list a variable
+/// that is named almost like one of these, and a key that looks like a placeholder or like one of another
+/// provider.
 ///
 /// ```
 /// use tower_key_rotation::Provider;

@@ -48,9 +48,15 @@ pub enum EnvFault {
     /// A byte order mark at the beginning, from a file that an editor wrote.
     #[error("begins with a byte order mark (U+FEFF): save its file as UTF-8 without one")]
     ByteOrderMark,
-    /// The word `Bearer`, `Basic` or `Token` before the key.
-    #[error("begins with the scheme of a header, such as Bearer: give the key alone")]
-    AuthScheme,
+    /// The name of a header, or a word like `Bearer`, before a key.
+    #[error("has a part of a header in it, such as Bearer: give the key alone")]
+    Header,
+    /// The name of a variable before the key, as in `KEY=…`.
+    #[error("has the name of a variable in it: give what follows the equals sign")]
+    Assignment,
+    /// A comment, which is not removed from a value.
+    #[error("has a comment in it: remove what follows the #")]
+    Comment,
     /// A JSON array or object.
     #[error("is JSON: separate the keys by commas")]
     Json,

@@ -3,6 +3,9 @@
 /// Ends of names that hold a key in other programs, without separators.
 const ENDS: [&str; 8] = ["KEY", "KEYS", "TOKEN", "TOKENS", "SECRET", "SECRETKEY", "ACCESSTOKEN", "AUTHTOKEN"];
 
+/// Last words of names that hold something about a key.
+const ABOUT: [&str; 6] = ["FILE", "PATH", "URL", "ID", "NAME", "HEADER"];
+
 /// Returns the variable that was probably meant, if a name begins with the prefix and names a key.
 ///
 /// `OPENAI_KEY`, `OPENAI_API_KEY1`, `OPENAI_API_KEY_TEAM_A`, `openai_api_key` and `OpenAI-Key` mean
@@ -11,7 +14,8 @@ pub(super) fn near(name: &str, prefix: &str) -> Option<String> {
     let plain = plain(name);
     let rest = plain.strip_prefix("PROVIDER").unwrap_or(&plain).strip_prefix(&*self::plain(prefix))?;
     let end = rest.trim_end_matches(|char: char| char.is_ascii_digit());
-    if !ENDS.contains(&end) && !end.starts_with("APIKEY") && !end.starts_with("APITOKEN") {
+    let is_key = ENDS.contains(&end) || end.starts_with("APIKEY") || end.starts_with("APITOKEN");
+    if !is_key || is_about(name) {
         return None;
     }
     let number = &rest[end.len()..];
@@ -21,6 +25,11 @@ pub(super) fn near(name: &str, prefix: &str) -> Option<String> {
         (false, "") => format!("{prefix}_API_KEY"),
         (false, number) => format!("{prefix}_API_KEY_{number}"),
     })
+}
+
+fn is_about(name: &str) -> bool {
+    let last = name.rsplit(['_', '-']).next().unwrap_or(name);
+    ABOUT.iter().any(|about| last.eq_ignore_ascii_case(about))
 }
 
 /// Returns a name in upper case without separators.
@@ -39,6 +48,7 @@ mod tests {
             ("OPENAI_API_KEY1", "OPENAI_API_KEY_1"),
             ("OPENAI_API_KEY_BACKUP", "OPENAI_API_KEY"),
             ("OPENAI_API_KEY_TEAM_A", "OPENAI_API_KEY"),
+            ("OPENAI_API_KEY_PAID", "OPENAI_API_KEY"),
             ("openai_api_key", "OPENAI_API_KEY"),
             ("OpenAI-Api-Keys", "OPENAI_API_KEYS"),
             ("OPENAI_TOKEN", "OPENAI_API_KEY"),
@@ -51,7 +61,9 @@ mod tests {
 
     #[test]
     fn another_setting_with_the_prefix_is_none() {
-        for name in ["OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_MONKEY", "OPENAI", "KEY", "OPEN_KEY"] {
+        for name in
+            ["OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_MONKEY", "OPENAI", "OPENAI_API_KEY_FILE", "OPEN_KEY"]
+        {
             assert_eq!(near(name, "OPENAI"), None, "{name}");
         }
         assert_eq!(near("AZURE_STORAGE_KEY", "AZURE"), None);

@@ -29,13 +29,14 @@ const NOUNS: [&str; 10] = ["a", "api", "apikey", "key", "my", "secret", "sk", "t
 /// Quotation marks, straight and typographic.
 const QUOTES: [char; 6] = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
 
+/// Words that stand before a key in a header, in lower case.
+const BEFORE_KEY: [&str; 7] =
+    ["bearer", "basic", "token", "authorization:", "x-api-key:", "api-key:", "x-goog-api-key:"];
+
 /// Returns the fault of a value as a whole, before it is split into keys.
 pub(super) fn fault(value: &str) -> Option<EnvFault> {
     let text = value.trim();
     let encloses = |open: &[char], close: &[char]| text.starts_with(open) && text.ends_with(close);
-    let first = text.split_ascii_whitespace().next().filter(|first| first.len() < text.len());
-    let is_scheme =
-        |word: &str| ["bearer", "basic", "token"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
     match () {
         () if value.contains(char::REPLACEMENT_CHARACTER) => Some(EnvFault::NotUnicode),
         () if value.starts_with('\u{feff}') => Some(EnvFault::ByteOrderMark),
@@ -43,9 +44,30 @@ pub(super) fn fault(value: &str) -> Option<EnvFault> {
             Some(EnvFault::Json)
         }
         () if encloses(&QUOTES, &QUOTES) => Some(EnvFault::Quotes),
-        () if first.is_some_and(is_scheme) => Some(EnvFault::AuthScheme),
+        () if is_assignment(text) => Some(EnvFault::Assignment),
+        () => fault_of_words(text),
+    }
+}
+
+/// Returns the fault of a value that has a word between its keys which is none.
+fn fault_of_words(text: &str) -> Option<EnvFault> {
+    let words = || text.split(|char: char| char.is_whitespace() || matches!(char, ',' | ';'));
+    let lower = text.to_ascii_lowercase();
+    let is_glued = BEFORE_KEY.iter().any(|word| word.ends_with(':') && lower.starts_with(word));
+    let is_scheme = |word: &str| BEFORE_KEY.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
+    let has_more = text.contains(char::is_whitespace);
+    match () {
+        () if words().any(|word| word.starts_with('#')) => Some(EnvFault::Comment),
+        () if is_glued || (has_more && words().any(is_scheme)) => Some(EnvFault::Header),
         () => None,
     }
+}
+
+/// Returns whether a text begins like `OPENAI_API_KEY=…`, with or without `export`.
+fn is_assignment(text: &str) -> bool {
+    let text = text.strip_prefix("export ").unwrap_or(text);
+    let name = text.split_once('=').map(|(name, _)| name.trim()).unwrap_or_default();
+    name.bytes().all(is_name) && ["KEY", "KEYS", "TOKEN", "TOKENS"].iter().any(|end| name.ends_with(end))
 }
 
 /// Returns the fault of one key of a value.
