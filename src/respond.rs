@@ -1,19 +1,18 @@
-//! Errors into responses.
+//! A layer that turns errors into HTTP responses.
 //!
-//! A server has to answer every request. [`RespondLayer`] makes a service infallible: each of its errors becomes the
-//! response of [`Error::into_response`], which is usually what the provider said last. axum asks for an infallible
-//! service.
+//! A server has to respond to every request. [`RespondLayer`] makes a service infallible, as axum requires: each of
+//! its errors becomes the response of [`Error::into_response`], which is usually the provider's last response.
 //!
-//! The layer may stand around the layers of this crate, and around any other layers between: an [`Error`] is found
-//! through the sources of whatever error comes out. Of the errors of other layers it knows those of tower's timeout
-//! (504) and load shedding (503).
+//! The layer may be placed around the layers of this crate, and around any other layers in between: an [`Error`] is
+//! found among the sources of any error. Of the errors of other layers it knows those of tower's timeout (504) and
+//! load shedding (503).
 //!
-//! # Refusals of our keys
+//! # Refused keys
 //!
-//! A 401, 402 or 403 of a provider is about the key or the account that this service uses, and would tell the caller
-//! that the caller's own key is wrong. Such a response gets the status 502 and keeps its body. It gives way to a 429 if
-//! other keys of the pool are only limited, or if the account is out of credit. [`RespondLayer::pass_refusals`] hands
-//! it over as it came.
+//! A provider's 401, 402 or 403 concerns the key or the account that this service uses, and would tell the
+//! caller that the caller's own key is wrong. Such a response gets the status 502 and keeps its body. It is
+//! replaced by a 429 if other keys of the pool are only limited, or if the account is out of credit. With
+//! [`RespondLayer::pass_refusals`] it is passed on unchanged.
 //!
 //! # Example
 //!
@@ -66,23 +65,24 @@ use crate::classify::transport::sources;
 use crate::error::{Error, Summary};
 use crate::exchange::served::Served;
 
-/// Turns errors into responses; see the [module docs](self).
+/// Turns the errors of a service into HTTP responses; see the [module docs](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RespondLayer {
     pass_refusals: bool,
 }
 
-/// A service whose errors are responses; see the [module docs](self).
+/// A service whose errors are HTTP responses; see the [module docs](self).
 #[derive(Debug)]
 pub struct Respond<S> {
     inner: S,
     pass_refusals: bool,
-    /// Why the inner service is not ready: the response to the next call, which must not reach it.
+    /// The error of an inner service that is not ready. It becomes the response to the next call, which must
+    /// not reach the service.
     unready: Option<BoxError>,
 }
 
 pin_project! {
-    /// The future of [`Respond`].
+    /// The response future of [`Respond`].
     #[must_use = "futures do nothing unless polled"]
     pub struct RespondFuture<F> {
         #[pin]
@@ -103,13 +103,13 @@ pin_project! {
 // === impl RespondLayer ===
 
 impl RespondLayer {
-    /// Turns every error into a response.
+    /// Creates a layer that turns every error into a response.
     pub const fn new() -> Self {
         Self { pass_refusals: false }
     }
 
-    /// Whether a provider's refusal of a key (401, 402, 403) is handed over as it came. Default: no, it becomes a
-    /// 502.
+    /// Sets whether a provider's refusal of a key (401, 402, 403) is passed on unchanged. Default: `false`, it
+    /// becomes a 502.
     #[must_use]
     pub const fn pass_refusals(mut self, pass: bool) -> Self {
         self.pass_refusals = pass;
@@ -128,22 +128,22 @@ impl<S> Layer<S> for RespondLayer {
 // === impl Respond ===
 
 impl<S> Respond<S> {
-    /// Wraps a service as [`RespondLayer::new`] does.
+    /// Wraps a service, with the defaults of [`RespondLayer::new`].
     pub const fn new(inner: S) -> Self {
         Self { inner, pass_refusals: false, unready: None }
     }
 
-    /// The wrapped service.
+    /// Returns a reference to the wrapped service.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service.
+    /// Returns a mutable reference to the wrapped service.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The wrapped service.
+    /// Returns the wrapped service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -189,7 +189,7 @@ where
 
     /// # Panics
     ///
-    /// If it is polled after its completion.
+    /// Panics if it is polled after its completion.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let result = match this.state.as_mut().project() {
@@ -215,7 +215,8 @@ impl<F> fmt::Debug for RespondFuture<F> {
     }
 }
 
-/// A response that is the caller's. A 401 that is a fault of the key is not the caller's own, whatever it is about.
+/// Prepares a response for the caller. A 401 that is a fault of the key does not concern the caller and becomes
+/// a 502.
 fn delivered<B>(mut response: Response<B>, pass_refusals: bool) -> Response<ResponseBody<B>> {
     let served: Option<&Served> = response.extensions().get();
     let is_fault = served.is_some_and(|served| served.verdict().fault().is_some());
@@ -226,7 +227,8 @@ fn delivered<B>(mut response: Response<B>, pass_refusals: bool) -> Response<Resp
     response.map(ResponseBody::untouched)
 }
 
-/// The response that says what an error says: ours, wherever it is among the sources, or that of another layer.
+/// Returns the response that reports an error: one of this crate, wherever it is among the sources, or one of
+/// another layer.
 fn respond(error: BoxError, pass_refusals: bool) -> Response<ErrorBody> {
     match error.downcast::<Error>() {
         Ok(error) if pass_refusals => error.into_response(),

@@ -1,27 +1,27 @@
-//! Content encodings of responses that came compressed.
+//! Content encodings of compressed responses.
 //!
-//! A response is compressed only if its request asks for it, which requests of the rotation layer do not. One
-//! that is compressed all the same is decoded to be judged (feature `decompress`): up to a cap, and as far as
-//! it goes, for its beginning often says enough.
+//! A response is compressed only if its request asks for that, which requests of the rotation layer do not. A
+//! response that is compressed all the same is decoded to be classified (feature `decompress`): up to a cap, and as
+//! far as it can be decoded, because its beginning is often enough.
 
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-/// What decoding brought.
+/// The result of decoding.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    /// The decoded text, or as much of it as there is.
+    /// The decoded text, or the part of it that could be decoded.
     pub(crate) text: Vec<u8>,
-    /// It was decoded to its end.
+    /// Whether the body was decoded to its end.
     pub(crate) is_whole: bool,
 }
 
-/// Whether a body can be read as it is.
+/// Returns whether a body can be read without decoding.
 pub(crate) fn is_identity(headers: &HeaderMap) -> bool {
     !headers.contains_key(CONTENT_ENCODING) || codings(headers).next().is_none()
 }
 
-/// The codings of a body in the order they were applied. One that is no text is unknown.
+/// Iterates over the codings of a body in the order they were applied. A header that is not text is `unknown`.
 fn codings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lists = headers.get_all(CONTENT_ENCODING).iter().map(|list| list.to_str().unwrap_or("unknown"));
     let named = lists.flat_map(|list| list.split(',')).map(str::trim);
@@ -45,13 +45,13 @@ mod decoding {
 
     use crate::body::encoding::{Decoded, codings};
 
-    /// Bytes that are decoded at most: 1 MiB.
+    /// Maximum number of bytes of decoded text (1 MiB).
     const CAP: usize = 1024 * 1024;
 
-    /// Bytes that zstd may look back: 8 MiB, as RFC 9659 has it for HTTP. More is not decoded.
+    /// Maximum window of zstd, in bytes (8 MiB), as RFC 9659 requires for HTTP. A larger window is not decoded.
     const WINDOW: u64 = 8 * 1024 * 1024;
 
-    /// Codings that are undone at most, one inside the other.
+    /// Maximum number of codings that are applied to each other (3).
     const LAYERS: usize = 3;
 
     /// Decodes gzip, deflate, br and zstd.
@@ -68,14 +68,14 @@ mod decoding {
         decoded
     }
 
-    /// `None`: no coding that is known.
+    /// Undoes one coding. `None` if the coding is not known.
     fn undo(coding: &str, data: &[u8]) -> Option<Decoded> {
         let is = |name: &str| coding.eq_ignore_ascii_case(name);
         if is("gzip") || is("x-gzip") {
             return Some(read(MultiGzDecoder::new(data)));
         }
         if is("deflate") {
-            // Some servers leave out the wrapper that the name stands for.
+            // Some servers leave out the zlib wrapper that the name stands for.
             let wrapped = read(ZlibDecoder::new(data));
             let bare = !wrapped.is_whole && wrapped.text.is_empty();
             return Some(if bare { read(DeflateDecoder::new(data)) } else { wrapped });

@@ -1,4 +1,4 @@
-//! A body whose type is forgotten, and which may be shared between threads all the same.
+//! A body whose type is erased and which is `Sync`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,8 +9,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use sync_wrapper::SyncWrapper;
 use tower::BoxError;
 
-/// A boxed body. The wrapper that makes it `Sync` allows no look at it without `&mut`, so what it says of its
-/// end is read after each poll.
+/// A boxed body. The wrapper that makes it `Sync` gives no access without `&mut`, so the end and the size hint are
+/// read after each poll.
 pub(super) struct Erased {
     body: SyncWrapper<UnsyncBoxBody<Bytes, BoxError>>,
     ended: bool,

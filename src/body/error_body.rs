@@ -1,4 +1,4 @@
-//! The body of a response that is made of an error.
+//! The body of a response that reports an error.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,32 +16,33 @@ use crate::body::erased::Erased;
 use crate::body::hold::Hold;
 use crate::body::{Polled, StreamError};
 
-/// The body of a response that is made of an error: a JSON text, or the body of the provider's last response.
+/// The body of a response that reports an error: a JSON text, or the body of the provider's last response.
 ///
-/// What was read of the provider's response comes first, byte for byte. The rest passes under a limit on each
-/// pause, and until the request's deadline; past either the body ends with an error. The default is an empty body.
+/// The part of the provider's response that was read comes first, byte for byte. The rest passes under a time limit
+/// for each pause, and until the request's deadline. Past either limit the body ends with an error. The default is
+/// an empty body.
 #[derive(Default)]
 pub struct ErrorBody(Kind);
 
 enum Kind {
     Text(Full<Bytes>),
-    /// In a box, for it is several times as large.
+    /// Boxed, because it is several times as large.
     Response(Box<Limited>),
 }
 
-/// How long the rest of a response may take.
+/// The time limits for the rest of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RestLimits {
-    /// Longest pause.
+    /// Maximum length of a pause.
     pub(crate) idle: Duration,
     pub(crate) deadline: Option<Instant>,
 }
 
-/// A response's body under its limits.
+/// A response's body with its time limits.
 struct Limited {
     body: Erased,
     limits: RestLimits,
-    /// Bytes that still pass without a look at the clock: as many may have been read before.
+    /// Number of bytes that still pass without a look at the clock, because they may have been read before.
     free: usize,
     /// Runs while nothing comes.
     timer: Option<Pin<Box<Sleep>>>,
@@ -49,18 +50,19 @@ struct Limited {
     hold: Hold,
 }
 
-/// The rest did not come in time.
+/// The error of a response whose rest did not come in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline passed before the rest of the response came")]
 struct DeadlinePassed;
 
-/// As much as is read of an error response by default.
+/// Number of bytes that pass without a look at the clock (64 KiB): the default amount that is read of an error
+/// response.
 const FREE: usize = 64 * 1024;
 
 // === impl RestLimits ===
 
 impl RestLimits {
-    /// The longest pause where no other limit is set (10 s).
+    /// Maximum length of a pause if no other limit is set (10 s).
     const IDLE: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(idle: Option<Duration>, deadline: Option<Instant>) -> Self {
@@ -75,7 +77,7 @@ impl ErrorBody {
         Self(Kind::Text(Full::from(text)))
     }
 
-    /// The body of a response.
+    /// Creates the body of a response.
     pub(crate) fn response(body: UnsyncBoxBody<Bytes, BoxError>, limits: RestLimits) -> Self {
         let body = Erased::new(body);
         let hold = Hold::Unflushed;

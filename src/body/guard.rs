@@ -1,22 +1,22 @@
-//! A response body after the commit: nothing can be sent again any more, but nothing has to be believed.
+//! The guard of a response body after the commit, when the request can't be sent again any more.
 //!
-//! A stream that is cut looks like one that ended, one that stalls looks like one that thinks, and one that is
-//! complete may never end. The guard decodes events as their bytes pass, holds nothing back and changes
-//! nothing, and says at the end what the end was worth: a cut, a break, an error among the events and a
-//! silence that is too long become a [`StreamError`] in place of a clean end. A malformed event ends the stream
-//! where it is: it is the last thing that passes.
+//! A stream that is cut looks like one that ended, a stalled one looks like a model that thinks, and a complete
+//! one may never end. The guard decodes events as their bytes pass, holds nothing back and changes nothing, and
+//! checks the end: a cut, a break, an error among the events and a pause that is too long become a
+//! [`StreamError`] in place of a clean end. A malformed event ends the stream. It is the last thing that
+//! passes.
 //!
-//! An answer may be complete before its stream ends. After a finish reason the usage and the terminator may
-//! follow, so the guard waits, but only for [`GRACE`](idle::GRACE); what breaks then breaks nothing. After the terminator
-//! nothing follows but the end of the connection's own framing. The guard stays for that as long as
-//! [`LINGER`](idle::LINGER), since a connection that is left earlier can't be used again and the next request would pay
-//! for a new one.
+//! A response may be complete before its stream ends. After a finish reason the usage and the terminator may
+//! follow, so the guard waits, but only for [`GRACE`](idle::GRACE); a break in that time is not an error. After
+//! the terminator only the end of the connection's own framing follows. The guard waits for that up to
+//! [`LINGER`](idle::LINGER), because a connection that is abandoned earlier can't be reused and the next
+//! request would pay for a new one.
 //!
-//! Silence is counted only while the reader asks: a reader that is slow is no stall of the provider. Comments, pings
-//! and other events without content keep a stream alive, but not for ever: see [`idle`].
+//! A pause is counted only while the reader polls: a slow reader is not a stall of the provider. Comments,
+//! pings and other events without content keep a stream alive, but not forever: see [`idle`].
 //!
-//! All that is what a chain wants, which promises that a stream is complete. Without one the guard only notes
-//! what the body says of its usage, and passes its end on as it is.
+//! All this is for a chain, which promises that a stream is complete. Without a chain the guard only reads the
+//! usage from the body, and passes its end on unchanged.
 
 mod error;
 mod events;
@@ -40,27 +40,26 @@ use crate::body::guard::watch::{End, StreamMonitor};
 /// Watches a body as it passes.
 pub(crate) struct StreamGuard {
     watch: StreamMonitor,
-    /// `None`: only the usage is noted, and the end is what it is.
+    /// `None`: only the usage is read, and the end is not checked.
     idle: Option<IdleTimer>,
-    /// What comes in place of what follows: the stream is malformed. In a box, for most are not.
+    /// The error that follows a malformed event. Boxed, because most streams have none.
     error: Option<Box<StreamError>>,
 }
 
-// === impl Guard ===
+// === impl StreamGuard ===
 
 impl StreamGuard {
-    /// Notes what the body says of its usage, and changes nothing. `streamed`: it is an event stream that can
-    /// be read.
+    /// Creates a guard that reads the usage and changes nothing. `streamed`: the body is a readable event stream.
     pub(crate) fn metering(streamed: bool, usage: UsageSlot) -> Self {
         Self { watch: StreamMonitor::new(streamed, false, Some(usage)), idle: None, error: None }
     }
 
-    /// Changes nothing, and reads nothing; holds on to the usage for whoever can read the body.
+    /// Creates a guard that reads and changes nothing. It keeps the usage slot for a layer that can read the body.
     pub(crate) const fn holding(usage: UsageSlot) -> Self {
         Self { watch: StreamMonitor::holding(usage), idle: None, error: None }
     }
 
-    /// Believes the end of an event stream only if it is one, and waits for any body no longer than `idle`.
+    /// Creates a guard that checks the end of an event stream, and limits each pause of any body to `idle`.
     pub(crate) fn strict(streamed: bool, usage: Option<UsageSlot>, idle: Option<Duration>) -> Self {
         Self {
             watch: StreamMonitor::new(streamed, true, usage),
@@ -69,8 +68,8 @@ impl StreamGuard {
         }
     }
 
-    /// Has an error told as the last event too, if the body is an event stream; in the dialect of the events
-    /// that pass, or else in this one. `None`: it is not told.
+    /// Sets whether an error is also reported as the last event of an event stream. The event has the dialect
+    /// of the events that passed, or else the given one. `None`: no such event.
     pub(crate) fn with_error_events(mut self, dialect: Option<EventDialect>) -> Self {
         if let Some(supposed) = dialect {
             self.watch.tell_errors(supposed);
@@ -78,22 +77,22 @@ impl StreamGuard {
         self
     }
 
-    /// Nothing comes any more.
+    /// Returns whether nothing follows any more.
     pub(super) const fn is_over(&self) -> bool {
         self.watch.is_over() && self.error.is_none()
     }
 
-    /// The error of a stream that was malformed.
+    /// Takes the error of a malformed stream.
     pub(super) fn take_error(&mut self) -> Option<BoxError> {
         self.error.take().map(|error| error as BoxError)
     }
 
-    /// The event that tells an error to the caller, before the error itself.
+    /// Returns the event that reports an error to the caller, before the error itself.
     pub(super) fn last_event(&self, error: &BoxError) -> Option<Bytes> {
         self.watch.last_event(error)
     }
 
-    /// Looks at what polling the body brought; says what it is worth.
+    /// Checks the result of polling the body, and returns the result for the reader.
     pub(super) fn pass(&mut self, polled: Polled, cx: &mut Context<'_>) -> Polled {
         let end = match polled {
             Poll::Ready(Some(Ok(frame))) => {
@@ -116,7 +115,7 @@ impl StreamGuard {
         Poll::Ready(worth.map(|worth| Err(worth.into())))
     }
 
-    /// Looks at a frame; it is cut off behind a malformed event.
+    /// Checks a frame, and cuts it off behind a malformed event.
     fn see(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         let looks = self.idle.as_mut().is_some_and(|idle| idle.is_due(self.watch.allowed_idle()));
         let sound = frame.data_ref().and_then(|data| Some(data.slice(..self.watch.see(data, looks)?)));
@@ -132,12 +131,12 @@ impl StreamGuard {
         }
     }
 
-    /// Whether the body ends here, which says so itself or does not.
+    /// Returns whether the body ends here. `says`: the body's own statement.
     pub(super) fn is_end_stream(&self, says: bool) -> bool {
         self.is_over() || (says && (self.idle.is_none() || self.watch.may_end()))
     }
 
-    /// What is left of a body, whose own hint is given.
+    /// Returns the size hint of the rest of a body, given the body's own hint.
     pub(super) fn size_hint(&self, own: SizeHint) -> SizeHint {
         if self.is_over() {
             return SizeHint::with_exact(0);
@@ -148,7 +147,7 @@ impl StreamGuard {
         if self.idle.is_none() || !self.watch.is_events() {
             return own;
         }
-        // An event stream may be left before its end.
+        // An event stream may end before its body does.
         let mut hint = SizeHint::new();
         if let Some(upper) = own.upper() {
             hint.set_upper(upper);

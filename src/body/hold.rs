@@ -1,8 +1,8 @@
-//! An error of a body that waits until the data before it can be flushed.
+//! The delay of a body's error until the data before it can be flushed.
 //!
-//! HTTP servers buffer what a body gives and flush it when the body has nothing more for now. A body that
-//! fails instead has its connection or stream closed, and what is buffered is lost: the last event of a stream, or the
-//! head itself. So an error never follows data at once: the body is pending in between, and wakes its task.
+//! HTTP servers buffer the data of a body and flush them when the body has nothing more for now. If a body fails
+//! instead, its connection or stream is closed and the buffered data are lost: the last event of a stream, or the
+//! head itself. So an error never follows data immediately: the body is pending in between, and wakes its task.
 
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -14,29 +14,29 @@ use tower::BoxError;
 
 use crate::body::Polled;
 
-/// What stands between the last data of a body and its error.
+/// The state between the last data of a body and its error.
 #[derive(Debug, Default)]
 pub(super) enum Hold {
-    /// The head, or data, was given since the body was last pending.
+    /// The head, or data, was returned since the body was last pending.
     #[default]
     Unflushed,
-    /// Nothing was given since.
+    /// Nothing was returned since.
     Flushed,
-    /// The error comes after one more pending.
+    /// The error follows after the body was pending once more.
     Waits(BoxError),
-    /// The error comes next.
+    /// The error is next.
     Due(BoxError),
 }
 
 // === impl Hold ===
 
 impl Hold {
-    /// Whether an error is yet to come.
+    /// Returns whether an error is still to come.
     pub(super) const fn has_error(&self) -> bool {
         matches!(self, Self::Waits(_) | Self::Due(_))
     }
 
-    /// The error, if there is one to come.
+    /// Returns the error if it is next, or pending if it has to wait. `None` if there is no error.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Polled> {
         match std::mem::replace(self, Self::Flushed) {
             Self::Waits(error) => Some(self.wait(error, cx)),
@@ -48,8 +48,8 @@ impl Hold {
         }
     }
 
-    /// Passes on what polling a body brought; an error waits if there may be something to flush before it.
-    /// `last` is data to give before the error.
+    /// Passes on the result of polling a body. An error waits if there may be something to flush before it. `last`
+    /// returns data to pass on before the error.
     pub(super) fn pass(
         &mut self,
         polled: Polled,
@@ -77,7 +77,7 @@ impl Hold {
         }
     }
 
-    /// Lets other tasks run before the body is asked again: over HTTP/2 it is another task that flushes.
+    /// Lets other tasks run before the body is polled again: over HTTP/2 another task flushes.
     fn wait(&mut self, error: BoxError, cx: &mut Context<'_>) -> Polled {
         *self = Self::Due(error);
         if pin!(yield_now()).poll(cx).is_ready() {

@@ -1,4 +1,4 @@
-//! Bodies: what is sent again, what is looked at, what is passed on.
+//! Request and response bodies: replay, inspection, guards and metering.
 
 mod encoding;
 mod erased;
@@ -30,5 +30,5 @@ pub use self::response::ResponseBody;
 pub(crate) use self::rest::Rest;
 pub(crate) use self::upload::Upload;
 
-/// What polling a body brings.
+/// The result of polling a body.
 type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;

@@ -1,10 +1,11 @@
-//! Takes a key out of a response body as it passes.
+//! Removal of a key from a response body as it passes.
 //!
-//! A refusal is searched to its end, a stream of events or lines too, since any of them may be an error. Of other
-//! successes the trailers are searched, and data that names an error: content is the caller's, and searching it would
-//! cost every response. The key is overwritten, so lengths stay true. A key may be cut at any byte, so bytes at the end of
-//! a frame that may be its beginning are held back until the next frame, and nothing else is: an event is no
-//! event before its end, which is never part of a key.
+//! Error responses are searched to their end. So are streams of events or lines, since any of them may be an
+//! error. Of other successes, the trailers and any data that name an error are searched: their content belongs
+//! to the caller, and searching it would cost every response. The key is overwritten, so lengths do not change.
+//! A key may be cut at any byte, so bytes at the end of a frame that may be the beginning of the key are held
+//! back until the next frame. Nothing else is held back: the end of an event is never part of a key, so no
+//! event is delayed.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -20,20 +21,20 @@ use crate::scrub;
 use crate::scrub::Written;
 use crate::scrub::secret::Secret;
 
-/// Takes one key out of one body.
+/// Removes one key from one body.
 pub(crate) enum Redactor {
-    /// The trailers are searched, and the text of an error.
+    /// Searches the trailers, and data that name an error.
     Edges(Secret),
-    /// The data too. In a box, for most responses are successes.
+    /// Searches all data too. Boxed, because most responses are successes.
     All(Box<Search>),
 }
 
-/// A search through data.
+/// A search for the key in data.
 pub(crate) struct Search {
     secret: Secret,
-    /// What may be the beginning of the key.
+    /// Bytes that may be the beginning of the key.
     held: BytesMut,
-    /// What comes after data that was held until now.
+    /// The frame that follows data held back until now.
     next: Next,
 }
 
@@ -42,7 +43,7 @@ enum Next {
     Frame(Option<Result<Frame<Bytes>, BoxError>>),
 }
 
-/// Bytes of an object in which its first members are still to come.
+/// Length below which a cut object may lack its first members, in bytes (64).
 const SHORT: usize = 64;
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
@@ -52,13 +53,13 @@ type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 // === impl Redactor ===
 
 impl Redactor {
-    /// `all`: the data is searched, too.
+    /// Creates a redactor. `all`: the data are searched from the beginning.
     pub(crate) fn new(secret: &Secret, all: bool) -> Self {
         let secret = secret.clone();
         if all { Self::All(Box::new(Search::new(secret))) } else { Self::Edges(secret) }
     }
 
-    /// The next frame of a body, without the key.
+    /// Returns the next frame of a body, without the key.
     pub(super) fn poll_frame<B>(&mut self, mut body: Pin<&mut Rest<B>>, cx: &mut Context<'_>) -> Polled
     where
         B: Body<Data = Bytes>,
@@ -81,7 +82,7 @@ impl Redactor {
         }
     }
 
-    /// The data is searched as well, from a frame on that may be of an error.
+    /// Starts to search the data too, if this frame may belong to an error.
     fn widened(&mut self, next: Option<&Result<Frame<Bytes>, BoxError>>) -> &mut Self {
         if let (Self::Edges(secret), Some(Ok(frame))) = (&*self, next)
             && frame.data_ref().is_some_and(|data| may_be_error(data))
@@ -91,7 +92,7 @@ impl Redactor {
         self
     }
 
-    /// What is held, of a body that is ended before its next frame.
+    /// Releases the bytes that are held back, for a body that ends before its next frame.
     pub(super) fn release(&mut self) -> Option<Bytes> {
         match self {
             Self::All(search) => search.flush(),
@@ -99,7 +100,7 @@ impl Redactor {
         }
     }
 
-    /// Whether the body ends here, which says so itself or does not.
+    /// Returns whether the body ends here. `says`: the body's own statement.
     pub(super) fn is_end_stream(&self, says: bool) -> bool {
         match self {
             Self::Edges(_) => says,
@@ -110,7 +111,7 @@ impl Redactor {
         }
     }
 
-    /// What is left of a body, whose own hint is given.
+    /// Returns the size hint of the rest of a body, given the body's own hint.
     pub(super) fn size_hint(&self, own: SizeHint) -> SizeHint {
         match self {
             Self::All(search) if !search.held.is_empty() => longer(&own, search.held.len()),
@@ -126,7 +127,7 @@ impl Search {
         Self { secret, held: BytesMut::new(), next: Next::Read }
     }
 
-    /// What may be passed on of data, and of what was held before it.
+    /// Returns the part of the data, and of the bytes held back before, that may be passed on.
     pub(crate) fn data(&mut self, data: Bytes) -> Bytes {
         let Some(written) = Written::new(self.secret.expose()) else { return data };
         if self.held.is_empty() {
@@ -145,7 +146,8 @@ impl Search {
         text.freeze()
     }
 
-    /// What is held when nothing more comes: overwritten if it shows too much of the key.
+    /// Returns the bytes that are held back at the end of the data. They are overwritten if they show too much
+    /// of the key.
     fn flush(&mut self) -> Option<Bytes> {
         let mut held = std::mem::take(&mut self.held);
         let written = Written::new(self.secret.expose())?;
@@ -155,7 +157,7 @@ impl Search {
         Some(held.freeze()).filter(|held| !held.is_empty())
     }
 
-    /// The frame to pass on; pending if all of it is held.
+    /// Returns the frame to pass on. Pending if all of it is held back.
     fn pass(&mut self, next: Option<Result<Frame<Bytes>, BoxError>>) -> Polled {
         let next = match next.map(|frame| frame.map(Frame::into_data)) {
             Some(Ok(Ok(data))) => {
@@ -176,14 +178,14 @@ impl Search {
     }
 }
 
-/// Whether data of a success may be of an error with status 200, as some gateways send them: it has a member or a value
-/// `error`, or is too little of an object to say.
+/// Returns whether data of a success may belong to an error with status 200, as some gateways send them: they
+/// have a member or a value `error`, or are too short a part of an object to tell.
 fn may_be_error(data: &[u8]) -> bool {
     let is_cut = data.len() < SHORT && data.starts_with(b"{") && !data.trim_ascii_end().ends_with(b"}");
     is_cut || ERROR.find(data).is_some()
 }
 
-/// A frame that is no data, or an error, without the key.
+/// Removes the key from trailers, or from an error.
 fn edge(frame: Result<Frame<Bytes>, BoxError>, secret: &Secret) -> Result<Frame<Bytes>, BoxError> {
     match frame {
         Ok(mut frame) => {

@@ -1,4 +1,4 @@
-//! A response body that was looked at before it was passed on, is watched as it passes, and does not show a key.
+//! The body of a response that passed through a layer of this crate.
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,16 +22,17 @@ use crate::body::rest::{Rest, longer};
 pin_project! {
     /// The body of a response that came through a layer of this crate.
     ///
-    /// What was looked at comes first, byte for byte and errors in their place; the rest passes through
-    /// untouched, with nothing buffered and back-pressure kept. Out of a [chain](crate::fallback) an event
-    /// stream that ends before its answer is complete ends with a [`StreamError`](crate::body::StreamError).
+    /// The part that the layer has inspected comes first, byte for byte and with errors in their place. The
+    /// rest passes through unchanged: nothing is buffered, and back-pressure is kept. Behind a
+    /// [chain](crate::fallback) an event stream that ends before its response is complete ends with a
+    /// [`StreamError`](crate::body::StreamError).
     ///
-    /// An error never follows data at once: the body is pending once in between, so that a server can flush
-    /// what it has. The default is an empty body.
+    /// An error never follows data immediately: the body is pending once in between, so that a server can flush
+    /// its buffer. The default is an empty body.
     pub struct ResponseBody<B> {
         #[pin]
         rest: Rest<B>,
-        // In a box, since a response is moved several times on its way to the caller.
+        // Boxed, because a response is moved several times on its way to the caller.
         watchers: Option<Box<Watchers>>,
         hold: Hold,
     }
@@ -40,7 +41,7 @@ pin_project! {
 /// The watchers of a body as it passes.
 #[derive(Default)]
 struct Watchers {
-    /// `None`: no key is known here.
+    /// `None`: the key is not known here.
     redactor: Option<Redactor>,
     guard: Option<StreamGuard>,
 }
@@ -48,17 +49,17 @@ struct Watchers {
 // === impl ResponseBody ===
 
 impl<B> ResponseBody<B> {
-    /// A body that nobody looked at.
+    /// Creates a body that was not inspected.
     pub(crate) const fn untouched(body: B) -> Self {
         Self::unwatched(Rest::Untouched { body })
     }
 
-    /// A body that has no guard yet.
+    /// Creates a body that has no guard yet.
     pub(crate) const fn unwatched(rest: Rest<B>) -> Self {
         Self { rest, watchers: None, hold: Hold::Unflushed }
     }
 
-    /// Has the key taken out of the body.
+    /// Removes the key from the body, if there is a redactor.
     pub(crate) fn redact(mut self, redactor: Option<Redactor>) -> Self {
         if redactor.is_some() {
             self.watchers().redactor = redactor;
@@ -66,12 +67,12 @@ impl<B> ResponseBody<B> {
         self
     }
 
-    /// A body of another type.
+    /// Creates a body from one of another type.
     pub(crate) fn erased(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
         Self::unwatched(Rest::Erased { body: Erased::new(body) })
     }
 
-    /// Has the body watched from its beginning; it has no guard yet.
+    /// Sets the guard of a body that has none yet. It watches the body from the beginning.
     pub(crate) fn watch(&mut self, guard: StreamGuard) {
         self.watchers().guard = Some(guard);
     }
@@ -92,8 +93,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Ends the body of an error response by its deadline, if there is one. What is no error is not bounded once it is
-    /// delivered.
+    /// Limits the body of an error response to its deadline, if there is one. Other responses are not limited
+    /// once they are delivered.
     pub(crate) fn limit(response: &mut Response<Self>, limits: RestLimits) {
         let is_error = response.status().is_client_error() || response.status().is_server_error();
         if !is_error || limits.deadline.is_none() || response.body().is_end_stream() {
@@ -103,7 +104,7 @@ where
         *response.body_mut() = Self::erased(ErrorBody::response(body, limits).boxed_unsync());
     }
 
-    /// Forgets the type of the body within.
+    /// Erases the type of the inner body.
     pub(crate) fn erase(self) -> UnsyncBoxBody<Bytes, BoxError> {
         match self {
             Self { rest: Rest::Erased { body }, watchers: None, hold } if !hold.has_error() => {
@@ -158,7 +159,7 @@ where
                 let last = |error: &BoxError| Some(followed(held, guard.last_event(error)));
                 this.hold.pass(Poll::Ready(Some(Err(error))), last, cx)
             }
-            // The guard is over: the end comes next.
+            // The guard is over, so the end comes next.
             (Some(held), _) => this.hold.pass(Poll::Ready(Some(Ok(Frame::data(held)))), |_| None, cx),
         }
     }
@@ -215,7 +216,7 @@ impl<B> fmt::Debug for ResponseBody<B> {
     }
 }
 
-/// The beginning of an event that does not come to its end, and the event that says why.
+/// Returns the beginning of an event that was cut, followed by the event that reports the error.
 fn followed(begun: Bytes, event: Option<Bytes>) -> Bytes {
     let Some(event) = event else { return begun };
     let between = if event.starts_with(b"\n\n") { "" } else { "\n\n" };

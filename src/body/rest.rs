@@ -12,14 +12,14 @@ use tower::BoxError;
 use crate::body::erased::Erased;
 
 pin_project! {
-    /// What is still to come of a body.
+    /// The part of a body that is still to come.
     #[project = RestProjection]
     pub(crate) enum Rest<B> {
-        /// Never looked at.
+        /// Never inspected.
         Untouched { #[pin] body: B },
-        /// Looked at, hence pinned to a place; what was seen of it comes before it. `None`: that was all.
+        /// Inspected and therefore boxed. The frames that were read come first. `None`: they were the whole body.
         Begun { seen: VecDeque<Result<Frame<Bytes>, BoxError>>, body: Option<Pin<Box<B>>> },
-        /// Of another type: an answer kept in an error, or one of our own.
+        /// Of another type: a response kept in an error, or one made by this crate.
         Erased { body: Erased },
         /// All of it in one piece.
         Whole { data: Bytes },
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// The hint for a body with so many bytes before it.
+/// Returns the size hint of a body with `by` more bytes before it.
 pub(super) fn longer(rest: &SizeHint, by: usize) -> SizeHint {
     let mut hint = SizeHint::new();
     hint.set_lower(rest.lower().saturating_add(by as u64));

@@ -1,7 +1,7 @@
 //! The part of a request body that its caller has not sent yet.
 //!
-//! A caller may send its body slowly, or stop in the middle of it. That time belongs to the caller: it must not
-//! count against a provider, and nothing that others need may be held meanwhile.
+//! A caller may send its body slowly, or stop in the middle of it. That time is the caller's own: it must not count
+//! against a provider, and nothing that other requests need may be held meanwhile.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,37 +14,36 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::body::replay::tee::Watcher;
 
-/// The arrival of a request body, as seen from beside it. Reads nothing of the body unless told to.
+/// Observes the arrival of a request body. Reads the body only in [`record`](Self::record).
 pub(crate) struct Upload(Option<Watcher>);
 
-/// How often a body that can't be recorded is checked for a pause: every second.
+/// Interval at which a body that can't be recorded is checked for a pause (1 s).
 const CHECK: Duration = Duration::from_secs(1);
 
 // === impl Upload ===
 
 impl Upload {
-    /// The upload of a body that is there as a whole.
+    /// The upload of a body that has arrived as a whole.
     pub(super) const WHOLE: Self = Self(None);
 
     pub(super) const fn new(watcher: Watcher) -> Self {
         Self(Some(watcher))
     }
 
-    /// Whether the caller has sent all of the body.
+    /// Returns whether the caller has sent all of the body.
     pub(crate) fn has_ended(&self) -> bool {
         self.0.as_ref().is_none_or(Watcher::has_ended)
     }
 
-    /// Records the body until it ends, fails, or is longer than what is recorded. Whoever sends it afterwards
-    /// begins with the record.
+    /// Records the body until it ends, fails, or exceeds the replay cap. The next reader begins with the record.
     pub(crate) async fn record(&self) {
         if let Some(watcher) = &self.0 {
             poll_fn(|cx| watcher.poll_record(cx)).await;
         }
     }
 
-    /// Returns when the caller is slower than whoever sends the body on. Checked every second; never returns for
-    /// a body that has ended.
+    /// Returns when the caller is slower than the reader of the body. Checked every second. Never returns for a
+    /// body that has ended.
     pub(crate) async fn pauses(&self) {
         loop {
             sleep(CHECK).await;
@@ -54,10 +53,10 @@ impl Upload {
         }
     }
 
-    /// The output of `call`, unless it takes longer than `limit` without the caller being to blame.
+    /// Returns the output of `call`, unless it takes longer than `limit` and the caller is not the cause.
     ///
-    /// The limit runs from `began`, and again from each time that the caller was waited for and sent more of the
-    /// body. While the caller is waited for it does not run.
+    /// The limit starts at `began`, and anew each time that the caller sends more of the body after the reader
+    /// had to wait for it. It does not run while the reader waits for the caller.
     pub(crate) async fn limit<F>(
         &self,
         limit: Duration,
@@ -84,7 +83,7 @@ impl Upload {
         }
     }
 
-    /// Ready while it is not the caller who is waited for, with the time when that was last the case.
+    /// Ready while the reader does not wait for the caller, with the last time at which it did.
     fn poll_turn(&self, cx: &Context<'_>) -> Poll<Option<Instant>> {
         self.0.as_ref().map_or(Poll::Ready(None), |watcher| watcher.poll_turn(cx))
     }

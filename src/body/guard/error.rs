@@ -1,30 +1,30 @@
-//! What is wrong with a stream that the caller has already begun to read.
+//! The error of a stream that the caller has already begun to read.
 
 use std::fmt;
 use std::time::Duration;
 
 use tower::BoxError;
 
-/// A stream that was delivered in part and is not complete.
+/// The error of a stream that was delivered in part and is not complete.
 ///
-/// What came was passed on, so the request can't be sent again behind the caller's back. The caller can: in
-/// full, with what came so far thrown away.
+/// The delivered part can't be taken back, so this crate does not send the request again. The caller can: it has to
+/// discard the part that came and read the new response from its beginning.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// It ended, and its protocol says that there is more to come.
+    /// The stream ended before its response was complete, according to its protocol.
     #[error("the stream ended before the answer was complete: send the request again")]
     Truncated,
     /// The connection failed.
     #[error("the connection broke before the answer was complete: send the request again")]
     Broken(#[source] BoxError),
-    /// The last thing the provider sent was an error.
+    /// The last event that the provider sent was an error.
     #[error("the provider ended the stream with an error, which is its last event: see there")]
     Failed,
-    /// An event, or a whole response, is a JSON document that is none. The event is the last thing that passed.
+    /// An event, or a whole response, is not a valid JSON document. The event is the last thing that passed.
     #[error("an event of the stream is no JSON document: send the request again")]
     Malformed,
-    /// Nothing came for longer than is allowed.
+    /// Nothing came for longer than the idle timeout, which is given here.
     #[error(
         "nothing came for {0:?}: send the request again, or allow for more if the model thinks that long"
     )]
@@ -43,14 +43,14 @@ pub enum StreamErrorKind {
     Failed,
     /// A JSON document is malformed.
     Malformed,
-    /// Nothing came within the idle limit.
+    /// Nothing came within the idle timeout.
     Idle,
 }
 
 // === impl StreamError ===
 
 impl StreamError {
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub const fn kind(&self) -> StreamErrorKind {
         match self {
             Self::Truncated => StreamErrorKind::Truncated,
@@ -65,7 +65,7 @@ impl StreamError {
 // === impl StreamErrorKind ===
 
 impl StreamErrorKind {
-    /// The name in events, log lines and metrics: `truncated`, `broken`, `failed`, `malformed` or `idle`.
+    /// Returns the name in events, log lines and metrics: `truncated`, `broken`, `failed`, `malformed` or `idle`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Truncated => "truncated",

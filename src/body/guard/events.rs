@@ -1,4 +1,4 @@
-//! The events of a stream as they pass.
+//! Reading the events of a stream as they pass.
 
 use bytes::Bytes;
 
@@ -9,21 +9,21 @@ use crate::body::sse::{Decoder, Event};
 /// Reads the events of a stream.
 pub(super) struct Events {
     decoder: Decoder,
-    /// `None`: it does not matter what the end is worth.
+    /// `None`: the end is not checked.
     pub(super) completion: Option<Completion>,
     pub(super) usage: Option<Usage>,
-    /// `None`: errors are not told in the stream.
+    /// `None`: errors are not reported in the stream.
     pub(super) in_band: Option<InBand>,
-    /// The end has cut an event.
+    /// Whether the end has cut an event.
     pub(super) cut: bool,
-    /// The last data was nothing but keep-alives.
+    /// Whether the last data were nothing but keep-alives.
     pub(super) idle: bool,
 }
 
 // === impl Events ===
 
 impl Events {
-    /// `strict`: it matters what the end is worth.
+    /// Creates a reader. `strict`: the end is checked.
     pub(super) fn new(strict: bool) -> Self {
         Self {
             decoder: Decoder::new(),
@@ -52,7 +52,7 @@ impl Events {
                     self.idle &= self.decoder.pending() <= before;
                     return None;
                 }
-                // An event too large to be read is no terminator.
+                // An event that is too large to be read is not a terminator.
                 Err(_overflow) => self.idle = false,
             }
             if self.completion.as_ref().is_some_and(Completion::is_malformed) {
@@ -62,7 +62,7 @@ impl Events {
     }
 
     pub(super) fn finish(&mut self, metered: bool) {
-        // What lies behind a malformed event has not passed.
+        // Data behind a malformed event have not passed.
         self.cut = self.decoder.remaining() == 0 && self.decoder.is_inside_event();
         if let Some(event) = self.decoder.finish() {
             self.take(&event, metered);

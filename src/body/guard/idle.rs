@@ -1,11 +1,11 @@
-//! How long nothing has come that counts.
+//! The timer for pauses in a body.
 //!
-//! What comes ends a silence, but keep-alives do so only for a time: a stream of which nothing but comments, pings
-//! and events without content comes ends [`KEEP_ALIVES`] idle limits after the first of them that was noticed. To
-//! tell content from all else an event has to be parsed, so it is looked for once in an idle limit, and in every
-//! event once there was none.
+//! Any data end a pause, but keep-alives do so only for a time: a stream that sends nothing but comments, pings and
+//! events without content ends [`KEEP_ALIVES`] idle limits after the first of them that was noticed. Content can be
+//! told from all else only by parsing an event. So events are parsed once in an idle limit, and each of them while
+//! no content comes.
 //!
-//! Behind the end of a response keep-alives end no silence at all, and nothing does behind the terminator.
+//! After the end of a response keep-alives end no pause at all, and after the terminator nothing does.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,36 +15,36 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::guard::watch::AllowedIdle;
 
-/// How long to wait for what may follow a finish reason.
+/// Time to wait for data that may follow a finish reason (2 s).
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// How long to wait for the connection's own end after the terminator.
+/// Time to wait for the connection's own end after the terminator (50 ms).
 pub(super) const LINGER: Duration = Duration::from_millis(50);
 
-/// How many idle limits keep-alives keep a stream alive for.
+/// Number of idle limits for which keep-alives keep a stream alive (10).
 pub(super) const KEEP_ALIVES: u32 = 10;
 
-/// How long nothing has come.
+/// Measures the time for which nothing has come.
 pub(super) struct IdleTimer {
     pub(super) limit: Option<Duration>,
-    /// Made when it is first needed, and then kept.
+    /// Created when it is first needed, and then kept.
     timer: Option<Pin<Box<Sleep>>>,
-    /// What the timer runs for, if it does.
+    /// The kind of pause that the timer runs for, if it runs.
     running: Option<AllowedIdle>,
-    /// Since when nothing but keep-alives came.
+    /// The time since which nothing but keep-alives came.
     quiet_since: Option<Instant>,
-    /// When content was found last, or the first data came.
+    /// The time at which content was last found, or at which the first data came.
     heard_at: Option<Instant>,
 }
 
-// === impl Silence ===
+// === impl IdleTimer ===
 
 impl IdleTimer {
     pub(super) const fn new(limit: Option<Duration>) -> Self {
         Self { limit, timer: None, running: None, quiet_since: None, heard_at: None }
     }
 
-    /// Whether content is to be looked for in the data that has come.
+    /// Returns whether to look for content in the data that have come.
     pub(super) fn is_due(&mut self, allowed_idle: AllowedIdle) -> bool {
         match (allowed_idle, self.limit) {
             (AllowedIdle::Grace, _) => true,
@@ -57,7 +57,7 @@ impl IdleTimer {
         }
     }
 
-    /// Data came. `quiet`: nothing but keep-alives was found in it; `looked`: content was looked for.
+    /// Records that data came. `quiet`: only keep-alives were found in them. `looked`: content was looked for.
     pub(super) fn interrupt(&mut self, quiet: bool, looked: bool, allowed_idle: AllowedIdle) {
         let goes_on = match (self.running, allowed_idle) {
             (Some(AllowedIdle::Linger), AllowedIdle::Linger) => true,
@@ -75,7 +75,7 @@ impl IdleTimer {
         }
     }
 
-    /// Nothing comes. Ready when that has lasted too long.
+    /// Called while nothing comes. Ready when that has lasted too long.
     pub(super) fn poll(&mut self, allowed_idle: AllowedIdle, cx: &mut Context<'_>) -> Poll<()> {
         if self.running != Some(allowed_idle) {
             let now = Instant::now();
@@ -99,7 +99,7 @@ impl IdleTimer {
         }
     }
 
-    /// The limit, or what is left of the time that keep-alives are good for.
+    /// Returns the idle limit, or the rest of the time for which keep-alives count if that is shorter.
     fn time_left(&self, now: Instant) -> Option<Duration> {
         let (limit, since) = (self.limit?, self.quiet_since);
         let quiet = since.map(|since| now.saturating_duration_since(since));

@@ -1,6 +1,7 @@
-//! An error told in the stream itself: as its last event, in the words of the API that the caller speaks.
+//! An error reported in the stream itself, as its last event, in the dialect of the API that the caller uses.
 //!
-//! Sources of the shapes: the streaming guides of [OpenAI](https://platform.openai.com/docs/api-reference/responses-streaming/error),
+//! Sources of the shapes: the streaming guides of
+//! [OpenAI](https://platform.openai.com/docs/api-reference/responses-streaming/error),
 //! [Anthropic](https://platform.claude.com/docs/en/build-with-claude/streaming#error-events) and
 //! [Gemini](https://ai.google.dev/gemini-api/docs/troubleshooting).
 
@@ -11,10 +12,10 @@ use serde_json::{Value, json};
 use crate::body::guard::StreamErrorKind;
 use crate::body::sse::Event;
 
-/// The API whose events a stream is made of.
+/// The API dialect of a stream's events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum EventDialect {
-    /// OpenAI's Chat Completions, and what is unknown.
+    /// OpenAI's Chat Completions, and every unknown dialect.
     #[default]
     Chat,
     /// OpenAI's Responses.
@@ -25,10 +26,10 @@ pub(crate) enum EventDialect {
     Gemini,
 }
 
-/// Knows how to tell an error in a stream.
+/// Builds the event that reports an error in a stream.
 pub(super) struct InBand {
     dialect: EventDialect,
-    /// The dialect was seen in an event, rather than supposed.
+    /// Whether the dialect was seen in an event, rather than assumed.
     seen: bool,
     events: u64,
 }
@@ -36,7 +37,7 @@ pub(super) struct InBand {
 // === impl EventDialect ===
 
 impl EventDialect {
-    /// The dialect of the responses to requests for a path.
+    /// Returns the dialect of the responses to requests for a path.
     pub(crate) fn of_path(path: &str) -> Self {
         match path.trim_end_matches('/') {
             path if path.ends_with("/responses") => Self::Responses,
@@ -74,7 +75,7 @@ impl InBand {
         }
     }
 
-    /// The event that tells an error. `inside`: another event has begun, and is ended first.
+    /// Returns the event that reports an error. `inside`: another event has begun, and is ended first.
     pub(super) fn event(&self, kind: StreamErrorKind, message: &str, inside: bool) -> Bytes {
         let (name, data) = self.document(kind.as_str(), kind, message);
         let before = if inside { "\n\n" } else { "" };

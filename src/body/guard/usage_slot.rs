@@ -1,4 +1,4 @@
-//! What is left of a response when its body is over, and who hears of it.
+//! The result of a response body when it has ended, and its listeners.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,59 +9,59 @@ use bytes::Bytes;
 use crate::body::guard::StreamErrorKind;
 use crate::body::meter::Usage;
 
-/// Where the usage of an answer is left when its body has come to its end. Clones share it.
+/// Receives the usage of a response when its body has ended. Clones share the slot.
 #[derive(Clone)]
 pub(crate) struct UsageSlot(Arc<Shared<dyn Settle>>);
 
-/// Somebody who is told, once, when a body is over.
+/// A settlement that is called once, when a body has ended.
 pub(crate) trait Settle: Send + Sync {
-    /// Whether the usage is worth reading the answer for.
+    /// Returns whether the response should be read for its usage.
     fn wants_usage(&self) -> bool;
 
-    /// The body has ended, or is not read any more. This is what its provider counted, if it said so.
+    /// Called when the body has ended or is not read any more, with the usage that the provider reported, if any.
     fn settle(&self, usage: Option<Usage>);
 
-    /// The body failed after it was handed to the caller. Called before [`settle`](Self::settle).
+    /// Called if the body failed after it was handed to the caller, before [`settle`](Self::settle).
     fn failed(&self, kind: StreamErrorKind);
 }
 
-/// How a body ended that was handed to the caller.
+/// The end of a body that was handed to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     /// All of it has passed.
     Complete,
     Failed(StreamErrorKind),
-    /// Its reader left before its end.
+    /// Its reader dropped it before its end.
     Abandoned,
 }
 
-/// Hears how a body ended: the chain that handed it over.
+/// Listens to the end of a body. Implemented by the link of a chain that handed the body over.
 pub(crate) trait EndListener: Send + Sync {
-    /// `ticket` is the number that was given with the listener.
+    /// Called when the body has ended. `ticket` is the number that was given with the listener.
     fn ended(&self, ticket: u64, end: BodyEnd);
 }
 
-/// One allocation for all.
+/// One allocation for all parts.
 struct Shared<T: ?Sized> {
     left: OnceLock<BodyRemainder>,
     error: OnceLock<StreamErrorKind>,
     listener: OnceLock<(Arc<dyn EndListener>, u64)>,
-    /// The body is read before it is the caller's, so that its failure is no failure of a stream.
+    /// Whether the body is read before it is handed to the caller. A failure is then not the failure of a stream.
     held_back: AtomicBool,
     settle: T,
 }
 
-/// What is left of a body that tells its usage.
+/// The source of the usage of a body that has ended.
 pub(super) enum BodyRemainder {
-    /// An answer, which is parsed when somebody wants to know.
+    /// A response, which is parsed when its usage is asked for.
     Json(Bytes),
     Counted(Usage),
 }
 
-/// Nobody.
+/// A settlement that does nothing.
 struct NoListener;
 
-// === impl UsageCell ===
+// === impl UsageSlot ===
 
 impl UsageSlot {
     pub(crate) fn new(settle: impl Settle + 'static) -> Self {
@@ -74,27 +74,27 @@ impl UsageSlot {
         }))
     }
 
-    /// The usage, once it is known.
+    /// Returns the usage, once it is known.
     pub(crate) fn get(&self) -> Option<Usage> {
         self.0.left.get()?.usage()
     }
 
-    /// How the body failed, once it has.
+    /// Returns the error with which the body failed, once it has.
     pub(crate) fn error(&self) -> Option<StreamErrorKind> {
         self.0.error.get().copied()
     }
 
-    /// Whether the body is read before it is handed over: what becomes of it then concerns its reader alone.
+    /// Sets whether the body is read before it is handed over. Its end then concerns only the reader.
     pub(crate) fn hold_back(&self, held_back: bool) {
         self.0.held_back.store(held_back, Ordering::Relaxed);
     }
 
-    /// Has a listener hear how the body ends. Only the first one given is heard.
+    /// Sets the listener for the end of the body. Only the first one is used.
     pub(crate) fn listen(&self, listener: Arc<dyn EndListener>, ticket: u64) {
         let _first = self.0.listener.set((listener, ticket));
     }
 
-    /// Whether anybody may ask, or wants to be told.
+    /// Returns whether the usage is wanted, now or possibly later.
     pub(super) fn is_of_use(&self) -> bool {
         self.0.settle.wants_usage() || Arc::strong_count(&self.0) > 1
     }
@@ -106,7 +106,7 @@ impl UsageSlot {
         let told = left.as_ref().filter(|_| self.0.settle.wants_usage()).and_then(BodyRemainder::usage);
         self.0.settle.settle(told);
         if let Some(left) = told.map(BodyRemainder::Counted).or(left) {
-            // Whoever was first has seen the same body.
+            // The first one that was stored comes from the same body.
             let _known = self.0.left.set(left);
         }
     }

@@ -1,4 +1,4 @@
-//! What passed, what it means, and what the end is worth.
+//! Monitoring of a body: its usage, its completeness, and the meaning of its end.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::body::guard::usage_slot::{BodyEnd, BodyRemainder, UsageSlot};
 use crate::body::guard::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending};
 
-/// Reads what passes.
+/// Reads a body as it passes.
 pub(super) struct StreamMonitor {
     content: Content,
-    /// Where to leave the usage. `None`: nowhere, or it is left already.
+    /// The slot for the usage. `None`: there is none, or the usage was stored already.
     slot: Option<UsageSlot>,
-    /// The body can't be read here: whoever can leaves the usage, until this one is over.
+    /// Whether the body can't be read here. Another layer that can read it stores the usage.
     holds: bool,
     over: bool,
-    /// The last data was empty.
+    /// Whether the last data were empty.
     idle: bool,
 }
 
 enum Content {
-    /// In a box, for most answers are none.
+    /// An event stream. Boxed, because most responses are none.
     Events(Box<Events>),
-    /// The beginning of an answer that is read for its usage; `None`: it is too long, or no JSON.
+    /// The beginning of a response that is read for its usage. `None`: it is too long, or not JSON.
     Json(Option<Bytes>),
 }
 
-/// How a body came to its end.
+/// The way in which a body ended.
 pub(super) enum End {
     Clean,
     Broken(BoxError),
@@ -38,24 +38,24 @@ pub(super) enum End {
     Silent(Option<Duration>),
 }
 
-/// How long to wait when nothing comes.
+/// The kind of pause that is allowed at this point of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AllowedIdle {
-    /// As long as is allowed.
+    /// The idle timeout.
     Limit,
-    /// As long as what may follow a complete answer takes.
+    /// The time for data that may follow a complete response.
     Grace,
-    /// As long as the end of a connection's framing takes.
+    /// The time for the end of a connection's framing.
     Linger,
 }
 
-/// An answer that is longer is not read for its usage.
+/// Maximum number of bytes of a response that are read for its usage (64 KiB).
 const MAX_ANSWER: usize = 64 * 1024;
 
-// === impl Watch ===
+// === impl StreamMonitor ===
 
 impl StreamMonitor {
-    /// `streamed`: events can be read; `strict`: somebody wants to know what the end is worth.
+    /// Creates a monitor. `streamed`: events can be read. `strict`: the end is checked.
     pub(super) fn new(streamed: bool, strict: bool, slot: Option<UsageSlot>) -> Self {
         let content = if streamed && (strict || slot.is_some()) {
             Content::Events(Box::new(Events::new(strict)))
@@ -65,7 +65,7 @@ impl StreamMonitor {
         Self { content, slot, holds: false, over: false, idle: false }
     }
 
-    /// Reads nothing.
+    /// Creates a monitor that reads nothing.
     pub(super) const fn holding(slot: UsageSlot) -> Self {
         Self { content: Content::Json(None), slot: Some(slot), holds: true, over: false, idle: false }
     }
@@ -76,13 +76,13 @@ impl StreamMonitor {
         }
     }
 
-    /// Whether an event of ours may follow those of the body.
+    /// Returns whether an event of this crate may follow those of the body.
     pub(super) fn tells_errors(&self) -> bool {
         matches!(&self.content, Content::Events(events) if events.in_band.is_some())
     }
 
-    /// Reads data, and looks for content in it if that is due; says how much of it is sound, if there is a malformed
-    /// event in it and that matters.
+    /// Reads data, and looks for content in them if `looks`. If the end is checked and an event is malformed,
+    /// returns the number of bytes up to the end of that event.
     pub(super) fn see(&mut self, data: &Bytes, looks: bool) -> Option<usize> {
         let metered = self.is_metered();
         self.idle = data.is_empty();
@@ -94,7 +94,7 @@ impl StreamMonitor {
         None
     }
 
-    /// The event that tells an error. None follows an error of the provider's own.
+    /// Returns the event that reports an error. No event follows an error of the provider itself.
     pub(super) fn last_event(&self, error: &BoxError) -> Option<Bytes> {
         let Content::Events(events) = &self.content else { return None };
         let in_band = events.in_band.as_ref()?;
@@ -106,7 +106,7 @@ impl StreamMonitor {
         Some(in_band.event(kind, &message, events.cut))
     }
 
-    /// Whether somebody may ask for the usage. Once nobody may, nobody ever will.
+    /// Returns whether the usage may be asked for. Once it may not, it never will be.
     fn is_metered(&self) -> bool {
         !self.holds && self.slot.as_ref().is_some_and(UsageSlot::is_of_use)
     }
@@ -119,8 +119,8 @@ impl StreamMonitor {
         matches!(self.content, Content::Events(_))
     }
 
-    /// Whether the last data only kept the connection alive: it was empty, or had no event in it, nor a part of one;
-    /// where content was looked for, no event with content.
+    /// Returns whether the last data only kept the connection alive: they were empty, or contained no event and
+    /// no part of one. If content was looked for: they contained no event with content.
     pub(super) fn is_idle(&self) -> bool {
         match &self.content {
             Content::Events(events) => events.idle,
@@ -128,7 +128,7 @@ impl StreamMonitor {
         }
     }
 
-    /// Whether the end would be a clean one if it were now.
+    /// Returns whether an end at this point would be a clean one.
     pub(super) fn may_end(&self) -> bool {
         match &self.content {
             Content::Events(events) => events.may_end(),
@@ -155,7 +155,7 @@ impl StreamMonitor {
         }
     }
 
-    /// Takes note of the end; what it is worth, if not what it seems.
+    /// Records the end. Returns the error that it amounts to, if any.
     pub(super) fn end(&mut self, end: End) -> Option<StreamError> {
         self.read_rest();
         let worth = self.worth(end);
@@ -183,7 +183,7 @@ impl StreamMonitor {
         }
     }
 
-    /// Takes note of the end, whatever it is worth.
+    /// Records an end that is not checked.
     pub(super) fn finish(&mut self, end: BodyEnd) {
         self.read_rest();
         self.settle(end);
@@ -197,7 +197,7 @@ impl StreamMonitor {
         }
     }
 
-    /// What is known by now is all: the body has ended, or is not read any more. Done once.
+    /// Settles the usage, once: the body has ended, or is not read any more.
     fn settle(&mut self, end: BodyEnd) {
         if std::mem::replace(&mut self.over, true) {
             return;
@@ -213,7 +213,7 @@ impl StreamMonitor {
 }
 
 impl Drop for StreamMonitor {
-    /// Readers that know the protocol stop at the terminator, and never ask for the end.
+    /// Readers that know the protocol stop at the terminator, and never poll for the end.
     fn drop(&mut self) {
         let end = if self.may_end() { BodyEnd::Complete } else { BodyEnd::Abandoned };
         self.settle(end);

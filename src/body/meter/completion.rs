@@ -44,7 +44,7 @@ const TROUBLE: [&[u8]; 3] = [b"error", b"failed", b"\"message\""];
 // === impl Completion ===
 
 impl Completion {
-    /// What comes behind the terminator is no part of the answer.
+    /// Reads one event. Events behind the terminator are not part of the response.
     pub(crate) fn see(&mut self, event: &Event) {
         if self.last {
             return;

@@ -1,13 +1,13 @@
 //! A request body that can be sent again.
 //!
-//! Rotation needs the body once per attempt, and must not pay for that when the first attempt succeeds. A
-//! body that comes as one piece is that piece: every clone shares it. Any other body is *teed*: frames are
-//! recorded as the first attempt pulls them, a later attempt starts with the record and then goes on
-//! pulling. HTTP/1 and HTTP/2 connections may go on sending a body whose response has already been judged,
-//! so two clones may be polled at once; each has its own cursor, and what one pulls the other finds.
+//! Rotation needs the body once per attempt, and must not pay for that if the first attempt succeeds. A body
+//! that comes in one piece is shared by all clones. Any other body is *teed*: frames are recorded as the first
+//! attempt pulls them, and a later attempt starts with the record and then continues pulling. HTTP/1 and HTTP/2
+//! connections may continue to send a body whose response has already been judged, so two clones may be polled
+//! at once. Each has its own cursor, and frames pulled by one are available to the other.
 //!
-//! Recording stops at a cap, and when the last other clone is gone. Past that point only one clone can go
-//! on, the one that pulled first, so that no attempt ever sends a body with a hole.
+//! Recording stops at a cap, and when only one clone is left. Past that point only one clone can continue, the one
+//! that pulled first, so that no attempt ever sends a body with a gap.
 
 pub(in crate::body) mod record;
 pub(in crate::body) mod source;
@@ -29,11 +29,11 @@ use crate::body::replay::source::IntoBytes;
 use crate::body::replay::tee::{Cursor, Tee};
 use crate::body::upload::Upload;
 
-/// A request body that can be sent again: what the layers of this crate send inwards.
+/// A request body that can be sent again. The layers of this crate send it to the service inside them.
 ///
 /// # Clone
 ///
-/// A clone starts at the beginning, wherever the original is.
+/// A clone starts at the beginning, regardless of the original's position.
 #[derive(Clone)]
 pub struct ReplayBody(Inner);
 
@@ -51,16 +51,16 @@ struct Whole {
 // === impl ReplayBody ===
 
 impl ReplayBody {
-    /// How much of a streaming body is recorded: 2 MiB.
+    /// Default number of bytes of a streaming body that are recorded (2 MiB).
     pub const CAP: usize = 2 * 1024 * 1024;
 
-    /// An empty body.
+    /// Creates an empty body.
     pub const fn empty() -> Self {
         Self(Inner::Whole(Whole { all: Bytes::new(), sent: false }))
     }
 
-    /// Makes a body replayable; of a streaming one, the first `cap` bytes. Never waits. A [`ReplayBody`] is
-    /// kept as it is, not wrapped again.
+    /// Makes a body replayable. Of a streaming body, the first `cap` bytes are recorded. The future never waits. A
+    /// [`ReplayBody`] is returned as it is, not wrapped again.
     pub async fn new<B>(body: B, cap: usize) -> Self
     where
         B: Body + Send + 'static,
@@ -84,13 +84,13 @@ impl ReplayBody {
         }
     }
 
-    /// The whole body, if it came in one piece; else the body back, at its beginning or where it is.
+    /// Returns the whole body if it came in one piece, from its beginning.
     ///
-    /// For clients that treat bytes better than a stream.
+    /// For clients that handle bytes better than a stream.
     ///
     /// # Errors
     ///
-    /// The body itself, if it is a stream.
+    /// Returns the body itself, at its position, if it is a stream.
     pub fn try_into_bytes(self) -> Result<Bytes, Self> {
         match self.0 {
             Inner::Whole(whole) => Ok(whole.all),
@@ -98,7 +98,7 @@ impl ReplayBody {
         }
     }
 
-    /// Whether a clone would get the whole body.
+    /// Returns whether a clone would get the whole body.
     pub fn is_replayable(&self) -> bool {
         match &self.0 {
             Inner::Whole(_) => true,
@@ -106,8 +106,8 @@ impl ReplayBody {
         }
     }
 
-    /// The whole body in one piece, and this one left as it is. A stream is awaited; `None` if it fails, or if it is
-    /// too long to be recorded: then it can still be sent, once. Trailers are left out.
+    /// Returns the whole body in one piece, and leaves this one as it is. Waits for a stream to end. `None` if
+    /// it fails, or if it is too long to be recorded; then it can still be sent, once. Trailers are left out.
     pub(crate) async fn gather(&self) -> Option<Bytes> {
         let cursor = match &self.0 {
             Inner::Whole(whole) => return Some(whole.all.clone()),
@@ -117,7 +117,7 @@ impl ReplayBody {
         cursor.is_recording().then(|| joined(&cursor.recorded()))
     }
 
-    /// How the body arrives from its caller.
+    /// Returns the upload of the body by its caller.
     pub(crate) fn upload(&self) -> Upload {
         match &self.0 {
             Inner::Whole(_) => Upload::WHOLE,
@@ -125,7 +125,7 @@ impl ReplayBody {
         }
     }
 
-    /// Takes the error that the body failed with, if it did.
+    /// Takes the error with which the body failed, if any.
     pub(crate) fn take_error(&self) -> Option<BoxError> {
         match &self.0 {
             Inner::Whole(_) => None,
@@ -133,7 +133,7 @@ impl ReplayBody {
         }
     }
 
-    /// Reads what is there of the body, from its beginning.
+    /// Reads the part of the body that has arrived, from its beginning.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&[Bytes]) -> T) -> T {
         match &self.0 {
             Inner::Whole(whole) => read(std::slice::from_ref(&whole.all)),

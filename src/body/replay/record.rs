@@ -1,4 +1,4 @@
-//! What was pulled from the source of a request body, and which reader may pull more.
+//! The record of a request body, and the right of its readers to pull more.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use tower::BoxError;
 pub(in crate::body) type Source = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 pub(in crate::body) type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
-/// The frames that were pulled from a source, as far as they are kept, and how the source stands.
+/// The frames that were pulled from a source, as far as they are kept, and the state of the source.
 pub(in crate::body) struct Record {
     /// `None`: it has ended.
     pub(in crate::body) source: Option<Source>,
@@ -24,30 +24,30 @@ pub(in crate::body) struct Record {
     pub(in crate::body) mode: Mode,
     pub(in crate::body) trailers: Option<HeaderMap>,
     pub(in crate::body) failure: Failure,
-    /// The cursors that asked for more than the source had: as long as there are any, the caller is waited for.
+    /// The cursors that polled for more than the source had. While there are any, the caller is waited for.
     pub(in crate::body) asking: Vec<u64>,
-    /// When the caller was last waited for.
+    /// The time at which the caller was last waited for.
     pub(in crate::body) waited: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::body) enum Mode {
-    /// Every frame is kept, every cursor may read.
+    /// Every frame is kept, and every cursor may read.
     Recording,
-    /// Frames pass; the first cursor that comes may read.
+    /// Frames pass. The first cursor that reads claims the source.
     Open,
-    /// Frames pass; this cursor may read.
+    /// Frames pass. Only this cursor may read.
     Claimed(u64),
 }
 
 pub(in crate::body) enum Failure {
     None,
-    /// The source's error, for whoever asks first.
+    /// The source's error, which is returned once.
     New(BoxError),
     Told,
 }
 
-/// Why a clone of the request body gives no more frames.
+/// The error of a clone that can't return more frames.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::body) enum Unavailable {
     #[error("the request body failed")]
@@ -59,7 +59,7 @@ pub(in crate::body) enum Unavailable {
 // === impl Record ===
 
 impl Record {
-    /// Whether this cursor may read; the first that comes may claim what nobody has.
+    /// Returns whether this cursor may read. The first one claims an open source.
     pub(in crate::body) fn admits(&mut self, id: u64) -> bool {
         match self.mode {
             Mode::Recording => true,
@@ -80,7 +80,7 @@ impl Record {
         data
     }
 
-    /// Pulls a frame; what it brought is data, or the end.
+    /// Pulls a frame. Returns its data, or `None` at the end.
     pub(in crate::body) fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
         let Poll::Ready(pulled) = source.as_mut().poll_frame(cx) else { return Poll::Pending };
@@ -101,14 +101,14 @@ impl Record {
         }
     }
 
-    /// Says whether this cursor was the last that waited for the caller.
+    /// Returns whether this cursor was the last that waited for the caller.
     pub(in crate::body) fn stop_asking(&mut self, by: u64) -> bool {
         let before = self.asking.len();
         self.asking.retain(|id| *id != by);
         before > 0 && self.asking.is_empty()
     }
 
-    /// Records what belongs to no cursor, even past the cap: then the record is full.
+    /// Records data that were pulled for no cursor, even past the cap: then the record is full.
     pub(in crate::body) fn keep(&mut self, data: Bytes) {
         self.recorded = self.recorded.saturating_add(data.len());
         if self.recorded > self.cap {
@@ -131,7 +131,7 @@ impl Record {
         None
     }
 
-    /// Records what this cursor pulled, or lets it pass once the record is full.
+    /// Records data that this cursor pulled, or lets them pass once the record is full.
     pub(in crate::body) fn enter(&mut self, data: &Bytes, by: u64) {
         if self.mode == Mode::Recording && self.recorded.saturating_add(data.len()) > self.cap {
             self.mode = Mode::Claimed(by);

@@ -1,6 +1,6 @@
-//! Any request body as one of `Bytes`, lengths and ends forwarded.
+//! An adapter that turns any request body into one of `Bytes` and forwards its length and its end.
 //!
-//! (The adapter of `http-body-util` that maps frames forgets the length, and with it `Content-Length`.)
+//! The adapter of `http-body-util` that maps frames loses the length, and with it `Content-Length`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,4 +1,4 @@
-//! A source of frames, a record of what it gave, and any number of cursors.
+//! A source of frames, its record, and any number of cursors.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +12,17 @@ use tower::BoxError;
 use crate::body::replay::record::{Failure, Mode, Polled, Record, Source, Unavailable};
 use crate::body::rest::longer;
 
-/// A clone of a teed body: where it is in the record.
+/// The position of one clone of a teed body in the record.
 pub(in crate::body) struct Cursor {
     tee: Arc<Tee>,
     /// Distinguishes the cursors of one tee.
     id: u64,
-    /// The number of the next frame.
+    /// Number of the next frame.
     at: usize,
     trailers_sent: bool,
 }
 
-/// Sees how a teed body arrives, and takes no part in reading it.
+/// Observes the arrival of a teed body without reading it.
 pub(in crate::body) struct Watcher {
     tee: Arc<Tee>,
     id: u64,
@@ -33,12 +33,14 @@ pub(in crate::body) struct Tee {
     waiting: Arc<Waiting>,
     /// The id of the next cursor.
     next_id: AtomicU64,
-    /// How many cursors there are: the last one needs no record.
+    /// Number of cursors. The last one needs no record.
     cursors: AtomicU64,
 }
 
-/// Who waits for the source. Apart from the state, since a source may wake while it is polled, and since a source
-/// keeps its last waker: one that kept the tee would keep its own owner, and with it the record, for ever.
+/// The tasks that wait for the source.
+///
+/// Separate from the state, since a source may wake while it is polled. It must not own the tee either: a source
+/// keeps its last waker, and so would keep its own owner, and with it the record, forever.
 #[derive(Default)]
 struct Waiting(Mutex<Vec<(u64, Waker)>>);
 
@@ -58,8 +60,8 @@ impl Cursor {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         self.tee.waiting.add(self.id, cx.waker());
-        // The source keeps one waker, and the task that polled last may never poll again: so it is given a
-        // waker of the tee's own, which wakes everyone who waits.
+        // The source keeps one waker, and the task that polled last may never poll again. So it gets a waker of the
+        // tee, which wakes all waiting tasks.
         let waker = Waker::from(Arc::clone(&self.tee.waiting));
         let Poll::Ready(pulled) = state.pull(&mut Context::from_waker(&waker)) else {
             state.ask(self.id);
@@ -84,7 +86,7 @@ impl Cursor {
         matches!(state.failure, Failure::None) && !matches!(state.mode, Mode::Claimed(_))
     }
 
-    /// Whether everything that is pulled is kept.
+    /// Returns whether all frames that are pulled are kept.
     pub(in crate::body) fn is_recording(&self) -> bool {
         let state = self.tee.state();
         matches!(state.failure, Failure::None) && state.mode == Mode::Recording
@@ -156,12 +158,12 @@ impl Watcher {
         self.tee.state().has_ended()
     }
 
-    /// Whether somebody waits for the caller to send more.
+    /// Returns whether a reader waits for the caller to send more.
     pub(in crate::body) fn is_awaited(&self) -> bool {
         !self.tee.state().asking.is_empty()
     }
 
-    /// Ready unless the caller is waited for, with the time until which that was so.
+    /// Ready unless the caller is waited for, with the last time at which that was so.
     pub(in crate::body) fn poll_turn(&self, cx: &Context<'_>) -> Poll<Option<Instant>> {
         let state = self.tee.state();
         if state.asking.is_empty() {
@@ -171,7 +173,7 @@ impl Watcher {
         Poll::Pending
     }
 
-    /// Ready once the record has all of the source, or is full: then the first cursor that comes goes on.
+    /// Ready once the record holds all of the source, or is full. Then the first cursor that reads continues.
     pub(in crate::body) fn poll_record(&self, cx: &Context<'_>) -> Poll<()> {
         let waker = Waker::from(Arc::clone(&self.tee.waiting));
         loop {
@@ -201,7 +203,7 @@ impl Drop for Watcher {
 // === impl Tee ===
 
 impl Tee {
-    /// Begins with what the first poll of the source gave.
+    /// Starts with the result of the first poll of the source.
     pub(in crate::body) fn start(source: Source, first: Polled, cap: usize) -> Cursor {
         let least = usize::try_from(source.size_hint().lower()).unwrap_or(usize::MAX);
         let mut state = Record {
