@@ -12,13 +12,13 @@ use std::time::Duration;
 use axum::body::Body as OwnBody;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::Either;
 use tower::{BoxError, Service, ServiceExt};
-use tower_key_rotation::Session;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::Commit;
+use tower_key_rotation::{Deadline, ModelId, ProviderPin, Session};
 
 use crate::access;
 use crate::config::{Config, ProviderSettings};
@@ -134,6 +134,25 @@ impl fmt::Debug for Gateway {
     }
 }
 
+/// Returns the extensions of an app around the gateway that the layers read. The others would be cloned for every
+/// attempt.
+fn for_layers(given: &mut Extensions) -> Extensions {
+    fn take<T: Clone + Send + Sync + 'static>(from: &mut Extensions, to: &mut Extensions) {
+        if let Some(value) = from.remove::<T>() {
+            to.insert(value);
+        }
+    }
+    let mut kept = Extensions::new();
+    if !given.is_empty() {
+        take::<Commit>(given, &mut kept);
+        take::<Deadline>(given, &mut kept);
+        take::<ModelId>(given, &mut kept);
+        take::<ProviderPin>(given, &mut kept);
+        take::<Session>(given, &mut kept);
+    }
+    kept
+}
+
 fn refuse(refusal: Refusal) -> Response<GatewayBody> {
     refusal.into_response().map(Either::Right)
 }
@@ -216,7 +235,7 @@ impl Shared {
         let session = self.config.affinity_header().and_then(|name| head.headers.remove(name));
         headers::to_provider(&mut head.headers);
         head.version = http::Version::HTTP_11;
-        head.extensions = http::Extensions::new();
+        head.extensions = for_layers(&mut head.extensions);
         if let Some(name) = session {
             head.extensions.insert(Session::new(name));
         }

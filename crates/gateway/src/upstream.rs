@@ -34,7 +34,7 @@ pub(crate) type ChainBody = ResponseBody<ResponseBody<Incoming>>;
 /// Maximum time to open a connection (10 s).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time after which an unused connection is closed (60 s), before the providers' edges close it.
+/// Time after which an unused connection is closed (60 s). It is shorter than the idle timeout of the providers' edges.
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 
 /// Creates the client. It speaks HTTP/1 only: each stream, which may last minutes, has its own connection, so no stream
@@ -77,8 +77,8 @@ pub(crate) fn chain(config: &Config, client: &HttpClient) -> Chain {
     layer.layer(rotating(first, client))
 }
 
-/// Returns a chain of one provider, for requests that have the provider's URL. Its breaker is its own, and the events
-/// of that would be taken for those of the chain's, so they are only logged.
+/// Returns a chain of one provider, for requests that already have the provider's URL. It emits no events: those of its
+/// breaker could not be distinguished from those of the chain's breakers.
 pub(crate) fn single(config: &Config, provider: &ProviderSettings, client: &HttpClient) -> Chain {
     let layer = configured(ProviderFallbackLayer::new(provider.name()), config.chain());
     layer.layer(rotating(provider, client))

@@ -182,6 +182,21 @@ async fn a_blocked_pipe_only_loses_log_lines() {
 }
 
 #[tokio::test]
+async fn times_are_recorded_as_histograms() {
+    let process = Process::start("histograms", "", "warn", Stdio::null()).await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    // Counting begins with the first scrape.
+    exchange(process.address, &get("/metrics")).await;
+    exchange(process.address, &get("/v1/models")).await;
+    let metrics = exchange(process.address, &get("/metrics")).await;
+    for line in
+        ["tower_key_rotation_attempt_duration_seconds_bucket{", "le=\"120\"}", "log_lines_lost_total 0\n"]
+    {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_survives_broken_streams() {
     let provider = provider().await;
     let config = file("check", &config(&provider));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use support::{Gateway, MARKER, Sims, chat, header, post, text};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
+use tower_key_rotation::ProviderPin;
 use tower_key_rotation_gateway::{Options, router};
 use tower_key_rotation_sim::{Call, Script, SimFault, SimServer, Simulator};
 
@@ -246,6 +247,20 @@ async fn another_app_can_mount_the_router() {
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert!(text(response).await.contains(body), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_sets_extensions_of_the_layers() {
+    let sims = Sims::new();
+    let (config, _servers) = support::configured(&sims, "").await;
+    let app = axum::Router::new().nest("/llm", router(config, Options::new()));
+    for provider in ["anthropic", "gemini", "openai"] {
+        let mut request = post("/llm/v1/chat/completions", Body::from(NATIVE[0].1));
+        request.headers_mut().insert("host", "localhost".parse().unwrap());
+        request.extensions_mut().insert(ProviderPin::to(provider));
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert!(header(&response, "x-served-by").starts_with(provider), "{provider}");
     }
 }
 
