@@ -93,7 +93,7 @@ pub enum SimFault {
     NoTerminator,
 }
 
-// === impl Fault ===
+// === impl SimFault ===
 
 impl SimFault {
     /// Returns [`Status`](Self::Status) with `status` and without a wait. An invalid status counts as 500.

@@ -114,9 +114,8 @@ enum Lenient<T> {
 // === impl Usage ===
 
 impl Usage {
-    /// Reads the usage from a response body that is not an event stream. `None` if the body reports none. Of
-    /// an array of chunks, which Gemini sends as a stream without `alt=sse`, the last chunk with usage
-    /// counts.
+    /// Reads the usage from a response body that is not an event stream. `None` if the body reports none. Of an
+    /// array of chunks, which Gemini sends as a stream without `alt=sse`, the last chunk with usage counts.
     pub fn from_answer(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii_start();
         match body.first()? {
@@ -128,8 +127,8 @@ impl Usage {
         }
     }
 
-    /// Reads the usage from one event of a stream. `None` if the event reports none. Dialects report
-    /// cumulative counts: combine the events of a stream with [`merge`](Self::merge).
+    /// Reads the usage from one event of a stream. `None` if the event reports none. Dialects report cumulative
+    /// counts: combine the events of a stream with [`merge`](Self::merge).
     pub fn from_event(event: &Event) -> Option<Self> {
         memmem::find(event.data(), b"sage")?;
         parse(event.data())
@@ -141,9 +140,9 @@ impl Usage {
         Self::new(read(&BEDROCK_INPUT), read(&BEDROCK_OUTPUT), None)
     }
 
-    /// Updates the counts with those of a later event of the same stream. Counts that the later event lacks
-    /// stay as they are. The total is that of the later event if it reports both input and output; otherwise
-    /// it is the sum of both.
+    /// Updates the counts with those of a later event of the same stream. Counts that the later event lacks stay as
+    /// they are. The total is that of the later event if it reports both input and output; otherwise it is the sum
+    /// of both.
     pub fn merge(&mut self, later: Self) {
         let input = later.input_tokens.or(self.input_tokens);
         let output = later.output_tokens.or(self.output_tokens);
@@ -157,8 +156,8 @@ impl Usage {
         self.input_tokens.is_some() && self.output_tokens.is_some()
     }
 
-    /// Creates usage from counts, and derives a missing count from the other two. Embeddings report only the
-    /// prompt and the total, and rerankers only the total, which then counts as input.
+    /// Creates usage from counts, and derives a missing count from the other two. Embeddings report only the prompt
+    /// and the total, and rerankers only the total, which then counts as input.
     fn new(input: Option<u64>, output: Option<u64>, total: Option<u64>) -> Option<Self> {
         let (input, output, total) = match (input, output, total) {
             (None, None, None) => return None,

@@ -45,16 +45,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct Decoder {
     /// Chunks that are not read yet.
     input: VecDeque<Bytes>,
-    /// Beginning of a line whose end has not arrived. While an event is discarded, only the first byte is
-    /// kept.
+    /// Beginning of a line whose end has not arrived. While an event is discarded, only its first byte is kept.
     line: BytesMut,
     name: Bytes,
     data: Data,
     /// Status in a comment of the current event.
     status: Option<u16>,
     max: usize,
-    /// Whether the last line ended with a CR. An LF right behind it belongs to that line end, even in the
-    /// next chunk.
+    /// Whether the last line ended with a CR. An LF right behind it, even in the next chunk, belongs to that end.
     after_cr: bool,
     /// Whether no line has been read yet.
     at_start: bool,
@@ -138,7 +136,7 @@ impl Decoder {
         !self.line.is_empty() || !self.input.is_empty() || !matches!(self.data, Data::None)
     }
 
-    /// Returns the number of bytes of an event that has begun. Comments are no part of it, and one that is too large has none.
+    /// Returns the number of bytes of an event that has begun, without comments. Zero for an event that is too large.
     pub(crate) fn pending(&self) -> usize {
         let is_comment = self.line.first() == Some(&b':');
         self.data.len() + if is_comment { 0 } else { self.line.len() }

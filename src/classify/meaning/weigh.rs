@@ -103,8 +103,6 @@ const RELAYED: Topics = Topics::of(&[
     Topic::Closed,
 ]);
 
-// === impl Reading ===
-
 /// Returns the meaning of a refusal with this status. `None` if there is no evidence, so that the status
 /// decides.
 ///

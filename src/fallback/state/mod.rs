@@ -129,8 +129,7 @@ impl<B> ChainState<B> {
         self.deadline
     }
 
-    /// Returns whether the deadline has passed. Links end at the deadline by themselves, and may do so a moment
-    /// before the chain notices.
+    /// Returns whether the deadline has passed. A link may end at the deadline a moment before the chain notices it.
     pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
@@ -199,8 +198,7 @@ impl<B> ChainState<B> {
         self.book(next, ProviderFailed { retry_after: open.retry_after, ..skipped });
     }
 
-    /// Records that the link was skipped. Fails if the request's own body failed while the model was looked for
-    /// in it.
+    /// Records that the link was skipped. Fails if the request's own body failed while it was searched for the model.
     pub(super) fn skip_unroutable(&mut self, next: NextLink, unroutable: Unroutable) -> Result<(), Error> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));

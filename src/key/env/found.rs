@@ -1,4 +1,4 @@
-//! What an environment variable held.
+//! Environment variables that were found, and the kinds of values that they held.
 
 use std::fmt;
 

@@ -33,7 +33,7 @@ const UNEVEN: i32 = (2_000 / CORRECTION_US) as i32;
 /// the gauge has heard nothing for weeks.
 const LONGEST: i32 = 60 * 60 * 1_000;
 
-// === impl Heard ===
+// === impl LatestResponse ===
 
 impl LatestResponse {
     /// Returns whether no response has been heard.

@@ -24,7 +24,7 @@ const ONE_IN: u16 = 200;
 /// as a small one.
 const NEAR: u16 = PARTS / 50;
 
-// === impl Distance ===
+// === impl SafetyMargin ===
 
 impl SafetyMargin {
     /// Maximum margin: a quarter of the interval.

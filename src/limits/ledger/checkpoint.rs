@@ -27,7 +27,7 @@ pub(in crate::limits) struct Checkpoint {
     pub(in crate::limits) corrections: u32,
 }
 
-// === impl Marks ===
+// === impl Checkpoints ===
 
 impl Checkpoints {
     /// Creates the checkpoint of a generation of learned gauges. `close` has one bit for each gauge that let

@@ -8,7 +8,7 @@ use crate::provider::Dimension;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cost(Estimate);
 
-// === impl Need ===
+// === impl Cost ===
 
 impl Cost {
     /// One request, without tokens.

@@ -55,7 +55,7 @@ pub(crate) struct Alarm {
     pub(crate) status: LimitStatus,
 }
 
-// === impl Counted ===
+// === impl Metric ===
 
 impl Metric {
     pub(in crate::limits) const fn is_tokens(self) -> bool {
@@ -71,7 +71,7 @@ impl Metric {
     }
 }
 
-// === impl Reading ===
+// === impl LimitStatus ===
 
 impl LimitStatus {
     /// Returns the fraction of the limit that is used, from 0 to 1. A limit of zero is fully used.

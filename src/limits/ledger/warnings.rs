@@ -20,7 +20,7 @@ const PARTS: u64 = 64;
 /// before one can act.
 const SHORTEST_S: u32 = 60;
 
-// === impl Told ===
+// === impl WarnedThresholds ===
 
 impl WarnedThresholds {
     /// Returns whether warnings apply to a window of this length in seconds.

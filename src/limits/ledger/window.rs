@@ -38,7 +38,7 @@ pub(in crate::limits) enum WindowReset {
     Stated,
 }
 
-// === impl Period ===
+// === impl WindowState ===
 
 impl WindowState {
     /// Returns whether an operator allows nothing at all. A limit of zero from a header ends with its reset,
@@ -52,7 +52,7 @@ impl WindowState {
     }
 }
 
-// === impl Anew ===
+// === impl WindowReset ===
 
 impl WindowReset {
     pub(in crate::limits) fn end_after(&self, now: Moment, window: u32) -> u64 {

@@ -172,7 +172,7 @@ fn take_canaries(candidate: Candidate<'_>, now: u64) -> Option<Canaries> {
     Some(canaries)
 }
 
-// === impl Admitted ===
+// === impl Admission ===
 
 impl Admission {
     pub(in crate::pool) fn new(candidate: Candidate<'_>, permits: Permits) -> Self {

@@ -33,7 +33,7 @@ pub struct AcquireRequest<'a> {
     pub(crate) cost: Cost,
 }
 
-// === impl Ask ===
+// === impl AcquireRequest ===
 
 impl<'a> AcquireRequest<'a> {
     /// Asks for any usable key, for a request with an unknown model, no session, and no token estimate.

@@ -52,7 +52,7 @@ pub enum BuildError {
     },
 }
 
-/// What to do about missing keys: mend the variables that were found, or else set one.
+/// Displays the remedy for missing keys: to mend the variables that were found, or else to set one.
 struct Remedy<'a>(&'a [EnvVar], &'a [String]);
 
 impl fmt::Display for Remedy<'_> {

@@ -21,7 +21,7 @@ pub(in crate::pool) struct Candidate<'a> {
     pub(in crate::pool) account: usize,
 }
 
-// === impl Place ===
+// === impl Candidate ===
 
 impl<'a> Candidate<'a> {
     pub(in crate::pool) fn new(set: &'a KeySet, model: Option<&'a ModelState>, key: usize) -> Self {

@@ -50,7 +50,7 @@ const PASSES: usize = 8;
 /// elsewhere. The provider's cache is worth a little unevenness.
 const BOUND: f64 = 1.25;
 
-// === impl Rank ===
+// === impl TierRing ===
 
 impl TierRing {
     /// Creates the ring of these keys, each with its weight, in ascending order of their numbers.
@@ -198,7 +198,7 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-// === impl Round ===
+// === impl RingWords ===
 
 impl RingWords {
     fn new(key: usize, words: usize) -> Self {

@@ -52,7 +52,7 @@ struct Spans {
 const MINUTE_MS: u64 = 60 * 1_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
-// === impl Tally ===
+// === impl UsageCounters ===
 
 impl UsageCounters {
     /// Counts a successful request.

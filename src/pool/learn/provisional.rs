@@ -63,7 +63,7 @@ fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
     model.map(|_| fault.clone().with_scope(scope))
 }
 
-// === impl Doubt ===
+// === impl ProvisionalCooldown ===
 
 impl ProvisionalCooldown {
     /// Records a refusal that may be the fault of the key or of the request. Returns `None` if nothing is

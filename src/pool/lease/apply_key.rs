@@ -36,7 +36,7 @@ pub(in crate::pool) fn apply_key(
     auth.apply_key(uri, headers, &header).map_err(ApplyKeyError::url)
 }
 
-// === impl StampError ===
+// === impl ApplyKeyError ===
 
 impl ApplyKeyError {
     fn foreign(provider: &Provider, uri: &Uri) -> Self {

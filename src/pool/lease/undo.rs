@@ -47,7 +47,7 @@ pub(in crate::pool) struct Target {
     pub(in crate::pool) level: Level,
 }
 
-// === impl Penalty ===
+// === impl UndoCooldown ===
 
 impl UndoCooldown {
     /// Undoes the cooldown, unless the state of the key has changed since.

@@ -31,7 +31,7 @@ pub(crate) struct UsageSettlement {
     closed: AtomicBool,
 }
 
-// === impl Tab ===
+// === impl UsageSettlement ===
 
 impl UsageSettlement {
     /// Opens the accounting of a response. It counts as in flight in place of its lease.

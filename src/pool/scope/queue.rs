@@ -26,7 +26,7 @@ pub(in crate::pool) struct Released {
 #[derive(Debug)]
 pub(in crate::pool) struct QueuePlace<'a>(&'a AtomicUsize);
 
-// === impl Line ===
+// === impl WaitQueue ===
 
 impl WaitQueue {
     pub(in crate::pool) fn is_empty(&self) -> bool {
@@ -50,17 +50,17 @@ impl Default for WaitQueue {
     }
 }
 
-// === impl Freed ===
+// === impl Released ===
 
 impl Released {
-    /// Counts a listener. What is released after that is told to it.
+    /// Counts a listener, which is notified of everything that is released from then on.
     pub(in crate::pool) fn listen(&self) -> QueuePlace<'_> {
         let listening = QueuePlace::on(&self.listening);
         fence(Ordering::SeqCst);
         listening
     }
 
-    /// The next notification.
+    /// Returns the next notification.
     pub(in crate::pool) fn news(&self) -> Notified<'_> {
         self.news.notified()
     }

@@ -46,7 +46,7 @@ pub(crate) enum Bar {
     Shut,
 }
 
-// === impl Lane ===
+// === impl ReadyBits ===
 
 impl ReadyBits {
     /// Creates a bitmap in which all keys are worth inspecting.
@@ -140,7 +140,7 @@ impl Bar {
     }
 }
 
-// === impl Word ===
+// === impl ReadyWord ===
 
 impl ReadyWord {
     fn refresh(&self, now: u64, until: impl Fn(usize) -> Option<u64>) {

@@ -83,7 +83,7 @@ pub(in crate::pool) enum CanaryGate {
     Held(Option<u64>),
 }
 
-// === impl Chorus ===
+// === impl SharedLimitDetector ===
 
 impl SharedLimitDetector {
     pub(in crate::pool) fn new(keys: usize) -> Self {

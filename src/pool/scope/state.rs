@@ -45,7 +45,7 @@ pub(crate) struct Permit {
     pub(crate) ramp: bool,
 }
 
-// === impl Pass ===
+// === impl Permit ===
 
 impl Permit {
     /// Returns whether the permit may keep other requests out: as a probe, or in a slow start.
