@@ -48,7 +48,8 @@ pub struct ErrorBody {
 }
 
 /// Members that hold a code, a type or a reason.
-const NAME_FIELDS: [&str; 11] = [
+const NAME_FIELDS: [&str; 12] = [
+    "Code",
     "code",
     "type",
     "status",
@@ -78,6 +79,19 @@ const MESSAGE_FIELDS: [&str; 14] = [
     "error_description",
     "description",
     "title",
+];
+
+/// JSON pointers to parts that have names and messages of their own.
+const PARTS: [&str; 9] = [
+    "/error",
+    "/response/error",
+    "/choices/0/error",
+    "/errors",
+    "/base_resp",
+    "/detail",
+    "/metadata",
+    "/Response/Error",
+    "/data/error",
 ];
 
 /// Maximum depth at which JSON inside JSON strings and nested errors are followed.
@@ -198,9 +212,7 @@ impl ErrorBody {
         if depth >= MAX_DEPTH {
             return;
         }
-        for part in
-            ["/error", "/response/error", "/choices/0/error", "/errors", "/base_resp", "/detail", "/metadata"]
-        {
+        for part in PARTS {
             if let Some(part) = holder.pointer(part).filter(|part| part.is_object() || part.is_array()) {
                 self.collect(first_of(part), depth + 1);
             }

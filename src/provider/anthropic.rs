@@ -108,7 +108,12 @@ fn unified_scope(answer: &UpstreamResponse<'_>) -> Scope {
     let is_of_models =
         |window: &str| window.contains('_') && window.starts_with(|first: char| first.is_ascii_digit());
     let mut windows = rejected_windows(answer).filter(|window| *window != "overage").peekable();
-    let is_of_family = windows.peek().is_some() && windows.all(is_of_models);
+    let is_of_family = match windows.peek() {
+        Some(_) => windows.all(is_of_models),
+        None => answer
+            .header("anthropic-ratelimit-unified-representative-claim")
+            .is_some_and(|claim| !matches!(claim, "five_hour" | "seven_day" | "overage")),
+    };
     if is_of_family { Scope::AccountModel } else { Scope::Account }
 }
 

@@ -151,12 +151,18 @@ fn within_sentence(mut topics: Topics) -> Topics {
     if topics.has(Topic::Key) {
         topics = topics.without(Topics::of(&[Topic::Missing]));
     }
+    if topics.has(Topic::NotHere) {
+        topics = topics.without(Topics::of(&[Topic::Missing, Topic::Request])).with(Topic::Access);
+    }
     // A model that is not offered in a country says nothing about the address of the client.
     if topics.has(Topic::Address) && topics.has(Topic::Model) {
         topics = topics.without(Topics::of(&[Topic::Address])).with(Topic::Access);
     }
+    if topics.has(Topic::Address) {
+        topics = topics.without(Topics::of(&[Topic::Request]));
+    }
     // The mention of a model or of one key counts only beside the limit that it is about.
-    let is_limit = topics.has_any(Topics::of(&[Topic::Window, Topic::Quota, Topic::Capacity, Topic::Rate]));
+    let is_limit = topics.has_any(Topics::of(&[Topic::Limit, Topic::Window, Topic::Capacity, Topic::Rate]));
     if !is_limit {
         topics = topics.without(Topics::of(&[Topic::Model]));
     }

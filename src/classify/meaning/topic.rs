@@ -21,6 +21,8 @@ pub(crate) enum Topic {
     Upstream,
     /// The account may not use this, for a reason that is stated: activation, plan, verification, terms.
     Access,
+    /// The model does not exist for this account, or is not supported for it.
+    NotHere,
     /// Access is denied, and no reason is stated.
     Denied,
     /// A higher plan is recommended.
@@ -45,6 +47,8 @@ pub(crate) enum Topic {
     Account,
     /// A limit that belongs to one key is mentioned.
     OneKey,
+    /// Some limit is reached.
+    Limit,
 }
 
 /// A set of topics.

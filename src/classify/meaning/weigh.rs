@@ -113,7 +113,7 @@ pub(crate) fn weigh(status: StatusCode, reading: &Reading, wait: Option<Duration
     let order = match status.as_u16() {
         // The provider did not respond in time, or a gateway could not read its response.
         408 | 499 | 504 | 520 | 524 => return None,
-        401 => ON_401,
+        401 => return by_order(ON_401, status, reading).or_else(|| unclear(reading)),
         402 => ON_402,
         403 => ON_403,
         429 => ON_429,
@@ -122,6 +122,11 @@ pub(crate) fn weigh(status: StatusCode, reading: &Reading, wait: Option<Duration
         _ => return None,
     };
     by_order(order, status, reading)
+}
+
+/// A 401 whose name says that the request is wrong is no statement about the key.
+fn unclear(reading: &Reading) -> Option<Meaning> {
+    reading.named.has_any(OF_REQUEST).then_some(Meaning::Rejected(Rejection::Unclear))
 }
 
 fn by_order(order: Order, status: StatusCode, reading: &Reading) -> Option<Meaning> {

@@ -37,6 +37,15 @@ const MOONSHOT_RULES: &[Rule] = &[
 const DASHSCOPE_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::AccountModel).named(&["AllocationQuota.FreeTierOnly"]),
     fault(Reason::QuotaExceeded, Scope::Account).named(&["Arrearage"]),
+    fault(Reason::QuotaExceeded, Scope::AccountModel)
+        .on(&[403, 429])
+        .says(&["free allocated quota", "free quota"]),
+    // The windows of the Coding Plan (<https://developer.aliyun.com/ask/699052>).
+    fault(Reason::QuotaExceeded, Scope::Account).on(&[403, 429]).says(&[
+        "hour allocated quota",
+        "week allocated quota",
+        "month allocated quota",
+    ]),
     fault(Reason::RateLimited, Scope::AccountModel)
         .named(&["insufficient_quota", "Throttling.AllocationQuota"]),
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
@@ -54,7 +63,9 @@ const ZHIPU_RULES: &[Rule] = &[
     fault(Reason::QuotaExceeded, Scope::Account).named(&["1113", "1304", "1308", "1309", "1310"]),
     fault(Reason::RateLimited, Scope::Account).named(&["1302", "1303"]),
     fault(Reason::Overloaded, Scope::ProviderModel).named(&["1305", "1312"]),
-    fault(Reason::Forbidden, Scope::KeyModel).named(&["1220", "1311"]),
+    fault(Reason::Forbidden, Scope::KeyModel).named(&["1220"]),
+    // The subscription does not include the model.
+    fault(Reason::Forbidden, Scope::AccountModel).named(&["1311"]).of_account(),
     reject(Rejection::ContextLength).named(&["1261"]),
     reject(Rejection::ContentFilter).named(&["1301"]),
     reject(Rejection::Invalid).named(&["1210", "1211", "1212", "1213", "1214", "1215"]),
@@ -77,6 +88,9 @@ const MINIMAX_RULES: &[Rule] = &[
     fault(Reason::InvalidKey, Scope::Key).says(&["(1004)", "(2049)"]),
     fault(Reason::RateLimited, Scope::AccountModel).named(&["1002", "1039", "1041", "2045"]),
     fault(Reason::RateLimited, Scope::AccountModel).says(&["(1002)", "(1039)", "(1041)", "(2045)"]),
+    // The plan does not support the model.
+    fault(Reason::Forbidden, Scope::AccountModel).named(&["2061"]).of_account(),
+    fault(Reason::Forbidden, Scope::AccountModel).says(&["(2061)"]).of_account(),
     reject(Rejection::ContentFilter).named(&["1026", "1027"]),
     reject(Rejection::Invalid).named(&["2013"]),
     reject(Rejection::Invalid).says(&["(2013)"]),

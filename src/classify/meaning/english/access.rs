@@ -1,6 +1,6 @@
 //! English words about access, plans, places, keys and accounts.
 
-use crate::classify::meaning::topic::Topic::{Access, Address, Closed, Denied, Key, Upgrade};
+use crate::classify::meaning::topic::Topic::{Access, Address, Closed, Denied, Key, NotHere, Upgrade};
 use crate::classify::meaning::topic::{Row, Words, row};
 
 const NOT_ACTIVATED: Words = &[
@@ -16,7 +16,7 @@ const NOT_ACTIVATED: Words = &[
     "accept the terms", "accept the license", "accept the licence", "accept the updated terms", "agree to the terms",
     "agree to the license", "accept our terms", "accept terms", "terms must be accepted", "license agreement",
     "terms have not been accepted", "not accepted the terms", "not agreed to the terms", "end user license",
-    "acknowledge the terms", "terms acceptance", "eligible for using the model",
+    "acknowledge the terms", "terms acceptance", "eligible for using the model", "actively using the model",
 ];
 
 const PLAN: Words = &[
@@ -61,7 +61,8 @@ const VERIFY: Words = &[
 const POLICY: Words = &[
     "guardrail", "data policy", "privacy setting", "organization policy", "organisation policy", "admin policy",
     "enterprise policy", "policy settings", "organization settings", "workspace settings", "account settings",
-    "your administrator", "your admin", "your organization has", "data retention", "zero data retention",
+    "your administrator", "your admin", "organization level", "project level", "org settings", "org admin",
+    "organization admin", "your organization has", "data retention", "zero data retention",
 ];
 
 const SWITCHED_OFF: Words = &[
@@ -88,6 +89,19 @@ const MAY_NOT: Words = &[
 const ONLY_FOR: Words = &[
     "only available for", "only authorized for", "only be used with", "only for use with", "only be used in",
     "exclusively for", "not for third-party",
+];
+
+/// Phrases that tie a lack to the account.
+const FOR_ACCOUNT: Words = &[
+    "for account", "for your account", "for this account", "with your account", "with this account", "in your account",
+    "under your account", "on your account", "for your organization", "for this organization", "for your project",
+    "for your team", "for your workspace", "when using codex with a chatgpt account", "with a chatgpt account",
+    "for this user", "for your user", "for your api key", "for this api key", "for your group",
+];
+
+const NOT_HERE: Words = &[
+    "not found", "not supported", "not available", "unavailable", "disabled", "not enabled", "not activated", "isn't available",
+    "isn't supported", "isn't enabled", "not accessible", "no longer available",
 ];
 
 const DENIED: Words = &[
@@ -137,7 +151,7 @@ const THE_ACCOUNT: Words = &[
     "account is", "account has been", "account was", "account has", "organization is", "organization has been",
     "organization was", "organisation has been", "workspace is", "workspace has been", "workspace was",
     "user is", "user has been", "team is", "team has been", "this account", "your account", "access has been",
-    "project has been", "consumer", "account associated", "access to this account", "organization associated",
+    "project has been", "subscription is", "subscription has been", "consumer", "account associated", "access to this account", "organization associated",
 ];
 
 const SHUT: Words = &[
@@ -154,6 +168,7 @@ pub(super) const TABLE: &[Row] = &[
     row(Access, &[POLICY, SWITCHED_OFF]),
     row(Access, &[OWNER, MAY_NOT]),
     row(Access, &[ONLY_FOR]),
+    row(NotHere, &[FOR_ACCOUNT, NOT_HERE, &["model", "function", "engine", "deployment"]]),
     row(Denied, &[DENIED]),
     row(Upgrade, &[UPGRADE]),
     row(Address, &[PLACE, NOT_SERVED]),

@@ -1,6 +1,6 @@
 //! English words about money, allowances, rates and capacity.
 
-use crate::classify::meaning::topic::Topic::{Account, Capacity, Model, Money, OneKey, PaidModel, Quota, Rate, Short, Upstream, Window};
+use crate::classify::meaning::topic::Topic::{Account, Capacity, Limit, Model, Money, OneKey, PaidModel, Quota, Rate, Short, Upstream, Window};
 use crate::classify::meaning::topic::{Row, Words, row};
 
 const FUNDS: Words = &[
@@ -25,7 +25,7 @@ const DEBT: Words = &[
     "negative balance", "billing hard limit", "hard limit reached", "billing not active", "billing is not active",
     "billing disabled", "billing is disabled", "billing has been disabled", "billing not enabled",
     "billing is not enabled", "billing has not been enabled", "billing issue", "billing problem",
-    "insufficient quota", "insufficient user quota", "insufficient account quota", "quota is not enough",
+    "insufficient point", "not enough point", "out of points", "insufficient quota", "insufficient user quota", "insufficient account quota", "quota is not enough",
     "quota not enough", "pre-consumed quota failed", "pre-consume quota failed", "pay-as-you-go is not enabled",
 ];
 
@@ -79,7 +79,7 @@ const ALLOWANCE: Words = &[
     "free tier quota", "free-tier quota", "free tier limit", "free-tier limit", "free tier usage",
     "free allocation", "free tier of", "free trial", "trial quota", "trial limit", "trial credit", "free usage",
     "free request", "free credit", "included usage", "premium request", "request allowance", "package quota",
-    "resource package", "call volume quota", "included credit", "monthly limit", "weekly limit", "daily limit",
+    "resource package", "resource pack", "call volume quota", "included credit", "monthly limit", "weekly limit", "daily limit",
     "monthly quota", "weekly quota", "daily quota", "fast request", "message cap", "message limit",
 ];
 
@@ -88,7 +88,8 @@ const SUBSCRIPTION: Words =
 
 const LAPSED: Words = &[
     "expired", "has ended", "lapsed", "is over", "not active", "inactive", "no active", "without an active",
-    "cancelled", "canceled", "has expired", "ended", "past due",
+    "cancelled", "canceled", "has expired", "ended", "past due", "no valid", "not have a valid", "doesn't have a valid",
+    "not have an active", "doesn't have an active",
 ];
 
 const RATE_LIMIT: Words = &[
@@ -148,6 +149,7 @@ pub(super) const TABLE: &[Row] = &[
     row(Window, &[ALLOWANCE, SPENT]),
     row(Window, &[SUBSCRIPTION, LAPSED]),
     row(Window, &[&["hit your limit", "reached your limit", "exceeded your plan", "exceeded your limit", "limit reached for your plan", "out of messages", "used all of your", "used all your"]]),
+    row(Limit, &[CAP, SPENT]),
     row(Quota, &[&["quota"], SPENT]),
     row(Quota, &[&["quota"], &["no", "zero", "is 0", "not enough"]]),
     row(Rate, &[RATE_LIMIT, SPENT]),
