@@ -124,7 +124,7 @@ pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     names.iter().for_each(|name| drop(headers.remove(name)));
 }
 
-/// Returns whether a text has one character of a secret, or one with which [other forms](unit) of it begin. One pass over
+/// Returns whether a text has one character of a secret, or one with which [other forms](mod@unit) of it begin. One pass over
 /// a short text is cheaper than a search that stops at each candidate.
 fn may_show(text: &[u8], character: u8) -> bool {
     let may = |byte: u8| byte == character || matches!(byte, b'%' | b'\\' | b'&');

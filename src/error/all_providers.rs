@@ -101,7 +101,7 @@ impl AllProvidersFailed {
         Reasons(self)
     }
 
-    /// Returns the HTTP response that reports this error; see [`Error::into_response`].
+    /// Returns the HTTP response that reports this error; see [`Error::into_response`](crate::Error::into_response).
     pub fn into_response(mut self) -> Response<ErrorBody> {
         let summary = self.summary();
         summary.with(self.take_only_response())

@@ -1,7 +1,7 @@
 //! The judgement of a link's response, for the chain.
 //!
 //! A rotation layer inside has already judged the response by its provider's rules, and states the verdict in
-//! [`Served`](crate::Served) or in its error. The responses of other links are judged by the rules for providers in
+//! [`Served`] or in its error. The responses of other links are judged by the rules for providers in
 //! general.
 
 use std::sync::Arc;

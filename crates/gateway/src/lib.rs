@@ -10,9 +10,9 @@
 //! | item | purpose |
 //! |---|---|
 //! | [`config`] | loads a configuration file |
-//! | [`router`] | the gateway as an axum router, to mount in another app |
+//! | [`router()`] | the gateway as an axum router, to mount in another app |
 //! | [`Gateway`] | the gateway as a function from a request to a response |
-//! | [`serve`] | a server for a gateway, with limits on connections and requests |
+//! | [`serve()`] | a server for a gateway, with limits on connections and requests |
 //!
 //! # Paths
 //!

@@ -9,7 +9,7 @@
 //! - The [tables](english), one file for each language, say which words are about which topic.
 //! - The [lexicon] finds all of them in one pass.
 //! - A [`Reading`] has the topics of the names and of the sentences.
-//! - [`weigh`] decides between several of them.
+//! - [`mod@weigh`] decides between several of them.
 
 #[rustfmt::skip]
 mod chinese;

@@ -32,7 +32,7 @@
 //! window = "30s"                              # window of the failure rate
 //! open = "1s"                                 # first time open; doubles up to `max_open`
 //! max_open = "15s"
-//! [server]                                    # for a gateway; the library does not read it
+//! [server]                                    # limits of the server; `hosts` also applies to a mounted router
 //! head_timeout = "30s"                        # head of a request, and idle connections
 //! body_timeout = "30s"                        # pauses in the body of a request
 //! write_timeout = "60s"                       # a caller that does not read its response

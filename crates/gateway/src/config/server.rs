@@ -1,6 +1,7 @@
 //! The `[server]` table: limits on connections and requests, and host names.
 //!
-//! The library serves nothing. These settings are for a gateway that the file configures.
+//! [`serve`](crate::serve()) applies the limits, and the gateway the host names. An app that mounts the router on a
+//! server of its own sets limits there.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
