@@ -1,7 +1,7 @@
-//! What the layer costs a request: counted, not timed.
+//! The allocations that the layer adds to a request, counted rather than timed.
 //!
-//! The request is kept for another attempt, so its headers are; a header value that owns its
-//! buffer alone, like the one here, costs one allocation when it is first shared.
+//! The request is kept for another attempt, and so are its headers. A header value that is the only owner of its
+//! buffer, like the one here, costs one allocation when it is first shared.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -22,10 +22,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const REQUESTS: usize = 1_000;
 const KEYS: usize = 64;
 
-/// The bound that the crate promises, over the bare service.
+/// Maximum number of allocations over the bare service, as the crate promises.
 const PROMISED: usize = 8;
 
-/// The same for answers that tell of limits: the model is found, and what is said is read.
+/// Maximum for responses that report limits: the model is found, and the limits are read.
 const TELLING: usize = 13;
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn the_layer_allocates_at_most_eight_times_a_request() {
     let pool = pool();
     let bare = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) });
     let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(answer()) });
-    // One who has listened and gone leaves nothing behind.
+    // A former subscriber leaves nothing behind.
     drop(pool.subscribe());
     let rotating = KeyRotationLayer::new(pool.clone()).layer(inner);
 

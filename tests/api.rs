@@ -1,4 +1,4 @@
-//! What the types promise, and which module knows which.
+//! The traits that public types implement, and the dependencies between modules.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -53,7 +53,7 @@ assert_not_impl_any!(ApiKey: serde::Serialize);
 /// Stands for the body of a real client, which implements none of these traits.
 struct NotClone;
 
-/// Defaults can be named without naming a body or a classifier.
+/// Checks that defaults can be named without a body or a classifier.
 const _: [usize; 5] = [
     KeyRotationLayer::MAX_ATTEMPTS,
     KeyRotationLayer::MAX_RETRIES,
@@ -62,7 +62,7 @@ const _: [usize; 5] = [
     ProviderFallbackLayer::COMPLETE_CAP,
 ];
 
-/// Who may know whom; a module knows itself and what has no entry is free of the crate.
+/// The allowed dependencies. A module may use itself, and a module without an entry may use nothing of the crate.
 const ARROWS: [(&str, &[&str]); 18] = [
     ("body", &["scrub"]),
     ("classify", &["body", "clock"]),
@@ -118,7 +118,7 @@ fn paths_are_found_wherever_they_stand() {
     assert_eq!(uses(source), ["a", "b", "c", "d", "e"]);
 }
 
-/// The modules that the code of a file names, in `use` lines and in paths; docs and tests do not count.
+/// Returns the modules that the code of a file names in `use` lines and in paths. Docs and tests do not count.
 fn uses(source: &str) -> Vec<String> {
     let code = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
     let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");

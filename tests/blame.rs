@@ -1,4 +1,4 @@
-//! Who is blamed for a failure, for how long, and who is not: in one layer and down a chain.
+//! The key or provider that is blamed for a failure, and for how long: in one layer and in a chain.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -172,7 +172,7 @@ async fn what_a_word_means_at_a_provider_can_be_overruled() {
     assert_eq!(pool.snapshot().keys[0].state, KeyState::RateLimited);
 }
 
-/// A classifier may say of anything that it is the caller's own, but an answer there is none to deliver.
+/// A classifier may call anything the caller's own error, but without a response there is nothing to deliver.
 #[tokio::test(start_paused = true)]
 async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
     let limited = Script::new().then(SimFault::rate_limited(SECOND));
@@ -190,7 +190,7 @@ async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
     assert!(std::error::Error::source(&failed).is_some(), "and why there is none");
 }
 
-// === down a chain ===
+// === in a chain ===
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_that_fails_is_remembered_like_the_first() {
@@ -275,7 +275,7 @@ fn simulated(labels: &[&str]) -> Simulator {
     openai(labels.iter().map(|label| key(label)).collect::<Vec<SimKey>>())
 }
 
-/// Links named by their numbers, with so many keys each.
+/// A chain whose links are named by their numbers, each with this number of keys.
 fn chain(sims: &[Simulator], keys: &[usize]) -> Chain {
     let link =
         |number: usize| KeyRotationLayer::new(pool(&LABELS[..keys[number]])).layer(sims[number].clone());

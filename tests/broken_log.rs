@@ -1,4 +1,4 @@
-//! A `tracing` subscriber that panics at every event: requests and the process are unharmed.
+//! A `tracing` subscriber that panics at every event does no harm to requests and to the process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -14,7 +14,7 @@ use tower_key_rotation_sim::{Script, SimFault};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// As an output that is full, for a subscriber that insists on it.
+/// Acts like a full output under a subscriber that panics when it can't write.
 #[derive(Default)]
 struct Broken(AtomicUsize);
 

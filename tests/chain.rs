@@ -1,5 +1,5 @@
-//! A chain of providers: order, budgets, waiting, pins; and that whatever the providers do, a caller gets the
-//! bytes of exactly one answer or an error with a type.
+//! A chain of providers: order, budgets, waiting and pins. Whatever the providers do, a caller gets the bytes of
+//! exactly one response, or a typed error.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -246,7 +246,8 @@ async fn the_tokens_that_an_answer_took_are_known_when_it_was_read() {
     assert!(support::served(&response).usage().is_some(), "it was read before its commit");
 }
 
-/// Keys [one whose streams begin with an error, a good one], in chains of one and of two, four requests at a time.
+/// Tries chains of one and of two links, each with a key whose streams begin with an error and a good key, with
+/// four requests at a time.
 #[tokio::test]
 async fn streams_that_begin_with_an_error_are_served_by_another_key_at_once() {
     for links in [1, 2] {
@@ -306,8 +307,9 @@ fn mood() -> impl Strategy<Value = Mood> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Whatever one to four providers with one to five keys do: no more calls than the budget has, the bytes of
-    /// exactly one answer or an error with a type, nothing past the deadline, and no permit lost.
+    /// One to four providers with one to five keys do anything: there are no more calls than the budget allows, the
+    /// caller gets the bytes of exactly one response or a typed error, nothing lasts past the deadline, and no
+    /// permit is lost.
     #[test]
     fn whatever_providers_do_the_caller_gets_one_answer_or_a_typed_error(
         moods in prop::collection::vec((1_usize..=5, prop::collection::vec(mood(), 1..8)), 1..=4),
@@ -384,7 +386,7 @@ fn provider<'a>(labels: impl IntoIterator<Item = &'a str>) -> Simulator {
     Simulator::openai().keys(labels.into_iter().map(key).collect::<Vec<SimKey>>()).build()
 }
 
-/// Links named by their numbers, each with one key.
+/// A chain whose links are named by their numbers, each with one key.
 fn chain(
     sims: &[Simulator],
     settings: impl FnOnce(ProviderFallbackLayer<Body>) -> ProviderFallbackLayer<Body>,

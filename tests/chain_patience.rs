@@ -1,5 +1,5 @@
-//! A chain that is patient waits for what a provider states and retries what passes, before it asks the next one;
-//! and a provider that is back is found soon.
+//! A patient chain waits for the time that a provider states, and retries faults that may pass, before it calls the
+//! next provider. It soon returns to a provider that has recovered.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -22,7 +22,7 @@ type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The first provider's script with one key, the provider that serves, and the seconds until then.
+/// Each case: the first provider's script with one key, the provider that serves, and the seconds until then.
 #[tokio::test(start_paused = true)]
 async fn what_is_stated_or_passes_is_waited_for() {
     let once = |fault: SimFault| Script::new().then(fault);
@@ -35,7 +35,7 @@ async fn what_is_stated_or_passes_is_waited_for() {
         (once(SimFault::overloaded_in_stream()), "0", 0),
         (Script::always(SimFault::overloaded()), "1", 0),
         (once(SimFault::Refused), "0", 0),
-        // These may have run.
+        // The following requests may have been executed.
         (once(SimFault::Reset), "1", 0),
         (once(SimFault::Cut { after: 0, reset: false }), "1", 0),
         (once(SimFault::NoTerminator), "0", 0),
@@ -107,7 +107,7 @@ fn chain(
     ServiceBuilder::new().layer(layer).service(link(0))
 }
 
-/// Which provider serves.
+/// Returns the name of the provider that serves.
 async fn ask(chain: &Chain, limit: Duration) -> Result<String, Error> {
     let mut request = chat_stream("m");
     request.extensions_mut().insert(Deadline::at(Instant::now() + limit));

@@ -1,5 +1,5 @@
-//! Whatever the state of keys and providers: a request is polled a few times for each attempt, and never goes round
-//! without an attempt or time.
+//! In every state of keys and providers, a request is polled only a few times for each attempt, and never loops
+//! without an attempt or a delay.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -36,7 +36,7 @@ async fn a_request_is_polled_a_few_times_for_each_attempt() {
         let sims: Vec<_> = (0..rng.usize(1..=3)).map(|_| provider(&mut rng)).collect();
         let events = Events::with_capacity(1 << 14);
         let chain = chain(&sims, &events, &mut rng);
-        // Responses that teach how long they take, faults that open breakers, and probes that stay out.
+        // Responses from which latencies are learned, faults that open breakers, and probes that do not return.
         for _ in 0..rng.usize(0..8) {
             let limit = random(&mut rng, 1..5_000);
             tokio::spawn(asked(chain.clone(), limit, rng.bool()));
@@ -57,7 +57,7 @@ async fn a_request_is_polled_a_few_times_for_each_attempt() {
     }
 }
 
-/// How often a future is polled until it is ready; panics long before it would spin for ever.
+/// Counts the polls of a future until it is ready. Panics long before it would spin forever.
 async fn polls(future: impl Future<Output = ()>) -> u64 {
     let (mut future, mut polls) = (pin!(future), 0);
     poll_fn(|cx| {

@@ -1,5 +1,5 @@
-//! What a chain of providers does about each fault: with one key and with three, streaming and not, at each commit
-//! point. Upstream calls and time are counted; the clock is paused, so times are exact.
+//! The reaction of a chain of providers to each fault: with one key and with three, streaming and not, at each
+//! commit point. Calls and times are measured exactly, because the clock is paused.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -24,14 +24,14 @@ use tower_key_rotation_sim::{Latency, Refusal, Script, SimBody, SimFault, Simula
 type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
 
-/// Each limit of silence.
+/// Every time limit of the chain.
 const LIMIT: Duration = Duration::from_millis(250);
-/// The pauses between the events of a stream, and the granularity of timers.
+/// Tolerance for the pauses between the events of a stream, and for the granularity of timers.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
 const COMMITS: [Commit; 3] = [Commit::Head, Commit::FirstContent, Commit::Complete];
 
-/// One way of asking.
+/// One combination of settings for a request.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     commit: Commit,
@@ -39,7 +39,7 @@ struct Case {
     stream: bool,
 }
 
-/// Two providers, the second of them well.
+/// Two providers, of which the second serves.
 struct Stage {
     first: Simulator,
     second: Simulator,
@@ -47,16 +47,16 @@ struct Stage {
     case: Case,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Came {
-    /// A whole answer, from this link.
+    /// A whole response, from this link.
     Whole(String),
-    /// An answer that ended in an error of this kind.
+    /// A response that ended with an error of this kind.
     Broken(&'static str),
-    /// A refusal of this link.
+    /// An error response of this link.
     Refused(String, StatusCode),
-    /// No answer.
+    /// No response.
     Failed,
 }
 
@@ -255,7 +255,7 @@ async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
         advance(Duration::from_millis(5)).await;
     }
     assert!(asked > 50);
-    // Three to open it, then at 50, 150, 350 and 550 ms at the earliest.
+    // Three calls open the breaker. The probes follow at 50, 150, 350 and 550 ms at the earliest.
     assert!(stage.first.calls() <= 3 + 5, "{} calls for {asked} requests", stage.first.calls());
 
     stage.first.script(Script::new());
@@ -347,7 +347,7 @@ impl Stage {
         Request::post(format!("{}/v1/chat/completions", support::ORIGIN)).body(Full::from(body)).unwrap()
     }
 
-    /// Asks once, and reads the answer to its end.
+    /// Sends one request and reads the response to its end.
     async fn ask(&self) -> Came {
         match send(&self.chain, self.request()).await {
             Ok(response) => self.read(response).await,

@@ -1,5 +1,5 @@
-//! A chain over real sockets, as far as sockets matter: a connection that is reset, a stream that is cut, a
-//! provider that says nothing. All else is tested on a paused clock.
+//! A chain over real sockets, for faults that depend on sockets: a connection that is reset, a stream that is
+//! cut, a silent provider. Everything else is tested on a paused clock.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -27,10 +27,10 @@ type Body = ResponseBody<hyper::body::Incoming>;
 type Chain = ProviderFallback<KeyRotation<Hyper>, Body>;
 
 const LIMIT: Duration = Duration::from_millis(250);
-/// For a machine under any load.
+/// A limit that holds on a machine under any load.
 const AT_ALL: Duration = Duration::from_secs(30);
 
-/// Two providers, the second of them well.
+/// Two providers, of which the second serves.
 struct Stage {
     first: Simulator,
     second: Simulator,

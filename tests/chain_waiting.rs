@@ -1,5 +1,5 @@
-//! A chain that waits for a key: it leaves room for an attempt, never waits for a key that time does not bring
-//! back, and never goes round without an attempt or time.
+//! A chain that waits for a key: it leaves time for an attempt, never waits for a key that does not come back with
+//! time, and never loops without an attempt or a delay.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -101,7 +101,7 @@ async fn the_wait_that_is_reported_is_what_is_left_of_it() {
     assert_eq!(failed.retry_after().unwrap().as_secs(), 16);
 }
 
-/// The first provider may serve again before the second has refused.
+/// The first provider may serve again before the second one has refused.
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_may_serve_at_once_needs_no_wait() {
     let first = Simulator::openai().key(key("a")).build();
@@ -144,7 +144,7 @@ where
     Ok(text(send(service, request).await?).await)
 }
 
-/// How many events say that no key was usable, those that were missed included.
+/// Returns the number of events that report an exhausted pool, including those that were missed.
 fn exhausted(heard: &mut Subscription) -> u64 {
     use futures_util::FutureExt;
     let events = std::iter::from_fn(|| heard.next().now_or_never().flatten());

@@ -1,4 +1,4 @@
-//! Anthropic's rules and traps, one test each.
+//! The classification of Anthropic's responses, one test for each rule and exception.
 
 mod classify_support;
 

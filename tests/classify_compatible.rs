@@ -1,4 +1,4 @@
-//! The deviations of everybody else, a table for each provider.
+//! The classification of other providers' responses, one table for each provider.
 
 mod classify_support;
 
@@ -10,7 +10,7 @@ fn table(provider: &str, cases: &[(u16, &str, &str)]) {
     }
 }
 
-/// OpenAI's envelope.
+/// An error in OpenAI's shape.
 fn error(code: &str, message: &str) -> String {
     serde_json::json!({"error": {"message": message, "type": "t", "code": code}}).to_string()
 }

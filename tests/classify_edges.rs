@@ -1,4 +1,4 @@
-//! Whoever answered in the provider's place, whatever no provider's table covers, and hostile input.
+//! Responses of proxies and edges, responses that no provider's table covers, and hostile input.
 
 mod classify_support;
 
@@ -293,7 +293,7 @@ fn a_key_goes_to_its_provider_only() {
     assert_eq!(Dimension::Requests.to_string(), "requests");
 }
 
-/// Text that looks enough like what providers send to get past the first check.
+/// Text that is similar enough to a provider's to pass the first check.
 fn hostile() -> impl Strategy<Value = String> {
     let fragment = prop_oneof![
         Just("{\"error\":{\"code\":".to_owned()),

@@ -1,4 +1,4 @@
-//! Google's rules and traps, one test each.
+//! The classification of Google's responses, one test for each rule and exception.
 
 mod classify_support;
 

@@ -1,4 +1,4 @@
-//! OpenAI's rules and traps, one test each.
+//! The classification of OpenAI's responses, one test for each rule and exception.
 
 mod classify_support;
 

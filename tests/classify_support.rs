@@ -1,4 +1,4 @@
-//! What the tests of the classifiers share: a refusal in one line, a verdict in another.
+//! Shared helpers for the tests of the classifiers: an error response in one line, a verdict in another.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -42,24 +42,24 @@ pub(crate) fn ask(provider: &Provider, outcome: Outcome) -> Verdict {
     provider.classifier().call(outcome).into_inner().unwrap()
 }
 
-/// A refusal with headers, judged.
+/// Classifies an error response with headers.
 pub(crate) fn judge_with(name: &str, status: u16, pairs: &[(&str, &str)], body: &str) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
     say(&ask(&provider(name), Outcome::answer(head(status, pairs), body, NOW)))
 }
 
-/// A refusal judged, as `reason scope wait`, or `rejected KIND`.
+/// Classifies an error response, and returns `reason scope wait` or `rejected KIND`.
 pub(crate) fn judge(name: &str, status: u16, body: &str) -> String {
     judge_with(name, status, &[], body)
 }
 
-/// One event of a 200 judged, whose `retry-after` is no cooldown.
+/// Classifies one event of a 200, whose `retry-after` is no cooldown.
 pub(crate) fn event(name: &str, kind: &'static str, data: &str) -> String {
     let event = Event::new(kind, Bytes::copy_from_slice(data.as_bytes()));
     say(&ask(&provider(name), Outcome::streaming(head(200, &[("retry-after", "53")]), Some(event), NOW)))
 }
 
-/// The verdicts on all events of a stream.
+/// Returns the verdicts on all events of a stream.
 pub(crate) fn stream(name: &str, body: &'static str) -> Vec<String> {
     let mut decoder = Decoder::new();
     decoder.push(Bytes::from_static(body.as_bytes()));

@@ -100,7 +100,7 @@ async fn a_connection_that_breaks_after_the_request_was_written_is_not_asked_twi
     assert_eq!(sim.calls(), 1);
 }
 
-/// Rotates past three bad keys, streaming and not, and then many at once.
+/// Rotates past three bad keys, streaming and not, and then with many requests at once.
 async fn rotates<S, B>(client: S, version: Version)
 where
     S: Service<Request<ReplayBody>, Response = Response<B>> + Clone + Send + 'static,

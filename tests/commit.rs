@@ -1,4 +1,4 @@
-//! What a chain reads before it commits to a response, and what it hears of the response afterwards.
+//! The responses that a chain reads before it commits to them, and the end of responses after the commit.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -40,17 +40,17 @@ const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reaso
 const ROLE: &str =
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":null}]}\n\n";
 
-/// What comes behind the frames of a body.
+/// The end of a body, behind its frames.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Ends,
     Breaks,
     Stays,
-    /// Comments, one a second.
+    /// Comments, one per second.
     Pings,
 }
 
-/// What a provider answers to everything.
+/// The response of a provider to every request.
 #[derive(Clone, Debug)]
 struct Reply {
     status: u16,
@@ -349,7 +349,7 @@ fn upstream(reply: Reply, calls: Arc<AtomicUsize>) -> Upstream {
     }))
 }
 
-/// Links named by their numbers.
+/// A chain whose links are named by their numbers.
 fn chain_of(replies: &[Reply], settings: impl FnOnce(Layered) -> Layered) -> (Chain, Vec<Arc<AtomicUsize>>) {
     let calls: Vec<Arc<AtomicUsize>> = replies.iter().map(|_| Arc::default()).collect();
     let link = |number: usize| -> Link {
@@ -366,7 +366,7 @@ fn calls_of(calls: &[Arc<AtomicUsize>]) -> Vec<usize> {
     calls.iter().map(|calls| calls.load(Ordering::Relaxed)).collect()
 }
 
-/// Asks for a stream, and reads it to its end.
+/// Requests a stream, and reads it to its end.
 async fn ask(chain: &Chain) -> Result<Bytes, BoxError> {
     Ok(send(chain, chat_stream("m")).await?.into_body().collect().await?.to_bytes())
 }

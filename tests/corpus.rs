@@ -1,7 +1,7 @@
-//! The crate against recorded responses of real providers, where a collection of them is at hand.
+//! Classification of recorded responses of real providers, if a collection of them is available.
 //!
-//! `TKR_CORPUS` names the file; without it, `../shared/corpus/dev.jsonl` beside the crate is used. The
-//! collection is not part of the crate, and the test says so when it is missing.
+//! `TKR_CORPUS` names the file. The default is `../shared/corpus/dev.jsonl` beside the crate. The collection is not
+//! part of the crate, and the test reports if it is missing.
 #![allow(clippy::unwrap_used)]
 
 mod classify_support;

@@ -1,4 +1,4 @@
-//! A key that the provider echoes is taken out, wherever it stands and however it is written.
+//! A key that the provider echoes is removed, wherever it is and however it is written.
 
 #![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -33,13 +33,13 @@ use tower_key_rotation::provider::{AuthScheme, ProviderClassifier};
 use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, RespondLayer};
 
-/// Has a character that JSON and URLs escape.
+/// Contains a character that JSON and URLs escape.
 const LABEL: &str = "a/b";
 
 type Frames = BoxStream<'static, Result<Frame<Bytes>, BoxError>>;
 type Upstream = BoxCloneSyncService<Request<ReplayBody>, Response<StreamBody<Frames>>, BoxError>;
 
-/// What a caller sees of a response.
+/// The parts of a response that a caller sees.
 struct Seen {
     status: StatusCode,
     headers: HeaderMap,
@@ -61,7 +61,7 @@ impl Seen {
     }
 }
 
-/// The key as text may write it.
+/// The ways in which a text may write the key.
 fn forms() -> Vec<String> {
     let plain = secret(LABEL);
     let each = |write: fn(u8) -> String| plain.bytes().map(write).collect::<String>();
@@ -100,7 +100,7 @@ fn bytewise(body: &str) -> Frames {
     pieces(body.as_bytes().chunks(1).map(Bytes::copy_from_slice))
 }
 
-/// What callers of the plain layer and of a chain see of the same response.
+/// Returns what callers of the plain layer and of a chain see of the same response.
 async fn through_both(upstream: &Upstream) -> [(&'static str, Seen); 2] {
     let plain = KeyRotationLayer::new(pool(&[LABEL])).layer(upstream.clone());
     let chain =
@@ -406,7 +406,7 @@ async fn a_compressed_refusal_without_the_key_passes_as_it_came() {
     }
 }
 
-/// Gemini says in a body what other providers say by their status.
+/// Gemini reports in a body what other providers report by their status.
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_in_a_compressed_body_is_rotated() {
     let refusal = br#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT",
@@ -495,7 +495,7 @@ async fn a_key_in_the_query_is_taken_out_of_a_redirect() {
     seen.assert_clean("redirect");
 }
 
-/// Over a socket, for hyper keeps reason phrases where no header is.
+/// Over a socket, because hyper keeps reason phrases outside the headers.
 #[tokio::test]
 async fn a_reason_phrase_on_the_wire_does_not_show_the_key() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,5 +1,5 @@
-//! Upstreams that never stop: preambles, keep-alives, error bodies and events behind the end, over sockets. With
-//! limits set no request takes longer than they say.
+//! Upstreams that never stop, over sockets: preambles, keep-alives, error bodies, and events after the end.
+//! With time limits set, no request takes longer than they allow.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -35,10 +35,10 @@ const IN_PROGRESS: &str = r#"{"type":"response.in_progress","response":{"id":"re
 const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 const COMMENT: &str = ": ping\n\n";
 
-/// The limit for the first content, and for a pause.
+/// The time limit for the first content, and for a pause.
 const LIMIT: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(300);
-/// Of a clock that is moved on by a tenth of a second.
+/// Tolerance, because the clock is advanced by a tenth of a second at a time.
 const SLACK: Duration = Duration::from_secs(1);
 
 type Http = Client<HttpConnector, ReplayBody>;
@@ -101,7 +101,8 @@ async fn no_kind_of_keep_alive_keeps_a_stream_for_ever() {
     }
 }
 
-/// What may be the beginning of the key is held back until more comes, or nothing does.
+/// Bytes that may be the beginning of the key are held back until more bytes come, or until it is clear that
+/// none will.
 #[tokio::test(start_paused = true)]
 async fn the_last_bytes_before_a_stall_arrive_whatever_they_look_like() {
     let _clock = HeldClock::new();
@@ -319,7 +320,7 @@ fn request(upstream: &Raw) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// The response, and how long it took.
+/// Returns the response, and the time that it took.
 async fn ask<S, B>(chain: &S) -> (Result<Response<B>, Error>, Duration)
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Error> + Clone,

@@ -1,4 +1,4 @@
-//! What happens is said: in order, to all who subscribe, without a secret, and slowing nobody.
+//! Every action emits an event: in order, to all subscribers, without a secret, and without delaying a request.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -177,7 +177,7 @@ async fn who_never_reads_slows_nobody_and_learns_how_many_were_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn listening_changes_nothing() {
-    // An answer that says nothing of limits, for whose sake the model would be looked for.
+    // A response without limits, for which the model would have been read.
     let silent = service_fn(|_: Request<ReplayBody>| async {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("{}")))
     });
@@ -346,12 +346,12 @@ fn an_event_is_one_flat_object() {
 
 // === helpers ===
 
-/// All that has been said.
+/// Returns all events so far.
 fn all(heard: &mut Subscription) -> Vec<Event> {
     std::iter::from_fn(|| heard.next().now_or_never().flatten()).map(Result::unwrap).collect()
 }
 
-/// Kind, and what tells it apart: the key, the links, the outcome or reason of what has no other name.
+/// Returns the kind and the distinguishing detail of an event: the key, the links, or else the outcome or reason.
 fn in_short(events: &[Event]) -> Vec<String> {
     let short = |event: &Event| {
         let fields = serde_json::to_value(event).unwrap();
@@ -366,7 +366,7 @@ fn in_short(events: &[Event]) -> Vec<String> {
     events.iter().map(short).collect()
 }
 
-/// Two links, each with one key; one breaker for both that opens at the second fault in a row.
+/// A chain of two links, each with one key. The breaker opens at the second fault in a row.
 fn chain(sims: &[Simulator; 2], events: &Events) -> Chain {
     let link = |sim: &Simulator| {
         let key = ApiKey::new(secret("a")).unwrap().id("a");

@@ -1,4 +1,4 @@
-//! What a caller gets when a request fails: never a success, never a hang, and the truth about coming back.
+//! The response to a failed request: never a success, never a hang, and the correct time to come back.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -42,7 +42,7 @@ type Rotating = KeyRotation<Hyper>;
 
 const ROLE: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
 
-/// What the caller got.
+/// The parts of a response that the caller got.
 struct Got {
     status: StatusCode,
     headers: HeaderMap,
@@ -98,7 +98,7 @@ fn post(origin: &str) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// What an upstream does, and the status that says so.
+/// The behaviour of an upstream, and the status that reports it.
 fn given_up() -> Vec<(&'static str, Vec<Step>, u16)> {
     let stream = |events: &[&str]| {
         let events: String = events.iter().map(|data| event(data)).collect();

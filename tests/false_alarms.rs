@@ -1,4 +1,4 @@
-//! Ordinary rejections and successes stay what they are, whatever words stand in them.
+//! Ordinary rejections and successes are not taken for faults, whatever words they contain.
 #![allow(clippy::unwrap_used)]
 
 mod classify_support;

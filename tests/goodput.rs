@@ -1,4 +1,4 @@
-//! Many requests on few limited keys: everybody is served, and hardly a call is refused.
+//! Many requests on few limited keys: every request is served, and hardly a call is refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -26,15 +26,15 @@ const REQUESTS: u32 = 1_000;
 const PER_SECOND: u32 = 50;
 const BURST: u32 = 10;
 
-/// The least time in which the limits allow so many, as at first every bucket is full.
+/// Minimum time in which the limits allow all requests, since every bucket is full at first.
 const LEAST: Duration = Duration::from_millis(
     (REQUESTS - KEYS.len() as u32 * BURST) as u64 * 1_000 / (KEYS.len() as u32 * PER_SECOND) as u64,
 );
 
-/// The time it takes if 97 % of that is used.
+/// The time that is needed if 97 % of the limits are used.
 const ALLOWED: Duration = Duration::from_micros(LEAST.as_micros() as u64 * 100 / 97);
 
-/// The longest the provider takes for an answer.
+/// Maximum time that the provider takes for a response.
 const LATENCY: Duration = Duration::from_millis(60);
 
 #[tokio::test(start_paused = true)]
@@ -49,8 +49,8 @@ async fn a_thousand_at_once_on_three_keys_whose_limits_are_known() {
     assert!(wasted * 100 <= sim.calls(), "{wasted} of {}", sim.calls());
 }
 
-/// Before the first answer nobody knows that there is a limit, so the first volley goes out as it came; but it
-/// is the only one, and costs no time.
+/// No limit is known before the first response, so the first volley is sent as it comes. It is the only one, and
+/// costs no time.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known_cost_one_volley() {
     let (sim, service) = three_limited_keys();
@@ -58,7 +58,7 @@ async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known_cost_one_vol
     assert!(wasted <= u64::from(REQUESTS + REQUESTS / 20), "{wasted}");
 }
 
-/// Returns how many calls were wasted.
+/// Returns the number of wasted calls.
 async fn a_thousand_at_once(sim: &Simulator, service: &KeyRotation<Simulator>) -> u64 {
     let began = Instant::now();
     let mut running = JoinSet::new();
@@ -93,8 +93,8 @@ fn three_limited_keys() -> (Simulator, KeyRotation<Simulator>) {
     (sim.clone(), layer.layer(sim))
 }
 
-/// More is asked of a key than it allows, and answers come when others have been sent since: what several of them say
-/// of the same error is corrected once.
+/// A key gets more requests than it allows, and each response comes after later requests were sent. An error that
+/// several responses show is corrected once.
 #[tokio::test(start_paused = true)]
 async fn a_key_under_overload_is_used_to_its_limit_and_hardly_ever_refused() {
     for (burst, asked) in [(BURST, 600), (1, 600)] {
@@ -118,8 +118,8 @@ async fn a_key_under_overload_is_used_to_its_limit_and_hardly_ever_refused() {
     }
 }
 
-/// Of two requests the first may take three milliseconds longer to the provider than the second, which comes too
-/// early then at a key that forgives nothing.
+/// A request may take three milliseconds longer to the provider than the next one, which then comes too early for a
+/// key without burst.
 #[tokio::test(start_paused = true)]
 async fn a_key_without_burst_is_hardly_ever_refused_where_requests_travel_unevenly() {
     let limits = Limits::new().requests_per_second(PER_SECOND).burst(1);

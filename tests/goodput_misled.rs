@@ -1,4 +1,4 @@
-//! Strict limits that nobody declared, and upstreams that do not say, or lie about, what is left of them.
+//! Strict limits that are not declared, and upstreams that do not report them, or report them falsely.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -25,18 +25,18 @@ const OFFERED: u32 = 120;
 const SECONDS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the upstream says of limits.
+/// The headers that the upstream sends about limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
-    /// What is left, and how long to wait.
+    /// The remaining amount, and the time to wait.
     Truth,
-    /// How long to wait, beside refusals.
+    /// The time to wait, on error responses only.
     Waits,
-    /// The same, and not even whose account a request is counted for.
+    /// The same, without the account to which a request is charged.
     Anonymous,
-    /// That 9,999 requests are left, beside successes.
+    /// A false remaining amount of 9,999 requests, on successes.
     Lies,
-    /// The same, beside refusals as well.
+    /// The same, on error responses too.
     LiesAlways,
 }
 
@@ -62,7 +62,7 @@ impl Said {
     }
 }
 
-/// How many requests were served, how many there were, and how many calls were refused.
+/// Returns the number of served requests, of all requests, and of refused calls.
 async fn run(said: Said, seed: u64) -> (u64, u64, u64) {
     let limits = Limits::new().requests_per_second(PER_SECOND).burst(1);
     let latency = Latency::Uniform(Duration::from_millis(20)..Duration::from_millis(60));
@@ -70,7 +70,7 @@ async fn run(said: Said, seed: u64) -> (u64, u64, u64) {
     let rng = Arc::new(Mutex::new(Rng::with_seed(seed)));
     let (provider, way) = (sim.clone(), Arc::clone(&rng));
     let upstream = service_fn(move |request: Request<ReplayBody>| {
-        // A busy machine: requests do not travel evenly.
+        // A busy machine: requests take different times to arrive.
         let way = Duration::from_micros(way.lock().unwrap().u64(0..=3_000));
         let provider = provider.clone();
         async move {

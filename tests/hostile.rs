@@ -1,4 +1,4 @@
-//! Answers and requests that no one should send, and someone does.
+//! Malformed responses and requests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -219,8 +219,8 @@ async fn two_hundred_keep_alives_are_enough_to_commit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// However a stream is split, and whatever line ends it has, its bytes come out as they went in; a success that
-    /// failed before its first content does not come out at all.
+    /// However a stream is split, and whatever its line ends are, its bytes are delivered unchanged. A success that
+    /// failed before its first content is not delivered at all.
     #[test]
     fn any_split_of_a_stream_gives_the_same_bytes(
         events in prop::collection::vec(prop_oneof![
@@ -258,7 +258,7 @@ proptest! {
     }
 }
 
-/// A client that gives these answers in turn.
+/// A client that returns these responses in turn.
 fn answering<const N: usize>(
     answers: [UpstreamResponse; N],
 ) -> impl tower::Service<Request<ReplayBody>, Response = UpstreamResponse, Error = Infallible, Future: Send>

@@ -26,27 +26,27 @@ use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider};
 const CONTENT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n";
 const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
-/// For a machine under any load.
+/// A limit that holds on a machine under any load.
 const AT_ALL: Duration = Duration::from_secs(30);
 
 const NO_ERROR: u8 = 0;
 const INTERNAL_ERROR: u8 = 2;
 const REFUSED_STREAM: u8 = 7;
 
-/// What a provider does with a request.
+/// An action of a provider during a request.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Head,
     Data(&'static str),
-    /// Ends the stream in order.
+    /// Ends the stream cleanly.
     End,
     Reset(u8),
-    /// The connection goes away; the number is that of the last stream that was, or will be, processed.
+    /// Sends GOAWAY with the number of the last stream that was, or will be, processed.
     GoAway(u32),
     Close,
-    /// Empty frames of data, ten times a second.
+    /// Sends empty data frames, ten per second.
     Nothing,
-    /// Waits until the client has read what came: data that a reset overtakes is lost.
+    /// Waits until the client has read the data, since a reset that overtakes data discards them.
     Read,
 }
 
@@ -133,7 +133,7 @@ async fn error_of(script: &[Step], in_chain: bool) -> (Error, usize) {
     } else {
         let alone = layer.layer(client());
         match timeout(AT_ALL, alone.oneshot(request(&upstream))).await.unwrap() {
-            // Without a limit for the first content a stream that says nothing is committed to.
+            // Without a limit for the first content, the chain commits to a silent stream.
             Ok(_) if matches!(script, [Head, Nothing]) => return error_of_chain(script).await,
             other => other.map(drop).unwrap_err(),
         }
@@ -180,7 +180,7 @@ fn request(upstream: &Upstream) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// A provider over a raw socket, which counts the requests that came as a whole.
+/// A provider over a raw socket that counts the requests that arrived completely.
 struct Upstream {
     origin: String,
     calls: Arc<AtomicUsize>,
@@ -223,7 +223,7 @@ async fn serve(
         if kind == 4 && flags & 1 == 0 {
             send(&mut socket, 4, 1, 0, b"").await?;
         }
-        // The end of a request, with its headers or its data.
+        // The end of a request, in its headers or its data.
         if matches!(kind, 0 | 1) && flags & 1 == 1 {
             calls.fetch_add(1, Ordering::SeqCst);
             for step in &script {
@@ -233,10 +233,10 @@ async fn serve(
     }
 }
 
-/// `None`: the connection is to be closed.
+/// `None`: close the connection.
 async fn play(step: Step, socket: &mut TcpStream, stream: u32, read: &Notify) -> Option<()> {
     match step {
-        // `:status: 200` and `content-type: text/event-stream`, as HPACK has them.
+        // `:status: 200` and `content-type: text/event-stream`, encoded with HPACK.
         Head => send(socket, 1, 4, stream, b"\x88\x0f\x10\x11text/event-stream").await,
         Data(text) => send(socket, 0, 0, stream, text.as_bytes()).await,
         End => send(socket, 0, 1, stream, b"").await,

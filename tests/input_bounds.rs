@@ -1,4 +1,4 @@
-//! What callers write into requests has bounds: names of models, and the limits that hang on them.
+//! Bounds for values that callers write into requests: names of models, and the limits that depend on them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -41,7 +41,7 @@ fn a_day(amount: u64, pattern: &str) -> KeyPool {
     limited(Quota::requests(amount).per_day().for_models(pattern))
 }
 
-/// A provider that counts its calls, and answers all of them alike.
+/// A provider that counts its calls, and returns the same response to all of them.
 #[derive(Clone)]
 struct Upstream {
     calls: Arc<AtomicUsize>,
@@ -147,7 +147,7 @@ fn a_name_is_bounded_however_it_was_made() {
     }
 }
 
-// === declared limits count whatever the names ===
+// === declared limits count whatever the names are ===
 
 #[tokio::test(start_paused = true)]
 async fn other_names_bring_no_fresh_allowance() {
@@ -222,7 +222,7 @@ async fn a_limit_of_a_key_survives_other_names_too() {
     assert!(!upstream.is_served(&pool, "M").await);
 }
 
-// === where the name stands ===
+// === the place of the name ===
 
 #[tokio::test(start_paused = true)]
 async fn the_last_of_two_members_is_counted() {
@@ -275,7 +275,7 @@ async fn a_body_that_can_not_be_read_is_not_sent_where_it_matters() {
         assert_eq!(stop_reason(&upstream, &pool, request).await, StopReason::UnreadableModel);
     }
     assert_eq!(upstream.calls(), 0);
-    // Nothing hangs on the name of the model here.
+    // No limit depends on the name of the model here.
     let pool = limited(Quota::requests(100).per_day());
     for request in requests() {
         assert!(upstream.ask(&pool, request).await.is_ok());

@@ -1,4 +1,4 @@
-//! How keys are named, and that no format shows them.
+//! The names of keys, and the absence of their secrets in every format.
 
 use std::fmt::{Debug, Display};
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ fn openai(vars: &[(&str, &str)]) -> EnvKeys {
     EnvKeys::in_vars(&Provider::openai(), vars.iter().copied())
 }
 
-/// The names of the keys of a pool, and which are backups.
+/// Returns the names of a pool's keys, and whether each is a backup.
 fn tiers(pool: &KeyPool) -> Vec<(String, Tier)> {
     pool.snapshot().keys.into_iter().map(|key| (key.id.to_string(), key.tier)).collect()
 }
@@ -78,7 +78,7 @@ fn two_secrets_with_one_fingerprint_are_two_keys() {
 
 // === secrets ===
 
-/// Nothing that can be printed shows the marker.
+/// Checks that nothing that can be printed shows the marker.
 fn hidden(thing: &(impl Debug + ?Sized)) {
     for text in [format!("{thing:?}"), format!("{thing:#?}")] {
         assert!(!text.contains("MARKER"), "{text}");

@@ -1,4 +1,4 @@
-//! Keys in environment variables: which are found, under which names, and what is said of the others.
+//! Keys in environment variables: the ones that are found, their names, and the reports about the others.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 use std::fmt::{Debug, Display};
@@ -19,12 +19,12 @@ fn pool(found: EnvKeys) -> Result<KeyPool, BuildError> {
     KeyPool::builder(Provider::openai()).keys_from(found).build()
 }
 
-/// The names of the keys of a pool, and which are backups.
+/// Returns the names of a pool's keys, and whether each is a backup.
 fn tiers(pool: &KeyPool) -> Vec<(String, Tier)> {
     pool.snapshot().keys.into_iter().map(|key| (key.id.to_string(), key.tier)).collect()
 }
 
-/// Nothing that can be printed shows the marker.
+/// Checks that nothing that can be printed shows the marker.
 fn hidden(thing: &(impl Debug + ?Sized)) {
     for text in [format!("{thing:?}"), format!("{thing:#?}")] {
         assert!(!text.contains("MARKER"), "{text}");

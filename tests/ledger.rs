@@ -1,4 +1,4 @@
-//! Every attempt stands in the ledger, whatever ended it: of links without keys, held back, or cut off.
+//! Every attempt is listed, however it ended: at links without keys, held back, or cut off.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -24,7 +24,7 @@ use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider};
 const LIMIT: Duration = Duration::from_secs(10);
 const FAILED: &str = r#"{"error":{"message":"The server had an error","type":"server_error"}}"#;
 
-/// What an upstream does, and the status and the reason of its attempt.
+/// The actions of an upstream, and the status and the reason of its attempt.
 fn faults() -> [(Vec<Step>, Option<u16>, Reason); 5] {
     let whole = json(200, r#"{"choices":[]}"#);
     let cut = &whole[..whole.len() - 4];

@@ -36,7 +36,7 @@ fn ask(pool: &KeyPool, tokens: u64) -> Result<Lease, Exhausted> {
     Ok(lease)
 }
 
-/// How many requests are let in now.
+/// Returns the number of requests that are admitted now.
 fn let_in(pool: &KeyPool) -> usize {
     (0..1_000).take_while(|_| ask(pool, 0).map(Lease::succeed).is_ok()).count()
 }
@@ -157,7 +157,7 @@ fn tokens(count: u64) -> Estimate {
     Estimate::new().input_tokens(count)
 }
 
-// === who is counted ===
+// === the scope of a limit ===
 
 #[tokio::test(start_paused = true)]
 async fn each_model_of_a_pattern_has_the_whole_amount() {
@@ -225,7 +225,7 @@ async fn declared_and_learned_stand_side_by_side_and_the_stricter_holds() {
     }
 }
 
-/// Limit and remaining of requests a minute.
+/// The headers for the limit and the remaining requests per minute.
 fn of_openai([limit, remaining]: [u64; 2], reset: &str) -> HeaderMap {
     let headers = [
         ("x-ratelimit-limit-requests", limit.to_string()),
@@ -238,7 +238,7 @@ fn of_openai([limit, remaining]: [u64; 2], reset: &str) -> HeaderMap {
         .collect::<HeaderMap>()
 }
 
-// === the edges ===
+// === edge cases ===
 
 #[tokio::test(start_paused = true)]
 async fn a_request_larger_than_the_limit_passes_when_the_limit_is_untouched() {
@@ -294,7 +294,7 @@ async fn a_limit_of_zero_closes_and_nobody_waits_for_it() {
         advance(DAY * 2).await;
         assert!(pool.acquire(None).is_err(), "{quota:?}");
     }
-    // What is closed for one model is open for the rest.
+    // A limit that is closed for one model is open for the rest.
     let pool = limited([Quota::requests(0).per_day().for_models("big-*")]);
     assert!(pool.acquire(Some(&model("big-1"))).is_err());
     pool.acquire(Some(&model("small-1"))).unwrap().succeed();
@@ -329,7 +329,7 @@ async fn a_request_that_needs_more_waits_longer() {
     assert_eq!(ask(&pool, 6_000).unwrap_err().retry_after(), Some(MINUTE));
 }
 
-// === given back ===
+// === refunds ===
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_was_never_sent_gives_everything_back() {
@@ -344,7 +344,7 @@ async fn a_request_that_was_never_sent_gives_everything_back() {
     assert_eq!(left(&pool), [9, 9, 60, 2]);
     drop(lease);
     assert_eq!(left(&pool), [10, 10, 100, 3]);
-    // One that was sent and is given up may have been executed.
+    // A request that was sent and then abandoned may have been executed.
     drop(ask(&pool, 40).unwrap());
     assert_eq!(left(&pool), [9, 9, 60, 3]);
 }
@@ -356,7 +356,7 @@ async fn a_refused_request_gives_its_tokens_back_and_no_more() {
     ask(&pool, 40).unwrap().fault(&support::limit(SECOND), None);
     assert_eq!(left(&pool), [8, 70, 3]);
     advance(SECOND).await;
-    // Whoever does not stamp its requests may settle them, too.
+    // A caller that does not use `apply_key` may settle its requests too.
     let lease = pool.acquire_for(&AcquireRequest::new().tokens(tokens(40))).unwrap();
     lease.fault(&support::limit(SECOND), None);
     assert_eq!(left(&pool)[1], 70);

@@ -1,5 +1,4 @@
-//! What upstreams say of limits is never trusted to be sane: no header stops a pool, in builds with overflow checks
-//! neither.
+//! Absurd limit headers: no header stops a pool, not even in builds with overflow checks.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "support/pool.rs"]
@@ -87,14 +86,14 @@ const VALUES: [&str; 34] = [
 
 const PROVIDERS: [&str; 6] = ["openai", "anthropic", "gemini", "mistral", "azure", "together"];
 
-/// What happens to one attempt.
+/// The events of one attempt.
 #[derive(Clone, Debug)]
 struct Step {
     headers: Vec<(&'static str, &'static str)>,
     model: Option<&'static str>,
     tokens: u64,
     end: End,
-    /// It ends after the next one has begun.
+    /// The attempt ends after the next one has begun.
     late: bool,
     pause: Duration,
 }
@@ -188,7 +187,7 @@ async fn run(provider: &str, declared: bool, steps: &[Step]) {
         advance(step.pause).await;
     }
     late.into_iter().for_each(|(lease, step)| end(lease, &step));
-    // No header is believed for more than a day, and no probe finds the scope refused again.
+    // No header is honoured for more than a day, and no probe finds the scope refused again.
     for asked in [None, Some(model("m")), Some(model("other"))] {
         advance(DAY + Duration::from_secs(60)).await;
         let lease = pool.acquire(asked.as_ref());
@@ -210,7 +209,7 @@ proptest! {
     }
 }
 
-/// Measured: an addition overflowed, and every later request of the key met an empty ledger.
+/// Regression test: an addition overflowed, and every later request of the key found an empty ledger.
 #[tokio::test(start_paused = true)]
 async fn counts_near_the_end_of_their_range_are_counts() {
     let pool = pool_at("openai", false);
@@ -230,7 +229,7 @@ async fn counts_near_the_end_of_their_range_are_counts() {
     assert_eq!(pool.usable(None), 1);
 }
 
-/// A window that is too long to be kept as it is named is one limit and not four.
+/// A window that is too long to be stored as stated is one limit, not four.
 #[tokio::test(start_paused = true)]
 async fn a_window_of_ages_is_known_again() {
     let pool = pool_at("mistral", false);

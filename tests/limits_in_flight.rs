@@ -1,4 +1,4 @@
-//! Declared limits while requests run: what is reserved, corrected and freed, through the layer.
+//! Declared limits while requests are in flight: reservations, corrections and releases, through the layer.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -137,7 +137,7 @@ async fn who_waits_for_tokens_is_woken_by_a_correction() {
     assert_eq!(Instant::now(), began + SECOND);
 }
 
-/// Asks with more patience than any limit here needs.
+/// Requests a key with more patience than any limit here needs.
 async fn later(service: KeyRotation<Simulator>) -> StatusCode {
     let mut request = chat("m");
     request.extensions_mut().insert(Deadline::at(Instant::now() + DAY * 2));

@@ -1,4 +1,4 @@
-//! Limits that answers tell of, in the headers that providers really send.
+//! Limits that are learned from responses, with the headers that providers really send.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "support/pool.rs"]
@@ -26,7 +26,7 @@ fn openai() -> KeyPool {
     pool_at("openai", &["a"])
 }
 
-/// Takes a key and sees it answered with these headers.
+/// Acquires a key and observes a response with these headers.
 fn answer(pool: &KeyPool, headers: &[(&str, &str)]) {
     let lease = pool.acquire(None).unwrap();
     see(lease, headers);
@@ -52,17 +52,17 @@ fn sent(pool: &KeyPool) -> Lease {
     lease
 }
 
-/// Whether two answers come in the order of their requests; from a provider of buckets, and one of windows.
+/// Whether two responses come in the order of their requests, for a provider with buckets and one with windows.
 const EITHER_WAY: [(bool, &str); 4] =
     [(true, "openai"), (false, "openai"), (true, "mistral"), (false, "mistral")];
 
-/// Sees two requests answered, in their order or the other way round.
+/// Observes the responses to two requests, in order or in reverse.
 fn see_both(in_order: bool, first: (Lease, [(&str, &str); 3]), second: (Lease, [(&str, &str); 3])) {
     let answers = if in_order { [first, second] } else { [second, first] };
     answers.into_iter().for_each(|(lease, headers)| see(lease, &headers));
 }
 
-/// Headers of requests a minute.
+/// The headers for requests per minute.
 fn requests<'a>(limit: &'a str, remaining: &'a str, reset: &'a str) -> [(&'static str, &'a str); 3] {
     [
         ("x-ratelimit-limit-requests", limit),
@@ -87,7 +87,7 @@ fn left(pool: &KeyPool) -> u64 {
     limits(pool)[0].remaining
 }
 
-/// How many requests are let in now.
+/// Returns the number of requests that are admitted now.
 fn let_in(pool: &KeyPool) -> usize {
     (0..1_000).take_while(|_| pool.acquire(None).map(Lease::succeed).is_ok()).count()
 }
@@ -96,7 +96,7 @@ fn wait(pool: &KeyPool) -> Duration {
     pool.acquire(None).unwrap_err().retry_after().unwrap()
 }
 
-// === what the headers of each provider mean ===
+// === the headers of each provider ===
 
 #[tokio::test(start_paused = true)]
 async fn openais_reset_is_when_all_is_there_again_and_not_the_next() {
@@ -107,7 +107,7 @@ async fn openais_reset_is_when_all_is_there_again_and_not_the_next() {
     advance(SECOND * 36).await;
     assert!((5..=6).contains(&let_in(&pool)), "not all at once");
 
-    // A header of 1m0.052s stood beside a true wait of half a second.
+    // Regression test: a header of 1m0.052s came with a real wait of half a second.
     let pool = openai();
     answer(&pool, &tokens("30000", "0", "1m0.052s"));
     let estimate = Estimate::new().input_tokens(247);
@@ -195,7 +195,7 @@ async fn a_wait_on_a_success_is_no_cooldown() {
     assert_eq!(let_in(&pool), 9);
 }
 
-// === which moment a header speaks of ===
+// === the moment that a header describes ===
 
 #[tokio::test(start_paused = true)]
 async fn of_two_answers_the_one_to_the_later_request_counts() {
@@ -203,7 +203,7 @@ async fn of_two_answers_the_one_to_the_later_request_counts() {
         let pool = pool_at(provider, &["a"]);
         answer(&pool, &requests("10", "9", "6s"));
         let [first, second] = [pool.acquire(None).unwrap(), pool.acquire(None).unwrap()];
-        // Somebody else has taken four of the account meanwhile.
+        // Another client has used four of the account meanwhile.
         let answers = [requests("10", "8", "12s"), requests("10", "3", "42s")];
         see_both(in_order, (first, answers[0]), (second, answers[1]));
         assert_eq!(left(&pool), 3, "{provider}, in order: {in_order}");
@@ -235,8 +235,8 @@ async fn what_is_given_back_between_two_requests_is_believed() {
     assert_eq!(left(&pool), 900);
 }
 
-/// What was refused took nothing, so it was too much that was taken off. But a bucket of one was full again when the
-/// next came, and what it did not take runs over.
+/// A refused request used nothing, so too much was deducted. But a bucket of one was full again when the next
+/// request came, and the refund overflows it.
 #[tokio::test(start_paused = true)]
 async fn what_a_refused_request_left_is_not_given_to_two() {
     let interval = Duration::from_millis(20);
@@ -302,7 +302,7 @@ async fn a_header_from_before_a_reset_by_hand_does_not_deafen_the_pool() {
     assert_eq!(left(&pool), 2);
 }
 
-// === nobody is locked out ===
+// === no key is locked out ===
 
 #[tokio::test(start_paused = true)]
 async fn no_header_locks_a_key_out_for_longer_than_the_reset_it_names() {
@@ -370,7 +370,7 @@ async fn near_empty_others_are_preferred() {
     let provider = Provider::openai();
     let keys = ["a", "b"].map(key);
     let pool = KeyPool::builder(provider).keys(keys).selection(Selection::MostRemaining).build().unwrap();
-    // Which is first is chance, but the second is the key with nothing in flight.
+    // The first one is chosen at random, but the second is the key with nothing in flight.
     let mut leases = [pool.acquire(None).unwrap(), pool.acquire(None).unwrap()];
     leases.sort_by_key(|lease| lease.key_id().clone());
     let [a, b] = leases;
@@ -417,7 +417,7 @@ async fn a_pace_that_was_seen_is_not_forgotten_when_nearly_all_is_there() {
     assert!(exhausted.retry_after().unwrap() <= SECOND, "{exhausted:?}");
 }
 
-// === whose limits they are ===
+// === the owner of a limit ===
 
 #[tokio::test(start_paused = true)]
 async fn limits_of_a_model_bench_no_other() {
@@ -455,7 +455,7 @@ async fn one_limit_of_an_organisation_benches_all_its_ten_keys() {
     assert_eq!(of_model.collect::<Vec<_>>(), [0; 10]);
 }
 
-// === recorded answers ===
+// === recorded responses ===
 
 /// `TKR_CORPUS` names the file; without it, `../shared/corpus/dev.jsonl` beside the crate is used.
 #[tokio::test(start_paused = true)]
@@ -479,14 +479,14 @@ async fn no_recorded_success_locks_a_key_out_for_longer_than_a_reset_it_names() 
     assert!(telling > 0);
 }
 
-/// Says whether the answer tells of limits.
+/// Returns whether the response reports limits.
 fn observe(record: &Value) -> bool {
     let name = record["provider"].as_str().unwrap();
     let provider = Provider::preset(name).unwrap_or_else(|| Provider::compatible(name.to_owned()));
     let headers: Vec<_> = record["headers"].as_object().into_iter().flatten().collect();
     let headers: Vec<_> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-    // A moment that was named lies in the past by now.
+    // A time that the recording states lies in the past by now.
     let named = provider.limits(&head(&headers), b"", Timestamp::now());
     let longest =
         named.iter().map(|limit| limit.reset.unwrap_or_else(|| limit.window.map_or(DAY, Window::length)));
@@ -500,7 +500,8 @@ fn observe(record: &Value) -> bool {
     !limits(&pool).is_empty()
 }
 
-/// Times of answers are kept in 32 bits, which come round in seven weeks: an answer after a month is no older one.
+/// Times of responses are stored in 32 bits, which wrap after seven weeks. A response after a month still counts as
+/// the newer one.
 #[tokio::test(start_paused = true)]
 async fn an_answer_after_weeks_of_silence_is_news() {
     for days in [1, 24, 25, 30, 40, 49] {

@@ -1,4 +1,4 @@
-//! Who declared a limit hears of it before it is used up.
+//! Warnings before a declared limit is used up.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -25,7 +25,7 @@ fn pool_of(quota: Quota) -> KeyPoolBuilder {
     builder().key(key("a").account("org")).quota(quota)
 }
 
-/// Serves requests until none is let in; says at which one of them which share was told of.
+/// Serves requests until none is admitted. Returns the number of the request and the share of each warning.
 fn use_up(pool: &KeyPool, heard: &mut Subscription) -> Vec<(u32, f64)> {
     let mut told = Vec::new();
     for request in 1.. {

@@ -1,4 +1,4 @@
-//! Refusals of providers that no rule knows, classified by their meaning.
+//! Error responses of providers without rules of their own, classified by their meaning.
 #![allow(clippy::unwrap_used)]
 
 mod classify_support;
@@ -7,14 +7,14 @@ use bytes::Bytes;
 use classify_support::{NOW, ask, head, judge, provider};
 use tower_key_rotation::classify::{Evidence, Fault, Outcome, Why};
 
-/// Judges a message in the envelope of OpenAI, from a provider without rules.
+/// Classifies a message in OpenAI's shape, from a provider without rules.
 fn said(status: u16, message: &str) -> String {
     let body = serde_json::json!({"error": {"message": message, "type": "error"}});
     let line = judge("nobody", status, &body.to_string());
     line.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Judges an error that has a code and a message that says nothing.
+/// Classifies an error with a code and a meaningless message.
 fn named(status: u16, code: &str) -> String {
     let body = serde_json::json!({"error": {"message": "Request failed.", "code": code}});
     let line = judge("nobody", status, &body.to_string());

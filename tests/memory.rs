@@ -1,4 +1,4 @@
-//! What a pool costs in memory: bytes of the heap, counted and not reckoned.
+//! The memory that a pool needs, in measured bytes of the heap.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -11,13 +11,13 @@ use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Bytes a key of a pool that nobody has used yet.
+/// Maximum number of bytes per unused key of a pool.
 const IDLE: f64 = 1_024.0;
 
-/// Bytes a key and model of which the limits of requests and of tokens are known, and the pace that refusals show.
+/// Maximum number of bytes per key and model with known limits of requests and tokens, and with a learned margin.
 const LEARNED: f64 = 256.0;
 
-/// One test, for the counts are of the whole process.
+/// A single test, because the counts are those of the whole process.
 #[test]
 fn a_key_takes_a_kilobyte_and_a_model_of_it_256_bytes() {
     let (idle, unused) = bytes_of(|| pool(1_000));
@@ -37,7 +37,7 @@ fn a_key_takes_a_kilobyte_and_a_model_of_it_256_bytes() {
     }
 }
 
-/// What is in use more after than before.
+/// Returns the number of bytes that `make` leaves allocated.
 fn bytes_of<T>(make: impl FnOnce() -> T) -> (f64, T) {
     let region = Region::new(ALLOCATOR);
     let made = make();
@@ -46,13 +46,13 @@ fn bytes_of<T>(make: impl FnOnce() -> T) -> (f64, T) {
 }
 
 fn pool(keys: usize) -> KeyPool {
-    // As long as keys of OpenAI are.
+    // The length of OpenAI's keys.
     let keys =
         (0..keys).map(|key| ApiKey::new(format!("sk-proj-{key:0>156}")).unwrap().id(format!("key-{key}")));
     KeyPool::builder(Provider::openai()).keys(keys).build().unwrap()
 }
 
-/// Every key is answered for the model once.
+/// Observes one response for the model with every key.
 fn learn(pool: &KeyPool, keys: usize, model: &ModelId, headers: &HeaderMap) {
     for _ in 0..keys {
         let mut lease = pool.acquire(Some(model)).unwrap();

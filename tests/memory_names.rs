@@ -1,4 +1,4 @@
-//! Names that callers make up take no memory: bytes of the heap, counted and not reckoned.
+//! Model names that callers make up take no memory, in measured bytes of the heap.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -24,7 +24,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const MIB: isize = 1024 * 1024;
 
-/// One test, for the counts are of the whole process.
+/// A single test, because the counts are those of the whole process.
 #[tokio::test]
 async fn names_that_callers_make_up_take_no_memory() {
     for (status, quota) in [(200, None), (429, None), (200, Some("*"))] {
@@ -55,7 +55,7 @@ fn pool(models: Option<&str>) -> KeyPool {
     quota.into_iter().fold(pool, KeyPoolBuilder::quota).build().unwrap()
 }
 
-/// Names of two megabytes, all different.
+/// Different names of two megabytes each.
 async fn long_names(pool: &KeyPool, status: u16) {
     let client = service_fn(move |request: Request<ReplayBody>| async move {
         let _sent = request.into_body().collect().await;
@@ -70,7 +70,7 @@ async fn long_names(pool: &KeyPool, status: u16) {
     }
 }
 
-/// Each limited at the provider, each with limits of its own.
+/// Short names, each rate limited at the provider and each with limits of its own.
 fn short_names(pool: &KeyPool) {
     let mut headers = HeaderMap::new();
     headers.insert("x-ratelimit-limit-requests", "900".parse().unwrap());

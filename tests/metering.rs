@@ -1,4 +1,4 @@
-//! What the pool counts is what the provider sent, however requests run and end.
+//! The pool counts exactly the usage that the provider sent, however requests run and end.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -23,14 +23,14 @@ use tower_key_rotation::{KeyPool, KeyRotationLayer};
 
 const MODELS: [&str; 3] = ["m-0", "m-1", "m-2"];
 
-/// How one request runs.
+/// The course of one request.
 #[derive(Clone, Debug)]
 struct Run {
     model: usize,
     streamed: bool,
-    /// How long until the head comes, and how long the caller waits for it, in milliseconds.
+    /// Time until the head comes, and time for which the caller waits for it, in milliseconds.
     head: [u64; 2],
-    /// Frames that the caller reads of four; the usage is in the third.
+    /// Number of frames, of four, that the caller reads. The usage is in the third.
     read: usize,
     input: u64,
     output: u64,
@@ -43,7 +43,7 @@ fn run() -> impl Strategy<Value = Run> {
     )
 }
 
-/// An answer in four frames.
+/// A response in four frames.
 fn answer(run: &Run) -> Response<impl Body<Data = Bytes, Error = Infallible> + Send + Unpin + use<>> {
     let Run { input, output, .. } = run;
     let usage = format!(r#""usage":{{"prompt_tokens":{input},"completion_tokens":{output}}}"#);
@@ -58,7 +58,7 @@ fn answer(run: &Run) -> Response<impl Body<Data = Bytes, Error = Infallible> + S
         ("application/json", [r#"{"choices":[],"#.into(), String::from(r#""id":"1","#), usage, "}".into()])
     };
     let frames = futures_util::stream::iter(frames.map(|frame| Ok(Frame::data(Bytes::from(frame)))));
-    // The provider names limits, so that models are known apart.
+    // The provider states limits, so that models are distinguished.
     Response::builder()
         .header("content-type", kind)
         .header("x-ratelimit-limit-requests", "1000000")
@@ -67,7 +67,7 @@ fn answer(run: &Run) -> Response<impl Body<Data = Bytes, Error = Infallible> + S
         .unwrap()
 }
 
-/// Sends it, and says what must be counted for it.
+/// Sends the request, and returns the consumption that must be counted for it.
 async fn send(pool: &KeyPool, run: &Run) -> Consumption {
     let (head, answer) = (run.head[0], Arc::new(Mutex::new(Some(answer(run)))));
     let client = service_fn(move |_: Request<ReplayBody>| {
@@ -87,7 +87,7 @@ async fn send(pool: &KeyPool, run: &Run) -> Consumption {
         body.frame().await.unwrap().unwrap();
         sleep(Duration::from_millis(3)).await;
     }
-    // What has passed is counted, though the rest may never be read.
+    // Usage that has passed is counted, even if the rest is never read.
     if run.read >= 3 {
         (counted.input_tokens, counted.output_tokens) = (run.input, run.output);
         counted.total_tokens = run.input + run.output;
@@ -118,7 +118,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let pool = pool(&["a", "b", "c"]);
-            // Each model is known before anything is counted of it.
+            // Each model is known before usage of it is counted.
             let known = MODELS.iter().enumerate().map(|(model, _)| Run {
                 model, streamed: false, head: [1, 9], read: 4, input: 1, output: 1,
             });

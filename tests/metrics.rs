@@ -1,4 +1,4 @@
-//! What is counted of real requests, by hubs that are told to, and no key in any label.
+//! The metrics of real requests, in hubs with metrics enabled, and no key in any label.
 
 #![cfg(feature = "metrics")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -98,7 +98,7 @@ fn pool(events: &Events) -> KeyPool {
     KeyPool::builder(support::at_sim(Provider::openai())).keys(keys).events(events).build().unwrap()
 }
 
-/// Each metric in a line, sorted, without the name that all begin with.
+/// Returns one sorted line per metric, without the prefix of all names.
 fn seen(recorder: &Snapshotter) -> Vec<String> {
     let all = recorder.snapshot().into_vec().into_iter();
     let mut lines: Vec<_> = all

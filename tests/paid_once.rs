@@ -1,4 +1,4 @@
-//! How often a provider is called, for each fault and setting: the tables in the docs, tried over sockets.
+//! The number of calls of a provider, for each fault and setting: the tables in the docs, tried over sockets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -40,7 +40,7 @@ const FAILED: &str = r#"{"error":{"message":"The server had an error","type":"se
 
 const LATE: &str = r#"{"type":"error","error":{"type":"timeout_error","message":"Request timed out"}}"#;
 
-/// What an upstream does with a request, for a row of the tables.
+/// The behaviour of an upstream, for one row of the tables.
 fn script_of(fault: &str) -> Vec<Step> {
     let refused = |status| vec![Step::send(json(status, FAILED))];
     let stream = |events: &[&str], then: Option<Step>| {
@@ -174,7 +174,7 @@ fn client(fault: &str) -> Http {
     ServiceBuilder::new().boxed_clone_sync().map_err(BoxError::from).service(client)
 }
 
-/// Sends a request, and reads what is delivered of the response.
+/// Sends a request, and reads the part of the response that is delivered.
 async fn call<S, B>(service: S, origin: &str, setting: &str) -> Result<(), BoxError>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<ResponseBody<B>>>,
@@ -192,7 +192,8 @@ where
     response.into_body().collect().await.map(drop)
 }
 
-/// The rows of the table whose first column has this name: a fault, and what is expected of each setting.
+/// Returns the rows of the table whose first column has this name: a fault, and the expected calls for each
+/// setting.
 fn rows_of(name: &str) -> Vec<(String, Vec<(String, String)>)> {
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! No request of one caller takes the keys of others.
+//! No request of one caller takes keys away from other callers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -25,10 +25,10 @@ use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Mod
 const SECOND: Duration = Duration::from_secs(1);
 const LABELS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// The path that is refused whatever the key.
+/// A path that is refused with every key.
 const BAD: &str = "/v1/files/file-abc123";
 
-/// A refusal by a provider.
+/// An error response of a provider.
 #[derive(Clone, Copy, Debug)]
 struct Refusal {
     provider: &'static str,
@@ -102,7 +102,7 @@ const REFUSALS: [Refusal; 16] = [
     ),
 ];
 
-/// Refusals of one resource or one header of the caller's, which say nothing of the key.
+/// Refusals of one resource or one header of the caller, which do not concern the key.
 const OF_A_THING: [Refusal; 9] = [
     refusal(
         "openai",
@@ -147,15 +147,15 @@ const OF_A_THING: [Refusal; 9] = [
     ),
 ];
 
-/// What an upstream answers, and how often each key asked.
+/// The responses of an upstream, and the calls of each key.
 #[derive(Clone, Default)]
 struct Upstream(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    /// What the bad path answers, whatever the key.
+    /// The response at the bad path, with any key.
     bad: Mutex<Option<Refusal>>,
-    /// What keys are refused everywhere.
+    /// The keys that are refused everywhere, and their response.
     keys: Mutex<HashMap<String, Refusal>>,
     calls: Mutex<Vec<String>>,
     delay: Mutex<Duration>,
@@ -184,7 +184,7 @@ impl Upstream {
         };
     }
 
-    /// The keys that asked since the last time.
+    /// Returns the keys of the calls since the last time.
     fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.0.calls.lock().unwrap())
     }
@@ -224,12 +224,12 @@ fn pool(provider: &str, labels: &[&str]) -> KeyPool {
     pool_of(Provider::preset(provider).unwrap_or_else(|| Provider::compatible("compatible")), labels)
 }
 
-/// Another caller's request.
+/// A request of another caller.
 fn chat() -> Request<Full<Bytes>> {
     support::chat("m")
 }
 
-/// A request that the provider refuses; with the model that others ask for, or with none.
+/// A request that the provider refuses, with the model that other requests name, or without one.
 fn bad(model: bool) -> Request<Full<Bytes>> {
     let body = if model { r#"{"model":"m"}"# } else { "" };
     let request =
@@ -237,7 +237,7 @@ fn bad(model: bool) -> Request<Full<Bytes>> {
     request.body(Full::from(body)).unwrap()
 }
 
-/// The status that the caller sees, with the layer for responses or without.
+/// Returns the status that the caller sees, with or without the layer for responses.
 async fn status(service: &Client, request: Request<Full<Bytes>>) -> StatusCode {
     match service.clone().oneshot(request).await {
         Ok(response) => response.status(),
@@ -266,7 +266,7 @@ fn alarms(heard: &mut Subscription) -> Vec<EventKind> {
         .collect()
 }
 
-// === a request that every key is refused ===
+// === a request that is refused with every key ===
 
 #[tokio::test(start_paused = true)]
 async fn others_are_served_whatever_one_path_says() {
@@ -496,7 +496,7 @@ async fn a_request_that_may_wait_does_not_wait_for_a_key_that_refused_it() {
     }
 }
 
-// === down a chain ===
+// === in a chain ===
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_asks_the_next_provider_and_loses_no_key() {
@@ -542,7 +542,7 @@ async fn others_are_served_although_nothing_but_bad_requests_came_for_minutes() 
     }
 }
 
-// === keys that are to blame ===
+// === keys at fault ===
 
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_among_good_ones_is_met_once() {
@@ -685,12 +685,12 @@ async fn a_bad_request_each_second_takes_no_key_however_turns_fall() {
     assert_all_usable(&pool, "one of both served others all the time");
 }
 
-// === refusals of one thing ===
+// === refusals of one resource ===
 
 #[tokio::test(start_paused = true)]
 async fn another_key_serves_what_one_may_not_and_both_serve_others() {
     for refusal in OF_A_THING.into_iter().filter(|refusal| {
-        // What is the request's own is delivered as it is.
+        // An error of the request itself is delivered unchanged.
         !refusal.body.contains("CORS") && refusal.provider != "openrouter"
     }) {
         let pool = pool(refusal.provider, &["a", "b"]);
@@ -729,7 +729,7 @@ async fn a_permission_that_one_key_lacks_concerns_one_model_at_most() {
     }
 }
 
-/// An edge refuses what one caller sends, and nothing is wrong with the provider.
+/// An edge refuses one caller's content, and the provider works.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_the_edge_refuses_takes_the_provider_from_no_other_caller() {
     let region =

@@ -1,4 +1,4 @@
-//! Keys that share an account which nobody declared.
+//! Keys that share an undeclared account.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
@@ -23,7 +23,7 @@ use tower_key_rotation::{KeyRotationLayer, Provider};
 
 use self::support::*;
 
-/// What an answer to a key of this organisation and project carries.
+/// The headers of a response to a key of this organisation and project.
 fn names(organisation: &str, project: &str) -> HeaderMap {
     let pairs = [("openai-organization", organisation), ("openai-project", project)];
     pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -33,7 +33,7 @@ fn of(organisation: &str) -> HeaderMap {
     names(organisation, "proj")
 }
 
-/// The key with this name is answered, and the answer carries these headers.
+/// Observes a response with these headers for the key with this name.
 fn answer(pool: &KeyPool, name: &str, headers: &HeaderMap) {
     let mut lease = lease_of(pool, name, None);
     lease.observe(StatusCode::OK, headers, None);
@@ -44,7 +44,7 @@ fn account_limit() -> Fault {
     Fault::new(Reason::RateLimited, Scope::Account).retry_after(MINUTE)
 }
 
-/// The names of all keys that are usable, each of which is leased once and dropped.
+/// Returns the names of all usable keys. Each is leased once and dropped.
 fn usable(pool: &KeyPool) -> Vec<String> {
     let keys = pool.snapshot().keys.len();
     let leases: Vec<Lease> = (0..keys).map_while(|_| pool.acquire(None).ok()).collect();
@@ -227,7 +227,7 @@ async fn no_key_is_lost_however_accounts_are_learned() {
             }
         }
         held.into_iter().for_each(Lease::succeed);
-        // Probes first, one for each account and model; then nothing is held back any more.
+        // Probes come first, one for each account and model. After them nothing is held back.
         for model in [None, Some(&models[0]), Some(&models[1])].repeat(3) {
             advance(2 * SECOND).await;
             let leases: Vec<_> = std::iter::from_fn(|| pool.acquire(model).ok()).take(2 * KEYS).collect();
@@ -246,7 +246,7 @@ fn digits() -> KeyPool {
     pool(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"])
 }
 
-/// Asks for keys, each of which is refused, until there is none. Returns how many were.
+/// Acquires and refuses keys until none is left. Returns their number.
 fn refuse_all(pool: &KeyPool, fault: &Fault, model: Option<&ModelId>) -> usize {
     std::iter::from_fn(|| pool.acquire(model).ok()).map(|lease| drop(lease.fault(fault, model))).count()
 }
@@ -262,7 +262,7 @@ async fn ten_keys_of_an_account_that_nobody_names_are_refused_thrice_for_one_lim
             assert_eq!(exhausted(&pool, model).retry_after(), Some(MINUTE));
             advance(MINUTE).await;
         }
-        // The limit is over: one trial, and then everybody.
+        // The limit is over: one canary, and then all keys.
         let trial = pool.acquire(model).unwrap();
         assert!(trial.is_probe() && exhausted(&pool, model).is_probing());
         trial.succeed();

@@ -1,4 +1,4 @@
-//! Keys that are refused one after the other until about the same time seem to share a limit.
+//! The shared limit detector: keys that are refused one after the other until about the same time.
 
 #[path = "support/pool.rs"]
 mod support;
@@ -9,7 +9,7 @@ use tower_key_rotation::classify::{Fault, Reason, Scope};
 
 use self::support::*;
 
-/// Whether a fourth key is held back after three were refused with these waits.
+/// Returns whether a fourth key is held back after three were refused with these waits.
 fn is_held_after(waits: [u64; 3]) -> bool {
     let pool = pool(&["a", "b", "c", "d"]);
     for wait in waits.map(Duration::from_millis) {

@@ -1,4 +1,4 @@
-//! How long a key is out, and who may say so.
+//! The length of a key's cooldown, and the reports that may change it.
 
 #[path = "support/pool.rs"]
 mod support;

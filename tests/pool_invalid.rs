@@ -1,4 +1,4 @@
-//! Keys that the provider does not accept, and pools of which all are refused at once.
+//! Keys that the provider does not accept, and pools whose keys are all refused at once.
 
 #[path = "support/pool.rs"]
 mod support;
@@ -10,7 +10,7 @@ use tower_key_rotation::pool::{KeyPool, KeyState};
 
 use self::support::*;
 
-/// Every key is refused, now.
+/// Refuses every key, now.
 fn refuse_all(pool: &KeyPool) {
     let keys = pool.snapshot().keys.len();
     let leases: Vec<_> = (0..keys).map(|_| lease(pool)).collect();
@@ -118,7 +118,7 @@ async fn a_second_outage_is_suspected_like_the_first() {
         refuse_all(&pool);
         advance(MINUTE).await;
         lease(&pool).succeed();
-        // The lifted keys are refused in the same outage as the one that got through.
+        // The released keys are refused in the same outage as the one that succeeded.
         advance(10 * MINUTE).await;
     }
     refuse_all(&pool);

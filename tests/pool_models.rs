@@ -14,7 +14,7 @@ fn fault(scope: Scope) -> Fault {
     Fault::new(Reason::RateLimited, scope).retry_after(MINUTE)
 }
 
-/// `a` and `b` are of one organisation, `c` is not.
+/// `a` and `b` belong to one organisation, `c` does not.
 fn organisations() -> KeyPool {
     let keys = [key("a").account("org-1"), key("b").account("org-1"), key("c").account("org-2")];
     builder().keys(keys).build().unwrap()
@@ -186,7 +186,7 @@ async fn keys_without_an_account_share_no_limit() {
     assert_eq!(shown(&pool, "a").account, None);
 }
 
-// === the true wait ===
+// === the reported wait ===
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_is_that_of_the_key_that_is_usable_first_at_all_its_levels() {

@@ -1,4 +1,4 @@
-//! What an operator can do, and what an operator sees.
+//! The operations and the snapshots of a pool.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]

@@ -1,4 +1,4 @@
-//! The single attempt a scope gets when its cooldown ends.
+//! Probes: the single attempt that a scope admits when its cooldown ends.
 
 #[path = "support/pool.rs"]
 mod support;

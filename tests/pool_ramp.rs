@@ -1,4 +1,4 @@
-//! What has just recovered from a limit is not overrun.
+//! Slow start: a scope that has just recovered from a limit gets few requests at first.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
@@ -27,7 +27,7 @@ async fn one_key() -> KeyPool {
     recovered(pool(&["a"]), &limit(SECOND), None).await
 }
 
-/// As many leases as there are at a time, but no more than 100.
+/// Acquires all leases that are available at a time, but no more than 100.
 fn all(pool: &KeyPool, model: Option<&ModelId>) -> Vec<Lease> {
     std::iter::from_fn(|| pool.acquire(model).ok()).take(100).collect()
 }

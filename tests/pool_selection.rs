@@ -1,4 +1,4 @@
-//! Which of the usable keys is next.
+//! The choice among usable keys.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
@@ -31,7 +31,7 @@ fn with(selection: Selection, keys: impl IntoIterator<Item = ApiKey>) -> KeyPool
     builder().keys(keys).selection(selection).build().unwrap()
 }
 
-/// How often each key is next.
+/// Counts the turns of each key.
 fn shares(pool: &KeyPool, times: usize) -> BTreeMap<String, f64> {
     let mut shares = BTreeMap::new();
     for _ in 0..times {
@@ -145,7 +145,7 @@ async fn the_least_busy_has_its_turn_among_equals() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
-    /// However leases come and go: no key of a small pool has less to do than the one that is chosen.
+    /// However leases come and go, no key of a small pool is less busy than the one that is chosen.
     #[test]
     fn the_least_busy_of_a_small_pool_is_chosen(
         keys in 1_usize..=8,
@@ -189,7 +189,7 @@ async fn the_busy_keys_of_a_large_pool_are_left_alone() {
     let busy: Vec<_> = (0..50).map(|_| lease(&pool)).collect();
     let names: BTreeSet<_> = busy.iter().map(|lease| lease.key_id().to_string()).collect();
     assert_eq!(names.len(), 50);
-    // Both of two are busy once in sixteen times.
+    // Both of two sampled keys are busy once in sixteen times.
     let chosen = shares(&pool, 1_500);
     let wrong: f64 = names.iter().filter_map(|name| chosen.get(name)).sum();
     assert!(wrong < 0.08, "{wrong}");

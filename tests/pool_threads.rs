@@ -1,4 +1,4 @@
-//! Many threads at one pool.
+//! Many threads using one pool.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
@@ -19,7 +19,7 @@ use self::support::*;
 const THREADS: usize = 4;
 const ROUNDS: usize = 4_000;
 const KEYS: usize = 8;
-/// How often a thread has to ask for what another one has, at least.
+/// Minimum number of times that a thread has to request a key that another one holds.
 const MEETINGS: usize = 100;
 
 fn crowd() -> KeyPool {
@@ -31,7 +31,7 @@ fn crowd() -> KeyPool {
     builder().keys(keys).cooldowns(cooldowns).max_models(2).build().unwrap()
 }
 
-/// Settles a lease in a random way, with benches that are over at once or never.
+/// Settles a lease in a random way, with cooldowns that end at once or never.
 fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
     let organisation = ["one", "two", "three"][fastrand::usize(..3)];
     let remaining = ["0", "1", "9"][fastrand::usize(..3)];
@@ -86,7 +86,7 @@ fn work(pool: &KeyPool) {
     }
 }
 
-/// Every key is given out, and none as a probe.
+/// Checks that every key is leased, and none as a probe.
 fn assert_all_usable(pool: &KeyPool, model: Option<&ModelId>) {
     let leases: Vec<_> = (0..KEYS).map(|_| pool.acquire(model).unwrap()).collect();
     let mut names: Vec<_> = leases.iter().map(|lease| lease.key_id().clone()).collect();
@@ -125,8 +125,8 @@ fn a_scope_is_never_probed_by_two_at_once() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for round in 0.. {
-                    // A cooldown lasts a millisecond at least, and on few cores threads take turns: they go on until
-                    // they have met.
+                    // A cooldown lasts a millisecond at least, and on few cores threads take turns. So they
+                    // continue until they have met.
                     let met =
                         [&probes, &refused].iter().all(|count| count.load(Ordering::SeqCst) >= MEETINGS);
                     if (round >= ROUNDS && met) || round == 1_000 * ROUNDS {
@@ -181,7 +181,7 @@ fn a_refused_request_takes_no_probe_away_from_another_one() {
     in_turns(|| assert!(pool.acquire_for(&tokens(100)).is_err()), || assert!(lease(&pool).is_probe()));
 }
 
-/// Two threads, neither of which is done before the other has done its rounds; on one core they take turns.
+/// Runs two threads until both have done their rounds. On one core they take turns.
 fn in_turns(one: impl Fn() + Sync, other: impl Fn() + Sync) {
     let done = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let work = |own: usize, step: &(dyn Fn() + Sync)| {

@@ -1,5 +1,5 @@
-//! Every preset has what a pool and its user need: a name, a base URL, authentication, names of variables and
-//! a page where all of that can be read.
+//! Every preset has all that a pool and its user need: a name, a base URL, authentication, names of variables, and
+//! a page that documents them.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use tower_key_rotation::key::EnvKeys;
 use tower_key_rotation::provider::AuthScheme;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 
-/// Presets whose customers or installations have hosts of their own.
+/// Presets for which each customer or installation has its own host.
 const HOSTED: [&str; 5] = ["azure", "databricks", "litellm", "one-api", "snowflake-cortex"];
 
-/// Presets of servers on the own machine.
+/// Presets of servers on the local machine.
 const LOCAL: [&str; 4] = ["llama-cpp", "lmstudio", "ollama-local", "vllm"];
 
 fn all() -> impl Iterator<Item = Provider> {

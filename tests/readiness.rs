@@ -130,7 +130,7 @@ async fn a_probe_whose_caller_leaves_is_handed_to_the_next() {
     assert_eq!(pool.snapshot().keys[0].state, KeyState::Available);
 }
 
-/// A concurrency limit queues a service that is polled, and keeps its place until it is dropped.
+/// A concurrency limit queues a service that is polled. The service keeps its place until it is dropped.
 #[tokio::test(start_paused = true)]
 async fn a_link_that_was_left_before_it_was_ready_keeps_no_place_in_its_queue() {
     let second = Duration::from_secs(1);
@@ -138,7 +138,7 @@ async fn a_link_that_was_left_before_it_was_ready_keeps_no_place_in_its_queue() 
         sleep(3 * second).await;
         Ok::<_, BoxError>(Response::new(Full::<Bytes>::default().boxed_unsync()))
     });
-    // Its head comes at once and its body much later, for which the chain waits.
+    // The head comes at once, and the body, for which the chain waits, much later.
     let slow = service_fn(move |_: Request<ReplayBody>| async move {
         let frame = stream::once(async move {
             sleep(60 * second).await;
@@ -167,7 +167,7 @@ fn rotating(pool: &KeyPool) -> (tower_key_rotation::rotate::KeyRotation<Mock>, H
     (KeyRotationLayer::new(pool.clone()).layer(mock), handle)
 }
 
-/// The service takes any body; here it is this one.
+/// Fixes the body type, since the service accepts any.
 fn ready<S>(service: &mut S, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), S::Error>>
 where
     S: Service<Request<Full<Bytes>>>,

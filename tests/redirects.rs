@@ -1,4 +1,4 @@
-//! Keys stay at home when a provider, or somebody who looks like it, sends the request elsewhere.
+//! Keys are not sent elsewhere when a provider, or an impostor, redirects the request.
 
 #![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -30,7 +30,7 @@ struct Lured {
     _away_server: SimServer,
 }
 
-/// Anthropic's `x-api-key` is the header that clients do not know to be a credential.
+/// Clients do not know that Anthropic's `x-api-key` is a credential.
 async fn lured() -> Lured {
     let away = Simulator::anthropic().key(key("a")).build();
     let away_server = away.serve().await.unwrap();

@@ -174,8 +174,8 @@ async fn a_body_that_fails_fails_for_every_clone() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever the order in which clones are polled, each that gets to its end has the whole body, and none
-    /// ever has anything but a beginning of it.
+    /// In whatever order clones are polled, each that gets to its end has the whole body, and each always has a
+    /// prefix of it.
     #[test]
     fn every_clone_sees_a_prefix_and_a_finished_one_all(
         pieces in prop::collection::vec("[a-z]{0,8}", 0..8),
@@ -216,7 +216,7 @@ proptest! {
 type Item = Result<Frame<Bytes>, tower::BoxError>;
 type Sender = mpsc::UnboundedSender<Item>;
 
-/// A body that is fed by hand.
+/// A body whose frames the test sends.
 fn channel() -> (Sender, Fed) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (sender, Fed(receiver))
@@ -233,7 +233,7 @@ impl Body for Fed {
     }
 }
 
-/// A stream that knows how long it is.
+/// A stream with a known length.
 struct KnownLength(Vec<Bytes>);
 
 impl KnownLength {
@@ -262,7 +262,7 @@ impl Body for KnownLength {
     }
 }
 
-/// A frame whose memory is counted.
+/// A frame that counts its memory.
 fn counted(live: &Arc<AtomicUsize>, len: usize) -> Frame<Bytes> {
     struct Metric(Vec<u8>, Arc<AtomicUsize>);
     impl AsRef<[u8]> for Metric {

@@ -1,7 +1,7 @@
-//! The crate against responses that people pasted into public reports, where a collection of them is at hand.
+//! Classification of responses from public reports, if a collection of them is available.
 //!
-//! `TKR_REPORTS` names the file; without it, `../shared/corpus/reports.jsonl` beside the crate is used. The
-//! collection is not part of the crate, and the test says so when it is missing.
+//! `TKR_REPORTS` names the file. The default is `../shared/corpus/reports.jsonl` beside the crate. The
+//! collection is not part of the crate, and the test reports if it is missing.
 #![allow(clippy::unwrap_used)]
 
 mod classify_support;

@@ -1,8 +1,9 @@
-//! The crate against refusals that people pasted into public reports.
+//! Classification of error responses from public reports.
 //!
-//! No rule was written for these files: they tell how well the rules carry to what they have not seen. The first
-//! was collected before the classification by meaning was written, the second after it. The floors are one case
-//! below the measurement. A case that can be read in several ways is scored apart: each of its readings is right.
+//! No rule was written for these files: they measure how well the rules apply to unseen responses. The first
+//! file was collected before the classification by meaning was written, the second after it. The floors are one
+//! case below the measurement. A case with several readings is scored separately, and each of its readings
+//! counts as right.
 #![allow(clippy::unwrap_used)]
 
 mod classify_support;
@@ -25,7 +26,7 @@ fn refusals_held_back_are_read_well() {
     measure("held_back.jsonl", [0.93, 0.85, 0.93, 0.9]);
 }
 
-/// Prints the scores of a file, and checks them against the least shares of the verdict, the scope, the wait and
+/// Prints the scores of a file, and checks them against the minimum shares of the verdict, the scope, the wait and
 /// the cases with several readings.
 fn measure(file: &str, least: [f64; 4]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports").join(file);
@@ -53,7 +54,7 @@ fn measure(file: &str, least: [f64; 4]) {
     }
 }
 
-/// Whether the verdict is one of those that can be defended.
+/// Returns whether the verdict is one of the defensible ones.
 fn is_defended(case: &Case, seen: &Verdict) -> bool {
     let others = case.expected["alternatives"].as_array().into_iter().flatten();
     std::iter::once(&case.expected["verdict"]).chain(others).any(|verdict: &Value| *verdict == word(seen))

@@ -180,7 +180,7 @@ async fn a_second_good_key_refused_alike_turns_the_verdict_on_the_request() {
     let sim = openai([forbidden("a"), forbidden("b"), forbidden("c")]);
     let pool = pool(&["a", "b", "c"]);
     let service = rotating(&pool, &sim);
-    // Of keys that have not served yet it is not known whether they are good: all are asked.
+    // Keys that have not served yet may be bad, so all are tried.
     for calls in [3, 2] {
         sim.reset_counts();
         let response = send(&service, chat("o3")).await.unwrap();
@@ -445,7 +445,7 @@ async fn the_requests_of_a_session_are_served_with_one_key_while_that_is_usable(
     assert_eq!(key_of().await, home);
 }
 
-/// The ids and times in simulated answers differ from call to call.
+/// Removes the ids and times that differ between simulated responses.
 fn strip_ids(text: &str) -> String {
     text.chars().filter(|char| !char.is_ascii_digit()).collect()
 }

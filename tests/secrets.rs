@@ -1,4 +1,4 @@
-//! No key, and no part of one, in any output, TRACE included.
+//! No key, and no part of one, in any output, not even at level TRACE.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -194,7 +194,7 @@ async fn a_chain_that_fails_shows_no_key() {
     assert!(!out.contains(MARKER), "{out}");
 }
 
-/// A client that says what it was sent.
+/// A client that returns the request it got.
 fn telling()
 -> impl tower::Service<Request<ReplayBody>, Response = Response<Full<Bytes>>, Error = BoxError, Future: Send>
 + Clone

@@ -1,4 +1,4 @@
-//! One session, one key.
+//! Sessions: the requests of one session use one key.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 #[path = "support/pool.rs"]
@@ -24,7 +24,7 @@ fn lease_for(pool: &KeyPool, session: Session) -> Lease {
     pool.acquire_for(&AcquireRequest::new().session(session)).unwrap()
 }
 
-/// The key that the session would go to now.
+/// Returns the key that the session would get now.
 fn key_of(pool: &KeyPool, session: Session) -> String {
     lease_for(pool, session).key_id().to_string()
 }
@@ -37,7 +37,7 @@ fn numbered(keys: impl IntoIterator<Item = usize>) -> KeyPool {
     pool_of(keys.into_iter().map(|n| key(&format!("key-{n}"))))
 }
 
-/// How many of so many sessions are at home where.
+/// Returns the number of sessions at each key, for this number of sessions.
 fn homes(pool: &KeyPool, sessions: usize) -> BTreeMap<String, usize> {
     let mut homes = BTreeMap::new();
     for n in 0..sessions {
@@ -127,7 +127,7 @@ async fn while_the_home_cools_the_session_has_one_other_key_and_then_returns() {
 async fn a_key_that_is_removed_moves_its_own_sessions_and_no_other() {
     for keys in [2, 7, 64, 130, 1_500] {
         let gone = keys / 2;
-        // In another order, too: it is the name that counts and not the place.
+        // In another order, since the name counts and not the position.
         let (before, after) = (numbered(0..keys), numbered((0..keys).rev().filter(|n| *n != gone)));
         let mut moved = 0;
         for session in (0..4_000).map(named) {
@@ -158,8 +158,8 @@ async fn the_key_for_a_while_is_the_home_there_would_be_without_the_first() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
-    /// Of any two pools, a session that is at home at a key of both has the same home or one that the
-    /// other pool does not know.
+    /// For any two pools, a session whose home is in both pools has the same home in both, or one that the
+    /// other pool does not have.
     #[test]
     fn keys_that_come_and_go_move_no_session_between_keys_that_stay(
         one in prop::collection::btree_set(0_usize..90, 1..80),
@@ -180,7 +180,7 @@ proptest! {
     }
 }
 
-/// How many leases of each key there are.
+/// Counts the leases of each key.
 fn held(leases: &[Lease]) -> BTreeMap<String, usize> {
     let mut held = BTreeMap::new();
     for lease in leases {
@@ -204,7 +204,7 @@ async fn a_session_that_floods_its_home_goes_on_at_its_other_keys() {
         leases.push(lease);
     }
     assert_eq!(held(&leases).len(), 4);
-    // It fills its keys in its own order, so the home has as much as it may.
+    // The session fills its keys in its own order, so its home is full.
     let home = leases[0].key_id().to_string();
     assert_eq!(held(&leases)[&home], 127);
     leases.clear();

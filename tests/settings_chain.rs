@@ -1,4 +1,4 @@
-//! Every setting of `ProviderFallbackLayer` shows in what the chain does.
+//! Every setting of `ProviderFallbackLayer` changes the behaviour of the chain.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -238,7 +238,7 @@ fn provider(script: Script) -> Simulator {
     Simulator::openai().key(key("a")).script(script).build()
 }
 
-/// Links named by their numbers, each with one key.
+/// A chain whose links are named by their numbers, each with one key.
 fn chain(sims: &[Simulator], settings: impl FnOnce(Layered) -> Layered) -> Chain {
     let link = |sim: &Simulator| KeyRotationLayer::new(pool(&["a"])).layer(sim.clone());
     let layer =

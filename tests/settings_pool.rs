@@ -1,4 +1,4 @@
-//! Every setting of a pool and of its cooldowns shows in which keys it gives out.
+//! Every setting of a pool and of its cooldowns changes the keys that it selects.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -36,7 +36,7 @@ mod pool_builder {
         assert_eq!([next(&pool), next(&pool)], ["a", "b"]);
     }
 
-    /// The environment of this process has no such variable; the variables themselves are `keys_from`'s.
+    /// The process has no such environment variable. `keys_from` tests the variables themselves.
     async fn keys_from_env() {
         let provider = Provider::builder("nowhere").env_prefix("TKR_TEST_UNSET").build();
         let error = KeyPool::builder(provider).keys_from_env().build().unwrap_err().to_string();
@@ -125,7 +125,7 @@ mod pool_builder {
         assert!(matches!(event.kind, EventKind::CooledDown { .. }), "{event:?}");
     }
 
-    /// How many leases the pool gives out.
+    /// Returns the number of leases that the pool admits.
     fn leases(pool: &KeyPool) -> usize {
         std::iter::from_fn(|| pool.acquire(None).ok()).take(100).map(Lease::succeed).count()
     }
@@ -182,7 +182,7 @@ mod cooldowns {
         }
     }
 
-    /// After a cooldown and its probe, leases are let out two at a time at first.
+    /// After a cooldown and its probe, two leases at a time are admitted at first.
     async fn ramp() {
         for (ramp, at_once) in [(64, 2), (0, 50)] {
             let pool = of(Cooldowns::default().ramp(ramp));

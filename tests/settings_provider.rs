@@ -1,4 +1,4 @@
-//! Every setting of a provider's profile, of a breaker and of the layer that responds shows in what it does.
+//! Every setting of a provider's profile, of a breaker and of the layer for responses changes the behaviour.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -71,7 +71,7 @@ mod provider_builder {
         assert_eq!(found.unwrap().as_str(), "own-model");
     }
 
-    /// A classifier of one's own sees the body of a 200, and so does that of the provider.
+    /// A custom classifier sees the body of a 200, and so does the provider's own.
     async fn errors_in_ok_bodies() {
         for (setting, like, calls) in [
             (None, "openai", 1),
@@ -128,7 +128,7 @@ mod provider_builder {
         KeyPool::builder(provider.clone()).keys(keys).build().unwrap()
     }
 
-    /// How many calls it takes if the first is a 200 with this body.
+    /// Returns the number of calls if the first response is a 200 with this body.
     async fn asked<C>(layer: KeyRotationLayer<C>, first: &'static str) -> usize
     where
         C: tower_key_rotation::classify::Classify,
@@ -172,7 +172,7 @@ mod breaker_policy {
         }
     }
 
-    /// Every second call fails. Percent and calls are not mixed up.
+    /// Every second call fails. Percentage and number of calls are not confused.
     async fn share() {
         let policy = BreakerPolicy::new().consecutive(1_000).open_for(HOUR, HOUR);
         let alternating = || Script::new().then(SimFault::status(503)).then_ok(1).cycled();

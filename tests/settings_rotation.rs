@@ -1,4 +1,4 @@
-//! Every setting of `KeyRotationLayer` shows in what the layer does.
+//! Every setting of `KeyRotationLayer` changes the behaviour of the layer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -137,7 +137,7 @@ async fn keep_accept_encoding() {
     }
 }
 
-/// Until a response has been read, its request counts as what was estimated.
+/// Until a response has been read, its request counts as estimated.
 async fn estimate_with() {
     for (tokens, both) in [(50, true), (600, false)] {
         let sim = simulated(1, Script::new());
@@ -175,7 +175,7 @@ async fn error_body() {
     }
 }
 
-/// The first key sends preambles and then an error; it is found if the limits allow to look that far.
+/// The first key sends preambles and then an error, which is found if the limits allow reading that far.
 async fn peek() {
     const ROLE: &str = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n";
     const ERROR: &str = "data: {\"error\":{\"type\":\"server_error\",\"code\":\"rate_limit_exceeded\"}}\n\n";
@@ -231,7 +231,7 @@ fn rotating(
     settings(KeyRotationLayer::new(pool(&LABELS[..keys]))).layer(sim.clone())
 }
 
-/// A body of frames, each after a number of seconds.
+/// A body of frames, each after this number of seconds.
 fn body(frames: &[(u64, &'static str)]) -> impl Body<Data = Bytes, Error = Infallible> + Send + use<> {
     let frames = stream::iter(frames.to_vec()).then(|(seconds, frame)| async move {
         sleep(Duration::from_secs(seconds)).await;

@@ -1,4 +1,4 @@
-//! The event decoder by the rules of the standard, however the network cuts the stream.
+//! The event decoder follows the standard, however the network splits the stream.
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ fn show(event: &Event) -> (String, String) {
     (event.name().to_owned(), String::from_utf8_lossy(event.data()).into_owned())
 }
 
-/// All events of a stream that comes in these chunks; the one that its end cut off included.
+/// Returns all events of a stream in these chunks, including the one that its end cut off.
 fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
     let mut decoder = Decoder::new();
     let mut events = Vec::new();

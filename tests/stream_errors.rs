@@ -1,4 +1,4 @@
-//! What a caller sees of a stream that fails: over raw sockets on both sides, with hyper's server around the
+//! Failing streams as the caller sees them: over raw sockets on both sides, with hyper's server around the
 //! services of the crate.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -40,14 +40,14 @@ const ERROR: &str = "data: {\"error\":{\"message\":\"last\",\"type\":\"server_er
 const MALFORMED: &str = "data: {\"last\n\n";
 const BEHIND: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"behind\"}}]}\n\n";
 
-/// What an upstream does behind the bytes that it sends.
+/// The action of an upstream after the bytes that it sends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
-    /// It ends the body.
+    /// Ends the body.
     Ends,
-    /// It closes the connection inside of it.
+    /// Closes the connection within the body.
     Breaks,
-    /// It says nothing more.
+    /// Sends nothing more.
     Stays,
 }
 
@@ -72,7 +72,7 @@ async fn the_last_event_before_an_error_arrives() {
     ];
     for around in AROUND {
         for (events, then) in cases {
-            // A rotation layer alone does not judge the end of a stream.
+            // A rotation layer alone does not check the end of a stream.
             if matches!(around, Around::Rotation) && then != Then::Breaks {
                 continue;
             }
@@ -99,7 +99,7 @@ async fn the_last_event_before_an_error_arrives_over_http2() {
         let request = Request::post(format!("http://{tapped}/v1/chat/completions"));
         let body = client.request(request.body(chat()).unwrap()).await.unwrap().into_body();
         assert!(body.collect().await.is_err(), "a reset is no clean end");
-        // A client may lose what it has not read when a reset comes: the wire shows what the server sent.
+        // A reset may discard data that a client has not read, so the bytes on the wire are checked.
         arrived += usize::from(String::from_utf8_lossy(&wire.lock().unwrap()).contains("last"));
     }
     assert_eq!(arrived, RUNS);
@@ -117,7 +117,7 @@ async fn the_head_of_a_body_that_breaks_at_once_arrives() {
     }
 }
 
-// === an error at its place ===
+// === the place of an error ===
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_event_ends_the_stream_where_it_is() {
@@ -165,7 +165,7 @@ fn stream(events: &[&str], then: Then) -> String {
     [head, &events.iter().map(chunk).collect::<String>(), end].concat()
 }
 
-/// A provider that sends the same bytes to everybody.
+/// A provider that sends the same bytes to every request.
 async fn upstream(reply: String, then: Then) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -187,7 +187,7 @@ async fn upstream(reply: String, then: Then) -> String {
     address
 }
 
-/// Reads a head and the body that it announces.
+/// Reads a head and its body, by the stated length.
 async fn read_request(socket: &mut TcpStream) -> bool {
     let mut read = Vec::new();
     let mut buffer = [0; 4096];
@@ -301,7 +301,7 @@ fn chat() -> Full<Bytes> {
     Full::from(r#"{"model":"m","stream":true,"messages":[]}"#)
 }
 
-/// Asks once with a connection of its own, and reads whatever comes.
+/// Sends one request over a connection of its own, and reads the response.
 async fn raw(server: &str) -> String {
     let mut socket = TcpStream::connect(server).await.unwrap();
     let body = chat().collect().await.unwrap_or_else(|never: Infallible| match never {}).to_bytes();

@@ -1,5 +1,5 @@
-//! Request bodies that arrive slowly, or stop in the middle: their time is their caller's, and nothing that others
-//! need is held meanwhile.
+//! Request bodies that arrive slowly, or stop in the middle: the time counts against their caller only, and nothing
+//! that other requests need is held meanwhile.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -37,7 +37,7 @@ fn upload(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Request<Pieces>
     request.header("content-type", "application/json").body(StreamBody::new(frames)).unwrap()
 }
 
-/// A chat request, a piece every `gap`.
+/// A chat request with one piece every `gap`.
 fn slow(gap: Duration) -> Request<Pieces> {
     let pieces = [r#"{"model":"#, r#""m","#, r#""messages""#, ":[", "]}"];
     upload(stream::iter(pieces).then(move |piece| async move {
@@ -46,13 +46,13 @@ fn slow(gap: Duration) -> Request<Pieces> {
     }))
 }
 
-/// A body that begins with so many bytes and then stops.
+/// A body that begins with this number of bytes and then stops.
 fn stalled(bytes: usize) -> Request<Pieces> {
     let first = Bytes::from(vec![b' '; bytes]);
     upload(stream::once(async { first }).chain(stream::once(pending())))
 }
 
-/// Reads the whole body, then answers after `wait`.
+/// Reads the whole body, then responds after `wait`.
 fn reads(name: &'static str, wait: Duration) -> Link {
     BoxCloneSyncService::new(service_fn(move |request: Request<ReplayBody>| async move {
         request.into_body().collect().await?;
@@ -96,7 +96,7 @@ where
 {
     let layer = ProviderFallbackLayer::new("0").head_timeout(LIMIT);
     let chain = layer.fallback("1", second, Route::new()).layer(first);
-    // More in a row than open a breaker, each with pauses longer than the limit.
+    // More requests in a row than open a breaker, each with pauses longer than the limit.
     for _ in 0..8 {
         let response = chain.clone().oneshot(slow(LIMIT + SECOND)).await.unwrap();
         assert_eq!(text(response).await, "first");
@@ -179,7 +179,7 @@ async fn a_stalled_upload_holds_no_probe() {
     for bytes in [1, 4 * ReplayBody::CAP] {
         let (_pool, call) = due().await;
         let stalled = call(stalled(bytes));
-        // One that can be recorded is waited for without a key, any other has to give the probe back.
+        // A body that can be recorded is awaited without a key. For any other the probe has to be given back.
         sleep(3 * SECOND).await;
         assert!(call(slow(SECOND)).await.unwrap(), "{bytes} bytes");
         assert!(!stalled.is_finished());

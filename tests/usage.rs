@@ -1,4 +1,4 @@
-//! What an answer took, as `Served` tells it; and that a body which is only metered stays what it is.
+//! The usage of a response in `Served`. A body that is only metered is delivered unchanged.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -19,7 +19,7 @@ const TEXT: &str =
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
 const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\n";
 
-/// A client whose streams bring so much and then break, or just end.
+/// The end of a client's stream after its text and its usage: it breaks, or it just ends.
 #[derive(Clone, Copy)]
 struct Cut {
     breaks: bool,
@@ -101,7 +101,7 @@ async fn a_chain_judges_what_was_made_readable_inside_it() {
         Ok::<_, BoxError>(cut(Cut { breaks: false, encoding: "br" }))
     });
     let packed = KeyRotationLayer::new(pool(&["a"])).layer(client);
-    // Stands for a layer that decompresses, whose body happens to be as it was.
+    // Stands for a layer that decompresses, whose body happens to be unchanged.
     let unpacked = tower::util::MapResponse::new(packed, |mut response: Response<_>| {
         response.headers_mut().remove("content-encoding");
         response

@@ -19,7 +19,7 @@ fn pool(keys: usize) -> KeyPool {
     KeyPool::builder(Provider::openai()).keys(keys).build().unwrap()
 }
 
-/// Benches every key for so long.
+/// Puts every key into a cooldown of this length.
 fn bench(pool: &KeyPool, wait: Duration) -> Vec<UndoCooldown> {
     std::iter::from_fn(|| Some(limit(pool.acquire(None).ok()?, wait))).collect()
 }
@@ -33,7 +33,7 @@ fn ask(pool: &KeyPool, within: Duration) -> JoinHandle<Result<Lease, Exhausted>>
     tokio::spawn(async move { pool.acquire_within(None, deadline).await })
 }
 
-/// How long it took to get a key, or to be told that there is none.
+/// Returns the result of acquiring a key, and the time that it took.
 async fn timed(pool: &KeyPool, within: Duration) -> (Result<Lease, Exhausted>, Duration) {
     let began = Instant::now();
     let result = pool.acquire_within(None, began + within).await;
@@ -232,7 +232,7 @@ async fn a_thousand_waiters_are_served_after_a_cooldown() {
     serve_a_thousand(&pool, || async { advance(300 * SECOND).await }).await;
 }
 
-/// On two threads, so that keys are freed while others begin to wait.
+/// On two threads, so that keys are freed while other requests begin to wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_waiters_and_no_lost_wake_up() {
     for _ in 0..3 {
@@ -243,7 +243,7 @@ async fn a_thousand_waiters_and_no_lost_wake_up() {
 }
 
 async fn serve_a_thousand<F: Future<Output = ()>>(pool: &KeyPool, free: impl FnOnce() -> F) {
-    // A waiter that has a key is done with it at once, so that none in front waits for one behind.
+    // A waiter that gets a key is done with it at once, so no earlier waiter waits for a later one.
     let use_one = |number: u32| {
         let (pool, deadline) = (pool.clone(), Instant::now() + 900 * SECOND);
         tokio::spawn(async move {

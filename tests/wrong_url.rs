@@ -1,4 +1,4 @@
-//! A wrong URL is nobody's fault but that of who wrote it: no key is blamed for it.
+//! A wrong URL is the fault of its author: no key is blamed for it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -22,7 +22,7 @@ use tower_key_rotation::{KeyRotationLayer, Provider};
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Not Found</title></head><body>No account, no quota, \
     no model, no permission; invalid api key. Try again in 5 minutes.</body></html>";
 
-/// What is said where an API has no such endpoint, and where there is no API at all.
+/// The responses where an API has no such endpoint, and where there is no API at all.
 const ANSWERS: [(u16, &str); 17] = [
     (404, ""),
     (404, PAGE),

@@ -1,4 +1,4 @@
-//! Whatever a provider answers, there is a verdict, and no limit is thought to leave more than it has.
+//! Every response gets a verdict, and no limit has more left than its size.
 #![no_main]
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ struct UpstreamResponse<'a> {
     body: &'a [u8],
 }
 
-/// Most names that are made up mean nothing to anybody.
+/// The name of a header, often a known one, because most made-up names have no meaning to any rule.
 #[derive(Arbitrary, Debug)]
 enum Name<'a> {
     Known(u8),

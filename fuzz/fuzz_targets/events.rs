@@ -1,4 +1,4 @@
-//! However an event stream is cut into chunks, its events are the same.
+//! An event stream has the same events however it is split into chunks.
 #![no_main]
 
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use tower_key_rotation::body::sse::{Decoder, Event};
 
 const LONGEST: usize = 256;
 
-/// All events and the error that ends them, if one does.
+/// Returns all events, and the error that ends them if there is one.
 fn events(chunks: impl Iterator<Item = Bytes>) -> (Vec<Event>, bool) {
     let mut decoder = Decoder::with_max_event_bytes(LONGEST);
     let mut events = Vec::new();
@@ -33,7 +33,7 @@ fuzz_target!(|input: (&[u8], Vec<u8>)| {
         cuts.iter().map(|cut| rest.split_to(rest.len().min(usize::from(*cut)))).collect();
     chunks.push(rest);
     let cut = events(chunks.into_iter());
-    // Where one overflows, how much came before depends on when it is noticed.
+    // If an event overflows, the number of events before depends on when that is noticed.
     if whole.1 || cut.1 {
         let both = whole.0.len().min(cut.0.len());
         assert_eq!(whole.0[..both], cut.0[..both]);

@@ -1,4 +1,4 @@
-//! Whatever a request's body is, a route changes nothing in it but the model's name.
+//! A route changes only the model's name in a request body, whatever the body is.
 #![no_main]
 
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ use tower_key_rotation::fallback::Route;
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
 
-/// Answers with what it was sent.
+/// Responds with the body that it got.
 async fn echo(request: Request<ReplayBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     let sent = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     Ok(Response::new(Full::from(sent)))

@@ -1,26 +1,26 @@
-//! The faults: a response, the point in it up to which it is sent, and what comes then.
+//! The faults: a response, the point in it up to which it is sent, and the action that follows.
 
 use std::fmt;
 
 use tower_key_rotation::fallback::Commit;
 
-/// Bytes that are no HTTP, no event and no JSON.
+/// Bytes that are neither HTTP, nor an event, nor JSON.
 pub(crate) const GARBAGE: &[u8] = b"\x00\xff}{ garbage \r\n\r\n\xfe";
 
-/// What happens at the point.
+/// The action at the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The connection is closed in order.
+    /// The connection is closed cleanly.
     Cut,
-    /// It stays open, and nothing more comes.
+    /// The connection stays open, and nothing more is sent.
     Stall,
-    /// [`GARBAGE`] comes, and the connection is closed.
+    /// [`GARBAGE`] is sent, and the connection is closed.
     Garbage,
-    /// The connection breaks.
+    /// The connection is reset.
     Reset,
 }
 
-/// How far the response has come.
+/// The point up to which the response is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Point {
     BeforeHead,
@@ -41,11 +41,11 @@ pub(crate) enum Point {
     Whole,
 }
 
-/// What the response is, and how its end is told.
+/// The kind of the response, and the way in which its end is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     StreamInChunks,
-    /// Ends where the connection does.
+    /// Ends with the connection.
     StreamToClose,
     JsonWithLength,
     JsonInChunks,
@@ -54,11 +54,11 @@ pub(crate) enum Kind {
     Error,
 }
 
-/// What there is behind the provider that fails.
+/// The provider behind the one that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behind {
     Nothing,
-    /// A provider that is well.
+    /// A provider that serves.
     Well,
     /// A provider that closes each connection before the head.
     Down,
@@ -75,7 +75,7 @@ pub(crate) struct Case {
 
 /// A response in two parts, each up to the point of a case.
 pub(crate) struct Sent {
-    /// As they go over the wire, head included.
+    /// The bytes on the wire, including the head.
     pub(crate) wire: Vec<u8>,
     /// The bytes of the body.
     pub(crate) body: Vec<u8>,
@@ -141,7 +141,7 @@ impl Kind {
         format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\n{framing}\r\n")
     }
 
-    /// The pieces of the body of the provider with this name, and the point that is reached with each.
+    /// Returns the pieces of the body of the provider with this name, and the point that is reached with each.
     fn pieces(self, name: &str) -> Vec<(Point, String)> {
         if !self.is_stream() {
             let body = match self {
@@ -176,7 +176,7 @@ impl Kind {
         ]
     }
 
-    /// The response of the provider with this name, up to a point.
+    /// Returns the response of the provider with this name, up to a point.
     pub(crate) fn up_to(self, point: Point, name: &str) -> Sent {
         let pieces = self.pieces(name);
         let head = self.head(pieces.iter().map(|(_, piece)| piece.len()).sum());

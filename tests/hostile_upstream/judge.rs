@@ -1,4 +1,4 @@
-//! The promises, whatever an upstream does.
+//! The promises that hold whatever an upstream does.
 
 use http::StatusCode;
 use tower_key_rotation::fallback::Commit;
@@ -6,7 +6,7 @@ use tower_key_rotation::fallback::Commit;
 use crate::case::{Behind, Case, Fault, Kind, Point};
 use crate::stage::{Got, Limits, well};
 
-/// What is wrong with what a caller got.
+/// Returns the promise that is broken by what a caller got.
 pub(crate) fn faults(case: Case, limits: Limits, got: &Got) -> Vec<String> {
     let Limits { phase, deadline, slack } = limits;
     let mut wrong = Vec::new();
@@ -35,13 +35,13 @@ pub(crate) fn faults(case: Case, limits: Limits, got: &Got) -> Vec<String> {
     wrong
 }
 
-/// A response that is whole, or breaks after the bytes that were sent.
+/// Checks a response that is whole, or breaks after the bytes that were sent.
 fn success(case: Case, got: &Got, promise: &mut impl FnMut(bool, &str)) {
     let second = got.provider.as_deref() == Some("second");
     let whole = if second { well(case.kind) } else { case.kind }
         .up_to(Point::Whole, if second { "second" } else { "first" });
     let without_done = whole.body.strip_suffix(b"data: [DONE]\n\n").unwrap_or(&whole.body);
-    // What follows a complete response, in a body without a length, is part of the body.
+    // In a body without a length, data after a complete response are part of the body.
     let followed = case.fault == Fault::Garbage && case.point >= Point::BeforeTerminator && !second;
     let is = |whole: &[u8]| got.body == whole || (followed && got.body.starts_with(whole));
     let is_whole = is(&whole.body) || is(without_done);
@@ -52,17 +52,17 @@ fn success(case: Case, got: &Got, promise: &mut impl FnMut(bool, &str)) {
     promise(!second, "the second provider is well, and its response breaks");
     let sent = case.kind.up_to(case.point, "first").body;
     let as_sent = match case.fault {
-        // In a body, garbage is part of it.
+        // Garbage within a body is part of it.
         Fault::Garbage => got.body.starts_with(&sent) || sent.starts_with(&got.body),
         _ => got.body == sent,
     };
     promise(as_sent, "the bytes delivered are not those that were sent");
-    // Without a length only the end of the connection tells that it is whole.
+    // Without a length, only the end of the connection marks the end.
     let to_close = matches!(case.kind, Kind::StreamToClose | Kind::JsonToClose);
     promise(case.point != Point::Whole || to_close, "a whole response breaks");
 }
 
-/// Whether only the JSON says that it is not whole, which is not read where the head is enough.
+/// Returns whether only the JSON shows the cut. It is not read if the chain commits at the head.
 fn looks_whole(case: Case) -> bool {
     let Case { kind, point, fault, commit, .. } = case;
     let ended = matches!(fault, Fault::Cut | Fault::Garbage);
@@ -71,7 +71,7 @@ fn looks_whole(case: Case) -> bool {
     commit == Commit::Head && ((kind == Kind::JsonToClose && ended) || to_its_length)
 }
 
-/// An error, and that it is one: never after a commit, and never where another provider is well.
+/// Checks an error. There must be none after a commit, and none if another provider serves.
 fn failure(case: Case, got: &Got, promise: &mut impl FnMut(bool, &str)) {
     promise(got.status.as_u16() >= 400, "a failure that is no error");
     promise(case.behind != Behind::Well, "a provider that is well was not asked");
@@ -85,7 +85,7 @@ fn failure(case: Case, got: &Got, promise: &mut impl FnMut(bool, &str)) {
     promise(got.broke.is_none(), "an error response that breaks");
 }
 
-/// Whether the fault came before the response was the caller's, so that the request goes on to the next provider.
+/// Returns whether the fault came before the commit, so that the request goes to the next provider.
 fn before_commit(case: Case) -> bool {
     let Case { kind, point, commit, .. } = case;
     if kind == Kind::Error {
@@ -98,8 +98,8 @@ fn before_commit(case: Case) -> bool {
     }
 }
 
-/// A stream that said that it is complete, and then fails, may be taken for whole or not; and so may what is whole
-/// and ends with the connection.
+/// A stream that was complete and then fails may count as whole or not. So may a response that is whole and
+/// ends with the connection.
 fn is_either(case: Case) -> bool {
     let complete = case.kind.is_stream() && case.point >= Point::BeforeTerminator;
     let to_close = matches!(case.kind, Kind::StreamToClose | Kind::JsonToClose);

@@ -1,6 +1,6 @@
-//! A provider that sends any bytes, cuts or stalls anywhere, before a chain: whatever it does, the request ends
-//! within its limits, no response that is cut short ends cleanly, none is paid for twice that may have run, and the
-//! caller gets the bytes that were sent.
+//! A provider that sends any bytes, and cuts or stalls anywhere, before a chain. In every case the request ends
+//! within its time limits, no truncated response ends cleanly, no response that may have been executed is paid
+//! for twice, and the caller gets the bytes that were sent.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -36,7 +36,7 @@ async fn and_at_whatever_pace() {
     }
 }
 
-/// The faults that a kernel has a hand in, each over a connection of its own.
+/// The faults that involve the kernel, each over a connection of its own.
 #[tokio::test]
 async fn and_over_sockets() {
     let faults = Case::all().into_iter().filter(|case| {
@@ -63,7 +63,7 @@ async fn check(cases: Vec<Case>, pace: usize) {
 
 type Tried = Result<(Vec<String>, Got), String>;
 
-/// Shows the cases that fail in a table.
+/// Prints the failing cases as a table.
 fn show(tried: Vec<(Case, Tried)>, how: &str) {
     let count = tried.len();
     let wrong: Vec<_> = tried

@@ -1,4 +1,4 @@
-//! The same over loopback connections.
+//! The same cases over loopback connections.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,7 +22,7 @@ struct Tcp {
     address: String,
 }
 
-/// Tries a case over sockets. Where nothing stalls the limits are for a machine under any load.
+/// Tries a case over sockets. If nothing stalls, the limits hold on a machine under any load.
 pub(crate) async fn run(case: Case) -> Result<(Vec<String>, Got), String> {
     let phase = Duration::from_secs(if case.fault == Fault::Stall { 2 } else { 30 });
     let limits = Limits { phase, deadline: 2 * phase, slack: Duration::from_secs(30) };
@@ -39,7 +39,7 @@ async fn upstream((bytes, fault): (Vec<u8>, Fault)) -> Raw {
         Fault::Cut => vec![Step::Cut],
         Fault::Stall => vec![Step::Stall],
         Fault::Garbage => vec![Step::send(GARBAGE), Step::Cut],
-        // A reset overtakes what was not read yet.
+        // A reset discards data that were not read yet.
         Fault::Reset => vec![Step::Pause(Duration::from_millis(50)), Step::Reset],
     };
     Raw::serving([Step::Send(bytes)].into_iter().chain(end)).await

@@ -1,4 +1,4 @@
-//! A chain before the upstreams of a case, and what a caller gets of it.
+//! A chain before the upstreams of a case, and the result for a caller.
 
 use std::time::Duration;
 
@@ -15,34 +15,34 @@ use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, RespondLay
 
 use crate::case::{Behind, Case, Fault, Kind, Point};
 
-/// What a caller got.
+/// The result for a caller.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: StatusCode,
-    /// `x-should-retry` says that another call may be one too many.
+    /// Whether `x-should-retry` is `false`, because another call may be one too many.
     pub(crate) no_retry: bool,
-    /// The provider that is said to have served the request.
+    /// The provider that served the request, according to the response.
     pub(crate) provider: Option<String>,
     pub(crate) body: Vec<u8>,
-    /// How the body broke, if it did.
+    /// The error of the body, if it broke.
     pub(crate) broke: Option<String>,
     /// The time until the response, and until its end.
     pub(crate) took: [Duration; 2],
-    /// How often the first and the second provider were called.
+    /// The number of calls of the first and the second provider.
     pub(crate) calls: [usize; 2],
 }
 
-/// The limits of a chain, and how exactly they can be measured.
+/// The time limits of a chain, and the precision of measuring them.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    /// Of each phase.
+    /// Limit of each phase.
     pub(crate) phase: Duration,
-    /// Of the request, until its response is delivered.
+    /// Limit of the request, until its response is delivered.
     pub(crate) deadline: Duration,
     pub(crate) slack: Duration,
 }
 
-/// Sends one request to a chain over these clients; an error if it does not end.
+/// Sends one request to a chain over these clients. Fails if the request does not end.
 pub(crate) async fn run<C>(case: Case, limits: Limits, first: C, second: C) -> Result<Got, String>
 where
     C: Service<Request<ReplayBody>, Response = Response<Incoming>, Error = BoxError>
@@ -68,7 +68,7 @@ where
     asked.await.map_err(|_| "it does not end".to_owned())
 }
 
-/// What the first provider sends, and what the second.
+/// The bytes of the first and of the second provider.
 pub(crate) fn scripts(case: Case) -> [(Vec<u8>, Fault); 2] {
     let second = match case.behind {
         Behind::Down => Vec::new(),
@@ -77,7 +77,7 @@ pub(crate) fn scripts(case: Case) -> [(Vec<u8>, Fault); 2] {
     [(case.kind.up_to(case.point, "first").wire, case.fault), (second, Fault::Cut)]
 }
 
-/// The second provider never answers with an error.
+/// The second provider never responds with an error.
 pub(crate) const fn well(kind: Kind) -> Kind {
     if matches!(kind, Kind::Error) { Kind::JsonWithLength } else { kind }
 }

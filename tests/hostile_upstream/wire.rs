@@ -1,5 +1,5 @@
-//! An upstream in memory: a hyper client connection over a pipe, at whose other end a script is played. On a paused
-//! clock hundreds of faults take seconds.
+//! An upstream in memory: a hyper client connection over a pipe whose other end plays a script. On a paused clock
+//! hundreds of faults take seconds.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tower_key_rotation::body::ReplayBody;
 
 use crate::case::{Fault, GARBAGE};
 
-/// A client whose provider sends some bytes, and then does something else.
+/// A client whose provider sends some bytes, and then performs an action.
 #[derive(Clone)]
 pub(crate) struct Wire {
     bytes: Arc<Vec<u8>>,
@@ -40,7 +40,7 @@ impl Wire {
         Self { bytes: Arc::new(bytes), fault, pace, calls: Arc::default() }
     }
 
-    /// How many whole requests came.
+    /// Returns the number of whole requests that came.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }

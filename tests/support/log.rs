@@ -1,4 +1,4 @@
-//! What is logged while a test runs.
+//! The log lines of a test.
 
 #![allow(dead_code, reason = "some tests have a subscriber of their own")]
 
@@ -9,16 +9,16 @@ use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// While there is one subscriber only, `tracing` asks the thread that comes to a line first whether anybody wants
-/// it, and a test without a subscriber says no for all. So there is always another.
+/// A second subscriber that is always there. With a single subscriber, `tracing` asks the first thread at a line
+/// whether the line is wanted, and a test without a subscriber would decline for all threads.
 static WITNESS: OnceLock<Dispatch> = OnceLock::new();
 
-/// What was logged.
+/// The lines that were logged.
 #[derive(Clone, Default)]
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    /// Takes everything that this thread logs, for as long as the guard lives.
+    /// Captures everything that this thread logs while the guard lives.
     pub(crate) fn install(&self) -> tracing::subscriber::DefaultGuard {
         WITNESS.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
         let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);

@@ -1,4 +1,4 @@
-//! What the tests of the rotation layer share.
+//! Shared helpers for the tests of the rotation layer.
 
 #![allow(dead_code, unused_imports, reason = "no test uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -20,7 +20,7 @@ pub(crate) use self::log::Captured;
 /// The origin of simulated providers that are called in process.
 pub(crate) const ORIGIN: &str = "http://sim.test";
 
-/// What every key of these tests contains, and no output may.
+/// A marker that every key of these tests contains, and no output may contain.
 pub(crate) const MARKER: &str = "tkrmarker";
 
 pub(crate) fn secret(label: &str) -> String {

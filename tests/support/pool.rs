@@ -1,4 +1,4 @@
-//! Pools, faults and questions for the tests of the pool.
+//! Pools, faults and queries for the tests of the pool.
 #![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
@@ -47,7 +47,7 @@ pub(crate) fn lease(pool: &KeyPool) -> Lease {
     pool.acquire(None).unwrap()
 }
 
-/// A lease of the key with this name, which must be usable.
+/// Acquires the key with this name, which must be usable.
 pub(crate) fn lease_of(pool: &KeyPool, name: &str, model: Option<&ModelId>) -> Lease {
     let tries = pool.snapshot().keys.len() * 2;
     (0..tries).find_map(|_| pool.acquire(model).ok().filter(|lease| lease.key_id().as_str() == name)).unwrap()
@@ -57,7 +57,7 @@ pub(crate) fn fail(pool: &KeyPool, name: &str, fault: &Fault) -> Option<UndoCool
     lease_of(pool, name, None).fault(fault, None)
 }
 
-/// The name of the next key, which is used without success or failure.
+/// Returns the name of the next key, which is dropped without success or failure.
 pub(crate) fn next(pool: &KeyPool) -> String {
     lease(pool).key_id().to_string()
 }
@@ -66,7 +66,7 @@ pub(crate) fn exhausted(pool: &KeyPool, model: Option<&ModelId>) -> Exhausted {
     pool.acquire(model).unwrap_err()
 }
 
-/// The time until the first key becomes usable; none is now.
+/// Returns the time until the first key becomes usable, if none is now.
 pub(crate) fn wait(pool: &KeyPool) -> Option<Duration> {
     exhausted(pool, None).retry_after()
 }

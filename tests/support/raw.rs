@@ -26,20 +26,20 @@ pub(crate) const STREAM: &str =
 /// The end of a body in chunks.
 pub(crate) const LAST_CHUNK: &str = "0\r\n\r\n";
 
-/// What an upstream does, one after the other.
+/// One action of an upstream.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends nothing for a time.
     Pause(Duration),
-    /// Sends nothing any more, until the client leaves.
+    /// Sends nothing more, until the client leaves.
     Stall,
-    /// The same on a paused clock that is [held](HeldClock): moves it on, a tenth of a second at a time.
+    /// The same on a paused clock that is [held](HeldClock): advances it by a tenth of a second at a time.
     Outlast,
-    /// Sends these bytes again and again on such a clock, ten times a second, until the client leaves.
+    /// Sends these bytes repeatedly on such a clock, ten times per second, until the client leaves.
     Drip(Vec<u8>),
-    /// Closes the connection in order.
+    /// Closes the connection cleanly.
     Cut,
     /// Aborts the connection.
     Reset,
@@ -52,7 +52,7 @@ pub(crate) struct Raw {
     task: tokio::task::JoinHandle<()>,
 }
 
-/// Keeps a paused clock from moving on by itself while sockets are waited for; until it is dropped.
+/// Keeps a paused clock from advancing by itself while sockets are awaited, until it is dropped.
 pub(crate) struct HeldClock(#[allow(dead_code, reason = "it is dropped")] Sender<()>);
 
 // === impl Step ===
@@ -87,7 +87,7 @@ impl Raw {
         Self::each([script.into_iter().collect()]).await
     }
 
-    /// Plays the scripts in their order, a request each; the last for all that follow.
+    /// Plays the scripts in order, one per request; the last one for all that follow.
     pub(crate) async fn each(scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
         let scripts: Arc<Vec<_>> = Arc::new(scripts.into_iter().collect());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -97,7 +97,7 @@ impl Raw {
         Self { port, requests, task }
     }
 
-    /// An origin where connections are refused.
+    /// Returns an origin where connections are refused.
     pub(crate) fn refused() -> String {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
@@ -107,7 +107,7 @@ impl Raw {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The whole requests that came so far: heads with their bodies.
+    /// Returns the whole requests that came so far: heads with their bodies.
     pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         self.requests.lock().unwrap().clone()
     }
@@ -149,7 +149,7 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Step>>>, requests: Re
     }
 }
 
-/// Whether the connection is still of use.
+/// Returns whether the connection is still usable.
 async fn play(step: &Step, socket: &mut TcpStream) -> bool {
     match step {
         Step::Send(bytes) => return socket.write_all(bytes).await.is_ok(),
@@ -179,7 +179,7 @@ async fn play(step: &Step, socket: &mut TcpStream) -> bool {
     true
 }
 
-/// Lets others run, and then a tenth of a second pass.
+/// Lets other tasks run, and then advances the clock by a tenth of a second.
 async fn tick() {
     for _ in 0..8 {
         tokio::task::yield_now().await;
@@ -187,13 +187,13 @@ async fn tick() {
     advance(Duration::from_millis(100)).await;
 }
 
-/// Whether the client has not left.
+/// Returns whether the client is still connected.
 fn is_there(socket: &TcpStream) -> bool {
     let read = socket.try_read(&mut [0; 1]);
     matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// A head and a body as long as it says, or to its last chunk; `None` if the client has left.
+/// Reads a head and a body of the stated length, or to its last chunk. `None` if the client has left.
 async fn read_request(socket: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Recorded responses of providers, one JSON object a line, and what the crate says of them.
+//! Recorded responses of providers, one JSON object per line, and their classification.
 
 #![allow(dead_code, clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ use tower_key_rotation::provider::Limit;
 
 use crate::classify_support::{ask, head, provider};
 
-/// What the crate says of one case.
+/// The classification of one case.
 pub(crate) struct Seen {
     pub(crate) verdict: Verdict,
     pub(crate) limits: Vec<Limit>,
@@ -41,7 +41,7 @@ pub(crate) struct Score {
     pub(crate) missed: Vec<String>,
 }
 
-/// The cases of a file; `None`, with a word why, where it is missing.
+/// Reads the cases of a file. `None`, with a message, if it is missing.
 pub(crate) fn cases(path: &Path) -> Option<Vec<Case>> {
     let Ok(text) = std::fs::read_to_string(path) else {
         eprintln!("skipped: no recorded responses at {}", path.display());
@@ -133,7 +133,7 @@ pub(crate) fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// One step wider or narrower in the same family counts half.
+/// A scope that is one step wider or narrower in the same family counts half.
 pub(crate) fn half(expected: &str, seen: &str) -> f64 {
     let family = |scope: &str| scope.trim_end_matches("_model").to_owned();
     match () {

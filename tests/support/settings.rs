@@ -1,4 +1,4 @@
-//! A test for each setting of a builder, and one that fails when a setting is added without.
+//! A test for each setting of a builder, and one that fails if a setting has no test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +29,7 @@ pub(crate) fn assert_complete(builder: &str, tested: &[&str]) {
     assert_eq!(of(builder), tested, "the settings of {builder}, and those that have a test");
 }
 
-/// The public methods of a type that take it and give it back.
+/// Returns the public methods of a type that take it and return it.
 fn of(builder: &str) -> BTreeSet<String> {
     let files = rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let settings = files.iter().flat_map(|file| settings_in(&fs::read_to_string(file).unwrap(), builder));
@@ -42,7 +42,7 @@ fn settings_in(source: &str, builder: &str) -> Vec<String> {
     bodies.flat_map(|body| body.split("pub ").skip(1).filter_map(setting)).collect()
 }
 
-/// The type of an inherent `impl` block.
+/// Returns the type of an inherent `impl` block.
 fn self_type(block: &str) -> Option<&str> {
     let header = block.split_once('{')?.0;
     let header = match header.strip_prefix('<') {

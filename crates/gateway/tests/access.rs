@@ -6,7 +6,7 @@ mod support;
 use support::raw::{self, exchange, status};
 use support::{Gateway, MARKER};
 
-/// A gateway to an upstream that takes everything; `more` comes first in its configuration.
+/// A gateway to an upstream that accepts everything. `more` comes first in its configuration.
 async fn gateway(more: &str) -> (Gateway, support::Seen) {
     let (upstream, seen) = support::echo().await;
     let key = format!("[[provider.key]]\nid = \"a\"\nsecret = \"{}\"", support::secret("a"));
@@ -154,7 +154,7 @@ async fn a_request_chooses_its_commit() {
          dialect = \"compatible\"\nbase_url = \"http://{upstream}/v1\"\n[[provider.key]]\nsecret = \"sk-1\"\n"
     ))
     .await;
-    // A stream without content is committed to at its head, or given up.
+    // Either the chain commits to a stream without content at its head, or it abandons the stream.
     for (commit, served) in [("head", true), ("first-content", false), ("complete", false)] {
         let mut request = support::chat("");
         request.headers_mut().insert("x-commit", commit.parse().unwrap());

@@ -1,4 +1,4 @@
-//! The settings of a chain in a file, as a caller of the gateway sees them.
+//! The settings of a chain in a file, and their effect on a caller of the gateway.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
@@ -9,7 +9,7 @@ use http::StatusCode;
 use support::{Gateway, Sims, chat, header};
 use tower_key_rotation_sim::{Script, SimFault};
 
-/// Which provider serves.
+/// Returns the name of the provider that serves.
 async fn served_by(gateway: &Gateway) -> String {
     let response = gateway.send(chat("")).await;
     assert_eq!(response.status(), 200);

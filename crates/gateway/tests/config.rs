@@ -10,7 +10,7 @@ use tower_key_rotation::fallback::{Commit, ContextLength, Start};
 use tower_key_rotation::key::Tier;
 use tower_key_rotation_gateway::config::{Config, ConfigError, Format, Loader};
 
-/// In every secret of these tests, and in no output.
+/// A marker that every secret of these tests contains, and no output may contain.
 const MARKER: &str = "tkrmarker";
 
 const SAMPLE: &str = r#"
@@ -75,7 +75,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Loader::new().vars(vars()).parse(text, Format::Toml)
 }
 
-/// A file with one provider, of which `key` is what follows its header.
+/// Returns a file with one provider, with `key` behind its header.
 fn with_provider(rest: &str) -> String {
     format!("[[provider]]\nname = \"openai\"\nbase_url = \"https://h/v1\"\n{rest}")
 }
@@ -125,7 +125,7 @@ fn json_equals_toml() {
     assert_eq!(comparable(&json), comparable(&parse(SAMPLE).unwrap()));
 }
 
-/// Everything but the times of snapshots.
+/// Returns everything except the times of snapshots.
 fn comparable(config: &Config) -> String {
     format!("{config:#?}")
 }
@@ -202,7 +202,7 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// The text of a file, the path and the line in the error, and a part of its message.
+/// Each case: the text of a file, the path and the line in the error, and a part of its message.
 const WRONG: &[(&str, &str, usize, &str)] = &[
     ("lisen = \"127.0.0.1:1\"", "", 1, "unknown field `lisen`, expected one of `listen`"),
     ("listen = \"here\"\nPROVIDER", "listen", 1, "not an address"),
@@ -346,7 +346,7 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ),
 ];
 
-/// Writes out the abbreviations of the table.
+/// Expands the abbreviations of the table.
 fn written(short: &str) -> String {
     let url =
         |line: &str| line.strip_prefix("URL ").map(|url| with_provider("").replace("https://h/v1", url));
@@ -394,7 +394,7 @@ fn parse_json(text: &str) -> ConfigError {
     Loader::new().vars(vars()).parse(text, Format::Json).unwrap_err()
 }
 
-/// Nothing that an error shows, nor what its sources show, has a secret in it.
+/// Checks that neither the error nor its sources show a secret.
 fn assert_is_clean(error: &ConfigError) {
     let mut next: Option<&dyn Error> = Some(error);
     while let Some(part) = next {

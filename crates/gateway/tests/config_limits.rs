@@ -8,12 +8,12 @@ use tower_key_rotation::limits::LimitStatus;
 use tower_key_rotation::provider::ModelId;
 use tower_key_rotation_gateway::config::{Config, Format, Loader};
 
-/// A provider with the keys `a` and `b`, and what else there is to say of it.
+/// A provider with the keys `a` and `b`, and further settings.
 fn two_keys(rest: &str) -> Config {
     two_keys_below("", rest)
 }
 
-/// The same; `first` is what is before the provider.
+/// The same, with `first` before the provider.
 fn two_keys_below(first: &str, rest: &str) -> Config {
     let provider = "[[provider]]\nname = \"openai\"\nbase_url = \"https://h/v1\"";
     let keys = ["a", "b"].map(|id| format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"sk-{id}\"\n"));
@@ -21,13 +21,13 @@ fn two_keys_below(first: &str, rest: &str) -> Config {
     Loader::new().vars([("PATH", "")]).parse(&text, Format::Toml).unwrap()
 }
 
-/// The limits of the first key, which are those of an account if they are not the key's own.
+/// Returns the limits of the first key: those of its account, or its own.
 fn limits(table: &str) -> Vec<LimitStatus> {
     let config = two_keys(&format!("[[provider.limit]]\n{table}"));
     config.providers()[0].pool().snapshot().keys[0].limits.clone()
 }
 
-/// What is counted over which window, and how much there is.
+/// Returns the metric, the window and the amount of a limit.
 fn readings(limits: &[LimitStatus]) -> Vec<String> {
     let shown = |limit: &LimitStatus| {
         let window = limit.window.map_or_else(String::new, |window| format!("/{window}"));

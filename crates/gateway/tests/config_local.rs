@@ -1,4 +1,4 @@
-//! A server on the same machine, which takes any key or none.
+//! A server on the local machine, which accepts any key or none.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use tower_key_rotation_gateway::config::{Config, ConfigError, Format, Loader};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tower_key_rotation::key::{InvalidName, InvalidSecret};
 use tower_key_rotation_gateway::config::{Config, ConfigError, Format, Loader, Problem, Risk};
 
-/// As keys of several providers look.
+/// Texts that look like the keys of several providers.
 const SECRETS: [&str; 6] = [
     "sk-proj-0123456789abcdefghij",
     "AIzaSyA0123456789abcdefghijklmnopqrstuv",
@@ -154,7 +154,7 @@ fn clear_text_to_a_public_host_warns() {
     }
 }
 
-/// A folder that is gone when the test is over.
+/// A folder that is deleted when the test is over.
 struct Folder(PathBuf);
 
 impl Folder {

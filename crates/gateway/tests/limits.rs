@@ -51,7 +51,7 @@ async fn a_connection_without_a_request_is_closed() {
     }
 }
 
-/// A provider that speaks HTTP/1.0, where the end of the connection is the end of the body.
+/// A provider that speaks HTTP/1.0, where the connection's end is the body's end.
 #[tokio::test]
 async fn a_truncated_stream_is_truncated_for_the_caller() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,7 +73,7 @@ async fn a_truncated_stream_is_truncated_for_the_caller() {
     assert!(got.contains("transfer-encoding: chunked") && !got.ends_with("0\r\n\r\n"), "{got}");
 }
 
-/// Writes `text` again and again, slowly, until that fails.
+/// Writes `text` repeatedly and slowly, until writing fails.
 async fn drip(mut stream: TcpStream, text: &str) {
     let mut tick = interval(Duration::from_millis(20));
     let dripping = async {
@@ -102,7 +102,7 @@ async fn a_body_that_stalls_is_a_408_and_nobodys_fault() {
     let upstream = support::reader().await;
     let gateway = gateway("body_timeout = \"100ms\"", upstream).await;
     for head in ["content-length: 100", "content-length: 1000000", "transfer-encoding: chunked"] {
-        // More in a row than open a breaker.
+        // More requests in a row than open a breaker.
         for _ in 0..8 {
             let text = format!("POST /v1/x HTTP/1.1\r\nhost: localhost\r\n{head}\r\n\r\n5\r\n{{}}   \r\n");
             let response = exchange(gateway.address, &text).await;
@@ -185,7 +185,7 @@ async fn a_stop_closes_idle_connections() {
     for beginning in ["", "PRI * HTTP/2.0\r\n", PREFACE, HTTP_2, "POST /v1/x HTTP/1.1\r\n"] {
         idle.push(open(gateway.address, beginning).await);
     }
-    // Whoever is accepted after them has been preceded by them.
+    // Connections are accepted in order, so a later one shows that all of these were accepted.
     assert_eq!(status(&health(&gateway).await), 200);
     timeout(Duration::from_secs(10), gateway.stop()).await.unwrap().unwrap();
 }

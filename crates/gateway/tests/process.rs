@@ -26,7 +26,7 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 /// A gateway process, killed when it is dropped, in front of a provider with a key that is always limited.
 struct Process {
     child: Child,
-    /// Open for as long as the process may write to it.
+    /// Open while the process may write to it.
     _stdout: Lines<BufReader<ChildStdout>>,
     address: SocketAddr,
     _provider: SimServer,
@@ -48,7 +48,7 @@ fn file(test: &str, content: &str) -> PathBuf {
 async fn provider() -> SimServer {
     let keys = ["a", "b"].map(|name| SimKey::new(name, format!("sk-{name}")));
     let sim = Simulator::openai().keys(keys).event_gap(Duration::from_millis(30)).build();
-    // For so short a time that every request or two has something to log.
+    // The cooldown is so short that nearly every request has something to log.
     sim.key("a").script(Script::always(SimFault::rate_limited(Duration::from_millis(1))));
     sim.serve().await.unwrap()
 }
@@ -90,12 +90,12 @@ impl Process {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
-    /// How the process ends.
+    /// Returns the exit status of the process.
     async fn ended(&mut self) -> ExitStatus {
         timeout(Duration::from_secs(20), self.child.wait()).await.expect("the process ends").unwrap()
     }
 
-    /// Waits until the process accepts no connections any more.
+    /// Waits until the process accepts no more connections.
     async fn stopping(&self) {
         while TcpStream::connect(self.address).await.is_ok() {
             tokio::task::yield_now().await;
@@ -108,7 +108,7 @@ impl Process {
         assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), requests);
     }
 
-    /// A stream that has begun.
+    /// Returns a stream that has begun.
     async fn stream(&self) -> TcpStream {
         let stream = open(self.address, &chat(true, 1)).await;
         stream.readable().await.unwrap();
@@ -123,7 +123,7 @@ impl Process {
     }
 }
 
-/// Requests one after the other, the last of which closes the connection.
+/// Sends requests one after the other. The last one closes the connection.
 fn chat(stream: bool, requests: usize) -> String {
     let body = format!(r#"{{"stream":{stream},"model":"m","messages":[{{"role":"user","content":"hi"}}]}}"#);
     let request = |last: bool| {
@@ -246,7 +246,7 @@ async fn a_stop_has_a_timeout() {
     assert_eq!(process.ended().await.code(), Some(1));
 }
 
-// === addresses that others reach ===
+// === addresses that other machines reach ===
 
 #[tokio::test]
 async fn a_public_address_needs_a_token() {

@@ -17,7 +17,7 @@ use tower_key_rotation::ProviderPin;
 use tower_key_rotation_gateway::{Options, router};
 use tower_key_rotation_sim::{Call, Script, SimFault, SimServer, Simulator};
 
-/// One of each dialect: a request in it, and how its stream ends.
+/// One provider of each dialect: a request to it, and the end of its stream.
 const NATIVE: [(&str, &str, &str); 3] = [
     (
         "/openai/v1/chat/completions",
@@ -183,7 +183,7 @@ async fn a_stream_is_passed_on_unbuffered() {
     .await;
     let (_, body, _) = NATIVE[0];
     let mut response = gateway.send(streaming("/v1/chat/completions", body)).await;
-    // The provider never ends this stream, so what is seen was not held back for its end.
+    // The provider never ends this stream, so the response was not held back until its end.
     let frame = response.body_mut().frame().await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), BEGINNING);
     given_up.try_recv().unwrap_err();
@@ -378,7 +378,7 @@ async fn json_of<B: http_body::Body<Error: std::fmt::Debug>>(response: http::Res
 
 // === limits, sessions and metrics ===
 
-/// A gateway to one provider, of whose configuration `rest` follows the base URL; `first` is what is before.
+/// A gateway to one provider. In its configuration `first` comes first, and `rest` follows the base URL.
 async fn limited(sim: &Simulator, first: &str, rest: &str) -> (Gateway, SimServer) {
     let server = sim.serve().await.unwrap();
     let origin = server.origin();
@@ -500,7 +500,7 @@ async fn metrics_need_the_token() {
     assert!(!text.contains(MARKER), "{text}");
 }
 
-/// A comment, nothing, or a name of ours with a number at the end.
+/// Returns whether a line is a comment, empty, or one of this crate's names with a number at its end.
 fn is_exposition(line: &str) -> bool {
     let value = line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
     line.is_empty() || line.starts_with("# ") || (line.starts_with("tower_key_rotation_") && value.is_some())

@@ -1,5 +1,5 @@
-//! The limits of the simulated provider: what they allow, to the fraction of a request, and what headers say
-//! of them.
+//! The limits of the simulated provider: the requests that they admit, precisely, and the headers that report
+//! them.
 #![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 use std::time::Duration;

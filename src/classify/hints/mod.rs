@@ -2,7 +2,7 @@
 //!
 //! These are pure functions over untrusted text. A wait counts as a hint only if it is longer than zero and
 //! not longer than [`MAX_HINT`]. Zero and negative numbers, `NaN`, and dates in the past or in the year 9999
-//! are no hints. The classifier of a provider decides which of several hints applies, because it knows
+//! are no hints. The private type `UpstreamResponse` decides which of several hints applies, because it knows
 //! the provider's exceptions.
 //!
 //! `jiff` and `httpdate` parse durations and dates; only finding the phrase is done here.

@@ -1,4 +1,4 @@
-//! A gateway, providers behind it, and a client before it.
+//! A gateway, the providers behind it, and a client in front of it.
 
 #![allow(dead_code, unused_imports, reason = "no test uses all of it")]
 
@@ -32,7 +32,7 @@ use tower_key_rotation_sim::{SimBuilder, SimKey, SimServer, Simulator};
 
 pub(crate) use self::log::Captured;
 
-/// In every secret, and in no output.
+/// A marker that every secret contains, and no output may contain.
 pub(crate) const MARKER: &str = "tkrmarker";
 
 /// Three providers, each with the keys `a` and `b`.
@@ -57,7 +57,7 @@ impl Sims {
         Self::slow(Duration::ZERO)
     }
 
-    /// With so much time between two events of a stream.
+    /// Sets the time between two events of a stream.
     pub(crate) fn slow(gap: Duration) -> Self {
         let keys = || ["a", "b"].map(|name| SimKey::new(name, secret(name)));
         let build = |sim: SimBuilder| sim.event_gap(gap).keys(keys()).build();
@@ -141,7 +141,7 @@ pub(crate) fn config(text: &str) -> Config {
     Loader::new().vars([("PATH", "")]).parse(text, Format::Toml).unwrap()
 }
 
-// === requests and answers ===
+// === requests and responses ===
 
 /// A chat request, with a query.
 pub(crate) fn chat(query: &str) -> Request<Body> {
@@ -161,18 +161,18 @@ pub(crate) async fn text<B: http_body::Body<Error: std::fmt::Debug>>(response: R
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-/// Waits until nobody listens any more where this connection leads: whoever stops to listen closes it.
+/// Waits until the listener behind this connection is gone, which closes the connection.
 pub(crate) async fn closed(mut unused: TcpStream) {
     let address = unused.peer_addr().unwrap();
     unused.read_u8().await.unwrap_err();
     TcpStream::connect(address).await.unwrap_err();
 }
 
-// === a provider that remembers ===
+// === a provider that records requests ===
 
 pub(crate) type Seen = Arc<Mutex<Vec<(String, HeaderMap)>>>;
 
-/// Answers everything, and keeps the URI and the headers.
+/// Responds to every request, and keeps the URI and the headers.
 pub(crate) async fn echo() -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let kept = Arc::clone(&seen);
@@ -193,7 +193,7 @@ pub(crate) async fn echo() -> (SocketAddr, Seen) {
     (serve(router).await, seen)
 }
 
-/// Reads the whole body, then answers with success.
+/// Reads the whole body, then responds with success.
 pub(crate) async fn reader() -> SocketAddr {
     let router = Router::new().fallback(|request: AxumRequest| async move {
         request.into_body().collect().await.map_or(StatusCode::BAD_REQUEST, |_| StatusCode::OK)
@@ -203,7 +203,8 @@ pub(crate) async fn reader() -> SocketAddr {
 
 // === a provider that never ends ===
 
-/// Answers everything with a stream that begins with `first` and has no end; tells when that is given up.
+/// Responds to every request with an endless stream that begins with `first`, and signals when the stream is
+/// dropped.
 pub(crate) async fn endless(first: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
     let (open, given_up) = mpsc::unbounded_channel();
     let router = Router::new().fallback(move || {
@@ -218,7 +219,7 @@ pub(crate) async fn endless(first: &'static str) -> (SocketAddr, mpsc::Unbounded
     (serve(router).await, given_up)
 }
 
-/// Tells so when it is dropped.
+/// Sends a signal when it is dropped.
 struct GivenUp(mpsc::UnboundedSender<()>);
 
 impl Drop for GivenUp {

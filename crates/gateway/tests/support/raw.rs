@@ -1,4 +1,4 @@
-//! Callers and providers that are nothing but sockets.
+//! Callers and providers over raw sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Far more than anything here takes.
+/// A limit that is much longer than any step here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection that has sent `text`.
@@ -18,15 +18,15 @@ pub(crate) async fn open(to: SocketAddr, text: &str) -> TcpStream {
     stream
 }
 
-/// Sends `text`, and returns what comes until the connection is closed.
+/// Sends `text`, and returns the data that come until the connection is closed.
 pub(crate) async fn exchange(to: SocketAddr, text: &str) -> String {
     rest(open(to, text).await).await
 }
 
-/// What comes until the connection is closed, which it has to be.
+/// Returns the data that come until the connection is closed. Panics if it is not closed.
 pub(crate) async fn rest(mut stream: TcpStream) -> String {
     let mut got = Vec::new();
-    // A reset is an end as well.
+    // A reset counts as an end too.
     let read = timeout(PATIENCE, stream.read_to_end(&mut got)).await;
     let _ended = read.expect("the connection is closed");
     String::from_utf8_lossy(&got).into_owned()
@@ -37,7 +37,7 @@ pub(crate) fn status(response: &str) -> u16 {
     status.unwrap_or_else(|| panic!("no response: {response:?}"))
 }
 
-/// Answers the beginning of every request with these bytes, and leaves the connection open.
+/// Responds to the beginning of every request with these bytes, and leaves the connection open.
 pub(crate) async fn upstream(response: &'static str) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -56,7 +56,7 @@ pub(crate) async fn upstream(response: &'static str) -> SocketAddr {
     address
 }
 
-/// Answers every request with a stream that never ends, as fast as it is read; tells when that is given up.
+/// Responds to every request with an endless stream, as fast as it is read, and signals when the stream is dropped.
 pub(crate) async fn flood() -> (SocketAddr, mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
