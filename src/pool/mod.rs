@@ -55,6 +55,7 @@ mod wait;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
@@ -78,7 +79,7 @@ pub use self::scope::cooldown::{Backoff, Cooldowns};
 
 use crate::clock::{LatencyEstimate, Moment};
 use crate::event::{EventKind, EventSource, Events, Severity};
-use crate::pool::acquire::other_endpoint;
+use crate::pool::acquire::{early, other_endpoint};
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::state_of;
 use crate::pool::learn::outage::AuthOutage;
@@ -198,6 +199,19 @@ impl KeyPool {
         let set = self.0.set.load_full();
         let model_state = request.model.and_then(|model| state_of(&set, model, now.into()));
         let admitted = acquire::acquire(&set, model_state.as_deref(), request, now)?;
+        Ok(Lease::new(set, model_state, admitted, request.cost, now))
+    }
+
+    /// Leases a key before the wait that its provider stated is over, or returns the time until that is
+    /// allowed; `None` if it is not.
+    pub(crate) fn acquire_early(
+        &self,
+        request: &AcquireRequest<'_>,
+        now: Moment,
+    ) -> Result<Lease, Option<Duration>> {
+        let set = self.0.set.load_full();
+        let model_state = request.model.and_then(|model| set.models.get(model));
+        let admitted = early::attempt(&set, model_state.as_deref(), request, now)?;
         Ok(Lease::new(set, model_state, admitted, request.cost, now))
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Checkpoints {
     /// One bit for each gauge that let the request in just in time.
     close: u8,
     generation: u8,
+    /// Whether the ledger searches for an interval.
+    in_search: bool,
 }
 
 /// A checkpoint of one gauge, recorded when a request had taken its part.
@@ -50,9 +52,15 @@ impl Checkpoints {
         (learned < self.known.into()).then(|| self.checkpoints[learned])
     }
 
-    /// Returns whether any learned gauge let the request in just in time.
-    pub(crate) const fn are_close(&self) -> bool {
-        self.close != 0
+    /// Sets whether the ledger searches for an interval, so that it must learn of the success of the request.
+    pub(in crate::limits) const fn in_search(mut self, in_search: bool) -> Self {
+        self.in_search = in_search;
+        self
+    }
+
+    /// Returns whether the ledger must learn of the success of the request.
+    pub(crate) const fn are_in_search(&self) -> bool {
+        self.in_search
     }
 
     /// Returns whether the learned gauge of this index let the request in just in time.

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use crate::clock::Moment;
 use crate::limits::Zone;
 use crate::limits::declared::quota::{Quota, ResetRule};
+use crate::limits::learned::learn::push;
+use crate::limits::ledger::checkpoint::MAX_LEARNED;
 use crate::limits::ledger::cost::Cost;
 use crate::limits::ledger::gauge::Gauge;
+use crate::limits::ledger::gauge::spacing::spacing;
+use crate::limits::ledger::search::Search;
 use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::limits::ledger::window::WindowReset;
 
@@ -20,6 +24,8 @@ pub(super) struct Gauges {
     /// Incremented whenever the learned gauges are forgotten; wraps. Marks of another generation belong to
     /// other gauges.
     pub(super) generation: u8,
+    /// The search for the interval of the spacing, which is one of the learned gauges; `None` without one.
+    pub(super) search: Option<Box<Search>>,
 }
 
 // === impl Gauges ===
@@ -32,7 +38,7 @@ impl Gauges {
     ) -> Option<Self> {
         let all: Box<[_]> = quotas.into_iter().map(|quota| gauge(quota, midnight)).collect();
         let declared = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        (!all.is_empty()).then_some(Self { all, declared, generation: 0 })
+        (!all.is_empty()).then_some(Self { all, declared, ..Self::default() })
     }
 
     pub(super) fn declared(&mut self) -> &mut [Gauge] {
@@ -42,6 +48,23 @@ impl Gauges {
     /// Returns the gauges that stand for a known limit, so not the learned spacing.
     pub(super) fn limits(&mut self) -> impl Iterator<Item = &mut Gauge> {
         self.all.iter_mut().filter(|gauge| !gauge.is_spacing)
+    }
+
+    /// Returns the spacing: its index among the learned gauges, the gauge, and its search. Creates it if
+    /// wanted and there is room for it.
+    pub(super) fn spacing(&mut self, create: bool) -> Option<(usize, &mut Gauge, &mut Search)> {
+        let declared = self.declared as usize;
+        if self.search.is_none() {
+            if !create || self.all.len() - declared >= MAX_LEARNED {
+                return None;
+            }
+            push(&mut self.all, spacing());
+            self.search = Some(Box::default());
+        }
+        let search = self.search.as_deref_mut()?;
+        let mut learned = self.all[declared..].iter_mut().enumerate();
+        let (index, gauge) = learned.find(|(_, gauge)| gauge.is_spacing)?;
+        Some((index, gauge, search))
     }
 
     pub(super) fn available_at(&mut self, cost: &Cost, now: Moment) -> u64 {

@@ -5,10 +5,12 @@
 //! giving back amounts that other requests have seen missing meanwhile. The same holds for several ledgers,
 //! so a request that needs more than one holds the [offers](Offer) of all of them before it takes any.
 
+pub(in crate::limits) mod cadence;
 pub(in crate::limits) mod checkpoint;
 pub(in crate::limits) mod cost;
 pub(in crate::limits) mod gauge;
 mod gauges;
+pub(in crate::limits) mod search;
 pub(in crate::limits) mod status;
 pub(in crate::limits) mod warnings;
 pub(in crate::limits) mod window;
@@ -18,13 +20,14 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::limits::declared::quota::Quota;
-use crate::limits::learned::learn::{Observed, learn, push};
-use crate::limits::ledger::checkpoint::{Checkpoints, MAX_LEARNED};
+use crate::limits::learned::learn::{Observed, learn};
+use crate::limits::ledger::cadence::Cadence;
+use crate::limits::ledger::checkpoint::Checkpoints;
 use crate::limits::ledger::cost::Cost;
 use crate::limits::ledger::gauge::shown::{alarms, headroom, is_untouched, read};
-use crate::limits::ledger::gauge::spacing::{draw_in, space_out, spacing};
 use crate::limits::ledger::gauge::{AFTER_ANOTHER, Gauge, NEVER};
 use crate::limits::ledger::gauges::{Gauges, least_part_of};
+use crate::limits::ledger::search::{Pacing, ROUNDED, Refusal};
 use crate::limits::ledger::status::{Alarm, LimitStatus, Metric};
 use crate::limits::{Estimate, Zone};
 
@@ -41,6 +44,20 @@ pub(crate) struct Offer<'a> {
     gauges: MutexGuard<'a, Gauges>,
     /// One bit for each learned gauge that lets the request in just in time.
     close: u8,
+}
+
+/// A refusal for arriving too fast.
+pub(crate) struct Refused<'a> {
+    /// The cost of the request.
+    pub(crate) cost: &'a Cost,
+    /// The checkpoint of the request, if the ledger existed when it was let in.
+    pub(crate) checkpoints: Option<&'a Checkpoints>,
+    pub(crate) sent: Moment,
+    pub(crate) answered: Moment,
+    /// The wait that the provider stated, at most [`ROUNDED`].
+    pub(crate) stated: Option<Duration>,
+    /// The requests that the key has served.
+    pub(crate) key: Cadence,
 }
 
 /// The time at which a request can be let in.
@@ -160,49 +177,50 @@ impl Ledger {
         gauges.available_at(&Cost::LEAST, observed.answered) <= observed.answered.as_unix_us()
     }
 
-    /// Records that a request that began at `began` was refused for arriving too fast, with a short wait from
-    /// `answered` on. Returns whether a known limit explains the refusal. If none does, the ledger spaces
-    /// requests from now on.
-    pub(crate) fn refused(
-        &self,
-        (cost, checkpoints): (&Cost, Option<&Checkpoints>),
-        wait: Duration,
-        (began, answered): (Moment, Moment),
-    ) -> bool {
+    /// Records that a request was refused for arriving too fast, and returns the wait that follows. Unless a
+    /// known limit explains the refusal, the ledger spaces requests from now on.
+    pub(crate) fn refused(&self, refused: &Refused<'_>) -> Pacing {
         let gauges = &mut *self.lock();
+        let (cost, sent, stated) = (refused.cost, refused.sent, refused.stated);
         let explains = |gauge: &mut Gauge| {
-            !gauge.is_spacing && gauge.available_at(least_part_of(gauge, cost), began) > began.as_unix_us()
+            !gauge.is_spacing && gauge.available_at(least_part_of(gauge, cost), sent) > sent.as_unix_us()
         };
         if gauges.all.iter_mut().any(explains) {
-            return true;
+            return match stated {
+                Some(stated) if stated < ROUNDED => Pacing::Paced(stated),
+                Some(_) => Pacing::Stated,
+                None => Pacing::Unknown,
+            };
         }
-        let (declared, generation) = (gauges.declared as usize, gauges.generation);
-        let checkpoints = checkpoints.filter(|checkpoints| checkpoints.are_of(generation));
-        let learned = &mut gauges.all[declared..];
-        match learned.iter().position(|gauge| gauge.is_spacing) {
-            Some(index) => {
-                let checkpoint = checkpoints
-                    .filter(|checkpoints| checkpoints.is_close(index))
-                    .and_then(|checkpoints| checkpoints.get(index));
-                space_out(&mut learned[index], wait, checkpoint, answered);
-            }
-            None if learned.len() < MAX_LEARNED => push(&mut gauges.all, spacing(wait)),
-            None => {}
-        }
-        false
+        let checkpoints = refused.checkpoints.filter(|checkpoints| checkpoints.are_of(gauges.generation));
+        let Some((index, gauge, search)) = gauges.spacing(true) else {
+            return stated.map_or(Pacing::Unknown, |_| Pacing::Stated);
+        };
+        let in_time = checkpoints.is_some_and(|checkpoints| checkpoints.is_close(index));
+        let Refused { sent, answered, key, .. } = *refused;
+        search.refused(gauge, &Refusal { sent, answered, stated, in_time, key })
     }
 
-    /// Records that a request was served that the limits had let in just in time.
-    pub(crate) fn served(&self, checkpoints: &Checkpoints) {
+    /// Records that a request was served that was sent at `sent`, by a response at `answered`.
+    pub(crate) fn served(&self, checkpoints: &Checkpoints, sent: Moment, answered: Moment) {
         let gauges = &mut *self.lock();
-        let (declared, generation) = (gauges.declared as usize, gauges.generation);
-        let learned = gauges.all[declared..].iter_mut().enumerate();
-        if let Some((index, spacing)) = learned.into_iter().find(|(_, gauge)| gauge.is_spacing)
-            && checkpoints.are_of(generation)
-            && checkpoints.is_close(index)
-        {
-            draw_in(spacing);
+        let checkpoints = Some(checkpoints).filter(|checkpoints| checkpoints.are_of(gauges.generation));
+        if let Some((index, gauge, search)) = gauges.spacing(false) {
+            search.served(
+                gauge,
+                checkpoints.is_some_and(|checkpoints| checkpoints.is_close(index)),
+                sent,
+                answered,
+            );
         }
+    }
+
+    /// Returns the time at which one request may try before a stated wait is over, in microseconds since the
+    /// Unix epoch; `None` if none may.
+    pub(crate) fn early_attempt(&self, cost: &Cost, now: Moment) -> Option<u64> {
+        let gauges = &mut *self.lock();
+        gauges.search.as_ref().filter(|search| search.may_try())?;
+        Some(gauges.available_at(cost, now)).filter(|at| *at < AFTER_ANOTHER)
     }
 
     /// Returns whether the declared limits have counted nothing, so that they equal new ones.
@@ -232,6 +250,7 @@ impl Ledger {
         let mut all = std::mem::take(&mut gauges.all).into_vec();
         all.truncate(declared);
         gauges.all = all.into();
+        gauges.search = None;
         gauges.generation = gauges.generation.wrapping_add(1);
     }
 
@@ -261,6 +280,8 @@ impl Offer<'_> {
             alarms(gauge, shares, now).for_each(&mut tell);
         }
         let learned = &gauges.all[gauges.declared as usize..];
-        Checkpoints::new(gauges.generation, self.close, learned.iter().map(Gauge::checkpoint))
+        let checkpoints =
+            Checkpoints::new(gauges.generation, self.close, learned.iter().map(Gauge::checkpoint));
+        checkpoints.in_search(gauges.search.is_some())
     }
 }

@@ -2,6 +2,7 @@
 
 pub(in crate::pool) mod admit;
 pub(in crate::pool) mod availability;
+pub(in crate::pool) mod early;
 pub(in crate::pool) mod exhausted;
 pub(in crate::pool) mod held;
 pub(in crate::pool) mod other_endpoint;

@@ -29,6 +29,8 @@ pub struct AcquireRequest<'a> {
     /// Whether a key that stays usable has failed the request, so that the request has had its turn in the
     /// round robin.
     pub(crate) is_repeat: bool,
+    /// Whether an attempt of the request was refused, so that it has waited before.
+    pub(crate) was_refused: bool,
     /// The cost of the request, counted against limits.
     pub(crate) cost: Cost,
 }
@@ -38,7 +40,14 @@ pub struct AcquireRequest<'a> {
 impl<'a> AcquireRequest<'a> {
     /// Asks for any usable key, for a request with an unknown model, no session, and no token estimate.
     pub const fn new() -> Self {
-        Self { model: None, session: None, tried: &[], is_repeat: false, cost: Cost::REQUEST }
+        Self {
+            model: None,
+            session: None,
+            tried: &[],
+            is_repeat: false,
+            was_refused: false,
+            cost: Cost::REQUEST,
+        }
     }
 
     /// Asks for a key that is usable for this model. Default: the model is unknown, and limits of single

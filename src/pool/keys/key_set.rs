@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, KeyId, Secret, Tier};
 use crate::limits::Ledger;
 use crate::pool::Common;
@@ -24,7 +24,7 @@ use crate::pool::keys::standing::{FirstRefusals, LastSuccess};
 use crate::pool::keys::stats::Stats;
 use crate::pool::keys::tier::TierRing;
 use crate::pool::keys::usage::UsageCounters;
-use crate::pool::scope::queue::WaitQueue;
+use crate::pool::scope::queue::WaitQueues;
 use crate::pool::scope::ready_bits::ReadyBits;
 use crate::pool::scope::shared_limit::SharedLimitDetector;
 use crate::pool::scope::slot::Slot;
@@ -45,7 +45,7 @@ pub(crate) struct KeySet {
     pub(in crate::pool) counters: ModelCounters,
     pub(in crate::pool) shared_limit: SharedLimitDetector,
     /// The queue of requests that wait for a key for any model.
-    pub(in crate::pool) queue: WaitQueue,
+    pub(in crate::pool) queues: WaitQueues,
     /// The keys by tier, primaries first.
     pub(in crate::pool) rings: [TierRing; 2],
     pub(in crate::pool) quotas: Quotas,
@@ -77,10 +77,10 @@ pub(in crate::pool) struct Key {
 // === impl Key ===
 
 impl Key {
-    /// Records that the key has served a request.
-    pub(in crate::pool) fn succeeded(&self, now: Timestamp) {
+    /// Records that the key has served a request that was sent at `sent`.
+    pub(in crate::pool) fn succeeded(&self, sent: Moment, now: Timestamp) {
         self.stats.succeeded();
-        self.served.set(now.as_unix_ms());
+        self.served.set(sent.as_unix_ms(), now.as_unix_ms());
     }
 
     pub(in crate::pool) fn is_disabled(&self) -> bool {
@@ -130,7 +130,7 @@ impl KeySet {
             models: ModelStates::new(models),
             counters: ModelCounters::new(models),
             shared_limit: SharedLimitDetector::new(keys.len()),
-            queue: WaitQueue::default(),
+            queues: WaitQueues::default(),
             rings: [ring(&keys, Tier::Primary), ring(&keys, Tier::Backup)],
             counts_tokens: AtomicBool::new(quotas.count_tokens()),
             rendezvous: Rendezvous::new(keys.iter().map(|key| (&key.id, key.weight.get()))),

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use crate::pool::keys::model_counters::ModelLedgers;
 use crate::pool::keys::usage::UsageCounters;
 use crate::pool::scope::outage::Outage;
-use crate::pool::scope::queue::WaitQueue;
+use crate::pool::scope::queue::WaitQueues;
 use crate::pool::scope::ready_bits::ReadyBits;
 use crate::pool::scope::shared_limit::SharedLimitDetector;
 use crate::pool::scope::slot::Slot;
@@ -38,7 +38,7 @@ pub(in crate::pool) struct ModelState {
     pub(in crate::pool) usage_counters: UsageCounters,
     pub(in crate::pool) shared_limit: SharedLimitDetector,
     /// The queue of requests that wait for a key for the model.
-    pub(in crate::pool) queue: WaitQueue,
+    pub(in crate::pool) queues: WaitQueues,
     pub(in crate::pool) outage: Outage,
     /// The time of the last news, in milliseconds since the Unix epoch. The oldest lane is dropped when there
     /// are too many.
@@ -141,7 +141,7 @@ impl ModelState {
             ledgers,
             usage_counters: UsageCounters::default(),
             shared_limit: SharedLimitDetector::new(keys),
-            queue: WaitQueue::default(),
+            queues: WaitQueues::default(),
             outage: Outage::default(),
             touched: AtomicU64::new(now),
         }

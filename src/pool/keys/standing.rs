@@ -6,12 +6,15 @@
 //! further evidence. A refusal at another endpoint is evidence against a key that has never served a request,
 //! and so is any refusal after the period.
 //!
-//! A success writes one word of its key, at most once a millisecond. First refusals are rare. They are kept
+//! A success writes one word of its key, at most once a millisecond. The same word holds the cadence of the
+//! successes, which is evidence of the key's undeclared limits (see `search` of the limits). First refusals are rare. They are kept
 //! beside the keys, at most one for each.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::clock::Moment;
+use crate::limits::Cadence;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Grace period: 60 s. A success counts for a key for this long, and refusals after an unconfirmed first one
@@ -19,9 +22,20 @@ use crate::sync::{AtomicU64, Ordering};
 const GRACE: Duration = Duration::from_secs(60);
 const GRACE_MS: u64 = GRACE.as_millis() as u64;
 
-/// The time at which a key last served a request, in milliseconds since the Unix epoch; zero means never.
+/// The time at which a key last served a request, and the cadence of its requests; zero means never.
+///
+/// From the lowest bit: the shortest recent distance of two served requests (zero for none), the time that the
+/// latest response took, both in [`SPAN_BITS`], and its arrival. All times are in milliseconds, and the
+/// arrival counts from the Unix epoch.
 #[derive(Default)]
 pub(in crate::pool) struct LastSuccess(AtomicU64);
+
+/// Bits of a distance or a response time. Longer ones count as the maximum, about two seconds.
+const SPAN_BITS: u32 = 11;
+const LONGEST_SPAN: u64 = (1 << SPAN_BITS) - 1;
+
+/// Time for which the cadence counts: one second.
+const CADENCE_MS: u64 = 1_000;
 
 /// The first unconfirmed refusal of each key. A refusal from before the key's last success does not count.
 #[derive(Debug, Default)]
@@ -40,29 +54,67 @@ struct FirstRefusal {
 // === impl LastSuccess ===
 
 impl LastSuccess {
-    /// Records that the key has served a request.
-    pub(in crate::pool) fn set(&self, now: u64) {
+    /// Records that the key has served a request that was sent at `sent`.
+    pub(in crate::pool) fn set(&self, sent: u64, now: u64) {
         // Requests share milliseconds, and a word that is rarely written is cheap to read.
-        if self.0.load(Ordering::Relaxed) < now {
-            self.0.fetch_max(now, Ordering::Relaxed);
+        let before = self.0.load(Ordering::Relaxed);
+        if at(before) < now {
+            let word = (now << SPAN_BITS | span(now, sent)) << SPAN_BITS | next_distance(before, sent, now);
+            self.0.fetch_max(word, Ordering::Relaxed);
         }
+    }
+
+    /// Returns the cadence of the requests that the key has served, if it has served one within the last
+    /// second before `now`. Its times have a precision of a millisecond, so they are given with the
+    /// microseconds of `sent`, which they are compared with.
+    pub(in crate::pool) fn cadence(&self, sent: Moment, now: u64) -> Cadence {
+        let word = self.0.load(Ordering::Relaxed);
+        if now.saturating_sub(at(word)) > CADENCE_MS {
+            return Cadence::default();
+        }
+        let latest = sent.in_ms(sent_at(word));
+        let apart = Some(word & LONGEST_SPAN).filter(|apart| *apart > 0);
+        Cadence { latest: Some(latest), apart: apart.map(|apart| apart * 1_000) }
     }
 
     /// Returns whether the key served a request within the last 60 s.
     pub(in crate::pool) fn is_recent(&self, now: u64) -> bool {
-        let served = self.0.load(Ordering::Relaxed);
-        served != 0 && now.saturating_sub(served) <= GRACE_MS
+        let word = self.0.load(Ordering::Relaxed);
+        word != 0 && now.saturating_sub(at(word)) <= GRACE_MS
     }
 
-    /// Returns whether the key has served a request after `at`.
-    pub(in crate::pool) fn is_after(&self, at: u64) -> bool {
-        self.0.load(Ordering::Relaxed) > at
+    /// Returns whether the key has served a request after `time`.
+    pub(in crate::pool) fn is_after(&self, time: u64) -> bool {
+        at(self.0.load(Ordering::Relaxed)) > time
     }
 
     /// Returns whether the key has served no request since the refusal.
     fn counts(&self, first: &FirstRefusal) -> bool {
-        self.0.load(Ordering::Relaxed) < first.at
+        at(self.0.load(Ordering::Relaxed)) < first.at
     }
+}
+
+/// Returns the arrival of the response.
+const fn at(word: u64) -> u64 {
+    word >> (2 * SPAN_BITS)
+}
+
+const fn sent_at(word: u64) -> u64 {
+    at(word).saturating_sub(word >> SPAN_BITS & LONGEST_SPAN)
+}
+
+/// Returns the shortest recent distance of two served requests, the latest of which was sent at `sent`.
+fn next_distance(before: u64, sent: u64, now: u64) -> u64 {
+    if now.saturating_sub(at(before)) > CADENCE_MS {
+        return 0;
+    }
+    let distances = [before & LONGEST_SPAN, span(sent, sent_at(before))];
+    distances.into_iter().filter(|distance| *distance > 0).min().unwrap_or(0)
+}
+
+/// Returns the time between two moments, up to the maximum.
+fn span(one: u64, other: u64) -> u64 {
+    one.abs_diff(other).min(LONGEST_SPAN)
 }
 
 // === impl FirstRefusals ===
@@ -135,7 +187,7 @@ mod tests {
     fn a_success_clears_refusals_and_counts_for_a_minute() {
         let (mut refusals, served) = (FirstRefusals::default(), LastSuccess::default());
         refusals.note(0, &served, CHAT, START);
-        served.set(START + GRACE_MS);
+        served.set(START + GRACE_MS, START + GRACE_MS);
         assert!(served.is_recent(START + 2 * GRACE_MS) && served.is_after(START));
         assert!(!served.is_recent(START + 2 * GRACE_MS + 1));
         let later = START + 10 * GRACE_MS;

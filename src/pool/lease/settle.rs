@@ -22,7 +22,7 @@ use crate::provider::ModelId;
 /// is available. The accounting is opened last, because the lease no longer counts as in flight then. The
 /// order of the steps in between makes no difference.
 pub(in crate::pool) fn succeed(lease: &mut Lease, now: Timestamp) -> UsageSettlement {
-    lease.candidate().key().succeeded(now);
+    lease.candidate().key().succeeded(lease.began, now);
     for level in Level::ALL {
         match lease.permits[level as usize] {
             Permit { probe: true, .. } => recover(lease, level, now),
@@ -32,7 +32,7 @@ pub(in crate::pool) fn succeed(lease: &mut Lease, now: Timestamp) -> UsageSettle
     }
     contradict(lease);
     outage::end(&lease.set, lease.model_state.as_deref(), lease.began, now);
-    keep_pace(lease);
+    keep_pace(lease, now);
     lease.set.common.latency.answered(Moment::from(now).saturating_since(lease.began));
     lease.candidate().key().usage_counters.request(now);
     if let Some(model_state) = &lease.model_state {
@@ -53,13 +53,10 @@ pub(in crate::pool) fn fail(
     now: Timestamp,
 ) -> Option<UndoCooldown> {
     let level = blame(lease, fault, model, now)?;
-    let cause = cause_of(lease, fault, now);
+    let (cause, wait) = cause_of(lease, fault, now);
     let permit = lease.take(level);
     let target = Target::of(lease, level);
-    let benched = target.cool_down(permit, cause, fault.wait(), now);
-    if permit.probe {
-        lease.set.common.released.tell();
-    }
+    let benched = target.cool_down(permit, cause, wait, now);
     lease.candidate().key().stats.failed();
     let (benched, cause) = benched?;
     report(lease, level, cause, benched.after.until, now);

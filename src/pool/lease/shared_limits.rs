@@ -20,6 +20,7 @@ pub(in crate::pool) fn contradict(lease: &mut Lease) {
 
 /// Reports a limit of the account to the detector: it may be a limit of other accounts, too.
 pub(in crate::pool) fn report(lease: &mut Lease, level: Level, cause: Cause, until: u64, now: Timestamp) {
+    let cause = if cause == Cause::Guessed { Cause::RateLimited } else { cause };
     let limit = matches!(cause, Cause::RateLimited | Cause::QuotaExceeded);
     if !limit || !Level::OF_ACCOUNT.contains(&level) || !lease.candidate().may_be_kin() {
         return;

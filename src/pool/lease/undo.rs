@@ -122,6 +122,10 @@ impl Target {
         let until = |strikes| cooldowns.until(cause, wait, strikes, now);
         let benched = self.slot()?.bench(permit, cause, now.as_unix_ms(), until);
         candidate.sync(self.level, now.as_unix_ms());
+        if benched.before.probing && !benched.after.probing {
+            // Waiters wait for the probe to end, and this lease may be another one than the probe.
+            self.set.common.released.tell();
+        }
         benched.after.cause?;
         if cause == Cause::Invalid {
             self.set.common.auth_outage.note(&self.set);

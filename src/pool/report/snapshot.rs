@@ -274,7 +274,7 @@ impl KeyState {
         }
         match state.cause {
             None => Self::Available,
-            Some(Cause::RateLimited | Cause::Paced) => Self::RateLimited,
+            Some(Cause::RateLimited | Cause::Guessed | Cause::Paced) => Self::RateLimited,
             Some(Cause::QuotaExceeded) => Self::QuotaExceeded,
             Some(Cause::Invalid) => Self::Invalid,
             Some(Cause::Forbidden) => Self::Forbidden,

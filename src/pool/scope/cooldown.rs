@@ -6,6 +6,9 @@
 //! each failure in a row. Up to a quarter is added at random, so that many processes do not come back
 //! together.
 //!
+//! A scope that was serving requests a moment ago is tried earlier than that, by single requests, because it
+//! may have a limit that allows only a certain distance between two requests (see `search` of the limits).
+//!
 //! A wait of less than a second that a known limit explains only corrects the rate of requests: nothing has
 //! to recover, and the response to a probe would take longer than the wait (see `spacing`).
 
@@ -79,6 +82,10 @@ impl Cooldowns {
     pub const RAMP: u16 = 64;
 
     /// Sets the backoff of rate limits without a wait from the provider. Default: [`RATE`](Self::RATE).
+    ///
+    /// It begins when the shorter waits do not help that follow the refusal of a key that was serving: twice
+    /// the time since it was last served, at least 5 ms, at least doubled by each refusal in a row, and less
+    /// than a second. They count as no failure.
     #[must_use]
     pub const fn rate(mut self, backoff: Backoff) -> Self {
         self.rate = backoff;
@@ -136,10 +143,9 @@ impl Cooldowns {
         self.ramp
     }
 
-    /// Returns whether a wait is too short for anything to recover: less than a second, unless all cooldowns
-    /// are fixed.
-    pub(in crate::pool) fn is_brief(&self, wait: Duration) -> bool {
-        wait < BRIEF && self.fixed.is_none()
+    /// Returns whether all rate limits have one duration.
+    pub(in crate::pool) const fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
     }
 
     /// Returns the end of a cooldown that begins at `now`, after `strikes` failures in a row, in milliseconds
@@ -150,7 +156,9 @@ impl Cooldowns {
             Cause::Forbidden => {
                 hint.map_or_else(|| self.forbidden.wait(strikes), |hint| hint.min(self.quota_clamp))
             }
-            Cause::RateLimited | Cause::Paced => self.limited(self.rate, self.rate_clamp, hint, strikes),
+            Cause::RateLimited | Cause::Guessed | Cause::Paced => {
+                self.limited(self.rate, self.rate_clamp, hint, strikes)
+            }
             Cause::QuotaExceeded => self.limited(self.quota, self.quota_clamp, hint, strikes),
         };
         now.saturating_add(wait).as_unix_ms()
@@ -215,6 +223,5 @@ impl Cause {
     }
 }
 
-const BRIEF: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -14,6 +14,15 @@ pub(in crate::pool) struct WaitQueue {
     length: AtomicUsize,
 }
 
+/// The queues of requests that wait for the same keys.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct WaitQueues {
+    new: WaitQueue,
+    /// The requests that were refused before. A separate queue keeps a refused request from waiting behind
+    /// all that came after it.
+    refused: WaitQueue,
+}
+
 /// Wakes the heads of all queues when something was freed before its time.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Released {
@@ -25,6 +34,14 @@ pub(in crate::pool) struct Released {
 /// A counted place, in a queue or among the listeners. Dropping it gives it up.
 #[derive(Debug)]
 pub(in crate::pool) struct QueuePlace<'a>(&'a AtomicUsize);
+
+// === impl WaitQueues ===
+
+impl WaitQueues {
+    pub(in crate::pool) const fn of(&self, was_refused: bool) -> &WaitQueue {
+        if was_refused { &self.refused } else { &self.new }
+    }
+}
 
 // === impl WaitQueue ===
 

@@ -153,7 +153,8 @@ impl Slot {
         }
         // No other lease is entitled. Any change of the slow start in the meantime belongs to an older epoch.
         let epoch = next(permit.epoch);
-        let limited = matches!(benched.cause, Some(Cause::RateLimited | Cause::QuotaExceeded));
+        let limited =
+            matches!(benched.cause, Some(Cause::RateLimited | Cause::Guessed | Cause::QuotaExceeded));
         self.ramp.begin(epoch, if limited { last } else { 0 });
         let (before, after) = self.update(|state| if entitled(state) { state.cleared() } else { state });
         self.changed(before, after, now);

@@ -19,6 +19,8 @@ pub(crate) enum Cause {
     Forbidden = 4,
     /// A short wait for a limit that a ledger paces. No probe is needed afterwards.
     Paced = 5,
+    /// A rate limit whose wait the pool has guessed. A probe follows, but it counts as no failure in a row.
+    Guessed = 6,
 }
 
 /// The state of a scope, unpacked.
@@ -84,7 +86,7 @@ impl State {
         if !news {
             return benched;
         }
-        let more = u8::from(cause != Cause::Paced);
+        let more = u8::from(!matches!(cause, Cause::Paced | Cause::Guessed));
         let strikes = (self.strikes + more).min(MAX_STRIKES);
         Self { probing: false, strikes, epoch: next(self.epoch), ..benched }
     }
@@ -113,6 +115,7 @@ impl State {
             3 => Some(Cause::Invalid),
             4 => Some(Cause::Forbidden),
             5 => Some(Cause::Paced),
+            6 => Some(Cause::Guessed),
             _ => None,
         };
         Self {

@@ -1,7 +1,8 @@
 //! Waiting for a key.
 //!
 //! Waiters stand in a queue: one queue for each model that was ever at fault, and one for everything else, so
-//! that no request stands behind one that needs another key. Only the head of a queue looks for a key: when
+//! that no request stands behind one that needs another key. Requests that were refused before have a queue
+//! of their own beside each, so that a refusal does not cost them their place. Only the head of a queue looks for a key: when
 //! the earliest cooldown ends, and when something was freed before its time. A waiter holds nothing but its
 //! place, and gives it up when it leaves.
 
@@ -15,7 +16,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::pool::keys::refresh::state_of;
 use crate::pool::{AcquireRequest, Exhausted, KeyPool, Lease};
 
-/// Minimum wait. Doubles each time in a row that no more than this was left and no key was available.
+/// Minimum wait. It doubles each time in a row that less than this was left and no key was available.
 const LEAST: Duration = Duration::from_millis(1);
 
 /// Maximum of the doubled minimum wait.
@@ -29,7 +30,8 @@ pub(in crate::pool) async fn acquire_by(
 ) -> Result<Lease, Exhausted> {
     let set = pool.0.set.load_full();
     let model_state = request.model.and_then(|model| state_of(&set, model, Timestamp::now()));
-    let queue = model_state.as_ref().map_or(&set.queue, |model_state| &model_state.queue);
+    let queues = model_state.as_ref().map_or(&set.queues, |model_state| &model_state.queues);
+    let queue = queues.of(request.was_refused);
     // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
     // queue.
     let alone = queue.is_empty();
@@ -60,13 +62,17 @@ async fn wait_at_head(
             Err(exhausted) if exhausted.wait().ends_by(until) => exhausted.wait(),
             done => return done,
         };
+        let early = match pool.acquire_early(request, Moment::now()) {
+            Ok(lease) => return Ok(lease),
+            Err(next) => next,
+        };
         let now = Instant::now();
         let left = until.saturating_duration_since(now);
         // Never wait for zero: a usable key that is refused nevertheless is being taken by another
         // request right now.
-        let wait = wait.limited.map_or(left, |wait| wait.min(left));
+        let wait = wait.limited.into_iter().chain(early).fold(left, Duration::min);
         // A notification and a timeout both lead to another look.
         let _ = timeout_at(now + wait.max(least), news).await;
-        least = if wait < least { (least * 2).min(LEAST_CAP) } else { LEAST };
+        least = if wait < LEAST { (least * 2).min(LEAST_CAP) } else { LEAST };
     }
 }

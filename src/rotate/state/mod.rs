@@ -121,7 +121,7 @@ impl<B> RequestState<B> {
     pub(super) fn wanted<'t>(&'t self, tried: &'t [KeyId]) -> AcquireRequest<'t> {
         let (model, session) = (self.request.known_model(), self.request.session());
         let is_repeat = self.failures.as_deref().is_some_and(|failures| failures.is_repeat);
-        AcquireRequest { model, session, tried, is_repeat, cost: self.cost }
+        AcquireRequest { model, session, tried, is_repeat, was_refused: self.has_failed(), cost: self.cost }
     }
 
     /// Returns whether a key is usable that the request has not tried and that is not in `but`.

@@ -5,64 +5,51 @@
 //! the short wait is over, and all but one would be refused again. Therefore a refusal with a short wait that
 //! no known limit explains makes the scope space its requests.
 //!
-//! The interval is at least the longest wait that the upstream named. It grows with each refusal of a request
-//! that it let in just in time, and shrinks with each such request that is served. It settles where about one
-//! request in forty is refused.
+//! `search` decides the interval.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::limits::ledger::checkpoint::Checkpoint;
 use crate::limits::ledger::gauge::Gauge;
 use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::provider::{Dimension, Window};
 
-/// Factor by which a refusal lengthens the interval.
-const GROWTH: f64 = 1.25;
+/// Upper bound of intervals: one second, in microseconds. A longer wait is a cooldown, not a spacing.
+pub(in crate::limits) const LONGEST_US: f64 = 1e6;
 
-/// Factor by which a success shortens the interval.
-const SHRINKAGE: f64 = 1.0 - 1.0 / 256.0;
-
-/// Maximum interval: one second, in microseconds. A longer wait is a cooldown, not a spacing.
-const LONGEST_US: f64 = 1e6;
-
-/// Creates a gauge that admits one request at a time, and the next one after `wait`.
-pub(in crate::limits) fn spacing(wait: Duration) -> Gauge {
-    let interval = us(wait).min(LONGEST_US);
-    let gauge = Gauge::bucket(
-        Metric::Of(Dimension::Requests),
-        Window::from_secs(0),
-        1,
-        interval,
-        LimitSource::Learned,
-    );
+/// Creates a gauge that spaces nothing yet.
+pub(in crate::limits) fn spacing() -> Gauge {
+    let requests = Metric::Of(Dimension::Requests);
+    let gauge = Gauge::bucket(requests, Window::from_secs(0), 1, 0.0, LimitSource::Learned);
     Gauge { is_spacing: true, ..gauge }
 }
 
-/// Lengthens the interval after a refusal with a wait from `answered` on. `checkpoint` is the state that the
-/// spacing showed the request, if it let the request in just in time.
-pub(in crate::limits) fn space_out(
-    gauge: &mut Gauge,
-    wait: Duration,
-    checkpoint: Option<Checkpoint>,
-    answered: Moment,
-) {
-    let Some((_, interval)) = gauge.as_bucket() else { return };
-    // Of the requests that the same interval let in, only the first refusal lengthens it.
-    let is_news =
-        checkpoint.is_some_and(|checkpoint| checkpoint.corrections == gauge.checkpoint().corrections);
-    let grown = if is_news { interval * GROWTH } else { interval };
-    gauge.set_bucket(1, grown.max(us(wait)).min(LONGEST_US));
-    gauge.is_full_at(answered.saturating_add(wait).as_unix_us(), None);
+/// Returns the interval of a spacing, in microseconds; zero if it spaces nothing.
+pub(in crate::limits) fn interval(gauge: &Gauge) -> f64 {
+    gauge.as_bucket().map_or(0.0, |(_, interval)| interval)
 }
 
-/// Shortens the interval after a request was served that it had let in just in time.
-pub(in crate::limits) fn draw_in(gauge: &mut Gauge) {
-    if let Some((_, interval)) = gauge.as_bucket() {
-        gauge.set_bucket(1, interval * SHRINKAGE);
-    }
+/// Lengthens the interval to this number of microseconds, and lets the next request in at `at` or later. The
+/// longer interval also counts from the latest request, which the shorter one has let in.
+pub(in crate::limits) fn space_out(gauge: &mut Gauge, longer: f64, at: Moment) {
+    let more = (longer - interval(gauge)).max(0.0) as u64;
+    let since_latest = gauge.checkpoint().full_at.saturating_add(more);
+    gauge.set_bucket(1, longer.min(LONGEST_US));
+    gauge.is_full_at(at.as_unix_us().max(since_latest), None);
 }
 
-fn us(wait: Duration) -> f64 {
+/// Spaces requests no more.
+pub(in crate::limits) fn give_up(gauge: &mut Gauge) {
+    gauge.set_bucket(1, 0.0);
+    gauge.is_full_at(0, None);
+}
+
+/// Sets the interval, in microseconds. Requests that were let in before keep their distance.
+pub(in crate::limits) fn draw_in(gauge: &mut Gauge, interval: f64) {
+    gauge.set_bucket(1, interval);
+}
+
+/// Returns a wait in microseconds.
+pub(in crate::limits) fn us(wait: Duration) -> f64 {
     wait.as_secs_f64() * 1e6
 }
