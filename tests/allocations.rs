@@ -29,7 +29,7 @@ const PROMISED: usize = 8;
 const TELLING: usize = 13;
 
 #[tokio::test]
-async fn the_layer_allocates_at_most_eight_times_a_request() {
+async fn a_request_costs_at_most_eight_allocations() {
     let pool = pool();
     let bare = service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) });
     let inner = service_fn(|_: Request<ReplayBody>| async { Ok::<_, Infallible>(answer()) });

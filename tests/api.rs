@@ -91,7 +91,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 #[test]
-fn no_module_knows_one_that_it_should_not() {
+fn modules_depend_only_on_allowed_modules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let allowed: BTreeMap<_, _> = ARROWS.into_iter().collect();
     let mut seen = 0;
@@ -111,7 +111,7 @@ fn no_module_knows_one_that_it_should_not() {
 }
 
 #[test]
-fn paths_are_found_wherever_they_stand() {
+fn inline_paths_are_found() {
     let source = "use crate::a::X;\npub(crate) use crate::b;\n    fn f(x: crate::c::Y) {\n\
                   // crate::comment\n/// [`T`](crate::docs::T)\n        crate::d::go(crate::e::Z);\n    }\n\
                   let x = my_crate::f::X;\n#[cfg(test)]\nmod tests { use crate::g; }";

@@ -32,7 +32,7 @@ const LABELS: [&str; 18] =
 // === one layer ===
 
 #[tokio::test(start_paused = true)]
-async fn each_refusal_counts_by_its_own_hint() {
+async fn each_key_cools_down_for_its_own_hint() {
     let script = [9, 107, 4]
         .into_iter()
         .fold(Script::new(), |script, seconds: u32| script.then(SimFault::rate_limited(seconds * SECOND)));
@@ -73,7 +73,7 @@ async fn the_error_names_every_attempt_with_its_own_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_bad_keys_as_the_cap_allows_hide_no_good_one() {
+async fn bad_keys_up_to_the_cap_hide_no_good_one() {
     let cap = KeyRotationLayer::MAX_ATTEMPTS;
     let sim = openai(LABELS[..cap].iter().map(|label| match *label {
         "p" => key("p"),
@@ -115,7 +115,7 @@ async fn every_endpoint_rotates_alike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn preambles_and_keep_alives_are_no_answer_yet() {
+async fn preambles_and_keep_alives_are_not_content() {
     let preamble = ": keep-alive\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n: ping\n\n";
     let refusal =
         "data: {\"error\":{\"message\":\"slow\",\"type\":\"requests\",\"code\":\"rate_limit_exceeded\"}}\n\n";
@@ -134,7 +134,7 @@ async fn preambles_and_keep_alives_are_no_answer_yet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_of_eighteen_days_is_told_as_it_was_and_obeyed_only_so_far() {
+async fn a_long_hint_is_reported_but_capped() {
     let sim = openai([key("a").script(Script::new().then(SimFault::rate_limited(18 * DAY)))]);
     let (pool, log) = (pool(&["a"]), Captured::default());
     let mut heard = pool.subscribe();
@@ -158,7 +158,7 @@ async fn a_hint_of_eighteen_days_is_told_as_it_was_and_obeyed_only_so_far() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_word_means_at_a_provider_can_be_overruled() {
+async fn a_custom_classifier_overrules_the_provider() {
     let sim = openai([key("a").script(Script::new().then(SimFault::Refuse(Refusal::OutOfCredit))), key("b")]);
     let pool = pool(&["a", "b"]);
     let throttle = pool.provider().classifier().map_response(|verdict| match verdict {
@@ -174,7 +174,7 @@ async fn what_a_word_means_at_a_provider_can_be_overruled() {
 
 /// A classifier may call anything the caller's own error, but without a response there is nothing to deliver.
 #[tokio::test(start_paused = true)]
-async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
+async fn earlier_attempts_are_reported_without_a_response() {
     let limited = Script::new().then(SimFault::rate_limited(SECOND));
     let sim = openai([key("a").script(limited), key("b").script(Script::always(SimFault::Reset))]);
     let pool = pool(&["a", "b"]);
@@ -193,7 +193,7 @@ async fn what_came_before_is_told_also_if_no_answer_is_the_callers() {
 // === in a chain ===
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_that_fails_is_remembered_like_the_first() {
+async fn a_failing_fallback_is_skipped() {
     let limited = |label| key(label).script(Script::always(SimFault::rate_limited(60 * SECOND)));
     let sims = [simulated(&["a"]), openai([limited("a"), limited("b")]), simulated(&["a"])];
     sims[0].script(Script::always(SimFault::status(503)));
@@ -213,7 +213,7 @@ async fn a_fallback_that_fails_is_remembered_like_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callers_short_deadline_opens_no_breaker_and_benches_no_key() {
+async fn a_short_deadline_blames_no_key_or_provider() {
     let sims = [simulated(&["a"]), simulated(&["a"])];
     sims[0].script(Script::always(SimFault::Silent));
     let chain = chain(&sims, &[1, 1]);
@@ -228,7 +228,7 @@ async fn a_callers_short_deadline_opens_no_breaker_and_benches_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_cannot_be_reached_is_left_alone_and_its_keys_are_not_blamed() {
+async fn an_unreachable_endpoint_blames_no_key() {
     let sims = [simulated(&["a", "b"]), simulated(&["a"])];
     sims[0].script(Script::always(SimFault::Refused));
     let pool = pool(&["a", "b"]);
@@ -244,7 +244,7 @@ async fn an_endpoint_that_cannot_be_reached_is_left_alone_and_its_keys_are_not_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_bad_keys_a_link_has_the_next_one_has_its_turn() {
+async fn bad_keys_leave_attempts_for_the_next_link() {
     for bad in [15, 16, 18] {
         let sims = [
             openai(LABELS[..bad].iter().map(|label| key(label).revoked())),
@@ -258,7 +258,7 @@ async fn however_many_bad_keys_a_link_has_the_next_one_has_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_that_is_refused_otherwise_says_how_it_was_refused_last() {
+async fn a_refused_retry_reports_its_own_reason() {
     let sims = [simulated(&["a"])];
     sims[0]
         .script(Script::new().then(SimFault::status(500)).then_forever(SimFault::rate_limited(107 * SECOND)));

@@ -28,7 +28,7 @@ type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn the_first_serves_as_long_as_it_can_and_round_robin_takes_turns() {
+async fn the_start_setting_picks_the_first_link() {
     let sims = [provider(["a"]), provider(["a"]), provider(["a"])];
     let ordered = chain(&sims, |layer| layer);
     for _ in 0..3 {
@@ -43,7 +43,7 @@ async fn the_first_serves_as_long_as_it_can_and_round_robin_takes_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pinned_request_stays_at_its_provider_and_still_rotates_keys() {
+async fn a_pinned_request_rotates_only_keys() {
     let sims = [provider(["a"]), provider(["a", "b"])];
     sims[1].key("a").script(Script::always(SimFault::rate_limited(60 * SECOND)));
     let chain = chain_of(&sims, &[1, 2], |layer| layer);
@@ -63,7 +63,7 @@ async fn a_pinned_request_stays_at_its_provider_and_still_rotates_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_strict_link_without_a_name_for_the_model_is_skipped_and_others_rename_it() {
+async fn a_strict_link_skips_unknown_models() {
     let sims = [provider(["a"]), provider(["a"]), provider(["a"])];
     sims[0].script(Script::always(SimFault::status(503)));
     let link = |number: usize| KeyRotationLayer::new(pool(&["a"])).layer(sims[number].clone());
@@ -111,7 +111,7 @@ async fn a_pinned_request_keeps_the_model_it_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_deadline_holds_over_all_links_and_blames_nobody() {
+async fn the_deadline_covers_all_links() {
     let sims = [provider(["a"]), provider(["a"])];
     for sim in &sims {
         sim.script(Script::always(SimFault::Silent));
@@ -131,7 +131,7 @@ async fn one_deadline_holds_over_all_links_and_blames_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_comes_after_all_links_and_backs_off_only_on_the_same_key() {
+async fn a_retry_comes_after_all_links() {
     for (keys, backs_off) in [(1, true), (2, false)] {
         let sims = [provider(["a", "b"]), provider(["a", "b"])];
         sims[0].script(Script::always(SimFault::status(500)));
@@ -154,7 +154,7 @@ async fn a_retry_comes_after_all_links_and_backs_off_only_on_the_same_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_waits_for_a_key_only_if_no_link_is_usable_and_the_wait_fits() {
+async fn a_request_waits_only_if_no_link_is_usable() {
     let limited = |seconds: u32| Script::new().then(SimFault::rate_limited(seconds * SECOND));
     let sims = [provider(["a"]), provider(["a"])];
     let chain = chain(&sims, |layer| layer.deadline(20 * SECOND));
@@ -175,7 +175,7 @@ async fn a_request_waits_for_a_key_only_if_no_link_is_usable_and_the_wait_fits()
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_requests_that_wait_for_one_key_are_served_when_it_returns_without_a_herd() {
+async fn fifty_waiters_are_served_without_a_herd() {
     let sims = [provider(["a"])];
     sims[0].key("a").script(Script::new().then(SimFault::rate_limited(5 * SECOND)));
     let chain = chain(&sims, |layer| layer.deadline(60 * SECOND));
@@ -186,7 +186,7 @@ async fn fifty_requests_that_wait_for_one_key_are_served_when_it_returns_without
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_one_answer_that_was_given_is_what_the_caller_sees() {
+async fn the_only_error_response_is_delivered() {
     let sims = [provider(["a"]), provider(["a"])];
     sims[0].script(Script::always(SimFault::Refuse(Refusal::InvalidKey)));
     sims[1].script(Script::always(SimFault::Refused));
@@ -199,7 +199,7 @@ async fn the_one_answer_that_was_given_is_what_the_caller_sees() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_one_bill_matters_more_what_may_have_run_is_not_asked_for_elsewhere() {
+async fn an_ambiguous_failure_can_end_the_request() {
     let sims = [provider(["a"]), provider(["a"])];
     sims[0].script(Script::always(SimFault::Reset));
     let careful = chain(&sims, |layer| layer.resend_ambiguous(false));
@@ -210,7 +210,7 @@ async fn where_one_bill_matters_more_what_may_have_run_is_not_asked_for_elsewher
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_never_ready_does_not_block_the_others() {
+async fn an_unready_link_does_not_block_the_others() {
     #[derive(Clone)]
     struct NeverReady;
     impl tower::Service<Request<ReplayBody>> for NeverReady {
@@ -234,7 +234,7 @@ async fn a_link_that_is_never_ready_does_not_block_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_tokens_that_an_answer_took_are_known_when_it_was_read() {
+async fn usage_is_known_after_the_body() {
     let sims = [provider(["a"])];
     let at_head = chain(&sims, |layer| layer.commit(Commit::Head));
     let response = send(&at_head, chat("m")).await.unwrap();
@@ -249,7 +249,7 @@ async fn the_tokens_that_an_answer_took_are_known_when_it_was_read() {
 /// Tries chains of one and of two links, each with a key whose streams begin with an error and a good key, with
 /// four requests at a time.
 #[tokio::test]
-async fn streams_that_begin_with_an_error_are_served_by_another_key_at_once() {
+async fn a_stream_that_begins_with_an_error_rotates() {
     for links in [1, 2] {
         let sims: Vec<_> = (0..links).map(|_| provider(["a", "b"])).collect();
         for sim in &sims {
@@ -311,7 +311,7 @@ proptest! {
     /// caller gets the bytes of exactly one response or a typed error, nothing lasts past the deadline, and no
     /// permit is lost.
     #[test]
-    fn whatever_providers_do_the_caller_gets_one_answer_or_a_typed_error(
+    fn a_caller_gets_one_response_or_a_typed_error(
         moods in prop::collection::vec((1_usize..=5, prop::collection::vec(mood(), 1..8)), 1..=4),
         commit in prop_oneof![Just(Commit::Head), Just(Commit::FirstContent), Just(Commit::Complete)],
         streams in prop::collection::vec(any::<bool>(), 1..6),

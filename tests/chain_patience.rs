@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Each case: the first provider's script with one key, the provider that serves, and the seconds until then.
 #[tokio::test(start_paused = true)]
-async fn what_is_stated_or_passes_is_waited_for() {
+async fn patience_waits_for_stated_times_and_brief_faults() {
     let once = |fault: SimFault| Script::new().then(fault);
     let cases = [
         (once(SimFault::rate_limited(2 * SECOND)), "0", 2),
@@ -56,7 +56,7 @@ async fn what_is_stated_or_passes_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_keeps_an_attempt_for_each_provider_and_heeds_the_deadline() {
+async fn patience_keeps_attempts_and_the_deadline() {
     let sims = [provider(), provider()];
     sims[0].script(Script::always(SimFault::rate_limited(2 * SECOND)));
     let patient = chain(&sims, |layer| layer.patience(PATIENCE).max_attempts(2));
@@ -69,7 +69,7 @@ async fn patience_keeps_an_attempt_for_each_provider_and_heeds_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_back_is_asked_within_fifteen_seconds() {
+async fn a_recovered_provider_is_used_within_15_seconds() {
     for outage in [1, 5, 20, 61, 900] {
         let sims = [provider(), provider()];
         let chain = chain(&sims, |layer| layer);

@@ -30,7 +30,7 @@ const POLLS_PER_ATTEMPT: u64 = 20;
 const EXHAUSTED_PER_REQUEST: u64 = 3;
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_polled_a_few_times_for_each_attempt() {
+async fn each_attempt_takes_few_polls() {
     for seed in 0..400 {
         let mut rng = Rng::with_seed(seed);
         let sims: Vec<_> = (0..rng.usize(1..=3)).map(|_| provider(&mut rng)).collect();

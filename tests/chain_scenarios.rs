@@ -65,7 +65,7 @@ fn whole(link: &str) -> Came {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
+async fn limited_keys_are_tried_once() {
     for hint in [Some(Duration::from_secs(60)), None] {
         let limited = move || match hint {
             Some(hint) => SimFault::rate_limited(hint),
@@ -86,7 +86,7 @@ async fn keys_that_are_limited_are_each_asked_once_and_then_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
+async fn a_single_500_costs_no_time() {
     each_case(Script::new().then(SimFault::status(500)), |stage| async move {
         let began = Instant::now();
         assert_eq!(stage.ask().await, whole("second"));
@@ -98,7 +98,7 @@ async fn a_single_500_costs_no_time_and_the_first_is_asked_again_next_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
+async fn a_down_provider_is_rarely_called() {
     each_case(Script::always(SimFault::status(503)), |stage| async move {
         for _ in 0..40 {
             assert_eq!(stage.ask().await, whole("second"));
@@ -109,7 +109,7 @@ async fn a_provider_that_is_down_gets_five_calls_and_then_one_an_open_period() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_reset_before_the_head_is_left_after_one_call() {
+async fn a_reset_before_the_head_costs_one_call() {
     each_case(Script::always(SimFault::Reset), |stage| async move {
         assert_eq!(stage.ask().await, whole("second"));
         assert_eq!(stage.first.calls(), 1);
@@ -118,7 +118,7 @@ async fn a_connection_reset_before_the_head_is_left_after_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
+async fn a_silent_provider_is_called_once() {
     each_case(Script::always(SimFault::Silent), |stage| async move {
         let began = Instant::now();
         assert_eq!(stage.ask().await, whole("second"));
@@ -129,7 +129,7 @@ async fn a_silent_provider_is_called_once_and_left_at_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() {
+async fn a_slow_first_content_times_out() {
     each_stream(Script::always(SimFault::SlowContent(10 * LIMIT)), |stage| async move {
         let began = Instant::now();
         let expected = match stage.case.commit {
@@ -143,7 +143,7 @@ async fn a_slow_first_content_is_left_at_the_limit_unless_the_head_was_enough() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
+async fn a_cut_stream_never_ends_cleanly() {
     for reset in [false, true] {
         each_stream(Script::always(SimFault::Cut { after: 3, reset }), |stage| async move {
             match (stage.case.commit, stage.ask().await) {
@@ -160,7 +160,7 @@ async fn a_stream_cut_in_the_middle_never_ends_cleanly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
+async fn a_stalled_stream_ends_at_the_idle_timeout() {
     each_stream(Script::always(SimFault::Stall { after: 3 }), |stage| async move {
         let began = Instant::now();
         let expected = match stage.case.commit {
@@ -174,7 +174,7 @@ async fn a_stream_that_stalls_is_broken_off_at_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
+async fn a_malformed_event_before_the_commit_falls_over() {
     each_stream(Script::always(SimFault::Malformed { after: 0 }), |stage| async move {
         let came = stage.ask().await;
         match stage.case.commit {
@@ -186,7 +186,7 @@ async fn a_malformed_event_before_the_commit_is_asked_for_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is_an_error() {
+async fn an_error_event_before_the_commit_falls_over() {
     let refusal = Refusal::Overloaded { retry_after: None };
     each_stream(
         Script::always(SimFault::ErrorEvent { after: 0, refusal: refusal.clone() }),
@@ -210,7 +210,7 @@ async fn an_error_event_before_the_commit_is_asked_for_elsewhere_and_after_it_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
+async fn a_complete_stream_without_done_ends_cleanly() {
     each_stream(Script::always(SimFault::NoTerminator), |stage| async move {
         let began = Instant::now();
         assert_eq!(stage.ask().await, whole("first"));
@@ -220,7 +220,7 @@ async fn a_complete_stream_that_lacks_done_ends_promptly_and_cleanly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_context_too_long_moves_down_only_if_the_chain_says_so_and_a_content_filter_never() {
+async fn context_length_falls_over_only_if_set() {
     each_case(Script::always(SimFault::Refuse(Refusal::ContextLength)), |stage| async move {
         assert_eq!(stage.ask().await, Came::Refused("first".to_owned(), StatusCode::BAD_REQUEST));
         assert_eq!(stage.second.calls(), 0);
@@ -237,7 +237,7 @@ async fn a_context_too_long_moves_down_only_if_the_chain_says_so_and_a_content_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
+async fn a_flapping_provider_is_probed() {
     let case = Case { commit: Commit::FirstContent, keys: 1, stream: false };
     let quick = |layer: ProviderFallbackLayer<Body>| {
         layer.breaker(
@@ -268,7 +268,7 @@ async fn a_flapping_provider_is_probed_and_returned_to_after_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_everything_is_limited_it_fails_at_once_with_the_true_wait_and_says_429() {
+async fn a_fully_limited_chain_fails_at_once() {
     for case in cases() {
         let limited = |seconds| Script::always(SimFault::rate_limited(Duration::from_secs(seconds)));
         let stage = Stage::with(case, limited(90), |layer| layer.deadline(Duration::from_secs(5)));

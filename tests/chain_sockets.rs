@@ -39,7 +39,7 @@ struct Stage {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_reset_is_left_after_one_call() {
+async fn a_reset_connection_costs_one_call() {
     let stage = Stage::new(SimFault::Reset).await;
     for stream in [false, true] {
         let response = timeout(AT_ALL, send(&stage.chain, request(stream))).await.unwrap().unwrap();
@@ -50,7 +50,7 @@ async fn a_connection_that_is_reset_is_left_after_one_call() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_ends_in_an_error() {
+async fn a_cut_stream_ends_in_an_error() {
     for reset in [false, true] {
         let stage = Stage::new(SimFault::Cut { after: 3, reset }).await;
         let response = timeout(AT_ALL, send(&stage.chain, request(true))).await.unwrap().unwrap();
@@ -62,7 +62,7 @@ async fn a_stream_that_is_cut_ends_in_an_error() {
 }
 
 #[tokio::test]
-async fn a_silent_provider_is_left_at_the_limit() {
+async fn a_silent_provider_times_out() {
     let stage = Stage::new(SimFault::Silent).await;
     let began = Instant::now();
     let response = timeout(AT_ALL, send(&stage.chain, request(false))).await.unwrap().unwrap();

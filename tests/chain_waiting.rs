@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// One request and a wait of a second, with deadlines around the time that the wait and a response take.
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_just_fits_or_does_not_never_spins() {
+async fn a_wait_near_the_deadline_never_spins() {
     for limit in (900..2_000).step_by(25).map(Duration::from_millis) {
         let sim = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND / 5)).build();
         let events = Events::with_capacity(1 << 16);
@@ -47,7 +47,7 @@ async fn a_wait_that_just_fits_or_does_not_never_spins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_leaves_no_room_for_an_attempt_is_refused_at_once() {
+async fn a_wait_leaves_time_for_an_attempt() {
     let sim = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND)).build();
     let chain = chain_of_one(&sim, &Events::new(), &["a"], |layer| layer);
     sim.key("a").fail(1, SimFault::rate_limited(SECOND * 299 / 10));
@@ -59,7 +59,7 @@ async fn a_wait_that_leaves_no_room_for_an_attempt_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_time_does_not_bring_back_are_not_waited_for() {
+async fn unrecoverable_keys_are_not_waited_for() {
     for refusal in [Refusal::InvalidKey, Refusal::OutOfCredit, Refusal::ModelForbidden] {
         let sim = Simulator::openai().keys([key("a"), key("b")]).build();
         sim.script(Script::always(SimFault::Refuse(refusal.clone())));
@@ -78,7 +78,7 @@ async fn keys_that_time_does_not_bring_back_are_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_was_limited_is_waited_for_beside_one_that_is_revoked() {
+async fn a_wait_ignores_revoked_keys() {
     let sim = Simulator::openai().keys([key("a").revoked(), key("b")]).build();
     sim.key("b").fail(1, SimFault::rate_limited(5 * SECOND));
     let chain = chain_of_one(&sim, &Events::new(), &["a", "b"], |layer| layer);
@@ -88,7 +88,7 @@ async fn a_key_that_was_limited_is_waited_for_beside_one_that_is_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_that_is_reported_is_what_is_left_of_it() {
+async fn the_reported_wait_is_the_rest() {
     let sims = [Simulator::openai().key(key("a")).build(), Simulator::openai().key(key("a")).build()];
     sims[0].key("a").fail(1, SimFault::rate_limited(20 * SECOND));
     let twice =
@@ -103,7 +103,7 @@ async fn the_wait_that_is_reported_is_what_is_left_of_it() {
 
 /// The first provider may serve again before the second one has refused.
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_may_serve_at_once_needs_no_wait() {
+async fn a_usable_provider_reports_no_wait() {
     let first = Simulator::openai().key(key("a")).build();
     first.key("a").fail(1, SimFault::rate_limited(SECOND));
     let second = Simulator::openai().key(key("a")).latency(Latency::Fixed(2 * SECOND)).build();

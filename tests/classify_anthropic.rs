@@ -10,7 +10,7 @@ fn error(kind: &str, message: &str) -> String {
 }
 
 #[test]
-fn statuses_and_types() {
+fn each_status_and_type_is_classified() {
     for (status, kind, expected) in [
         (400, "invalid_request_error", "rejected"),
         (401, "authentication_error", "invalid_key key"),
@@ -29,7 +29,7 @@ fn statuses_and_types() {
 }
 
 #[test]
-fn money_is_a_bad_request_and_only_the_sentence_tells() {
+fn a_missing_credit_is_found_in_the_message() {
     for (message, expected) in [
         ("Your credit balance is too low to access the Anthropic API.", "quota_exceeded account"),
         (
@@ -59,7 +59,7 @@ fn a_type_without_its_envelope_is_enough() {
 }
 
 #[test]
-fn the_compatible_endpoint_says_two_things_at_once() {
+fn the_code_of_the_compatible_endpoint_counts() {
     let body =
         r#"{"error":{"code":"rate_limit_error","message":"m","type":"invalid_request_error","param":null}}"#;
     assert_eq!(judge("anthropic", 429, body), "rate_limited account_model");
@@ -67,19 +67,19 @@ fn the_compatible_endpoint_says_two_things_at_once() {
 }
 
 #[test]
-fn the_edge_refuses_an_address() {
+fn a_refusal_by_the_edge_blames_no_key() {
     let body = r#"{"error":{"type":"forbidden","message":"Request not allowed"}}"#;
     assert_eq!(judge("anthropic", 403, body), "blocked provider");
 }
 
 #[test]
-fn a_token_without_the_scope_is_good_for_something_else() {
+fn a_token_without_the_scope_is_forbidden() {
     let body = error("permission_error", "OAuth token does not meet scope requirement user:inference");
     assert_eq!(judge("anthropic", 403, &body), "forbidden key");
 }
 
 #[test]
-fn retry_after_wins_over_a_bucket_that_is_full_later() {
+fn retry_after_takes_precedence() {
     let pairs = [
         ("retry-after", "16"),
         ("anthropic-ratelimit-input-tokens-limit", "200000"),
@@ -100,7 +100,7 @@ fn a_retry_after_on_a_success_is_no_cooldown() {
 }
 
 #[test]
-fn of_the_rejected_windows_of_a_subscription_the_latest_counts() {
+fn the_latest_rejected_window_counts() {
     let pairs = [
         ("anthropic-ratelimit-unified-status", "rejected"),
         ("anthropic-ratelimit-unified-5h-status", "rejected"),
@@ -115,18 +115,18 @@ fn of_the_rejected_windows_of_a_subscription_the_latest_counts() {
 }
 
 #[test]
-fn overload_under_another_name() {
+fn other_names_of_an_overload_are_known() {
     assert_eq!(judge("anthropic", 500, &error("api_error", "Overloaded")), "overloaded provider");
 }
 
 #[test]
-fn a_plan_without_long_context_serves_shorter_requests() {
+fn a_plan_may_forbid_long_context() {
     let body = error("rate_limit_error", "Extra usage is required for long context requests.");
     assert_eq!(judge("anthropic", 429, &body), "forbidden account_model");
 }
 
 #[test]
-fn streams_begin_with_preamble_and_may_end_in_errors() {
+fn stream_events_are_classified() {
     let verdicts = stream(
         "anthropic",
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\n\

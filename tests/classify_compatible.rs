@@ -58,7 +58,7 @@ fn azure() {
 }
 
 #[test]
-fn azures_sentinels_are_no_numbers() {
+fn azures_sentinels_are_ignored() {
     let pairs = [
         ("x-ratelimit-limit-tokens", "-1"),
         ("x-ratelimit-remaining-tokens", "-1"),
@@ -211,7 +211,7 @@ fn xai() {
 }
 
 #[test]
-fn money_by_other_names() {
+fn missing_credit_has_many_names() {
     table(
         "deepseek",
         &[
@@ -312,7 +312,7 @@ fn money_by_other_names() {
 }
 
 #[test]
-fn quota_that_is_a_minute() {
+fn a_quota_of_a_minute_is_a_rate_limit() {
     table(
         "dashscope",
         &[
@@ -357,7 +357,7 @@ fn quota_that_is_a_minute() {
 }
 
 #[test]
-fn windows_in_words() {
+fn windows_are_read_from_messages() {
     table(
         "cohere",
         &[
@@ -468,7 +468,7 @@ fn bedrock_names_the_exception_in_a_header() {
 }
 
 #[test]
-fn a_proxy_has_keys_and_budgets_of_its_own() {
+fn a_proxys_own_errors_are_classified() {
     table(
         "litellm",
         &[

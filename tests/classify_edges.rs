@@ -92,7 +92,7 @@ fn an_unknown_provider_is_judged_by_status() {
 }
 
 #[test]
-fn without_an_answer() {
+fn transport_errors_are_classified() {
     for (transport, expected) in [
         (Transport::Unsent, "unreachable provider"),
         (Transport::Broken, "unreachable provider perhaps"),
@@ -115,7 +115,7 @@ fn limits(name: &str, pairs: &[(&str, &str)], body: &str) -> Vec<String> {
 }
 
 #[test]
-fn windows_and_units_of_limit_headers() {
+fn windows_and_units_of_headers_are_read() {
     let three = |limit, remaining, reset| {
         [
             ("x-ratelimit-limit-requests", limit),
@@ -138,7 +138,7 @@ fn windows_and_units_of_limit_headers() {
 }
 
 #[test]
-fn other_families_of_limit_headers() {
+fn other_limit_headers_are_read() {
     let anthropic = [
         ("anthropic-ratelimit-output-tokens-limit", "80000"),
         ("anthropic-ratelimit-output-tokens-remaining", "79000"),
@@ -171,7 +171,7 @@ fn other_families_of_limit_headers() {
 }
 
 #[test]
-fn limits_in_messages() {
+fn limits_are_read_from_messages() {
     let openai = |message: &str| {
         limits("openai", &[], &serde_json::json!({"error": {"message": message}}).to_string())
     };
@@ -193,7 +193,7 @@ fn usage(body: &str) -> Option<(u64, u64, u64)> {
 }
 
 #[test]
-fn usage_in_all_dialects() {
+fn usage_of_all_dialects_is_read() {
     for (body, expected) in [
         (r#"{"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#, Some((1, 2, 3))),
         (
@@ -262,7 +262,7 @@ fn usage_of_a_stream_is_cumulative() {
 }
 
 #[test]
-fn terminators_in_all_dialects() {
+fn terminators_of_all_dialects_are_known() {
     use meter::Ending::{Finished, Last, Open};
     for (data, expected) in [
         ("[DONE]", Last),
@@ -386,7 +386,7 @@ proptest! {
 }
 
 #[test]
-fn a_refusal_says_whether_its_reason_lies_in_the_account() {
+fn reasons_in_the_account_are_marked() {
     for (name, status, body, names_account) in [
         ("openai", 401, "", false),
         ("openai", 401, r#"{"error":{"message":"Unauthorized"}}"#, false),

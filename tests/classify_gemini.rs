@@ -43,7 +43,7 @@ fn a_short_delay_beside_a_daily_quota_is_no_promise() {
 }
 
 #[test]
-fn of_several_violations_the_worst_counts() {
+fn the_worst_of_several_violations_counts() {
     let both = json!([{"quotaId": "RequestsPerMinute", "quotaValue": "5"}, {"quotaId": "RequestsPerDay", "quotaValue": "100"}]);
     assert_eq!(judge("gemini", 429, &quota(both, Some("20s"))), "quota_exceeded account_model");
     let none = json!([{"quotaId": "RequestsPerMinute", "quotaValue": "0"}, {"quotaId": "RequestsPerDay"}]);
@@ -61,7 +61,7 @@ fn no_allowance_on_this_tier_never_clears() {
 }
 
 #[test]
-fn the_sentence_has_the_fraction_that_retry_info_cuts() {
+fn the_message_has_the_fraction_of_the_delay() {
     let details =
         json!([{"retryDelay": "48s"}, {"violations": [{"quotaId": "TokensPerMinute", "quotaValue": "9"}]}]);
     let body = exhausted("Please retry in 48.939935699s.", details);
@@ -69,7 +69,7 @@ fn the_sentence_has_the_fraction_that_retry_info_cuts() {
 }
 
 #[test]
-fn reasons_behind_400_and_403() {
+fn reasons_of_400_and_403_are_read() {
     for (status, reason, expected) in [
         (400, "API_KEY_INVALID", "invalid_key key"),
         (403, "CONSUMER_SUSPENDED", "invalid_key key"),
@@ -132,7 +132,7 @@ fn the_length_of_code_assists_delay_decides() {
 }
 
 #[test]
-fn bare_exhaustion() {
+fn a_bare_exhaustion_is_classified_by_message() {
     let bare = exhausted("Resource has been exhausted (e.g. check quota).", json!([]));
     assert_eq!(judge("gemini", 429, &bare), "rate_limited account_model");
     assert_eq!(
@@ -154,7 +154,7 @@ fn vertex_shares_its_capacity_and_counts_its_own() {
 }
 
 #[test]
-fn streams() {
+fn stream_events_are_classified() {
     for (data, expected) in [
         (
             r#"{"candidates":[{"content":{"parts":[{"text":""}],"role":"model"}}],"usageMetadata":{}}"#,

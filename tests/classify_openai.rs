@@ -9,7 +9,7 @@ fn error(code: &str, kind: &str, message: &str) -> String {
 }
 
 #[test]
-fn codes_mean_what_they_say() {
+fn each_code_is_classified() {
     for (status, code, expected) in [
         (429, "insufficient_quota", "quota_exceeded account"),
         (429, "credit_balance_exhausted", "quota_exceeded account"),
@@ -39,7 +39,7 @@ fn codes_mean_what_they_say() {
 }
 
 #[test]
-fn a_model_is_forbidden_where_another_organisation_may_have_it() {
+fn an_unavailable_model_is_forbidden() {
     let body = error("model_not_found", "x", "Your organization must be verified to use the model o9.");
     assert_eq!(judge("openai", 404, &body), "forbidden account_model");
     let body = error("model_not_found", "x", "Project `proj_1` does not have access to model `m`");
@@ -55,7 +55,7 @@ fn a_401_about_the_address_or_the_permission_blames_no_key() {
 }
 
 #[test]
-fn the_wait_is_in_the_sentence_in_any_unit() {
+fn the_wait_is_read_in_any_unit() {
     for (wait, expected) in [
         ("20s", "rate_limited account_model 20s"),
         ("174ms", "rate_limited account_model 0.174s"),
@@ -73,7 +73,7 @@ fn the_wait_is_in_the_sentence_in_any_unit() {
 }
 
 #[test]
-fn headers_win_over_the_sentence_and_a_zero_in_milliseconds_does_not_win() {
+fn headers_take_precedence_over_the_message() {
     let body = error("rate_limit_exceeded", "tokens", "Please try again in 9s.");
     let say = |pairs: &[(&str, &str)]| judge_with("openai", 429, pairs, &body);
     assert_eq!(say(&[("retry-after-ms", "494"), ("retry-after", "1")]), "rate_limited account_model 0.494s");
@@ -118,12 +118,12 @@ fn a_bucket_that_models_share_concerns_the_account() {
 }
 
 #[test]
-fn an_error_that_is_a_string() {
+fn an_error_may_be_a_string() {
     assert_eq!(judge("openai", 429, r#"{"error":"slow down"}"#), "rate_limited provider");
 }
 
 #[test]
-fn overload_without_a_code() {
+fn an_overload_may_have_no_code() {
     let body = error("", "server_error", "That model is currently overloaded with other requests.");
     assert_eq!(judge("openai", 503, &body), "overloaded provider_model");
     let body = error("", "server_error", "The server had an error");
@@ -131,7 +131,7 @@ fn overload_without_a_code() {
 }
 
 #[test]
-fn errors_inside_streams() {
+fn errors_inside_streams_are_found() {
     for (data, expected) in [
         (r#"{"error":{"message":"m","type":"server_error","code":null}}"#, "server_error provider"),
         (r#"{"error":{"code":"insufficient_quota","message":"m"}}"#, "quota_exceeded account"),
@@ -151,7 +151,7 @@ fn errors_inside_streams() {
 }
 
 #[test]
-fn what_is_no_content_is_not_the_answer_yet() {
+fn events_without_content_are_inspected_further() {
     for (data, expected) in [
         (
             r#"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}],"usage":null}"#,
@@ -176,7 +176,7 @@ fn what_is_no_content_is_not_the_answer_yet() {
 }
 
 #[test]
-fn a_failed_batch_is_a_good_answer() {
+fn a_failed_batch_is_a_success() {
     let body = r#"{"object":"batch","errors":{"object":"list","data":[{"code":"token_limit_exceeded","message":"m"}]}}"#;
     assert_eq!(judge("openai", 200, body), "success");
 }

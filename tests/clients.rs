@@ -28,24 +28,24 @@ const LABELS: [&str; 4] = ["limited", "revoked", "empty", "good"];
 type Hyper = Client<HttpConnector, ReplayBody>;
 
 #[tokio::test]
-async fn hyper_over_http_1() {
+async fn hyper_works_over_http_1() {
     let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
     rotates(client, Version::HTTP_11).await;
 }
 
 #[tokio::test]
-async fn hyper_over_http_2() {
+async fn hyper_works_over_http_2() {
     let client: Hyper = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     rotates(client, Version::HTTP_2).await;
 }
 
 #[tokio::test]
-async fn reqwest() {
+async fn reqwest_works() {
     rotates(ReqwestClient::new(reqwest::Client::builder()).unwrap(), Version::HTTP_11).await;
 }
 
 #[tokio::test]
-async fn a_boxed_service() {
+async fn a_boxed_client_works() {
     let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
     let boxed: BoxCloneSyncService<Request<ReplayBody>, _, BoxError> =
         ServiceBuilder::new().boxed_clone_sync().map_err(BoxError::from).service(client);
@@ -53,7 +53,7 @@ async fn a_boxed_service() {
 }
 
 #[tokio::test]
-async fn a_rotation_layer_around_another_keeps_the_body() {
+async fn nested_layers_keep_the_body() {
     let (_sim, server, pool) = provider().await;
     let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
     let inner = KeyRotationLayer::new(pool).layer(client);
@@ -65,7 +65,7 @@ async fn a_rotation_layer_around_another_keeps_the_body() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_known_not_to_have_left_and_reqwest_says_so_too() {
+async fn a_refused_connection_sent_nothing() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -89,7 +89,7 @@ async fn a_refused_connection_is_known_not_to_have_left_and_reqwest_says_so_too(
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_after_the_request_was_written_is_not_asked_twice() {
+async fn a_written_request_is_not_sent_twice() {
     let (sim, server, pool) = provider().await;
     sim.script(Script::always(SimFault::Reset));
     let client: Hyper = Client::builder(TokioExecutor::new()).build_http();

@@ -62,7 +62,7 @@ struct Reply {
 // === held back ===
 
 #[tokio::test(start_paused = true)]
-async fn json_that_is_not_whole_is_asked_for_elsewhere() {
+async fn incomplete_json_falls_over() {
     let broken = [
         json(&[r#"{"choices":[{"message":"#], Then::Ends),
         json(&["not json"], Then::Ends),
@@ -94,7 +94,7 @@ async fn json_that_is_not_whole_is_asked_for_elsewhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stalls_while_held_back_is_a_timeout_at_the_idle_limit() {
+async fn a_stall_while_held_back_times_out() {
     let (chain, _) = chain_of(&[json(&["{"], Then::Stays)], |it| it);
     let began = Instant::now();
     let Err(Error::AllProvidersFailed(failed)) = send(&chain, chat("m")).await else { panic!() };
@@ -134,7 +134,7 @@ async fn a_whole_response_is_delivered_byte_for_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_streamed_in_another_way_passes_as_it_comes() {
+async fn other_streams_pass_unbuffered() {
     let audio = json(&["RIFF"], Then::Stays).header("content-type", "audio/wav");
     let lines = json(&["{}\n"], Then::Stays).header("content-type", "application/x-ndjson");
     let refusal = json(&["{"], Then::Stays).status(400).header("content-type", "text/html");
@@ -175,7 +175,7 @@ async fn a_request_chooses_its_own_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_without_content_is_a_timeout_at_the_first_content_limit() {
+async fn a_stream_without_content_times_out() {
     for reply in [
         events(&[], Then::Stays),
         events(&[], Then::Pings),
@@ -225,7 +225,7 @@ async fn a_provider_that_cuts_every_stream_opens_its_breaker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_after_the_commit_is_said() {
+async fn a_failure_after_the_commit_is_reported() {
     let cases = [
         (events(&[TEXT], Then::Ends), StreamErrorKind::Truncated),
         (events(&[TEXT], Then::Breaks), StreamErrorKind::Broken),
@@ -258,7 +258,7 @@ async fn what_fails_after_the_commit_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_who_leaves_and_a_stream_that_ends_are_no_failures() {
+async fn a_dropped_body_is_no_failure() {
     let hub = Events::new();
     let (chain, calls) = chain_of(&[events(&[TEXT, STOP], Then::Stays)], |it| {
         it.breaker(BreakerPolicy::default().consecutive(1)).events(&hub)
@@ -279,7 +279,7 @@ async fn a_reader_who_leaves_and_a_stream_that_ends_are_no_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_without_keys_is_heard_as_well() {
+async fn a_link_without_keys_reports_its_end() {
     let hub = Events::new();
     let mut heard = hub.subscribe();
     let bare = upstream(events(&[TEXT], Then::Ends), Arc::default());

@@ -17,7 +17,7 @@ use tower_key_rotation::classify::Fault;
 use tower_key_rotation::provider::Limit;
 
 #[test]
-fn recorded_responses_are_read_as_they_were_meant() {
+fn recorded_responses_are_classified() {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/dev.jsonl");
     let path = std::env::var_os("TKR_CORPUS").map_or_else(beside, PathBuf::from);
     let Some(cases) = recorded::cases(&path) else { return };

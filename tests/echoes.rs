@@ -179,7 +179,7 @@ async fn a_reason_phrase_without_the_key_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_body_of_a_refusal_shows_the_key_however_it_is_cut() {
+async fn no_split_of_a_refusal_shows_the_key() {
     for status in [302, 400, 401, 403, 404, 429, 500] {
         for form in forms() {
             let text = format!(r#"{{"error":{{"message":"no {form} here, nor {form}"}}}}"#);
@@ -248,7 +248,7 @@ async fn a_refusal_is_searched_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_comes_long_after_the_head_is_taken_out() {
+async fn a_late_key_is_removed() {
     let upstream = upstream(|_| {
         let late = stream::once(async {
             sleep(Duration::from_secs(30)).await;
@@ -280,7 +280,7 @@ async fn trailers_and_errors_of_a_body_do_not_show_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_body_does_not_end_in_the_beginning_of_the_key() {
+async fn a_cut_body_shows_no_part_of_the_key() {
     let upstream = upstream(|_| {
         let key = secret(LABEL);
         Response::builder().status(400).body(whole(format!("no {}", &key[..key.len() - 1]))).unwrap()
@@ -321,7 +321,7 @@ async fn no_error_among_events_shows_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_line_of_a_stream_of_another_kind_shows_the_key() {
+async fn no_line_of_another_stream_shows_the_key() {
     for kind in ["application/x-ndjson", "application/stream+json; charset=utf-8", "application/jsonl"] {
         for form in forms() {
             let text = format!("{{\"response\":\"hi\"}}\n{{\"error\":\"no {form}\"}}\n");
@@ -363,7 +363,7 @@ fn gzip(text: &[u8]) -> Bytes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_is_compressed_does_not_carry_the_key() {
+async fn a_compressed_refusal_does_not_show_the_key() {
     let text = format!(r#"{{"error":{{"message":"no {}"}}}}"#, secret(LABEL));
     let long = format!("{}{}", text, (0..200_000).map(|n| n.to_string()).collect::<String>());
     for (encoding, body, decodable) in [
@@ -390,7 +390,7 @@ async fn a_refusal_that_is_compressed_does_not_carry_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_compressed_refusal_without_the_key_passes_as_it_came() {
+async fn a_compressed_refusal_without_the_key_is_unchanged() {
     let body = gzip(br#"{"error":{"message":"max_tokens is too large"}}"#);
     let echo = body.clone();
     let upstream = upstream(move |_| {
@@ -425,7 +425,7 @@ async fn a_revoked_key_in_a_compressed_body_is_rotated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn compression_is_not_asked_for_unless_the_layer_is_set_so() {
+async fn compression_is_not_requested_by_default() {
     let upstream = upstream(|request| {
         let asked = request.headers().get("accept-encoding").cloned();
         Response::builder()
@@ -448,7 +448,7 @@ async fn compression_is_not_asked_for_unless_the_layer_is_set_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_decoded_is_said_once_a_pool() {
+async fn an_undecodable_refusal_warns_once_per_pool() {
     let seen = Captured::default();
     let _guard = seen.install();
     let upstream = upstream(|_| {
@@ -483,7 +483,7 @@ async fn no_part_of_the_key_in_a_request_id_is_logged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_in_the_query_is_taken_out_of_a_redirect() {
+async fn a_key_is_removed_from_a_redirect() {
     let provider = Provider::builder("querying").auth(AuthScheme::Query("key".into())).build();
     let upstream = upstream(|request| {
         let response = Response::builder().status(307).header("location", request.uri().to_string());

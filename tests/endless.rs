@@ -45,7 +45,7 @@ type Http = Client<HttpConnector, ReplayBody>;
 type Chain = ProviderFallback<KeyRotation<Http>, ResponseBody<Incoming>>;
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_without_content_is_left_however_much_of_it_comes() {
+async fn a_large_preamble_times_out() {
     let _clock = HeldClock::new();
     let padding = format!(": {}\n\n", "x".repeat(1_000));
     for flood in [
@@ -66,7 +66,7 @@ async fn a_stream_without_content_is_left_however_much_of_it_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn and_at_once_if_that_is_too_much_to_keep() {
+async fn a_preamble_above_the_cap_is_abandoned_at_once() {
     let _clock = HeldClock::new();
     let flood = chunk(&format!(": {}\n\n", "x".repeat(512 * 1024)));
     let first = Raw::serving([Step::send(STREAM), Step::Drip(flood.into())]).await;
@@ -77,7 +77,7 @@ async fn and_at_once_if_that_is_too_much_to_keep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_kind_of_keep_alive_keeps_a_stream_for_ever() {
+async fn keep_alives_do_not_keep_a_stream_forever() {
     let _clock = HeldClock::new();
     for (before, drip) in [
         ("", chunk(COMMENT)),
@@ -104,7 +104,7 @@ async fn no_kind_of_keep_alive_keeps_a_stream_for_ever() {
 /// Bytes that may be the beginning of the key are held back until more bytes come, or until it is clear that
 /// none will.
 #[tokio::test(start_paused = true)]
-async fn the_last_bytes_before_a_stall_arrive_whatever_they_look_like() {
+async fn the_last_bytes_before_a_stall_arrive() {
     let _clock = HeldClock::new();
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n";
     for tell in [false, true] {
@@ -146,7 +146,7 @@ async fn content_between_keep_alives_keeps_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_keeps_a_stream_behind_its_end() {
+async fn nothing_keeps_a_finished_stream_open() {
     let _clock = HeldClock::new();
     for commit in [Commit::FirstContent, Commit::Complete] {
         for (end, drip) in [
@@ -170,7 +170,7 @@ async fn nothing_keeps_a_stream_behind_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_complete_before_its_length_is_whole() {
+async fn a_stream_may_end_before_its_length() {
     let _clock = HeldClock::new();
     for commit in [Commit::Head, Commit::FirstContent, Commit::Complete] {
         let stream = format!("data: {CONTENT}\n\ndata: {END}\n\ndata: [DONE]\n\n");
@@ -248,7 +248,7 @@ async fn a_deadline_that_has_passed_costs_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_that_is_held_back_at_the_deadline_is_an_attempt() {
+async fn a_deadline_while_held_back_is_an_attempt() {
     let _clock = HeldClock::new();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let first = Raw::serving([Step::send(head), Step::Drip(chunk(" ").into())]).await;
@@ -262,7 +262,7 @@ async fn a_response_that_is_held_back_at_the_deadline_is_an_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_that_has_no_time_left_is_not_waited_for() {
+async fn a_retry_without_time_is_not_made() {
     let first = Raw::serving([Step::send(json(503, r#"{"error":{"message":"overloaded"}}"#))]).await;
     let layer = rotating(&first, 1).backoff(LIMIT, LIMIT).deadline(LIMIT / 2).layer(client());
     let began = Instant::now();

@@ -26,7 +26,7 @@ use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, Simulator};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_rotates_says_what_it_does_in_order() {
+async fn rotation_emits_events_in_order() {
     let sim = openai([key("a").script(Script::new().then(SimFault::rate_limited(20 * SECOND))), key("b")]);
     let pool = pool(&["a", "b"]);
     let mut heard = pool.subscribe();
@@ -51,7 +51,7 @@ async fn a_request_that_rotates_says_what_it_does_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alarm_for_what_a_person_has_to_see_to() {
+async fn an_alarm_is_for_operators() {
     let sim = openai([key("a").revoked()]);
     let pool = pool(&["a"]);
     let mut heard = pool.subscribe();
@@ -73,7 +73,7 @@ async fn an_alarm_for_what_a_person_has_to_see_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_one_line_when_it_begins_and_one_when_it_ends() {
+async fn an_outage_has_two_log_lines() {
     let seen = Captured::default();
     let _guard = seen.install();
     let sims = [openai([key("a")]), openai([key("a")])];
@@ -124,7 +124,7 @@ async fn every_attempt_is_in_the_audit_trail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_that_a_provider_gives_a_request_is_capped_and_never_the_key() {
+async fn a_request_id_is_capped_and_shows_no_key() {
     for (name, id, kept) in [
         ("request-id", "req_1".to_owned(), Some("req_1".to_owned())),
         ("x-request-id", "x".repeat(500), Some("x".repeat(128))),
@@ -146,7 +146,7 @@ async fn an_id_that_a_provider_gives_a_request_is_capped_and_never_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_never_reads_slows_nobody_and_learns_how_many_were_missed() {
+async fn a_slow_subscriber_misses_events() {
     let events = Events::with_capacity(8);
     let sim = openai([key("a")]);
     let pool = KeyPool::builder(support::at_sim(Provider::openai()))
@@ -176,7 +176,7 @@ async fn who_never_reads_slows_nobody_and_learns_how_many_were_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn listening_changes_nothing() {
+async fn a_subscriber_changes_nothing() {
     // A response without limits, for which the model would have been read.
     let silent = service_fn(|_: Request<ReplayBody>| async {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("{}")))
@@ -191,7 +191,7 @@ async fn listening_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_an_operator_does_is_said() {
+async fn operations_emit_events() {
     let pool = pool(&["a", "b"]);
     let mut heard = pool.subscribe();
     pool.disable(&"a".into()).unwrap();
@@ -208,7 +208,7 @@ type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_and_its_pools_are_one_stream() {
+async fn a_chain_and_its_pools_share_a_hub() {
     let sims = [openai([key("a")]), openai([key("a")])];
     let events = Events::new();
     let (chain, mut heard) = (chain(&sims, &events), events.subscribe());
@@ -237,7 +237,7 @@ async fn a_chain_and_its_pools_are_one_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_that_fails_says_what_it_came_to() {
+async fn a_failed_chain_emits_an_event() {
     let sims =
         [openai([key("a").revoked()]), openai([key("a").script(Script::always(SimFault::status(500)))])];
     let events = Events::new();

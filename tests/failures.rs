@@ -141,7 +141,7 @@ async fn a_failure_is_never_delivered_as_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_holds_for_a_rotation_layer_alone() {
+async fn a_rotation_layer_alone_responds_alike() {
     let _clock = HeldClock::new();
     for (name, script, status) in given_up().into_iter().skip(3).take(4) {
         let upstream = Raw::serving(script).await;
@@ -215,7 +215,7 @@ async fn a_silent_provider_is_a_timeout_though_another_one_was_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_say_when_to_come_back_and_what_does_not_clear_says_that() {
+async fn limits_report_when_to_retry() {
     let refuse = |fault: SimFault| openai([key("a").script(Script::always(fault))]);
     let cases = [
         (SimFault::rate_limited(20 * SECOND), 429, "rate_limit_exceeded", Some("20"), None),
@@ -236,7 +236,7 @@ async fn limits_say_when_to_come_back_and_what_does_not_clear_says_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_are_out_are_no_limit() {
+async fn disabled_keys_are_not_a_limit() {
     let sim = openai([key("a")]);
     let pool = pool(&["a"]);
     pool.disable(&"a".into()).unwrap();
@@ -253,7 +253,7 @@ async fn keys_that_are_out_are_no_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_our_key_is_not_the_callers() {
+async fn a_refused_key_becomes_a_502() {
     let sim = || openai([key("a").script(Script::always(SimFault::Refuse(Refusal::InvalidKey)))]);
     let service = || rotating(&pool(&["a"]), &sim());
     let own = got(RespondLayer::new().layer(service()), chat("m")).await;
@@ -269,7 +269,7 @@ async fn a_refusal_of_our_key_is_not_the_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_says_what_was_under_way() {
+async fn a_deadline_reports_the_attempt_under_way() {
     let sim = openai([key("a").script(Script::always(SimFault::Silent))]);
     let pool = pool(&["a"]);
     let due = || {
@@ -294,7 +294,7 @@ async fn a_deadline_says_what_was_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pin_to_no_link_says_which_there_are() {
+async fn an_unknown_pin_lists_the_links() {
     let sim = openai([key("a")]);
     let link = || rotating(&pool(&["a"]), &sim);
     let chain =
@@ -331,7 +331,7 @@ fn shedding(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_shed_inside_is_nobodys_fault() {
+async fn a_shed_request_blames_no_key() {
     let slow = openai([key("a").script(Script::always(SimFault::Silent))]);
     let pool = pool(&["a"]);
     let service = KeyRotationLayer::new(pool.clone()).layer(shedding(&slow));
@@ -362,7 +362,7 @@ async fn a_request_that_is_shed_inside_is_nobodys_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_busy_is_nobodys_fault() {
+async fn a_busy_link_opens_no_breaker() {
     let sims = [openai([key("a").script(Script::new().then(SimFault::Silent))]), openai([key("a")])];
     let client = ServiceBuilder::new().concurrency_limit(1).service(sims[0].clone());
     let service = KeyRotationLayer::new(pool(&["a"])).layer(client);
@@ -383,7 +383,7 @@ async fn a_link_that_is_busy_is_nobodys_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_401_that_is_delivered_is_not_the_callers_either() {
+async fn a_delivered_401_becomes_a_502() {
     let scopes = r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.responses.write.","type":"invalid_request_error","code":null}}"#;
     let client = service_fn(move |_: Request<ReplayBody>| async move {
         Response::builder().status(401).header("www-authenticate", "Bearer").body(Full::<Bytes>::from(scopes))
@@ -397,7 +397,7 @@ async fn a_401_that_is_delivered_is_not_the_callers_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_says_that_a_link_shed_the_request() {
+async fn a_shed_request_is_reported() {
     let client = service_fn(|_: Request<ReplayBody>| {
         std::future::pending::<Result<Response<Full<Bytes>>, BoxError>>()
     });
@@ -417,7 +417,7 @@ fn pool_of_one() -> KeyPool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_layers_may_stand_between() {
+async fn other_layers_may_be_in_between() {
     let limited = openai([key("a").script(Script::always(SimFault::rate_limited(20 * SECOND)))]);
     let through = ServiceBuilder::new()
         .layer(RespondLayer::new())
@@ -458,7 +458,7 @@ async fn other_layers_may_stand_between() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_not_ready_says_so_once() {
+async fn a_failed_service_may_have_run() {
     let broken = service_fn(|_: Request<Full<Bytes>>| async { Err::<Response<Full<Bytes>>, _>("gone") });
     let got = got(RespondLayer::new().layer(broken), chat("m")).await;
     got.is(503, "service_failed");
@@ -467,7 +467,7 @@ async fn a_service_that_is_not_ready_says_so_once() {
 
 #[tokio::test]
 #[should_panic(expected = "after its completion")]
-async fn a_future_that_is_polled_after_its_end_panics() {
+async fn polling_a_completed_future_panics() {
     let served = service_fn(|_: ()| async { Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())) });
     let mut future = Box::pin(RespondLayer::new().layer(served).call(()));
     let _ = future.as_mut().await;

@@ -38,7 +38,7 @@ const ALLOWED: Duration = Duration::from_micros(LEAST.as_micros() as u64 * 100 /
 const LATENCY: Duration = Duration::from_millis(60);
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_at_once_on_three_keys_whose_limits_are_known() {
+async fn known_limits_waste_hardly_a_call() {
     let (sim, service) = three_limited_keys();
     for _ in KEYS {
         ask(service.clone()).await;
@@ -52,7 +52,7 @@ async fn a_thousand_at_once_on_three_keys_whose_limits_are_known() {
 /// No limit is known before the first response, so the first volley is sent as it comes. It is the only one, and
 /// costs no time.
 #[tokio::test(start_paused = true)]
-async fn a_thousand_at_once_on_three_keys_of_which_nothing_is_known_cost_one_volley() {
+async fn unknown_limits_cost_one_volley() {
     let (sim, service) = three_limited_keys();
     let wasted = a_thousand_at_once(&sim, &service).await;
     assert!(wasted <= u64::from(REQUESTS + REQUESTS / 20), "{wasted}");
@@ -96,7 +96,7 @@ fn three_limited_keys() -> (Simulator, KeyRotation<Simulator>) {
 /// A key gets more requests than it allows, and each response comes after later requests were sent. An error that
 /// several responses show is corrected once.
 #[tokio::test(start_paused = true)]
-async fn a_key_under_overload_is_used_to_its_limit_and_hardly_ever_refused() {
+async fn an_overloaded_key_is_used_to_its_limit() {
     for (burst, asked) in [(BURST, 600), (1, 600)] {
         let limits = Limits::new().requests_per_second(PER_SECOND).burst(burst);
         let latency = Latency::Uniform(LATENCY / 3..LATENCY);
@@ -121,7 +121,7 @@ async fn a_key_under_overload_is_used_to_its_limit_and_hardly_ever_refused() {
 /// A request may take three milliseconds longer to the provider than the next one, which then comes too early for a
 /// key without burst.
 #[tokio::test(start_paused = true)]
-async fn a_key_without_burst_is_hardly_ever_refused_where_requests_travel_unevenly() {
+async fn uneven_latency_is_hardly_ever_refused() {
     let limits = Limits::new().requests_per_second(PER_SECOND).burst(1);
     let latency = Latency::Uniform(LATENCY / 3..LATENCY);
     let sim = Simulator::openai().key(key("a").limits(limits)).latency(latency).build();

@@ -117,18 +117,18 @@ async fn keeps_to_strict_limits(said: Said) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn strict_limits_are_kept_where_headers_tell_them() {
+async fn truthful_headers_keep_limits() {
     keeps_to_strict_limits(Said::Truth).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn strict_limits_are_kept_where_only_refusals_tell_them() {
+async fn refusals_alone_keep_limits() {
     keeps_to_strict_limits(Said::Waits).await;
     keeps_to_strict_limits(Said::Anonymous).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn strict_limits_are_kept_where_headers_deny_them() {
+async fn false_headers_do_not_break_limits() {
     keeps_to_strict_limits(Said::Lies).await;
     keeps_to_strict_limits(Said::LiesAlways).await;
 }

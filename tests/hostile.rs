@@ -26,7 +26,7 @@ use tower_key_rotation::{Error, KeyRotationLayer, RespondLayer, StopReason};
 type UpstreamResponse = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 #[tokio::test(start_paused = true)]
-async fn error_bodies_are_delivered_whole_whatever_they_are() {
+async fn every_error_body_is_delivered_whole() {
     let huge = vec![b'x'; 10 * 1024 * 1024];
     let bodies: [&[u8]; 8] = [
         b"",
@@ -49,7 +49,7 @@ async fn error_bodies_are_delivered_whole_whatever_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_refusal_is_delivered_whole_beyond_what_was_read_of_it() {
+async fn the_last_refusal_is_delivered_whole() {
     let mut body = br#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#.to_vec();
     body.resize(1024 * 1024, b' ');
     let service =
@@ -60,7 +60,7 @@ async fn the_last_refusal_is_delivered_whole_beyond_what_was_read_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_body_that_breaks_is_delivered_with_its_error_in_its_place() {
+async fn a_broken_error_body_ends_in_its_error() {
     let frames = [Ok(Frame::data(Bytes::from_static(b"half "))), Err(io::Error::other("gone").into())];
     let client = answering([streaming(400, "application/json", frames)]);
     let response = send(&KeyRotationLayer::new(pool(&["a"])).layer(client), chat("m")).await.unwrap();
@@ -70,7 +70,7 @@ async fn an_error_body_that_breaks_is_delivered_with_its_error_in_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_body_that_never_ends_is_judged_after_a_while() {
+async fn an_endless_error_body_is_classified() {
     let first =
         futures_util::stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"{\"error\":")))]);
     let endless = futures_util::StreamExt::chain(first, futures_util::stream::pending());
@@ -82,7 +82,7 @@ async fn an_error_body_that_never_ends_is_judged_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_while_an_answer_is_looked_at_blames_no_key() {
+async fn leaving_during_inspection_blames_no_key() {
     for (status, content_type) in [(200, "text/event-stream"), (401, "application/json")] {
         let first = futures_util::stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::from_static(b": ")))]);
         let endless = futures_util::StreamExt::chain(first, futures_util::stream::pending());
@@ -98,7 +98,7 @@ async fn a_caller_that_leaves_while_an_answer_is_looked_at_blames_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_waits_are_clamped_or_ignored_and_never_lock_a_key_out() {
+async fn absurd_waits_never_lock_a_key_out() {
     for hint in [
         "-1",
         "0",
@@ -133,7 +133,7 @@ async fn absurd_waits_are_clamped_or_ignored_and_never_lock_a_key_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_compressed_refusal_is_judged_by_its_status_and_delivered_as_it_is() {
+async fn a_compressed_refusal_is_classified_by_status() {
     let (mut parts, body) = answer(429, b"\x1f\x8b\x08rest").into_parts();
     parts.headers.insert("content-encoding", "gzip".parse().unwrap());
     let client = answering([Response::from_parts(parts, body), answer(200, b"{}")]);
@@ -142,7 +142,7 @@ async fn a_compressed_refusal_is_judged_by_its_status_and_delivered_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_body_that_fails_half_way_is_the_callers_and_blames_no_key() {
+async fn a_failing_request_body_blames_no_key() {
     let frames =
         [Ok(Frame::data(Bytes::from_static(b"{\"model\":"))), Err(io::Error::other("the disk is gone"))];
     let body = StreamBody::new(futures_util::stream::iter(frames));
@@ -164,7 +164,7 @@ async fn a_request_body_that_fails_half_way_is_the_callers_and_blames_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_streamed_body_is_sent_again_whole_and_one_above_the_cap_has_one_attempt() {
+async fn a_body_above_the_cap_has_one_attempt() {
     let client = |answers: [UpstreamResponse; 2]| {
         let answers = Mutex::new(VecDeque::from(answers));
         let answers = Arc::new(answers);

@@ -53,7 +53,7 @@ enum Step {
 use Step::{Close, Data, End, GoAway, Head, Nothing, Read, Reset};
 
 #[tokio::test]
-async fn what_may_have_run_is_sent_once_and_is_never_a_success() {
+async fn an_ambiguous_request_is_sent_once() {
     for script in [
         &[Reset(INTERNAL_ERROR)][..],
         &[Reset(NO_ERROR)],
@@ -78,7 +78,7 @@ async fn what_may_have_run_is_sent_once_and_is_never_a_success() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_reset_behind_its_content_ends_in_an_error() {
+async fn a_reset_after_content_is_an_error() {
     for end in [Reset(NO_ERROR), Reset(INTERNAL_ERROR), End, Close, Nothing] {
         let upstream = Upstream::serving(vec![Head, Data(ROLE), Data(CONTENT), Read, end]).await;
         let response = timeout(AT_ALL, chain(&upstream).oneshot(request(&upstream))).await.unwrap().unwrap();
@@ -101,7 +101,7 @@ async fn a_stream_that_is_reset_behind_its_content_ends_in_an_error() {
 }
 
 #[tokio::test]
-async fn a_reset_behind_the_terminator_breaks_nothing() {
+async fn a_reset_after_the_terminator_is_no_error() {
     for end in [Reset(NO_ERROR), Reset(INTERNAL_ERROR), GoAway(1), Close, Nothing] {
         let upstream = Upstream::serving(vec![Head, Data(CONTENT), Data(DONE), Read, end]).await;
         let response = timeout(AT_ALL, chain(&upstream).oneshot(request(&upstream))).await.unwrap().unwrap();
@@ -116,7 +116,7 @@ async fn a_reset_behind_the_terminator_breaks_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_refused_unprocessed_is_called_no_more_than_twice() {
+async fn an_unprocessed_request_is_sent_at_most_twice() {
     for script in [&[Reset(REFUSED_STREAM)][..], &[GoAway(0), Close]] {
         for in_chain in [false, true] {
             let (error, calls) = error_of(script, in_chain).await;

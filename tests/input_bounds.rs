@@ -101,7 +101,7 @@ where
 // === names ===
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_is_none_is_kept_nowhere() {
+async fn an_invalid_name_is_not_kept() {
     let limits: &[_] = &[("x-ratelimit-limit-requests", "900"), ("x-ratelimit-remaining-requests", "899")];
     let refused = Upstream { status: 429, ..Upstream::new() };
     let served = Upstream { headers: limits, ..Upstream::new() };
@@ -186,7 +186,7 @@ async fn names_beyond_the_cap_share_what_their_patterns_allow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_of_which_nothing_is_counted_makes_room() {
+async fn an_uncounted_name_makes_room() {
     let quota = Quota::requests(1).per_minute().for_models("m*");
     let pool = builder(&["a"]).quota(quota).max_models(2).build().unwrap();
     let upstream = Upstream::new();
@@ -199,7 +199,7 @@ async fn a_name_of_which_nothing_is_counted_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn upper_and_lower_case_are_one_model_where_a_pattern_takes_both() {
+async fn a_pattern_ignores_case() {
     let (pool, upstream) = (a_day(1, "pricey"), Upstream::new());
     assert!(upstream.is_served(&pool, "pricey").await);
     for model in ["PRICEY", "Pricey", "pRICEY", "pricey"] {
@@ -250,7 +250,7 @@ async fn a_model_in_a_later_chunk_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_can_not_be_read_is_not_sent_where_it_matters() {
+async fn an_unreadable_body_is_not_sent_under_model_limits() {
     let encoded = |encoding: &str| {
         let mut request = post(&b"\x1f\x8b\x08\x00"[..]);
         request.headers_mut().append("content-encoding", "identity".parse().unwrap());
@@ -296,7 +296,7 @@ async fn requests_without_a_model_are_not_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_longer_than_the_replay_cap_counts_for_the_model_that_it_begins_with() {
+async fn a_long_body_counts_for_its_first_model() {
     let padding: &'static str = Box::leak("x".repeat(ReplayBody::CAP / 2).into_boxed_str());
     let long = |first: &'static str| {
         let pieces = [first, padding, padding, padding, "\"}"];
@@ -312,7 +312,7 @@ async fn a_body_longer_than_the_replay_cap_counts_for_the_model_that_it_begins_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_can_not_be_read_is_refused_as_such() {
+async fn an_unreadable_request_gets_415() {
     let never = service_fn(|_: Request<ReplayBody>| -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
         ready(Ok(Response::new(Full::default())))
     });
@@ -328,7 +328,7 @@ async fn a_request_that_can_not_be_read_is_refused_as_such() {
 // === times ===
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_no_clock_can_tell_is_no_panic() {
+async fn an_extreme_time_does_not_panic() {
     let (far, stream) =
         (Duration::MAX, "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\ndata: [DONE]\n\n");
     let client = service_fn(move |_: Request<ReplayBody>| {

@@ -22,7 +22,7 @@ fn tiers(pool: &KeyPool) -> Vec<(String, Tier)> {
 // === the builder ===
 
 #[test]
-fn a_key_is_named_by_its_label_or_else_by_a_fingerprint() {
+fn a_key_without_an_id_has_a_fingerprint() {
     let keys = [ApiKey::new("sk-one").unwrap(), ApiKey::new("sk-two").unwrap().id("two")];
     let pool = KeyPool::builder(Provider::openai()).keys(keys).build().unwrap();
     let [(one, _), (two, _)] = tiers(&pool).try_into().unwrap();
@@ -31,7 +31,7 @@ fn a_key_is_named_by_its_label_or_else_by_a_fingerprint() {
 }
 
 #[test]
-fn two_keys_with_one_name_or_one_secret_are_refused() {
+fn duplicate_names_and_secrets_are_refused() {
     let key = |secret: &str, id: &str| ApiKey::new(secret).unwrap().id(id);
     let build = |keys: [ApiKey; 2]| KeyPool::builder(Provider::openai()).keys(keys).build().unwrap_err();
     let error = build([key("sk-1", "a"), key("sk-2", "a")]);
@@ -42,7 +42,7 @@ fn two_keys_with_one_name_or_one_secret_are_refused() {
 }
 
 #[test]
-fn a_name_that_shows_a_key_is_refused_and_not_said() {
+fn a_name_that_shows_a_key_is_refused() {
     let key = |secret: &str| ApiKey::new(secret).unwrap();
     for (number, keys) in [
         (1, vec![key("sk-one").id("sk-one")]),
@@ -64,7 +64,7 @@ fn a_name_that_shows_a_key_is_refused_and_not_said() {
 }
 
 #[test]
-fn two_secrets_with_one_fingerprint_are_two_keys() {
+fn equal_fingerprints_are_distinguished() {
     // Found by search: the first five bytes of their digests are alike.
     let found = openai(&[("OPENAI_API_KEYS", "sk-885753,sk-1485832")]);
     assert_eq!(found.keys().len(), 2, "{found}");

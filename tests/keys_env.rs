@@ -38,7 +38,7 @@ fn all_hidden(thing: &(impl Debug + Display)) {
 }
 
 #[test]
-fn numbered_variables_are_found_in_the_order_of_their_numbers_with_gaps() {
+fn numbered_variables_may_have_gaps() {
     let found = openai(&[
         ("OPENAI_API_KEY_10", "sk-10"),
         ("OPENAI_API_KEY_2", "sk-2"),
@@ -56,7 +56,7 @@ fn numbered_variables_are_found_in_the_order_of_their_numbers_with_gaps() {
 }
 
 #[test]
-fn a_list_is_split_at_commas_and_blanks_do_not_count() {
+fn a_list_is_split_at_commas() {
     let found = openai(&[("OPENAI_API_KEYS", " sk-1, sk-2 ,,\tsk-1,sk-3\n")]);
     assert_eq!(labels(&found), ["OPENAI_API_KEYS#1", "OPENAI_API_KEYS#2", "OPENAI_API_KEYS#4"]);
     assert_eq!(
@@ -83,7 +83,7 @@ fn a_primary_key_its_backups_and_a_model_are_found() {
 }
 
 #[test]
-fn all_patterns_are_looked_for_at_once_and_of_the_same_secret_the_first_counts() {
+fn all_name_patterns_are_searched() {
     let found = openai(&[
         ("OPENAI_API_KEY", "sk-same"),
         ("OPENAI_API_KEY_1", "sk-other"),
@@ -121,7 +121,7 @@ fn an_empty_variable_is_reported_and_is_no_key() {
 }
 
 #[test]
-fn an_invalid_key_is_reported_by_its_place_and_the_others_are_used() {
+fn an_invalid_key_is_reported_by_its_place() {
     let found = openai(&[("OPENAI_API_KEY", "sk\u{7f}MARKER"), ("OPENAI_API_KEYS", "sk-good,\"sk-MARKER\"")]);
     assert_eq!(labels(&found), ["OPENAI_API_KEYS#1"]);
     let invalid: Vec<_> = found.findings().iter().map(|finding| &finding.found).collect();
@@ -176,7 +176,7 @@ fn a_value_with_something_around_its_key_is_explained_in_the_error() {
 }
 
 #[test]
-fn a_key_with_the_signs_of_a_fault_in_its_middle_is_a_key() {
+fn special_characters_within_a_key_are_allowed() {
     for key in ["AKIA==", "sk-a=b", "a:b", "user:pass", "sk-a#b", "id.secret=", "0f0f:aGk="] {
         let found = openai(&[("OPENAI_API_KEY", key)]);
         assert_eq!(found.findings()[0].found, EnvValue::Keys(1), "{key}");
@@ -184,7 +184,7 @@ fn a_key_with_the_signs_of_a_fault_in_its_middle_is_a_key() {
 }
 
 #[test]
-fn a_name_that_is_almost_right_is_pointed_out() {
+fn a_similar_name_is_reported() {
     for (name, meant) in [
         ("OPENAI_KEY", "OPENAI_API_KEY"),
         ("OPENAI_API_KEY1", "OPENAI_API_KEY_1"),
@@ -221,7 +221,7 @@ fn a_placeholder_is_a_warning() {
 }
 
 #[test]
-fn a_key_that_begins_like_another_providers_is_a_warning() {
+fn a_foreign_prefix_is_a_warning() {
     let foreign = |provider: &Provider, name: &str, value: &str| {
         let found = EnvKeys::in_vars(provider, [(name, value)]);
         assert_eq!(found.keys().len(), 1);
@@ -242,7 +242,7 @@ fn a_key_that_begins_like_another_providers_is_a_warning() {
 }
 
 #[test]
-fn a_name_of_the_providers_own_is_searched_first() {
+fn the_providers_own_name_is_searched_first() {
     let huggingface = Provider::preset("huggingface").unwrap();
     let vars = [("HF_API_KEY", "hf_b"), ("HF_TOKEN", "hf_a"), ("HF_TOKEN_2", "hf_c")];
     let found = EnvKeys::in_vars(&huggingface, vars);
@@ -267,7 +267,7 @@ fn two_prefixes_are_one_provider() {
 }
 
 #[test]
-fn one_key_is_enough_and_none_is_an_error_that_names_the_variables() {
+fn without_a_key_the_error_names_variables() {
     assert!(pool(openai(&[("OPENAI_API_KEY", "sk-1")])).is_ok());
 
     let nothing = openai(&[("PATH", "/bin")]);
@@ -284,7 +284,7 @@ fn one_key_is_enough_and_none_is_an_error_that_names_the_variables() {
 }
 
 #[test]
-fn an_error_about_missing_keys_names_no_variable_that_holds_none() {
+fn an_error_names_no_model_variables() {
     let error = pool(openai(&[])).unwrap_err();
     assert!(!error.to_string().contains("_MODEL"), "{error}");
 }

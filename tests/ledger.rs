@@ -38,7 +38,7 @@ fn faults() -> [(Vec<Step>, Option<u16>, Reason); 5] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_without_keys_has_its_attempt_in_the_ledger() {
+async fn a_link_without_keys_lists_its_attempt() {
     let _clock = HeldClock::new();
     for (script, status, reason) in faults() {
         let upstream = Raw::serving(script.clone()).await;
@@ -51,7 +51,7 @@ async fn a_link_without_keys_has_its_attempt_in_the_ledger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_the_deadline_ends_is_in_the_ledger() {
+async fn a_deadline_lists_the_last_attempt() {
     let _clock = HeldClock::new();
     for (script, ..) in [&faults()[0], &faults()[4]] {
         for keys in [false, true] {

@@ -91,7 +91,7 @@ async fn a_minute_refills_evenly() {
 // === windows ===
 
 #[tokio::test(start_paused = true)]
-async fn an_aligned_window_is_over_when_the_clock_says_so() {
+async fn an_aligned_window_ends_on_the_clock() {
     let pool = limited([Quota::requests(3).per_minute().aligned()]);
     for _ in 0..3 {
         to_the_next(MINUTE).await;
@@ -111,7 +111,7 @@ async fn to_the_next(window: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_ends_at_the_providers_midnight_through_a_year_of_both_changes_of_the_clock() {
+async fn a_day_ends_at_the_providers_midnight() {
     let gemini = limited_at(Provider::gemini(), [Quota::requests(3).per_day()]);
     let openai = limited([Quota::requests(3).per_day()]);
     let own = limited([Quota::requests(3).per_day().resets_at_midnight(Zone::pacific())]);
@@ -138,7 +138,7 @@ async fn a_day_ends_at_the_providers_midnight_through_a_year_of_both_changes_of_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_taken_before_the_turn_of_the_day_is_not_given_back_to_the_new_one() {
+async fn yesterdays_usage_is_not_returned_today() {
     let pool = limited([Quota::requests(3).per_day(), Quota::tokens(100).per_day()]);
     to_the_next(DAY).await;
     advance(DAY - SECOND).await;
@@ -213,7 +213,7 @@ async fn a_limit_for_models_may_be_of_one_key() {
 // === declared and learned ===
 
 #[tokio::test(start_paused = true)]
-async fn declared_and_learned_stand_side_by_side_and_the_stricter_holds() {
+async fn the_stricter_of_declared_and_learned_applies() {
     for (amount, allowed) in [(5, 4), (50, 9)] {
         let pool = limited([Quota::requests(amount).per_day()]);
         let mut lease = pool.acquire(None).unwrap();
@@ -241,7 +241,7 @@ fn of_openai([limit, remaining]: [u64; 2], reset: &str) -> HeaderMap {
 // === edge cases ===
 
 #[tokio::test(start_paused = true)]
-async fn a_request_larger_than_the_limit_passes_when_the_limit_is_untouched() {
+async fn an_oversized_request_passes_a_full_limit() {
     for quota in [Quota::tokens(100).per_minute(), Quota::tokens(100).per_day()] {
         let pool = limited([quota]);
         ask(&pool, 1_000_000).unwrap().succeed();
@@ -254,7 +254,7 @@ async fn a_request_larger_than_the_limit_passes_when_the_limit_is_untouched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_that_it_needs_nothing_is_told_the_true_time_too() {
+async fn a_request_without_cost_gets_the_correct_wait() {
     let pool = limited([Quota::tokens(600).per_minute()]);
     ask(&pool, 600).unwrap().succeed();
     let least = wait(&pool);
@@ -277,7 +277,7 @@ async fn no_estimate_is_too_large_to_be_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_of_zero_closes_and_nobody_waits_for_it() {
+async fn a_limit_of_zero_is_never_waited_for() {
     for quota in [
         Quota::requests(0).per_second(),
         Quota::requests(0).per_minute(),
@@ -301,7 +301,7 @@ async fn a_limit_of_zero_closes_and_nobody_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_is_for_the_earliest_key_and_the_latest_of_its_limits() {
+async fn the_wait_is_that_of_the_earliest_key() {
     let by = |name: &str, seconds| key(name).quota(Quota::requests(1).per(Window::from_secs(seconds)));
     let pool = at_test(Provider::openai())
         .keys([by("a", 90), by("b", 40)])
@@ -332,7 +332,7 @@ async fn a_request_that_needs_more_waits_longer() {
 // === refunds ===
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_was_never_sent_gives_everything_back() {
+async fn an_unsent_request_returns_everything() {
     let quotas = [
         Quota::requests(10).per_minute(),
         Quota::requests(10).per_day(),
@@ -350,7 +350,7 @@ async fn a_request_that_was_never_sent_gives_everything_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_gives_its_tokens_back_and_no_more() {
+async fn a_refused_request_returns_its_tokens() {
     let pool = limited([Quota::requests(10).per_day(), Quota::tokens(100).per_day(), Quota::concurrent(3)]);
     ask(&pool, 30).unwrap().succeed();
     ask(&pool, 40).unwrap().fault(&support::limit(SECOND), None);
@@ -363,7 +363,7 @@ async fn a_refused_request_gives_its_tokens_back_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_told_when_a_request_was_never_sent() {
+async fn an_unsent_request_wakes_a_waiter() {
     for quota in [Quota::concurrent(1), Quota::requests(1).per_day(), Quota::requests(1).per_minute()] {
         let pool = limited([quota.clone()]);
         let unsent = pool.acquire(None).unwrap();
@@ -382,7 +382,7 @@ async fn who_waits_is_told_when_a_request_was_never_sent() {
 // === operators ===
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_starts_declared_limits_anew() {
+async fn a_reset_restores_declared_limits() {
     let quotas = || [Quota::requests(3).per_day(), Quota::requests(60).per_minute().burst(2)];
     let reset = |pool: &KeyPool| pool.reset(&"a".into());
     let reset_quota = |pool: &KeyPool| pool.reset_quota(&"a".into(), None);
@@ -416,7 +416,7 @@ async fn a_quota_is_reset_for_one_model_and_cooldowns_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_keeps_the_places_of_requests_under_way() {
+async fn a_reset_keeps_requests_in_flight() {
     let pool = limited([Quota::concurrent(1)]);
     let lease = ask(&pool, 0).unwrap();
     pool.reset(&"a".into()).unwrap();

@@ -211,7 +211,7 @@ proptest! {
 
 /// Regression test: an addition overflowed, and every later request of the key found an empty ledger.
 #[tokio::test(start_paused = true)]
-async fn counts_near_the_end_of_their_range_are_counts() {
+async fn extreme_counts_do_not_overflow() {
     let pool = pool_at("openai", false);
     for _ in 0..8 {
         let leases: Vec<_> = (0..8).map(|_| pool.acquire(None).unwrap()).collect();
@@ -231,7 +231,7 @@ async fn counts_near_the_end_of_their_range_are_counts() {
 
 /// A window that is too long to be stored as stated is one limit, not four.
 #[tokio::test(start_paused = true)]
-async fn a_window_of_ages_is_known_again() {
+async fn a_very_long_window_is_one_limit() {
     let pool = pool_at("mistral", false);
     for _ in 0..3 {
         let mut lease = pool.acquire(None).unwrap();

@@ -36,7 +36,7 @@ fn thinking(pool: &KeyPool, sim: &Simulator, tokens: u64) -> KeyRotation<Simulat
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrency_is_held_until_the_body_ends_and_a_key_never_floods() {
+async fn concurrency_is_held_until_the_body_ends() {
     let (pool, sim) = (limited([Quota::concurrent(2)]), openai([key("a")]));
     let service = support::rotating(&pool, &sim);
     let [one, other] = [send(&service, chat_stream("m")).await, send(&service, chat_stream("m")).await];
@@ -51,7 +51,7 @@ async fn concurrency_is_held_until_the_body_ends_and_a_key_never_floods() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_is_released_however_a_request_ends() {
+async fn every_end_releases_concurrency() {
     let pool = limited([Quota::concurrent(1)]);
     let slow = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND)).build();
     let service = support::rotating(&pool, &slow);
@@ -74,7 +74,7 @@ async fn a_place_is_released_however_a_request_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_place_has_it_when_a_body_ends() {
+async fn the_end_of_a_body_wakes_a_waiter() {
     let (pool, sim) = (limited([Quota::concurrent(1)]), openai([key("a")]));
     let service = thinking(&pool, &sim, 0);
     let first = send(&service, chat_stream("m")).await.unwrap();
@@ -103,14 +103,14 @@ async fn tokens_are_estimated_and_corrected_up_and_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_given_up_counts_as_estimated() {
+async fn an_abandoned_response_counts_as_estimated() {
     let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
     drop(send(&thinking(&pool, &sim, 300), chat_stream("m")).await.unwrap());
     assert_eq!(left(&pool), 700);
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_requests_give_their_tokens_back() {
+async fn refused_requests_return_their_tokens() {
     let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
     let service = KeyRotationLayer::new(pool.clone());
     let service = service.estimate_with(|_, _| Estimate::new().input_tokens(300));
@@ -124,7 +124,7 @@ async fn refused_requests_give_their_tokens_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_tokens_is_woken_by_a_correction() {
+async fn a_correction_wakes_a_waiter() {
     let (pool, sim) = (limited([Quota::tokens(1_000).per_day()]), openai([key("a")]));
     let service = thinking(&pool, &sim, 900);
     let first = send(&service, chat("m")).await.unwrap();

@@ -99,7 +99,7 @@ fn wait(pool: &KeyPool) -> Duration {
 // === the headers of each provider ===
 
 #[tokio::test(start_paused = true)]
-async fn openais_reset_is_when_all_is_there_again_and_not_the_next() {
+async fn openais_reset_is_the_time_until_full() {
     let pool = openai();
     answer(&pool, &requests("10", "4", "36s"));
     assert_eq!(let_in(&pool), 4);
@@ -125,7 +125,7 @@ async fn openais_requests_may_be_those_of_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn anthropics_reset_may_lie_in_the_past_and_its_tokens_are_rounded() {
+async fn anthropics_headers_are_read() {
     let pool = pool_at("anthropic", &["a"]);
     let instant = |ms: i64| {
         let now = i64::try_from(Timestamp::now().as_unix_ms()).unwrap();
@@ -163,7 +163,7 @@ async fn groqs_requests_are_those_of_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn azures_sentinels_mean_nothing_and_its_resets_are_bare_numbers() {
+async fn azures_headers_are_read() {
     let pool = pool_at("azure", &["a"]);
     answer(&pool, &[requests("-1", "-1", "0"), tokens("-1", "-1", "0")].concat());
     assert!(limits(&pool).is_empty());
@@ -176,7 +176,7 @@ async fn azures_sentinels_mean_nothing_and_its_resets_are_bare_numbers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn togethers_nothing_left_on_a_success_means_nothing() {
+async fn togethers_zero_on_a_success_is_ignored() {
     let pool = pool_at("together", &["a"]);
     for _ in 0..3 {
         answer(
@@ -198,7 +198,7 @@ async fn a_wait_on_a_success_is_no_cooldown() {
 // === the moment that a header describes ===
 
 #[tokio::test(start_paused = true)]
-async fn of_two_answers_the_one_to_the_later_request_counts() {
+async fn the_response_to_the_later_request_counts() {
     for (in_order, provider) in EITHER_WAY {
         let pool = pool_at(provider, &["a"]);
         answer(&pool, &requests("10", "9", "6s"));
@@ -211,7 +211,7 @@ async fn of_two_answers_the_one_to_the_later_request_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_small_request_that_overtook_a_large_one_does_not_know_of_it() {
+async fn overtaking_requests_are_both_counted() {
     for (in_order, provider) in EITHER_WAY {
         let pool = pool_at(provider, &["a"]);
         answer(&pool, &tokens("1000", "1000", "0s"));
@@ -226,7 +226,7 @@ async fn a_small_request_that_overtook_a_large_one_does_not_know_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_given_back_between_two_requests_is_believed() {
+async fn a_larger_remaining_amount_is_accepted() {
     let pool = openai();
     answer(&pool, &tokens("1000", "1000", "0s"));
     answer(&pool, &tokens("1000", "100", "54s"));
@@ -238,7 +238,7 @@ async fn what_is_given_back_between_two_requests_is_believed() {
 /// A refused request used nothing, so too much was deducted. But a bucket of one was full again when the next
 /// request came, and the refund overflows it.
 #[tokio::test(start_paused = true)]
-async fn what_a_refused_request_left_is_not_given_to_two() {
+async fn a_refund_is_not_used_twice() {
     let interval = Duration::from_millis(20);
     for (others, least) in [(0, Duration::ZERO), (1, interval)] {
         let pool = openai();
@@ -255,7 +255,7 @@ async fn what_a_refused_request_left_is_not_given_to_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_distance_that_was_learned_is_kept_while_nobody_comes_close() {
+async fn an_idle_limit_keeps_its_margin() {
     let (pool, interval) = (openai(), Duration::from_millis(20));
     for _ in 0..2 {
         answer(&pool, &requests("1", "0", "20ms"));
@@ -278,7 +278,7 @@ async fn the_distance_that_was_learned_is_kept_while_nobody_comes_close() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_flight_is_reserved() {
+async fn requests_in_flight_are_reserved() {
     let pool = openai();
     answer(&pool, &requests("10", "9", "6s"));
     let first = pool.acquire(None).unwrap();
@@ -289,7 +289,7 @@ async fn what_is_in_flight_is_reserved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_from_before_a_reset_by_hand_does_not_deafen_the_pool() {
+async fn an_old_header_does_not_outlast_a_reset() {
     let pool = openai();
     for _ in 0..8 {
         answer(&pool, &requests("100", "90", "6s"));
@@ -305,7 +305,7 @@ async fn a_header_from_before_a_reset_by_hand_does_not_deafen_the_pool() {
 // === no key is locked out ===
 
 #[tokio::test(start_paused = true)]
-async fn no_header_locks_a_key_out_for_longer_than_the_reset_it_names() {
+async fn no_header_outlasts_its_reset() {
     let contradictory = [
         ("0", "0", "30"),
         ("10", "0", "30"),
@@ -333,7 +333,7 @@ async fn no_header_locks_a_key_out_for_longer_than_the_reset_it_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_of_days_is_believed_for_one_and_then_tried() {
+async fn a_hint_of_days_is_capped_at_one() {
     for provider in ["openai", "anthropic", "groq", "xai"] {
         for reset in ["26h", "18d", "432h0m0s", "1555200"] {
             for limit in ["0", "1", "1000"] {
@@ -350,7 +350,7 @@ async fn a_hint_of_days_is_believed_for_one_and_then_tried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_with_nothing_left_is_not_used_before_it_is_back() {
+async fn an_empty_scope_is_not_used() {
     let pool = pool_at("xai", &["a", "b"]);
     let lease = support::lease_of(&pool, "a", None);
     see(lease, &requests("10", "0", "20s"));
@@ -366,7 +366,7 @@ async fn a_scope_with_nothing_left_is_not_used_before_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn near_empty_others_are_preferred() {
+async fn emptier_keys_are_used_last() {
     let provider = Provider::openai();
     let keys = ["a", "b"].map(key);
     let pool = KeyPool::builder(provider).keys(keys).selection(Selection::MostRemaining).build().unwrap();
@@ -389,7 +389,7 @@ async fn near_empty_others_are_preferred() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_limit_is_woken_when_an_answer_shows_more_of_it() {
+async fn a_response_with_more_wakes_a_waiter() {
     let pool = openai();
     answer(&pool, &requests("10", "9", "6s"));
     let mut first = sent(&pool);
@@ -406,7 +406,7 @@ async fn who_waits_for_a_limit_is_woken_when_an_answer_shows_more_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pace_that_was_seen_is_not_forgotten_when_nearly_all_is_there() {
+async fn a_learned_pace_is_kept() {
     let pool = openai();
     answer(&pool, &tokens("40000", "20000", "500ms"));
     sleep(SECOND).await;
@@ -420,7 +420,7 @@ async fn a_pace_that_was_seen_is_not_forgotten_when_nearly_all_is_there() {
 // === the owner of a limit ===
 
 #[tokio::test(start_paused = true)]
-async fn limits_of_a_model_bench_no_other() {
+async fn limits_of_a_model_concern_no_other() {
     let pool = openai();
     let (big, small) = (model("big"), model("small"));
     let mut lease = pool.acquire(Some(&big)).unwrap();
@@ -432,7 +432,7 @@ async fn limits_of_a_model_bench_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_limit_of_an_organisation_benches_all_its_ten_keys() {
+async fn one_limit_covers_all_keys_of_an_account() {
     let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     let pool = pool_at("openai", &names);
     let model = model("m");
@@ -459,7 +459,7 @@ async fn one_limit_of_an_organisation_benches_all_its_ten_keys() {
 
 /// `TKR_CORPUS` names the file; without it, `../shared/corpus/dev.jsonl` beside the crate is used.
 #[tokio::test(start_paused = true)]
-async fn no_recorded_success_locks_a_key_out_for_longer_than_a_reset_it_names() {
+async fn no_recorded_success_outlasts_its_reset() {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/dev.jsonl");
     let path = std::env::var_os("TKR_CORPUS").map_or_else(beside, PathBuf::from);
     let Ok(text) = std::fs::read_to_string(&path) else {
@@ -503,7 +503,7 @@ fn observe(record: &Value) -> bool {
 /// Times of responses are stored in 32 bits, which wrap after seven weeks. A response after a month still counts as
 /// the newer one.
 #[tokio::test(start_paused = true)]
-async fn an_answer_after_weeks_of_silence_is_news() {
+async fn a_response_after_weeks_counts() {
     for days in [1, 24, 25, 30, 40, 49] {
         let pool = openai();
         answer(&pool, &requests("10", "9", "6s"));

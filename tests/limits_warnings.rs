@@ -46,7 +46,7 @@ fn thresholds(heard: &mut Subscription) -> Vec<f64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_share_of_a_day_is_told_of_once_a_day() {
+async fn each_threshold_of_a_day_warns_once() {
     let pool = pool_of(Quota::requests(40).per_day()).build().unwrap();
     let mut heard = pool.subscribe();
     for _ in 0..3 {
@@ -56,7 +56,7 @@ async fn each_share_of_a_day_is_told_of_once_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_minute_that_is_used_all_the_time_is_told_of_once_a_minute() {
+async fn a_busy_minute_warns_once() {
     let pool = pool_of(Quota::requests(20).per_minute()).build().unwrap();
     let mut heard = pool.subscribe();
     assert_eq!(use_up(&pool, &mut heard), [(16, 0.8), (19, 0.95)]);
@@ -84,7 +84,7 @@ async fn a_window_begins_with_its_first_warning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_request_that_crosses_two_shares_tells_of_both() {
+async fn one_request_may_cross_two_thresholds() {
     let pool = pool_of(Quota::tokens(1_000).per_day()).build().unwrap();
     let mut heard = pool.subscribe();
     for told in [vec![0.8, 0.95], vec![]] {
@@ -95,7 +95,7 @@ async fn one_request_that_crosses_two_shares_tells_of_both() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_crosses_shares_of_several_limits_tells_of_all() {
+async fn one_request_may_warn_for_several_limits() {
     let account = [Quota::requests(20).per_minute(), Quota::tokens(100).per_day()];
     let account = account.into_iter().fold(builder(), KeyPoolBuilder::quota);
     let day = Quota::requests(10).per_day();
@@ -109,7 +109,7 @@ async fn a_request_that_crosses_shares_of_several_limits_tells_of_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_another_limit_refuses_takes_no_warning_along() {
+async fn a_refused_request_uses_no_warning() {
     let own = key("a").account("org").quota(Quota::requests(10).per_day());
     let pool = builder().key(own).quota(Quota::concurrent(1)).build().unwrap();
     let mut heard = pool.subscribe();
@@ -123,7 +123,7 @@ async fn a_request_that_another_limit_refuses_takes_no_warning_along() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_warning_says_whose_limit_it_is_and_what_is_left() {
+async fn a_warning_names_the_owner_and_the_rest() {
     let quota = Quota::requests(10).per_minute().for_models("m*");
     let pool = pool_of(quota).build().unwrap();
     let mut heard = pool.subscribe();
@@ -144,7 +144,7 @@ async fn a_warning_says_whose_limit_it_is_and_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_answer_says_is_warned_of_with_the_answer() {
+async fn a_response_with_limits_may_warn() {
     let pool = builder().key(key("a")).build().unwrap();
     let mut heard = pool.subscribe();
     let answers = [
@@ -168,7 +168,7 @@ async fn what_an_answer_says_is_warned_of_with_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_took_more_than_was_thought_is_warned_of_at_its_end() {
+async fn an_underestimate_warns_at_the_end() {
     let pool = pool_of(Quota::tokens(10_000).per_day()).build().unwrap();
     let mut heard = pool.subscribe();
     let client = service_fn(async |_: Request<ReplayBody>| {
@@ -184,7 +184,7 @@ async fn an_answer_that_took_more_than_was_thought_is_warned_of_at_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_worth_a_warning_is_for_the_operator_to_say() {
+async fn the_thresholds_can_be_set() {
     for (shares, told) in
         [(vec![0.5, 0.25], vec![(1, 0.25), (2, 0.5)]), (vec![1.0], vec![(4, 1.0)]), (vec![], vec![])]
     {

@@ -19,7 +19,7 @@ const LEARNED: f64 = 256.0;
 
 /// A single test, because the counts are those of the whole process.
 #[test]
-fn a_key_takes_a_kilobyte_and_a_model_of_it_256_bytes() {
+fn a_key_needs_a_kilobyte_and_256_bytes_per_model() {
     let (idle, unused) = bytes_of(|| pool(1_000));
     println!("{:.0} bytes a key", idle / 1_000.0);
     assert!(idle / 1_000.0 <= IDLE);

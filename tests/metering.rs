@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn usage_counted_is_usage_sent(runs in prop::collection::vec(run(), 1..24)) {
+    fn counted_usage_equals_sent_usage(runs in prop::collection::vec(run(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let pool = pool(&["a", "b", "c"]);
@@ -134,7 +134,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_minute_and_a_day_begin_anew_and_the_total_stays() {
+async fn periods_reset_and_the_total_stays() {
     let pool = pool(&["a"]);
     let run = Run { model: 0, streamed: false, head: [1, 9], read: 4, input: 5, output: 2 };
     let usage = || pool.snapshot().keys[0].usage;

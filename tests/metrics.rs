@@ -15,7 +15,7 @@ use tower_key_rotation::{ApiKey, KeyPool, Provider};
 use tower_key_rotation_sim::{Script, SimFault};
 
 #[tokio::test(start_paused = true)]
-async fn a_hub_that_is_told_to_counts_what_requests_do() {
+async fn a_hub_with_metrics_counts_requests() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let limited = Script::always(SimFault::rate_limited(Duration::from_secs(60)));
@@ -53,7 +53,7 @@ async fn a_hub_that_is_told_to_counts_what_requests_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_of_limits_is_measured_when_it_is_looked_at() {
+async fn remaining_limits_are_measured_on_demand() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let key = ApiKey::new(secret("a")).unwrap().id("a").account("org");
@@ -84,7 +84,7 @@ async fn what_is_left_of_limits_is_measured_when_it_is_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hub_that_is_not_told_to_counts_nothing() {
+async fn a_hub_without_metrics_counts_nothing() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let pool = pool(&Events::new());

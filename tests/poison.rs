@@ -269,7 +269,7 @@ fn alarms(heard: &mut Subscription) -> Vec<EventKind> {
 // === a request that is refused with every key ===
 
 #[tokio::test(start_paused = true)]
-async fn others_are_served_whatever_one_path_says() {
+async fn others_are_served_whatever_one_path_returns() {
     for refusal in REFUSALS.into_iter().chain(OF_A_THING) {
         for keys in [1, 2, 6] {
             for (warmed, times, model) in
@@ -320,7 +320,7 @@ async fn a_bare_refusal_stops_at_two_keys_in_good_standing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reason_in_the_account_goes_on_to_every_account() {
+async fn an_account_reason_tries_every_account() {
     for refusal in [MONEY_402, BARE_402, MONEY_403, NAMED_401] {
         let pool = pool(refusal.provider, &LABELS);
         let upstream = Upstream::bad(refusal);
@@ -335,7 +335,7 @@ async fn a_reason_in_the_account_goes_on_to_every_account() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_one_account_are_asked_once() {
+async fn keys_of_one_account_are_tried_once() {
     let refusal = MONEY_402;
     let provider = at_sim(Provider::preset(refusal.provider).unwrap());
     let key = |label: &&str| ApiKey::new(secret(label)).unwrap().id(*label).account("org");
@@ -349,7 +349,7 @@ async fn keys_of_one_account_are_asked_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_bad_requests_at_once_leave_a_key_to_others_at_any_time() {
+async fn concurrent_bad_requests_leave_a_key() {
     for refusal in REFUSALS {
         for keys in [1, 2, 6] {
             let pool = pool(refusal.provider, &LABELS[..keys]);
@@ -397,7 +397,7 @@ async fn a_key_in_good_standing_is_used_while_it_is_in_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_doubt_leaves_a_key_for_every_model_and_every_limited_pool() {
+async fn a_doubt_leaves_a_key_for_every_model() {
     let model = ModelId::from("m");
     for (cooling, with_model) in [(Some(&model), false), (None, false), (None, true)] {
         let pool = pool("openai", &["a", "b"]);
@@ -443,7 +443,7 @@ async fn accounts_of_several_keys_are_doubted_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_takes_no_key() {
+async fn a_leaving_caller_takes_no_key() {
     let pool = pool("openai", &["a", "b", "c"]);
     let upstream = Upstream::bad(BARE_401);
     *upstream.0.delay.lock().unwrap() = SECOND;
@@ -478,7 +478,7 @@ async fn others_are_served_on_every_thread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_may_wait_does_not_wait_for_a_key_that_refused_it() {
+async fn a_request_does_not_wait_for_a_refused_key() {
     for keys in [1, 2] {
         let pool = pool("openai", &LABELS[..keys]);
         let upstream = Upstream::bad(BARE_401);
@@ -499,7 +499,7 @@ async fn a_request_that_may_wait_does_not_wait_for_a_key_that_refused_it() {
 // === in a chain ===
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_asks_the_next_provider_and_loses_no_key() {
+async fn a_chain_falls_over_and_loses_no_key() {
     for refusal in [BARE_401, NAMED_401, BARE_402, MONEY_402, MONEY_403] {
         for warmed in [false, true] {
             let pools = [pool(refusal.provider, &["a", "b", "c"]), pool("openai", &["d"])];
@@ -523,7 +523,7 @@ async fn a_chain_asks_the_next_provider_and_loses_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn others_are_served_although_nothing_but_bad_requests_came_for_minutes() {
+async fn minutes_of_bad_requests_take_no_key() {
     for refusal in REFUSALS.into_iter().chain(OF_A_THING) {
         for (keys, model, every) in [(1, true, 1), (2, false, 20), (6, true, 61), (3, false, 61)] {
             let why = format!("{refusal:?}, {keys} keys, {model}");
@@ -545,7 +545,7 @@ async fn others_are_served_although_nothing_but_bad_requests_came_for_minutes() 
 // === keys at fault ===
 
 #[tokio::test(start_paused = true)]
-async fn a_revoked_key_among_good_ones_is_met_once() {
+async fn a_revoked_key_is_tried_once() {
     for refusal in [BARE_401, NAMED_401] {
         let pool = pool(refusal.provider, &["a", "b", "c"]);
         let upstream = Upstream::default().refuse("a", refusal);
@@ -600,7 +600,7 @@ async fn the_third_key_serves_when_two_fresh_ones_are_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_are_all_revoked_are_probed_once_a_minute_after_a_minute() {
+async fn revoked_keys_are_probed_once_a_minute() {
     let pool = pool("openai", &["a", "b", "c"]);
     let upstream =
         LABELS.iter().fold(Upstream::default(), |upstream, label| upstream.refuse(label, NAMED_401));
@@ -647,7 +647,7 @@ async fn a_fresh_key_that_two_endpoints_refuse_is_invalid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_requests_at_once_find_one_revoked_key_of_two() {
+async fn concurrent_requests_find_a_revoked_key() {
     for delay in [Duration::ZERO, SECOND] {
         let pool = pool("openai", &["a", "b"]);
         let upstream = Upstream::default();
@@ -670,7 +670,7 @@ async fn fifty_requests_at_once_find_one_revoked_key_of_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_request_each_second_takes_no_key_however_turns_fall() {
+async fn regular_bad_requests_take_no_key() {
     let pool = pool("openai", &["a", "b"]);
     let upstream = Upstream::bad(NAMED_401);
     let service = upstream.service(&pool);
@@ -688,7 +688,7 @@ async fn a_bad_request_each_second_takes_no_key_however_turns_fall() {
 // === refusals of one resource ===
 
 #[tokio::test(start_paused = true)]
-async fn another_key_serves_what_one_may_not_and_both_serve_others() {
+async fn a_forbidden_request_is_served_with_another_key() {
     for refusal in OF_A_THING.into_iter().filter(|refusal| {
         // An error of the request itself is delivered unchanged.
         !refusal.body.contains("CORS") && refusal.provider != "openrouter"
@@ -703,7 +703,7 @@ async fn another_key_serves_what_one_may_not_and_both_serve_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_for_a_caller_s_header_is_delivered_at_once() {
+async fn a_refused_header_is_delivered_at_once() {
     let cors = OF_A_THING[3];
     let pool = pool(cors.provider, &["a", "b"]);
     let upstream = Upstream::bad(cors);
@@ -731,7 +731,7 @@ async fn a_permission_that_one_key_lacks_concerns_one_model_at_most() {
 
 /// An edge refuses one caller's content, and the provider works.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_the_edge_refuses_takes_the_provider_from_no_other_caller() {
+async fn a_refusal_by_the_edge_affects_no_other_caller() {
     let region =
         r#"{"error":{"code":"unsupported_country_region_territory","message":"Country not supported"}}"#;
     for body in ["<html><h1>403 Forbidden</h1></html>", "error code: 1010", region] {

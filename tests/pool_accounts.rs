@@ -55,7 +55,7 @@ fn usable(pool: &KeyPool) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_whose_answers_name_one_account_share_its_limits() {
+async fn keys_of_one_named_account_share_limits() {
     let pool = pool(&["a", "b", "c"]);
     answer(&pool, "a", &of("acme"));
     answer(&pool, "b", &of("acme"));
@@ -80,7 +80,7 @@ async fn two_projects_of_an_organisation_are_two_accounts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_names_the_organisation_only_contradicts_no_project() {
+async fn an_organisation_alone_contradicts_no_project() {
     let pool = pool(&["a", "b"]);
     let mut half = of("acme");
     half.remove("openai-project");
@@ -93,7 +93,7 @@ async fn an_answer_that_names_the_organisation_only_contradicts_no_project() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_refused_at_its_first_answer_benches_the_account_it_shows() {
+async fn a_first_refusal_cools_the_shown_account() {
     let pool = pool(&["a", "b"]);
     answer(&pool, "a", &of("acme"));
     let mut refused = lease_of(&pool, "b", None);
@@ -103,7 +103,7 @@ async fn a_key_that_is_refused_at_its_first_answer_benches_the_account_it_shows(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_key_was_benched_for_before_its_account_was_known_counts_for_all() {
+async fn an_earlier_cooldown_moves_to_the_account() {
     let pool = pool(&["a", "b"]);
     let of_model = Fault::new(Reason::RateLimited, Scope::AccountModel).retry_after(5 * MINUTE);
     lease_of(&pool, "b", None).fault(&of_model, Some(&model("m")));
@@ -121,7 +121,7 @@ async fn what_a_key_was_benched_for_before_its_account_was_known_counts_for_all(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_declared_is_never_overruled() {
+async fn a_declared_account_is_never_overruled() {
     let keys = [key("a").account("one"), key("b").account("two"), key("c")];
     let pool = builder().keys(keys).build().unwrap();
     ["c", "a", "b"].into_iter().for_each(|name| answer(&pool, name, &of("acme")));
@@ -130,7 +130,7 @@ async fn what_was_declared_is_never_overruled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_shows_what_a_declared_account_shows_belongs_to_it() {
+async fn a_key_joins_the_declared_account_it_shows() {
     for order in [["a", "b", "c"], ["c", "b", "a"]] {
         let pool = builder().keys([key("a").account("org"), key("b"), key("c")]).build().unwrap();
         order.into_iter().for_each(|name| answer(&pool, name, &of("acme")));
@@ -170,7 +170,7 @@ async fn a_key_that_serves_many_accounts_has_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_that_answers_in_one_name_is_not_believed_if_so_told() {
+async fn account_learning_can_be_disabled() {
     let pool = builder().keys([key("a"), key("b")]).learn_accounts(false).build().unwrap();
     ["a", "b"].into_iter().for_each(|name| answer(&pool, name, &of("acme")));
     fail(&pool, "a", &account_limit());
@@ -178,7 +178,7 @@ async fn a_gateway_that_answers_in_one_name_is_not_believed_if_so_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_keys_of_one_organisation_are_refused_once_for_one_limit() {
+async fn a_named_account_costs_one_refusal() {
     let pool =
         KeyPool::builder(Provider::anthropic()).keys(("0123456789").chars().map(|n| key(&n.to_string())));
     let pool = pool.build().unwrap();
@@ -202,7 +202,7 @@ async fn ten_keys_of_one_organisation_are_refused_once_for_one_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_key_is_lost_however_accounts_are_learned() {
+async fn learning_accounts_loses_no_key() {
     const KEYS: usize = 70;
     let labels: Vec<_> = (0..KEYS).map(|n| n.to_string()).collect();
     let models = ["m", "n"].map(model);
@@ -252,7 +252,7 @@ fn refuse_all(pool: &KeyPool, fault: &Fault, model: Option<&ModelId>) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_keys_of_an_account_that_nobody_names_are_refused_thrice_for_one_limit() {
+async fn an_unnamed_account_costs_three_refusals() {
     for model in [None, Some(model("m"))] {
         let (pool, model) = (digits(), model.as_ref());
         (0..10).for_each(|_| pool.acquire(model).unwrap().succeed());
@@ -271,7 +271,7 @@ async fn ten_keys_of_an_account_that_nobody_names_are_refused_thrice_for_one_lim
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_were_served_meanwhile_are_not_held() {
+async fn served_keys_are_not_held() {
     let pool = digits();
     let mut busy: Vec<_> = (0..7).map(|_| lease(&pool)).collect();
     let refused: Vec<_> = busy.drain(..3).collect();
@@ -288,7 +288,7 @@ async fn keys_that_were_served_meanwhile_are_not_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_keys_limited_at_the_same_moment_hold_nobody() {
+async fn two_simultaneous_limits_hold_no_key() {
     let pool = digits();
     fail(&pool, "0", &nameless(MINUTE));
     fail(&pool, "1", &nameless(MINUTE));
@@ -296,7 +296,7 @@ async fn two_keys_limited_at_the_same_moment_hold_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_that_are_not_alike_hold_nobody() {
+async fn different_refusals_hold_no_key() {
     let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(MINUTE);
     let of_key = Fault::new(Reason::RateLimited, Scope::Key).retry_after(MINUTE);
     for other in [quota, of_key, nameless(MINUTE * 3 / 4)] {
@@ -322,7 +322,7 @@ async fn refusals_that_are_not_alike_hold_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_refused_many_times_is_one() {
+async fn repeated_refusals_count_as_one_key() {
     let pool = digits();
     let mut leases: Vec<_> = (0..30).map(|_| lease(&pool)).collect();
     leases.retain(|lease| matches!(lease.key_id().as_str(), "0" | "1"));
@@ -345,7 +345,7 @@ async fn keys_of_known_accounts_and_backups_are_not_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_one_named_account_warn_those_that_have_not_been_answered_yet() {
+async fn unanswered_keys_are_held_after_three_refusals() {
     let pool = digits();
     let refused = std::iter::from_fn(|| pool.acquire(None).ok()).map(|mut lease| {
         lease.observe(StatusCode::OK, &of("acme"), None);
@@ -355,7 +355,7 @@ async fn keys_of_one_named_account_warn_those_that_have_not_been_answered_yet() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quota_that_seems_to_be_shared_is_tried_again_after_a_second() {
+async fn a_shared_quota_gets_a_canary_after_a_second() {
     let pool = digits();
     let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(DAY);
     ["0", "1", "2"].into_iter().for_each(|name| drop(fail(&pool, name, &quota)));
@@ -371,7 +371,7 @@ async fn a_quota_that_seems_to_be_shared_is_tried_again_after_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trial_that_is_dropped_is_handed_on() {
+async fn a_dropped_canary_is_handed_on() {
     let pool = digits();
     refuse_all(&pool, &nameless(SECOND), None);
     advance(SECOND).await;
@@ -387,7 +387,7 @@ async fn a_trial_that_is_dropped_is_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_that_nobody_came_for_is_forgotten() {
+async fn an_unused_hold_is_dropped() {
     let pool = digits();
     refuse_all(&pool, &nameless(SECOND), None);
     advance(MINUTE).await;
@@ -397,7 +397,7 @@ async fn a_hold_that_nobody_came_for_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_frees_keys_that_are_held() {
+async fn a_reset_releases_held_keys() {
     let pool = digits();
     refuse_all(&pool, &nameless(MINUTE), Some(&model("m")));
     refuse_all(&pool, &nameless(MINUTE), None);
@@ -408,7 +408,7 @@ async fn an_operator_frees_keys_that_are_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_key_is_told_when_those_that_were_held_are_free() {
+async fn released_keys_wake_a_waiter() {
     let pool = digits();
     let mut leases: Vec<_> = (0..4).map(|_| lease(&pool)).collect();
     let served = leases.pop().unwrap();

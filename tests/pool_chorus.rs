@@ -20,7 +20,7 @@ fn is_held_after(waits: [u64; 3]) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_are_alike_within_a_tenth_or_a_quarter_of_a_second() {
+async fn similar_waits_hold_a_fourth_key() {
     for (waits, expected) in [
         ([60_000, 60_000, 60_000], true),
         ([60_000, 57_000, 63_000], true),

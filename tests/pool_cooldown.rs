@@ -14,7 +14,7 @@ use self::support::*;
 // === hints ===
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_out_for_as_long_as_the_provider_says() {
+async fn a_cooldown_lasts_as_stated() {
     let pool = pool(&["a"]);
     lease(&pool).fault(&limit(20 * SECOND), None);
     assert_eq!(wait(&pool), Some(20 * SECOND));
@@ -68,7 +68,7 @@ async fn an_unbounded_clamp_never_panics() {
 // === without a hint ===
 
 #[tokio::test(start_paused = true)]
-async fn without_a_hint_the_wait_doubles_up_to_a_cap_and_chance_adds_at_most_a_quarter() {
+async fn without_a_hint_the_wait_doubles_up_to_a_cap() {
     let pool = pool(&["a"]);
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         lease(&pool).fault(&unhinted(), None);
@@ -83,7 +83,7 @@ async fn without_a_hint_the_wait_doubles_up_to_a_cap_and_chance_adds_at_most_a_q
 }
 
 #[tokio::test(start_paused = true)]
-async fn chance_spreads_the_waits() {
+async fn cooldowns_have_jitter() {
     let names: Vec<_> = (0..20).map(|n| n.to_string()).collect();
     let pool = builder().keys(names.iter().map(|name| key(name))).build().unwrap();
     let mut waits: Vec<_> =
@@ -94,7 +94,7 @@ async fn chance_spreads_the_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_starts_the_doubling_anew() {
+async fn a_success_resets_the_doubling() {
     let pool = pool(&["a"]);
     for _ in 0..3 {
         lease(&pool).fault(&unhinted(), None);
@@ -106,7 +106,7 @@ async fn a_success_starts_the_doubling_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn quotas_and_refusals_are_out_for_an_hour_and_then_longer() {
+async fn quotas_and_refusals_cool_for_an_hour() {
     for reason in [Reason::QuotaExceeded, Reason::Forbidden] {
         let pool = pool(&["a"]);
         for hours in [1, 2, 4, 8, 16, 24, 24] {
@@ -119,7 +119,7 @@ async fn quotas_and_refusals_are_out_for_an_hour_and_then_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fixed_time_overrules_hints_and_failures_in_a_row() {
+async fn a_fixed_cooldown_overrules_hints() {
     let quarter = 15 * MINUTE;
     let pool = builder().key(key("a")).cooldowns(Cooldowns::default().fixed(quarter)).build().unwrap();
     for fault in [limit(SECOND), unhinted(), Fault::new(Reason::QuotaExceeded, Scope::Key)] {
@@ -155,7 +155,7 @@ async fn every_time_can_be_configured() {
 // === many reports ===
 
 #[tokio::test(start_paused = true)]
-async fn of_two_cooldowns_the_longer_counts_in_whichever_order() {
+async fn the_longer_of_two_cooldowns_counts() {
     for (first, second) in [(5, 30), (30, 5)] {
         let pool = pool(&["a"]);
         let (one, two) = (lease(&pool), lease(&pool));
@@ -178,7 +178,7 @@ async fn a_failed_probe_does_not_shorten_what_a_late_report_lengthened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_requests_refused_together_are_one_strike() {
+async fn simultaneous_refusals_count_once() {
     let pool = pool(&["a"]);
     let leases: Vec<_> = (0..50).map(|_| lease(&pool)).collect();
     leases.into_iter().for_each(|lease| drop(lease.fault(&unhinted(), None)));
@@ -193,7 +193,7 @@ async fn fifty_requests_refused_together_are_one_strike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_failure_benches_no_key_that_was_cleared_since() {
+async fn a_late_failure_starts_no_cooldown() {
     let pool = pool(&["a"]);
     let (one, late) = (lease(&pool), lease(&pool));
     one.fault(&limit(SECOND), None);
@@ -205,7 +205,7 @@ async fn a_late_failure_benches_no_key_that_was_cleared_since() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_success_ends_no_newer_bench() {
+async fn a_late_success_ends_no_newer_cooldown() {
     let pool = pool(&["a"]);
     let (early, one) = (lease(&pool), lease(&pool));
     one.fault(&limit(MINUTE), None);
@@ -223,7 +223,7 @@ async fn a_late_success_ends_no_newer_bench() {
 // === undoing ===
 
 #[tokio::test(start_paused = true)]
-async fn an_undone_penalty_leaves_no_trace() {
+async fn an_undone_cooldown_leaves_no_trace() {
     let pool = pool(&["a"]);
     let penalty = lease(&pool).fault(&Fault::new(Reason::Forbidden, Scope::Key), None).unwrap();
     assert!(wait(&pool).unwrap() >= HOUR);
@@ -243,7 +243,7 @@ async fn an_undone_probe_is_probed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn undoing_an_old_penalty_undoes_nothing_newer() {
+async fn undoing_undoes_nothing_newer() {
     let pool = pool(&["a"]);
     let penalty = lease(&pool).fault(&limit(SECOND), None).unwrap();
     advance(SECOND).await;
@@ -253,7 +253,7 @@ async fn undoing_an_old_penalty_undoes_nothing_newer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn undoing_a_penalty_keeps_what_a_late_report_added() {
+async fn undoing_keeps_a_late_reports_cooldown() {
     let pool = pool(&["a"]);
     let (one, late) = (lease(&pool), lease(&pool));
     let penalty = one.fault(&limit(SECOND), None).unwrap();
@@ -263,7 +263,7 @@ async fn undoing_a_penalty_keeps_what_a_late_report_added() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_penalty_outlives_its_pool() {
+async fn an_undo_outlives_its_pool() {
     let pool = pool(&["a"]);
     let penalty = lease(&pool).fault(&limit(SECOND), None).unwrap();
     drop(pool);

@@ -18,7 +18,7 @@ fn refuse_all(pool: &KeyPool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invalid_key_is_out_until_it_is_reset() {
+async fn an_invalid_key_is_unusable_until_reset() {
     let pool = pool(&["a", "b"]);
     let penalty = fail(&pool, "a", &invalid().retry_after(SECOND)).unwrap();
     assert_eq!(penalty.wait(), None);
@@ -45,7 +45,7 @@ async fn keys_revoked_one_by_one_are_never_called_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_keys_are_all_refused_at_once_is_probed_once_a_minute() {
+async fn an_auth_outage_is_probed_once_a_minute() {
     let pool = pool(&["a", "b", "c"]);
     refuse_all(&pool);
     assert_eq!(wait(&pool), Some(MINUTE));
@@ -65,7 +65,7 @@ async fn a_pool_whose_keys_are_all_refused_at_once_is_probed_once_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_gets_through_lifts_the_others() {
+async fn a_successful_probe_releases_the_others() {
     let pool = pool(&["a", "b", "c"]);
     refuse_all(&pool);
     advance(MINUTE).await;
@@ -79,7 +79,7 @@ async fn a_probe_that_gets_through_lifts_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_only_limited_lifts_the_others_too() {
+async fn a_limited_probe_releases_the_others() {
     let pool = pool(&["a", "b", "c"]);
     refuse_all(&pool);
     advance(MINUTE).await;
@@ -112,7 +112,7 @@ async fn a_key_refused_again_after_the_others_recovered_is_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_outage_is_suspected_like_the_first() {
+async fn a_second_outage_is_detected() {
     let pool = pool(&["a", "b", "c"]);
     for _ in 0..3 {
         refuse_all(&pool);
@@ -138,7 +138,7 @@ async fn a_closed_account_is_like_its_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disabled_key_is_no_witness_and_is_not_probed() {
+async fn a_disabled_key_is_not_probed() {
     let pool = pool(&["a", "b"]);
     pool.disable(&id("b")).unwrap();
     fail(&pool, "a", &invalid());
@@ -149,7 +149,7 @@ async fn a_disabled_key_is_no_witness_and_is_not_probed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_last_keys_are_refused_at_once_is_probed_though_one_was_revoked_before() {
+async fn an_earlier_revocation_does_not_hide_an_outage() {
     let pool = pool(&["old", "b", "c", "d"]);
     fail(&pool, "old", &invalid());
     advance(HOUR).await;
@@ -169,7 +169,7 @@ async fn a_pool_whose_last_keys_are_refused_at_once_is_probed_though_one_was_rev
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_refused_at_once_are_probed_now_and_then_while_others_serve() {
+async fn suspected_keys_are_probed_while_others_serve() {
     let pool = pool(&["a", "b", "c", "d"]);
     ["a", "b"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
     let mut probes = 0;
@@ -196,7 +196,7 @@ async fn keys_refused_at_once_are_probed_now_and_then_while_others_serve() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_hold_for_a_key_that_only_looks_invalid_too() {
+async fn limits_apply_to_suspected_keys() {
     let keys = ["a", "b", "c"].map(|name| key(name).account("org"));
     let pool = builder().keys(keys).quota(Quota::concurrent(2)).build().unwrap();
     ["a", "b"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
@@ -210,7 +210,7 @@ async fn limits_hold_for_a_key_that_only_looks_invalid_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_refused_at_once_are_probed_while_the_others_cool() {
+async fn suspected_keys_are_probed_during_cooldowns() {
     let pool = pool(&["a", "b", "c"]);
     fail(&pool, "a", &Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY));
     ["b", "c"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
@@ -232,7 +232,7 @@ async fn one_key_revoked_among_others_is_never_called_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_account_among_others_is_one_witness() {
+async fn a_closed_account_counts_as_one() {
     let keys = [key("a").account("closed"), key("b").account("closed"), key("c")];
     let pool = builder().keys(keys).build().unwrap();
     lease(&pool).fault(&Fault::new(Reason::InvalidKey, Scope::Account), None);
@@ -243,7 +243,7 @@ async fn a_closed_account_among_others_is_one_witness() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspects_that_are_disabled_or_reset_are_not_waited_for() {
+async fn disabled_suspects_are_not_waited_for() {
     let pool = pool(&["a", "b", "c"]);
     refuse_all(&pool);
     pool.disable(&id("a")).unwrap();

@@ -23,7 +23,7 @@ fn organisations() -> KeyPool {
 // === models ===
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_on_one_model_never_benches_the_key_for_another() {
+async fn a_limit_of_a_model_concerns_no_other() {
     for scope in [Scope::KeyModel, Scope::AccountModel] {
         let pool = pool(&["a"]);
         let (chat, other) = (model("chat"), model("other"));
@@ -56,7 +56,7 @@ async fn a_key_comes_back_for_a_model_by_a_probe_of_that_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_of_a_model_that_nobody_knows_concerns_all() {
+async fn a_fault_of_an_unknown_model_concerns_all() {
     let pool = organisations();
     lease_of(&pool, "c", None).fault(&fault(Scope::KeyModel), None);
     assert_eq!(shown(&pool, "c").state, KeyState::RateLimited);
@@ -66,7 +66,7 @@ async fn a_fault_of_a_model_that_nobody_knows_concerns_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_counts_although_the_model_was_learned_only_from_the_answer() {
+async fn a_model_named_by_the_response_counts() {
     let pool = pool(&["a"]);
     let chat = model("chat");
     for _ in 0..3 {
@@ -79,7 +79,7 @@ async fn a_fault_counts_although_the_model_was_learned_only_from_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_on_a_model_that_was_never_at_fault_is_one_strike() {
+async fn a_first_burst_on_a_model_counts_once() {
     let pool = pool(&["a"]);
     let chat = model("chat");
     let leases: Vec<_> = (0..50).map(|_| pool.acquire(Some(&chat)).unwrap()).collect();
@@ -89,7 +89,7 @@ async fn a_burst_on_a_model_that_was_never_at_fault_is_one_strike() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn models_are_remembered_up_to_a_bound_and_the_one_at_fault_longest_ago_is_forgotten() {
+async fn the_oldest_model_is_forgotten() {
     let pool = builder().key(key("a")).max_models(2).build().unwrap();
     let names = ["one", "two", "three"].map(model);
     for name in &names {
@@ -103,7 +103,7 @@ async fn models_are_remembered_up_to_a_bound_and_the_one_at_fault_longest_ago_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_at_fault_again_is_not_the_one_to_be_forgotten() {
+async fn a_repeated_fault_keeps_a_model() {
     let pool = builder().key(key("a")).max_models(2).build().unwrap();
     let names = ["one", "two", "three"].map(model);
     let late = pool.acquire(Some(&names[0])).unwrap();
@@ -132,7 +132,7 @@ async fn a_lease_whose_model_was_forgotten_meanwhile_still_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_penalty_whose_model_was_forgotten_is_undone_in_peace() {
+async fn undoing_for_a_forgotten_model_is_harmless() {
     let pool = builder().key(key("a")).max_models(1).build().unwrap();
     let (chat, other) = (model("chat"), model("other"));
     let penalty = pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat)).unwrap();
@@ -143,7 +143,7 @@ async fn a_penalty_whose_model_was_forgotten_is_undone_in_peace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bound_of_no_model_is_a_bound_of_one() {
+async fn at_least_one_model_is_remembered() {
     let pool = builder().key(key("a")).max_models(0).build().unwrap();
     let chat = model("chat");
     pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
@@ -153,7 +153,7 @@ async fn a_bound_of_no_model_is_a_bound_of_one() {
 // === accounts ===
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_one_account_are_benched_together_and_not_burnt_one_after_another() {
+async fn keys_of_one_account_cool_together() {
     let pool = organisations();
     lease_of(&pool, "a", None).fault(&fault(Scope::Account), None);
     for _ in 0..10 {
@@ -165,7 +165,7 @@ async fn keys_of_one_account_are_benched_together_and_not_burnt_one_after_anothe
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_can_be_out_for_one_model_only() {
+async fn an_account_may_cool_for_one_model() {
     let pool = organisations();
     let (chat, other) = (model("chat"), model("other"));
     lease_of(&pool, "a", Some(&chat)).fault(&fault(Scope::AccountModel), Some(&chat));
@@ -189,7 +189,7 @@ async fn keys_without_an_account_share_no_limit() {
 // === the reported wait ===
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_is_that_of_the_key_that_is_usable_first_at_all_its_levels() {
+async fn the_wait_covers_all_scopes_of_a_key() {
     let pool = organisations();
     let chat = model("chat");
     let limit = |scope, seconds| Fault::new(Reason::RateLimited, scope).retry_after(seconds * SECOND);
@@ -213,7 +213,7 @@ async fn the_wait_is_that_of_the_key_that_is_usable_first_at_all_its_levels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_no_wait_if_no_key_comes_back_by_itself() {
+async fn permanent_cooldowns_have_no_wait() {
     let pool = pool(&["a", "b"]);
     fail(&pool, "a", &invalid());
     advance(HOUR).await;
@@ -229,7 +229,7 @@ async fn there_is_no_wait_if_no_key_comes_back_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invalid_key_has_no_part_in_the_wait() {
+async fn an_invalid_key_does_not_affect_the_wait() {
     let pool = pool(&["a", "b"]);
     fail(&pool, "a", &invalid());
     fail(&pool, "b", &limit(MINUTE));

@@ -15,7 +15,7 @@ use tower_key_rotation::pool::{KeyPool, KeyState, PoolSnapshot};
 use self::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_frees_the_key_its_account_and_both_for_every_model() {
+async fn a_reset_covers_all_scopes_of_a_key() {
     let pool = builder().key(key("a").account("org")).build().unwrap();
     let chat = model("chat");
     for scope in [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel] {
@@ -30,7 +30,7 @@ async fn a_reset_frees_the_key_its_account_and_both_for_every_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_voids_reports_of_attempts_that_began_before() {
+async fn a_reset_ignores_earlier_attempts() {
     let pool = pool(&["a"]);
     let (one, late) = (lease(&pool), lease(&pool));
     one.fault(&invalid(), None);
@@ -40,7 +40,7 @@ async fn a_reset_voids_reports_of_attempts_that_began_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_starts_the_doubling_anew() {
+async fn a_reset_resets_the_doubling() {
     let pool = pool(&["a"]);
     for _ in 0..5 {
         lease(&pool).fault(&unhinted(), None);
@@ -52,7 +52,7 @@ async fn a_reset_starts_the_doubling_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_of_one_leaves_the_others_out_and_a_reset_of_all_does_not() {
+async fn a_reset_of_one_key_leaves_the_others() {
     let pool = pool(&["a", "b", "c"]);
     for name in ["a", "b", "c"] {
         fail(&pool, name, &limit(MINUTE));
@@ -66,7 +66,7 @@ async fn a_reset_of_one_leaves_the_others_out_and_a_reset_of_all_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disabled_key_is_used_by_nobody_until_it_is_enabled() {
+async fn a_disabled_key_is_not_used() {
     let pool = pool(&["a", "b"]);
     let running = lease_of(&pool, "a", None);
     pool.disable(&id("a")).unwrap();
@@ -110,7 +110,7 @@ async fn a_pool_of_disabled_keys_has_no_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_probe_of_a_key_that_was_disabled_meanwhile_is_not_lost() {
+async fn disabling_during_a_probe_loses_nothing() {
     let pool = pool(&["a"]);
     lease(&pool).fault(&limit(SECOND), None);
     advance(SECOND).await;
@@ -122,7 +122,7 @@ async fn the_probe_of_a_key_that_was_disabled_meanwhile_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_is_unknown_is_an_error_that_says_where_names_are() {
+async fn an_unknown_key_is_an_error() {
     let pool = pool(&["a"]);
     for result in [pool.reset(&id("x")), pool.disable(&id("x")), pool.enable(&id("x"))] {
         assert_eq!(result.unwrap_err().to_string(), "no key is named x: see the ids in the pool's snapshot");
@@ -190,7 +190,7 @@ async fn a_snapshot_shows_every_state_with_its_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_counts_and_a_success_ends_the_row_of_faults() {
+async fn a_snapshot_counts_attempts() {
     let pool = pool(&["a"]);
     for _ in 0..3 {
         lease(&pool).fault(&limit(SECOND), None);
@@ -205,7 +205,7 @@ async fn a_snapshot_counts_and_a_success_ends_the_row_of_faults() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disabled_key_that_is_also_benched_has_no_end_to_show() {
+async fn a_disabled_key_shows_no_end() {
     let pool = pool(&["a"]);
     lease(&pool).fault(&limit(MINUTE), None);
     advance(SECOND).await;
@@ -259,7 +259,7 @@ async fn an_operator_can_force_a_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forced_cooldown_may_concern_one_model_and_never_lasts_for_ever() {
+async fn a_forced_cooldown_always_ends() {
     let (pool, slow) = (pool(&["a"]), model("slow"));
     pool.cool_down(&id("a"), Some(&slow), Duration::MAX).unwrap();
     let shown = shown(&pool, "a");

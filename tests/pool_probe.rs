@@ -35,7 +35,7 @@ async fn after_a_cooldown_one_attempt_probes_and_the_others_take_other_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_only_key_is_probed_the_pool_is_exhausted_without_a_false_wait() {
+async fn a_probe_of_the_only_key_has_no_wait() {
     let pool = pool(&["a"]);
     let probe = probing(&pool).await;
     let exhausted = exhausted(&pool, None);
@@ -56,7 +56,7 @@ async fn a_failed_probe_lengthens_the_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_probe_is_handed_on_and_blames_nobody() {
+async fn a_dropped_probe_is_handed_on() {
     let pool = pool(&["a"]);
     let probe = probing(&pool).await;
     drop(probe);
@@ -133,7 +133,7 @@ async fn a_probe_of_a_key_waits_for_its_account() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_cooldown_ends_however_often_it_was_repeated() {
+async fn every_cooldown_ends() {
     let pool = pool(&["a"]);
     for reason in [Reason::RateLimited, Reason::QuotaExceeded, Reason::Forbidden] {
         for _ in 0..40 {

@@ -33,7 +33,7 @@ fn all(pool: &KeyPool, model: Option<&ModelId>) -> Vec<Lease> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_returns_takes_two_at_a_time_and_twice_as_many_with_each_success() {
+async fn a_slow_start_doubles_with_each_success() {
     let pool = one_key().await;
     for allowed in [2, 4, 8, 16, 32, 64] {
         let mut leases = all(&pool, None);
@@ -44,7 +44,7 @@ async fn a_key_that_returns_takes_two_at_a_time_and_twice_as_many_with_each_succ
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_one_after_the_other_never_notices() {
+async fn sequential_requests_are_not_slowed() {
     let pool = one_key().await;
     for round in 0..100 {
         let lease = lease(&pool);
@@ -58,7 +58,7 @@ async fn who_asks_one_after_the_other_never_notices() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_ramp_is_no_cooldown() {
+async fn a_full_slow_start_is_no_cooldown() {
     let pool = one_key().await;
     let mut leases = all(&pool, None);
     let exhausted = exhausted(&pool, None);
@@ -68,7 +68,7 @@ async fn a_full_ramp_is_no_cooldown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_who_wait_are_no_herd_and_all_are_served() {
+async fn a_hundred_waiters_are_served_gradually() {
     let pool = pool(&["a"]);
     lease(&pool).fault(&limit(SECOND), None);
     let (out, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -95,7 +95,7 @@ async fn a_hundred_who_wait_are_no_herd_and_all_are_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_of_one_account_share_its_ramp() {
+async fn keys_of_one_account_share_its_slow_start() {
     let pool = builder().keys(["a", "b", "c"].map(|name| key(name).account("org"))).build().unwrap();
     let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(SECOND);
     let pool = recovered(pool, &fault, None).await;
@@ -103,7 +103,7 @@ async fn keys_of_one_account_share_its_ramp() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ramp_for_a_model_holds_back_no_other() {
+async fn a_slow_start_of_a_model_concerns_no_other() {
     let (slow, other) = (model("slow"), model("other"));
     let fault = Fault::new(Reason::QuotaExceeded, Scope::AccountModel).retry_after(SECOND);
     let pool = recovered(pool(&["a"]), &fault, Some(&slow)).await;
@@ -115,7 +115,7 @@ async fn a_ramp_for_a_model_holds_back_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_limit_on_the_ramp_is_a_cooldown_like_any() {
+async fn a_limit_during_slow_start_is_a_cooldown() {
     let pool = one_key().await;
     let [refused, late] = <[Lease; 2]>::try_from(all(&pool, None)).unwrap();
     refused.fault(&limit(SECOND), None);
@@ -130,7 +130,7 @@ async fn a_new_limit_on_the_ramp_is_a_cooldown_like_any() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_no_limit_needs_no_ramp() {
+async fn other_faults_need_no_slow_start() {
     let pool = recovered(pool(&["a"]), &Fault::new(Reason::Forbidden, Scope::Key), None).await;
     assert_eq!(all(&pool, None).len(), 100);
     let pool = one_key().await;
@@ -139,7 +139,7 @@ async fn what_was_no_limit_needs_no_ramp() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ramp_is_as_long_as_one_likes() {
+async fn the_length_of_slow_start_can_be_set() {
     for (last, allowed) in [(0, 100), (1, 100), (2, 2)] {
         let pool = builder().key(key("a")).cooldowns(Cooldowns::default().ramp(last)).build().unwrap();
         let pool = recovered(pool, &limit(SECOND), None).await;

@@ -56,7 +56,7 @@ async fn by_default_each_key_has_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_turn_of_a_benched_key_does_not_fall_to_its_neighbour() {
+async fn a_neighbour_does_not_inherit_turns() {
     let pool = pool(&["a", "b", "c", "d", "e", "f"]);
     for name in ["b", "c", "e"] {
         fail(&pool, name, &limit(HOUR));
@@ -99,7 +99,7 @@ async fn a_key_has_as_many_turns_as_its_weight_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn weights_hold_among_those_that_are_left() {
+async fn weights_apply_among_usable_keys() {
     let pool = with(Selection::RoundRobin, [weighted("a", 5), weighted("b", 3), weighted("c", 2)]);
     fail(&pool, "b", &limit(HOUR));
     assert_shares(&pool, 10_000, &[("a", 5.0 / 7.0), ("c", 2.0 / 7.0)]);
@@ -127,7 +127,7 @@ async fn in_order_fills_one_key_before_the_next_is_touched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_chance_each_key_is_chosen_as_often_as_its_weight_says() {
+async fn random_selection_follows_weights() {
     fastrand::seed(7);
     let pool = with(Selection::Random, [weighted("a", 2), weighted("b", 1), weighted("c", 1)]);
     assert_shares(&pool, 20_000, &[("a", 0.5), ("b", 0.25), ("c", 0.25)]);
@@ -210,7 +210,7 @@ async fn a_heavier_key_has_more_to_do_before_it_is_busy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_keys_with_as_much_left_the_less_busy_is_chosen() {
+async fn equal_remainders_prefer_the_less_busy_key() {
     fastrand::seed(7);
     let pool = with(Selection::MostRemaining, ["a", "b"].map(key));
     assert_shares(&pool, 20_000, &[("a", 0.5), ("b", 0.5)]);
@@ -222,7 +222,7 @@ async fn of_keys_with_as_much_left_the_less_busy_is_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_what_remains_keys_are_looked_at_as_often_as_their_weights_say() {
+async fn most_remaining_samples_by_weight() {
     fastrand::seed(7);
     let pool = with(Selection::MostRemaining, [weighted("a", 2), weighted("b", 1), weighted("c", 1)]);
     assert_shares(&pool, 20_000, &[("a", 0.5), ("b", 0.25), ("c", 0.25)]);
@@ -268,7 +268,7 @@ async fn backups_have_turns_among_themselves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_usable_key_of_ten_thousand_is_found_and_cooldowns_end_without_a_task() {
+async fn one_usable_key_of_ten_thousand_is_found() {
     let pool = with(Selection::RoundRobin, (0..10_000).map(|n| key(&n.to_string())));
     let leases: Vec<_> = (0..10_000).map(|_| lease(&pool)).collect();
     for (n, lease) in leases.into_iter().enumerate() {

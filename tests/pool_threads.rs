@@ -97,7 +97,7 @@ fn assert_all_usable(pool: &KeyPool, model: Option<&ModelId>) {
 }
 
 #[test]
-fn whatever_threads_do_to_a_pool_a_reset_makes_all_of_it_usable() {
+fn a_reset_restores_the_whole_pool() {
     for _ in 0..3 {
         let pool = crowd();
         thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(|| work(&pool)))));
@@ -117,7 +117,7 @@ fn whatever_threads_do_to_a_pool_a_reset_makes_all_of_it_usable() {
 }
 
 #[test]
-fn a_scope_is_never_probed_by_two_at_once() {
+fn a_scope_has_at_most_one_probe() {
     let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
     let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(Duration::from_micros(1));
     let (out, probes, refused) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -159,7 +159,7 @@ fn a_scope_is_never_probed_by_two_at_once() {
 }
 
 #[test]
-fn a_refused_request_takes_nothing_away_from_another_one() {
+fn a_refused_request_steals_no_capacity() {
     let tokens = |count| AcquireRequest::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a").quota(Quota::concurrent(1)));
     let pool = pool.quota(Quota::tokens(100).per_day().for_models("big")).build().unwrap();
@@ -169,7 +169,7 @@ fn a_refused_request_takes_nothing_away_from_another_one() {
 }
 
 #[test]
-fn a_refused_request_takes_no_probe_away_from_another_one() {
+fn a_refused_request_steals_no_probe() {
     let tokens = |count| AcquireRequest::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a")).quota(Quota::tokens(100).per_day()).build().unwrap();
     pool.acquire_for(&tokens(50)).unwrap().succeed();

@@ -10,7 +10,7 @@ use tower_key_rotation::limits::Quota;
 use self::support::*;
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_are_out_are_not_usable() {
+async fn keys_in_cooldown_are_not_usable() {
     let pool = pool(&["a", "b", "c", "d"]);
     assert_eq!(pool.usable(None), 4);
     fail(&pool, "a", &limit(MINUTE));
@@ -27,7 +27,7 @@ async fn keys_that_are_out_are_not_usable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_counts_only_where_it_is_asked_for() {
+async fn only_the_requested_model_counts() {
     let pool = pool(&["a", "b"]);
     let chat = model("chat");
     let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(MINUTE);
@@ -50,7 +50,7 @@ async fn a_key_without_room_in_its_limits_is_not_usable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_wait_for_the_trial_of_another_are_not_usable() {
+async fn keys_that_await_a_canary_are_not_usable() {
     let pool = pool(&["a", "b", "c", "d", "e"]);
     let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(SECOND * 30);
     for _ in 0..3 {

@@ -26,7 +26,7 @@ type Mock = mock::Mock<Request<ReplayBody>, Response<Full<Bytes>>>;
 type Handle = mock::Handle<Request<ReplayBody>, Response<Full<Bytes>>>;
 
 #[tokio::test(start_paused = true)]
-async fn the_instance_that_was_polled_is_called_and_a_later_attempt_waits_for_readiness() {
+async fn the_ready_instance_is_called_first() {
     let (service, mut handle) = rotating(&pool(&["a", "b"]));
     let mut service = task::spawn(service);
 
@@ -56,7 +56,7 @@ async fn the_instance_that_was_polled_is_called_and_a_later_attempt_waits_for_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_breaks_is_an_error_with_its_cause_and_blames_no_key() {
+async fn a_broken_service_blames_no_key() {
     let pool = pool(&["a"]);
     let (service, mut handle) = rotating(&pool);
     let mut service = task::spawn(service);
@@ -68,7 +68,7 @@ async fn a_service_that_breaks_is_an_error_with_its_cause_and_blames_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_future_at_any_point_releases_everything_and_blames_no_key() {
+async fn dropping_the_future_releases_everything() {
     for stage in 0..5 {
         let pool = pool(&["a", "b"]);
         let (mut service, mut handle) = rotating(&pool);
@@ -132,7 +132,7 @@ async fn a_probe_whose_caller_leaves_is_handed_to_the_next() {
 
 /// A concurrency limit queues a service that is polled. The service keeps its place until it is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_link_that_was_left_before_it_was_ready_keeps_no_place_in_its_queue() {
+async fn an_abandoned_link_leaves_its_queue() {
     let second = Duration::from_secs(1);
     let busy = service_fn(move |_: Request<ReplayBody>| async move {
         sleep(3 * second).await;

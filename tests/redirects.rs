@@ -53,7 +53,7 @@ fn models(home: &SimServer) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn below_a_layer_that_follows_redirects_the_guard_takes_the_key_off() {
+async fn the_guard_removes_keys_from_redirects() {
     let Lured { provider, pool, home, away, _away_server } = lured().await;
     let client: Hyper = Client::builder(TokioExecutor::new()).build_http();
     let service = ServiceBuilder::new()
@@ -68,7 +68,7 @@ async fn below_a_layer_that_follows_redirects_the_guard_takes_the_key_off() {
 }
 
 #[tokio::test]
-async fn reqwest_is_built_to_follow_none() {
+async fn reqwest_follows_no_redirects() {
     let Lured { pool, home, away, .. } = lured().await;
     let client = ReqwestClient::new(reqwest::Client::builder()).unwrap();
     let service = ServiceBuilder::new().layer(KeyRotationLayer::new(pool)).service(client);

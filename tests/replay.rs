@@ -61,7 +61,7 @@ async fn a_replay_body_is_kept_not_wrapped() {
 }
 
 #[tokio::test]
-async fn a_stream_is_replayed_from_the_record_and_goes_on_where_that_ends() {
+async fn a_replay_continues_after_the_record() {
     let (sender, source) = channel();
     let master = ReplayBody::new(source, CAP).await;
     let mut first = task::spawn(master.clone());
@@ -81,7 +81,7 @@ async fn a_stream_is_replayed_from_the_record_and_goes_on_where_that_ends() {
 }
 
 #[tokio::test]
-async fn two_clones_polled_at_once_both_get_everything_and_are_both_woken() {
+async fn concurrent_clones_get_the_whole_body() {
     let (sender, source) = channel();
     let master = ReplayBody::new(source, CAP).await;
     let mut abandoned = task::spawn(master.clone());
@@ -95,7 +95,7 @@ async fn two_clones_polled_at_once_both_get_everything_and_are_both_woken() {
 }
 
 #[tokio::test]
-async fn above_the_cap_the_running_attempt_goes_on_and_no_other_begins() {
+async fn above_the_cap_only_one_attempt_continues() {
     let master = ReplayBody::new(streamed(&["0123456789", "x", "y"]), 5).await;
     let running = master.clone();
     assert!(master.is_replayable(), "nothing was taken yet");
@@ -105,7 +105,7 @@ async fn above_the_cap_the_running_attempt_goes_on_and_no_other_begins() {
 }
 
 #[tokio::test]
-async fn a_body_known_to_be_too_long_can_be_sent_as_long_as_nobody_pulled() {
+async fn an_unread_long_body_can_be_sent() {
     let master = ReplayBody::new(KnownLength::new(&["01234", "56789"]), 5).await;
     drop(master.clone());
     assert!(master.is_replayable(), "a connection that was refused took nothing");
@@ -130,7 +130,7 @@ async fn the_last_clone_needs_no_record() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_reads_to_its_end_is_released() {
+async fn an_unread_body_is_released() {
     let live = Arc::new(AtomicUsize::new(0));
     let (sender, fed) = channel();
     let master = ReplayBody::new(fed, CAP).await;

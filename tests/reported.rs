@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower_key_rotation::classify::Fault;
 
 #[test]
-fn reported_responses_are_read_as_they_were_meant() {
+fn reported_responses_are_classified() {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/reports.jsonl");
     let path = std::env::var_os("TKR_REPORTS").map_or_else(beside, PathBuf::from);
     let Some(cases) = recorded::cases(&path) else { return };

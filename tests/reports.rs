@@ -17,12 +17,12 @@ use serde_json::Value;
 use tower_key_rotation::classify::{Fault, Verdict};
 
 #[test]
-fn refusals_seen_later_are_read_well() {
+fn later_refusals_are_classified() {
     measure("seen_later.jsonl", [0.96, 0.9, 0.96, 0.9]);
 }
 
 #[test]
-fn refusals_held_back_are_read_well() {
+fn held_out_refusals_are_classified() {
     measure("held_back.jsonl", [0.93, 0.85, 0.93, 0.9]);
 }
 

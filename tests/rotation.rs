@@ -18,7 +18,7 @@ use tower_key_rotation_sim::{Limits, Refusal, Script, SimFault};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_limited_revoked_and_empty_key_are_rotated_at_once_within_the_request() {
+async fn one_request_passes_three_bad_keys() {
     let sim = openai([
         key("limited").script(Script::always(SimFault::rate_limited(20 * SECOND))),
         key("revoked").revoked(),
@@ -66,7 +66,7 @@ async fn no_key_is_tried_twice_in_one_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_keys_cool_it_fails_at_once_with_the_true_wait() {
+async fn an_exhausted_pool_fails_at_once() {
     let sim = openai([
         key("a").script(Script::always(SimFault::rate_limited(30 * SECOND))),
         key("b").script(Script::always(SimFault::rate_limited(12 * SECOND))),
@@ -93,7 +93,7 @@ async fn when_all_keys_cool_it_fails_at_once_with_the_true_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_cooldown_one_probe_goes_out_and_its_success_frees_the_key() {
+async fn a_successful_probe_ends_the_cooldown() {
     let sim = openai([key("a").script(Script::new().then(SimFault::rate_limited(10 * SECOND)))]);
     let pool = pool(&["a"]);
     let service = rotating(&pool, &sim);
@@ -137,7 +137,7 @@ async fn keys_of_one_account_cost_one_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_own_error_is_delivered_byte_for_byte_and_blames_nobody() {
+async fn the_callers_own_error_is_delivered() {
     for refusal in [
         Refusal::BadRequest("messages: required".into()),
         Refusal::ContextLength,
@@ -165,7 +165,7 @@ async fn the_callers_own_error_is_delivered_byte_for_byte_and_blames_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_larger_than_the_limit_itself_is_delivered_and_cools_nothing() {
+async fn an_oversized_request_starts_no_cooldown() {
     let sim = openai([key("a").limits(Limits::new().tokens_per_minute(3)), key("b")]);
     let pool = pool(&["a", "b"]);
     let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
@@ -175,7 +175,7 @@ async fn a_request_larger_than_the_limit_itself_is_delivered_and_cools_nothing()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_good_key_refused_alike_turns_the_verdict_on_the_request() {
+async fn two_good_keys_refused_alike_blame_the_request() {
     let forbidden = |label| key(label).forbid_model("o3");
     let sim = openai([forbidden("a"), forbidden("b"), forbidden("c")]);
     let pool = pool(&["a", "b", "c"]);
@@ -195,7 +195,7 @@ async fn a_second_good_key_refused_alike_turns_the_verdict_on_the_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_keys_refused_alike_absolve_one_that_was_refused_otherwise_before() {
+async fn two_alike_refusals_undo_an_earlier_doubt() {
     let body = r#"{"error":{"message":"Not for you."}}"#;
     let other = SimFault::Raw { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body: body.into() };
     let forbidden = |label| key(label).forbid_model("o3");
@@ -218,7 +218,7 @@ async fn two_keys_refused_alike_absolve_one_that_was_refused_otherwise_before() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_one_key_may_not_use_goes_to_another_and_is_remembered() {
+async fn a_forbidden_model_uses_another_key() {
     let sim = openai([key("a").forbid_model("o3"), key("b")]);
     let service = rotating(&pool(&["a", "b"]), &sim);
     for _ in 0..4 {
@@ -259,7 +259,7 @@ async fn a_retry_takes_no_turn_of_the_round_robin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_is_down_gets_one_retry_a_request_and_a_share_of_requests_at_most() {
+async fn the_retry_budget_limits_retries() {
     let sim = tower_key_rotation_sim::Simulator::openai()
         .keys([key("a"), key("b"), key("c")])
         .script(Script::always(SimFault::status(500)))
@@ -278,7 +278,7 @@ async fn a_provider_that_is_down_gets_one_retry_a_request_and_a_share_of_request
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overload_that_will_last_is_not_retried() {
+async fn a_long_overload_is_not_retried() {
     let overloaded = Refusal::Overloaded { retry_after: Some(30 * SECOND) };
     let sim = openai([key("a").script(Script::always(SimFault::Refuse(overloaded))), key("b")]);
     let failed = all_keys_failed(send(&rotating(&pool(&["a", "b"]), &sim), chat("m")).await.unwrap_err());
@@ -297,7 +297,7 @@ async fn a_blocked_address_is_not_tried_with_other_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_have_run_is_sent_twice_only_where_that_is_allowed() {
+async fn an_ambiguous_request_is_resent_only_if_allowed() {
     let broken = || openai([key("a").script(Script::new().then(SimFault::Reset)), key("b")]);
     let labels = ["a", "b"];
 
@@ -330,7 +330,7 @@ async fn what_may_have_run_is_sent_twice_only_where_that_is_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_deadline_ends_the_request_and_blames_no_key() {
+async fn the_deadline_blames_no_key() {
     let sim = openai([key("a").script(Script::always(SimFault::Silent)), key("b")]);
     let pool = pool(&["a", "b"]);
     let mut request = chat("m");
@@ -343,7 +343,7 @@ async fn the_callers_deadline_ends_the_request_and_blames_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_inside_a_stream_before_the_first_content_rotates() {
+async fn an_error_before_the_first_content_rotates() {
     let sim = openai([key("a").script(Script::always(SimFault::overloaded_in_stream())), key("b")]);
     let response = send(&rotating(&pool(&["a", "b"]), &sim), chat_stream("m")).await.unwrap();
     assert_eq!(served(&response).key_id().as_str(), "b");
@@ -361,7 +361,7 @@ async fn an_error_inside_a_stream_before_the_first_content_rotates() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_cut_or_malformed_before_the_first_content_may_have_run() {
+async fn a_stream_cut_before_content_is_ambiguous() {
     for fault in [
         SimFault::Cut { after: 0, reset: false },
         SimFault::Cut { after: 0, reset: true },
@@ -395,7 +395,7 @@ async fn a_stream_passes_untouched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_says_nothing_for_long_is_committed_to() {
+async fn a_silent_stream_is_committed_to() {
     let sim = openai([key("a").script(Script::always(SimFault::SlowContent(60 * SECOND)))]);
     let began = Instant::now();
     let response = send(&rotating(&pool(&["a"]), &sim), chat_stream("m")).await.unwrap();
@@ -404,7 +404,7 @@ async fn a_stream_that_says_nothing_for_long_is_committed_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_requests_at_once_are_served_and_find_a_bad_key_out_once() {
+async fn a_thousand_requests_find_a_bad_key_once() {
     let sim = openai([key("bad").revoked(), key("b"), key("c")]);
     let service = rotating(&pool(&["bad", "b", "c"]), &sim);
     let requests = (0..1_000).map(|_| send(&service, chat("m")));
@@ -418,7 +418,7 @@ async fn a_thousand_requests_at_once_are_served_and_find_a_bad_key_out_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_requests_of_a_session_are_served_with_one_key_while_that_is_usable() {
+async fn a_session_uses_one_key() {
     let labels = ["a", "b", "c", "d", "e"];
     let sim = openai(labels.map(key));
     let service = rotating(&pool(&labels), &sim);

@@ -47,7 +47,7 @@ fn homes(pool: &KeyPool, sessions: usize) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_stays_at_its_key_whatever_the_policy_and_whatever_else_is_asked_for() {
+async fn a_session_keeps_its_key() {
     for selection in [
         Selection::RoundRobin,
         Selection::InOrder,
@@ -93,7 +93,7 @@ async fn sessions_are_spread_evenly_over_few_keys_and_over_many() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_home_to_as_many_sessions_as_its_weight_says() {
+async fn sessions_follow_weights() {
     let weighted = |name, weight| key(name).weight(NonZeroU32::new(weight).unwrap());
     let homes = homes(&pool_of([weighted("a", 500), weighted("b", 300), weighted("c", 200)]), 10_000);
     for (name, share) in [("a", 0.5), ("b", 0.3), ("c", 0.2)] {
@@ -102,7 +102,7 @@ async fn a_key_is_home_to_as_many_sessions_as_its_weight_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_home_cools_the_session_has_one_other_key_and_then_returns() {
+async fn a_session_returns_after_a_cooldown() {
     let pool = pool(&["a", "b", "c", "d", "e", "f"]);
     for session in (0..10).map(named) {
         let first = lease_for(&pool, session);
@@ -124,7 +124,7 @@ async fn while_the_home_cools_the_session_has_one_other_key_and_then_returns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_removed_moves_its_own_sessions_and_no_other() {
+async fn removing_a_key_moves_only_its_sessions() {
     for keys in [2, 7, 64, 130, 1_500] {
         let gone = keys / 2;
         // In another order, since the name counts and not the position.
@@ -141,7 +141,7 @@ async fn a_key_that_is_removed_moves_its_own_sessions_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_key_for_a_while_is_the_home_there_would_be_without_the_first() {
+async fn the_substitute_is_the_next_home() {
     for keys in [3, 64, 700] {
         let pool = numbered(0..keys);
         for session in (0..20).map(named) {
@@ -161,7 +161,7 @@ proptest! {
     /// For any two pools, a session whose home is in both pools has the same home in both, or one that the
     /// other pool does not have.
     #[test]
-    fn keys_that_come_and_go_move_no_session_between_keys_that_stay(
+    fn changes_move_no_session_between_kept_keys(
         one in prop::collection::btree_set(0_usize..90, 1..80),
         other in prop::collection::btree_set(0_usize..90, 1..80),
         sessions in prop::collection::vec(any::<u64>(), 30),
@@ -190,7 +190,7 @@ fn held(leases: &[Lease]) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_floods_its_home_goes_on_at_its_other_keys() {
+async fn a_flooding_session_uses_its_other_keys() {
     let pool = pool(&["a", "b", "c", "d"]);
     let session = named(1);
     let mut leases: Vec<Lease> = Vec::new();
@@ -212,14 +212,14 @@ async fn a_session_that_floods_its_home_goes_on_at_its_other_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_few_requests_of_a_quiet_pool_all_go_home() {
+async fn a_quiet_pool_serves_sessions_at_home() {
     let pool = pool(&["a", "b", "c", "d"]);
     let leases: Vec<_> = (0..2).map(|_| lease_for(&pool, named(1))).collect();
     assert_eq!(held(&leases).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_open_bears_what_the_closed_keys_can_not() {
+async fn open_keys_bear_the_load_of_closed_ones() {
     let pool = pool(&["a", "b", "c", "d"]);
     let session = named(1);
     for _ in 0..2 {
@@ -233,7 +233,7 @@ async fn what_is_open_bears_what_the_closed_keys_can_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_goes_to_a_backup_only_while_no_primary_is_usable() {
+async fn a_session_uses_a_backup_last() {
     let pool = pool_of([key("x").backup(), key("a"), key("y").backup(), key("b")]);
     for session in (0..20).map(named) {
         let home = key_of(&pool, session);
@@ -248,7 +248,7 @@ async fn a_session_goes_to_a_backup_only_while_no_primary_is_usable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_out_for_one_model_is_home_for_the_others() {
+async fn a_model_in_cooldown_moves_no_other() {
     let pool = pool(&["a", "b", "c", "d"]);
     let (model, other) = (model("one"), model("two"));
     let session = named(3);
@@ -264,7 +264,7 @@ async fn a_key_that_is_out_for_one_model_is_home_for_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_key_is_given_the_one_of_its_session() {
+async fn a_waiter_gets_the_key_of_its_session() {
     let pool = pool(&["a", "b", "c", "d"]);
     let session = named(5);
     let home = key_of(&pool, session);

@@ -37,7 +37,7 @@ fn data(texts: &[&str]) -> Decoded {
 }
 
 #[test]
-fn lines_end_in_three_ways() {
+fn three_line_ends_are_known() {
     for stream in [
         "data: a\n\ndata: b\n\n",
         "data: a\r\n\r\ndata: b\r\n\r\n",
@@ -49,7 +49,7 @@ fn lines_end_in_three_ways() {
 }
 
 #[test]
-fn fields() {
+fn fields_are_parsed() {
     assert_eq!(
         whole("event: error\nid: 7\nretry: 1\nunknown: x\ndata: a\n\n"),
         [("error".to_owned(), "a".to_owned())]
@@ -61,7 +61,7 @@ fn fields() {
 }
 
 #[test]
-fn what_is_no_event() {
+fn comments_and_blank_lines_are_no_events() {
     assert_eq!(whole(": OPENROUTER PROCESSING\n\n: again\n\n"), data(&[]));
     assert_eq!(whole("event: ping\n\ndata: a\n\n"), data(&["a"]));
     assert_eq!(whole("\n\n\n"), data(&[]));
@@ -69,13 +69,13 @@ fn what_is_no_event() {
 }
 
 #[test]
-fn a_byte_order_mark_opens_a_stream_and_nothing_else() {
+fn only_a_leading_byte_order_mark_is_skipped() {
     assert_eq!(whole("\u{feff}data: a\n\n\u{feff}data: b\n\n"), data(&["a"]));
     assert_eq!(whole("\u{feff}"), data(&[]));
 }
 
 #[test]
-fn the_end_of_the_stream_hands_out_what_it_cut_off() {
+fn finish_returns_the_cut_event() {
     assert_eq!(
         whole("data: a\n\nevent: error\ndata: {\"e\":1}"),
         [(String::new(), "a".to_owned()), ("error".to_owned(), "{\"e\":1}".to_owned())]

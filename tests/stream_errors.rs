@@ -120,7 +120,7 @@ async fn the_head_of_a_body_that_breaks_at_once_arrives() {
 // === the place of an error ===
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_malformed_event_ends_the_stream_where_it_is() {
+async fn a_malformed_event_ends_the_stream() {
     for then in [Then::Ends, Then::Stays] {
         let server = serve(AROUND[1], upstream(stream(&[TEXT, MALFORMED, BEHIND], then), then).await).await;
         let came = tokio::time::timeout(LIMIT / 2, raw(&server)).await.expect("at once");
@@ -129,7 +129,7 @@ async fn a_malformed_event_ends_the_stream_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_is_told_in_the_dialect_of_the_stream_where_that_is_wanted() {
+async fn an_error_event_has_the_streams_dialect() {
     let responses = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n";
     let messages = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
     let gemini = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\n\n";

@@ -81,7 +81,7 @@ async fn text<B: http_body::Body<Error: std::fmt::Debug>>(response: Response<B>)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_upload_is_nobodys_fault() {
+async fn a_slow_upload_blames_no_provider() {
     uploads_slowly(reads("first", SECOND), reads("second", SECOND)).await;
     uploads_slowly(rotating(reads("first", SECOND)), rotating(reads("second", SECOND))).await;
 }
@@ -119,7 +119,7 @@ fn limited<B>() -> ProviderFallbackLayer<B> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_does_not_read_the_body_is_late() {
+async fn a_provider_that_does_not_read_times_out() {
     let deaf: Link = BoxCloneSyncService::new(service_fn(|request: Request<ReplayBody>| async move {
         let _unread = request;
         pending::<Result<Response<Plain>, BoxError>>().await
@@ -188,14 +188,14 @@ async fn a_stalled_upload_holds_no_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_upload_probes_once_it_is_there() {
+async fn a_slow_upload_probes_after_it_arrived() {
     let (_pool, call) = due().await;
     assert!(call(slow(10 * SECOND)).await.unwrap());
     assert!(call(slow(SECOND)).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_too_long_to_be_recorded_probes_while_it_arrives() {
+async fn a_long_upload_probes_while_it_arrives() {
     let (_pool, call) = due().await;
     let piece = Bytes::from(vec![b' '; ReplayBody::CAP / 3]);
     let pieces = stream::iter(0..9).then(move |_| {
@@ -209,7 +209,7 @@ async fn a_body_that_is_too_long_to_be_recorded_probes_while_it_arrives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_upload_ends_at_its_deadline_and_blames_no_key() {
+async fn a_stalled_upload_ends_at_its_deadline() {
     let (pool, call) = due().await;
     let mut request = stalled(10);
     request.extensions_mut().insert(Deadline::at(Instant::now() + 5 * SECOND));
@@ -261,7 +261,7 @@ async fn waiting_for_a_body_to_rename_its_model_ends_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_too_long_to_be_renamed_still_goes_to_the_next_provider() {
+async fn a_body_too_long_to_be_renamed_falls_over() {
     let layer = ProviderFallbackLayer::new("0").route(Route::new().any_model("ours"));
     let chain = layer.fallback("1", reads("second", SECOND), Route::new()).layer(reads("first", SECOND));
     let piece = Bytes::from(vec![b' '; ReplayBody::CAP / 3]);

@@ -41,7 +41,7 @@ fn served<B>(response: &Response<B>) -> Served {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_known_without_a_chain_when_the_answer_was_read() {
+async fn usage_is_known_without_a_chain() {
     let sim = openai([key("a")]);
     let service = rotating(&pool(&["a"]), &sim);
     let response = send(&service, chat("m")).await.unwrap();
@@ -52,7 +52,7 @@ async fn it_is_known_without_a_chain_when_the_answer_was_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_known_when_a_reader_stops_early() {
+async fn usage_is_known_after_an_early_stop() {
     let client = service_fn(|_: http::Request<ReplayBody>| async {
         Ok::<_, BoxError>(cut(Cut { breaks: false, encoding: "identity" }))
     });
@@ -68,7 +68,7 @@ async fn it_is_known_when_a_reader_stops_early() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_chain_the_end_is_what_it_is_and_in_one_it_is_judged() {
+async fn only_a_chain_checks_the_end() {
     for breaks in [false, true] {
         let client = service_fn(move |_: http::Request<ReplayBody>| async move {
             Ok::<_, BoxError>(cut(Cut { breaks, encoding: "identity" }))
@@ -96,7 +96,7 @@ async fn without_a_chain_the_end_is_what_it_is_and_in_one_it_is_judged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_judges_what_was_made_readable_inside_it() {
+async fn a_chain_checks_a_decoded_body() {
     let client = service_fn(|_: http::Request<ReplayBody>| async {
         Ok::<_, BoxError>(cut(Cut { breaks: false, encoding: "br" }))
     });

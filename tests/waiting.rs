@@ -45,13 +45,13 @@ fn close(took: Duration, expected: Duration) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_there_is_not_waited_for() {
+async fn a_usable_key_needs_no_wait() {
     let (lease, took) = timed(&pool(1), Duration::ZERO).await;
     assert!(lease.is_ok() && took.is_zero());
 }
 
 #[tokio::test(start_paused = true)]
-async fn woken_when_the_earliest_cooldown_ends() {
+async fn the_earliest_cooldown_wakes_a_waiter() {
     let pool = pool(2);
     let _first = limit(pool.acquire(None).unwrap(), 9 * SECOND);
     let _second = limit(pool.acquire(None).unwrap(), 5 * SECOND);
@@ -61,7 +61,7 @@ async fn woken_when_the_earliest_cooldown_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_does_not_fit_is_refused_at_once_with_the_true_time() {
+async fn a_wait_that_does_not_fit_is_refused() {
     let pool = pool(2);
     let _penalties = bench(&pool, 30 * SECOND);
     for others_wait in [false, true] {
@@ -75,7 +75,7 @@ async fn a_wait_that_does_not_fit_is_refused_at_once_with_the_true_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_back_soon_keeps_nobody_beyond_the_deadline_who_hopes_for_a_probe() {
+async fn waiting_for_a_probe_ends_at_the_deadline() {
     let pool = pool(2);
     let _first = limit(pool.acquire(None).unwrap(), SECOND);
     advance(SECOND).await;
@@ -89,7 +89,7 @@ async fn a_key_that_is_back_soon_keeps_nobody_beyond_the_deadline_who_hopes_for_
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_it_is_over() {
+async fn a_wait_ends_at_the_deadline() {
     let pool = pool(1);
     let _penalties = bench(&pool, SECOND);
     advance(2 * SECOND).await;
@@ -103,7 +103,7 @@ async fn at_the_deadline_it_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn woken_by_whatever_frees_a_key_early() {
+async fn freeing_a_key_wakes_a_waiter() {
     type Free = fn(&KeyPool, Option<UndoCooldown>);
     let ways: [(&str, Free); 4] = [
         ("reset", |pool, _| pool.reset(&"k0".into()).unwrap()),
@@ -128,7 +128,7 @@ async fn woken_by_whatever_frees_a_key_early() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn woken_by_what_becomes_of_a_probe() {
+async fn the_end_of_a_probe_wakes_a_waiter() {
     type Settle = fn(Lease);
     let ways: [(&str, Settle, Duration); 3] = [
         ("success", Lease::succeed, SECOND),
@@ -151,7 +151,7 @@ async fn woken_by_what_becomes_of_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_come_first_served() {
+async fn waiters_are_served_in_order() {
     let pool = pool(1);
     let _penalties = bench(&pool, 5 * SECOND);
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -173,7 +173,7 @@ async fn first_come_first_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_stands_behind_somebody_who_needs_another_model() {
+async fn models_have_separate_queues() {
     let pool = pool(1);
     let fault = Fault::new(Reason::RateLimited, Scope::KeyModel);
     for (model, wait) in [("slow", 30), ("fast", 5)] {
@@ -197,7 +197,7 @@ async fn nobody_stands_behind_somebody_who_needs_another_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_leaves_gives_up_the_place() {
+async fn a_leaving_waiter_frees_its_place() {
     let pool = pool(1);
     let _penalties = bench(&pool, 5 * SECOND);
     let wait = || {
@@ -234,7 +234,7 @@ async fn a_thousand_waiters_are_served_after_a_cooldown() {
 
 /// On two threads, so that keys are freed while other requests begin to wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_waiters_and_no_lost_wake_up() {
+async fn no_wake_up_is_lost() {
     for _ in 0..3 {
         let pool = pool(3);
         let _penalties = bench(&pool, 600 * SECOND);
@@ -264,7 +264,7 @@ async fn serve_a_thousand<F: Future<Output = ()>>(pool: &KeyPool, free: impl FnO
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_freed_while_somebody_begins_to_wait_is_seen() {
+async fn a_key_freed_during_registration_is_seen() {
     for round in 0..500_u64 {
         let pool = pool(1);
         let _penalties = bench(&pool, 600 * SECOND);

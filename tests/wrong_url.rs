@@ -52,7 +52,7 @@ const ANSWERS: [(u16, &str); 17] = [
 const HEADERS: [(&str, &str); 2] = [("retry-after", "300"), ("content-type", "text/html; charset=utf-8")];
 
 #[test]
-fn at_no_provider_is_a_wrong_url_a_fault() {
+fn a_wrong_url_is_no_fault_at_any_provider() {
     for provider in Provider::presets().chain(["nobody-knows"]) {
         for (status, body) in ANSWERS {
             let verdict = judge_with(provider, status, &HEADERS, body);
@@ -62,7 +62,7 @@ fn at_no_provider_is_a_wrong_url_a_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_url_benches_no_key_and_its_answer_is_passed_on() {
+async fn a_wrong_url_starts_no_cooldown() {
     for (status, body) in ANSWERS {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);

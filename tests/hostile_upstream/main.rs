@@ -22,14 +22,14 @@ use wire::Wire;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn whatever_an_upstream_does_the_promises_hold() {
+async fn the_promises_hold_for_every_fault() {
     let cases = Case::all();
     assert!(cases.len() > 1_000, "{} cases", cases.len());
     check(cases, usize::MAX).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn and_at_whatever_pace() {
+async fn the_promises_hold_at_any_pace() {
     let at_first = |case: &Case| case.behind == Behind::Well && case.commit == Commit::FirstContent;
     for pace in [1, 7] {
         check(Case::all().into_iter().filter(at_first).collect(), pace).await;
@@ -38,7 +38,7 @@ async fn and_at_whatever_pace() {
 
 /// The faults that involve the kernel, each over a connection of its own.
 #[tokio::test]
-async fn and_over_sockets() {
+async fn the_promises_hold_over_sockets() {
     let faults = Case::all().into_iter().filter(|case| {
         let framed = matches!(case.kind, Kind::StreamInChunks | Kind::JsonToClose);
         framed && case.behind == Behind::Well && case.commit == Commit::FirstContent

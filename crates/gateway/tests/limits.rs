@@ -98,7 +98,7 @@ async fn a_dripping_head_or_body_times_out() {
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_is_a_408_and_nobodys_fault() {
+async fn a_stalled_body_is_a_408() {
     let upstream = support::reader().await;
     let gateway = gateway("body_timeout = \"100ms\"", upstream).await;
     for head in ["content-length: 100", "content-length: 1000000", "transfer-encoding: chunked"] {

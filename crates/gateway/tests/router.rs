@@ -312,7 +312,7 @@ async fn the_health_follows_the_chain() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_404_that_says_what_is() {
+async fn an_unknown_path_lists_the_paths() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "").await;
     for path in ["/", "/nobody/v1/messages", "/openai", "/favicon.ico"] {

@@ -21,7 +21,7 @@ const STREAM: &str = r#"{"model":"m","stream":true}"#;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn answers_have_a_length_and_streams_have_none() {
+async fn only_streams_have_no_length() {
     for client in [http1(), http2()] {
         let (sim, server) = provider().await;
         let whole = send(&client, &server, WHOLE).await.unwrap();
@@ -66,7 +66,7 @@ async fn silence_lasts_until_the_caller_gives_up() {
 }
 
 #[tokio::test]
-async fn truncated_answers_end_cleanly_or_break() {
+async fn truncated_responses_end_cleanly_or_break() {
     for client in [http1(), http2()] {
         let (sim, server) = provider().await;
         sim.fail(1, SimFault::Cut { after: 3, reset: false });
@@ -89,7 +89,7 @@ async fn truncated_answers_end_cleanly_or_break() {
 }
 
 #[tokio::test]
-async fn a_stopped_server_accepts_nobody() {
+async fn a_stopped_server_accepts_no_connection() {
     let (_, server) = provider().await;
     let (client, uri) = (http1(), server.uri("/v1/models"));
     assert_eq!(server.origin(), format!("http://{}", server.addr()));

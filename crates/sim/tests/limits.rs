@@ -88,7 +88,7 @@ async fn gemini_tells_nothing_until_it_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_names_the_organization_and_its_limits() {
+async fn every_response_names_its_limits() {
     let account = SimAccount::new("org").limits(Limits::new().requests_per_minute(100));
     let key = |label: &str| SimKey::new(label, label).account("org");
     let sim = Simulator::openai().account(account).keys([key("a"), key("b")]).minute(MINUTE / 60).build();

@@ -266,7 +266,7 @@ async fn a_tool_is_called_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_smaller_endpoints_answer() {
+async fn the_smaller_endpoints_respond() {
     let sim = openai_with(Script::new());
     let body = r#"{"model":"embed","input":["a","b"]}"#;
     let embeddings = json(send(&sim, bearer("/v1/embeddings", "sk-a", body)).await.unwrap()).await;
@@ -334,7 +334,7 @@ async fn transport_faults_look_like_a_socket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_come_late_when_told() {
+async fn latency_delays_responses() {
     let sim = openai_with(Script::new().then(SimFault::SlowHead(SECOND)).then(SimFault::SlowContent(SECOND)));
     sim.set_latency(Latency::Uniform(10 * SECOND..20 * SECOND));
     let start = Instant::now();
@@ -399,7 +399,7 @@ async fn every_dialect_reports_errors_inside_streams() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_edge_answers_in_its_own_way() {
+async fn the_edge_responds_in_its_own_way() {
     let sim = openai_with(Script::new());
     let failed = async |fault: SimFault| {
         sim.fail(1, fault);
