@@ -73,8 +73,8 @@ impl ProviderFailed {
         }
     }
 
-    /// The deadline passed during the turn of the link. `took` is the duration of its call, `None` if it was not
-    /// called.
+    /// Creates the failure of a link during whose turn the deadline passed. `took` is the duration of its call,
+    /// `None` if it was not called.
     pub(crate) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
         let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(took.is_some());
         let mut failed = Self::new(provider, SkipReason::Fault(fault));

@@ -15,6 +15,35 @@ use crate::provider::{ModelId, Provider};
 /// A response extension that names the provider and key that served the request, and the attempts before.
 ///
 /// A rotation layer adds it to each response that it delivers.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::{BodyExt, Full};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+/// use tower_key_rotation::body::ReplayBody;
+/// use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let client = service_fn(|_: Request<ReplayBody>| async {
+///     let body = r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":30}}"#;
+///     Ok::<_, BoxError>(Response::new(Full::<Bytes>::from(body)))
+/// });
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+/// let service = KeyRotationLayer::new(pool).layer(client);
+///
+/// let request = Request::post("https://api.openai.com/v1/chat/completions").body(Full::<Bytes>::default())?;
+/// let response = service.oneshot(request).await?;
+/// let served = response.extensions().get::<Served>().expect("every response has one").clone();
+/// assert_eq!((served.provider(), served.key_id().as_str()), ("openai", "one"));
+///
+/// // The usage is known when the body has been read.
+/// response.into_body().collect().await?;
+/// assert_eq!(served.usage().and_then(|usage| usage.total_tokens), Some(42));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Served {
     provider: Provider,
@@ -70,15 +99,16 @@ impl Served {
 
     /// Returns the token usage of the response, if its provider reports it.
     ///
-    /// `None` until the body has been read to its end or dropped. Keep a clone of this value and read the usage then.
+    /// `None` until the body has been read to its end or dropped. Keep a clone of this value and read the usage
+    /// then.
     pub fn usage(&self) -> Option<Usage> {
         self.usage.get()
     }
 
     /// Returns the error that ended the response's body after the response was handed over, if any.
     ///
-    /// `None` until the body has ended. All clones of this value see the error. A body that its reader dropped early
-    /// has not failed.
+    /// `None` until the body has ended. All clones of this value see the error. A body that its reader dropped
+    /// early has not failed.
     pub fn stream_error(&self) -> Option<StreamErrorKind> {
         self.usage.error()
     }

@@ -4,6 +4,13 @@
 ///
 /// Set for a chain with [`ProviderFallbackLayer::commit`](crate::fallback::ProviderFallbackLayer::commit). It
 /// is also a request extension: a request that has one overrides the chain's setting.
+///
+/// ```
+/// use tower_key_rotation::fallback::Commit;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(Commit::Complete);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Commit {

@@ -23,6 +23,18 @@ use crate::fallback::settings::{ContextLength, Settings, Start};
 ///
 /// See the [module docs](super) for the rules and an example. `B` is the type of the response bodies of all links.
 /// Clones of the resulting service share breakers and budgets.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::fallback::{ContextLength, ProviderFallbackLayer};
+///
+/// let layer = ProviderFallbackLayer::<()>::new("openai")
+///     .deadline(Duration::from_secs(60))
+///     .first_content_timeout(Duration::from_secs(15))
+///     .context_length(ContextLength::FallOver)
+///     .patience(Duration::from_secs(3));
+/// # drop(layer);
+/// ```
 pub struct ProviderFallbackLayer<B> {
     links: Vec<(Arc<str>, Route)>,
     others: Vec<Boxed<B>>,

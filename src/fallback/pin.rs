@@ -8,6 +8,13 @@ use std::sync::Arc;
 /// route has a name for that very model: [`Route::any_model`](crate::fallback::Route::any_model) does not apply. If
 /// the chain has no link of this name, the request fails with
 /// [`UnknownLink`](crate::fallback::UnknownLink).
+///
+/// ```
+/// use tower_key_rotation::ProviderPin;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(ProviderPin::to("anthropic"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProviderPin(Arc<str>);
 

@@ -23,6 +23,22 @@ use crate::rotate::service::KeyRotation;
 ///
 /// See the [module docs](super) for the rules and an example. Clones, and services made by the same layer, share
 /// the pool and the retry budget.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
+///
+/// # fn main() -> Result<(), tower::BoxError> {
+/// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?).build()?;
+/// let layer = KeyRotationLayer::new(pool)
+///     .max_attempts(4)
+///     .head_timeout(Duration::from_secs(30))
+///     .deadline(Duration::from_secs(60))
+///     .wait_for_key(true);
+/// # drop(layer);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeyRotationLayer<C = ProviderClassifier> {
     classifier: C,
@@ -94,8 +110,8 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.policy.max_retries = retries)
     }
 
-    /// Sets the shortest and longest delay before a retry. The delay is random in between. A longest delay below the
-    /// shortest counts as the shortest. Default: [`BACKOFF`](KeyRotationLayer::BACKOFF).
+    /// Sets the shortest and longest delay before a retry. The delay is random in between. A longest delay
+    /// below the shortest counts as the shortest. Default: [`BACKOFF`](KeyRotationLayer::BACKOFF).
     #[must_use]
     pub fn backoff(self, least: Duration, longest: Duration) -> Self {
         self.configure(|config| config.policy.backoff = RetryDelay::between(least, longest))
@@ -107,11 +123,12 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.policy.budget = budget)
     }
 
-    /// Sets the time limit for the head of a response, for each attempt. Default: no limit, because reasoning models
-    /// are silent for minutes.
+    /// Sets the time limit for the head of a response, for each attempt. Default: no limit, because reasoning
+    /// models are silent for minutes.
     ///
     /// A request that exceeds it may have been executed, and billed: see
-    /// [`resend_ambiguous`](Self::resend_ambiguous). In a chain the shorter of this limit and the chain's own applies.
+    /// [`resend_ambiguous`](Self::resend_ambiguous). In a chain the shorter of this limit and the chain's own
+    /// applies.
     #[must_use]
     pub fn head_timeout(self, limit: Duration) -> Self {
         self.configure(|config| config.head_timeout = Some(limit))
@@ -120,17 +137,17 @@ impl<C> KeyRotationLayer<C> {
     /// Sets the time limit of a request until its response is delivered: all attempts, delays and waits for a key.
     /// Default: no limit.
     ///
-    /// The [`Deadline`](crate::Deadline) of a request applies if it is earlier. A retry whose delay leaves no time for
-    /// an attempt is not made. The body of a delivered success is not bounded. The body of an error response is, and it
-    /// may not pause for more than 10 s either.
+    /// The [`Deadline`](crate::Deadline) of a request applies if it is earlier. A retry whose delay leaves no
+    /// time for an attempt is not made. The body of a delivered success is not bounded. The body of an error
+    /// response is, and it may not pause for more than 10 s either.
     #[must_use]
     pub fn deadline(self, limit: Duration) -> Self {
         self.configure(|config| config.deadline = Some(limit))
     }
 
-    /// Sets whether a request is sent again that may have been executed, and billed: its response is late, broken or
-    /// cut before its first content. Default: `false`, unless the request has a safe method or an `Idempotency-Key`.
-    /// [Paid once](crate::rotate::paid_once) lists each fault.
+    /// Sets whether a request is sent again that may have been executed, and billed: its response is late,
+    /// broken or cut before its first content. Default: `false`, unless the request has a safe method or an
+    /// `Idempotency-Key`. [Paid once](crate::rotate::paid_once) lists each fault.
     #[must_use]
     pub fn resend_ambiguous(self, resend: bool) -> Self {
         self.configure(|config| config.policy.resend = resend)
@@ -148,18 +165,19 @@ impl<C> KeyRotationLayer<C> {
     /// Sets whether requests keep the `Accept-Encoding` header of their caller. Default: `false`, so that responses
     /// come uncompressed and their errors can be read.
     ///
-    /// A compressed error response is decoded and classified if the feature `decompress` is enabled. If it can't be
-    /// decoded, it is classified by its status alone, its body is withheld, and a warning is logged once per pool.
-    /// Compressed successes, event streams included, are neither inspected nor searched for the key. A layer *inside*
-    /// the rotation layer that asks for compression and decodes responses itself needs no setting.
+    /// A compressed error response is decoded and classified if the feature `decompress` is enabled. If it
+    /// can't be decoded, it is classified by its status alone, its body is withheld, and a warning is logged
+    /// once per pool. Compressed successes, event streams included, are neither inspected nor searched for the
+    /// key. A layer *inside* the rotation layer that asks for compression and decodes responses itself needs no
+    /// setting.
     #[must_use]
     pub fn keep_accept_encoding(self, keep: bool) -> Self {
         self.configure(|config| config.keep_accept_encoding = keep)
     }
 
     /// Sets the function that estimates the tokens of a request, from its URL and the part of its body that has
-    /// arrived. It is called only if some limit of the pool counts tokens. Default: a quarter of the body's bytes for
-    /// the prompt, and for the response the cap that the request names, or 256.
+    /// arrived. It is called only if some limit of the pool counts tokens. Default: a quarter of the body's
+    /// bytes for the prompt, and for the response the cap that the request names, or 256.
     #[must_use]
     pub fn estimate_with(
         self,
@@ -194,8 +212,8 @@ impl<C> KeyRotationLayer<C> {
         })
     }
 
-    /// Sets whether an event stream that breaks after it was handed over also reports the error in a last event, in the
-    /// dialect of the stream. The body ends with the error in any case. Default: `false`.
+    /// Sets whether an event stream that breaks after it was handed over also reports the error in a last
+    /// event, in the dialect of the stream. The body ends with the error in any case. Default: `false`.
     #[must_use]
     pub fn error_events(self, tell: bool) -> Self {
         self.configure(|config| config.error_events = tell)

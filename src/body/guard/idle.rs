@@ -75,7 +75,7 @@ impl IdleTimer {
         }
     }
 
-    /// Called while nothing comes. Ready when that has lasted too long.
+    /// Polls the timer while nothing comes. Ready when that has lasted too long.
     pub(super) fn poll(&mut self, allowed_idle: AllowedIdle, cx: &mut Context<'_>) -> Poll<()> {
         if self.running != Some(allowed_idle) {
             let now = Instant::now();

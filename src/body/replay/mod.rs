@@ -31,6 +31,21 @@ use crate::body::upload::Upload;
 
 /// A request body that can be sent again. The layers of this crate send it to the service inside them.
 ///
+/// ```
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt, Full};
+/// use tower_key_rotation::body::ReplayBody;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower::BoxError> {
+/// let body = ReplayBody::new(Full::<Bytes>::from("hello"), ReplayBody::CAP).await;
+/// let again = body.clone();
+/// assert_eq!(body.collect().await?.to_bytes(), "hello");
+/// assert_eq!(again.collect().await?.to_bytes(), "hello");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Clone
 ///
 /// A clone starts at the beginning, regardless of the original's position.

@@ -163,7 +163,7 @@ impl Watcher {
         !self.tee.state().asking.is_empty()
     }
 
-    /// Ready unless the caller is waited for, with the last time at which that was so.
+    /// Polls for the reader's turn: ready unless the caller is waited for, with the last time at which that was so.
     pub(in crate::body) fn poll_turn(&self, cx: &Context<'_>) -> Poll<Option<Instant>> {
         let state = self.tee.state();
         if state.asking.is_empty() {
@@ -173,7 +173,8 @@ impl Watcher {
         Poll::Pending
     }
 
-    /// Ready once the record holds all of the source, or is full. Then the first cursor that reads continues.
+    /// Records the source. Ready once all of it is recorded, or the record is full; then the first cursor that
+    /// reads continues.
     pub(in crate::body) fn poll_record(&self, cx: &Context<'_>) -> Poll<()> {
         let waker = Waker::from(Arc::clone(&self.tee.waiting));
         loop {

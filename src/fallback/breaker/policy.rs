@@ -5,6 +5,18 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 
 /// The policy of a link's circuit breaker: when a chain stops calling a provider that is down, and for how long.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallbackLayer};
+///
+/// // Opens after three faults in a row, for 2 s at first and for 30 s at most.
+/// let policy = BreakerPolicy::new()
+///     .consecutive(3)
+///     .open_for(Duration::from_secs(2), Duration::from_secs(30));
+/// let layer = ProviderFallbackLayer::<()>::new("openai").breaker(policy);
+/// # drop(layer);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerPolicy {
     enabled: bool,

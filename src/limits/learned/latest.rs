@@ -11,11 +11,11 @@
 use crate::clock::Moment;
 use crate::limits::ledger::window::CORRECTION_US;
 
-/// The newest response that a gauge has heard.
+/// The newest response that a gauge has taken into account.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::limits) struct LatestResponse {
     /// The time at which its request was sent, in milliseconds since the Unix epoch; wraps. Zero means that
-    /// no response was heard.
+    /// there was no response.
     sent: u32,
     /// A value that grows with everything that is taken; wraps. For a bucket it is the time at which it is
     /// full, in units of [`CORRECTION_US`] since the Unix epoch. For a window it is the used amount.
@@ -30,13 +30,13 @@ const CLOSE: u32 = 100;
 const UNEVEN: i32 = (2_000 / CORRECTION_US) as i32;
 
 /// Maximum duration of a response: one hour, in milliseconds. A response that seems older is a wrapped time:
-/// the gauge has heard nothing for weeks.
+/// there was no response for weeks.
 const LONGEST: i32 = 60 * 60 * 1_000;
 
 // === impl LatestResponse ===
 
 impl LatestResponse {
-    /// Returns whether no response has been heard.
+    /// Returns whether there was no response yet.
     pub(in crate::limits) const fn is_nothing(self) -> bool {
         self.sent == 0
     }

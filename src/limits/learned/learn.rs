@@ -134,7 +134,7 @@ fn first(metric: Metric, window: Window, limit: &Limit, observed: &Observed<'_>)
     Some(Gauge::period(metric, window, size, WindowReset::Stated, LimitSource::Learned))
 }
 
-/// Applies a reported limit to its gauge, unless a newer response was heard.
+/// Applies a reported limit to its gauge, unless a newer response was taken into account.
 fn apply(
     gauge: &mut Gauge,
     limit: &Limit,

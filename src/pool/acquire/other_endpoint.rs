@@ -3,7 +3,7 @@
 //! Unconfirmed refusals at one endpoint put a key into a cooldown after a minute (see `provisional`), and all keys
 //! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So if no
 //! key is usable, a request for another endpoint probes one of them at once, and its success frees the key. A
-//! refusal there is the second witness; afterwards the key is probed like any other.
+//! refusal there is the second piece of evidence; afterwards the key is probed like any other.
 
 use crate::clock::Moment;
 use crate::pool::AcquireRequest;

@@ -84,7 +84,7 @@ impl Quotas {
         Ledger::declared(quotas, &self.midnight).map(Box::new)
     }
 
-    /// The number of patterns.
+    /// Returns the number of patterns.
     pub(in crate::pool) const fn patterns(&self) -> usize {
         self.models.len()
     }

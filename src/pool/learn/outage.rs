@@ -4,8 +4,8 @@
 //! base URL, a proxy in between, or a request that no key could have served is the likelier cause. A pool
 //! that gave up its keys permanently would stay dead after that cause is gone. Such a *burst* is at least two
 //! keys, or all keys of the pool: a pool of one key has nothing else to offer. Keys that turned invalid
-//! earlier are not part of the burst and stay out. Keys of one closed account count as one witness, not as
-//! many.
+//! earlier are not part of the burst and stay out. Keys of one closed account count as a single key,
+//! not as many.
 //!
 //! One key of a burst is probed a minute after it: once a minute for as long as no other key is usable, and
 //! otherwise at growing intervals, up to 64 minutes. So two keys that really were revoked together cost an
@@ -114,7 +114,7 @@ impl AuthOutage {
     }
 }
 
-/// Returns the time at which the latest key turned invalid, if its burst has a second witness or includes all
+/// Returns the time at which the latest key turned invalid, if its burst has a second independent key or includes all
 /// enabled keys.
 fn latest_burst(set: &KeySet) -> Option<u64> {
     let enabled = || {
