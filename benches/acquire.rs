@@ -31,7 +31,7 @@ fn pool_with(selection: Selection, keys: usize, cooling: usize) -> KeyPool {
     let key = |n| ApiKey::new(format!("sk-{n}")).unwrap().id(format!("key-{n}"));
     let keys_of = KeyPool::builder(Provider::openai()).keys((0..keys).map(key));
     let pool = keys_of.selection(selection).build().unwrap();
-    let fault = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY);
+    let fault = Fault::new(Reason::QuotaExceeded, Scope::Key).with_retry_after(DAY);
     let usable =
         |n: usize| n == 0 || (n * (1_000 - cooling)) / 1_000 != ((n + 1) * (1_000 - cooling)) / 1_000;
     // Keys that stay usable are disabled until all others have failed, so that this works with every policy.
@@ -42,7 +42,7 @@ fn pool_with(selection: Selection, keys: usize, cooling: usize) -> KeyPool {
     let kept = || ids.iter().enumerate().filter(|(n, _)| usable(*n)).map(|(_, id)| id);
     kept().for_each(|id| pool.disable(id).unwrap());
     while let Ok(lease) = pool.acquire(None) {
-        lease.fault(&fault, None);
+        lease.fail(&fault, None);
     }
     kept().for_each(|id| pool.enable(id).unwrap());
     pool
@@ -103,10 +103,10 @@ fn acquire_for_a_model(criterion: &mut Criterion) {
     let (model, other) = (ModelId::from("gpt-chat"), ModelId::from("gpt-other"));
     for keys in KEYS {
         let pool = pool(keys, 0);
-        let fault = Fault::new(Reason::QuotaExceeded, Scope::KeyModel).retry_after(DAY);
+        let fault = Fault::new(Reason::QuotaExceeded, Scope::KeyModel).with_retry_after(DAY);
         for model in [&model, &other] {
             let lease = pool.acquire(Some(model)).unwrap();
-            lease.fault(&fault, Some(model));
+            lease.fail(&fault, Some(model));
         }
         let model = ModelId::from(if keys == 1 { "gpt-third" } else { model.as_str() });
         group.bench_function(BenchmarkId::from_parameter(keys), |bencher| {
@@ -138,7 +138,7 @@ fn acquire_by_policy(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("Session", keys), |bencher| {
                 bencher.iter(|| {
                     turn = (turn + 1) % sessions.len();
-                    drop(black_box(pool.acquire_for(&AcquireRequest::new().session(sessions[turn]))));
+                    drop(black_box(pool.acquire(AcquireRequest::new().session(sessions[turn]))));
                 });
             });
         }
@@ -155,7 +155,7 @@ fn exhausted(criterion: &mut Criterion) {
     for keys in KEYS {
         let pool = pool(keys, 1_000);
         let last = pool.acquire(None).unwrap();
-        last.fault(&Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY), None);
+        last.fail(&Fault::new(Reason::QuotaExceeded, Scope::Key).with_retry_after(DAY), None);
         group.bench_function(BenchmarkId::from_parameter(keys), |bencher| {
             bencher.iter(|| black_box(pool.acquire(None).is_err()));
         });

@@ -250,7 +250,7 @@ impl Explained {
             "id": id,
             "verdict": word(verdict),
             "scope": verdict.scope().as_str(),
-            "wait_s": verdict.fault().and_then(Fault::wait).map(|wait| wait.as_secs_f64()),
+            "wait_s": verdict.fault().and_then(Fault::retry_after).map(|wait| wait.as_secs_f64()),
             "action": action(verdict),
             "why": verdict.fault().and_then(Fault::why).map(|why| why.to_string()),
             "evidence": evidence,
@@ -291,7 +291,7 @@ fn action(verdict: &Verdict) -> &'static str {
     let Some(fault) = verdict.fault() else {
         return if *verdict == Verdict::Rejected(Rejection::Unclear) { "rotate" } else { "deliver" };
     };
-    if fault.reason() == Reason::Blocked || fault.is_ambiguous() {
+    if fault.reason() == Reason::Blocked || fault.may_have_run() {
         "fail_over"
     } else if fault.scope().is_provider() {
         "retry"

@@ -142,7 +142,7 @@ async fn a_long_hint_is_reported_but_capped() {
     let _guard = log.install();
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
     let attempt = &failed.attempts()[0];
-    assert_eq!(attempt.fault.wait(), Some(18 * DAY), "what the provider said");
+    assert_eq!(attempt.fault.retry_after(), Some(18 * DAY), "what the provider said");
     let benched = attempt.benched.unwrap();
     assert!(benched <= DAY, "{benched:?}");
     let told = std::iter::from_fn(|| heard.next().now_or_never().flatten()).find_map(|event| {
@@ -163,7 +163,7 @@ async fn a_custom_classifier_overrules_the_provider() {
     let pool = pool(&["a", "b"]);
     let throttle = pool.provider().classifier().map_response(|verdict| match verdict {
         Verdict::Fault(fault) if fault.reason() == Reason::QuotaExceeded => {
-            Verdict::Fault(Blame::new(Reason::RateLimited, Scope::Key).retry_after(SECOND))
+            Verdict::Fault(Blame::new(Reason::RateLimited, Scope::Key).with_retry_after(SECOND))
         }
         other => other,
     });

@@ -373,7 +373,7 @@ proptest! {
                 Outcome::streaming(head.clone(), Some(event), NOW),
             ] {
                 let verdict = ask(&provider, outcome);
-                let wait = verdict.fault().and_then(Fault::wait);
+                let wait = verdict.fault().and_then(Fault::retry_after);
                 prop_assert!(wait.is_none_or(|wait| !wait.is_zero() && wait < Duration::from_secs(500 * 86_400)));
             }
             provider.limits(&head.headers, &body, NOW);
@@ -412,7 +412,7 @@ fn reasons_in_the_account_are_marked() {
         let outcome = Outcome::answer(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
         let verdict = ask(&provider(name), outcome);
         let fault = verdict.fault().unwrap();
-        assert_eq!(fault.names_account(), names_account, "{name} {status} {body}: {verdict}");
-        assert!(!fault.is_of_resource());
+        assert_eq!(fault.account_reason(), names_account, "{name} {status} {body}: {verdict}");
+        assert!(!fault.one_resource());
     }
 }

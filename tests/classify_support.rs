@@ -74,10 +74,10 @@ pub(crate) fn say(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Fault(fault) => {
             let mut text = format!("{} {}", fault.reason(), fault.scope());
-            if let Some(wait) = fault.wait() {
+            if let Some(wait) = fault.retry_after() {
                 text += &format!(" {}s", seconds(wait));
             }
-            if fault.is_ambiguous() {
+            if fault.may_have_run() {
                 text += " perhaps";
             }
             text

@@ -29,7 +29,7 @@ fn recorded_responses_are_classified() {
             verdict.add(case, word(&seen.verdict) == expected["verdict"], seen.verdict.to_string());
             scope.points += half(expected["scope"].as_str().unwrap(), seen.verdict.scope().as_str());
             scope.cases += 1.0;
-            let waited = seen.verdict.fault().and_then(Fault::wait);
+            let waited = seen.verdict.fault().and_then(Fault::retry_after);
             wait.add(case, is_near(expected["wait_s"].as_f64(), waited), format!("{waited:?}"));
         }
         for limit in expected["limits"].as_array().into_iter().flatten() {

@@ -114,7 +114,7 @@ fn no_format_of_anything_shows_a_secret() {
         let uri = "https://elsewhere.example/v1?key=sk-MARKER";
         let refused = lease.apply_key(&mut Uri::from_static(uri), &mut HeaderMap::new()).unwrap_err();
         all_hidden(&refused);
-        hidden(&lease.fault(&Fault::new(Reason::InvalidKey, scope), Some(&model)).unwrap());
+        hidden(&lease.fail(&Fault::new(Reason::InvalidKey, scope), Some(&model)).unwrap());
         hidden(&pool.snapshot());
         if scope == Scope::Key {
             all_hidden(&pool.acquire(None).unwrap_err());

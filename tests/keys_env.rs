@@ -12,7 +12,7 @@ fn openai(vars: &[(&str, &str)]) -> EnvKeys {
 }
 
 fn labels(found: &EnvKeys) -> Vec<&str> {
-    found.keys().iter().map(|key| key.label().unwrap()).collect()
+    found.keys().iter().map(|key| key.declared_id().unwrap().as_str()).collect()
 }
 
 fn pool(found: EnvKeys) -> Result<KeyPool, BuildError> {

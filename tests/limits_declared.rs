@@ -30,7 +30,7 @@ fn at_test(provider: Provider) -> KeyPoolBuilder {
 
 fn ask(pool: &KeyPool, tokens: u64) -> Result<Lease, Exhausted> {
     let estimate = Estimate::new().input_tokens(tokens);
-    let lease = pool.acquire_for(&AcquireRequest::new().tokens(estimate))?;
+    let lease = pool.acquire(AcquireRequest::new().tokens(estimate))?;
     let mut uri = Uri::from_static("https://api.test/v1/chat/completions");
     lease.apply_key(&mut uri, &mut HeaderMap::new()).unwrap();
     Ok(lease)
@@ -142,14 +142,14 @@ async fn yesterdays_usage_is_not_returned_today() {
     let pool = limited([Quota::requests(3).per_day(), Quota::tokens(100).per_day()]);
     to_the_next(DAY).await;
     advance(DAY - SECOND).await;
-    let unsent = pool.acquire_for(&AcquireRequest::new().tokens(tokens(30))).unwrap();
+    let unsent = pool.acquire(AcquireRequest::new().tokens(tokens(30))).unwrap();
     let refused = ask(&pool, 40).unwrap();
     advance(SECOND * 2).await;
     assert_eq!(left(&pool), [3, 100], "a new day is whole, whatever is under way");
     ask(&pool, 50).unwrap().succeed();
     assert_eq!(left(&pool), [2, 50]);
     drop(unsent);
-    refused.fault(&support::limit(SECOND), None);
+    refused.fail(&support::limit(SECOND), None);
     assert_eq!(left(&pool), [2, 50]);
 }
 
@@ -270,7 +270,7 @@ async fn no_estimate_is_too_large_to_be_counted() {
         ask(&pool, 60).unwrap().succeed();
         assert!(ask(&pool, u64::MAX).is_err());
         advance(DAY).await;
-        drop(pool.acquire_for(&AcquireRequest::new().tokens(tokens(u64::MAX))).unwrap());
+        drop(pool.acquire(AcquireRequest::new().tokens(tokens(u64::MAX))).unwrap());
         ask(&pool, 60).unwrap().succeed();
         assert_eq!(left(&pool), [40]);
     }
@@ -289,7 +289,7 @@ async fn a_limit_of_zero_is_never_waited_for() {
         let exhausted = pool.acquire(None).unwrap_err();
         assert_eq!((exhausted.retry_after(), exhausted.is_probing()), (None, false), "{quota:?}");
         let began = Instant::now();
-        assert!(pool.acquire_within(None, began + HOUR).await.is_err());
+        assert!(pool.acquire_by(None, began + HOUR).await.is_err());
         assert_eq!(Instant::now(), began, "{quota:?}");
         advance(DAY * 2).await;
         assert!(pool.acquire(None).is_err(), "{quota:?}");
@@ -340,7 +340,7 @@ async fn an_unsent_request_returns_everything() {
         Quota::concurrent(3),
     ];
     let pool = limited(quotas);
-    let lease = pool.acquire_for(&AcquireRequest::new().tokens(tokens(40))).unwrap();
+    let lease = pool.acquire(AcquireRequest::new().tokens(tokens(40))).unwrap();
     assert_eq!(left(&pool), [9, 9, 60, 2]);
     drop(lease);
     assert_eq!(left(&pool), [10, 10, 100, 3]);
@@ -353,12 +353,12 @@ async fn an_unsent_request_returns_everything() {
 async fn a_refused_request_returns_its_tokens() {
     let pool = limited([Quota::requests(10).per_day(), Quota::tokens(100).per_day(), Quota::concurrent(3)]);
     ask(&pool, 30).unwrap().succeed();
-    ask(&pool, 40).unwrap().fault(&support::limit(SECOND), None);
+    ask(&pool, 40).unwrap().fail(&support::limit(SECOND), None);
     assert_eq!(left(&pool), [8, 70, 3]);
     advance(SECOND).await;
     // A caller that does not use `apply_key` may settle its requests too.
-    let lease = pool.acquire_for(&AcquireRequest::new().tokens(tokens(40))).unwrap();
-    lease.fault(&support::limit(SECOND), None);
+    let lease = pool.acquire(AcquireRequest::new().tokens(tokens(40))).unwrap();
+    lease.fail(&support::limit(SECOND), None);
     assert_eq!(left(&pool)[1], 70);
 }
 
@@ -370,7 +370,7 @@ async fn an_unsent_request_wakes_a_waiter() {
         let began = Instant::now();
         let waiting = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.acquire_within(None, began + DAY * 2).await.map(Lease::succeed) }
+            async move { pool.acquire_by(None, began + DAY * 2).await.map(Lease::succeed) }
         });
         tokio::time::sleep(SECOND).await;
         drop(unsent);

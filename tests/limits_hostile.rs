@@ -161,8 +161,8 @@ fn end(mut lease: Lease, step: &Step) {
     match step.end {
         End::Refused(hint) => {
             let fault = Fault::new(Reason::RateLimited, Scope::AccountModel);
-            let fault = hint.map_or_else(|| fault.clone(), |hint| fault.clone().retry_after(hint));
-            drop(lease.fault(&fault, asked.as_ref()));
+            let fault = hint.map_or_else(|| fault.clone(), |hint| fault.clone().with_retry_after(hint));
+            drop(lease.fail(&fault, asked.as_ref()));
         }
         _ => lease.succeed(),
     }
@@ -175,7 +175,7 @@ async fn run(provider: &str, declared: bool, steps: &[Step]) {
         let asked = step.model.map(model);
         let ask = AcquireRequest::from(asked.as_ref());
         let ask = ask.tokens(Estimate::new().input_tokens(step.tokens).output_tokens(step.tokens));
-        if let Ok(lease) = pool.acquire_for(&ask) {
+        if let Ok(lease) = pool.acquire(ask) {
             if step.late {
                 late.push((lease, step.clone()));
             } else {

@@ -111,7 +111,7 @@ async fn openais_reset_is_the_time_until_full() {
     let pool = openai();
     answer(&pool, &tokens("30000", "0", "1m0.052s"));
     let estimate = Estimate::new().input_tokens(247);
-    let exhausted = pool.acquire_for(&AcquireRequest::new().tokens(estimate)).unwrap_err();
+    let exhausted = pool.acquire(AcquireRequest::new().tokens(estimate)).unwrap_err();
     let wait = exhausted.retry_after().unwrap();
     assert!((SECOND / 4..SECOND).contains(&wait), "{wait:?}");
 }
@@ -148,7 +148,7 @@ async fn anthropics_headers_are_read() {
     assert!(let_in(&pool) >= 49);
     advance(MINUTE + SECOND * 2).await;
     let estimate = Estimate::new().input_tokens(30_000);
-    pool.acquire_for(&AcquireRequest::new().tokens(estimate)).unwrap().succeed();
+    pool.acquire(AcquireRequest::new().tokens(estimate)).unwrap().succeed();
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,9 +216,9 @@ async fn overtaking_requests_are_both_counted() {
         let pool = pool_at(provider, &["a"]);
         answer(&pool, &tokens("1000", "1000", "0s"));
         let ask = |input_tokens| AcquireRequest::new().tokens(Estimate::new().input_tokens(input_tokens));
-        let large = pool.acquire_for(&ask(500)).unwrap();
+        let large = pool.acquire(ask(500)).unwrap();
         advance(Duration::from_millis(1)).await;
-        let small = pool.acquire_for(&ask(10)).unwrap();
+        let small = pool.acquire(ask(10)).unwrap();
         let answers = [tokens("1000", "490", "30.6s"), tokens("1000", "990", "600ms")];
         see_both(in_order, (large, answers[0]), (small, answers[1]));
         assert_eq!(left(&pool) / 10, 48, "{provider}, in order: {in_order}");
@@ -397,7 +397,7 @@ async fn a_response_with_more_wakes_a_waiter() {
     let mut second = sent(&pool);
     first.observe(StatusCode::OK, &head(&requests("10", "0", "60s")), None);
     let began = Instant::now();
-    let waiting = pool.acquire_within(None, began + MINUTE);
+    let waiting = pool.acquire_by(None, began + MINUTE);
     tokio::pin!(waiting);
     assert!(timeout(SECOND, &mut waiting).await.is_err());
     second.observe(StatusCode::OK, &head(&requests("10", "6", "24s")), None);
@@ -412,8 +412,8 @@ async fn a_learned_pace_is_kept() {
     sleep(SECOND).await;
     answer(&pool, &tokens("40000", "39500", "13ms"));
     let ask = |input_tokens| AcquireRequest::new().tokens(Estimate::new().input_tokens(input_tokens));
-    pool.acquire_for(&ask(20_000)).unwrap().succeed();
-    let exhausted = pool.acquire_for(&ask(30_000)).unwrap_err();
+    pool.acquire(ask(20_000)).unwrap().succeed();
+    let exhausted = pool.acquire(ask(30_000)).unwrap_err();
     assert!(exhausted.retry_after().unwrap() <= SECOND, "{exhausted:?}");
 }
 

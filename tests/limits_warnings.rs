@@ -89,7 +89,7 @@ async fn one_request_may_cross_two_thresholds() {
     let mut heard = pool.subscribe();
     for told in [vec![0.8, 0.95], vec![]] {
         let large = Estimate::new().input_tokens(if told.is_empty() { 10 } else { 960 });
-        pool.acquire_for(&AcquireRequest::new().tokens(large)).unwrap().succeed();
+        pool.acquire(AcquireRequest::new().tokens(large)).unwrap().succeed();
         assert_eq!(thresholds(&mut heard), told);
     }
 }
@@ -103,7 +103,7 @@ async fn one_request_may_warn_for_several_limits() {
     let mut heard = pool.subscribe();
     let some = Estimate::new().input_tokens(5);
     for told in [1, 2, 0] {
-        pool.acquire_for(&AcquireRequest::new().tokens(some)).unwrap().succeed();
+        pool.acquire(AcquireRequest::new().tokens(some)).unwrap().succeed();
         assert_eq!(thresholds(&mut heard).len(), told);
     }
 }

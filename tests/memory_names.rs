@@ -80,6 +80,6 @@ fn short_names(pool: &KeyPool) {
         let model = ModelId::from(format!("model-{number}"));
         let Ok(mut lease) = pool.acquire(Some(&model)) else { continue };
         lease.observe(StatusCode::TOO_MANY_REQUESTS, &headers, Some(&model));
-        drop(lease.fault(&fault, Some(&model)));
+        drop(lease.fail(&fault, Some(&model)));
     }
 }

@@ -41,7 +41,7 @@ fn answer(pool: &KeyPool, name: &str, headers: &HeaderMap) {
 }
 
 fn account_limit() -> Fault {
-    Fault::new(Reason::RateLimited, Scope::Account).retry_after(MINUTE)
+    Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(MINUTE)
 }
 
 /// Returns the names of all usable keys. Each is leased once and dropped.
@@ -98,15 +98,15 @@ async fn a_first_refusal_cools_the_shown_account() {
     answer(&pool, "a", &of("acme"));
     let mut refused = lease_of(&pool, "b", None);
     refused.observe(StatusCode::OK, &of("acme"), None);
-    refused.fault(&account_limit(), None);
+    refused.fail(&account_limit(), None);
     assert_eq!(wait(&pool), Some(MINUTE));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_earlier_cooldown_moves_to_the_account() {
     let pool = pool(&["a", "b"]);
-    let of_model = Fault::new(Reason::RateLimited, Scope::AccountModel).retry_after(5 * MINUTE);
-    lease_of(&pool, "b", None).fault(&of_model, Some(&model("m")));
+    let of_model = Fault::new(Reason::RateLimited, Scope::AccountModel).with_retry_after(5 * MINUTE);
+    lease_of(&pool, "b", None).fail(&of_model, Some(&model("m")));
     let mut late = lease_of(&pool, "b", None);
     fail(&pool, "b", &account_limit());
     answer(&pool, "a", &of("acme"));
@@ -223,7 +223,9 @@ async fn learning_accounts_loses_no_key() {
             match fastrand::u8(..3) {
                 0 => lease.succeed(),
                 1 => drop(lease),
-                _ => drop(lease.fault(&Fault::new(Reason::RateLimited, scope).retry_after(SECOND), model)),
+                _ => {
+                    drop(lease.fail(&Fault::new(Reason::RateLimited, scope).with_retry_after(SECOND), model))
+                }
             }
         }
         held.into_iter().for_each(Lease::succeed);
@@ -239,7 +241,7 @@ async fn learning_accounts_loses_no_key() {
 
 /// A limit of an account that the provider does not name.
 fn nameless(wait: Duration) -> Fault {
-    Fault::new(Reason::RateLimited, Scope::AccountModel).retry_after(wait)
+    Fault::new(Reason::RateLimited, Scope::AccountModel).with_retry_after(wait)
 }
 
 fn digits() -> KeyPool {
@@ -248,7 +250,7 @@ fn digits() -> KeyPool {
 
 /// Acquires and refuses keys until none is left. Returns their number.
 fn refuse_all(pool: &KeyPool, fault: &Fault, model: Option<&ModelId>) -> usize {
-    std::iter::from_fn(|| pool.acquire(model).ok()).map(|lease| drop(lease.fault(fault, model))).count()
+    std::iter::from_fn(|| pool.acquire(model).ok()).map(|lease| drop(lease.fail(fault, model))).count()
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +278,7 @@ async fn served_keys_are_not_held() {
     let mut busy: Vec<_> = (0..7).map(|_| lease(&pool)).collect();
     let refused: Vec<_> = busy.drain(..3).collect();
     advance(SECOND / 10).await;
-    refused.into_iter().for_each(|lease| drop(lease.fault(&nameless(MINUTE), None)));
+    refused.into_iter().for_each(|lease| drop(lease.fail(&nameless(MINUTE), None)));
     assert_eq!(usable(&pool), [""; 0], "all that are not known to be served");
     let served = busy.remove(0);
     let name = served.key_id().to_string();
@@ -297,8 +299,8 @@ async fn two_simultaneous_limits_hold_no_key() {
 
 #[tokio::test(start_paused = true)]
 async fn different_refusals_hold_no_key() {
-    let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(MINUTE);
-    let of_key = Fault::new(Reason::RateLimited, Scope::Key).retry_after(MINUTE);
+    let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).with_retry_after(MINUTE);
+    let of_key = Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(MINUTE);
     for other in [quota, of_key, nameless(MINUTE * 3 / 4)] {
         let pool = digits();
         fail(&pool, "0", &nameless(MINUTE));
@@ -326,7 +328,7 @@ async fn repeated_refusals_count_as_one_key() {
     let pool = digits();
     let mut leases: Vec<_> = (0..30).map(|_| lease(&pool)).collect();
     leases.retain(|lease| matches!(lease.key_id().as_str(), "0" | "1"));
-    leases.into_iter().for_each(|lease| drop(lease.fault(&nameless(MINUTE), None)));
+    leases.into_iter().for_each(|lease| drop(lease.fail(&nameless(MINUTE), None)));
     assert_eq!(usable(&pool).len(), 8);
 }
 
@@ -349,7 +351,7 @@ async fn unanswered_keys_are_held_after_three_refusals() {
     let pool = digits();
     let refused = std::iter::from_fn(|| pool.acquire(None).ok()).map(|mut lease| {
         lease.observe(StatusCode::OK, &of("acme"), None);
-        lease.fault(&account_limit(), None);
+        lease.fail(&account_limit(), None);
     });
     assert_eq!(refused.count(), 3);
 }
@@ -357,7 +359,7 @@ async fn unanswered_keys_are_held_after_three_refusals() {
 #[tokio::test(start_paused = true)]
 async fn a_shared_quota_gets_a_canary_after_a_second() {
     let pool = digits();
-    let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(DAY);
+    let quota = Fault::new(Reason::QuotaExceeded, Scope::Account).with_retry_after(DAY);
     ["0", "1", "2"].into_iter().for_each(|name| drop(fail(&pool, name, &quota)));
     for pause in [1, 2, 4, 8] {
         assert_eq!(wait(&pool), Some(pause * SECOND));
@@ -381,7 +383,7 @@ async fn a_dropped_canary_is_handed_on() {
         advance(MINUTE).await;
         drop(trial);
     }
-    drop(lease(&pool).fault(&Fault::new(Reason::ServerError, Scope::Provider), None));
+    drop(lease(&pool).fail(&Fault::new(Reason::ServerError, Scope::Provider), None));
     lease(&pool).succeed();
     assert_eq!(usable(&pool).len(), 10);
 }
@@ -412,11 +414,11 @@ async fn released_keys_wake_a_waiter() {
     let pool = digits();
     let mut leases: Vec<_> = (0..4).map(|_| lease(&pool)).collect();
     let served = leases.pop().unwrap();
-    leases.into_iter().for_each(|lease| drop(lease.fault(&nameless(MINUTE), None)));
+    leases.into_iter().for_each(|lease| drop(lease.fail(&nameless(MINUTE), None)));
     let deadline = tokio::time::Instant::now() + HOUR;
     let waiting = tokio::spawn({
         let pool = pool.clone();
-        async move { pool.acquire_within(None, deadline).await.map(|lease| lease.key_id().to_string()) }
+        async move { pool.acquire_by(None, deadline).await.map(|lease| lease.key_id().to_string()) }
     });
     tokio::task::yield_now().await;
     served.succeed();

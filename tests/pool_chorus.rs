@@ -13,8 +13,8 @@ use self::support::*;
 fn is_held_after(waits: [u64; 3]) -> bool {
     let pool = pool(&["a", "b", "c", "d"]);
     for wait in waits.map(Duration::from_millis) {
-        let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(wait);
-        lease(&pool).fault(&fault, None);
+        let fault = Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(wait);
+        lease(&pool).fail(&fault, None);
     }
     pool.acquire(None).is_err()
 }

@@ -14,13 +14,13 @@ use self::support::*;
 fn refuse_all(pool: &KeyPool) {
     let keys = pool.snapshot().keys.len();
     let leases: Vec<_> = (0..keys).map(|_| lease(pool)).collect();
-    leases.into_iter().for_each(|lease| drop(lease.fault(&invalid(), None)));
+    leases.into_iter().for_each(|lease| drop(lease.fail(&invalid(), None)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_invalid_key_is_unusable_until_reset() {
     let pool = pool(&["a", "b"]);
-    let penalty = fail(&pool, "a", &invalid().retry_after(SECOND)).unwrap();
+    let penalty = fail(&pool, "a", &invalid().with_retry_after(SECOND)).unwrap();
     assert_eq!(penalty.wait(), None);
     for _ in 0..100 {
         advance(DAY).await;
@@ -57,7 +57,7 @@ async fn an_auth_outage_is_probed_once_a_minute() {
         assert!(probe.is_probe());
         assert!(pool.acquire(None).is_err(), "one probe a minute");
         advance(SECOND).await;
-        probe.fault(&invalid(), None);
+        probe.fail(&invalid(), None);
         assert_eq!(wait(&pool), Some(MINUTE - SECOND), "minute {minute}");
         advance(MINUTE - SECOND).await;
         drop(lease(&pool));
@@ -85,7 +85,7 @@ async fn a_limited_probe_releases_the_others() {
     advance(MINUTE).await;
     let probe = lease(&pool);
     let name = probe.key_id().clone();
-    probe.fault(&limit(20 * SECOND), None);
+    probe.fail(&limit(20 * SECOND), None);
     assert_eq!(shown(&pool, name.as_str()).state, KeyState::RateLimited);
     let leases = [lease(&pool), lease(&pool)];
     assert!(leases.iter().all(|lease| *lease.key_id() != name && lease.is_probe()));
@@ -102,7 +102,7 @@ async fn a_key_refused_again_after_the_others_recovered_is_revoked() {
         (0..3).map(|_| lease(&pool)).partition(|lease| !lease.is_probe());
     let revoked = probes.remove(0);
     let name = revoked.key_id().to_string();
-    revoked.fault(&invalid(), None);
+    revoked.fail(&invalid(), None);
     good.append(&mut probes);
     good.into_iter().for_each(tower_key_rotation::pool::Lease::succeed);
     for _ in 0..20 {
@@ -128,7 +128,7 @@ async fn a_second_outage_is_detected() {
 #[tokio::test(start_paused = true)]
 async fn a_closed_account_is_like_its_keys() {
     let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
-    lease(&pool).fault(&Fault::new(Reason::InvalidKey, Scope::Account), None);
+    lease(&pool).fail(&Fault::new(Reason::InvalidKey, Scope::Account), None);
     assert_eq!(shown(&pool, "a").state, KeyState::Invalid);
     assert_eq!(shown(&pool, "b").state, KeyState::Invalid);
     assert_eq!(wait(&pool), Some(MINUTE));
@@ -159,7 +159,7 @@ async fn an_earlier_revocation_does_not_hide_an_outage() {
         advance(MINUTE).await;
         let probe = lease(&pool);
         assert_ne!(probe.key_id().as_str(), "old");
-        probe.fault(&invalid(), None);
+        probe.fail(&invalid(), None);
     }
     advance(MINUTE).await;
     lease(&pool).succeed();
@@ -181,7 +181,7 @@ async fn suspected_keys_are_probed_while_others_serve() {
                 "c" | "d" => lease.succeed(),
                 _ => {
                     probes += 1;
-                    drop(lease.fault(&invalid(), None));
+                    drop(lease.fail(&invalid(), None));
                 }
             }
         }
@@ -212,12 +212,12 @@ async fn limits_apply_to_suspected_keys() {
 #[tokio::test(start_paused = true)]
 async fn suspected_keys_are_probed_during_cooldowns() {
     let pool = pool(&["a", "b", "c"]);
-    fail(&pool, "a", &Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(DAY));
+    fail(&pool, "a", &Fault::new(Reason::QuotaExceeded, Scope::Key).with_retry_after(DAY));
     ["b", "c"].into_iter().for_each(|name| drop(fail(&pool, name, &invalid())));
     for _ in 0..10 {
         assert_eq!(wait(&pool), Some(MINUTE));
         advance(MINUTE).await;
-        drop(lease(&pool).fault(&invalid(), None));
+        drop(lease(&pool).fail(&invalid(), None));
     }
 }
 
@@ -235,7 +235,7 @@ async fn one_key_revoked_among_others_is_never_called_again() {
 async fn a_closed_account_counts_as_one() {
     let keys = [key("a").account("closed"), key("b").account("closed"), key("c")];
     let pool = builder().keys(keys).build().unwrap();
-    lease(&pool).fault(&Fault::new(Reason::InvalidKey, Scope::Account), None);
+    lease(&pool).fail(&Fault::new(Reason::InvalidKey, Scope::Account), None);
     for _ in 0..200 {
         advance(10 * MINUTE).await;
         assert_eq!(next(&pool), "c");

@@ -11,7 +11,7 @@ use tower_key_rotation::pool::{KeyPool, KeyState};
 use self::support::*;
 
 fn fault(scope: Scope) -> Fault {
-    Fault::new(Reason::RateLimited, scope).retry_after(MINUTE)
+    Fault::new(Reason::RateLimited, scope).with_retry_after(MINUTE)
 }
 
 /// `a` and `b` belong to one organisation, `c` does not.
@@ -27,7 +27,7 @@ async fn a_limit_of_a_model_concerns_no_other() {
     for scope in [Scope::KeyModel, Scope::AccountModel] {
         let pool = pool(&["a"]);
         let (chat, other) = (model("chat"), model("other"));
-        pool.acquire(Some(&chat)).unwrap().fault(&fault(scope), Some(&chat));
+        pool.acquire(Some(&chat)).unwrap().fail(&fault(scope), Some(&chat));
         assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(MINUTE), "{scope}");
         assert!(pool.acquire(Some(&other)).is_ok(), "{scope}");
         assert!(pool.acquire(None).is_ok(), "{scope}");
@@ -42,7 +42,7 @@ async fn a_limit_of_a_model_concerns_no_other() {
 async fn a_key_comes_back_for_a_model_by_a_probe_of_that_model() {
     let pool = pool(&["a", "b"]);
     let chat = model("chat");
-    pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
+    pool.acquire(Some(&chat)).unwrap().fail(&fault(Scope::KeyModel), Some(&chat));
     for _ in 0..3 {
         assert_eq!(pool.acquire(Some(&chat)).unwrap().key_id().as_str(), "b");
     }
@@ -58,9 +58,9 @@ async fn a_key_comes_back_for_a_model_by_a_probe_of_that_model() {
 #[tokio::test(start_paused = true)]
 async fn a_fault_of_an_unknown_model_concerns_all() {
     let pool = organisations();
-    lease_of(&pool, "c", None).fault(&fault(Scope::KeyModel), None);
+    lease_of(&pool, "c", None).fail(&fault(Scope::KeyModel), None);
     assert_eq!(shown(&pool, "c").state, KeyState::RateLimited);
-    lease_of(&pool, "a", None).fault(&fault(Scope::AccountModel), None);
+    lease_of(&pool, "a", None).fail(&fault(Scope::AccountModel), None);
     assert_eq!(shown(&pool, "b").state, KeyState::RateLimited);
     assert_eq!(wait(&pool), Some(MINUTE));
 }
@@ -70,7 +70,7 @@ async fn a_model_named_by_the_response_counts() {
     let pool = pool(&["a"]);
     let chat = model("chat");
     for _ in 0..3 {
-        lease(&pool).fault(&fault(Scope::KeyModel), Some(&chat));
+        lease(&pool).fail(&fault(Scope::KeyModel), Some(&chat));
         assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(MINUTE));
         advance(MINUTE).await;
         pool.acquire(Some(&chat)).unwrap().succeed();
@@ -84,7 +84,7 @@ async fn a_first_burst_on_a_model_counts_once() {
     let chat = model("chat");
     let leases: Vec<_> = (0..50).map(|_| pool.acquire(Some(&chat)).unwrap()).collect();
     let unhinted = Fault::new(Reason::RateLimited, Scope::KeyModel);
-    leases.into_iter().for_each(|lease| drop(lease.fault(&unhinted, Some(&chat))));
+    leases.into_iter().for_each(|lease| drop(lease.fail(&unhinted, Some(&chat))));
     assert!(exhausted(&pool, Some(&chat)).retry_after().unwrap() <= SECOND * 5 / 4);
 }
 
@@ -93,7 +93,7 @@ async fn the_oldest_model_is_forgotten() {
     let pool = builder().key(key("a")).max_models(2).build().unwrap();
     let names = ["one", "two", "three"].map(model);
     for name in &names {
-        pool.acquire(Some(name)).unwrap().fault(&fault(Scope::KeyModel), Some(name));
+        pool.acquire(Some(name)).unwrap().fail(&fault(Scope::KeyModel), Some(name));
         advance(SECOND).await;
     }
     assert_eq!(shown(&pool, "a").models.len(), 2);
@@ -108,12 +108,12 @@ async fn a_repeated_fault_keeps_a_model() {
     let names = ["one", "two", "three"].map(model);
     let late = pool.acquire(Some(&names[0])).unwrap();
     for index in [0, 1] {
-        pool.acquire(Some(&names[index])).unwrap().fault(&fault(Scope::KeyModel), Some(&names[index]));
+        pool.acquire(Some(&names[index])).unwrap().fail(&fault(Scope::KeyModel), Some(&names[index]));
         advance(SECOND).await;
     }
-    late.fault(&fault(Scope::KeyModel), Some(&names[0]));
+    late.fail(&fault(Scope::KeyModel), Some(&names[0]));
     advance(SECOND).await;
-    pool.acquire(Some(&names[2])).unwrap().fault(&fault(Scope::KeyModel), Some(&names[2]));
+    pool.acquire(Some(&names[2])).unwrap().fail(&fault(Scope::KeyModel), Some(&names[2]));
     assert!(pool.acquire(Some(&names[0])).is_err());
     assert!(pool.acquire(Some(&names[1])).is_ok(), "forgotten");
 }
@@ -122,12 +122,12 @@ async fn a_repeated_fault_keeps_a_model() {
 async fn a_lease_whose_model_was_forgotten_meanwhile_still_counts() {
     let pool = builder().key(key("a")).max_models(1).build().unwrap();
     let (chat, other) = (model("chat"), model("other"));
-    pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
+    pool.acquire(Some(&chat)).unwrap().fail(&fault(Scope::KeyModel), Some(&chat));
     advance(MINUTE).await;
     let probe = pool.acquire(Some(&chat)).unwrap();
     assert!(probe.is_probe());
-    pool.acquire(Some(&other)).unwrap().fault(&fault(Scope::KeyModel), Some(&other));
-    probe.fault(&fault(Scope::KeyModel), Some(&chat));
+    pool.acquire(Some(&other)).unwrap().fail(&fault(Scope::KeyModel), Some(&other));
+    probe.fail(&fault(Scope::KeyModel), Some(&chat));
     assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(MINUTE));
 }
 
@@ -135,8 +135,8 @@ async fn a_lease_whose_model_was_forgotten_meanwhile_still_counts() {
 async fn undoing_for_a_forgotten_model_is_harmless() {
     let pool = builder().key(key("a")).max_models(1).build().unwrap();
     let (chat, other) = (model("chat"), model("other"));
-    let penalty = pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat)).unwrap();
-    pool.acquire(Some(&other)).unwrap().fault(&fault(Scope::KeyModel), Some(&other));
+    let penalty = pool.acquire(Some(&chat)).unwrap().fail(&fault(Scope::KeyModel), Some(&chat)).unwrap();
+    pool.acquire(Some(&other)).unwrap().fail(&fault(Scope::KeyModel), Some(&other));
     penalty.undo();
     assert!(pool.acquire(Some(&chat)).is_ok());
     assert!(pool.acquire(Some(&other)).is_err());
@@ -146,7 +146,7 @@ async fn undoing_for_a_forgotten_model_is_harmless() {
 async fn at_least_one_model_is_remembered() {
     let pool = builder().key(key("a")).max_models(0).build().unwrap();
     let chat = model("chat");
-    pool.acquire(Some(&chat)).unwrap().fault(&fault(Scope::KeyModel), Some(&chat));
+    pool.acquire(Some(&chat)).unwrap().fail(&fault(Scope::KeyModel), Some(&chat));
     assert!(pool.acquire(Some(&chat)).is_err());
 }
 
@@ -155,7 +155,7 @@ async fn at_least_one_model_is_remembered() {
 #[tokio::test(start_paused = true)]
 async fn keys_of_one_account_cool_together() {
     let pool = organisations();
-    lease_of(&pool, "a", None).fault(&fault(Scope::Account), None);
+    lease_of(&pool, "a", None).fail(&fault(Scope::Account), None);
     for _ in 0..10 {
         assert_eq!(next(&pool), "c");
     }
@@ -168,7 +168,7 @@ async fn keys_of_one_account_cool_together() {
 async fn an_account_may_cool_for_one_model() {
     let pool = organisations();
     let (chat, other) = (model("chat"), model("other"));
-    lease_of(&pool, "a", Some(&chat)).fault(&fault(Scope::AccountModel), Some(&chat));
+    lease_of(&pool, "a", Some(&chat)).fail(&fault(Scope::AccountModel), Some(&chat));
     for _ in 0..10 {
         assert_eq!(pool.acquire(Some(&chat)).unwrap().key_id().as_str(), "c");
     }
@@ -192,16 +192,16 @@ async fn keys_without_an_account_share_no_limit() {
 async fn the_wait_covers_all_scopes_of_a_key() {
     let pool = organisations();
     let chat = model("chat");
-    let limit = |scope, seconds| Fault::new(Reason::RateLimited, scope).retry_after(seconds * SECOND);
+    let limit = |scope, seconds| Fault::new(Reason::RateLimited, scope).with_retry_after(seconds * SECOND);
     // a: 5 s itself, 40 s its account; b: 90 s for the model, 40 s its account; c: 30 s and 70 s.
     let (a, b) = (lease_of(&pool, "a", None), lease_of(&pool, "b", Some(&chat)));
     let (c, d) = (lease_of(&pool, "c", None), lease_of(&pool, "c", Some(&chat)));
     let e = lease_of(&pool, "b", None);
-    a.fault(&limit(Scope::Key, 5), None);
-    b.fault(&limit(Scope::KeyModel, 90), Some(&chat));
-    c.fault(&limit(Scope::Key, 30), None);
-    d.fault(&limit(Scope::AccountModel, 70), Some(&chat));
-    e.fault(&limit(Scope::Account, 40), None);
+    a.fail(&limit(Scope::Key, 5), None);
+    b.fail(&limit(Scope::KeyModel, 90), Some(&chat));
+    c.fail(&limit(Scope::Key, 30), None);
+    d.fail(&limit(Scope::AccountModel, 70), Some(&chat));
+    e.fail(&limit(Scope::Account, 40), None);
     assert_eq!(exhausted(&pool, None).retry_after(), Some(30 * SECOND), "c");
     assert_eq!(exhausted(&pool, Some(&chat)).retry_after(), Some(40 * SECOND), "a, when its account is back");
     assert_eq!(exhausted(&pool, Some(&model("other"))).retry_after(), Some(30 * SECOND));

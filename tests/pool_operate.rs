@@ -20,7 +20,7 @@ async fn a_reset_covers_all_scopes_of_a_key() {
     let chat = model("chat");
     for scope in [Scope::Key, Scope::Account, Scope::KeyModel, Scope::AccountModel] {
         for reason in [Reason::RateLimited, Reason::QuotaExceeded, Reason::InvalidKey, Reason::Forbidden] {
-            pool.acquire(Some(&chat)).unwrap().fault(&Fault::new(reason, scope), Some(&chat));
+            pool.acquire(Some(&chat)).unwrap().fail(&Fault::new(reason, scope), Some(&chat));
             assert!(pool.acquire(Some(&chat)).is_err(), "{reason} {scope}");
             pool.reset(&id("a")).unwrap();
             assert!(!pool.acquire(Some(&chat)).unwrap().is_probe(), "{reason} {scope}");
@@ -33,9 +33,9 @@ async fn a_reset_covers_all_scopes_of_a_key() {
 async fn a_reset_ignores_earlier_attempts() {
     let pool = pool(&["a"]);
     let (one, late) = (lease(&pool), lease(&pool));
-    one.fault(&invalid(), None);
+    one.fail(&invalid(), None);
     pool.reset(&id("a")).unwrap();
-    assert!(late.fault(&invalid(), None).is_none());
+    assert!(late.fail(&invalid(), None).is_none());
     assert_eq!(next(&pool), "a");
 }
 
@@ -43,11 +43,11 @@ async fn a_reset_ignores_earlier_attempts() {
 async fn a_reset_resets_the_doubling() {
     let pool = pool(&["a"]);
     for _ in 0..5 {
-        lease(&pool).fault(&unhinted(), None);
+        lease(&pool).fail(&unhinted(), None);
         advance(wait(&pool).unwrap()).await;
     }
     pool.reset(&id("a")).unwrap();
-    lease(&pool).fault(&unhinted(), None);
+    lease(&pool).fail(&unhinted(), None);
     assert!(wait(&pool).unwrap() <= SECOND * 5 / 4);
 }
 
@@ -112,7 +112,7 @@ async fn a_pool_of_disabled_keys_has_no_wait() {
 #[tokio::test(start_paused = true)]
 async fn disabling_during_a_probe_loses_nothing() {
     let pool = pool(&["a"]);
-    lease(&pool).fault(&limit(SECOND), None);
+    lease(&pool).fail(&limit(SECOND), None);
     advance(SECOND).await;
     let probe = lease(&pool);
     pool.disable(&id("a")).unwrap();
@@ -135,7 +135,7 @@ async fn an_unknown_key_is_an_error() {
 async fn clones_are_one_pool_and_pools_share_nothing() {
     let (one, other) = (pool(&["a"]), pool(&["a"]));
     let clone = one.clone();
-    lease(&one).fault(&limit(MINUTE), None);
+    lease(&one).fail(&limit(MINUTE), None);
     assert_eq!(wait(&clone), Some(MINUTE));
     assert_eq!(next(&other), "a");
     clone.reset_all();
@@ -155,7 +155,7 @@ async fn a_snapshot_shows_every_state_with_its_times() {
     advance(SECOND).await;
     let probe = lease_of(&pool, "probed", None);
     let start = Timestamp::now();
-    let fault = |reason| Fault::new(reason, Scope::Key).retry_after(HOUR);
+    let fault = |reason| Fault::new(reason, Scope::Key).with_retry_after(HOUR);
     fail(&pool, "limited", &limit(MINUTE));
     fail(&pool, "spent", &fault(Reason::QuotaExceeded));
     fail(&pool, "revoked", &fault(Reason::InvalidKey));
@@ -193,7 +193,7 @@ async fn a_snapshot_shows_every_state_with_its_times() {
 async fn a_snapshot_counts_attempts() {
     let pool = pool(&["a"]);
     for _ in 0..3 {
-        lease(&pool).fault(&limit(SECOND), None);
+        lease(&pool).fail(&limit(SECOND), None);
         advance(SECOND).await;
     }
     let before = shown(&pool, "a");
@@ -207,7 +207,7 @@ async fn a_snapshot_counts_attempts() {
 #[tokio::test(start_paused = true)]
 async fn a_disabled_key_shows_no_end() {
     let pool = pool(&["a"]);
-    lease(&pool).fault(&limit(MINUTE), None);
+    lease(&pool).fail(&limit(MINUTE), None);
     advance(SECOND).await;
     pool.disable(&id("a")).unwrap();
     let since = Timestamp::now();
@@ -221,9 +221,7 @@ async fn a_disabled_key_shows_no_end() {
 async fn a_snapshot_survives_json_and_holds_no_secret() {
     let pool = marked();
     let chat = model("chat");
-    pool.acquire(Some(&chat))
-        .unwrap()
-        .fault(&Fault::new(Reason::QuotaExceeded, Scope::KeyModel), Some(&chat));
+    pool.acquire(Some(&chat)).unwrap().fail(&Fault::new(Reason::QuotaExceeded, Scope::KeyModel), Some(&chat));
     let snapshot = pool.snapshot();
     let text = serde_json::to_string_pretty(&snapshot).unwrap();
     assert_eq!(serde_json::from_str::<PoolSnapshot>(&text).unwrap(), snapshot);

@@ -11,7 +11,7 @@ use self::support::*;
 
 /// The probe of a pool with one key whose cooldown has just ended.
 async fn probing(pool: &KeyPool) -> Lease {
-    lease(pool).fault(&limit(SECOND), None);
+    lease(pool).fail(&limit(SECOND), None);
     advance(SECOND).await;
     let probe = lease(pool);
     assert!(probe.is_probe());
@@ -49,9 +49,9 @@ async fn a_probe_of_the_only_key_has_no_wait() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_probe_lengthens_the_cooldown() {
     let pool = pool(&["a"]);
-    lease(&pool).fault(&unhinted(), None);
+    lease(&pool).fail(&unhinted(), None);
     advance(2 * SECOND).await;
-    lease(&pool).fault(&unhinted(), None);
+    lease(&pool).fail(&unhinted(), None);
     assert!(wait(&pool).unwrap() >= 2 * SECOND);
 }
 
@@ -73,7 +73,7 @@ async fn a_fault_that_concerns_no_key_hands_the_probe_on() {
     for scope in [Scope::Provider, Scope::ProviderModel, Scope::None] {
         let pool = pool(&["a"]);
         let probe = probing(&pool).await;
-        assert!(probe.fault(&Fault::new(Reason::ServerError, scope), None).is_none());
+        assert!(probe.fail(&Fault::new(Reason::ServerError, scope), None).is_none());
         assert!(lease(&pool).is_probe(), "{scope}");
     }
 }
@@ -83,7 +83,7 @@ async fn a_fault_of_another_scope_hands_the_probe_on() {
     let pool = pool(&["a"]);
     let probe = probing(&pool).await;
     let chat = model("chat");
-    probe.fault(&Fault::new(Reason::RateLimited, Scope::KeyModel), Some(&chat));
+    probe.fail(&Fault::new(Reason::RateLimited, Scope::KeyModel), Some(&chat));
     assert!(lease(&pool).is_probe());
 }
 
@@ -91,12 +91,12 @@ async fn a_fault_of_another_scope_hands_the_probe_on() {
 async fn a_probe_of_one_model_is_handed_on_when_the_fault_names_another() {
     let pool = pool(&["a"]);
     let (chat, other) = (model("chat"), model("other"));
-    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(SECOND);
-    lease(&pool).fault(&fault, Some(&chat));
+    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).with_retry_after(SECOND);
+    lease(&pool).fail(&fault, Some(&chat));
     advance(SECOND).await;
     let probe = pool.acquire(Some(&chat)).unwrap();
     assert!(probe.is_probe());
-    probe.fault(&fault, Some(&other));
+    probe.fail(&fault, Some(&other));
     let again = pool.acquire(Some(&chat)).unwrap();
     assert!(again.is_probe());
     again.succeed();
@@ -106,7 +106,7 @@ async fn a_probe_of_one_model_is_handed_on_when_the_fault_names_another() {
 #[tokio::test(start_paused = true)]
 async fn an_account_is_probed_by_one_of_its_keys() {
     let pool = builder().keys(["a", "b", "c"].map(|name| key(name).account("org"))).build().unwrap();
-    lease(&pool).fault(&Fault::new(Reason::RateLimited, Scope::Account).retry_after(SECOND), None);
+    lease(&pool).fail(&Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(SECOND), None);
     advance(SECOND).await;
     let probe = lease(&pool);
     assert!(probe.is_probe());
@@ -121,7 +121,7 @@ async fn an_account_is_probed_by_one_of_its_keys() {
 async fn a_probe_of_a_key_waits_for_its_account() {
     let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
     fail(&pool, "a", &limit(SECOND));
-    fail(&pool, "b", &Fault::new(Reason::RateLimited, Scope::Account).retry_after(MINUTE));
+    fail(&pool, "b", &Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(MINUTE));
     advance(SECOND).await;
     assert_eq!(wait(&pool), Some(MINUTE - SECOND), "the account is still out");
     advance(MINUTE - SECOND).await;
@@ -137,7 +137,7 @@ async fn every_cooldown_ends() {
     let pool = pool(&["a"]);
     for reason in [Reason::RateLimited, Reason::QuotaExceeded, Reason::Forbidden] {
         for _ in 0..40 {
-            lease(&pool).fault(&Fault::new(reason, Scope::Key), None);
+            lease(&pool).fail(&Fault::new(reason, Scope::Key), None);
             advance(wait(&pool).unwrap()).await;
         }
         lease(&pool).succeed();

@@ -17,7 +17,7 @@ use self::support::*;
 
 /// The pool after its first key was limited and its probe has succeeded.
 async fn recovered(pool: KeyPool, fault: &Fault, model: Option<&ModelId>) -> KeyPool {
-    pool.acquire(model).unwrap().fault(fault, model);
+    pool.acquire(model).unwrap().fail(fault, model);
     advance(exhausted(&pool, model).retry_after().unwrap()).await;
     pool.acquire(model).unwrap().succeed();
     pool
@@ -50,7 +50,7 @@ async fn sequential_requests_are_not_slowed() {
         let lease = lease(&pool);
         match round % 3 {
             0 => drop(lease),
-            1 => drop(lease.fault(&Fault::new(Reason::ServerError, Scope::Provider), None)),
+            1 => drop(lease.fail(&Fault::new(Reason::ServerError, Scope::Provider), None)),
             _ if round > 90 => lease.succeed(),
             _ => drop(lease),
         }
@@ -70,14 +70,14 @@ async fn a_full_slow_start_is_no_cooldown() {
 #[tokio::test(start_paused = true)]
 async fn a_hundred_waiters_are_served_gradually() {
     let pool = pool(&["a"]);
-    lease(&pool).fault(&limit(SECOND), None);
+    lease(&pool).fail(&limit(SECOND), None);
     let (out, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = JoinSet::new();
     let deadline = Instant::now() + MINUTE;
     for _ in 0..100 {
         let (pool, out, done) = (pool.clone(), Arc::clone(&out), Arc::clone(&done));
         tasks.spawn(async move {
-            let lease = pool.acquire_within(None, deadline).await.unwrap();
+            let lease = pool.acquire_by(None, deadline).await.unwrap();
             let allowed = 1 << done.load(Ordering::SeqCst).min(7);
             let before = out.fetch_add(1, Ordering::SeqCst);
             assert!(before < allowed, "{before} out of {allowed}");
@@ -97,7 +97,7 @@ async fn a_hundred_waiters_are_served_gradually() {
 #[tokio::test(start_paused = true)]
 async fn keys_of_one_account_share_its_slow_start() {
     let pool = builder().keys(["a", "b", "c"].map(|name| key(name).account("org"))).build().unwrap();
-    let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(SECOND);
+    let fault = Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(SECOND);
     let pool = recovered(pool, &fault, None).await;
     assert_eq!(all(&pool, None).len(), 2);
 }
@@ -105,7 +105,7 @@ async fn keys_of_one_account_share_its_slow_start() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_start_of_a_model_concerns_no_other() {
     let (slow, other) = (model("slow"), model("other"));
-    let fault = Fault::new(Reason::QuotaExceeded, Scope::AccountModel).retry_after(SECOND);
+    let fault = Fault::new(Reason::QuotaExceeded, Scope::AccountModel).with_retry_after(SECOND);
     let pool = recovered(pool(&["a"]), &fault, Some(&slow)).await;
     let leases = all(&pool, Some(&slow));
     assert_eq!(leases.len(), 2);
@@ -118,7 +118,7 @@ async fn a_slow_start_of_a_model_concerns_no_other() {
 async fn a_limit_during_slow_start_is_a_cooldown() {
     let pool = one_key().await;
     let [refused, late] = <[Lease; 2]>::try_from(all(&pool, None)).unwrap();
-    refused.fault(&limit(SECOND), None);
+    refused.fail(&limit(SECOND), None);
     advance(SECOND).await;
     let probe = lease(&pool);
     assert!(probe.is_probe() && pool.acquire(None).is_err());

@@ -23,7 +23,7 @@ async fn serve(pool: &KeyPool, count: u32, apart: Duration) {
 
 /// Waits for a key, and applies it to a request.
 async fn waiting(pool: &KeyPool, patience: Duration) -> Option<Lease> {
-    Some(send(pool.acquire_within(None, Instant::now() + patience).await.ok()?))
+    Some(send(pool.acquire_by(None, Instant::now() + patience).await.ok()?))
 }
 
 /// A lease whose key was applied to a request, so that it counts as sent.
@@ -45,7 +45,7 @@ async fn a_key_that_was_serving_is_out_for_twice_the_time_since() {
         let pool = pool(&["a"]);
         sent(&pool).succeed();
         advance(since * MS).await;
-        sent(&pool).fault(&unhinted(), None);
+        sent(&pool).fail(&unhinted(), None);
         let wait = wait(&pool).unwrap();
         assert!(wait >= expected * MS && wait <= (expected + 1) * MS, "{since} ms: {wait:?}");
     }
@@ -57,7 +57,7 @@ async fn a_key_that_was_not_serving_is_out_for_a_second() {
         let pool = pool(&["a"]);
         sent(&pool).succeed();
         advance(since * MS).await;
-        sent(&pool).fault(&unhinted(), None);
+        sent(&pool).fail(&unhinted(), None);
         assert!(wait(&pool).unwrap() >= SECOND, "{since} ms");
     }
 }
@@ -71,7 +71,7 @@ async fn refusals_in_a_row_at_least_double_the_wait_and_then_follow_the_schedule
     for _ in 0..12 {
         let lease = sent(&pool);
         assert!(waits.is_empty() || lease.is_probe(), "one request at a time");
-        lease.fault(&unhinted(), None);
+        lease.fail(&unhinted(), None);
         waits.push(wait(&pool).unwrap());
         advance(*waits.last().unwrap()).await;
     }
@@ -95,7 +95,7 @@ async fn a_key_that_is_out_for_long_is_tried_early_less_and_less() {
         advance(20 * MS).await;
         while Instant::now() < until {
             if let Ok(lease) = pool.acquire(None) {
-                lease.fault(&unhinted(), None);
+                lease.fail(&unhinted(), None);
             }
             let wait = wait(&pool).unwrap();
             early += u32::from(wait < SECOND);
@@ -114,7 +114,7 @@ async fn a_waiter_tries_a_key_before_a_second_that_successes_contradict() {
     let pool = pool(&["a"]);
     serve(&pool, 5, 20 * MS).await;
     advance(10 * MS).await;
-    sent(&pool).fault(&limit(SECOND), None);
+    sent(&pool).fail(&limit(SECOND), None);
     let began = Instant::now();
     let attempt = waiting(&pool, 5 * SECOND).await.unwrap();
     let after = Instant::now() - began;
@@ -129,8 +129,8 @@ async fn a_refused_attempt_restores_the_stated_wait() {
     let pool = pool(&["a"]);
     serve(&pool, 5, 20 * MS).await;
     advance(10 * MS).await;
-    sent(&pool).fault(&limit(SECOND), None);
-    waiting(&pool, 5 * SECOND).await.unwrap().fault(&limit(SECOND), None);
+    sent(&pool).fail(&limit(SECOND), None);
+    waiting(&pool, 5 * SECOND).await.unwrap().fail(&limit(SECOND), None);
     let began = Instant::now();
     drop(waiting(&pool, 5 * SECOND).await.unwrap());
     assert_eq!(Instant::now() - began, SECOND);
@@ -141,7 +141,7 @@ async fn one_request_tries_at_a_time() {
     let pool = pool(&["a"]);
     serve(&pool, 5, 20 * MS).await;
     advance(10 * MS).await;
-    sent(&pool).fault(&limit(SECOND), None);
+    sent(&pool).fail(&limit(SECOND), None);
     let attempt = waiting(&pool, 5 * SECOND).await.unwrap();
     let began = Instant::now();
     let settled = async {
@@ -173,7 +173,7 @@ async fn a_wait_that_nothing_contradicts_is_kept() {
         let pool = pool(&["a"]);
         serve(&pool, 5, apart).await;
         advance(apart / 2).await;
-        sent(&pool).fault(&limit(stated), None);
+        sent(&pool).fail(&limit(stated), None);
         let began = Instant::now();
         drop(waiting(&pool, MINUTE).await.unwrap());
         assert_eq!(Instant::now() - began, stated, "{apart:?} {stated:?}");

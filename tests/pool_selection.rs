@@ -72,7 +72,7 @@ async fn turns_are_even_across_the_words_of_a_large_pool() {
     let leases: Vec<_> = (0..keys).map(|_| lease(&pool)).collect();
     for (n, lease) in leases.into_iter().enumerate() {
         if (50..180).contains(&n) {
-            lease.fault(&limit(HOUR), None);
+            lease.fail(&limit(HOUR), None);
         }
     }
     let shares = shares(&pool, 7_000);
@@ -177,7 +177,7 @@ fn settle(lease: Lease) {
     let overloaded = Fault::new(Reason::Overloaded, Scope::Provider);
     match lease.key_id().as_str() {
         "0" | "1" | "2" => lease.succeed(),
-        "3" | "4" => drop(lease.fault(&overloaded, None)),
+        "3" | "4" => drop(lease.fail(&overloaded, None)),
         _ => drop(lease),
     }
 }
@@ -234,7 +234,7 @@ async fn every_policy_finds_the_one_usable_key_of_a_thousand() {
         let pool = with(selection, (0..1_000).map(|n| key(&n.to_string())));
         pool.disable(&id("777")).unwrap();
         while let Ok(lease) = pool.acquire(None) {
-            lease.fault(&limit(HOUR), None);
+            lease.fail(&limit(HOUR), None);
         }
         pool.enable(&id("777")).unwrap();
         assert_shares(&pool, 20, &[("777", 1.0)]);
@@ -248,7 +248,7 @@ async fn backups_are_used_only_while_no_primary_is_usable() {
         assert!(shares(&pool, 100).keys().all(|name| ["a", "b"].contains(&name.as_str())));
         for name in ["a", "b"] {
             while shown(&pool, name).faults == 0 {
-                lease(&pool).fault(&limit(MINUTE), None);
+                lease(&pool).fail(&limit(MINUTE), None);
             }
         }
         assert!(shares(&pool, 100).keys().all(|name| ["x", "y"].contains(&name.as_str())));
@@ -273,7 +273,7 @@ async fn one_usable_key_of_ten_thousand_is_found() {
     let leases: Vec<_> = (0..10_000).map(|_| lease(&pool)).collect();
     for (n, lease) in leases.into_iter().enumerate() {
         if n != 4_321 {
-            lease.fault(&limit(MINUTE), None);
+            lease.fail(&limit(MINUTE), None);
         }
     }
     assert_shares(&pool, 20, &[("4321", 1.0)]);

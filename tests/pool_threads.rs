@@ -50,15 +50,17 @@ fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
     match fastrand::u8(..10) {
         0..=2 => drop(lease),
         3..=5 => lease.succeed(),
-        6 | 7 => drop(lease.fault(&Fault::new(Reason::RateLimited, scope).retry_after(millisecond), model)),
+        6 | 7 => {
+            drop(lease.fail(&Fault::new(Reason::RateLimited, scope).with_retry_after(millisecond), model))
+        }
         8 => {
             let penalty =
-                lease.fault(&Fault::new(Reason::QuotaExceeded, scope).retry_after(millisecond), model);
+                lease.fail(&Fault::new(Reason::QuotaExceeded, scope).with_retry_after(millisecond), model);
             penalty.into_iter().for_each(tower_key_rotation::pool::UndoCooldown::undo);
         }
         _ => {
             let name = lease.key_id().clone();
-            drop(lease.fault(&Fault::new(Reason::InvalidKey, scope), model));
+            drop(lease.fail(&Fault::new(Reason::InvalidKey, scope), model));
             match fastrand::u8(..4) {
                 0 => pool.disable(&name).unwrap(),
                 1 => pool.enable(&name).unwrap(),
@@ -119,7 +121,7 @@ fn a_reset_restores_the_whole_pool() {
 #[test]
 fn a_scope_has_at_most_one_probe() {
     let pool = builder().keys(["a", "b"].map(|name| key(name).account("org"))).build().unwrap();
-    let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(Duration::from_micros(1));
+    let fault = Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(Duration::from_micros(1));
     let (out, probes, refused) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -137,7 +139,7 @@ fn a_scope_has_at_most_one_probe() {
                         continue;
                     };
                     if !lease.is_probe() {
-                        drop(lease.fault(&fault, None));
+                        drop(lease.fail(&fault, None));
                         continue;
                     }
                     assert_eq!(out.fetch_add(1, Ordering::SeqCst), 0);
@@ -147,7 +149,7 @@ fn a_scope_has_at_most_one_probe() {
                     match round % 3 {
                         0 => drop(lease),
                         1 => lease.succeed(),
-                        _ => drop(lease.fault(&fault, None)),
+                        _ => drop(lease.fail(&fault, None)),
                     }
                 }
             });
@@ -164,21 +166,21 @@ fn a_refused_request_steals_no_capacity() {
     let pool = builder().key(key("a").quota(Quota::concurrent(1)));
     let pool = pool.quota(Quota::tokens(100).per_day().for_models("big")).build().unwrap();
     let big = model("big");
-    pool.acquire_for(&tokens(50).model(&big)).unwrap().succeed();
-    in_turns(|| assert!(pool.acquire_for(&tokens(100).model(&big)).is_err()), || drop(lease(&pool)));
+    pool.acquire(tokens(50).model(&big)).unwrap().succeed();
+    in_turns(|| assert!(pool.acquire(tokens(100).model(&big)).is_err()), || drop(lease(&pool)));
 }
 
 #[test]
 fn a_refused_request_steals_no_probe() {
     let tokens = |count| AcquireRequest::new().tokens(Estimate::new().input_tokens(count));
     let pool = builder().key(key("a")).quota(Quota::tokens(100).per_day()).build().unwrap();
-    pool.acquire_for(&tokens(50)).unwrap().succeed();
-    let spent = Fault::new(Reason::QuotaExceeded, Scope::Key).retry_after(Duration::from_millis(1));
-    lease(&pool).fault(&spent, None);
+    pool.acquire(tokens(50)).unwrap().succeed();
+    let spent = Fault::new(Reason::QuotaExceeded, Scope::Key).with_retry_after(Duration::from_millis(1));
+    lease(&pool).fail(&spent, None);
     while pool.acquire(None).is_err() {
         thread::yield_now();
     }
-    in_turns(|| assert!(pool.acquire_for(&tokens(100)).is_err()), || assert!(lease(&pool).is_probe()));
+    in_turns(|| assert!(pool.acquire(tokens(100)).is_err()), || assert!(lease(&pool).is_probe()));
 }
 
 /// Runs two threads until both have done their rounds. On one core they take turns.

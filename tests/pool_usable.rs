@@ -30,8 +30,8 @@ async fn keys_in_cooldown_are_not_usable() {
 async fn only_the_requested_model_counts() {
     let pool = pool(&["a", "b"]);
     let chat = model("chat");
-    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(MINUTE);
-    lease_of(&pool, "a", Some(&chat)).fault(&fault, Some(&chat));
+    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).with_retry_after(MINUTE);
+    lease_of(&pool, "a", Some(&chat)).fail(&fault, Some(&chat));
     let usable = [None, Some(&chat), Some(&model("other"))].map(|model| pool.usable(model));
     assert_eq!(usable, [2, 1, 2]);
 }
@@ -52,9 +52,9 @@ async fn a_key_without_room_in_its_limits_is_not_usable() {
 #[tokio::test(start_paused = true)]
 async fn keys_that_await_a_canary_are_not_usable() {
     let pool = pool(&["a", "b", "c", "d", "e"]);
-    let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(SECOND * 30);
+    let fault = Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(SECOND * 30);
     for _ in 0..3 {
-        lease(&pool).fault(&fault, None);
+        lease(&pool).fail(&fault, None);
     }
     assert!(pool.acquire(None).is_err());
     assert_eq!(pool.usable(None), 0);

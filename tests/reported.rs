@@ -31,7 +31,7 @@ fn reported_responses_are_classified() {
         let points = half(expected["scope"].as_str().unwrap(), seen.scope().as_str());
         scope.add(case, points >= 1.0, why);
         scope.points += if points < 1.0 { points } else { 0.0 };
-        let waited = seen.fault().and_then(Fault::wait);
+        let waited = seen.fault().and_then(Fault::retry_after);
         wait.add(case, is_near(expected["wait_s"].as_f64(), waited), format!("{waited:?}"));
     }
     for (name, score, least) in [("verdict", verdict, 1.0), ("scope", scope, 0.95), ("wait", wait, 0.95)] {

@@ -43,7 +43,7 @@ fn measure(file: &str, least: [f64; 4]) {
         let points = half(case.expected["scope"].as_str().unwrap(), seen.scope().as_str());
         scope.add(case, points >= 1.0, seen.to_string());
         scope.points += if points < 1.0 { points } else { 0.0 };
-        let waited = seen.fault().and_then(Fault::wait);
+        let waited = seen.fault().and_then(Fault::retry_after);
         wait.add(case, is_near(case.expected["wait_s"].as_f64(), waited), format!("{waited:?}"));
     }
     let scores = [("verdict", verdict), ("scope", scope), ("wait", wait), ("ambiguous", defended)];

@@ -21,7 +21,7 @@ fn named(n: usize) -> Session {
 }
 
 fn lease_for(pool: &KeyPool, session: Session) -> Lease {
-    pool.acquire_for(&AcquireRequest::new().session(session)).unwrap()
+    pool.acquire(AcquireRequest::new().session(session)).unwrap()
 }
 
 /// Returns the key that the session would get now.
@@ -107,7 +107,7 @@ async fn a_session_returns_after_a_cooldown() {
     for session in (0..10).map(named) {
         let first = lease_for(&pool, session);
         let home = first.key_id().to_string();
-        first.fault(&limit(MINUTE), None);
+        first.fail(&limit(MINUTE), None);
         let second = key_of(&pool, session);
         assert_ne!(second, home);
         for _ in 0..10 {
@@ -147,7 +147,7 @@ async fn the_substitute_is_the_next_home() {
         for session in (0..20).map(named) {
             let lease = lease_for(&pool, session);
             let home = lease.key_id().to_string();
-            let penalty = lease.fault(&limit(MINUTE), None).unwrap();
+            let penalty = lease.fail(&limit(MINUTE), None).unwrap();
             let without = numbered((0..keys).filter(|n| format!("key-{n}") != home));
             assert_eq!(key_of(&pool, session), key_of(&without, session));
             penalty.undo();
@@ -223,7 +223,7 @@ async fn open_keys_bear_the_load_of_closed_ones() {
     let pool = pool(&["a", "b", "c", "d"]);
     let session = named(1);
     for _ in 0..2 {
-        lease_for(&pool, session).fault(&limit(HOUR), None);
+        lease_for(&pool, session).fail(&limit(HOUR), None);
     }
     let home = key_of(&pool, session);
     let leases: Vec<_> = (0..100).map(|_| lease_for(&pool, session)).collect();
@@ -252,13 +252,12 @@ async fn a_model_in_cooldown_moves_no_other() {
     let pool = pool(&["a", "b", "c", "d"]);
     let (model, other) = (model("one"), model("two"));
     let session = named(3);
-    let lease = pool.acquire_for(&AcquireRequest::new().session(session).model(&model)).unwrap();
+    let lease = pool.acquire(AcquireRequest::new().session(session).model(&model)).unwrap();
     let home = lease.key_id().clone();
-    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(MINUTE);
-    lease.fault(&fault, Some(&model));
-    let of = |model| {
-        pool.acquire_for(&AcquireRequest::new().session(session).model(model)).unwrap().key_id().clone()
-    };
+    let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).with_retry_after(MINUTE);
+    lease.fail(&fault, Some(&model));
+    let of =
+        |model| pool.acquire(AcquireRequest::new().session(session).model(model)).unwrap().key_id().clone();
     assert_ne!(of(&model), home);
     assert_eq!(of(&other), home);
 }
@@ -269,9 +268,9 @@ async fn a_waiter_gets_the_key_of_its_session() {
     let session = named(5);
     let home = key_of(&pool, session);
     while let Ok(lease) = pool.acquire(None) {
-        lease.fault(&limit(MINUTE), None);
+        lease.fail(&limit(MINUTE), None);
     }
     let ask = AcquireRequest::new().session(session);
-    let lease = pool.acquire_for_within(&ask, Instant::now() + HOUR).await.unwrap();
+    let lease = pool.acquire_by(ask, Instant::now() + HOUR).await.unwrap();
     assert_eq!(lease.key_id().as_str(), home);
 }

@@ -75,7 +75,7 @@ mod pool_builder {
                 lease.observe(StatusCode::OK, &headers, None);
                 lease.succeed();
             }
-            fail(&pool, "a", &Fault::new(Reason::RateLimited, Scope::Account).retry_after(MINUTE));
+            fail(&pool, "a", &Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(MINUTE));
             assert_eq!(pool.acquire(None).is_ok(), usable, "{learn}");
         }
     }
@@ -85,8 +85,8 @@ mod pool_builder {
             let pool = builder().key(super::key("a")).max_models(models).build().unwrap();
             for name in ["one", "two", "three"] {
                 let model = model(name);
-                let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).retry_after(MINUTE);
-                pool.acquire(Some(&model)).unwrap().fault(&fault, Some(&model));
+                let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).with_retry_after(MINUTE);
+                pool.acquire(Some(&model)).unwrap().fail(&fault, Some(&model));
             }
             assert_eq!(shown(&pool, "a").models.len(), remembered);
         }
@@ -200,7 +200,7 @@ mod cooldowns {
 
     fn first(cooldowns: Cooldowns, reason: Reason, hint: Option<Duration>) -> Duration {
         let pool = of(cooldowns);
-        fail(&pool, "a", &Fault::new(reason, Scope::Key).retry_after(hint));
+        fail(&pool, "a", &Fault::new(reason, Scope::Key).with_retry_after(hint));
         wait(&pool).unwrap()
     }
 

@@ -88,7 +88,7 @@ async fn head_timeout() {
     assert_eq!(ms_since(began), 3_000);
     let [attempt] = failed.attempts() else { panic!("{failed}: it may have run") };
     assert_eq!(attempt.fault.reason(), Reason::Timeout);
-    assert!(attempt.fault.is_ambiguous());
+    assert!(attempt.fault.may_have_run());
 }
 
 async fn deadline() {

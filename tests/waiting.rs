@@ -25,18 +25,18 @@ fn bench(pool: &KeyPool, wait: Duration) -> Vec<UndoCooldown> {
 }
 
 fn limit(lease: Lease, wait: Duration) -> UndoCooldown {
-    lease.fault(&Fault::new(Reason::RateLimited, Scope::Key).retry_after(wait), None).unwrap()
+    lease.fail(&Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(wait), None).unwrap()
 }
 
 fn ask(pool: &KeyPool, within: Duration) -> JoinHandle<Result<Lease, Exhausted>> {
     let (pool, deadline) = (pool.clone(), Instant::now() + within);
-    tokio::spawn(async move { pool.acquire_within(None, deadline).await })
+    tokio::spawn(async move { pool.acquire_by(None, deadline).await })
 }
 
 /// Returns the result of acquiring a key, and the time that it took.
 async fn timed(pool: &KeyPool, within: Duration) -> (Result<Lease, Exhausted>, Duration) {
     let began = Instant::now();
-    let result = pool.acquire_within(None, began + within).await;
+    let result = pool.acquire_by(None, began + within).await;
     (result, Instant::now() - began)
 }
 
@@ -159,7 +159,7 @@ async fn waiters_are_served_in_order() {
     for number in 0..20 {
         let (pool, order, deadline) = (pool.clone(), Arc::clone(&order), Instant::now() + 60 * SECOND);
         waiting.push(tokio::spawn(async move {
-            let lease = pool.acquire_within(None, deadline).await.unwrap();
+            let lease = pool.acquire_by(None, deadline).await.unwrap();
             order.lock().unwrap().push(number);
             sleep(Duration::from_millis(10)).await;
             lease.succeed();
@@ -177,13 +177,13 @@ async fn models_have_separate_queues() {
     let pool = pool(1);
     let fault = Fault::new(Reason::RateLimited, Scope::KeyModel);
     for (model, wait) in [("slow", 30), ("fast", 5)] {
-        let fault = fault.clone().retry_after(wait * SECOND);
-        drop(pool.acquire(None).unwrap().fault(&fault, Some(&ModelId::from(model))));
+        let fault = fault.clone().with_retry_after(wait * SECOND);
+        drop(pool.acquire(None).unwrap().fail(&fault, Some(&ModelId::from(model))));
     }
     let ask = |model: &'static str| {
         let (pool, began) = (pool.clone(), Instant::now());
         tokio::spawn(async move {
-            let lease = pool.acquire_within(Some(&model.into()), began + 60 * SECOND).await;
+            let lease = pool.acquire_by(Some(&model.into()), began + 60 * SECOND).await;
             lease.unwrap().succeed();
             Instant::now() - began
         })
@@ -202,7 +202,7 @@ async fn a_leaving_waiter_frees_its_place() {
     let _penalties = bench(&pool, 5 * SECOND);
     let wait = || {
         let (pool, deadline) = (pool.clone(), Instant::now() + 60 * SECOND);
-        task::spawn(async move { pool.acquire_within(None, deadline).await })
+        task::spawn(async move { pool.acquire_by(None, deadline).await })
     };
     let unpolled = wait();
     let [mut head, mut second, mut third, mut fourth] = [wait(), wait(), wait(), wait()];
@@ -221,7 +221,7 @@ async fn a_leaving_waiter_frees_its_place() {
     assert!(fourth.is_woken(), "news that was not taken reaches the next");
     let lease = assert_ready!(fourth.poll()).unwrap();
     drop((lease, fourth));
-    assert!(pool.acquire_within(None, Instant::now()).await.is_ok(), "nothing is left behind");
+    assert!(pool.acquire_by(None, Instant::now()).await.is_ok(), "nothing is left behind");
 }
 
 /// One probe after the other, as each cooldown ends.
@@ -247,7 +247,7 @@ async fn serve_a_thousand<F: Future<Output = ()>>(pool: &KeyPool, free: impl FnO
     let use_one = |number: u32| {
         let (pool, deadline) = (pool.clone(), Instant::now() + 900 * SECOND);
         tokio::spawn(async move {
-            let lease = pool.acquire_within(None, deadline).await.unwrap();
+            let lease = pool.acquire_by(None, deadline).await.unwrap();
             if number.is_multiple_of(5) { drop(lease) } else { lease.succeed() }
         })
     };

@@ -89,7 +89,7 @@ fuzz_target!(|answer: UpstreamResponse<'_>| {
         let Ok(mut lease) = pool.acquire(None) else { break };
         lease.observe(status, &headers, None);
         match &verdict {
-            Verdict::Fault(fault) => drop(lease.fault(fault, None)),
+            Verdict::Fault(fault) => drop(lease.fail(fault, None)),
             _ => lease.succeed(),
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn judge(answer: &UpstreamResponse<'_>, by_status: impl FnOnce() -> V
         _ => usual_scope(reason),
     };
     let fault = answer.said(reason, scope.unwrap_or_else(usual));
-    Some(fault.account_reason(of_account).because(why).into())
+    Some(fault.with_account_reason(of_account).with_why(why).into())
 }
 
 const fn usual_scope(reason: Reason) -> Scope {
@@ -38,7 +38,7 @@ pub(crate) fn by_wait(verdict: Verdict, answer: &UpstreamResponse<'_>) -> Verdic
                 && !fault.scope().is_provider()
                 && answer.stated_wait().is_some_and(|wait| wait >= LONGEST_RATE_LIMIT) =>
         {
-            fault.with_reason(Reason::QuotaExceeded).account_reason(true).because(Why::Wait).into()
+            fault.with_reason(Reason::QuotaExceeded).with_account_reason(true).with_why(Why::Wait).into()
         }
         other => other,
     }

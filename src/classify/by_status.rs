@@ -96,7 +96,7 @@ pub(crate) fn by_name(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
 /// Returns a verdict if a proxy or CDN responded in place of the provider.
 pub(crate) fn edge(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     if answer.header("cf-mitigated").is_some() {
-        return Some(answer.fault(Reason::Blocked, Scope::Provider).because(Why::Edge));
+        return Some(answer.fault(Reason::Blocked, Scope::Provider).with_why(Why::Edge));
     }
     let verdict = match answer.body.shape() {
         Shape::Json => problem_document(answer),
@@ -104,7 +104,7 @@ pub(crate) fn edge(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
         Shape::Text => plain_text(answer),
         Shape::Empty => None,
     };
-    Some(verdict?.because(Why::Edge))
+    Some(verdict?.with_why(Why::Edge))
 }
 
 /// Classifies Cloudflare's own errors for API clients, which have been JSON problem documents since 2026.
@@ -149,7 +149,7 @@ fn plain_text(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
 /// Classifies a response by its status, and by names that only restate one.
 pub(crate) fn by_status(answer: &UpstreamResponse<'_>) -> Verdict {
     let restated = || rules::judge(RESTATED, answer);
-    restated().unwrap_or_else(|| by_bare_status(answer)).because(Why::Status)
+    restated().unwrap_or_else(|| by_bare_status(answer)).with_why(Why::Status)
 }
 
 fn by_bare_status(answer: &UpstreamResponse<'_>) -> Verdict {

@@ -11,8 +11,8 @@ use crate::classify::{Reason, Scope, Why};
 /// use std::time::Duration;
 /// use tower_key_rotation::classify::{Fault, Reason, Scope};
 ///
-/// let fault = Fault::new(Reason::RateLimited, Scope::Account).retry_after(Duration::from_secs(20));
-/// assert_eq!(fault.wait(), Some(Duration::from_secs(20)));
+/// let fault = Fault::new(Reason::RateLimited, Scope::Account).with_retry_after(Duration::from_secs(20));
+/// assert_eq!(fault.retry_after(), Some(Duration::from_secs(20)));
 /// assert_eq!(fault.to_string(), "rate_limited (account), retry after 20s");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Fault {
 impl Fault {
     /// Creates a fault with no known duration.
     ///
-    /// [`Reason::Timeout`] and [`Reason::Truncated`] set [`may_have_run`](Self::may_have_run), which can be
-    /// overridden: the request was sent, and no complete response says what became of it.
+    /// [`Reason::Timeout`] and [`Reason::Truncated`] set [`may_have_run`](Self::may_have_run), which
+    /// [`with_may_have_run`](Self::with_may_have_run) overrides: the request was sent, and no complete response says what became of it.
     pub const fn new(reason: Reason, scope: Scope) -> Self {
         let may_have_run = matches!(reason, Reason::Timeout | Reason::Truncated);
         Self {
@@ -49,7 +49,7 @@ impl Fault {
     /// Sets the wait after which the provider says that the fault is over. Zero counts as none. Default:
     /// none.
     #[must_use]
-    pub fn retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+    pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.retry_after = wait.into().filter(|wait| !wait.is_zero());
         self
     }
@@ -60,7 +60,7 @@ impl Fault {
     /// `false` for a provider that does not bill interrupted responses. Default: `true` for
     /// [`Reason::Timeout`] and [`Reason::Truncated`], `false` otherwise.
     #[must_use]
-    pub const fn may_have_run(mut self, may_have_run: bool) -> Self {
+    pub const fn with_may_have_run(mut self, may_have_run: bool) -> Self {
         self.may_have_run = may_have_run;
         self
     }
@@ -77,7 +77,7 @@ impl Fault {
     /// A request that fails for such a reason is tried with every account that it has not tried. Without such
     /// a reason, the same error from two keys in good standing shows that the request is to blame.
     #[must_use]
-    pub const fn account_reason(mut self, account_reason: bool) -> Self {
+    pub const fn with_account_reason(mut self, account_reason: bool) -> Self {
         self.account_reason = account_reason;
         self
     }
@@ -87,14 +87,14 @@ impl Fault {
     ///
     /// Another key may serve the request. No key is put into a cooldown for such a fault.
     #[must_use]
-    pub const fn one_resource(mut self, one_resource: bool) -> Self {
+    pub const fn with_one_resource(mut self, one_resource: bool) -> Self {
         self.one_resource = one_resource;
         self
     }
 
     /// Sets the reason for the verdict, which logs show. Default: none.
     #[must_use]
-    pub const fn because(mut self, why: Why) -> Self {
+    pub const fn with_why(mut self, why: Why) -> Self {
         self.why = Some(why);
         self
     }
@@ -117,22 +117,24 @@ impl Fault {
 
     /// Returns the wait that the provider named; `None` if it named none. Limits on waits are not applied to
     /// it.
-    pub const fn wait(&self) -> Option<Duration> {
+    pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Returns whether the request may have been executed; see [`may_have_run`](Self::may_have_run).
-    pub const fn is_ambiguous(&self) -> bool {
+    /// Returns whether the request may have been executed; see [`with_may_have_run`](Self::with_may_have_run).
+    pub const fn may_have_run(&self) -> bool {
         self.may_have_run
     }
 
-    /// Returns whether the reason lies in the account; see [`account_reason`](Self::account_reason).
-    pub const fn names_account(&self) -> bool {
+    /// Returns whether the reason lies in the account; see
+    /// [`with_account_reason`](Self::with_account_reason).
+    pub const fn account_reason(&self) -> bool {
         self.account_reason
     }
 
-    /// Returns whether the fault concerns one resource only; see [`one_resource`](Self::one_resource).
-    pub const fn is_of_resource(&self) -> bool {
+    /// Returns whether the fault concerns one resource only; see
+    /// [`with_one_resource`](Self::with_one_resource).
+    pub const fn one_resource(&self) -> bool {
         self.one_resource
     }
 

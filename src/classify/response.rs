@@ -78,9 +78,9 @@ impl<'a> UpstreamResponse<'a> {
     /// Returns the fault that the response itself describes.
     pub(in crate::classify) fn said(&self, reason: Reason, scope: Scope) -> Fault {
         Fault::new(reason, scope)
-            .may_have_run(may_have_run(self.status))
-            .retry_after(self.wait_for(reason))
-            .account_reason(self.names_account(reason))
+            .with_may_have_run(may_have_run(self.status))
+            .with_retry_after(self.wait_for(reason))
+            .with_account_reason(self.names_account(reason))
     }
 
     /// Returns whether the response itself names a reason in the account or the key. A 402 always does: the

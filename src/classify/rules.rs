@@ -53,13 +53,13 @@ pub(crate) const fn reject(rejection: Rejection) -> Rule {
 /// Returns the verdict of the first row with names or words that holds.
 pub(crate) fn judge(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     let mut rows = rules.iter().filter(|rule| !rule.is_bare());
-    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).because(Why::Rule))
+    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).with_why(Why::Rule))
 }
 
 /// Returns the verdict of the first row with statuses only that holds.
 pub(crate) fn judge_status(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     let mut rows = rules.iter().filter(|rule| rule.is_bare());
-    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).because(Why::Status))
+    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).with_why(Why::Status))
 }
 
 impl Rule {
@@ -121,10 +121,10 @@ impl Rule {
 
     fn told(&self, answer: &UpstreamResponse<'_>, fault: Fault) -> Fault {
         match self.about {
-            About::Unsaid if self.names_account(answer, fault.reason()) => fault.account_reason(true),
+            About::Unsaid if self.names_account(answer, fault.reason()) => fault.with_account_reason(true),
             About::Unsaid => fault,
-            About::Account => fault.account_reason(true),
-            About::Resource => fault.account_reason(false).one_resource(true),
+            About::Account => fault.with_account_reason(true),
+            About::Resource => fault.with_account_reason(false).with_one_resource(true),
         }
     }
 }

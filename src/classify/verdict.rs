@@ -65,9 +65,9 @@ impl Verdict {
 
     /// Returns the same verdict with the reason for it. Only a fault has one.
     #[must_use]
-    pub(crate) fn because(self, why: Why) -> Self {
+    pub(crate) fn with_why(self, why: Why) -> Self {
         match self {
-            Self::Fault(fault) => Self::Fault(fault.because(why)),
+            Self::Fault(fault) => Self::Fault(fault.with_why(why)),
             other => other,
         }
     }

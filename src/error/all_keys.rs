@@ -81,7 +81,7 @@ impl AllKeysFailed {
     /// Returns whether an attempt may have been executed, and billed, although no complete response came. Sending
     /// the request again may cost twice.
     pub fn may_have_run(&self) -> bool {
-        self.attempts.iter().map(|attempt| &attempt.fault).any(Fault::is_ambiguous)
+        self.attempts.iter().map(|attempt| &attempt.fault).any(Fault::may_have_run)
     }
 
     /// Returns the provider's last response if its status is an error (400 or more). `None` if there was no

@@ -76,7 +76,7 @@ impl ProviderFailed {
     /// Creates the failure of a link during whose turn the deadline passed. `took` is the duration of its call,
     /// `None` if it was not called.
     pub(crate) fn cut_off(provider: Arc<str>, took: Option<Duration>) -> Self {
-        let fault = Fault::new(Reason::Timeout, Scope::None).may_have_run(took.is_some());
+        let fault = Fault::new(Reason::Timeout, Scope::None).with_may_have_run(took.is_some());
         let mut failed = Self::new(provider, SkipReason::Fault(fault));
         if let Some(took) = took {
             failed.add_attempt(took);
@@ -139,7 +139,7 @@ impl ProviderFailed {
     /// Returns whether one of its calls may have been executed, although no complete response came.
     pub(crate) fn may_have_run(&self) -> bool {
         let cause = if let SkipReason::Fault(fault) = &self.because { Some(fault) } else { None };
-        self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::is_ambiguous)
+        self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::may_have_run)
     }
 
     /// Returns the name of the reason in snake case. If rotation stopped because the provider was at fault, this is

@@ -38,8 +38,8 @@
 //! let mut stream = events.subscribe();
 //! # drop(openai);
 //!
-//! let fault = Fault::new(Reason::RateLimited, Scope::Key).retry_after(Duration::from_secs(20));
-//! anthropic.acquire(None)?.fault(&fault, None);
+//! let fault = Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(Duration::from_secs(20));
+//! anthropic.acquire(())?.fail(&fault, None);
 //!
 //! let event = stream.next().await.expect("the hub is still there")?;
 //! assert_eq!(&*event.provider, "anthropic");

@@ -117,7 +117,7 @@ fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Li
         _ if error.is::<Late>() => (Reason::Timeout, Scope::None),
         _ => (Reason::Truncated, Scope::Provider),
     };
-    let fault = Fault::new(reason, scope).may_have_run(true);
+    let fault = Fault::new(reason, scope).with_may_have_run(true);
     let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
     let left = ProviderFailed::new(Arc::clone(&link.name), SkipReason::Fault(fault));
     ProviderFailed { attempts, status: Some(status), source: Some(error), ..left }

@@ -96,7 +96,7 @@ where
         }
         return LinkOutcome::Guarded(Box::new((response, slot)));
     };
-    let retry_after = if let SkipReason::Fault(fault) = &because { fault.wait() } else { None };
+    let retry_after = if let SkipReason::Fault(fault) = &because { fault.retry_after() } else { None };
     let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
     let status = Some(response.status());
     let last_response = LastResponse::new(response.map(ResponseBody::erase), limits);

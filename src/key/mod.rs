@@ -5,10 +5,10 @@
 //! name. Logs, metrics, events and snapshots contain only the name.
 //!
 //! ```
-//! use tower_key_rotation::key::ApiKey;
+//! use tower_key_rotation::key::{ApiKey, KeyId};
 //!
 //! let key = ApiKey::new("sk-team-a-secret")?.id("team-a").account("org-1");
-//! assert_eq!(key.label(), Some("team-a"));
+//! assert_eq!(key.declared_id().map(KeyId::as_str), Some("team-a"));
 //! assert!(!format!("{key:?}").contains("secret\""));
 //! # Ok::<(), tower_key_rotation::key::InvalidSecret>(())
 //! ```
@@ -23,6 +23,7 @@ use crate::limits::Quota;
 use crate::scrub::shows;
 
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
+use self::id::check_name;
 pub use self::id::{AccountId, InvalidName, KeyId};
 pub use crate::scrub::secret::{InvalidSecret, Secret};
 
@@ -30,15 +31,16 @@ pub use crate::scrub::secret::{InvalidSecret, Secret};
 ///
 /// ```
 /// use tower_key_rotation::ApiKey;
+/// use tower_key_rotation::key::KeyId;
 ///
 /// let key = ApiKey::new("sk-team-a-secret")?.id("team-a").account("org-1").backup();
-/// assert_eq!(key.label(), Some("team-a"));
+/// assert_eq!(key.declared_id().map(KeyId::as_str), Some("team-a"));
 /// # Ok::<(), tower_key_rotation::key::InvalidSecret>(())
 /// ```
 #[derive(Clone)]
 pub struct ApiKey {
     secret: Secret,
-    label: Option<KeyId>,
+    id: Option<KeyId>,
     account: Option<AccountId>,
     tier: Tier,
     weight: NonZeroU32,
@@ -83,8 +85,8 @@ impl ApiKey {
     /// A name that shows a part of the secret or has a control character makes
     /// [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build) fail.
     #[must_use]
-    pub fn id(mut self, label: impl Into<KeyId>) -> Self {
-        self.label = Some(label.into());
+    pub fn id(mut self, id: impl Into<KeyId>) -> Self {
+        self.id = Some(id.into());
         self
     }
 
@@ -133,9 +135,10 @@ impl ApiKey {
         self
     }
 
-    /// Returns the name that was set with [`id`](Self::id), if any.
-    pub fn label(&self) -> Option<&str> {
-        self.label.as_ref().map(KeyId::as_str)
+    /// Returns the name that was set with [`id`](Self::id). `None` means that a pool names the key after the
+    /// fingerprint of its secret.
+    pub const fn declared_id(&self) -> Option<&KeyId> {
+        self.id.as_ref()
     }
 
     /// Returns whether the text contains the secret of this key, as it is or in the way a URL or base64 shows it.
@@ -151,15 +154,11 @@ impl ApiKey {
     /// not, and why.
     pub(crate) fn check_names(&self) -> Result<(), (&'static str, InvalidName)> {
         let check = |what, name: Option<&str>| {
-            let checked = name.map_or(Ok(()), |name| id::check_name(name, self.secret.expose()));
+            let checked = name.map_or(Ok(()), |name| check_name(name, self.secret.expose()));
             checked.map_err(|why| (what, why))
         };
-        check("id", self.label())?;
+        check("id", self.id.as_ref().map(KeyId::as_str))?;
         check("account", self.account.as_ref().map(AccountId::as_str))
-    }
-
-    pub(crate) const fn declared_id(&self) -> Option<&KeyId> {
-        self.label.as_ref()
     }
 
     pub(crate) const fn declared_account(&self) -> Option<&AccountId> {
@@ -183,7 +182,7 @@ impl From<Secret> for ApiKey {
     fn from(secret: Secret) -> Self {
         Self {
             secret,
-            label: None,
+            id: None,
             account: None,
             tier: Tier::Primary,
             weight: NonZeroU32::MIN,
@@ -194,14 +193,14 @@ impl From<Secret> for ApiKey {
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { secret, label, account, tier, weight, quotas } = self;
+        let Self { secret, id, account, tier, weight, quotas } = self;
         let names: (&dyn fmt::Debug, &dyn fmt::Debug) = match self.check_names() {
-            Ok(()) => (label, account),
+            Ok(()) => (id, account),
             Err(_) => (&"withheld", &"withheld"),
         };
         f.debug_struct("ApiKey")
             .field("secret", secret)
-            .field("label", names.0)
+            .field("id", names.0)
             .field("account", names.1)
             .field("tier", tier)
             .field("weight", weight)

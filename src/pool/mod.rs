@@ -32,13 +32,13 @@
 //!     .key(ApiKey::new("sk-two")?.id("two"))
 //!     .build()?;
 //!
-//! let lease = pool.acquire(None)?;
+//! let lease = pool.acquire(())?;
 //! assert_eq!(lease.key_id().as_str(), "one");
-//! let fault = Fault::new(Reason::RateLimited, Scope::Key).retry_after(Duration::from_secs(20));
-//! lease.fault(&fault, None);
+//! let fault = Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(Duration::from_secs(20));
+//! lease.fail(&fault, None);
 //!
-//! assert_eq!(pool.acquire(None)?.key_id().as_str(), "two");
-//! assert_eq!(pool.acquire(None)?.key_id().as_str(), "two");
+//! assert_eq!(pool.acquire(())?.key_id().as_str(), "two");
+//! assert_eq!(pool.acquire(())?.key_id().as_str(), "two");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -85,7 +85,7 @@ use crate::pool::keys::refresh::state_of;
 use crate::pool::learn::outage::AuthOutage;
 use crate::pool::scope::outage::Outage;
 use crate::pool::scope::queue::Released;
-use crate::provider::{ModelId, Provider};
+use crate::provider::Provider;
 
 /// The keys of one provider and their state.
 ///
@@ -101,7 +101,7 @@ use crate::provider::{ModelId, Provider};
 /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
-/// let lease = pool.acquire(None)?;
+/// let lease = pool.acquire(())?;
 /// assert_eq!(lease.key_id().as_str(), "one");
 /// lease.succeed();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -176,23 +176,30 @@ impl KeyPool {
 
     /// Leases a key for one attempt, without waiting.
     ///
-    /// `model` is the model that the attempt is for, if the caller knows it: a key may be in cooldown for one
-    /// model and usable for another.
+    /// The request says what is known of the attempt: nothing (`()`), its model (`&ModelId`, or an `Option` of
+    /// it), or more with an [`AcquireRequest`]. A key may be in cooldown for one model and usable for another.
     ///
     /// # Errors
     ///
     /// Returns [`Exhausted`], with the time until the first key becomes usable, if no key is usable now.
-    pub fn acquire(&self, model: Option<&ModelId>) -> Result<Lease, Exhausted> {
-        self.acquire_for(&model.into())
-    }
-
-    /// Leases a key for one attempt, without waiting, for a request of which more than the model is known.
     ///
-    /// # Errors
+    /// # Example
     ///
-    /// Returns [`Exhausted`], with the time until the first key becomes usable, if no key is usable now.
-    pub fn acquire_for(&self, request: &AcquireRequest<'_>) -> Result<Lease, Exhausted> {
-        self.acquire_at(request, Moment::now())
+    /// ```
+    /// use tower_key_rotation::limits::Estimate;
+    /// use tower_key_rotation::pool::AcquireRequest;
+    /// use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
+    ///
+    /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+    /// let model = ModelId::from("gpt-4o");
+    ///
+    /// pool.acquire(())?.succeed();
+    /// pool.acquire(&model)?.succeed();
+    /// pool.acquire(AcquireRequest::new().model(&model).tokens(Estimate::new(900, 100)))?.succeed();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn acquire<'a>(&self, request: impl Into<AcquireRequest<'a>>) -> Result<Lease, Exhausted> {
+        self.acquire_at(&request.into(), Moment::now())
     }
 
     pub(crate) fn acquire_at(&self, request: &AcquireRequest<'_>, now: Moment) -> Result<Lease, Exhausted> {
@@ -239,27 +246,33 @@ impl KeyPool {
     ///
     /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
     /// and otherwise when that time is over.
-    pub async fn acquire_within(
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::Instant;
+    /// use tower_key_rotation::classify::{Fault, Reason, Scope};
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+    /// let limited = Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(Duration::from_secs(2));
+    /// pool.acquire(())?.fail(&limited, None);
+    ///
+    /// let deadline = Instant::now() + Duration::from_secs(60);
+    /// let lease = pool.acquire_by((), deadline).await?; // after 2 s
+    /// assert_eq!(lease.key_id().as_str(), "one");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn acquire_by<'a>(
         &self,
-        model: Option<&ModelId>,
+        request: impl Into<AcquireRequest<'a>>,
         deadline: Instant,
     ) -> Result<Lease, Exhausted> {
-        self.acquire_for_within(&model.into(), deadline).await
-    }
-
-    /// Leases a key for one attempt as soon as one is usable, for a request of which more than the model is
-    /// known. Waits like [`acquire_within`](Self::acquire_within).
-    ///
-    /// # Errors
-    ///
-    /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
-    /// and otherwise when that time is over.
-    pub async fn acquire_for_within(
-        &self,
-        request: &AcquireRequest<'_>,
-        deadline: Instant,
-    ) -> Result<Lease, Exhausted> {
-        wait::acquire_by(self, request, self.latest_start(deadline)).await
+        self.acquire_until(&request.into(), self.latest_start(deadline)).await
     }
 
     /// Returns the time at which a wait has to be over, to leave enough time for an attempt before the
@@ -269,12 +282,12 @@ impl KeyPool {
     }
 
     /// Leases a key, and waits no longer than until `until`.
-    pub(crate) fn acquire_by(
+    pub(crate) fn acquire_until(
         &self,
         request: &AcquireRequest<'_>,
         until: Instant,
     ) -> impl Future<Output = Result<Lease, Exhausted>> {
-        wait::acquire_by(self, request, until)
+        wait::acquire_until(self, request, until)
     }
 
     pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {

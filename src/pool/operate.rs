@@ -162,7 +162,7 @@ impl KeyPool {
     ///
     /// let keys = [ApiKey::new("sk-one")?.id("one"), ApiKey::new("sk-two")?.id("two")];
     /// let pool = KeyPool::builder(Provider::openai()).keys(keys).build()?;
-    /// pool.disable(pool.acquire(None)?.key_id())?;
+    /// pool.disable(pool.acquire(())?.key_id())?;
     /// assert_eq!(pool.usable(None), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -111,7 +111,7 @@ fn by_transport(transport: Transport) -> Verdict {
         Transport::Unsent | Transport::Broken => Reason::Unreachable,
         Transport::Timeout => Reason::Timeout,
     };
-    Fault::new(reason, Scope::Provider).may_have_run(transport != Transport::Unsent).into()
+    Fault::new(reason, Scope::Provider).with_may_have_run(transport != Transport::Unsent).into()
 }
 
 fn refused(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
@@ -125,7 +125,7 @@ fn refused(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
 fn judge(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
     answer.utc_offset = dialect.utc_offset;
     let by_rule = by_numbers(&answer)
-        .or_else(|| Some((dialect.judge)(&mut answer)?.because(Why::Rule)))
+        .or_else(|| Some((dialect.judge)(&mut answer)?.with_why(Why::Rule)))
         .or_else(|| rules::judge(dialect.rules, &answer));
     let by_status =
         || rules::judge_status(dialect.rules, &answer).unwrap_or_else(|| by_status::by_status(&answer));
@@ -149,7 +149,7 @@ fn by_numbers(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     if stated.can_never_pass() {
         return Some(Verdict::Rejected(Rejection::TooLarge));
     }
-    let forbidden = || answer.fault(Reason::Forbidden, Scope::AccountModel).because(Why::Numbers);
+    let forbidden = || answer.fault(Reason::Forbidden, Scope::AccountModel).with_why(Why::Numbers);
     (stated.limit == Some(0)).then(forbidden)
 }
 

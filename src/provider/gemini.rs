@@ -213,5 +213,5 @@ fn by_violations(answer: &UpstreamResponse<'_>, violations: &[Value]) -> Verdict
     }
     // Beside a daily quota a short wait is not reliable; a long one is the reset.
     let wait = answer.wait().filter(|wait| *wait >= LONG);
-    Fault::new(Reason::QuotaExceeded, Scope::AccountModel).retry_after(wait).into()
+    Fault::new(Reason::QuotaExceeded, Scope::AccountModel).with_retry_after(wait).into()
 }

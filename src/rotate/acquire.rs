@@ -76,7 +76,7 @@ fn arrival<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Result<(),
 fn wait_in_queue<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
     let refused = state.failures.as_deref().map_or(&[][..], |failures| failures.tried.refused());
     let (pool, wanted, until) = (&state.config.pool, state.wanted(refused), may_wait_until(state));
-    Box::pin(async move { pool.acquire_by(&wanted, until?).await.ok() })
+    Box::pin(async move { pool.acquire_until(&wanted, until?).await.ok() })
 }
 
 fn usable_now<B>(state: &RequestState<B>) -> Option<Lease> {

@@ -37,9 +37,9 @@
 //! a usable key, so one request never disables the last one. Events report a cooldown when it is certain. If no key
 //! is usable, a request probes one that was refused at another endpoint only.
 //!
-//! A refusal that [names a reason in the account](crate::classify::Fault::names_account) (money, a quota, a plan, a
+//! A refusal that [names a reason in the account](crate::classify::Fault::account_reason) (money, a quota, a plan, a
 //! revoked key) goes on to every account that was not tried, up to the attempt limit. A refusal
-//! [of one resource](crate::classify::Fault::is_of_resource) does so too, and is delivered if no key may serve it.
+//! [of one resource](crate::classify::Fault::one_resource) does so too, and is delivered if no key may serve it.
 //!
 //! # Readiness
 //!

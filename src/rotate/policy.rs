@@ -74,7 +74,7 @@ impl Policy {
     }
 
     fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {
-        if progress.refused_alike && !fault.names_account() && !fault.is_of_resource() {
+        if progress.refused_alike && !fault.account_reason() && !fault.one_resource() {
             // Another provider has other keys, but may not offer what is forbidden here at all.
             let may_help = progress.in_chain && fault.reason() != Reason::Forbidden;
             return if may_help { Action::GiveUp(StopReason::RefusedAlike) } else { Action::Undo };
@@ -93,11 +93,11 @@ impl Policy {
 
     fn provider_fault(&self, fault: &Fault, progress: Progress) -> Action {
         let hopeless = fault.reason() == Reason::Blocked;
-        let soon = fault.wait().is_none_or(|wait| wait <= self.backoff.longest());
+        let soon = fault.retry_after().is_none_or(|wait| wait <= self.backoff.longest());
         let left = progress.retries < self.max_retries && progress.attempts < self.max_attempts;
         let at_once = progress.another_key && progress.retries == 0;
         let backoff = if at_once { Duration::ZERO } else { self.backoff.jittered() };
-        let wait = backoff.max(fault.wait().unwrap_or_default());
+        let wait = backoff.max(fault.retry_after().unwrap_or_default());
         if progress.in_chain
             || hopeless
             || self.may_pay_twice(fault, progress)
@@ -116,6 +116,6 @@ impl Policy {
     /// whether to call the next provider.
     const fn may_pay_twice(&self, fault: &Fault, progress: Progress) -> bool {
         let is_allowed = progress.idempotent || (self.resend && !progress.in_chain);
-        fault.is_ambiguous() && !is_allowed
+        fault.may_have_run() && !is_allowed
     }
 }

@@ -105,7 +105,7 @@ fn progress<B>(
         retries: failures.map_or(0, |failures| failures.retries),
         refused_alike: failures.is_some_and(alike) && lease.is_proven(Timestamp::now()),
         replayable: state.request.is_replayable(),
-        idempotent: fault.is_some_and(Fault::is_ambiguous) && state.request.is_idempotent(),
+        idempotent: fault.is_some_and(Fault::may_have_run) && state.request.is_idempotent(),
         another_key: fault.is_some_and(|fault| fault.scope().is_provider())
             && state.has_another_key(std::slice::from_ref(lease.key_id())),
         time_left: fault.and_then(|_| state.time_left()),
@@ -185,7 +185,7 @@ fn record<B>(state: &mut RequestState<B>, lease: &mut Lease, fault: &Fault, stat
         (Some(provisional), _) => (provisional.wait(), true),
         (None, Some(_)) => (None, false),
         (None, None) => {
-            let undo = lease.fault_at(fault, model, now.into());
+            let undo = lease.fail_at(fault, model, now.into());
             (undo.as_ref().and_then(UndoCooldown::wait), undo.is_some())
         }
     };

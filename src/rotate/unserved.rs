@@ -108,7 +108,7 @@ fn waits<B>(
     stop_reason: StopReason,
     another_key: bool,
 ) -> (Option<Duration>, Option<Duration>) {
-    let hint = || failures.attempts.last().and_then(|attempt| attempt.fault.wait());
+    let hint = || failures.attempts.last().and_then(|attempt| attempt.fault.retry_after());
     match stop_reason {
         StopReason::ProviderFault => (hint(), another_key.then_some(Duration::ZERO)),
         StopReason::UnreadableModel => (None, None),
@@ -131,7 +131,7 @@ pub(super) fn cut_off<B>(state: &mut RequestState<B>, lease: &Lease) {
         provider: Arc::from(state.config.pool.provider().name()),
         key: Some(lease.key_id().clone()),
         status: None,
-        fault: Fault::new(Reason::Timeout, Scope::None).may_have_run(lease.is_stamped()),
+        fault: Fault::new(Reason::Timeout, Scope::None).with_may_have_run(lease.is_stamped()),
         benched: None,
         duration: Moment::now().saturating_since(lease.began()),
     };

@@ -28,7 +28,7 @@ pub(crate) fn pool(names: &[&str]) -> KeyPool {
 }
 
 pub(crate) fn limit(wait: Duration) -> Fault {
-    Fault::new(Reason::RateLimited, Scope::Key).retry_after(wait)
+    Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(wait)
 }
 
 pub(crate) fn unhinted() -> Fault {
@@ -54,7 +54,7 @@ pub(crate) fn lease_of(pool: &KeyPool, name: &str, model: Option<&ModelId>) -> L
 }
 
 pub(crate) fn fail(pool: &KeyPool, name: &str, fault: &Fault) -> Option<UndoCooldown> {
-    lease_of(pool, name, None).fault(fault, None)
+    lease_of(pool, name, None).fail(fault, None)
 }
 
 /// Returns the name of the next key, which is dropped without success or failure.

@@ -28,7 +28,7 @@ impl<B> ChainState<B> {
             Some((wait, false)) => (NextLink { after: wait, ..next }, false),
             None => {
                 let (fault, another_key) = failure.passing(patience, false)?;
-                (NextLink { after: self.before_retry(fault.wait(), another_key), ..next }, true)
+                (NextLink { after: self.before_retry(fault.retry_after(), another_key), ..next }, true)
             }
         };
         let fits = self.fits(next.after, last, now);
@@ -45,7 +45,7 @@ impl<B> ChainState<B> {
         let idempotent = self.head.is_idempotent();
         let candidate = |failure: &LinkFailure| {
             let (fault, another_key) = failure.passing(longest, idempotent)?;
-            Some((failure.link, fault.wait(), another_key))
+            Some((failure.link, fault.retry_after(), another_key))
         };
         let candidates = self.behind.iter().filter_map(candidate);
         let (link, hint, another_key) = candidates.min_by_key(|(_, _, another_key)| !another_key)?;

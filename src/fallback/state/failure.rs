@@ -74,7 +74,7 @@ impl LinkFailure {
         match &self.failed.because {
             _ if self.failed.may_have_run() => None,
             SkipReason::Fault(fault) if fault.reason() == Reason::RateLimited => {
-                Some((self.rest(fault.wait()?, now), false))
+                Some((self.rest(fault.retry_after()?, now), false))
             }
             SkipReason::Keys(_) => self.wait(now),
             _ => None,
@@ -87,7 +87,7 @@ impl LinkFailure {
         let failed = Some(&self.failed).filter(|failed| failed.is_providers_fault());
         let fault = failed.and_then(ProviderFailed::fault)?;
         let harmless = may_repeat || !self.failed.may_have_run();
-        let passes = is_transient(fault.reason()) && fault.wait().is_none_or(|wait| wait <= within);
+        let passes = is_transient(fault.reason()) && fault.retry_after().is_none_or(|wait| wait <= within);
         (harmless && passes).then_some((fault, self.has_another_key()))
     }
 

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
 /// let wait = Duration::from_secs(20);
-/// pool.acquire(None)?.fault(&Fault::new(Reason::RateLimited, Scope::Key).retry_after(wait), None);
+/// pool.acquire(())?.fail(&Fault::new(Reason::RateLimited, Scope::Key).with_retry_after(wait), None);
 ///
-/// let exhausted = pool.acquire(None).unwrap_err();
+/// let exhausted = pool.acquire(()).unwrap_err();
 /// assert!(exhausted.retry_after().is_some_and(|left| left <= wait));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

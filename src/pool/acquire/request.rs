@@ -7,7 +7,8 @@ use crate::provider::ModelId;
 
 /// The properties of a request that decide which key it gets: its model, session, and tokens.
 ///
-/// Pass it to [`KeyPool::acquire_for`](crate::pool::KeyPool::acquire_for).
+/// Pass it to [`KeyPool::acquire`](crate::pool::KeyPool::acquire), which also takes `()` for a request of which
+/// nothing is known, and a `&ModelId` for one of which only the model is known.
 ///
 /// ```
 /// use tower_key_rotation::pool::AcquireRequest;
@@ -15,12 +16,12 @@ use crate::provider::ModelId;
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
 /// let model = ModelId::from("gpt-4o");
-/// let lease = pool.acquire_for(&AcquireRequest::new().model(&model))?;
+/// let lease = pool.acquire(AcquireRequest::new().model(&model))?;
 /// assert_eq!(lease.key_id().as_str(), "one");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-#[must_use = "ask a pool with `KeyPool::acquire_for`"]
+#[must_use = "pass it to `KeyPool::acquire`"]
 pub struct AcquireRequest<'a> {
     pub(crate) model: Option<&'a ModelId>,
     pub(crate) session: Option<Session>,
@@ -79,5 +80,23 @@ impl<'a> AcquireRequest<'a> {
 impl<'a> From<Option<&'a ModelId>> for AcquireRequest<'a> {
     fn from(model: Option<&'a ModelId>) -> Self {
         Self { model, ..Self::new() }
+    }
+}
+
+impl From<()> for AcquireRequest<'_> {
+    fn from((): ()) -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> From<&'a ModelId> for AcquireRequest<'a> {
+    fn from(model: &'a ModelId) -> Self {
+        Self::new().model(model)
+    }
+}
+
+impl<'a> From<&Self> for AcquireRequest<'a> {
+    fn from(request: &Self) -> Self {
+        *request
     }
 }

@@ -57,7 +57,7 @@ fn check_names(keys: &[ApiKey], digests: &[[u8; 32]], provider: &Provider) -> Re
     for (index, key) in keys.iter().enumerate() {
         let invalid = |(what, source)| BuildError::InvalidName { number: index + 1, what, source };
         key.check_names().map_err(invalid)?;
-        if key.label().is_some_and(is_secret) {
+        if key.declared_id().map(KeyId::as_str).is_some_and(is_secret) {
             return Err(invalid(("id", InvalidName::ShowsSecret)));
         }
     }

@@ -52,7 +52,7 @@ pub(crate) struct ProvisionalCooldown {
 /// attributed to the account was seen with one model, and concerns no other. Without a known model it
 /// concerns the requested resource, and no key.
 fn narrowed(fault: &Fault, model: Option<&ModelId>) -> Option<Fault> {
-    if fault.reason() != Reason::Forbidden || fault.names_account() {
+    if fault.reason() != Reason::Forbidden || fault.account_reason() {
         return Some(fault.clone());
     }
     let scope = match fault.scope() {
@@ -199,7 +199,7 @@ fn cool_down_provisionally(
     if is_out || !(evident || !is_proven(target, at) && leaves_a_key(target, at)) {
         return None;
     }
-    Some(target.cool_down(permit, Cause::of(fault), fault.wait(), now)?.0)
+    Some(target.cool_down(permit, Cause::of(fault), fault.retry_after(), now)?.0)
 }
 
 /// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
@@ -213,7 +213,7 @@ fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -
         return None;
     }
     let permit = Permit { epoch, ..Permit::default() };
-    Some(target.cool_down(permit, Cause::of(fault), fault.wait(), now)?.0)
+    Some(target.cool_down(permit, Cause::of(fault), fault.retry_after(), now)?.0)
 }
 
 /// Returns whether any of the keys served a request within the last 60 s.

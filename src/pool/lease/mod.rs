@@ -35,7 +35,7 @@ use crate::provider::{AccountHeaders, ModelId};
 
 /// The right to use one key for one attempt.
 ///
-/// Report the result with [`succeed`](Self::succeed) or [`fault`](Self::fault). Dropping a lease means that
+/// Report the result with [`succeed`](Self::succeed) or [`fail`](Self::fail). Dropping a lease means that
 /// the result is unknown: no key is blamed, and a probe passes to the next request.
 ///
 /// ```
@@ -43,9 +43,9 @@ use crate::provider::{AccountHeaders, ModelId};
 /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
-/// let lease = pool.acquire(None)?;
+/// let lease = pool.acquire(())?;
 /// // Apply the key to a request with `apply_key`, send the request, and report the result:
-/// lease.fault(&Fault::new(Reason::QuotaExceeded, Scope::Account), None);
+/// lease.fail(&Fault::new(Reason::QuotaExceeded, Scope::Account), None);
 /// assert_eq!(pool.usable(None), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -170,11 +170,11 @@ impl Lease {
     ///
     /// `model` is the model that the attempt was for. Faults with the scope of one model concern all models
     /// if it is unknown.
-    pub fn fault(mut self, fault: &Fault, model: Option<&ModelId>) -> Option<UndoCooldown> {
-        self.fault_at(fault, model, Timestamp::now())
+    pub fn fail(mut self, fault: &Fault, model: Option<&ModelId>) -> Option<UndoCooldown> {
+        self.fail_at(fault, model, Timestamp::now())
     }
 
-    pub(crate) fn fault_at(
+    pub(crate) fn fail_at(
         &mut self,
         fault: &Fault,
         model: Option<&ModelId>,

@@ -77,11 +77,11 @@ pub(in crate::pool) fn blame(
     now: Timestamp,
 ) -> Option<Level> {
     rebind_account(lease);
-    if !fault.is_ambiguous() {
+    if !fault.may_have_run() {
         lease.set.common.latency.refused(Moment::from(now).saturating_since(lease.began));
         lease.refund();
     }
-    if fault.is_of_resource() {
+    if fault.one_resource() {
         return None;
     }
     let level = scope_of(lease, fault.scope(), model, now)?;

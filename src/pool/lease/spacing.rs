@@ -15,7 +15,7 @@ use crate::pool::scope::slot::Cause;
 /// Returns the cause and the wait of the cooldown that a fault puts a scope into. Records the refusal in the
 /// ledger, if the provider stated no wait, or a short one.
 pub(in crate::pool) fn cause_of(lease: &Lease, fault: &Fault, now: Timestamp) -> (Cause, Option<Duration>) {
-    let (cause, stated) = (Cause::of(fault), fault.wait());
+    let (cause, stated) = (Cause::of(fault), fault.retry_after());
     match pacing(lease, fault, now) {
         Some(Pacing::Paced(wait)) => (Cause::Paced, Some(wait)),
         Some(Pacing::Guessed(wait)) => (Cause::Guessed, Some(wait)),
@@ -24,7 +24,7 @@ pub(in crate::pool) fn cause_of(lease: &Lease, fault: &Fault, now: Timestamp) ->
 }
 
 fn pacing(lease: &Lease, fault: &Fault, now: Timestamp) -> Option<Pacing> {
-    let stated = fault.wait();
+    let stated = fault.retry_after();
     let is_short = stated.is_none_or(|wait| wait <= ROUNDED);
     let is_limit = fault.reason() == Reason::RateLimited;
     if !is_short || !is_limit || lease.set.common.cooldowns.is_fixed() {

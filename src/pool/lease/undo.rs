@@ -22,7 +22,7 @@ use crate::provider::ModelId;
 /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
 ///
 /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
-/// let undo = pool.acquire(None)?.fault(&Fault::new(Reason::RateLimited, Scope::Key), None);
+/// let undo = pool.acquire(())?.fail(&Fault::new(Reason::RateLimited, Scope::Key), None);
 /// assert_eq!(pool.usable(None), 0);
 ///
 /// if let Some(undo) = undo {
@@ -152,7 +152,7 @@ impl Target {
                 common.emit(Severity::Alarm, || EventKind::InvalidKey { key: key(), scope });
             }
             _ => common.emit(Severity::Change, || {
-                let (model, hint) = (model.cloned(), fault.wait());
+                let (model, hint) = (model.cloned(), fault.retry_after());
                 EventKind::CooledDown { key: key(), model, reason, scope, wait, hint }
             }),
         }

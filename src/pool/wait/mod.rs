@@ -23,7 +23,7 @@ const LEAST: Duration = Duration::from_millis(1);
 const LEAST_CAP: Duration = Duration::from_millis(128);
 
 /// Leases a key, and waits no longer than until `until`.
-pub(in crate::pool) async fn acquire_by(
+pub(in crate::pool) async fn acquire_until(
     pool: &KeyPool,
     request: &AcquireRequest<'_>,
     until: Instant,
@@ -35,7 +35,7 @@ pub(in crate::pool) async fn acquire_by(
     // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
     // queue.
     let alone = queue.is_empty();
-    match if alone { pool.acquire_for(request) } else { Err(pool.earliest(request, Moment::now())) } {
+    match if alone { pool.acquire(request) } else { Err(pool.earliest(request, Moment::now())) } {
         Err(exhausted) if exhausted.wait().ends_by(until) => {}
         done => return done,
     }
@@ -58,7 +58,7 @@ async fn wait_at_head(
         // Listen before looking. Otherwise a notification in between would be missed.
         let mut news = pin!(released.news());
         Notified::enable(news.as_mut());
-        let wait = match pool.acquire_for(request) {
+        let wait = match pool.acquire(request) {
             Err(exhausted) if exhausted.wait().ends_by(until) => exhausted.wait(),
             done => return done,
         };

@@ -110,8 +110,8 @@ impl<B> FailedAttempts<B> {
         let alike = RefusalKind::of(fault, *status).map_or(0, |refused| self.count(refused));
         match stop_reason {
             StopReason::Exhausted | StopReason::AttemptLimit | StopReason::NotReplayable => {
-                let is_forbidden = fault.reason() == Reason::Forbidden && !fault.names_account();
-                is_forbidden && (fault.is_of_resource() || alike > 1)
+                let is_forbidden = fault.reason() == Reason::Forbidden && !fault.account_reason();
+                is_forbidden && (fault.one_resource() || alike > 1)
             }
             StopReason::Deadline
             | StopReason::ProviderFault

@@ -60,7 +60,7 @@ impl Keys {
         let faults = discovery.findings().iter().filter(|finding| finding.is_warning());
         let faults = faults.map(ToString::to_string).collect();
         let discovered = discovery.into_iter().map(|key| FoundKey {
-            name: key.label().unwrap_or_default().to_owned(),
+            name: key.declared_id().map_or_else(String::new, ToString::to_string),
             at: at.field("keys_env"),
             key,
         });
@@ -105,7 +105,7 @@ impl Keys {
                 Problem::DuplicateSecret { first, second: second.name.clone() }.at(at)
             }
             BuildError::DuplicateId(id) => {
-                let last = self.found.iter().rfind(|found| found.key.label() == Some(id.as_str()));
+                let last = self.found.iter().rfind(|found| found.key.declared_id() == Some(&id));
                 let at = last.map_or(at, |found| &found.at);
                 Problem::DuplicateKey { id: redacted_variable(id.as_str()).into_owned() }.at(at.field("id"))
             }
