@@ -1,10 +1,6 @@
-//! The traits that public types implement, and the dependencies between modules.
+//! The traits that the public types implement.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -53,7 +49,7 @@ assert_not_impl_any!(ApiKey: serde::Serialize);
 /// Stands for the body of a real client, which implements none of these traits.
 struct NotClone;
 
-/// Checks that defaults can be named without a body or a classifier.
+/// Defaults can be named without naming a body or a classifier.
 const _: [usize; 5] = [
     KeyRotationLayer::MAX_ATTEMPTS,
     KeyRotationLayer::MAX_RETRIES,
@@ -61,81 +57,3 @@ const _: [usize; 5] = [
     ProviderFallbackLayer::MAX_ATTEMPTS,
     ProviderFallbackLayer::COMPLETE_CAP,
 ];
-
-/// The allowed dependencies. A module may use itself, and a module without an entry may use nothing of the crate.
-const ARROWS: [(&str, &[&str]); 18] = [
-    ("body", &["scrub"]),
-    ("classify", &["body", "clock"]),
-    ("clock", &[]),
-    ("error", &["body", "classify", "key", "pool", "provider"]),
-    ("event", &["body", "classify", "clock", "key", "limits", "provider"]),
-    ("exchange", &["body", "classify", "clock", "error", "key", "pool", "provider", "scrub"]),
-    ("fallback", &["body", "classify", "clock", "error", "event", "exchange", "provider"]),
-    ("guard", &["provider"]),
-    ("key", &["limits", "provider", "scrub"]),
-    ("limits", &["body", "clock", "provider"]),
-    ("pool", &["body", "classify", "clock", "event", "key", "limits", "provider", "sync"]),
-    ("provider", &["body", "classify", "clock", "scrub"]),
-    ("reqwest_client", &["body"]),
-    ("respond", &["body", "classify", "error", "exchange"]),
-    (
-        "rotate",
-        &[
-            "body", "classify", "clock", "error", "event", "exchange", "key", "limits", "pool", "provider",
-            "scrub",
-        ],
-    ),
-    ("scrub", &[]),
-    ("sync", &[]),
-    ("lib", &[]),
-];
-
-#[test]
-fn modules_depend_only_on_allowed_modules() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let allowed: BTreeMap<_, _> = ARROWS.into_iter().collect();
-    let mut seen = 0;
-    for file in rust_files(&src) {
-        let module = module_of(&src, &file);
-        let arrows = allowed.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no entry"));
-        for used in uses(&fs::read_to_string(&file).unwrap()) {
-            seen += 1;
-            assert!(
-                used == module || arrows.contains(&used.as_str()),
-                "{module} -> {used} in {}",
-                file.display()
-            );
-        }
-    }
-    assert!(seen > 50, "the arrows are found");
-}
-
-#[test]
-fn inline_paths_are_found() {
-    let source = "use crate::a::X;\npub(crate) use crate::b;\n    fn f(x: crate::c::Y) {\n\
-                  // crate::comment\n/// [`T`](crate::docs::T)\n        crate::d::go(crate::e::Z);\n    }\n\
-                  let x = my_crate::f::X;\n#[cfg(test)]\nmod tests { use crate::g; }";
-    assert_eq!(uses(source), ["a", "b", "c", "d", "e"]);
-}
-
-/// Returns the modules that the code of a file names in `use` lines and in paths. Docs and tests do not count.
-fn uses(source: &str) -> Vec<String> {
-    let code = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-    let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let is_name = |char: char| char.is_alphanumeric() || char == '_';
-    let paths = code.match_indices("crate::").filter(|(at, _)| !code[..*at].ends_with(is_name));
-    paths
-        .map(|(at, path)| code[at + path.len()..].chars().take_while(|char| is_name(*char)).collect())
-        .collect()
-}
-
-fn module_of(src: &Path, file: &Path) -> String {
-    let first = file.strip_prefix(src).unwrap().iter().next().unwrap();
-    Path::new(first).file_stem().unwrap().to_string_lossy().into_owned()
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")).collect()
-}
