@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::limits::{Limits, Pace};
-use super::meter::Meter;
+use crate::quota::{Limits, Meter, Periods};
 
 /// An organisation or project: limits and credit shared by all keys that name it.
 ///
-/// Keys name their account with [`SimKey::account`](super::SimKey::account). Accounts with limits or limited
-/// credit are set up with [`SimBuilder::account`](super::SimBuilder::account).
+/// Keys name their account with [`SimKey::account`](crate::SimKey::account). Accounts with limits or limited
+/// credit are set up with [`SimBuilder::account`](crate::SimBuilder::account).
 ///
 /// ```
 /// use tower_key_rotation_sim::{Limits, SimAccount, SimKey, Simulator};
@@ -22,17 +21,18 @@ use super::meter::Meter;
 /// ```
 #[derive(Clone, Debug)]
 pub struct SimAccount {
-    pub(super) name: String,
-    pub(super) limits: Limits,
-    pub(super) model_limits: HashMap<String, Limits>,
-    pub(super) credit: Option<u64>,
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) model_limits: HashMap<String, Limits>,
+    pub(crate) credit: Option<u64>,
 }
 
+/// The state of one account.
 #[derive(Debug)]
-pub(super) struct Account {
-    pub(super) meter: Meter,
+pub(crate) struct Account {
+    pub(crate) meter: Meter,
     /// Credit left, in tokens. `None` is unlimited.
-    pub(super) credit: Option<u64>,
+    pub(crate) credit: Option<u64>,
 }
 
 // === impl SimAccount ===
@@ -53,6 +53,7 @@ impl SimAccount {
     }
 
     /// Sets the shared limits for one model. They replace [`limits`](Self::limits) for that model.
+    /// Default: none.
     pub fn model_limits(mut self, model: impl Into<String>, limits: Limits) -> Self {
         self.model_limits.insert(model.into(), limits);
         self
@@ -61,7 +62,7 @@ impl SimAccount {
     /// Sets the credit, in tokens of requests and responses. Default: unlimited.
     ///
     /// The call that uses up the last of it is still served, even if it costs more than is left. With no
-    /// credit left, calls are refused as [`Refusal::OutOfCredit`](super::Refusal::OutOfCredit).
+    /// credit left, calls are refused as [`Refusal::OutOfCredit`](crate::Refusal::OutOfCredit).
     pub fn credit(mut self, tokens: u64) -> Self {
         self.credit = Some(tokens);
         self
@@ -71,16 +72,17 @@ impl SimAccount {
 // === impl Account ===
 
 impl Account {
-    pub(super) fn new(settings: SimAccount, pace: Pace) -> Self {
+    pub(crate) fn new(settings: SimAccount, periods: Periods) -> Self {
         let SimAccount { name: _, limits, model_limits, credit } = settings;
-        Self { meter: Meter::new(limits, model_limits, pace), credit }
+        Self { meter: Meter::new(limits, model_limits, periods), credit }
     }
 
-    pub(super) fn is_broke(&self) -> bool {
+    pub(crate) fn is_out_of_credit(&self) -> bool {
         self.credit == Some(0)
     }
 
-    pub(super) fn pay(&mut self, tokens: u64) {
+    /// Takes the price of a call from the credit, which ends at 0.
+    pub(crate) fn pay(&mut self, tokens: u64) {
         self.credit = self.credit.map(|left| left.saturating_sub(tokens));
     }
 }

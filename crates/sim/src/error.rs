@@ -15,7 +15,7 @@ pub struct SimError {
 // === impl SimError ===
 
 impl SimError {
-    /// Returns whether an open connection broke.
+    /// Returns whether an open connection out_of_credit.
     pub fn is_reset(&self) -> bool {
         self.source.kind() == io::ErrorKind::ConnectionReset
     }
@@ -30,15 +30,15 @@ impl SimError {
         self.source.kind() == io::ErrorKind::Other
     }
 
-    pub(super) fn reset() -> Self {
+    pub(crate) fn reset() -> Self {
         Self { source: io::ErrorKind::ConnectionReset.into() }
     }
 
-    pub(super) fn refused() -> Self {
+    pub(crate) fn refused() -> Self {
         Self { source: io::ErrorKind::ConnectionRefused.into() }
     }
 
-    pub(super) fn request_body(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+    pub(crate) fn request_body(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
         Self { source: io::Error::other(error) }
     }
 }

@@ -3,30 +3,65 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
 use tokio::time::Instant;
 
-use super::account::Account;
-use super::fault::SimFault;
-use super::limits::Limits;
-use super::log::Tally;
-use super::meter::Headroom;
-use super::script::Script;
-use super::state::{Key, Shared};
+use crate::account::Account;
+use crate::log::Tally;
+use crate::quota::{Headroom, Limits};
+use crate::script::{Script, SimFault};
+use crate::state::{Key, Shared};
 
-/// A handle to one key of a running [`Simulator`](super::Simulator).
+/// A handle to one key of a running [`Simulator`](crate::Simulator).
 ///
-/// Changes apply from the next call on. If the key has been removed, all counts are zero and changes have no
-/// effect.
+/// Returned by [`Simulator::key`](crate::Simulator::key). Changes apply from the next call on. If the key has
+/// been removed, all counts are zero and changes have no effect.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use tower::ServiceExt;
+/// use tower_key_rotation_sim::{Refusal, SimKey, Simulator};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sim = Simulator::anthropic().key(SimKey::new("a", "sk-ant-a")).build();
+/// let key = sim.key("a");
+/// let messages = || {
+///     Request::post("/v1/messages")
+///         .header("x-api-key", "sk-ant-a")
+///         .header("anthropic-version", "2023-06-01")
+///         .body(r#"{"model":"claude","max_tokens":9,"messages":[]}"#.to_owned())
+/// };
+///
+/// key.fail(1, Refusal::ServerError);
+/// assert_eq!(sim.clone().oneshot(messages()?).await?.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// key.revoke();
+/// assert_eq!(sim.clone().oneshot(messages()?).await?.status(), StatusCode::UNAUTHORIZED);
+/// key.restore();
+/// assert_eq!(sim.clone().oneshot(messages()?).await?.status(), StatusCode::OK);
+/// assert_eq!(key.tally().with(StatusCode::OK), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct KeyHandle {
     shared: Arc<Shared>,
     label: String,
 }
 
-/// A handle to one account of a running [`Simulator`](super::Simulator).
+/// A handle to one account of a running [`Simulator`](crate::Simulator).
 ///
-/// Changes apply from the next call on.
+/// Returned by [`Simulator::account`](crate::Simulator::account) and [`KeyHandle::account`]. Changes apply from
+/// the next call on.
+///
+/// ```
+/// use tower_key_rotation_sim::{SimAccount, SimKey, Simulator};
+///
+/// let account = SimAccount::new("org").credit(1_000);
+/// let sim = Simulator::gemini().account(account).key(SimKey::new("a", "AIza-a").account("org")).build();
+/// assert_eq!(sim.account("org").credit(), Some(1_000));
+/// sim.account("org").set_credit(Some(0));
+/// assert_eq!(sim.key("a").account().credit(), Some(0));
+/// ```
 #[derive(Clone)]
 pub struct AccountHandle {
     shared: Arc<Shared>,
@@ -36,18 +71,13 @@ pub struct AccountHandle {
 // === impl KeyHandle ===
 
 impl KeyHandle {
-    pub(super) fn new(shared: Arc<Shared>, label: &str) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, label: &str) -> Self {
         Self { shared, label: label.to_owned() }
     }
 
     /// Returns the number of calls with this key.
     pub fn calls(&self) -> u64 {
         self.tally().total
-    }
-
-    /// Returns the number of calls with this key whose response had `status`.
-    pub fn calls_with(&self, status: StatusCode) -> u64 {
-        self.tally().with(status)
     }
 
     /// Returns the calls with this key, counted by the status of their response.
@@ -66,7 +96,7 @@ impl KeyHandle {
         self.with(|key| key.meter.headroom(model, Instant::now())).unwrap_or_default()
     }
 
-    /// Revokes the key: calls with it are refused as invalid from now on.
+    /// Revokes the key: calls with it are refused as [`Refusal::InvalidKey`](crate::Refusal::InvalidKey).
     pub fn revoke(&self) {
         self.with(|key| key.settings.revoked = true);
     }
@@ -76,23 +106,14 @@ impl KeyHandle {
         self.with(|key| key.settings.revoked = false);
     }
 
-    /// Replaces the secret. Calls with the old secret are refused as unknown from now on.
-    pub fn replace_secret(&self, secret: impl Into<String>) {
-        let secret = secret.into();
-        self.with(|key| key.settings.secret = secret);
-    }
-
-    /// Replaces the key's own limits. All of its limits start full.
+    /// Replaces the key's own limits, except those for [single models](crate::SimKey::model_limits). All of its
+    /// limits start full.
     pub fn set_limits(&self, limits: Limits) {
         self.with(|key| key.meter.set_limits(limits));
     }
 
-    /// Replaces the key's own limits for one model. All of its limits start full, those for other models too.
-    pub fn set_model_limits(&self, model: &str, limits: Limits) {
-        self.with(|key| key.meter.set_model_limits(model, limits));
-    }
-
-    /// Forbids the key to use `model`.
+    /// Forbids the key to use `model`: calls are refused as
+    /// [`Refusal::ModelForbidden`](crate::Refusal::ModelForbidden).
     pub fn forbid_model(&self, model: impl Into<String>) {
         let model = model.into();
         self.with(|key| key.settings.forbidden.insert(model));
@@ -114,7 +135,7 @@ impl KeyHandle {
         self.script(Script::new().then_times(calls, fault.into()));
     }
 
-    /// Removes the key's script.
+    /// Removes the key's script. The provider's script stays.
     pub fn heal(&self) {
         self.script(Script::new());
     }
@@ -140,11 +161,12 @@ impl fmt::Debug for KeyHandle {
 // === impl AccountHandle ===
 
 impl AccountHandle {
-    pub(super) fn new(shared: Arc<Shared>, name: &str) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, name: &str) -> Self {
         Self { shared, name: name.to_owned() }
     }
 
-    /// Replaces the limits that all keys of the account share. All of them start full.
+    /// Replaces the limits that all keys of the account share, except those for
+    /// [single models](crate::SimAccount::model_limits). All limits of the account start full.
     pub fn set_limits(&self, limits: Limits) {
         self.with(|account| account.meter.set_limits(limits));
     }

@@ -5,26 +5,43 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::limits::Limits;
-use super::script::Script;
+use crate::quota::Limits;
+use crate::script::Script;
 
 /// A key of a simulated provider: its secret, what it may do, and the label by which tests refer to it.
 ///
 /// The key belongs to an account of its own, which has the name of the key's label, unless
 /// [`account`](Self::account) names another. A pair of label and secret converts into a `SimKey` without
 /// limits.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use tower_key_rotation_sim::{Latency, Limits, SimKey, Simulator};
+///
+/// let first = SimKey::new("first", "sk-1")
+///     .limits(Limits::new().requests_per_minute(60))
+///     .model_limits("gpt-4o", Limits::new().requests_per_minute(5))
+///     .forbid_model("o3")
+///     .latency(Latency::Fixed(Duration::from_millis(200)));
+/// let sim = Simulator::openai().key(first).key(("second", "sk-2")).build();
+///
+/// assert_eq!(sim.key("first").headroom("gpt-4o").requests, Some(5.0));
+/// assert_eq!(sim.key("first").headroom("gpt-4o-mini").requests, Some(60.0));
+/// assert_eq!(sim.key("second").headroom("gpt-4o").requests, None);
+/// ```
 #[derive(Clone)]
 pub struct SimKey {
-    pub(super) label: String,
-    pub(super) secret: String,
-    pub(super) account: String,
-    pub(super) limits: Limits,
-    pub(super) model_limits: HashMap<String, Limits>,
-    pub(super) revoked: bool,
-    pub(super) broke: bool,
-    pub(super) forbidden: BTreeSet<String>,
-    pub(super) script: Script,
-    pub(super) latency: Option<Latency>,
+    pub(crate) label: String,
+    pub(crate) secret: String,
+    pub(crate) account: String,
+    pub(crate) limits: Limits,
+    pub(crate) model_limits: HashMap<String, Limits>,
+    pub(crate) revoked: bool,
+    pub(crate) out_of_credit: bool,
+    pub(crate) forbidden: BTreeSet<String>,
+    pub(crate) script: Script,
+    pub(crate) latency: Option<Latency>,
 }
 
 /// The time that a simulated provider takes before it sends the response head.
@@ -36,8 +53,8 @@ pub enum Latency {
     None,
     /// Always this time.
     Fixed(Duration),
-    /// A random time, uniformly distributed over this range. It is drawn from the simulator's
-    /// [seed](super::SimBuilder::seed).
+    /// A random time, uniformly distributed over this range, its end excluded. An empty range is its start. The
+    /// simulator's [seed](crate::SimBuilder::seed) determines the sequence of times.
     Uniform(Range<Duration>),
 }
 
@@ -54,7 +71,7 @@ impl SimKey {
             limits: Limits::new(),
             model_limits: HashMap::new(),
             revoked: false,
-            broke: false,
+            out_of_credit: false,
             forbidden: BTreeSet::new(),
             script: Script::new(),
             latency: None,
@@ -76,24 +93,27 @@ impl SimKey {
     }
 
     /// Sets the key's own limits for one model. They replace [`limits`](Self::limits) for that model.
+    /// Default: none.
     pub fn model_limits(mut self, model: impl Into<String>, limits: Limits) -> Self {
         self.model_limits.insert(model.into(), limits);
         self
     }
 
-    /// Revokes the key: calls with it are refused as invalid.
+    /// Revokes the key: calls with it are refused as [`Refusal::InvalidKey`](crate::Refusal::InvalidKey).
+    /// Default: not revoked.
     pub fn revoked(mut self) -> Self {
         self.revoked = true;
         self
     }
 
-    /// Takes all credit from the key's account, and so from every other key of that account.
+    /// Takes all credit from the key's account, and so from every other key of that account. Default: the
+    /// account keeps its credit.
     pub fn out_of_credit(mut self) -> Self {
-        self.broke = true;
+        self.out_of_credit = true;
         self
     }
 
-    /// Forbids the key to use `model`. May be called for several models.
+    /// Forbids the key to use `model`. May be called for several models. Default: all models are allowed.
     pub fn forbid_model(mut self, model: impl Into<String>) -> Self {
         self.forbidden.insert(model.into());
         self
@@ -108,7 +128,8 @@ impl SimKey {
         self
     }
 
-    /// Sets the latency of this key, in place of the provider's.
+    /// Sets the time before each response head, in place of the provider's
+    /// [latency](crate::SimBuilder::latency). Default: the provider's.
     pub fn latency(mut self, latency: Latency) -> Self {
         self.latency = Some(latency);
         self
@@ -130,7 +151,7 @@ impl fmt::Debug for SimKey {
             limits,
             model_limits,
             revoked,
-            broke,
+            out_of_credit,
             forbidden,
             script,
             latency,
@@ -141,7 +162,7 @@ impl fmt::Debug for SimKey {
             .field("limits", limits)
             .field("model_limits", model_limits)
             .field("revoked", revoked)
-            .field("out_of_credit", broke)
+            .field("out_of_credit", out_of_credit)
             .field("forbidden", forbidden)
             .field("script", script)
             .field("latency", latency)
@@ -152,7 +173,8 @@ impl fmt::Debug for SimKey {
 // === impl Latency ===
 
 impl Latency {
-    pub(super) fn draw(&self, rng: &mut fastrand::Rng) -> Duration {
+    /// Returns the latency of one call.
+    pub(crate) fn draw(&self, rng: &mut fastrand::Rng) -> Duration {
         match self {
             Self::None => Duration::ZERO,
             Self::Fixed(time) => *time,

@@ -1,28 +1,38 @@
 //! Simulated LLM providers for tests: keys, limits and faults of your choice, in process or over HTTP.
 //!
-//! A key rotation, or any other gateway, can only be trusted if it was tried against something that behaves
-//! like a real provider: it sends the right headers, counts limits where the provider counts them, and breaks
-//! in the ways in which providers break. A [`Simulator`] is one such provider. Tests set the limits, the
-//! credit and the faults of its keys. It is a tower service over `http` types; [`serve`](Simulator::serve)
-//! offers the same provider over HTTP/1 and HTTP/2 on a loopback port.
+//! A [`Simulator`] behaves like OpenAI, Anthropic or Gemini towards a client, a gateway or a key rotation under
+//! test. It sends the provider's headers and errors, counts limits per key, account and model, and fails as the
+//! test decides. It needs no network and no account. It is a tower service over `http` types;
+//! [`serve`](Simulator::serve) offers the same provider over HTTP/1 and HTTP/2 on a loopback port.
 //!
-//! The simulator is written from recordings of what providers send, and shares no code with the library that
-//! it tests: a simulator that borrowed the classifier's tables would agree with their mistakes.
+//! The simulator shares no code with `tower-key-rotation`, which is tested with it. With shared tables, a
+//! mistake in a table would pass its own test.
+//!
+//! # Parts
+//!
+//! - [`Simulator::openai`], [`anthropic`](Simulator::anthropic) and [`gemini`](Simulator::gemini) return a
+//!   [`SimBuilder`]. The [`Simulator`] that it builds is the service, and also the handle to change the provider
+//!   and to read its [log](Simulator::log) and [counts](Simulator::tally).
+//! - A [`SimKey`] has a secret, [`Limits`], a [`Script`] and a [`Latency`]. Keys of one [`SimAccount`] share its
+//!   limits and its credit.
+//! - A [`SimFault`] is a failure of one call: an error of the provider ([`Refusal`]), a page of its gateway, a
+//!   broken connection, or a stream that stalls, breaks or reports an error. A [`Script`] is a sequence of faults.
+//! - [`KeyHandle`] and [`AccountHandle`] change and observe a running provider.
 //!
 //! # Order of checks
 //!
-//! A call passes these checks in order, and the first that objects decides the response: the provider's
-//! [`Script`], the key (unknown or revoked), the key's own script, the form of the request, the models that
-//! the key may use, the account's credit, the key's [`Limits`], and the account's limits. A script yields a
-//! [`SimFault`]. Some faults replace the response; others spoil a response that the call has earned. A refused
-//! call uses up nothing.
+//! A call passes these checks in order, and the first that fails decides the response: the provider's
+//! [`Script`], the key (unknown or revoked), the key's own script, the request itself, the models that the key may
+//! use, the account's credit, the key's [`Limits`], and the account's limits. Faults of scripts that only alter
+//! the response, such as a stall, take effect after all checks. A refused call takes nothing from limits and
+//! credit.
 //!
 //! # Time and randomness
 //!
-//! Only the latency is random, and it is seeded. Time is tokio's clock, which tests can pause. A "minute" of
-//! the limits may last as long as the test likes ([`SimBuilder::minute`]). Every wait in headers and bodies
-//! is stated in real time, so a caller that obeys it is served. Headers in whole seconds are rounded up, as
-//! providers do.
+//! Only the latency is random, and it is [seeded](SimBuilder::seed). Time is tokio's clock, which tests can
+//! pause. The test sets the length of a [minute](SimBuilder::minute) and a [day](SimBuilder::day) of the limits.
+//! The wait that a limit per second or minute states in headers and bodies is real time on that clock: a caller
+//! that waits for it is served if no other call came first. Waits in whole seconds are rounded up.
 //!
 //! # Example
 //!
@@ -59,57 +69,37 @@
 //! assert!(body.windows(15).any(|it| it == b"invalid_api_key"));
 //!
 //! assert_eq!(sim.calls(), 5);
-//! assert_eq!(sim.key("first").calls_with(StatusCode::TOO_MANY_REQUESTS), 1);
+//! assert_eq!(sim.key("first").tally().with(StatusCode::TOO_MANY_REQUESTS), 1);
 //! assert!(sim.log().iter().all(|call| !call.foreign_credentials));
 //! # }
 //! ```
 
 mod account;
-mod anthropic;
-mod body;
-mod bucket;
-mod builder;
-mod chat;
+mod call;
 mod clock;
-mod day;
-mod edge;
+mod dialect;
 mod error;
-mod fault;
-mod form;
-mod gemini;
 mod handle;
 mod key;
-mod limits;
 mod log;
-mod meter;
-mod openai;
-mod plan;
-mod refusal;
-mod reply;
-mod request;
-mod responses;
-mod route;
-mod scene;
+mod quota;
 mod script;
 mod server;
-mod service;
-mod shape;
+mod simulator;
 mod state;
+mod wire;
 
 pub use self::account::SimAccount;
-pub use self::body::SimBody;
-pub use self::builder::{Dialect, SimBuilder};
+pub use self::call::{SimBody, SimFuture};
+pub use self::dialect::Dialect;
 pub use self::error::SimError;
-pub use self::fault::SimFault;
 pub use self::handle::{AccountHandle, KeyHandle};
 pub use self::key::{Latency, SimKey};
-pub use self::limits::Limits;
 pub use self::log::{Call, LOG_CAPACITY, Tally};
-pub use self::meter::Headroom;
-pub use self::refusal::{Refusal, SimDimension};
-pub use self::script::Script;
+pub use self::quota::{Headroom, Limits};
+pub use self::script::{Refusal, Script, SimDimension, SimFault};
 pub use self::server::SimServer;
-pub use self::service::{SimFuture, Simulator};
+pub use self::simulator::{SimBuilder, Simulator};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

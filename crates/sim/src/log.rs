@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::fault::SimFault;
+use crate::script::SimFault;
 
 /// Maximum number of calls that the log keeps: 10,000. Each further call drops the oldest. Counts are not
 /// affected.
@@ -13,7 +13,7 @@ pub const LOG_CAPACITY: usize = 10_000;
 
 /// One call, as the provider saw it.
 ///
-/// See [`Simulator::log`](super::Simulator::log).
+/// Returned by [`Simulator::log`](crate::Simulator::log).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Call {
@@ -33,16 +33,18 @@ pub struct Call {
     pub fault: Option<SimFault>,
     /// Whether the request asked for a stream.
     pub streamed: bool,
-    /// Whether a credential arrived in any place other than the one the key was taken from. This includes
-    /// places that this provider never takes keys from.
+    /// Whether a credential arrived in any place other than the one the key was taken from. The places that
+    /// are checked include those from which this provider never takes keys.
     pub foreign_credentials: bool,
-    /// Value of the `Idempotency-Key` header.
+    /// Value of the `Idempotency-Key` header, if any.
     pub idempotency_key: Option<String>,
     /// Whether the request body arrived whole, with the length that its head announced.
     pub body_complete: bool,
 }
 
-/// Number of calls, in all and by status.
+/// Number of calls, in total and by status.
+///
+/// Returned by [`Simulator::tally`](crate::Simulator::tally) and [`KeyHandle::tally`](crate::KeyHandle::tally).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
@@ -55,8 +57,9 @@ pub struct Tally {
     pub unanswered: u64,
 }
 
+/// The latest calls.
 #[derive(Debug, Default)]
-pub(super) struct CallLog {
+pub(crate) struct CallLog {
     /// At most [`LOG_CAPACITY`] calls, oldest first.
     calls: VecDeque<Call>,
 }
@@ -69,7 +72,7 @@ impl Tally {
         self.by_status.get(&status.as_u16()).copied().unwrap_or(0)
     }
 
-    pub(super) fn add(&mut self, status: Option<StatusCode>) {
+    pub(crate) fn add(&mut self, status: Option<StatusCode>) {
         self.total += 1;
         match status {
             Some(status) => *self.by_status.entry(status.as_u16()).or_default() += 1,
@@ -81,18 +84,18 @@ impl Tally {
 // === impl CallLog ===
 
 impl CallLog {
-    pub(super) fn push(&mut self, call: Call) {
+    pub(crate) fn push(&mut self, call: Call) {
         if self.calls.len() == LOG_CAPACITY {
             self.calls.pop_front();
         }
         self.calls.push_back(call);
     }
 
-    pub(super) fn to_vec(&self) -> Vec<Call> {
+    pub(crate) fn to_vec(&self) -> Vec<Call> {
         self.calls.iter().cloned().collect()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.calls.clear();
     }
 }

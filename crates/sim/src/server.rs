@@ -1,18 +1,20 @@
-//! The simulator over HTTP on a loopback port.
+//! A server of the simulator on a loopback port.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::service::Simulator;
+use crate::call::SimFuture;
+use crate::state::Shared;
 
 /// Time for which busy connections may go on when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -20,21 +22,35 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Pause after a failed accept. The usual cause is that too many files are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// A [`Simulator`] on a loopback port, over HTTP/1 and over HTTP/2 with prior knowledge.
+/// A [`Simulator`](crate::Simulator) on a loopback port, over HTTP/1 and over HTTP/2 with prior knowledge.
 ///
-/// Returned by [`Simulator::serve`]. Dropping it stops the server: it accepts no further connection, closes
-/// idle ones, and cuts busy ones after one second.
+/// Returned by [`Simulator::serve`](crate::Simulator::serve). Dropping it stops the server: it accepts no
+/// further connection, closes idle ones, and cuts busy ones after one second.
 ///
 /// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::TcpStream;
 /// use tower_key_rotation_sim::{SimKey, Simulator};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let sim = Simulator::openai().key(SimKey::new("a", "sk-a")).build();
 /// let server = sim.serve().await?;
-/// let uri = server.uri("/v1/chat/completions");
-/// assert_eq!(uri.authority().unwrap().as_str(), server.addr().to_string());
-/// // Send requests to `uri` with any HTTP client, then look at `sim.log()`.
+///
+/// // Any HTTP client can call it. This one writes to the socket itself.
+/// let mut socket = TcpStream::connect(server.addr()).await?;
+/// let body = r#"{"model":"gpt-4o","messages":[]}"#;
+/// let head = format!(
+///     "POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\
+///      authorization: Bearer sk-a\r\ncontent-length: {}\r\n\r\n",
+///     body.len(),
+/// );
+/// socket.write_all((head + body).as_bytes()).await?;
+/// let mut response = String::new();
+/// socket.read_to_string(&mut response).await?;
+/// assert!(response.starts_with("HTTP/1.1 200 OK"));
+/// assert_eq!(sim.key("a").calls(), 1);
+///
 /// server.shutdown().await;
 /// # Ok(())
 /// # }
@@ -49,6 +65,15 @@ pub struct SimServer {
 // === impl SimServer ===
 
 impl SimServer {
+    /// Serves the provider on a free loopback port.
+    pub(crate) async fn start(shared: Arc<Shared>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, shared, stopped));
+        Ok(Self { addr, stop, accepting })
+    }
+
     /// Returns the address on which the server listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -76,29 +101,12 @@ impl SimServer {
     /// second are cut.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
-        // The task ends by itself, and a test could do nothing about a panic in it.
+        // The task ends by itself. A test cannot react to a panic in it.
         let _ = self.accepting.await;
     }
 }
 
-// === impl Simulator ===
-
-impl Simulator {
-    /// Serves the provider on a free loopback port until the [`SimServer`] is dropped or shut down.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if no port can be bound.
-    pub async fn serve(&self) -> io::Result<SimServer> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let addr = listener.local_addr()?;
-        let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, self.clone(), stopped));
-        Ok(SimServer { addr, stop, accepting })
-    }
-}
-
-async fn accept(listener: TcpListener, simulator: Simulator, mut stopped: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -106,7 +114,7 @@ async fn accept(listener: TcpListener, simulator: Simulator, mut stopped: watch:
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, simulator.clone(), stopped.clone()));
+                    connections.spawn(connection(stream, shared.clone(), stopped.clone()));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
@@ -119,11 +127,11 @@ async fn accept(listener: TcpListener, simulator: Simulator, mut stopped: watch:
     }
 }
 
-async fn connection(stream: TcpStream, simulator: Simulator, mut stopped: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     // A failure only adds delay.
     let _ = stream.set_nodelay(true);
     let builder = auto::Builder::new(TokioExecutor::new());
-    let service = TowerToHyperService::new(simulator);
+    let service = service_fn(move |request| SimFuture::new(shared.clone(), request));
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => return,

@@ -1,0 +1,12 @@
+//! One call: its request arrives, the checks decide it, and its response is sent over time.
+
+mod arrival;
+mod body;
+mod checks;
+mod future;
+mod in_flight;
+mod plan;
+mod prepared;
+
+pub use self::body::SimBody;
+pub use self::future::SimFuture;

@@ -1,0 +1,22 @@
+//! The APIs on the wire: requests as the provider reads them, and responses as it writes them.
+//!
+//! [`ReceivedRequest`] holds the parts of a request that matter, and [`ResponseInput`] the data that a response
+//! is made from. Each provider's folder writes its format; [`respond`](self::respond()) chooses between them.
+
+mod anthropic;
+mod credentials;
+pub(crate) mod edge;
+mod fields;
+mod gemini;
+mod header;
+mod input;
+mod openai;
+mod reply;
+mod request;
+mod respond;
+mod route;
+
+pub(crate) use self::input::ResponseInput;
+pub(crate) use self::reply::{Content, Event, Part, Reply};
+pub(crate) use self::request::ReceivedRequest;
+pub(crate) use self::respond::{error_event, refuse, respond};

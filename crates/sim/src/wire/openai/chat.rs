@@ -1,0 +1,150 @@
+//! Chat completions, embeddings and the list of models, in OpenAI's format.
+//!
+//! Three of the five response formats use it: OpenAI, and the OpenAI-compatible endpoints of Anthropic and
+//! Gemini. They differ in headers and errors, which other modules add.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::wire::input::ResponseInput;
+use crate::wire::reply::{Event, Part, Reply};
+use crate::wire::route::Endpoint;
+
+const TOOL_ARGUMENTS: &str = r#"{"topic":"foxes"}"#;
+
+pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
+    match input.request.route.endpoint {
+        Endpoint::Embeddings => Reply::json(StatusCode::OK, &embeddings(input)),
+        Endpoint::Models => Reply::json(StatusCode::OK, &models()),
+        _ if input.request.fields.streamed => Reply::stream(stream(input)),
+        _ => Reply::json(StatusCode::OK, &completion(input, message(input), finish_reason(input))),
+    }
+}
+
+/// Returns the response to a prompt that a content policy stopped, for providers that report it with status
+/// 200.
+pub(in crate::wire) fn filtered(input: &ResponseInput<'_>) -> Value {
+    completion(input, json!({"role": "assistant", "content": null}), "content_filter")
+}
+
+fn completion(input: &ResponseInput<'_>, message: Value, finish_reason: &str) -> Value {
+    json!({
+        "id": input.id("chatcmpl-"),
+        "object": "chat.completion",
+        "created": input.created(),
+        "model": input.model(),
+        "choices": [{
+            "index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason,
+        }],
+        "usage": usage(input),
+        "service_tier": "default",
+        "system_fingerprint": "fp_50906f2aac",
+    })
+}
+
+fn message(input: &ResponseInput<'_>) -> Value {
+    match &input.request.fields.tool {
+        Some(tool) => json!({
+            "role": "assistant", "content": null, "refusal": null, "annotations": [],
+            "tool_calls": [{
+                "id": input.id("call_"),
+                "type": "function",
+                "function": {"name": tool, "arguments": TOOL_ARGUMENTS},
+            }],
+        }),
+        None => {
+            json!({"role": "assistant", "content": input.text(), "refusal": null, "annotations": []})
+        }
+    }
+}
+
+fn finish_reason(input: &ResponseInput<'_>) -> &'static str {
+    if input.request.fields.tool.is_some() { "tool_calls" } else { "stop" }
+}
+
+fn usage(input: &ResponseInput<'_>) -> Value {
+    json!({
+        "prompt_tokens": input.prompt_tokens(),
+        "completion_tokens": input.completion_tokens(),
+        "total_tokens": input.total_tokens(),
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0, "audio_tokens": 0,
+            "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
+        },
+    })
+}
+
+fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
+    let chunk = |part, delta, reason: Option<&str>| Event::data(part, &chunk(input, delta, reason));
+    let mut events = vec![chunk(Part::Preamble, first_delta(input), None)];
+    match &input.request.fields.tool {
+        Some(_) => events.extend([r#"{"topic":"#, r#""foxes"}"#].map(|arguments| {
+            let delta = json!({"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]});
+            chunk(Part::Content, delta, None)
+        })),
+        None => {
+            events.extend(input.pieces().map(|piece| chunk(Part::Content, json!({"content": piece}), None)));
+        }
+    }
+    events.push(chunk(Part::Closing, json!({}), Some(finish_reason(input))));
+    if input.request.fields.include_usage {
+        events.push(Event::data(Part::Closing, &usage_chunk(input)));
+    }
+    events.push(Event { bytes: "data: [DONE]\n\n".into(), part: Part::Terminator });
+    events
+}
+
+fn first_delta(input: &ResponseInput<'_>) -> Value {
+    match &input.request.fields.tool {
+        Some(tool) => json!({
+            "role": "assistant", "content": null, "refusal": null,
+            "tool_calls": [{
+                "index": 0, "id": input.id("call_"), "type": "function",
+                "function": {"name": tool, "arguments": ""},
+            }],
+        }),
+        None => json!({"role": "assistant", "content": "", "refusal": null}),
+    }
+}
+
+fn chunk(input: &ResponseInput<'_>, delta: Value, finish_reason: Option<&str>) -> Value {
+    let mut chunk = json!({
+        "id": input.id("chatcmpl-"),
+        "object": "chat.completion.chunk",
+        "created": input.created(),
+        "model": input.model(),
+        "service_tier": "default",
+        "system_fingerprint": "fp_50906f2aac",
+        "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}],
+    });
+    if input.request.fields.include_usage {
+        chunk["usage"] = Value::Null;
+    }
+    chunk
+}
+
+fn usage_chunk(input: &ResponseInput<'_>) -> Value {
+    let mut chunk = chunk(input, Value::Null, None);
+    chunk["choices"] = json!([]);
+    chunk["usage"] = usage(input);
+    chunk
+}
+
+fn embeddings(input: &ResponseInput<'_>) -> Value {
+    let data = (0..input.request.fields.inputs)
+        .map(|index| json!({"object": "embedding", "index": index, "embedding": [0.25, -0.5, 0.125]}))
+        .collect::<Vec<_>>();
+    let tokens = input.prompt_tokens();
+    json!({
+        "object": "list",
+        "data": data,
+        "model": input.model(),
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    })
+}
+
+fn models() -> Value {
+    let model = |id| json!({"id": id, "object": "model", "created": 1_715_367_049, "owned_by": "system"});
+    json!({"object": "list", "data": [model("sim-large"), model("sim-small")]})
+}

@@ -1,0 +1,145 @@
+//! OpenAI's Responses endpoint.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::error::error;
+use crate::script::Refusal;
+use crate::wire::input::ResponseInput;
+use crate::wire::reply::{Event, Part, Reply};
+
+const TOOL_ARGUMENTS: &str = r#"{"topic":"foxes"}"#;
+
+/// The events of one stream, numbered as they are added.
+struct NumberedEvents {
+    events: Vec<Event>,
+}
+
+pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
+    if input.request.fields.streamed {
+        return Reply::stream(stream(input));
+    }
+    Reply::json(StatusCode::OK, &completed(input))
+}
+
+/// Returns a failure within a stream. The status of the response stays 200.
+pub(in crate::wire) fn error_event(input: &ResponseInput<'_>, refusal: &Refusal) -> Event {
+    let (_, error) = error(input, refusal);
+    let code = match refusal {
+        Refusal::Overloaded { .. } => json!("server_is_overloaded"),
+        Refusal::ServerError | Refusal::Timeout => json!("server_error"),
+        _ => error["error"]["code"].clone(),
+    };
+    let mut response = response(input, "failed", json!([]));
+    response["error"] = json!({"code": code, "message": error["error"]["message"]});
+    let event = json!({"type": "response.failed", "sequence_number": 3, "response": response});
+    Event::named(Part::Closing, &event)
+}
+
+fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
+    let mut out = NumberedEvents { events: Vec::new() };
+    let started = response(input, "in_progress", json!([]));
+    out.push(Part::Preamble, json!({"type": "response.created", "response": started}));
+    out.push(Part::Preamble, json!({"type": "response.in_progress", "response": started}));
+    let added = json!({"type": "response.output_item.added", "output_index": 0, "item": empty_item(input)});
+    out.push(Part::Preamble, added);
+    match input.request.fields.tool {
+        Some(_) => call_events(input, &mut out),
+        None => text_events(input, &mut out),
+    }
+    out.push(
+        Part::Closing,
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item(input)}),
+    );
+    out.push(Part::Terminator, json!({"type": "response.completed", "response": completed(input)}));
+    out.events
+}
+
+fn text_events(input: &ResponseInput<'_>, out: &mut NumberedEvents) {
+    let at = |kind: &str| json!({"type": kind, "item_id": input.id("msg_"), "output_index": 0, "content_index": 0});
+    let mut added = at("response.content_part.added");
+    added["part"] = part("");
+    out.push(Part::Preamble, added);
+    for piece in input.pieces() {
+        let mut delta = at("response.output_text.delta");
+        delta["delta"] = piece.into();
+        out.push(Part::Content, delta);
+    }
+    let mut done = at("response.output_text.done");
+    done["text"] = input.text().into();
+    out.push(Part::Closing, done);
+    let mut done = at("response.content_part.done");
+    done["part"] = part(&input.text());
+    out.push(Part::Closing, done);
+}
+
+fn call_events(input: &ResponseInput<'_>, out: &mut NumberedEvents) {
+    let at = |kind: &str| json!({"type": kind, "item_id": input.id("fc_"), "output_index": 0});
+    let mut delta = at("response.function_call_arguments.delta");
+    delta["delta"] = TOOL_ARGUMENTS.into();
+    out.push(Part::Content, delta);
+    let mut done = at("response.function_call_arguments.done");
+    done["arguments"] = TOOL_ARGUMENTS.into();
+    out.push(Part::Closing, done);
+}
+
+fn completed(input: &ResponseInput<'_>) -> Value {
+    let mut response = response(input, "completed", json!([item(input)]));
+    response["completed_at"] = input.created().into();
+    response["usage"] = json!({
+        "input_tokens": input.prompt_tokens(),
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": input.completion_tokens(),
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": input.total_tokens(),
+    });
+    response
+}
+
+fn response(input: &ResponseInput<'_>, status: &str, output: Value) -> Value {
+    json!({
+        "id": input.id("resp_"), "object": "response", "created_at": input.created(), "status": status,
+        "background": false, "completed_at": null, "error": null, "incomplete_details": null,
+        "instructions": null, "max_output_tokens": null, "model": input.model(), "output": output,
+        "parallel_tool_calls": true, "previous_response_id": null, "service_tier": "default",
+        "store": true, "temperature": 1.0, "top_p": 1.0, "truncation": "disabled", "usage": null,
+        "user": null, "metadata": {},
+    })
+}
+
+fn item(input: &ResponseInput<'_>) -> Value {
+    match &input.request.fields.tool {
+        Some(tool) => json!({
+            "id": input.id("fc_"), "type": "function_call", "status": "completed",
+            "call_id": input.id("call_"), "name": tool, "arguments": TOOL_ARGUMENTS,
+        }),
+        None => json!({
+            "id": input.id("msg_"), "type": "message", "status": "completed", "role": "assistant",
+            "content": [part(&input.text())],
+        }),
+    }
+}
+
+/// Returns the output item while it is still empty.
+fn empty_item(input: &ResponseInput<'_>) -> Value {
+    let mut item = item(input);
+    item["status"] = "in_progress".into();
+    match &input.request.fields.tool {
+        Some(_) => item["arguments"] = "".into(),
+        None => item["content"] = json!([]),
+    }
+    item
+}
+
+fn part(text: &str) -> Value {
+    json!({"type": "output_text", "annotations": [], "logprobs": [], "text": text})
+}
+
+// === impl NumberedEvents ===
+
+impl NumberedEvents {
+    fn push(&mut self, part: Part, mut event: Value) {
+        event["sequence_number"] = self.events.len().into();
+        self.events.push(Event::named(part, &event));
+    }
+}

@@ -1,0 +1,81 @@
+//! A request as the provider reads it.
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{Method, request};
+
+use super::credentials::credentials;
+use super::fields::BodyFields;
+use super::route::{Endpoint, Format, Route};
+use crate::dialect::Dialect;
+use crate::script::Refusal;
+
+/// The parts of a request that the simulator uses. Has no `Debug`, because it holds the secret.
+pub(crate) struct ReceivedRequest {
+    pub(crate) route: Route,
+    pub(crate) fields: BodyFields,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// The key, if the request carries one.
+    pub(crate) secret: Option<String>,
+    /// Whether a credential arrived in another place than the key's.
+    pub(crate) foreign_credentials: bool,
+    pub(crate) idempotency_key: Option<String>,
+    /// Length of the body, as the head announced it.
+    announced: Option<u64>,
+    /// Whether the request lacks the version that Anthropic requires.
+    version_missing: bool,
+    /// A quarter of the body's bytes, at least 1.
+    pub(crate) prompt_tokens: u64,
+}
+
+// === impl ReceivedRequest ===
+
+impl ReceivedRequest {
+    /// Reads the head. The body counts as empty until [`read_body`](Self::read_body).
+    pub(crate) fn from_head(dialect: Dialect, head: &request::Parts) -> Self {
+        let query = head.uri.query().unwrap_or("");
+        let route = Route::of(dialect, head.uri.path(), query);
+        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let (secret, foreign_credentials) = credentials(route.format, &head.headers, query);
+        Self {
+            version_missing: route.format == Format::Anthropic && text("anthropic-version").is_none(),
+            fields: BodyFields { model: route.model.clone(), ..BodyFields::default() },
+            route,
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            secret,
+            foreign_credentials,
+            idempotency_key: text("idempotency-key").map(str::to_owned),
+            announced: text(CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok()),
+            prompt_tokens: 1,
+        }
+    }
+
+    pub(crate) fn read_body(&mut self, body: &Bytes) {
+        self.fields = BodyFields::read(&self.route, body);
+        self.prompt_tokens = (body.len() as u64 / 4).max(1);
+    }
+
+    /// Returns whether a body that ended after `received` bytes is complete.
+    pub(crate) fn is_whole(&self, received: u64) -> bool {
+        self.announced.is_none_or(|announced| announced == received)
+    }
+
+    /// Returns the error in the request itself, if any.
+    pub(crate) fn error(&self) -> Option<Refusal> {
+        let expected = if self.route.endpoint == Endpoint::Models { Method::GET } else { Method::POST };
+        if self.route.endpoint == Endpoint::Unknown || self.method != expected {
+            return Some(Refusal::NotFound);
+        }
+        if self.version_missing {
+            return Some(Refusal::BadRequest("anthropic-version: header is required".into()));
+        }
+        self.fields.error.map(|error| Refusal::BadRequest(error.into()))
+    }
+
+    /// Returns the name of the model; empty if the request names none.
+    pub(crate) fn model(&self) -> &str {
+        self.fields.model.as_deref().unwrap_or("")
+    }
+}

@@ -1,0 +1,45 @@
+//! Chooses the format of a response.
+
+use super::input::ResponseInput;
+use super::reply::{Event, Part, Reply};
+use super::route::{Endpoint, Format};
+use super::{anthropic, gemini, openai};
+use crate::script::Refusal;
+
+/// Returns the response to a call that passed all checks.
+pub(crate) fn respond(input: &ResponseInput<'_>) -> Reply {
+    let route = &input.request.route;
+    match (route.format, route.endpoint) {
+        (Format::OpenAi, Endpoint::Responses) => {
+            openai::add_headers(openai::responses::respond(input), input)
+        }
+        (Format::OpenAi, _) => openai::add_headers(openai::chat::respond(input), input),
+        (Format::GeminiCompat, _) => gemini::add_headers(openai::chat::respond(input)),
+        (Format::AnthropicCompat, _) => anthropic::add_headers(openai::chat::respond(input), input),
+        (Format::Anthropic, _) => anthropic::add_headers(anthropic::messages::respond(input), input),
+        (Format::Gemini, _) => gemini::add_headers(gemini::content::respond(input)),
+    }
+}
+
+/// Returns an error as the response.
+pub(crate) fn refuse(input: &ResponseInput<'_>, refusal: &Refusal) -> Reply {
+    match input.request.route.format {
+        Format::OpenAi => openai::refuse(input, refusal),
+        Format::Anthropic | Format::AnthropicCompat => anthropic::refuse(input, refusal),
+        Format::Gemini | Format::GeminiCompat => gemini::refuse(input, refusal),
+    }
+}
+
+/// Returns an error as an event of a stream that has begun with status 200. `is_first` says that no event was
+/// sent before it.
+pub(crate) fn error_event(input: &ResponseInput<'_>, refusal: &Refusal, is_first: bool) -> Event {
+    let data = |error| Event::data(Part::Closing, &error);
+    match (input.request.route.format, input.request.route.endpoint) {
+        (Format::OpenAi, Endpoint::Responses) => openai::responses::error_event(input, refusal),
+        (Format::OpenAi, _) => data(openai::error::error(input, refusal).1),
+        (Format::Anthropic, _) => Event::named(Part::Closing, &anthropic::error::error(input, refusal).1),
+        (Format::AnthropicCompat, _) => data(anthropic::error::compatible_error(input, refusal).1),
+        (Format::Gemini, _) => gemini::content::error_event(input, refusal, is_first),
+        (Format::GeminiCompat, _) => data(gemini::error::error(input, refusal).1),
+    }
+}
