@@ -18,12 +18,14 @@ const SENSITIVE: u8 = b'=';
 /// End of a line. No value contains it.
 const END: u8 = b'\n';
 
+/// Bytes that are reserved for each line. Most lines are shorter.
+const LINE: usize = 64;
+
 // === impl HeaderCopy ===
 
 impl HeaderCopy {
     pub(super) fn new(headers: &HeaderMap) -> Self {
-        let length = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 2;
-        let mut text = Vec::with_capacity(headers.iter().map(length).sum());
+        let mut text = Vec::with_capacity(headers.len() * LINE);
         for (name, value) in headers {
             text.extend_from_slice(name.as_str().as_bytes());
             text.push(if value.is_sensitive() { SENSITIVE } else { PLAIN });

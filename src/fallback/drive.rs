@@ -17,7 +17,7 @@ use crate::event::{EventKind, Severity};
 use crate::exchange::future::with_deadline;
 use crate::exchange::served::Served;
 use crate::fallback::breaker::{BreakerOpen, BreakerPermit};
-use crate::fallback::hold_back::hold_back;
+use crate::fallback::hold_back::{self, hold_back};
 use crate::fallback::judge::LinkOutcome;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::state::{ChainState, NextLink};
@@ -90,8 +90,16 @@ where
     async move {
         let (link, upload) = (&chain.links[next.link], state.upload());
         state.turn_to(next);
-        let (mut permit, began) = match enter(link, &upload, now).await {
-            Ok(entered) => entered,
+        let (mut began, mut entered) = (now, link.breaker.enter(now.into()));
+        if needs_body(link, &entered) && !upload.has_ended() {
+            // A probe is not held while the caller takes its time to send the body.
+            drop(entered);
+            Box::pin(upload.record()).await;
+            began = Instant::now();
+            entered = link.breaker.enter(began.into());
+        }
+        let mut permit = match entered {
+            Ok(permit) => permit,
             Err(open) => {
                 state.skip_open(next, open);
                 return Ok(());
@@ -147,9 +155,10 @@ where
             None => response.map(ResponseBody::untouched),
             Some(check) => {
                 let slot = Served::usage_slot_of(&response);
-                match hold_back(response, slot, check, link).await {
-                    Ok(response) => response,
-                    Err(failed) => return LinkOutcome::Failed(failed),
+                let (mut head, body) = response.into_parts();
+                match hold_back(body, slot, check).await {
+                    Ok(body) => Response::from_parts(head, body),
+                    Err(error) => return LinkOutcome::Failed(hold_back::failed(error, &mut head, link)),
                 }
             }
         });
@@ -192,18 +201,9 @@ fn settle<B>(
     Ok(())
 }
 
-/// Returns the permit of the breaker to call a link, and the time since which it is held.
-async fn enter(link: &Link, upload: &Upload, now: Instant) -> Result<(BreakerPermit, Instant), BreakerOpen> {
-    let entered = link.breaker.enter(now.into());
-    let needs_body = entered.as_ref().is_ok_and(|permit| link.route.renames() || permit.is_probe());
-    if !needs_body || upload.has_ended() {
-        return Ok((entered?, now));
-    }
-    // A probe is not held while the caller takes its time to send the body.
-    drop(entered);
-    Box::pin(upload.record()).await;
-    let now = Instant::now();
-    Ok((link.breaker.enter(now.into())?, now))
+/// Returns whether the whole body is needed before the link is called.
+fn needs_body(link: &Link, entered: &Result<BreakerPermit, BreakerOpen>) -> bool {
+    entered.as_ref().is_ok_and(|permit| link.route.renames() || permit.is_probe())
 }
 
 /// Awaits a call that is the probe of a breaker, and gives the probe back if the caller pauses within the body.

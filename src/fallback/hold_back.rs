@@ -7,14 +7,13 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request, response};
 use http_body::{Body, Frame};
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
@@ -58,9 +57,9 @@ pub(super) struct Check {
 #[error("the deadline passed before the response was complete")]
 struct Late;
 
-/// The part of a body that was read.
-#[derive(Default)]
-struct Held {
+/// A body and the part of it that was read.
+struct Held<T> {
+    body: Pin<Box<T>>,
     /// The only frame so far.
     first: Option<Bytes>,
     /// All frames, once there is more than one, or one that is not data.
@@ -70,47 +69,38 @@ struct Held {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Holds a response back until it is complete or longer than the cap. `slot` receives the end of its body.
+/// Reads a body until it is complete or longer than the cap. `slot` receives its end.
 ///
 /// The body is boxed, so that the future of a request need not have room for it.
 pub(super) fn hold_back<T>(
-    response: Response<T>,
+    body: T,
     slot: UsageSlot,
     check: Check,
-    link: &Link,
-) -> impl Future<Output = Result<Response<ResponseBody<T>>, Box<ProviderFailed>>>
+) -> impl Future<Output = Result<ResponseBody<T>, BoxError>>
 where
     T: Body<Data = Bytes> + Send,
     T::Error: Into<BoxError>,
 {
-    let (mut head, body) = response.into_parts();
-    let body = Box::pin(body);
+    let mut held = Held { body: Box::pin(body), first: None, frames: VecDeque::new(), bytes: 0 };
     async move {
         slot.hold_back(true);
-        match in_time(check.deadline, pin!(read(body, check))).await {
-            Ok(rest) => {
-                slot.hold_back(false);
-                Ok(Response::from_parts(head, ResponseBody::unwatched(rest)))
+        let filled = match poll_fn(|cx| Poll::Ready(held.poll_fill(check.cap, cx))).await {
+            Poll::Ready(filled) => filled,
+            // Mostly it is there already, and needs no timer.
+            Poll::Pending => {
+                let fill = poll_fn(|cx| held.poll_fill(check.cap, cx));
+                with_deadline(check.deadline, fill).await.unwrap_or_else(|_elapsed| Err(Late.into()))
             }
-            Err(error) => Err(Box::new(failed(error, head.status, head.extensions.remove(), link))),
-        }
+        };
+        let rest = held.into_rest(filled?, check)?;
+        slot.hold_back(false);
+        Ok(ResponseBody::unwatched(rest))
     }
 }
 
-/// Reads a body to its end or to the cap. Fails if the body breaks, or if it is complete but not valid.
-async fn read<T>(mut body: Pin<Box<T>>, check: Check) -> Result<Rest<T>, BoxError>
-where
-    T: Body<Data = Bytes>,
-    T::Error: Into<BoxError>,
-{
-    let mut held = Held::default();
-    if held.fill(body.as_mut(), check.cap).await? {
-        return held.into_whole(check);
-    }
-    Ok(Rest::Begun { seen: held.into_frames(), body: Some(body) })
-}
-
-fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Link) -> ProviderFailed {
+/// Creates the failure of a response that is not handed over.
+pub(super) fn failed(error: BoxError, head: &mut response::Parts, link: &Link) -> Box<ProviderFailed> {
+    let (status, served) = (head.status, head.extensions.remove::<Served>());
     let (reason, scope) = match error.downcast_ref() {
         Some(StreamError::Idle(_)) => (Reason::Timeout, Scope::Provider),
         // The caller's deadline may have been too short, so the provider is not blamed.
@@ -120,18 +110,7 @@ fn failed(error: BoxError, status: StatusCode, served: Option<Served>, link: &Li
     let fault = Fault::new(reason, scope).with_may_have_run(true);
     let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
     let left = ProviderFailed::new(Arc::clone(&link.name), SkipReason::Fault(fault));
-    ProviderFailed { attempts, status: Some(status), source: Some(error), ..left }
-}
-
-/// Awaits reading until the deadline. The body has usually arrived already, so it is polled once without a timer.
-async fn in_time<T>(
-    deadline: Option<Instant>,
-    mut read: Pin<&mut impl Future<Output = Result<T, BoxError>>>,
-) -> Result<T, BoxError> {
-    match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
-        Poll::Ready(read) => read,
-        Poll::Pending => with_deadline(deadline, read).await.unwrap_or_else(|_elapsed| Err(Late.into())),
-    }
+    Box::new(ProviderFailed { attempts, status: Some(status), source: Some(error), ..left })
 }
 
 /// Returns whether the type is `application/json` or ends with `+json`, and is not a stream of JSON.
@@ -157,7 +136,7 @@ fn is_sound(data: &[u8]) -> bool {
 
 impl HoldBack {
     /// Creates the rules from the request's own [`Commit`], or else the chain's.
-    pub(super) fn of(request: &Parts, settings: &Settings) -> Self {
+    pub(super) fn of(request: &request::Parts, settings: &Settings) -> Self {
         Self {
             commit: request.extensions.get().copied().unwrap_or(settings.commit),
             cap: settings.complete_cap,
@@ -192,23 +171,23 @@ impl HoldBack {
 
 // === impl Held ===
 
-impl Held {
+impl<T> Held<T>
+where
+    T: Body<Data = Bytes>,
+    T::Error: Into<BoxError>,
+{
     /// Reads to the end or the cap. Returns whether the end was reached.
-    async fn fill<T>(&mut self, mut body: Pin<&mut T>, cap: usize) -> Result<bool, BoxError>
-    where
-        T: Body<Data = Bytes>,
-        T::Error: Into<BoxError>,
-    {
+    fn poll_fill(&mut self, cap: usize, cx: &mut Context<'_>) -> Poll<Result<bool, BoxError>> {
         while self.bytes <= cap {
-            if body.is_end_stream() {
-                return Ok(true);
+            if self.body.is_end_stream() {
+                return Poll::Ready(Ok(true));
             }
-            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-                None => return Ok(true),
+            match ready!(self.body.as_mut().poll_frame(cx)) {
+                None => return Poll::Ready(Ok(true)),
                 Some(frame) => self.push(frame.map_err(Into::into)?),
             }
         }
-        Ok(false)
+        Poll::Ready(Ok(false))
     }
 
     fn push(&mut self, frame: Frame<Bytes>) {
@@ -224,18 +203,21 @@ impl Held {
         self.frames.push_back(Ok(frame));
     }
 
-    /// Converts a whole body. Fails if it is not valid.
-    fn into_whole<T>(mut self, check: Check) -> Result<Rest<T>, BoxError> {
-        if check.parse {
+    /// Converts what was read into a body. Fails if the body is whole and not valid.
+    fn into_rest(mut self, is_whole: bool, check: Check) -> Result<Rest<T>, BoxError> {
+        if is_whole && check.parse {
             self.join();
             if !is_sound(self.first.as_deref().unwrap_or_default()) {
                 return Err(StreamError::Malformed.into());
             }
         }
-        if self.frames.is_empty() {
+        if is_whole && self.frames.is_empty() {
             return Ok(Rest::Whole { data: self.first.unwrap_or_default() });
         }
-        Ok(Rest::Begun { seen: self.into_frames(), body: None })
+        if let Some(first) = self.first {
+            self.frames.push_front(Ok(Frame::data(first)));
+        }
+        Ok(Rest::Begun { seen: self.frames, body: (!is_whole).then_some(self.body) })
     }
 
     /// Joins all data into one frame, so that they can be parsed in one piece. Trailers stay behind it.
@@ -248,12 +230,5 @@ impl Held {
         pieces.for_each(|piece| data.extend_from_slice(piece));
         self.frames.retain(|frame| frame.as_ref().is_ok_and(|frame| !frame.is_data()));
         self.first = Some(data.freeze());
-    }
-
-    fn into_frames(mut self) -> VecDeque<Result<Frame<Bytes>, BoxError>> {
-        if let Some(first) = self.first.take() {
-            self.frames.push_front(Ok(Frame::data(first)));
-        }
-        self.frames
     }
 }

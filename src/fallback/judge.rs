@@ -24,7 +24,7 @@ use crate::exchange::inspect::{Inspector, classify, forget_length, into_parts};
 use crate::exchange::served::Served;
 use crate::fallback::after_commit;
 use crate::fallback::call::Failed;
-use crate::fallback::hold_back::hold_back;
+use crate::fallback::hold_back::{self, hold_back};
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
 use crate::fallback::state::ChainState;
@@ -89,9 +89,10 @@ where
         }
         let slot = after_commit::guard(&mut response, link, &chain.settings, joined, state.dialect());
         if let Some(check) = state.hold_back.check(&response, state.deadline()) {
-            match hold_back(response, slot.clone(), check, link).await {
-                Ok(held) => response = held.map(|body| ResponseBody::erased(body.erase())),
-                Err(failed) => return LinkOutcome::Failed(failed),
+            let (mut head, body) = response.into_parts();
+            match hold_back(body, slot.clone(), check).await {
+                Ok(held) => response = Response::from_parts(head, ResponseBody::erased(held.erase())),
+                Err(error) => return LinkOutcome::Failed(hold_back::failed(error, &mut head, link)),
             }
         }
         return LinkOutcome::Guarded(Box::new((response, slot)));
