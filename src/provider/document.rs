@@ -13,9 +13,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -30,6 +31,12 @@ pub(crate) struct NamedModel {
     /// Whether no reader of the body finds another model.
     pub(crate) is_sure: bool,
 }
+
+/// The member's name. A finder is built once, since building it costs more than it takes to search a short document.
+static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"model\""));
+
+/// The beginning of an escape that may stand for a letter of the name.
+static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u"));
 
 /// Mark at the beginning of a UTF-8 text, which some parsers skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -124,7 +131,7 @@ impl TopLevel<'_, '_> {
     fn may_follow(&self, value: &str) -> bool {
         let end = value.as_ptr().addr() + value.len() - self.document.as_ptr().addr();
         let rest = &self.document[end..];
-        memmem::find(rest, b"\"model\"").is_some() || memmem::find(rest, b"\\u").is_some()
+        MODEL.find(rest).is_some() || ESCAPE.find(rest).is_some()
     }
 }
 
