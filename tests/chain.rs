@@ -365,7 +365,7 @@ async fn check(came: Result<Response<ResponseBody<Body>>, Error>, stream: bool) 
         Ok(body) if status.is_success() => {
             let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
             if !stream && body.contains("\"error\":") {
-                return; // This dialect has no errors under 200 outside streams, so nobody looks for one there.
+                return; // This dialect has no errors under 200 outside streams, so none is looked for.
             }
             let ids: std::collections::BTreeSet<_> = body
                 .match_indices("\"id\":\"chatcmpl-")

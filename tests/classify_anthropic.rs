@@ -115,7 +115,7 @@ fn the_latest_rejected_window_counts() {
 }
 
 #[test]
-fn other_names_of_an_overload_are_known() {
+fn every_name_of_an_overload_is_recognized() {
     assert_eq!(judge("anthropic", 500, &error("api_error", "Overloaded")), "overloaded provider");
 }
 

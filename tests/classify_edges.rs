@@ -262,7 +262,7 @@ fn usage_of_a_stream_is_cumulative() {
 }
 
 #[test]
-fn terminators_of_all_dialects_are_known() {
+fn every_dialects_terminator_is_recognized() {
     use meter::Ending::{Finished, Last, Open};
     for (data, expected) in [
         ("[DONE]", Last),

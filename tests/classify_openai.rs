@@ -47,7 +47,7 @@ fn an_unavailable_model_is_forbidden() {
 }
 
 #[test]
-fn a_401_about_the_address_or_the_permission_blames_no_key() {
+fn a_401_about_an_address_blames_no_key() {
     assert_eq!(judge("openai", 401, &error("x", "x", "IP not authorized")), "forbidden account");
     let body =
         error("", "x", "You have insufficient permissions for this operation. Missing scopes: model.request");
@@ -82,7 +82,7 @@ fn headers_take_precedence_over_the_message() {
 }
 
 #[test]
-fn a_reset_is_only_an_upper_bound_and_only_of_what_is_used_up() {
+fn a_reset_of_a_used_up_limit_is_an_upper_bound() {
     let pairs = [
         ("x-ratelimit-limit-tokens", "30000"),
         ("x-ratelimit-remaining-tokens", "0"),
@@ -182,7 +182,7 @@ fn a_failed_batch_is_a_success() {
 }
 
 #[test]
-fn an_organisation_that_the_request_names_wrongly_is_not_the_keys_fault() {
+fn a_wrong_organisation_blames_no_key() {
     let named = |message: &str| {
         let error = format!(r#"{{"message":"{message}","code":"invalid_organization"}}"#);
         judge("openai", 401, &format!(r#"{{"error":{error}}}"#))

@@ -197,7 +197,7 @@ async fn an_error_response_that_drips_ends_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_provider_is_a_timeout_though_another_one_was_skipped() {
+async fn a_skipped_link_does_not_hide_a_timeout() {
     let _clock = HeldClock::new();
     let limited_one =
         Raw::serving([Step::send(json(429, "{}").replace("X\r\n", "X\r\nretry-after: 30\r\n"))]).await;

@@ -1,4 +1,4 @@
-//! Strict limits that nobody declared, over real sockets and on the real clock.
+//! Strict limits that are not declared, over real sockets and on the real clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "support/strict.rs"]

@@ -1,4 +1,4 @@
-//! Strict limits that nobody declared: a key refuses a request that comes too soon after the one before it, and
+//! Strict limits that are not declared: a key refuses a request that comes too soon after the one before it, and
 //! states the wait, or none, or a wrong one.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 

@@ -129,7 +129,7 @@ fn all(heard: &mut Subscription) -> String {
 }
 
 #[test]
-fn a_name_is_bounded_however_it_was_made() {
+fn every_name_is_bounded() {
     let long = "é".repeat(1_000);
     for model in [
         ModelId::from(long.as_str()),
@@ -170,7 +170,7 @@ async fn other_names_bring_no_fresh_allowance() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_beyond_the_cap_share_what_their_patterns_allow() {
+async fn names_beyond_the_cap_share_a_limit() {
     let quotas = ["m*", "*x"].map(|models| Quota::requests(1).per_day().for_models(models));
     let pool = quotas.into_iter().fold(builder(&["a"]), KeyPoolBuilder::quota).max_models(2).build().unwrap();
     let upstream = Upstream::new();

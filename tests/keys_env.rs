@@ -144,7 +144,7 @@ fn keys_are_split_at_every_separator_in_every_variable() {
 }
 
 #[test]
-fn a_value_with_something_around_its_key_is_explained_in_the_error() {
+fn an_error_explains_a_malformed_value() {
     for (value, fault, said) in [
         ("\"sk-MARKER\"", EnvFault::Quotes, "OPENAI_API_KEY has quotation marks in it"),
         ("'sk-MARKER,sk-b'", EnvFault::Quotes, "OPENAI_API_KEY has quotation marks in it"),

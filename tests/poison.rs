@@ -269,7 +269,7 @@ fn alarms(heard: &mut Subscription) -> Vec<EventKind> {
 // === a request that is refused with every key ===
 
 #[tokio::test(start_paused = true)]
-async fn others_are_served_whatever_one_path_returns() {
+async fn no_response_of_one_path_affects_others() {
     for refusal in REFUSALS.into_iter().chain(OF_A_THING) {
         for keys in [1, 2, 6] {
             for (warmed, times, model) in
@@ -376,7 +376,7 @@ async fn concurrent_bad_requests_leave_a_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_in_good_standing_is_used_while_it_is_in_doubt() {
+async fn a_proven_key_in_doubt_stays_usable() {
     for refusal in [NAMED_401, MONEY_402, MONEY_403] {
         let pool = pool(refusal.provider, &LABELS);
         let upstream = Upstream::bad(refusal);
@@ -561,7 +561,7 @@ async fn a_revoked_key_is_tried_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_third_account_serves_when_two_are_out_of_money() {
+async fn a_third_account_serves_after_two_without_credit() {
     for refusal in [MONEY_402, BARE_402, MONEY_403] {
         for warmed in [true, false] {
             let pool = pool(refusal.provider, &["a", "b", "c"]);
@@ -585,7 +585,7 @@ async fn the_third_account_serves_when_two_are_out_of_money() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_third_key_serves_when_two_fresh_ones_are_revoked() {
+async fn a_third_key_serves_after_two_revoked_ones() {
     for refusal in REFUSALS.into_iter().filter(|refusal| matches!(refusal.status, 400 | 401)) {
         let pool = pool(refusal.provider, &["a", "b", "c"]);
         let upstream = Upstream::default().refuse("a", refusal).refuse("b", refusal);
@@ -713,7 +713,7 @@ async fn a_refused_header_is_delivered_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permission_that_one_key_lacks_concerns_one_model_at_most() {
+async fn a_missing_permission_concerns_one_model() {
     let permission = refusal(
         "anthropic",
         403,

@@ -166,7 +166,7 @@ async fn the_longer_of_two_cooldowns_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_probe_does_not_shorten_what_a_late_report_lengthened() {
+async fn a_failed_probe_never_shortens_a_cooldown() {
     let pool = pool(&["a"]);
     let (one, two) = (lease(&pool), lease(&pool));
     one.fail(&limit(SECOND), None);

@@ -93,7 +93,7 @@ async fn a_limited_probe_releases_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_refused_again_after_the_others_recovered_is_revoked() {
+async fn a_key_refused_after_the_outage_is_revoked() {
     let pool = pool(&["a", "b", "c"]);
     refuse_all(&pool);
     advance(MINUTE).await;

@@ -39,7 +39,7 @@ async fn a_limit_of_a_model_concerns_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_comes_back_for_a_model_by_a_probe_of_that_model() {
+async fn a_cooldown_of_a_model_ends_by_its_own_probe() {
     let pool = pool(&["a", "b"]);
     let chat = model("chat");
     pool.acquire(Some(&chat)).unwrap().fail(&fault(Scope::KeyModel), Some(&chat));
@@ -119,7 +119,7 @@ async fn a_repeated_fault_keeps_a_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_whose_model_was_forgotten_meanwhile_still_counts() {
+async fn a_lease_of_a_forgotten_model_counts() {
     let pool = builder().key(key("a")).max_models(1).build().unwrap();
     let (chat, other) = (model("chat"), model("other"));
     pool.acquire(Some(&chat)).unwrap().fail(&fault(Scope::KeyModel), Some(&chat));

@@ -19,7 +19,7 @@ async fn probing(pool: &KeyPool) -> Lease {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_cooldown_one_attempt_probes_and_the_others_take_other_keys() {
+async fn only_one_attempt_probes_after_a_cooldown() {
     let pool = pool(&["a", "b"]);
     fail(&pool, "a", &limit(SECOND));
     advance(SECOND).await;
@@ -88,7 +88,7 @@ async fn a_fault_of_another_scope_hands_the_probe_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_of_one_model_is_handed_on_when_the_fault_names_another() {
+async fn a_fault_of_another_model_hands_the_probe_on() {
     let pool = pool(&["a"]);
     let (chat, other) = (model("chat"), model("other"));
     let fault = Fault::new(Reason::RateLimited, Scope::KeyModel).with_retry_after(SECOND);

@@ -25,7 +25,7 @@ fn all() -> impl Iterator<Item = Provider> {
 }
 
 #[test]
-fn every_preset_has_a_base_url_that_its_keys_may_be_sent_to() {
+fn every_preset_allows_its_base_url() {
     for provider in all() {
         let name = provider.name();
         let Some(url) = provider.base_url() else {
@@ -58,7 +58,7 @@ fn every_preset_names_its_variables_and_finds_them() {
 }
 
 #[test]
-fn variables_that_providers_name_themselves_are_known() {
+fn documented_variables_are_searched() {
     let names: BTreeMap<&str, &str> = BTreeMap::from([
         ("bedrock", "AWS_BEARER_TOKEN_BEDROCK"),
         ("huggingface", "HF_TOKEN"),

@@ -228,7 +228,7 @@ async fn a_forbidden_model_uses_another_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn overload_blames_no_key_and_is_retried_once_on_another() {
+async fn an_overload_is_retried_once_on_another_key() {
     let sim = openai([key("a").script(Script::always(SimFault::overloaded())), key("b")]);
     let pool = pool(&["a", "b"]);
     let began = Instant::now();
@@ -239,7 +239,7 @@ async fn overload_blames_no_key_and_is_retried_once_on_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn overload_of_the_only_key_is_retried_after_a_back_off() {
+async fn an_overload_of_the_only_key_backs_off() {
     let sim = openai([key("a").script(Script::new().then(SimFault::overloaded()))]);
     let began = Instant::now();
     assert!(send(&rotating(&pool(&["a"]), &sim), chat("m")).await.is_ok());

@@ -94,7 +94,7 @@ async fn an_echoed_key_is_overwritten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_client_that_shows_the_key_is_withheld() {
+async fn a_client_error_with_the_key_is_withheld() {
     let client = service_fn(|request: Request<ReplayBody>| async move {
         let header = request.headers()["authorization"].to_str().unwrap().to_owned();
         Err::<Response<Full<Bytes>>, BoxError>(io::Error::other(format!("while sending {header}")).into())
@@ -208,7 +208,7 @@ fn telling()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_does_not_choose_who_pays() {
+async fn account_headers_of_callers_are_removed() {
     let service = KeyRotationLayer::new(pool(&["a"])).layer(telling());
     let (mut parts, body) = chat("m").into_parts();
     for name in [
@@ -234,7 +234,7 @@ async fn a_caller_does_not_choose_who_pays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_chooses_who_pays_inside_the_layer_or_with_a_route() {
+async fn an_operator_sets_account_headers() {
     let project: http::HeaderName = "openai-project".parse().unwrap();
     let own = || http::HeaderValue::from_static("own");
     let inside = tower::ServiceBuilder::new()

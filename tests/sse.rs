@@ -37,7 +37,7 @@ fn data(texts: &[&str]) -> Decoded {
 }
 
 #[test]
-fn three_line_ends_are_known() {
+fn all_three_line_ends_are_accepted() {
     for stream in [
         "data: a\n\ndata: b\n\n",
         "data: a\r\n\r\ndata: b\r\n\r\n",
@@ -94,7 +94,7 @@ fn a_line_within_one_chunk_is_not_copied() {
 }
 
 #[test]
-fn a_giant_event_is_reported_once_and_the_next_one_is_read() {
+fn a_giant_event_is_reported_once() {
     let giants = [
         format!("data: {}\n\ndata: ok\n\n", "x".repeat(100)),
         format!("data: {}\n\ndata: ok\n\n", "x\ndata: ".repeat(100)),

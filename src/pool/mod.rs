@@ -244,8 +244,7 @@ impl KeyPool {
     ///
     /// # Errors
     ///
-    /// Returns [`Exhausted`]: at once if the wait does not end in time for an attempt before the deadline,
-    /// and otherwise when that time is over.
+    /// Returns [`Exhausted`]: at once if the wait leaves no time for an attempt, otherwise at the end of that time.
     ///
     /// # Example
     ///
@@ -275,8 +274,7 @@ impl KeyPool {
         self.acquire_until(&request.into(), self.latest_start(deadline)).await
     }
 
-    /// Returns the time at which a wait has to be over, to leave enough time for an attempt before the
-    /// deadline.
+    /// Returns the latest end of a wait that leaves enough time for an attempt before the deadline.
     pub(crate) fn latest_start(&self, deadline: Instant) -> Instant {
         self.0.common.latency.latest_start(deadline)
     }

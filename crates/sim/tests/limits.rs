@@ -114,7 +114,7 @@ async fn every_response_names_its_limits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn headroom_is_what_can_be_served_now() {
+async fn headroom_is_the_amount_available_now() {
     let limits = Limits::new().requests_per_second(50).requests_per_minute(2).tokens_per_minute(600);
     let account = SimAccount::new("org").limits(Limits::new().requests_per_day(25));
     let key = SimKey::new("a", "a").account("org").limits(limits);

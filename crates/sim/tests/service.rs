@@ -22,7 +22,7 @@ const BODY: &str = r#"{"model":"m","messages":[]}"#;
 const STREAM: &str = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_refills_when_it_said_it_would() {
+async fn a_bucket_refills_as_stated() {
     let limits = Limits::new().requests_per_minute(2);
     let sim = Simulator::openai().key(SimKey::new("a", "sk-a").limits(limits)).build();
     let first = openai(&sim, "sk-a").await;
@@ -148,7 +148,7 @@ async fn money_and_models_are_refused_as_the_provider_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn foreign_credentials_show_in_the_log_and_secrets_nowhere() {
+async fn the_log_shows_no_secret() {
     let sim = Simulator::anthropic().key(("a", "top-secret")).build();
     let mut request = native(MESSAGES, "x-api-key", "top-secret", BODY);
     request.headers_mut().insert("authorization", "Bearer sk-openai".parse().unwrap());
@@ -350,7 +350,7 @@ async fn latency_delays_responses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_break_where_they_are_told_to() {
+async fn streams_break_at_the_scripted_point() {
     let sim = openai_with(Script::new());
     let broken = async |fault: SimFault| {
         sim.key("a").fail(1, fault);

@@ -140,9 +140,8 @@ impl Usage {
         Self::new(read(&BEDROCK_INPUT), read(&BEDROCK_OUTPUT), None)
     }
 
-    /// Updates the counts with those of a later event of the same stream. Counts that the later event lacks stay as
-    /// they are. The total is that of the later event if it reports both input and output; otherwise it is the sum
-    /// of both.
+    /// Updates the counts with those of a later event of the same stream. Counts that the later event lacks do not
+    /// change. The total is that of the later event if it reports input and output, otherwise the sum of both.
     pub fn merge(&mut self, later: Self) {
         let input = later.input_tokens.or(self.input_tokens);
         let output = later.output_tokens.or(self.output_tokens);
