@@ -82,6 +82,8 @@ pub mod respond;
 pub mod rotate;
 mod scrub;
 mod sync;
+mod wildcard;
+mod zone;
 
 pub use self::error::{AllKeysFailed, Error, StopReason};
 pub use self::exchange::retry::RetryBudget;

@@ -23,6 +23,8 @@ pub struct Fault {
     may_have_run: bool,
     account_reason: bool,
     one_resource: bool,
+    /// Whether the wait is the operator's, which no limit on waits applies to.
+    fixed_wait: bool,
     why: Option<Why>,
 }
 
@@ -42,6 +44,7 @@ impl Fault {
             may_have_run,
             account_reason: false,
             one_resource: false,
+            fixed_wait: false,
             why: None,
         }
     }
@@ -50,6 +53,7 @@ impl Fault {
     /// none.
     #[must_use]
     pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.fixed_wait = false;
         self.retry_after = wait.into().filter(|wait| !wait.is_zero());
         self
     }
@@ -62,6 +66,13 @@ impl Fault {
     #[must_use]
     pub const fn with_may_have_run(mut self, may_have_run: bool) -> Self {
         self.may_have_run = may_have_run;
+        self
+    }
+
+    /// Sets the wait that the operator has decided.
+    pub(crate) const fn with_fixed_wait(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self.fixed_wait = true;
         self
     }
 
@@ -121,6 +132,16 @@ impl Fault {
         self.retry_after
     }
 
+    /// Returns the wait that the operator has decided, if any. No limit on waits applies to it.
+    pub(crate) fn fixed_wait(&self) -> Option<Duration> {
+        self.retry_after.filter(|_| self.fixed_wait)
+    }
+
+    /// Returns whether a rule of the operator decided. Such a fault is certain: the request can't be to blame.
+    pub(crate) const fn is_by_own_rule(&self) -> bool {
+        matches!(self.why, Some(Why::OwnRule(_)))
+    }
+
     /// Returns whether the request may have been executed; see [`with_may_have_run`](Self::with_may_have_run).
     pub const fn may_have_run(&self) -> bool {
         self.may_have_run
@@ -147,7 +168,8 @@ impl Fault {
 
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, scope, retry_after, may_have_run, account_reason, one_resource, why } = self;
+        let Self { reason, scope, retry_after, may_have_run, account_reason, one_resource, fixed_wait, why } =
+            self;
         f.debug_struct("Fault")
             .field("reason", reason)
             .field("scope", scope)
@@ -155,6 +177,7 @@ impl fmt::Debug for Fault {
             .field("may_have_run", may_have_run)
             .field("account_reason", account_reason)
             .field("one_resource", one_resource)
+            .field("fixed_wait", fixed_wait)
             .field("why", why)
             .finish()
     }

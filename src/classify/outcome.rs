@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::response::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode};
 
 use crate::body::sse::Event;
@@ -39,6 +40,8 @@ use crate::clock::Timestamp;
 pub struct Outcome {
     kind: Kind,
     now: Timestamp,
+    /// Path of the request.
+    path: Option<PathAndQuery>,
 }
 
 #[derive(Clone)]
@@ -78,17 +81,30 @@ impl Outcome {
 
     /// Like [`answer`](Self::answer), with a shared head.
     pub(crate) fn with_body(head: Arc<Parts>, body: Bytes, now: Timestamp) -> Self {
-        Self { kind: Kind::UpstreamResponse { head, body }, now }
+        Self { kind: Kind::UpstreamResponse { head, body }, now, path: None }
     }
 
     /// Like [`streaming`](Self::streaming), with a shared head.
     pub(crate) fn with_event(head: Arc<Parts>, event: Option<Event>, now: Timestamp) -> Self {
-        Self { kind: Kind::Streaming { head, event }, now }
+        Self { kind: Kind::Streaming { head, event }, now, path: None }
     }
 
     /// Creates the outcome of an attempt that got no response.
     pub fn transport(transport: Transport, now: Timestamp) -> Self {
-        Self { kind: Kind::Transport(transport), now }
+        Self { kind: Kind::Transport(transport), now, path: None }
+    }
+
+    /// Sets the path of the request, as it was sent to the provider. Default: not known.
+    #[must_use]
+    pub fn with_path(mut self, path: impl Into<Option<PathAndQuery>>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Returns the path of the request as it was sent to the provider, without its query; `None` if it is not
+    /// known.
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_ref().map(PathAndQuery::path)
     }
 
     /// Returns the status; `None` if there was no response.
@@ -150,7 +166,7 @@ impl Outcome {
 
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, now } = self;
+        let Self { kind, now, path: _ } = self;
         let mut out = f.debug_struct("Outcome");
         match kind {
             Kind::UpstreamResponse { head, body } => {

@@ -1,6 +1,7 @@
 //! The reason and the scope of a fault.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,9 +54,33 @@ pub enum Scope {
     ProviderModel,
 }
 
+/// An error from parsing a [`Reason`]: the text is the name of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a reason: write one of {}", Reason::ALL.map(Reason::as_str).join(", "))]
+pub struct UnknownReason(());
+
+/// An error from parsing a [`Scope`]: the text is the name of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a scope: write one of {}", Scope::ALL.map(Scope::as_str).join(", "))]
+pub struct UnknownScope(());
+
 // === impl Reason ===
 
 impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 10] = [
+        Self::Blocked,
+        Self::Forbidden,
+        Self::InvalidKey,
+        Self::Overloaded,
+        Self::QuotaExceeded,
+        Self::RateLimited,
+        Self::ServerError,
+        Self::Timeout,
+        Self::Truncated,
+        Self::Unreachable,
+    ];
+
     /// Returns the name used in logs, errors and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,9 +104,28 @@ impl fmt::Display for Reason {
     }
 }
 
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(text: &str) -> Result<Self, UnknownReason> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(UnknownReason(()))
+    }
+}
+
 // === impl Scope ===
 
 impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 7] = [
+        Self::Account,
+        Self::AccountModel,
+        Self::Key,
+        Self::KeyModel,
+        Self::None,
+        Self::Provider,
+        Self::ProviderModel,
+    ];
+
     /// Returns the name used in logs, errors and snapshots.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,5 +148,13 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(UnknownScope(()))
     }
 }

@@ -76,7 +76,7 @@ impl<'a> UpstreamResponse<'a> {
     }
 
     /// Returns the fault that the response itself describes.
-    pub(in crate::classify) fn said(&self, reason: Reason, scope: Scope) -> Fault {
+    pub(crate) fn said(&self, reason: Reason, scope: Scope) -> Fault {
         Fault::new(reason, scope)
             .with_may_have_run(may_have_run(self.status))
             .with_retry_after(self.wait_for(reason))

@@ -144,6 +144,7 @@ where
         classifier: &classifier,
         limits: context.limits(),
         look_into_success: false,
+        path: None,
         secret: None,
     };
     let (verdict, answer) = inspector.inspect(into_parts(response), Timestamp::now()).await;

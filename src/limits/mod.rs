@@ -38,7 +38,6 @@ mod learned;
 mod ledger;
 
 pub use self::declared::quota::{Allowance, ModelPattern, Quota};
-pub use self::declared::zone::{InvalidZone, Zone};
 pub use self::estimate::Estimate;
 pub(crate) use self::learned::learn::Observed;
 pub(crate) use self::ledger::cadence::Cadence;
@@ -48,3 +47,4 @@ pub(crate) use self::ledger::search::{Pacing, ROUNDED};
 pub(crate) use self::ledger::status::Alarm;
 pub use self::ledger::status::{LimitSource, LimitStatus, Metric};
 pub(crate) use self::ledger::{Ledger, Offer, Opening, Refused};
+pub use crate::zone::{InvalidZone, Zone};

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::provider::dialect::COMMON;
-use crate::provider::{AuthScheme, ModelPath, Origin, Profile, Provider};
+use crate::provider::profile::Profile;
+use crate::provider::{AuthScheme, ModelPath, Origin, Provider, Rule};
 
 /// Builder of a [`Provider`] that is not among the presets.
 ///
@@ -39,6 +40,7 @@ impl ProviderBuilder {
             model_path: ModelPath::None,
             errors_in_ok_bodies: None,
             dialect: &COMMON,
+            rules: Vec::new(),
             preset: None,
         };
         Self { provider: Provider(Arc::new(profile)) }
@@ -91,6 +93,11 @@ impl ProviderBuilder {
     pub fn answers_like(mut self, provider: &Provider) -> Self {
         self.profile().dialect = provider.0.dialect;
         self
+    }
+
+    /// Adds a rule of the operator; see [`Provider::rule`]. May be called repeatedly. Default: none.
+    pub fn rule(self, rule: Rule) -> Self {
+        Self { provider: self.provider.rule(rule) }
     }
 
     /// Builds the provider.

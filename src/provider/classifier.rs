@@ -1,6 +1,7 @@
 //! The classifier of a provider: from an outcome to a verdict.
 //!
-//! An error response goes through these steps, the most reliable first:
+//! The [rules of the operator](Provider::rule) come first. A response for which none of them holds is classified
+//! by what is built in. An error response goes through these steps, the most reliable first:
 //!
 //! 1. The form of the response: failures of a proxy or CDN in front of the provider blame no key.
 //! 2. The numbers in its message: a request larger than the limit never passes.
@@ -31,7 +32,9 @@ use crate::classify::{
 };
 use crate::clock::Timestamp;
 use crate::provider::dialect::Dialect;
+use crate::provider::rule::Seen;
 use crate::provider::{Provider, limits};
+use crate::zone::Zone;
 
 /// The built-in classifier of a [`Provider`], a [`Classify`](crate::classify::Classify) service. Created by
 /// [`Provider::classifier`].
@@ -73,22 +76,84 @@ impl ProviderClassifier {
     }
 
     fn classify(&self, outcome: &Outcome) -> Verdict {
-        let dialect = self.provider.0.dialect;
         let (Some(status), Some(headers)) = (outcome.status(), outcome.headers()) else {
             return by_transport(outcome.error().unwrap_or(Transport::Broken));
         };
-        if !status.is_success() {
-            let body = outcome.event().map_or_else(|| outcome.body(), Event::data);
-            return refused(dialect, UpstreamResponse::new(status, headers, body, outcome.now()));
+        let body = outcome.event().map_or_else(|| outcome.body(), Event::data);
+        let seen = Seen { status, headers, path: outcome.path(), body, is_error: !status.is_success() };
+        if seen.is_error {
+            return self.refused(seen, outcome.now());
         }
         if outcome.is_stream_end() {
             return Fault::new(Reason::Truncated, Scope::Provider).into();
         }
         match outcome.event() {
-            Some(event) => streamed(dialect, event, outcome.now()),
-            None if self.provider.errors_in_ok_bodies() => served(dialect, outcome.body(), outcome.now()),
-            None => Verdict::Success,
+            Some(event) => self.streamed(seen, event, outcome.now()),
+            None => self.served(seen, outcome.now()),
         }
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        self.provider.0.dialect
+    }
+
+    fn refused(&self, seen: Seen<'_>, now: Timestamp) -> Verdict {
+        let dialect = self.dialect();
+        let mut answer = UpstreamResponse::new(seen.status, seen.headers, seen.body, now);
+        let mut found = limits::in_headers(dialect.windows, answer.headers, answer.now);
+        limits::merge(&mut found, limits::in_body(&answer.body, answer.now));
+        answer.reset = dialect.exhausted_reset(&found);
+        answer.utc_offset = dialect.utc_offset;
+        self.by_own_rule(&seen, &answer)
+            .or_else(|| by_status::edge(&answer))
+            .unwrap_or_else(|| judge(dialect, answer))
+    }
+
+    fn streamed(&self, seen: Seen<'_>, event: &Event, now: Timestamp) -> Verdict {
+        let verdict = match progress(event) {
+            Progress::Failed => return self.in_band(seen, event.status(), now),
+            Progress::Preamble => Verdict::Inspect,
+            Progress::Content | Progress::End => Verdict::Success,
+            Progress::Malformed => Fault::new(Reason::Truncated, Scope::Provider).into(),
+        };
+        self.success_by_own_rule(seen, now).unwrap_or(verdict)
+    }
+
+    fn served(&self, seen: Seen<'_>, now: Timestamp) -> Verdict {
+        if self.provider.errors_in_ok_bodies() && says_error(&ErrorBody::parse(seen.body)) {
+            return self.in_band(seen, None, now);
+        }
+        self.success_by_own_rule(seen, now).unwrap_or(Verdict::Success)
+    }
+
+    /// Classifies an error inside a 200. `status` is the one beside it in the stream.
+    fn in_band(&self, seen: Seen<'_>, status: Option<u16>, now: Timestamp) -> Verdict {
+        let headers = HeaderMap::new();
+        let mut answer = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, seen.body, now);
+        let status =
+            status.or_else(|| status_in_band(&answer)).and_then(|status| StatusCode::from_u16(status).ok());
+        answer.status = status.unwrap_or(answer.status);
+        answer.utc_offset = self.dialect().utc_offset;
+        let seen = Seen { is_error: true, ..seen };
+        self.by_own_rule(&seen, &answer).unwrap_or_else(|| judge(self.dialect(), answer))
+    }
+
+    /// Returns the verdict of the operator about a response that is no error. A `retry-after` there is no
+    /// cooldown.
+    fn success_by_own_rule(&self, seen: Seen<'_>, now: Timestamp) -> Option<Verdict> {
+        if self.provider.rules().is_empty() {
+            return None;
+        }
+        let headers = HeaderMap::new();
+        self.by_own_rule(&seen, &UpstreamResponse::new(seen.status, &headers, seen.body, now))
+    }
+
+    /// Returns the verdict of the first rule of the operator that holds.
+    fn by_own_rule(&self, seen: &Seen<'_>, answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+        let rules = self.provider.rules();
+        let index = rules.iter().position(|rule| rule.holds(seen, answer))?;
+        let midnight = if self.provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
+        Some(rules[index].verdict(answer, index, midnight))
     }
 }
 
@@ -114,16 +179,8 @@ fn by_transport(transport: Transport) -> Verdict {
     Fault::new(reason, Scope::Provider).with_may_have_run(transport != Transport::Unsent).into()
 }
 
-fn refused(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
-    let mut found = limits::in_headers(dialect.windows, answer.headers, answer.now);
-    limits::merge(&mut found, limits::in_body(&answer.body, answer.now));
-    answer.reset = dialect.exhausted_reset(&found);
-    by_status::edge(&answer).unwrap_or_else(|| judge(dialect, answer))
-}
-
-/// Goes through the steps. Rules of an operator belong before the first of them.
+/// Goes through the built-in steps.
 fn judge(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
-    answer.utc_offset = dialect.utc_offset;
     let by_rule = by_numbers(&answer)
         .or_else(|| Some((dialect.judge)(&mut answer)?.with_why(Why::Rule)))
         .or_else(|| rules::judge(dialect.rules, &answer));
@@ -153,22 +210,6 @@ fn by_numbers(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
     (stated.limit == Some(0)).then(forbidden)
 }
 
-fn streamed(dialect: &Dialect, event: &Event, now: Timestamp) -> Verdict {
-    match progress(event) {
-        Progress::Preamble => Verdict::Inspect,
-        Progress::Content | Progress::End => Verdict::Success,
-        Progress::Failed => in_band(dialect, event.data(), event.status(), now),
-        Progress::Malformed => Fault::new(Reason::Truncated, Scope::Provider).into(),
-    }
-}
-
-fn served(dialect: &Dialect, body: &[u8], now: Timestamp) -> Verdict {
-    if says_error(&ErrorBody::parse(body)) {
-        return in_band(dialect, body, None, now);
-    }
-    Verdict::Success
-}
-
 /// Returns whether the body of a 200 is an error: it has an error member, a status other than zero in
 /// `base_resp`, or a message as its only member.
 fn says_error(body: &ErrorBody) -> bool {
@@ -181,16 +222,6 @@ fn says_error(body: &ErrorBody) -> bool {
         members.len() == 1 && members.keys().all(|name| name.eq_ignore_ascii_case("message"))
     });
     is_error("/error") || is_error("/choices/0/error") || status != 0 || only_message
-}
-
-/// Classifies an error inside a 200. `status` is the one beside it in the stream.
-fn in_band(dialect: &Dialect, data: &[u8], status: Option<u16>, now: Timestamp) -> Verdict {
-    let headers = HeaderMap::new();
-    let mut answer = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, data, now);
-    let status =
-        status.or_else(|| status_in_band(&answer)).and_then(|status| StatusCode::from_u16(status).ok());
-    answer.status = status.unwrap_or(answer.status);
-    judge(dialect, answer)
 }
 
 /// Returns the status that an error claims, or that one with its names or its meaning usually has.

@@ -6,7 +6,7 @@ use http::Uri;
 
 use crate::provider::dialect::{Dialect, system};
 use crate::provider::preset::Preset;
-use crate::provider::{AuthScheme, ModelPath, Origin};
+use crate::provider::{AuthScheme, ModelPath, Origin, Rule};
 
 #[derive(Clone)]
 pub(super) struct Profile {
@@ -21,6 +21,8 @@ pub(super) struct Profile {
     /// Overrides the setting of the dialect.
     pub(super) errors_in_ok_bodies: Option<bool>,
     pub(super) dialect: &'static Dialect,
+    /// Rules of the operator, read before the dialect.
+    pub(super) rules: Vec<Rule>,
     /// The preset from which this profile was made.
     pub(super) preset: Option<&'static Preset>,
 }
@@ -40,9 +42,11 @@ impl Profile {
             model_path: preset.model_path,
             errors_in_ok_bodies: None,
             dialect: preset.dialect,
+            rules: Vec::new(),
             preset: Some(preset),
         }
     }
+
     /// Returns how a key is put onto a request to `uri`.
     pub(super) fn auth_at(&self, uri: &Uri) -> &AuthScheme {
         match self.dialect.bearer_below {
@@ -51,6 +55,12 @@ impl Profile {
             }
             _ => &self.auth,
         }
+    }
+
+    /// See [`Provider::errors_in_ok_bodies`](crate::provider::Provider::errors_in_ok_bodies).
+    pub(super) fn errors_in_ok_bodies(&self) -> bool {
+        self.errors_in_ok_bodies.unwrap_or(self.dialect.errors_in_ok_bodies)
+            || self.rules.iter().any(Rule::reads_success)
     }
 
     /// Returns the base URL of the preset, if a key may be sent there.

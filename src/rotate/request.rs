@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
@@ -111,6 +112,11 @@ impl Template {
     /// Returns the path of the request's URL.
     pub(super) fn path(&self) -> &str {
         self.head.uri().path()
+    }
+
+    /// Returns path and query of the request's URL.
+    pub(super) fn path_and_query(&self) -> Option<&PathAndQuery> {
+        self.head.uri().path_and_query()
     }
 
     /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key` header.

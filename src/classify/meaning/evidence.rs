@@ -40,6 +40,9 @@ pub enum Why {
     Name(Evidence),
     /// The numbers of the message: a limit of zero, or one that the request itself exceeds.
     Numbers,
+    /// A rule that the operator [gave the provider](crate::Provider::rule), by its index in
+    /// [`Provider::rules`](crate::Provider::rules).
+    OwnRule(usize),
     /// A rule of the provider, or one for names that mean the same at every provider.
     Rule,
     /// A sentence of the message has this meaning.
@@ -96,6 +99,7 @@ impl fmt::Display for Why {
             Self::Edge => f.write_str("edge"),
             Self::Name(evidence) => write!(f, "name: {evidence}"),
             Self::Numbers => f.write_str("numbers"),
+            Self::OwnRule(index) => write!(f, "rule[{index}]"),
             Self::Rule => f.write_str("rule"),
             Self::Sentence(evidence) => write!(f, "sentence: {evidence}"),
             Self::Status => f.write_str("status"),

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Response;
 use http::response::Parts;
+use http::uri::PathAndQuery;
 use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
@@ -39,6 +40,8 @@ pub(crate) struct Inspector<'a, C> {
     pub(crate) limits: &'a Limits,
     /// Whether the provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
+    /// Path of the request, for the classifier.
+    pub(crate) path: Option<&'a PathAndQuery>,
     /// The key that was sent, which must not be disclosed.
     pub(crate) secret: Option<&'a Secret>,
 }
@@ -62,8 +65,7 @@ impl<C: Classify> Inspector<'_, C> {
                 // Boxed, because most responses are not inspected.
                 return Box::pin(self.look_into(head, body, media)).await;
             }
-            let outcome = Outcome::with_body(Arc::clone(&head), Bytes::new(), now);
-            let verdict = classify(self.classifier, outcome).await;
+            let verdict = self.ask(Outcome::with_body(Arc::clone(&head), Bytes::new(), now)).await;
             let matters = media == Media::Events || self.look_into_success;
             let answer = UpstreamResponse {
                 is_unreadable: matters && !is_readable(&head.headers),
@@ -204,11 +206,15 @@ impl<C: Classify> Inspector<'_, C> {
     }
 
     async fn ask_about_stream(&self, head: &Arc<Parts>, event: Option<Event>) -> Verdict {
-        classify(self.classifier, Outcome::with_event(Arc::clone(head), event, Timestamp::now())).await
+        self.ask(Outcome::with_event(Arc::clone(head), event, Timestamp::now())).await
     }
 
     async fn ask_about(&self, head: &Arc<Parts>, body: Bytes) -> Verdict {
-        classify(self.classifier, Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
+        self.ask(Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
+    }
+
+    fn ask(&self, outcome: Outcome) -> impl Future<Output = Verdict> + use<C> {
+        classify(self.classifier, outcome.with_path(self.path.cloned()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::limits::Zone;
 use crate::limits::ledger::status::Metric;
 use crate::provider::{Dimension, Window};
+use crate::wildcard;
 
 /// A limit that an operator declares: for a provider that does not report its own, or to stay below it.
 ///
@@ -213,17 +214,7 @@ impl Allowance {
 impl ModelPattern {
     /// Returns whether the pattern matches the name of a model.
     pub fn matches(&self, model: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = strip(model, first) else { return false };
-        let Some(mut last) = parts.next() else { return rest.is_empty() };
-        for part in parts {
-            let Some(at) = find(rest, last) else { return false };
-            rest = &rest[at + last.len()..];
-            last = part;
-        }
-        rest.len() >= last.len()
-            && rest.as_bytes()[rest.len() - last.len()..].eq_ignore_ascii_case(last.as_bytes())
+        wildcard::matches(&self.0, model)
     }
 }
 
@@ -233,14 +224,6 @@ impl ModelPattern {
     pub(crate) fn as_name(&self) -> Option<&str> {
         (!self.0.contains('*')).then_some(&*self.0)
     }
-}
-
-fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    text.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)).map(|_| &text[prefix.len()..])
-}
-
-fn find(text: &str, part: &str) -> Option<usize> {
-    (0..=text.len()).find(|at| text.get(*at..).is_some_and(|rest| strip(rest, part).is_some()))
 }
 
 impl<T: Into<Box<str>>> From<T> for ModelPattern {

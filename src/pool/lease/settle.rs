@@ -56,7 +56,10 @@ pub(in crate::pool) fn fail(
     let (cause, wait) = cause_of(lease, fault, now);
     let permit = lease.take(level);
     let target = Target::of(lease, level);
-    let benched = target.cool_down(permit, cause, wait, now);
+    let benched = match fault.fixed_wait() {
+        Some(wait) => target.cool_down_for(permit, cause, wait, now),
+        None => target.cool_down(permit, cause, wait, now),
+    };
     lease.candidate().key().stats.failed();
     let (benched, cause) = benched?;
     report(lease, level, cause, benched.after.until, now);

@@ -27,7 +27,7 @@ fn pacing(lease: &Lease, fault: &Fault, now: Timestamp) -> Option<Pacing> {
     let stated = fault.retry_after();
     let is_short = stated.is_none_or(|wait| wait <= ROUNDED);
     let is_limit = fault.reason() == Reason::RateLimited;
-    if !is_short || !is_limit || lease.set.common.cooldowns.is_fixed() {
+    if !is_short || !is_limit || fault.fixed_wait().is_some() || lease.set.common.cooldowns.is_fixed() {
         return None;
     }
     let candidate = lease.candidate();

@@ -118,10 +118,31 @@ impl Target {
         wait: Option<Duration>,
         now: Timestamp,
     ) -> Option<(Benched, Cause)> {
-        let (candidate, cooldowns) = (self.candidate(), &self.set.common.cooldowns);
-        let until = |strikes| cooldowns.until(cause, wait, strikes, now);
+        let cooldowns = &self.set.common.cooldowns;
+        self.bench(permit, cause, now, |strikes| cooldowns.until(cause, wait, strikes, now))
+    }
+
+    /// Like [`cool_down`](Self::cool_down), for exactly this wait.
+    pub(in crate::pool) fn cool_down_for(
+        &self,
+        permit: Permit,
+        cause: Cause,
+        wait: Duration,
+        now: Timestamp,
+    ) -> Option<(Benched, Cause)> {
+        let until = now.saturating_add(wait).as_unix_ms().min(FOREVER - 1);
+        self.bench(permit, cause, now, |_| until)
+    }
+
+    fn bench(
+        &self,
+        permit: Permit,
+        cause: Cause,
+        now: Timestamp,
+        until: impl Fn(u8) -> u64,
+    ) -> Option<(Benched, Cause)> {
         let benched = self.slot()?.bench(permit, cause, now.as_unix_ms(), until);
-        candidate.sync(self.level, now.as_unix_ms());
+        self.candidate().sync(self.level, now.as_unix_ms());
         if benched.before.probing && !benched.after.probing {
             // Waiters wait for the probe to end, and this lease may be another one than the probe.
             self.set.common.released.tell();

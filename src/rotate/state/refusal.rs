@@ -23,10 +23,11 @@ pub(in crate::rotate) struct RefusalKind(Option<StatusCode>, Reason, Scope);
 // === impl RefusalKind ===
 
 impl RefusalKind {
-    /// Returns the kind of a fault. `None` if the fault does not concern keys, or if it is a 429, which counts the
-    /// usage of other requests as well.
+    /// Returns the kind of a fault. `None` if the fault does not concern keys, if it is a 429, which counts the
+    /// usage of other requests as well, or if a rule of the operator decided.
     pub(in crate::rotate) fn of(fault: &Fault, status: Option<StatusCode>) -> Option<Self> {
         let is_of_keys = match fault.reason() {
+            _ if fault.is_by_own_rule() => false,
             Reason::InvalidKey | Reason::Forbidden => true,
             Reason::QuotaExceeded => status != Some(StatusCode::TOO_MANY_REQUESTS),
             _ => false,
