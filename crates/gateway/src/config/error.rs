@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use http::HeaderName;
 
+use crate::config::invalid_rule::InvalidRule;
+use crate::config::listing::{Known, Searched};
 use crate::config::location::{Location, ValuePath};
 use tower_key_rotation::key::{InvalidName, InvalidSecret};
 use tower_key_rotation::pool::BuildError;
@@ -219,14 +221,13 @@ pub enum Problem {
         /// Minimum number of characters.
         least: usize,
     },
+    /// A rule can never hold, contradicts itself, or lacks a part.
+    #[error("{0}")]
+    Rule(InvalidRule),
     /// The keys cannot form a pool.
     #[error("the keys can't form a pool")]
     Pool(#[source] BuildError),
 }
-
-struct Searched<'a>(&'a [String], &'a [String]);
-
-struct Known<'a>(&'a [String]);
 
 // === impl ConfigError ===
 
@@ -273,28 +274,5 @@ impl std::error::Error for ConfigError {
 impl Problem {
     pub(super) fn at(self, path: ValuePath) -> ConfigError {
         ConfigError::new(Location { path, ..Location::default() }, self)
-    }
-}
-
-impl fmt::Display for Searched<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self([], _) => f.write_str(": add a [[provider.key]], or `keys_env`"),
-            Self(searched, []) => {
-                write!(f, ": set one of {}, or add a [[provider.key]]", searched.join(", "))
-            }
-            Self(searched, faults) => {
-                write!(f, ": {}. Searched: {}", faults.join("; "), searched.join(", "))
-            }
-        }
-    }
-}
-
-impl fmt::Display for Known<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("set the `account` of a [[provider.key]]");
-        }
-        write!(f, "the known accounts are {}", self.0.join(", "))
     }
 }

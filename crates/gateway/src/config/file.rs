@@ -9,6 +9,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use serde::Deserialize;
 
 use crate::config::secret::Reference;
+use crate::config::several::{Several, Text};
 
 /// The content of a configuration file in any format; see the [module docs](super).
 ///
@@ -98,7 +99,26 @@ pub(super) struct ProviderTable {
     #[serde(default)]
     pub(super) limit: Vec<LimitTable>,
     #[serde(default)]
+    pub(super) rule: Vec<RuleTable>,
+    #[serde(default)]
     pub(super) key: Vec<KeyTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RuleTable {
+    pub(super) name: Option<String>,
+    /// Wider than a status, so that a number that can't be one has its place in the error.
+    pub(super) status: Option<Several<i64>>,
+    pub(super) code: Option<Several<Text>>,
+    pub(super) says: Option<Several<String>>,
+    pub(super) header: Option<Several<String>>,
+    pub(super) path: Option<Several<String>>,
+    pub(super) verdict: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) scope: Option<String>,
+    pub(super) wait: Option<String>,
+    pub(super) until: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

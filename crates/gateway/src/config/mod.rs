@@ -61,6 +61,10 @@
 //! account = "org-1"                           # of this account, beside the limits of each account
 //! tokens_per_day = 2_000_000
 //! reset = "utc"
+//! [[provider.rule]]                           # your own rules for responses
+//! status = 402
+//! reason = "quota_exceeded"
+//! wait = "1h"                                 # the key is out for an hour
 //! [[provider.key]]
 //! id = "team-a"                               # default: name of the variable or the file
 //! secret = "env:TEAM_A_KEY"                   # or "file:PATH", relative to this file; or the key itself
@@ -92,6 +96,26 @@
 //! | `concurrent` | requests in flight |
 //! | `burst` | amount available at once, for limits per second or per minute |
 //! | `reset` | beginning of the day: midnight in `"utc"`, `"pacific"` or by a POSIX rule such as `"CET-1CEST,M3.5.0,M10.5.0/3"`; or `"rolling"` for a limit that refills evenly |
+//!
+//! # Rules
+//!
+//! A [`Rule`](tower_key_rotation::provider::Rule) classifies responses before everything built in. Rules are read
+//! from the top, and the first whose conditions all hold decides. A condition is one value or a list, of which
+//! one must hold.
+//!
+//! | name | meaning |
+//! |---|---|
+//! | `name` | name for people; optional |
+//! | `status` | status of the response; without it, the rule applies to all errors and to no success |
+//! | `code` | code, type or reason of the error, as a whole |
+//! | `says` | whole words of the error's message, in any case |
+//! | `header` | header of the response, `"x-name"` or `"x-name: value"` |
+//! | `path` | path of the request at the provider, or its beginning; `*` stands for any text |
+//! | `verdict` | `"fault"` (default if there is a reason), `"deliver"` (the response is the caller's) or `"ignore"` (it counts as a success) |
+//! | `reason` | [`Reason`](tower_key_rotation::classify::Reason) of a fault, such as `"quota_exceeded"` |
+//! | `scope` | [`Scope`](tower_key_rotation::classify::Scope) of a fault. Default: `"key"`; `"provider"` for a reason that no key causes |
+//! | `wait` | length of the cooldown, up to a day. Default: as the response says |
+//! | `until` | end of the cooldown, instead of `wait`: `"midnight"` of the provider, or `"midnight utc"`, `"midnight pacific"`, or with a POSIX rule |
 //!
 //! # Secrets
 //!
@@ -133,158 +157,31 @@ mod duration;
 mod error;
 mod file;
 mod format;
+mod invalid_rule;
 mod keys;
 mod limit;
+mod listing;
 mod loader;
 mod location;
 mod redact;
 mod resolve;
 mod rotation;
+mod rule;
 mod secret;
 mod server;
+mod settings;
+mod several;
 mod text;
 mod warning;
-
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-
-use http::{HeaderName, Uri};
 
 pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};
 pub use self::file::ConfigFile;
 pub use self::format::Format;
+pub use self::invalid_rule::InvalidRule;
 pub use self::loader::Loader;
 pub use self::location::Location;
 pub use self::secret::Token;
 pub use self::server::ServerSettings;
+pub use self::settings::{Config, ProviderSettings};
 pub use self::warning::{Risk, Warning};
-
-use tower_key_rotation::event::Events;
-use tower_key_rotation::fallback::Route;
-use tower_key_rotation::pool::KeyPool;
-
-/// A checked configuration. Created by a [`Loader`].
-#[derive(Clone, Debug)]
-pub struct Config {
-    listen: Option<SocketAddr>,
-    token: Option<Token>,
-    chain: ChainSettings,
-    server: ServerSettings,
-    affinity_header: Option<HeaderName>,
-    events: Events,
-    /// Never empty, with unique names.
-    providers: Vec<ProviderSettings>,
-    /// Index of the first provider of the chain.
-    first: usize,
-    warnings: Vec<Warning>,
-}
-
-/// One `[[provider]]` table: the provider's base URL, its keys, and its names for models.
-#[derive(Clone, Debug)]
-pub struct ProviderSettings {
-    name: String,
-    base_url: Uri,
-    models: BTreeMap<String, String>,
-    route: Route,
-    limits_models: bool,
-    pool: KeyPool,
-}
-
-// === impl Config ===
-
-impl Config {
-    /// Returns the address to listen on; `None` if the file does not set one.
-    pub const fn listen(&self) -> Option<SocketAddr> {
-        self.listen
-    }
-
-    /// Returns the token that callers must send; `None` if every caller is accepted.
-    pub const fn token(&self) -> Option<&Token> {
-        self.token.as_ref()
-    }
-
-    /// Returns the settings of the chain.
-    pub const fn chain(&self) -> &ChainSettings {
-        &self.chain
-    }
-
-    /// Returns the `[server]` table: limits on connections and requests, for a server around the layers.
-    pub const fn server(&self) -> &ServerSettings {
-        &self.server
-    }
-
-    /// Returns the header whose value identifies related requests. A server turns its value into a
-    /// [`Session`](tower_key_rotation::Session).
-    pub const fn affinity_header(&self) -> Option<&HeaderName> {
-        self.affinity_header.as_ref()
-    }
-
-    /// Returns the event hub that all pools of this configuration and its clones share. Give it to the chain
-    /// as well.
-    pub const fn events(&self) -> &Events {
-        &self.events
-    }
-
-    /// Returns all providers in the order of the file, including those outside the chain.
-    pub fn providers(&self) -> &[ProviderSettings] {
-        &self.providers
-    }
-
-    /// Returns the providers of the chain in order of preference: the first one, and the others.
-    pub fn chain_providers(&self) -> (&ProviderSettings, impl Iterator<Item = &ProviderSettings>) {
-        let others = self.chain.order().iter().skip(1).filter_map(|name| self.provider(name));
-        (&self.providers[self.first], others)
-    }
-
-    /// Returns the settings that expose keys without being errors: a base URL in clear text, a secret that
-    /// any user can read. The loader has already logged each of them.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
-    /// Returns the provider with this name; `None` if there is none.
-    pub fn provider(&self, name: &str) -> Option<&ProviderSettings> {
-        self.providers.iter().find(|provider| provider.name == name)
-    }
-}
-
-// === impl ProviderSettings ===
-
-impl ProviderSettings {
-    /// Entry in [`models`](Self::models) for any model without an entry of its own.
-    pub const ANY_MODEL: &str = "*";
-
-    /// Returns the name of the provider, which is also that of the [pool](Self::pool)'s provider.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Returns the base URL: scheme, host, and the beginning of every path.
-    pub const fn base_url(&self) -> &Uri {
-        &self.base_url
-    }
-
-    /// Iterates over the renamed models as pairs of the caller's name and this provider's name, ordered by
-    /// the caller's name.
-    pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.models.iter().map(|(from, to)| (from.as_str(), to.as_str()))
-    }
-
-    /// Returns the route of the provider in a chain: its base URL and its names for models.
-    pub const fn route(&self) -> &Route {
-        &self.route
-    }
-
-    /// Returns whether the file declares a limit for some of this provider's models. A request must then name
-    /// its model in a way that can be read with certainty.
-    pub const fn limits_models(&self) -> bool {
-        self.limits_models
-    }
-
-    /// Returns the pool of this provider's keys. They are sent only to the origin of
-    /// [`base_url`](Self::base_url).
-    pub const fn pool(&self) -> &KeyPool {
-        &self.pool
-    }
-}

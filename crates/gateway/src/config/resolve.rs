@@ -16,7 +16,7 @@ use crate::config::secret::Sources;
 use crate::config::server::ServerSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
-use crate::config::{Config, ProviderSettings, base_url, limit};
+use crate::config::{Config, ProviderSettings, base_url, limit, rule};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
@@ -70,8 +70,18 @@ fn provider(
     common: &CommonSettings<'_>,
     at: &ValuePath,
 ) -> Result<ProviderSettings, ConfigError> {
-    let ProviderTable { name, dialect, base_url, keys_env, selection, learn_accounts, models, limit, key } =
-        table;
+    let ProviderTable {
+        name,
+        dialect,
+        base_url,
+        keys_env,
+        selection,
+        learn_accounts,
+        models,
+        limit,
+        rule,
+        key,
+    } = table;
     if !is_name(&name) {
         return Err(Problem::Name.at(at.field("name")));
     }
@@ -92,7 +102,7 @@ fn provider(
     }
     let route = route(&base_url, &models).map_err(|_| in_url("it can't be the beginning of a URL"))?;
     // The file sets the base URL of this provider, so its keys go there and nowhere else.
-    let provider = profile.with_origin(origin);
+    let provider = rule::with_rules(profile.with_origin(origin), rule, at)?;
     let of_keys = key.iter().flat_map(|key| &key.limit);
     let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
     let keys = Keys::read(&provider, keys_env.as_deref(), key, common.sources, at)?;

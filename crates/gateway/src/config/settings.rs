@@ -1,0 +1,139 @@
+//! A checked configuration.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use http::{HeaderName, Uri};
+use tower_key_rotation::event::Events;
+use tower_key_rotation::fallback::Route;
+use tower_key_rotation::pool::KeyPool;
+
+use crate::config::chain::ChainSettings;
+use crate::config::secret::Token;
+use crate::config::server::ServerSettings;
+use crate::config::warning::Warning;
+
+/// A checked configuration. Created by a [`Loader`](crate::config::Loader).
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) token: Option<Token>,
+    pub(super) chain: ChainSettings,
+    pub(super) server: ServerSettings,
+    pub(super) affinity_header: Option<HeaderName>,
+    pub(super) events: Events,
+    /// Never empty, with unique names.
+    pub(super) providers: Vec<ProviderSettings>,
+    /// Index of the first provider of the chain.
+    pub(super) first: usize,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// One `[[provider]]` table: the provider's base URL, its keys, and its names for models.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    pub(super) name: String,
+    pub(super) base_url: Uri,
+    pub(super) models: BTreeMap<String, String>,
+    pub(super) route: Route,
+    pub(super) limits_models: bool,
+    pub(super) pool: KeyPool,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Returns the address to listen on; `None` if the file does not set one.
+    pub const fn listen(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
+    /// Returns the token that callers must send; `None` if every caller is accepted.
+    pub const fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Returns the settings of the chain.
+    pub const fn chain(&self) -> &ChainSettings {
+        &self.chain
+    }
+
+    /// Returns the `[server]` table: limits on connections and requests, for a server around the layers.
+    pub const fn server(&self) -> &ServerSettings {
+        &self.server
+    }
+
+    /// Returns the header whose value identifies related requests. A server turns its value into a
+    /// [`Session`](tower_key_rotation::Session).
+    pub const fn affinity_header(&self) -> Option<&HeaderName> {
+        self.affinity_header.as_ref()
+    }
+
+    /// Returns the event hub that all pools of this configuration and its clones share. Give it to the chain
+    /// as well.
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Returns all providers in the order of the file, including those outside the chain.
+    pub fn providers(&self) -> &[ProviderSettings] {
+        &self.providers
+    }
+
+    /// Returns the providers of the chain in order of preference: the first one, and the others.
+    pub fn chain_providers(&self) -> (&ProviderSettings, impl Iterator<Item = &ProviderSettings>) {
+        let others = self.chain.order().iter().skip(1).filter_map(|name| self.provider(name));
+        (&self.providers[self.first], others)
+    }
+
+    /// Returns the settings that expose keys without being errors: a base URL in clear text, a secret that
+    /// any user can read. The loader has already logged each of them.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Returns the provider with this name; `None` if there is none.
+    pub fn provider(&self, name: &str) -> Option<&ProviderSettings> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+// === impl ProviderSettings ===
+
+impl ProviderSettings {
+    /// Entry in [`models`](Self::models) for any model without an entry of its own.
+    pub const ANY_MODEL: &str = "*";
+
+    /// Returns the name of the provider, which is also that of the [pool](Self::pool)'s provider.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the base URL: scheme, host, and the beginning of every path.
+    pub const fn base_url(&self) -> &Uri {
+        &self.base_url
+    }
+
+    /// Iterates over the renamed models as pairs of the caller's name and this provider's name, ordered by
+    /// the caller's name.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.models.iter().map(|(from, to)| (from.as_str(), to.as_str()))
+    }
+
+    /// Returns the route of the provider in a chain: its base URL and its names for models.
+    pub const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Returns whether the file declares a limit for some of this provider's models. A request must then name
+    /// its model in a way that can be read with certainty.
+    pub const fn limits_models(&self) -> bool {
+        self.limits_models
+    }
+
+    /// Returns the pool of this provider's keys. They are sent only to the origin of
+    /// [`base_url`](Self::base_url).
+    pub const fn pool(&self) -> &KeyPool {
+        &self.pool
+    }
+}
