@@ -195,7 +195,7 @@ impl KeyPool {
     ///
     /// pool.acquire(())?.succeed();
     /// pool.acquire(&model)?.succeed();
-    /// pool.acquire(AcquireRequest::new().model(&model).tokens(Estimate::new(900, 100)))?.succeed();
+    /// pool.acquire(AcquireRequest::new().model(&model).tokens(Estimate::new().input_tokens(900).output_tokens(100)))?.succeed();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn acquire<'a>(&self, request: impl Into<AcquireRequest<'a>>) -> Result<Lease, Exhausted> {
