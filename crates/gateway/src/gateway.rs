@@ -47,6 +47,28 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A gateway over the providers of a configuration. Cheap to clone.
 ///
 /// [`router`](crate::router()) makes an axum router of it, and [`serve`](crate::serve()) serves it.
+///
+/// ```
+/// use axum::body::Body;
+/// use http::{Request, StatusCode};
+/// use tower_key_rotation_gateway::config::{Format, Loader};
+/// use tower_key_rotation_gateway::{Gateway, Options};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = r#"
+///     [[provider]]
+///     name = "openai"
+///     base_url = "https://api.openai.com/v1"
+///     keys_env = "OPENAI"
+/// "#;
+/// let config = Loader::new().vars([("OPENAI_API_KEY", "sk-one")]).parse(text, Format::Toml)?;
+/// let gateway = Gateway::new(config, Options::new());
+/// let response = gateway.handle(Request::get("/health").body(Body::empty())?, None).await;
+/// assert_eq!(response.status(), StatusCode::OK);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Gateway(Arc<Shared>);
 

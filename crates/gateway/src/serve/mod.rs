@@ -58,6 +58,20 @@ struct Requests {
 /// Runs until `stop` completes. It then accepts no more connections, and lets requests in flight end within
 /// `shutdown_timeout`. A panic of a request becomes status 500 and ends no other request.
 ///
+/// ```no_run
+/// use tokio::net::TcpListener;
+/// use tower_key_rotation_gateway::config::Loader;
+/// use tower_key_rotation_gateway::{Gateway, Options, serve};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let gateway = Gateway::new(Loader::new().load("gateway.toml")?, Options::new());
+/// let listener = TcpListener::bind("127.0.0.1:8787").await?;
+/// serve(listener, gateway, std::future::pending()).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// Returns an error of kind [`TimedOut`](io::ErrorKind::TimedOut) if requests were still in flight when the
