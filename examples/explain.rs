@@ -121,7 +121,7 @@ impl Record {
         }
         let is_read = !self.head.status.is_success() || self.provider.errors_in_ok_bodies();
         let body = if is_read { self.body.clone() } else { Bytes::new() };
-        let verdict = self.ask(Outcome::answer(Arc::clone(&self.head), body, self.now));
+        let verdict = self.ask(Outcome::response(Arc::clone(&self.head), body, self.now));
         let served = verdict == Verdict::Success;
         Explained {
             limits: self.limits(if served { &[] } else { &self.body }),

@@ -143,17 +143,17 @@ async fn a_long_hint_is_reported_but_capped() {
     let failed = all_keys_failed(send(&service, chat("m")).await.unwrap_err());
     let attempt = &failed.attempts()[0];
     assert_eq!(attempt.fault.retry_after(), Some(18 * DAY), "what the provider said");
-    let benched = attempt.benched.unwrap();
-    assert!(benched <= DAY, "{benched:?}");
+    let cooldown = attempt.cooldown.unwrap();
+    assert!(cooldown <= DAY, "{cooldown:?}");
     let told = std::iter::from_fn(|| heard.next().now_or_never().flatten()).find_map(|event| {
         let EventKind::CooledDown { wait, hint, .. } = event.unwrap().kind else { return None };
         Some((wait, hint))
     });
-    assert_eq!(told, Some((Some(benched), Some(18 * DAY))), "both are told");
+    assert_eq!(told, Some((Some(cooldown), Some(18 * DAY))), "both are told");
     let (log, said) =
-        (log.text(), format!("wait_ms={} hint_ms={}", benched.as_millis(), 18 * DAY.as_millis()));
+        (log.text(), format!("wait_ms={} hint_ms={}", cooldown.as_millis(), 18 * DAY.as_millis()));
     assert!(log.contains(&said), "{said}: {log}");
-    advance(benched).await;
+    advance(cooldown).await;
     assert!(send(&service, chat("m")).await.is_ok(), "a probe goes out long before");
 }
 

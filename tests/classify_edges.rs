@@ -369,7 +369,7 @@ proptest! {
             let provider = provider(name);
             let event = Event::new("error", body.clone());
             for outcome in [
-                Outcome::answer(head.clone(), body.clone(), NOW),
+                Outcome::response(head.clone(), body.clone(), NOW),
                 Outcome::streaming(head.clone(), Some(event), NOW),
             ] {
                 let verdict = ask(&provider, outcome);
@@ -409,7 +409,7 @@ fn reasons_in_the_account_are_marked() {
         ("gemini", 403, r#"{"error":{"status":"PERMISSION_DENIED","message":"m"}}"#, false),
         ("gemini", 401, r#"{"error":{"status":"UNAUTHENTICATED","message":"m"}}"#, false),
     ] {
-        let outcome = Outcome::answer(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
+        let outcome = Outcome::response(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
         let verdict = ask(&provider(name), outcome);
         let fault = verdict.fault().unwrap();
         assert_eq!(fault.account_reason(), names_account, "{name} {status} {body}: {verdict}");

@@ -45,7 +45,7 @@ pub(crate) fn ask(provider: &Provider, outcome: Outcome) -> Verdict {
 /// Classifies an error response with headers.
 pub(crate) fn judge_with(name: &str, status: u16, pairs: &[(&str, &str)], body: &str) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    say(&ask(&provider(name), Outcome::answer(head(status, pairs), body, NOW)))
+    say(&ask(&provider(name), Outcome::response(head(status, pairs), body, NOW)))
 }
 
 /// Classifies an error response, and returns `reason scope wait` or `rejected KIND`.

@@ -273,7 +273,7 @@ fn ordinary_rejections_stay_rejections() {
     for (status, code, message) in MESSAGES {
         for (name, shape) in SHAPES {
             let body = shape(*status, code, message).to_string();
-            let outcome = Outcome::answer(head(*status, &[]), Bytes::from(body.clone()), NOW);
+            let outcome = Outcome::response(head(*status, &[]), Bytes::from(body.clone()), NOW);
             let verdict = ask(&provider(name), outcome);
             count += 1;
             if !matches!(verdict, Verdict::Rejected(_)) {
@@ -290,7 +290,7 @@ fn ordinary_rejections_stay_rejections() {
 fn lists_of_validation_errors_stay_rejections() {
     for input in ["your quota is exceeded", "余额不足，请充值", "invalid api key", "overloaded"] {
         let body = json!({"detail": [{"type": "string_type", "loc": ["body", "messages", 0, "content"], "msg": "Input should be a valid string", "input": input}]});
-        let outcome = Outcome::answer(head(422, &[]), Bytes::from(body.to_string()), NOW);
+        let outcome = Outcome::response(head(422, &[]), Bytes::from(body.to_string()), NOW);
         assert!(matches!(ask(&provider("relay"), outcome), Verdict::Rejected(_)), "{input}");
     }
 }
@@ -307,7 +307,7 @@ fn successes_stay_successes() {
     ] {
         for name in ["openai", "openrouter", "azure", "minimax", "bedrock", "anthropic", "relay"] {
             let body = json!({"id": "1", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]});
-            let outcome = Outcome::answer(head(200, &[]), Bytes::from(body.to_string()), NOW);
+            let outcome = Outcome::response(head(200, &[]), Bytes::from(body.to_string()), NOW);
             assert_eq!(ask(&provider(name), outcome), Verdict::Success, "{name}: {text}");
             let event = Event::new("", json!({"choices": [{"delta": {"content": text}}]}).to_string());
             let outcome = Outcome::streaming(head(200, &[]), Some(event), NOW);

@@ -431,7 +431,7 @@ fn evidence_that_contradicts_itself_is_unclear() {
 fn a_wait_of_an_hour_is_a_quota_for_every_provider() {
     for name in ["openai", "anthropic", "groq", "mistral", "xai", "nobody"] {
         let verdict = |wait: &str| {
-            let outcome = Outcome::answer(head(429, &[("retry-after", wait)]), Bytes::new(), NOW);
+            let outcome = Outcome::response(head(429, &[("retry-after", wait)]), Bytes::new(), NOW);
             ask(&provider(name), outcome)
         };
         assert_eq!(verdict("3600").as_str(), "quota_exceeded", "{name}");
@@ -444,7 +444,7 @@ fn a_wait_of_an_hour_is_a_quota_for_every_provider() {
 #[test]
 fn a_verdict_says_why() {
     let why = |status: u16, body: &str| {
-        let outcome = Outcome::answer(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
+        let outcome = Outcome::response(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
         ask(&provider("openai"), outcome).fault().and_then(Fault::why)
     };
     assert_eq!(why(403, r#"{"error":{"code":"no_credit"}}"#), Some(Why::Name(Evidence::Money)));

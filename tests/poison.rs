@@ -314,7 +314,7 @@ async fn a_bare_refusal_stops_at_two_keys_in_good_standing() {
         upstream.calls();
         let response = service.clone().oneshot(bad(true)).await.unwrap();
         assert_eq!((response.status().as_u16(), served(&response).attempts().len()), (refusal.status, 1));
-        assert_eq!(served(&response).attempts()[0].benched, None, "undone");
+        assert_eq!(served(&response).attempts()[0].cooldown, None, "undone");
         assert_eq!(upstream.calls().len(), 2);
     }
 }

@@ -38,7 +38,7 @@ fn is_marked(verdict: &Verdict) -> bool {
 
 fn outcome(status: u16, headers: &[(&str, &str)], body: &str) -> Outcome {
     let path = "/v1/images/edits?size=1".parse::<http::uri::PathAndQuery>().unwrap();
-    Outcome::answer(head(status, headers), Bytes::copy_from_slice(body.as_bytes()), NOW).with_path(path)
+    Outcome::response(head(status, headers), Bytes::copy_from_slice(body.as_bytes()), NOW).with_path(path)
 }
 
 fn refused() -> Outcome {
@@ -162,7 +162,7 @@ fn the_first_rule_that_holds_decides() {
     let broke = || marked(Rule::builder().status(402));
     let first = Provider::openai().rule(deliver()).rule(broke());
     assert_eq!(decide(&first, outcome(402, &[], "")), Verdict::Rejected(Rejection::Invalid));
-    let elsewhere = Outcome::answer(head(402, &[]), Bytes::new(), NOW);
+    let elsewhere = Outcome::response(head(402, &[]), Bytes::new(), NOW);
     let verdict = decide(&first, elsewhere);
     assert_eq!(verdict.fault().unwrap().why(), Some(Why::OwnRule(1)), "by its index");
     assert_eq!(Why::OwnRule(1).to_string(), "rule[1]");

@@ -103,7 +103,7 @@ mod provider_builder {
         let low = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#;
         let outcome = || {
             let (head, ()) = Response::builder().status(400).body(()).unwrap().into_parts();
-            Outcome::answer(head, Bytes::from(low), NOW)
+            Outcome::response(head, Bytes::from(low), NOW)
         };
         for (like, reason) in [("anthropic", Some(Reason::QuotaExceeded)), ("bedrock", None)] {
             let provider = own().answers_like(&Provider::preset(like).unwrap()).build();

@@ -20,7 +20,7 @@ fn pool(keys: usize) -> KeyPool {
 }
 
 /// Puts every key into a cooldown of this length.
-fn bench(pool: &KeyPool, wait: Duration) -> Vec<UndoCooldown> {
+fn begin_cooldown(pool: &KeyPool, wait: Duration) -> Vec<UndoCooldown> {
     std::iter::from_fn(|| Some(limit(pool.acquire(None).ok()?, wait))).collect()
 }
 
@@ -63,7 +63,7 @@ async fn the_earliest_cooldown_wakes_a_waiter() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_does_not_fit_is_refused() {
     let pool = pool(2);
-    let _penalties = bench(&pool, 30 * SECOND);
+    let _penalties = begin_cooldown(&pool, 30 * SECOND);
     for others_wait in [false, true] {
         let other = others_wait.then(|| ask(&pool, 60 * SECOND));
         yield_now().await;
@@ -91,7 +91,7 @@ async fn waiting_for_a_probe_ends_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_at_the_deadline() {
     let pool = pool(1);
-    let _penalties = bench(&pool, SECOND);
+    let _penalties = begin_cooldown(&pool, SECOND);
     advance(2 * SECOND).await;
     let probe = pool.acquire(None).unwrap();
     assert!(probe.is_probe());
@@ -117,7 +117,7 @@ async fn freeing_a_key_wakes_a_waiter() {
     ];
     for (way, free) in ways {
         let pool = pool(1);
-        let penalty = bench(&pool, 30 * SECOND).pop();
+        let penalty = begin_cooldown(&pool, 30 * SECOND).pop();
         let began = Instant::now();
         let waiting = ask(&pool, 60 * SECOND);
         sleep(SECOND).await;
@@ -137,7 +137,7 @@ async fn the_end_of_a_probe_wakes_a_waiter() {
     ];
     for (way, settle, expected) in ways {
         let pool = pool(1);
-        let _penalties = bench(&pool, SECOND);
+        let _penalties = begin_cooldown(&pool, SECOND);
         advance(2 * SECOND).await;
         let probe = pool.acquire(None).unwrap();
         let began = Instant::now();
@@ -153,7 +153,7 @@ async fn the_end_of_a_probe_wakes_a_waiter() {
 #[tokio::test(start_paused = true)]
 async fn waiters_are_served_in_order() {
     let pool = pool(1);
-    let _penalties = bench(&pool, 5 * SECOND);
+    let _penalties = begin_cooldown(&pool, 5 * SECOND);
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = Vec::new();
     for number in 0..20 {
@@ -199,7 +199,7 @@ async fn models_have_separate_queues() {
 #[tokio::test(start_paused = true)]
 async fn a_leaving_waiter_frees_its_place() {
     let pool = pool(1);
-    let _penalties = bench(&pool, 5 * SECOND);
+    let _penalties = begin_cooldown(&pool, 5 * SECOND);
     let wait = || {
         let (pool, deadline) = (pool.clone(), Instant::now() + 60 * SECOND);
         task::spawn(async move { pool.acquire_by(None, deadline).await })
@@ -228,7 +228,7 @@ async fn a_leaving_waiter_frees_its_place() {
 #[tokio::test(start_paused = true)]
 async fn a_thousand_waiters_are_served_after_a_cooldown() {
     let pool = pool(3);
-    let _penalties = bench(&pool, 300 * SECOND);
+    let _penalties = begin_cooldown(&pool, 300 * SECOND);
     serve_a_thousand(&pool, || async { advance(300 * SECOND).await }).await;
 }
 
@@ -237,7 +237,7 @@ async fn a_thousand_waiters_are_served_after_a_cooldown() {
 async fn no_wake_up_is_lost() {
     for _ in 0..3 {
         let pool = pool(3);
-        let _penalties = bench(&pool, 600 * SECOND);
+        let _penalties = begin_cooldown(&pool, 600 * SECOND);
         serve_a_thousand(&pool, || async { pool.reset_all() }).await;
     }
 }
@@ -267,7 +267,7 @@ async fn serve_a_thousand<F: Future<Output = ()>>(pool: &KeyPool, free: impl FnO
 async fn a_key_freed_during_registration_is_seen() {
     for round in 0..500_u64 {
         let pool = pool(1);
-        let _penalties = bench(&pool, 600 * SECOND);
+        let _penalties = begin_cooldown(&pool, 600 * SECOND);
         let waiting = ask(&pool, 900 * SECOND);
         (0..round % 50).for_each(|_| std::hint::spin_loop());
         pool.reset_all();

@@ -31,7 +31,7 @@ use crate::clock::Timestamp;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let (head, ()) = Response::builder().status(StatusCode::UNAUTHORIZED).body(()).unwrap().into_parts();
-/// let outcome = Outcome::answer(head, Bytes::new(), Timestamp::now());
+/// let outcome = Outcome::response(head, Bytes::new(), Timestamp::now());
 /// let verdict = Provider::openai().classifier().oneshot(outcome).await.unwrap();
 /// assert_eq!(verdict.fault().map(|fault| fault.reason()), Some(Reason::InvalidKey));
 /// # });
@@ -69,7 +69,7 @@ pub enum Transport {
 impl Outcome {
     /// Creates the outcome of a response with this head, which is copied. `body` is the part of its body that
     /// was read; empty if none was.
-    pub fn answer(head: impl Borrow<Parts>, body: Bytes, now: Timestamp) -> Self {
+    pub fn response(head: impl Borrow<Parts>, body: Bytes, now: Timestamp) -> Self {
         Self::with_body(Arc::new(head.borrow().clone()), body, now)
     }
 

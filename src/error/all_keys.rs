@@ -150,7 +150,7 @@ impl fmt::Debug for AllKeysFailed {
         f.debug_struct("AllKeysFailed")
             .field("provider", &provider.name())
             .field("model", model)
-            .field("gave_up", stop_reason)
+            .field("stop_reason", stop_reason)
             .field("attempts", attempts)
             .field("retry_after", retry_after)
             .field("wait", wait)

@@ -23,7 +23,7 @@ pub struct Attempt {
     pub fault: Fault,
     /// Length of the cooldown that the failure started for the key, or for a scope that the key shares. `None` if
     /// it started no cooldown.
-    pub benched: Option<Duration>,
+    pub cooldown: Option<Duration>,
     /// Time from sending the request to the verdict.
     pub duration: Duration,
 }
@@ -32,7 +32,7 @@ pub struct Attempt {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, key, status, fault, benched: _, duration } = self;
+        let Self { provider, key, status, fault, cooldown: _, duration } = self;
         f.write_str(provider)?;
         if let Some(key) = key {
             write!(f, "/{key}")?;

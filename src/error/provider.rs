@@ -93,7 +93,7 @@ impl ProviderFailed {
                 key: None,
                 status: self.status,
                 fault: fault.clone(),
-                benched: None,
+                cooldown: None,
                 duration,
             });
         }

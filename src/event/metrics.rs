@@ -91,12 +91,16 @@ impl Metrics {
     /// Describes all metrics to the recorder.
     pub(super) fn described(models: &Arc<Models>) -> Self {
         describe_counter!(ATTEMPTS, Unit::Count, "Attempts that are over.");
-        describe_histogram!(DURATION, Unit::Seconds, "From sending a request to the verdict on its answer.");
+        describe_histogram!(
+            DURATION,
+            Unit::Seconds,
+            "From sending a request to the verdict on its response."
+        );
         describe_counter!(RATE_LIMITS, Unit::Count, "Attempts that were refused as too fast.");
         describe_counter!(ROTATIONS, Unit::Count, "Times a request went on with another key.");
-        describe_counter!(COOLDOWNS, Unit::Count, "Benches of keys.");
+        describe_counter!(COOLDOWNS, Unit::Count, "Cooldowns of keys.");
         describe_counter!(RECOVERIES, Unit::Count, "Probes that ended a bench.");
-        describe_counter!(INVALID_KEYS, Unit::Count, "Times a key was refused for good.");
+        describe_counter!(INVALID_KEYS, Unit::Count, "Times a key was refused as invalid.");
         describe_counter!(
             EXHAUSTED,
             Unit::Count,
@@ -109,7 +113,7 @@ impl Metrics {
         describe_gauge!(BREAKER, "0 closed, 1 half-open, 2 open.");
         describe_counter!(QUOTA_WARNINGS, Unit::Count, "Thresholds of a quota that were passed.");
         describe_gauge!(QUOTA_LEFT, "The share of a quota that is left.");
-        describe_counter!(TOKENS, Unit::Count, "Tokens that answers say they took.");
+        describe_counter!(TOKENS, Unit::Count, "Tokens that responses report.");
         describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
         describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
         describe_counter!(MISSED, Unit::Count, "Events that subscribers were too slow for.");

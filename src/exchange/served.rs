@@ -157,7 +157,7 @@ impl Served {
             key: Some(key),
             status: Some(status),
             fault: fault.clone(),
-            benched: None,
+            cooldown: None,
             duration,
         });
         attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(link));

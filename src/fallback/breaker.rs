@@ -46,7 +46,7 @@ pub(crate) struct BreakerOpen {
 }
 
 /// The permit to call the link once. If it is dropped, nothing is counted, and its probe is handed back.
-#[must_use = "a passage that is dropped at once lets nobody pass"]
+#[must_use = "a permit that is dropped at once admits no request"]
 pub(crate) struct BreakerPermit {
     breaker: Arc<Shared>,
     generation: u64,
@@ -239,7 +239,7 @@ impl Drop for BreakerPermit {
 impl fmt::Debug for BreakerPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { breaker: _, generation, began, probe } = self;
-        f.debug_struct("Passage")
+        f.debug_struct("BreakerPermit")
             .field("generation", generation)
             .field("began", began)
             .field("probe", probe)

@@ -181,7 +181,7 @@ fn record<B>(state: &mut RequestState<B>, lease: &mut Lease, fault: &Fault, stat
     let model = state.request.model(state.config.pool.provider());
     let provisional =
         endpoint.and_then(|endpoint| ProvisionalCooldown::raise(lease, fault, model, endpoint, now.into()));
-    let (benched, is_out) = match (&provisional, refused) {
+    let (cooldown, is_out) = match (&provisional, refused) {
         (Some(provisional), _) => (provisional.wait(), true),
         (None, Some(_)) => (None, false),
         (None, None) => {
@@ -194,7 +194,7 @@ fn record<B>(state: &mut RequestState<B>, lease: &mut Lease, fault: &Fault, stat
         key: Some(key),
         status,
         fault: fault.clone(),
-        benched,
+        cooldown,
         duration: now.saturating_since(lease.began()),
     };
     let pool = state.config.pool.id();

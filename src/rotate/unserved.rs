@@ -132,7 +132,7 @@ pub(super) fn cut_off<B>(state: &mut RequestState<B>, lease: &Lease) {
         key: Some(lease.key_id().clone()),
         status: None,
         fault: Fault::new(Reason::Timeout, Scope::None).with_may_have_run(lease.is_stamped()),
-        benched: None,
+        cooldown: None,
         duration: Moment::now().saturating_since(lease.began()),
     };
     state.failures().add(attempt);

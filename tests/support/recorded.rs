@@ -95,7 +95,7 @@ impl Case {
         }
         let is_read = !self.head.status.is_success() || self.provider.errors_in_ok_bodies();
         let body = if is_read { self.body.clone() } else { Bytes::new() };
-        let verdict = ask(&self.provider, Outcome::answer(Arc::clone(&self.head), body, self.now));
+        let verdict = ask(&self.provider, Outcome::response(Arc::clone(&self.head), body, self.now));
         let served = verdict == Verdict::Success;
         Seen {
             limits: self.limits(if served { b"" } else { &self.body }),

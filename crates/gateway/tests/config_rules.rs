@@ -22,7 +22,7 @@ async fn verdict(rules: &str, status: u16, body: &'static str) -> String {
     let provider = config.providers()[0].pool().provider().clone();
     let (head, ()) = Response::builder().status(status).header("x-node", "7").body(()).unwrap().into_parts();
     let path = http::uri::PathAndQuery::from_static("/v1/images/edits");
-    let outcome = Outcome::answer(head, Bytes::from_static(body.as_bytes()), NOW).with_path(path);
+    let outcome = Outcome::response(head, Bytes::from_static(body.as_bytes()), NOW).with_path(path);
     let verdict = provider.classifier().oneshot(outcome).await.unwrap();
     let by = verdict.fault().and_then(tower_key_rotation::classify::Fault::why);
     match (&verdict, by) {

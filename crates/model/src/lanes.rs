@@ -33,12 +33,12 @@ impl Keys {
         }
         match admission {
             SlotAdmission::Granted(pass) => Some(pass),
-            SlotAdmission::Benched(_) | SlotAdmission::Probing | SlotAdmission::Ramping => None,
+            SlotAdmission::CooldownChange(_) | SlotAdmission::Probing | SlotAdmission::Ramping => None,
         }
     }
 
-    fn bench(&self, key: usize, pass: Permit, now: u64, until: u64) {
-        self.slots[key].bench(pass, LIMIT, now, |_| until);
+    fn begin_cooldown(&self, key: usize, pass: Permit, now: u64, until: u64) {
+        self.slots[key].begin_cooldown(pass, LIMIT, now, |_| until);
         self.sync(key, now);
     }
 
@@ -63,7 +63,7 @@ impl Keys {
     fn recovered() -> Arc<Self> {
         let keys = Self::new();
         let pass = keys.admit(0, 1).unwrap();
-        keys.bench(0, pass, 1, 10);
+        keys.begin_cooldown(0, pass, 1, 10);
         keys.refresh(10);
         let probe = keys.admit(0, 10).unwrap();
         keys.slots[0].recover(probe, 10, LAST);
@@ -106,9 +106,9 @@ fn a_key_benched_while_others_wake_is_not_lost() {
     orders(|| {
         let keys = Keys::new();
         let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
-        keys.bench(0, passes[0], 1, 10);
+        keys.begin_cooldown(0, passes[0], 1, 10);
         let other = with(&keys, |keys| keys.refresh(10));
-        keys.bench(1, passes[1], 9, 20);
+        keys.begin_cooldown(1, passes[1], 9, 20);
         other.join().unwrap();
         keys.no_key_is_lost();
     });
@@ -119,9 +119,9 @@ fn a_bench_that_ends_before_the_one_known_is_not_slept_through() {
     orders(|| {
         let keys = Keys::new();
         let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
-        keys.bench(0, passes[0], 1, 20);
+        keys.begin_cooldown(0, passes[0], 1, 20);
         let other = with(&keys, |keys| keys.refresh(20));
-        keys.bench(1, passes[1], 9, 10);
+        keys.begin_cooldown(1, passes[1], 9, 10);
         other.join().unwrap();
         keys.no_key_is_lost();
     });
@@ -132,8 +132,8 @@ fn two_who_wake_lose_nothing() {
     orders(|| {
         let keys = Keys::new();
         let passes = [0, 1].map(|key| keys.admit(key, 1).unwrap());
-        keys.bench(0, passes[0], 1, 10);
-        keys.bench(1, passes[1], 1, 20);
+        keys.begin_cooldown(0, passes[0], 1, 10);
+        keys.begin_cooldown(1, passes[1], 1, 20);
         let other = with(&keys, |keys| keys.refresh(10));
         keys.refresh(20);
         other.join().unwrap();
@@ -147,7 +147,7 @@ fn a_reset_during_a_bench_leaves_the_key_usable() {
         let keys = Keys::new();
         let pass = keys.admit(0, 1).unwrap();
         let other = with(&keys, |keys| keys.reset(0, 2));
-        keys.bench(0, pass, 2, FOREVER);
+        keys.begin_cooldown(0, pass, 2, FOREVER);
         other.join().unwrap();
         let shown = keys.lane.word(0) & 1 == 1;
         assert!(shown || keys.slots[0].state().is_closed(LATER));
@@ -159,7 +159,7 @@ fn a_key_whose_probe_fails_while_another_looks_at_it_is_not_lost() {
     orders(|| {
         let keys = Keys::new();
         let pass = keys.admit(0, 1).unwrap();
-        keys.bench(0, pass, 1, 10);
+        keys.begin_cooldown(0, pass, 1, 10);
         keys.refresh(10);
         let probe = keys.admit(0, 10).unwrap();
         // The other thread looks while the probe is out, and may be suspended for longer than the new
@@ -167,7 +167,7 @@ fn a_key_whose_probe_fails_while_another_looks_at_it_is_not_lost() {
         let other = with(&keys, |keys| {
             keys.admit(0, 10);
         });
-        keys.bench(0, probe, 11, 20);
+        keys.begin_cooldown(0, probe, 11, 20);
         keys.refresh(20);
         other.join().unwrap();
         keys.no_key_is_lost();
@@ -179,7 +179,7 @@ fn a_probe_that_is_handed_back_while_another_looks_is_not_lost() {
     orders(|| {
         let keys = Keys::new();
         let pass = keys.admit(0, 1).unwrap();
-        keys.bench(0, pass, 1, 10);
+        keys.begin_cooldown(0, pass, 1, 10);
         keys.refresh(10);
         let probe = keys.admit(0, 10).unwrap();
         let other = with(&keys, |keys| {
@@ -208,13 +208,13 @@ fn a_key_whose_account_is_probed_while_others_wake_is_not_lost() {
             move |keys: &Keys, now| keys.lane.refresh(now, |key| (key == 0).then(|| deadline(keys))?);
         let bit = only(0);
         let passes = [0, 1].map(|slot| keys.admit(slot, 1).unwrap());
-        keys.slots[1].bench(passes[1], LIMIT, 1, |_| 5);
+        keys.slots[1].begin_cooldown(passes[1], LIMIT, 1, |_| 5);
         let SlotAdmission::Granted(probe) = keys.slots[1].admit(5) else { panic!("due") };
         keys.lane.sync(|| keys.slots[1].bar(5), &bit);
-        keys.bench(0, passes[0], 5, 10);
+        keys.begin_cooldown(0, passes[0], 5, 10);
 
         let other = with(&keys, move |keys| refresh(keys, 10));
-        keys.slots[1].bench(probe, LIMIT, 9, |_| 20);
+        keys.slots[1].begin_cooldown(probe, LIMIT, 9, |_| 20);
         keys.lane.sync(|| keys.slots[1].bar(9), &bit);
         refresh(&keys, 20);
         other.join().unwrap();
@@ -263,7 +263,7 @@ fn a_bench_ends_a_ramp_and_the_place_that_is_returned_late_opens_nothing() {
         let passes = [0, 1].map(|_| keys.admit(0, 11).unwrap());
         let [late, refused] = passes;
         let other = with(&keys, move |keys| keys.leave_slow_start(0, late, true, 12));
-        keys.bench(0, refused, 12, 20);
+        keys.begin_cooldown(0, refused, 12, 20);
         keys.leave_slow_start(0, refused, false, 12);
         other.join().unwrap();
         assert!(keys.admit(0, 13).is_none());

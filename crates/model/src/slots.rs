@@ -16,7 +16,7 @@ fn shared() -> Arc<Slot> {
 /// Returns a slot whose cooldown ended at 10.
 fn due() -> Arc<Slot> {
     let slot = shared();
-    slot.bench(pass(&slot), LIMIT, 1, |_| 10);
+    slot.begin_cooldown(pass(&slot), LIMIT, 1, |_| 10);
     slot
 }
 
@@ -24,14 +24,16 @@ fn due() -> Arc<Slot> {
 fn pass(slot: &Slot) -> Permit {
     match slot.admit(0) {
         SlotAdmission::Granted(pass) => pass,
-        SlotAdmission::Benched(_) | SlotAdmission::Probing | SlotAdmission::Ramping => panic!("not free"),
+        SlotAdmission::CooldownChange(_) | SlotAdmission::Probing | SlotAdmission::Ramping => {
+            panic!("not free")
+        }
     }
 }
 
 fn probe(slot: &Slot) -> Option<Permit> {
     match slot.admit(10) {
         SlotAdmission::Granted(pass) => Some(pass),
-        SlotAdmission::Benched(_) | SlotAdmission::Probing | SlotAdmission::Ramping => None,
+        SlotAdmission::CooldownChange(_) | SlotAdmission::Probing | SlotAdmission::Ramping => None,
     }
 }
 
@@ -132,8 +134,8 @@ fn of_two_cooldowns_the_longer_counts() {
         let slot = shared();
         let (one, two) = (pass(&slot), pass(&slot));
         let other = Arc::clone(&slot);
-        let other = thread::spawn(move || other.bench(one, LIMIT, 1, |_| 30));
-        slot.bench(two, LIMIT, 1, |_| 20);
+        let other = thread::spawn(move || other.begin_cooldown(one, LIMIT, 1, |_| 30));
+        slot.begin_cooldown(two, LIMIT, 1, |_| 20);
         other.join().unwrap();
         let State { until, strikes, .. } = slot.state();
         assert_eq!((until, strikes), (30, 1));
@@ -145,11 +147,11 @@ fn a_failed_probe_never_shortens_a_late_report() {
     loom::model(|| {
         let slot = shared();
         let (one, late) = (pass(&slot), pass(&slot));
-        slot.bench(one, LIMIT, 1, |_| 10);
+        slot.begin_cooldown(one, LIMIT, 1, |_| 10);
         let probe = probe(&slot).unwrap();
         let other = Arc::clone(&slot);
-        let other = thread::spawn(move || other.bench(late, LIMIT, 11, |_| 30));
-        slot.bench(probe, LIMIT, 11, |_| 20);
+        let other = thread::spawn(move || other.begin_cooldown(late, LIMIT, 11, |_| 30));
+        slot.begin_cooldown(probe, LIMIT, 11, |_| 20);
         other.join().unwrap();
         let State { until, strikes, probing, .. } = slot.state();
         assert_eq!((until, strikes, probing), (30, 2, false));
@@ -163,7 +165,7 @@ fn a_reset_voids_the_news_of_a_probe() {
         let probe = probe(&slot).unwrap();
         let other = Arc::clone(&slot);
         let other = thread::spawn(move || other.reset(11));
-        slot.bench(probe, LIMIT, 11, |_| 30);
+        slot.begin_cooldown(probe, LIMIT, 11, |_| 30);
         other.join().unwrap();
         assert_eq!(slot.state().cause, None);
     });
@@ -174,10 +176,10 @@ fn an_undone_bench_leaves_what_others_reported() {
     loom::model(|| {
         let slot = shared();
         let (one, late) = (pass(&slot), pass(&slot));
-        let benched = slot.bench(one, LIMIT, 1, |_| 20);
+        let cooldown = slot.begin_cooldown(one, LIMIT, 1, |_| 20);
         let other = Arc::clone(&slot);
-        let other = thread::spawn(move || other.bench(late, LIMIT, 1, |_| 30));
-        slot.undo(benched, 2);
+        let other = thread::spawn(move || other.begin_cooldown(late, LIMIT, 1, |_| 30));
+        slot.undo(cooldown, 2);
         other.join().unwrap();
         let state = slot.state();
         assert!(state.cause.is_none() || state.until == 30, "{state:?}");

@@ -13,10 +13,10 @@ use tower::BoxError;
 #[non_exhaustive]
 pub enum StreamError {
     /// The stream ended before its response was complete, according to its protocol.
-    #[error("the stream ended before the answer was complete: send the request again")]
+    #[error("the stream ended before the response was complete: send the request again")]
     Truncated,
     /// The connection failed.
-    #[error("the connection broke before the answer was complete: send the request again")]
+    #[error("the connection broke before the response was complete: send the request again")]
     Broken(#[source] BoxError),
     /// The last event that the provider sent was an error.
     #[error("the provider ended the stream with an error, which is its last event: see there")]

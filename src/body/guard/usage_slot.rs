@@ -131,7 +131,7 @@ impl Default for UsageSlot {
 
 impl fmt::Debug for UsageSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UsageCell").field("usage", &self.get()).field("error", &self.error()).finish()
+        f.debug_struct("UsageSlot").field("usage", &self.get()).field("error", &self.error()).finish()
     }
 }
 

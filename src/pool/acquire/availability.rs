@@ -62,11 +62,11 @@ fn availability(candidate: Candidate<'_>, cost: &Cost, now: Moment) -> Availabil
     }
     // Cooldowns begin in whole milliseconds, and are reported in the same precision.
     let ends = |until| now.in_ms(until).as_unix_us();
-    let benched = states.iter().map(|state| state.until).fold(0, u64::max);
-    let mut latest = ends(benched).max(now.as_unix_us());
+    let cooldown = states.iter().map(|state| state.until).fold(0, u64::max);
+    let mut latest = ends(cooldown).max(now.as_unix_us());
     let mut probing = states.iter().any(|state| state.probing && !waits(state));
     // For a key in a cooldown the slow starts do not matter.
-    probing |= benched <= now.as_unix_ms() && is_on_full_ramp(candidate, &states);
+    probing |= cooldown <= now.as_unix_ms() && is_on_full_ramp(candidate, &states);
     for gate in candidate
         .shared_limits()
         .into_iter()

@@ -238,7 +238,7 @@ impl fmt::Debug for KeyPoolBuilder {
         f.debug_struct("KeyPoolBuilder")
             .field("provider", provider)
             .field("keys", keys)
-            .field("looked_at", searched)
+            .field("searched", searched)
             .field("findings", findings)
             .field("selection", selection)
             .field("cooldowns", cooldowns)

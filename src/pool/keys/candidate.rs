@@ -93,8 +93,8 @@ impl<'a> Candidate<'a> {
 
     /// Returns the condition that closes a scope to every request.
     pub(in crate::pool) fn bar(self, level: Level, now: u64) -> Bar {
-        let benched = self.slot(level).map_or(Bar::Open, |slot| slot.bar(now));
-        benched.max(self.limit(level))
+        let cooldown = self.slot(level).map_or(Bar::Open, |slot| slot.bar(now));
+        cooldown.max(self.limit(level))
     }
 
     /// Returns the condition under which limits close a scope to every request.

@@ -126,6 +126,6 @@ fn follow_everywhere(set: &KeySet, key: usize, now: u64) {
 fn carry(from: &Slot, to: &Slot, now: u64) {
     let (from, known) = (from.state(), to.state());
     if let Some(cause) = from.cause.filter(|_| from.until > now.max(known.until)) {
-        to.bench(Permit { epoch: known.epoch, ..Permit::default() }, cause, now, |_| from.until);
+        to.begin_cooldown(Permit { epoch: known.epoch, ..Permit::default() }, cause, now, |_| from.until);
     }
 }

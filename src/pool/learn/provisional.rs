@@ -27,7 +27,7 @@ use crate::pool::keys::model::ModelState;
 use crate::pool::lease::settle::blame;
 use crate::pool::lease::undo::Target;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::{Benched, Cause, Permit, State};
+use crate::pool::scope::slot::{Cause, CooldownChange, Permit, State};
 use crate::provider::ModelId;
 
 /// A refusal of a key, as long as it is undecided whether the key or the request is to blame.
@@ -44,7 +44,7 @@ pub(crate) struct ProvisionalCooldown {
     evident: bool,
     /// The cooldown of the key. `None` if the key is proven or the last usable one, or was in a cooldown
     /// already.
-    benched: Option<Benched>,
+    cooldown: Option<CooldownChange>,
     settled: bool,
 }
 
@@ -85,19 +85,19 @@ impl ProvisionalCooldown {
         let permit = lease.take(level);
         let target = Target::of(lease, level);
         let evident = permit.probe || !is_in_grace(&target, endpoint, now);
-        let benched = cool_down_provisionally(&target, permit, &fault, evident, now);
+        let cooldown = cool_down_provisionally(&target, permit, &fault, evident, now);
         lease.candidate().key().stats.failed();
         if permit.probe {
             target.set.common.released.tell();
         }
         let model = model.cloned();
-        Some(Self { target, fault, model, endpoint, at: now, evident, benched, settled: false })
+        Some(Self { target, fault, model, endpoint, at: now, evident, cooldown, settled: false })
     }
 
     /// Returns the duration of the cooldown so far. `None` if there is none, or if it lasts until the key is
     /// replaced or reset.
     pub(crate) fn wait(&self) -> Option<Duration> {
-        self.benched?.wait(self.at)
+        self.cooldown?.wait(self.at)
     }
 
     /// Returns the keys that the refusal concerns.
@@ -108,8 +108,8 @@ impl ProvisionalCooldown {
     /// Confirms the doubt: another key has served the same request. Returns the duration of the cooldown.
     pub(crate) fn confirm(mut self, now: Timestamp) -> Option<Duration> {
         self.settled = true;
-        if self.benched.is_none() {
-            self.benched = put_out(&self.target, &self.fault, self.at, now);
+        if self.cooldown.is_none() {
+            self.cooldown = put_out(&self.target, &self.fault, self.at, now);
         }
         forget_refusals(&self.target);
         self.announce();
@@ -129,13 +129,13 @@ impl ProvisionalCooldown {
     }
 
     fn take_back(&self, now: Timestamp) {
-        if let Some(benched) = self.benched {
-            self.target.undo(benched, now);
+        if let Some(cooldown) = self.cooldown {
+            self.target.undo(cooldown, now);
         }
     }
 
     fn announce(&self) {
-        if self.benched.is_some() {
+        if self.cooldown.is_some() {
             self.target.announce(&self.fault, self.model.as_ref(), self.wait());
         }
     }
@@ -192,7 +192,7 @@ fn cool_down_provisionally(
     fault: &Fault,
     evident: bool,
     now: Timestamp,
-) -> Option<Benched> {
+) -> Option<CooldownChange> {
     let _one_at_a_time = target.set.provisionals();
     let is_out = target.slot()?.state().cause.is_some() && !permit.probe;
     let at = now.as_unix_ms();
@@ -204,7 +204,7 @@ fn cool_down_provisionally(
 
 /// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
 /// served a request or was freed since.
-fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<Benched> {
+fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<CooldownChange> {
     let _one_at_a_time = target.set.provisionals();
     let (slot, at) = (target.slot()?, refused.as_unix_ms());
     let has_served = |key: usize| target.set.keys[key].served.is_after(at);

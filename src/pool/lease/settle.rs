@@ -56,15 +56,15 @@ pub(in crate::pool) fn fail(
     let (cause, wait) = cause_of(lease, fault, now);
     let permit = lease.take(level);
     let target = Target::of(lease, level);
-    let benched = match fault.fixed_wait() {
+    let cooldown = match fault.fixed_wait() {
         Some(wait) => target.cool_down_for(permit, cause, wait, now),
         None => target.cool_down(permit, cause, wait, now),
     };
     lease.candidate().key().stats.failed();
-    let (benched, cause) = benched?;
-    report(lease, level, cause, benched.after.until, now);
-    target.announce(fault, model, benched.wait(now));
-    Some(UndoCooldown { target, benched, at: now })
+    let (cooldown, cause) = cooldown?;
+    report(lease, level, cause, cooldown.after.until, now);
+    target.announce(fault, model, cooldown.wait(now));
+    Some(UndoCooldown { target, cooldown, at: now })
 }
 
 /// Returns the scope that a fault concerns, if it concerns one as a whole, and settles all that follows from

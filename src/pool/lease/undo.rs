@@ -12,7 +12,7 @@ use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::{Benched, Cause, FOREVER, Permit, Slot};
+use crate::pool::scope::slot::{Cause, CooldownChange, FOREVER, Permit, Slot};
 use crate::provider::ModelId;
 
 /// A cooldown that a fault caused. Call [`undo`](Self::undo) if the request turns out to be at fault.
@@ -34,7 +34,7 @@ use crate::provider::ModelId;
 #[must_use = "hold on to it for as long as the verdict may turn out to be the request's fault"]
 pub struct UndoCooldown {
     pub(in crate::pool) target: Target,
-    pub(in crate::pool) benched: Benched,
+    pub(in crate::pool) cooldown: CooldownChange,
     pub(in crate::pool) at: Timestamp,
 }
 
@@ -56,19 +56,19 @@ impl UndoCooldown {
     }
 
     pub(crate) fn undo_at(self, now: Timestamp) {
-        self.target.undo(self.benched, now);
+        self.target.undo(self.cooldown, now);
     }
 
     /// Returns the duration of the cooldown. `None` means until the key is replaced or reset.
     pub fn wait(&self) -> Option<Duration> {
-        self.benched.wait(self.at)
+        self.cooldown.wait(self.at)
     }
 }
 
 impl fmt::Debug for UndoCooldown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target: Target { set, key, level, .. }, benched: _, at } = self;
-        f.debug_struct("Penalty")
+        let Self { target: Target { set, key, level, .. }, cooldown: _, at } = self;
+        f.debug_struct("UndoCooldown")
             .field("key", &set.keys[*key].id)
             .field("level", level)
             .field("wait", &self.wait())
@@ -79,7 +79,7 @@ impl fmt::Debug for UndoCooldown {
 
 // === impl Benched ===
 
-impl Benched {
+impl CooldownChange {
     /// Returns the duration of the cooldown from `at` on. `None` means until the key is replaced or reset.
     pub(in crate::pool) fn wait(self, at: Timestamp) -> Option<Duration> {
         let until = self.after.until;
@@ -117,9 +117,9 @@ impl Target {
         cause: Cause,
         wait: Option<Duration>,
         now: Timestamp,
-    ) -> Option<(Benched, Cause)> {
+    ) -> Option<(CooldownChange, Cause)> {
         let cooldowns = &self.set.common.cooldowns;
-        self.bench(permit, cause, now, |strikes| cooldowns.until(cause, wait, strikes, now))
+        self.begin_cooldown(permit, cause, now, |strikes| cooldowns.until(cause, wait, strikes, now))
     }
 
     /// Like [`cool_down`](Self::cool_down), for exactly this wait.
@@ -129,37 +129,37 @@ impl Target {
         cause: Cause,
         wait: Duration,
         now: Timestamp,
-    ) -> Option<(Benched, Cause)> {
+    ) -> Option<(CooldownChange, Cause)> {
         let until = now.saturating_add(wait).as_unix_ms().min(FOREVER - 1);
-        self.bench(permit, cause, now, |_| until)
+        self.begin_cooldown(permit, cause, now, |_| until)
     }
 
-    fn bench(
+    fn begin_cooldown(
         &self,
         permit: Permit,
         cause: Cause,
         now: Timestamp,
         until: impl Fn(u8) -> u64,
-    ) -> Option<(Benched, Cause)> {
-        let benched = self.slot()?.bench(permit, cause, now.as_unix_ms(), until);
+    ) -> Option<(CooldownChange, Cause)> {
+        let cooldown = self.slot()?.begin_cooldown(permit, cause, now.as_unix_ms(), until);
         self.candidate().sync(self.level, now.as_unix_ms());
-        if benched.before.probing && !benched.after.probing {
+        if cooldown.before.probing && !cooldown.after.probing {
             // Waiters wait for the probe to end, and this lease may be another one than the probe.
             self.set.common.released.tell();
         }
-        benched.after.cause?;
+        cooldown.after.cause?;
         if cause == Cause::Invalid {
             self.set.common.auth_outage.note(&self.set);
         }
-        Some((benched, cause))
+        Some((cooldown, cause))
     }
 
     /// Undoes a cooldown, unless the state of the scope has changed since.
-    pub(in crate::pool) fn undo(&self, benched: Benched, now: Timestamp) {
+    pub(in crate::pool) fn undo(&self, cooldown: CooldownChange, now: Timestamp) {
         let Some(slot) = self.slot() else { return };
-        slot.undo(benched, now.as_unix_ms());
+        slot.undo(cooldown, now.as_unix_ms());
         self.candidate().sync(self.level, now.as_unix_ms());
-        if benched.after.cause == Some(Cause::Invalid) {
+        if cooldown.after.cause == Some(Cause::Invalid) {
             self.set.common.auth_outage.note(&self.set);
         }
         self.set.common.released.tell();

@@ -112,7 +112,7 @@ impl Drop for UsageSettlement {
 impl fmt::Debug for UsageSettlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { set, model_state: _, account: _, cost, began: _, model: _, closed: _ } = self;
-        f.debug_struct("Tab")
+        f.debug_struct("UsageSettlement")
             .field("key", &set.keys[set.key()].id)
             .field("need", cost)
             .finish_non_exhaustive()

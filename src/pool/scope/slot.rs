@@ -24,7 +24,7 @@ pub(crate) enum SlotAdmission {
     /// Admitted, with the permit that the lease keeps.
     Granted(Permit),
     /// Refused until this time, in milliseconds since the Unix epoch.
-    Benched(u64),
+    CooldownChange(u64),
     /// Refused, because a probe is in flight.
     Probing,
     /// Refused, because the scope is in its slow start and all places are taken.
@@ -33,7 +33,7 @@ pub(crate) enum SlotAdmission {
 
 /// The effect of a cooldown on a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Benched {
+pub(crate) struct CooldownChange {
     /// The state before, which an undo restores.
     pub(crate) before: State,
     /// The state after.
@@ -80,7 +80,7 @@ impl Slot {
 
     /// Admits a lease. It is the single probe if a cooldown has just ended.
     pub(crate) fn admit(&self, now: u64) -> SlotAdmission {
-        match self.admit_to_bench(now) {
+        match self.admit_in_cooldown(now) {
             SlotAdmission::Granted(permit) if !permit.probe => match self.ramp.enter(permit.epoch) {
                 Entry::Free => SlotAdmission::Granted(permit),
                 Entry::Taken => SlotAdmission::Granted(Permit { ramp: true, ..permit }),
@@ -95,12 +95,12 @@ impl Slot {
         self.ramp.leave(permit.epoch, succeeded, last);
     }
 
-    fn admit_to_bench(&self, now: u64) -> SlotAdmission {
+    fn admit_in_cooldown(&self, now: u64) -> SlotAdmission {
         let mut admission = SlotAdmission::Probing;
         self.update(|state| {
             let probe = state.cause.is_some_and(|cause| cause != Cause::Paced);
             admission = match state {
-                State { cause: Some(_), until, .. } if until > now => SlotAdmission::Benched(until),
+                State { cause: Some(_), until, .. } if until > now => SlotAdmission::CooldownChange(until),
                 State { probing: true, .. } => SlotAdmission::Probing,
                 State { epoch, .. } => SlotAdmission::Granted(Permit { epoch, probe, ramp: false }),
             };
@@ -131,14 +131,20 @@ impl Slot {
     }
 
     /// Puts the scope into a cooldown. `until` returns its end, given the failures in a row before this one.
-    pub(crate) fn bench(&self, permit: Permit, cause: Cause, now: u64, until: impl Fn(u8) -> u64) -> Benched {
-        let (before, after) = self.update(|state| state.benched(permit, cause, &until));
+    pub(crate) fn begin_cooldown(
+        &self,
+        permit: Permit,
+        cause: Cause,
+        now: u64,
+        until: impl Fn(u8) -> u64,
+    ) -> CooldownChange {
+        let (before, after) = self.update(|state| state.cooldown(permit, cause, &until));
         // A scope without an end that was probed early has been out all along, so the time of the change
         // stays.
         if before.cause != after.cause || before.until != FOREVER {
             self.changed(before, after, now);
         }
-        Benched { before, after }
+        CooldownChange { before, after }
     }
 
     /// Ends a cooldown after its probe succeeded. Returns `None` if the permit is not entitled to end it;
@@ -147,14 +153,14 @@ impl Slot {
     /// `last` is the maximum number of concurrent leases during the slow start, which follows a limit.
     pub(crate) fn recover(&self, permit: Permit, now: u64, last: u16) -> Option<Permit> {
         let entitled = |state: State| permit.probe && state.probing && state.epoch == permit.epoch;
-        let benched = self.state();
-        if !entitled(benched) {
+        let cooldown = self.state();
+        if !entitled(cooldown) {
             return None;
         }
         // No other lease is entitled. Any change of the slow start in the meantime belongs to an older epoch.
         let epoch = next(permit.epoch);
         let limited =
-            matches!(benched.cause, Some(Cause::RateLimited | Cause::Guessed | Cause::QuotaExceeded));
+            matches!(cooldown.cause, Some(Cause::RateLimited | Cause::Guessed | Cause::QuotaExceeded));
         self.ramp.begin(epoch, if limited { last } else { 0 });
         let (before, after) = self.update(|state| if entitled(state) { state.cleared() } else { state });
         self.changed(before, after, now);
@@ -174,8 +180,8 @@ impl Slot {
     }
 
     /// Undoes a cooldown, unless the state has changed since.
-    pub(crate) fn undo(&self, benched: Benched, now: u64) {
-        let Benched { before: old, after: ours } = benched;
+    pub(crate) fn undo(&self, cooldown: CooldownChange, now: u64) {
+        let CooldownChange { before: old, after: ours } = cooldown;
         let (before, after) = self.update(|state| {
             let unchanged = state.epoch == ours.epoch && state.until == ours.until;
             if old.epoch == ours.epoch || !unchanged {

@@ -71,7 +71,7 @@ impl State {
 
     /// Returns the state after a failure. `until` returns the end of the cooldown, given the failures in a
     /// row before it.
-    pub(in crate::pool) fn benched(self, permit: Permit, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
+    pub(in crate::pool) fn cooldown(self, permit: Permit, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
         let news = self.epoch == permit.epoch;
         if !news && self.cause.is_none() {
             // The scope was freed since this lease began, on newer evidence: an old report starts no
@@ -82,13 +82,13 @@ impl State {
         let earlier = if news { self.strikes } else { self.strikes.saturating_sub(1) };
         let until = until(earlier).min(FOREVER);
         let longer = self.cause.is_none() || until > self.until;
-        let benched = if longer { Self { until, cause: Some(cause), ..self } } else { self };
+        let cooldown = if longer { Self { until, cause: Some(cause), ..self } } else { self };
         if !news {
-            return benched;
+            return cooldown;
         }
         let more = u8::from(!matches!(cause, Cause::Paced | Cause::Guessed));
         let strikes = (self.strikes + more).min(MAX_STRIKES);
-        Self { probing: false, strikes, epoch: next(self.epoch), ..benched }
+        Self { probing: false, strikes, epoch: next(self.epoch), ..cooldown }
     }
 
     pub(in crate::pool) const fn cleared(self) -> Self {

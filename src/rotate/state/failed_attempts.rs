@@ -133,9 +133,9 @@ impl<B> FailedAttempts<B> {
     fn settle(&mut self, mut settle: impl FnMut(RefusalKind, ProvisionalCooldown) -> Option<Duration>) {
         for Refusal { kind, provisional, attempt, .. } in self.refusals.drain(..) {
             let Some(provisional) = provisional else { continue };
-            let benched = settle(kind, provisional);
+            let cooldown = settle(kind, provisional);
             if let Some(attempt) = self.attempts.get_mut(attempt) {
-                attempt.benched = benched;
+                attempt.cooldown = cooldown;
             }
         }
     }
