@@ -27,6 +27,8 @@ const MIB: isize = 1024 * 1024;
 /// A single test, because the counts are those of the whole process.
 #[tokio::test]
 async fn names_that_callers_make_up_take_no_memory() {
+    let read = bytes_to_read_a_long_name();
+    assert!(read < 64 * 1024, "{read} bytes to read a long name");
     for (status, quota) in [(200, None), (429, None), (200, Some("*"))] {
         let pool = pool(quota);
         let mut heard = pool.subscribe();
@@ -39,6 +41,14 @@ async fn names_that_callers_make_up_take_no_memory() {
         assert!(kept < 8 * MIB, "{kept} bytes, limits for {quota:?}");
         let _ = heard.next().now_or_never();
     }
+}
+
+/// Returns the bytes that are allocated to find out that a name is too long.
+fn bytes_to_read_a_long_name() -> usize {
+    let body = Bytes::from(format!(r#"{{"model":"{}","messages":[]}}"#, "x".repeat(2_000_000)));
+    let region = Region::new(ALLOCATOR);
+    assert_eq!(Provider::openai().model_in_body(None, &[body]), None);
+    region.change().bytes_allocated
 }
 
 async fn bytes_after<F: Future<Output = ()>>(run: impl FnOnce() -> F) -> isize {

@@ -41,6 +41,9 @@ static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u"))
 /// Mark at the beginning of a UTF-8 text, which some parsers skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Maximum length of the JSON text of a name: each byte may be written as `\u0000`, between two quotes.
+const LONGEST_VALUE: usize = 6 * ModelId::MAX_LEN + 2;
+
 pub(super) fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
     let all: Cow<'_, [u8]> = match frames {
         [frame] => Cow::Borrowed(frame),
@@ -91,6 +94,10 @@ impl Name {
 }
 
 fn name_of(value: &str) -> Name {
+    if value.len() > LONGEST_VALUE {
+        // Reading it would copy it, and a request may be as large as its sender likes.
+        return Name::None;
+    }
     match serde_json::from_str::<Option<String>>(value) {
         Ok(None) => Name::Null,
         Ok(Some(name)) => ModelId::new(&name).map_or(Name::None, Name::Model),

@@ -23,6 +23,8 @@ pub(super) struct Template {
     /// Empty until the body was [received](Self::receive).
     body: ReplayBody,
     model: Option<ModelId>,
+    /// Whether the whole body was searched for a model, and names none.
+    names_none: bool,
     deadline: Option<Instant>,
 }
 
@@ -30,7 +32,7 @@ impl Template {
     /// Creates the template without its body.
     pub(super) fn new(parts: Parts, deadline: Option<Instant>) -> Self {
         let model = parts.extensions.get::<ModelId>().cloned();
-        Self { head: Head::new(parts), body: ReplayBody::empty(), model, deadline }
+        Self { head: Head::new(parts), body: ReplayBody::empty(), model, names_none: false, deadline }
     }
 
     /// Takes the body. Up to `cap` bytes of a streaming body can be sent again.
@@ -50,8 +52,11 @@ impl Template {
     /// Returns the model that the request names: in an extension, in the path, or in the part of the body that has
     /// arrived.
     pub(super) fn model(&mut self, provider: &Provider) -> Option<&ModelId> {
-        if self.model.is_none() {
+        if self.model.is_none() && !self.names_none {
+            // A large body is read once.
+            let is_whole = self.upload().has_ended();
             self.model = self.look_for_model(provider);
+            self.names_none = is_whole && self.model.is_none();
         }
         self.model.as_ref()
     }
@@ -90,6 +95,9 @@ impl Template {
 
     /// Returns the model for an event. It is not remembered, so that a subscriber changes nothing.
     pub(super) fn told_model(&self, provider: &Provider) -> Option<ModelId> {
+        if self.names_none {
+            return None;
+        }
         self.model.clone().or_else(|| self.look_for_model(provider))
     }
 

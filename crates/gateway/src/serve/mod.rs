@@ -32,6 +32,10 @@ use crate::log_throttle::LogThrottle;
 use crate::refusal::Refusal;
 use crate::response::{self, GatewayBody};
 
+/// Maximum size of what one HTTP/1 connection buffers, and of the head of a request (128 KiB). The default of hyper is
+/// more than three times as much, and a fast caller fills it.
+const BUFFER: usize = 128 * 1024;
+
 /// Interval of HTTP/2 pings, and the maximum time for the caller's reply.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
@@ -119,7 +123,7 @@ async fn accept(listener: &TcpListener, connections: &Arc<Connections>, serve: i
 impl Server {
     fn new(gateway: Gateway, limits: Limits) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
+        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(BUFFER);
         http.http2().timer(TokioTimer::new()).keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
         let room = Arc::new(Semaphore::new(limits.requests as usize));
         Self { http, gateway, limits, requests: Arc::new(Requests { room, full: LogThrottle::default() }) }

@@ -39,6 +39,8 @@ use crate::log_writer::LogWriter;
 use crate::signals::Signals;
 
 /// A request costs many small allocations, most of them in the HTTP stack.
+///
+/// Transparent huge pages are off: they double the resident memory, and the time of a request stays the same.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
