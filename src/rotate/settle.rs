@@ -26,10 +26,6 @@ use crate::rotate::state::refusal::RefusalKind;
 use crate::rotate::tried::Tried;
 
 /// The next step of a request.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is matched at once, and the large variant is the usual one"
-)]
 pub(super) enum Next<B> {
     /// Deliver this response.
     Deliver(Response<ResponseBody<B>>),
