@@ -54,7 +54,6 @@ mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -77,14 +76,12 @@ pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::scope::cooldown::{Backoff, Cooldowns};
 
-use crate::clock::{LatencyEstimate, Moment};
-use crate::event::{EventKind, EventSource, Events, Severity};
+use crate::clock::Moment;
+use crate::event::{EventKind, Severity};
 use crate::pool::acquire::{early, other_endpoint};
+use crate::pool::keys::common::Common;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::state_of;
-use crate::pool::learn::outage::AuthOutage;
-use crate::pool::scope::outage::Outage;
-use crate::pool::scope::queue::Released;
 use crate::provider::Provider;
 
 /// The keys of one provider and their state.
@@ -117,27 +114,6 @@ struct Shared {
     common: Arc<Common>,
     /// The present keys. A lease keeps the set that it came from.
     set: ArcSwap<KeySet>,
-}
-
-/// The state that all key sets of a pool share. A lease reaches it through its set, so that it holds one
-/// reference-counted pointer instead of two: every thread writes to such a counter.
-struct Common {
-    provider: Provider,
-    /// The provider's name in the form that events carry.
-    name: Arc<str>,
-    selection: Selection,
-    cooldowns: Cooldowns,
-    learn_accounts: bool,
-    /// Warning thresholds, as fractions of a limit in ascending order.
-    warn_at: Box<[f64]>,
-    /// The auth outage detector: whether the provider rather than its keys is at fault.
-    auth_outage: AuthOutage,
-    released: Released,
-    outage: Outage,
-    latency: LatencyEstimate,
-    events: Events,
-    /// Whether the warning about unreadable response encodings was emitted.
-    said_unreadable: AtomicBool,
 }
 
 // === impl KeyPool ===
@@ -290,13 +266,6 @@ impl KeyPool {
 
     pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
         self.0.common.emit(severity, kind);
-    }
-}
-
-impl Common {
-    fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
-        let source = EventSource { name: &self.name, system: Some(self.provider.system()) };
-        self.events.emit(severity, source, kind);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::pool::acquire::usable::count_usable;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::new_model_state;
+use crate::pool::learn::outage as auth_outage;
 #[cfg(feature = "metrics")]
 use crate::pool::report::metrics;
 use crate::pool::report::outage;
@@ -44,7 +45,7 @@ impl KeyPool {
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         reset(&set, find(&set, key)?, Moment::now());
-        self.0.common.auth_outage.note(&set);
+        auth_outage::note(&set);
         self.0.common.released.tell();
         self.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
         Ok(())
@@ -55,7 +56,7 @@ impl KeyPool {
         let set = self.0.set.load();
         let now = Moment::now();
         (0..set.keys.len()).for_each(|key| reset(&set, key, now));
-        self.0.common.auth_outage.note(&set);
+        auth_outage::note(&set);
         self.0.common.released.tell();
         self.emit(Severity::Change, || EventKind::Reset { key: None });
     }
@@ -132,7 +133,7 @@ impl KeyPool {
         let candidate = Candidate::new(&set, None, find(&set, key)?);
         candidate.key().set_disabled(disabled, now);
         candidate.sync(Level::Key, now);
-        self.0.common.auth_outage.note(&set);
+        auth_outage::note(&set);
         self.0.common.released.tell();
         self.emit(Severity::Change, || match key.clone() {
             key if disabled => EventKind::Disabled { key },

@@ -17,6 +17,7 @@
 //! ```
 
 mod completion;
+mod count;
 mod progress;
 mod usage;
 

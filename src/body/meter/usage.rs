@@ -8,6 +8,7 @@ use memchr::memmem::{self, Finder};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::body::meter::count::{Count, Lenient, number};
 use crate::body::sse::Event;
 
 const BEDROCK_INPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
@@ -97,18 +98,6 @@ struct GoogleCounts {
     candidates: Option<Count>,
     #[serde(rename = "totalTokenCount")]
     total: Option<Count>,
-}
-
-/// A token count. Cohere writes counts as `58.0`.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(from = "f64")]
-struct Count(Option<u64>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lenient<T> {
-    Known(T),
-    Other(IgnoredAny),
 }
 
 // === impl Usage ===
@@ -281,24 +270,4 @@ impl GoogleCounts {
             }),
         }
     }
-}
-
-impl<T> Lenient<T> {
-    const fn known(&self) -> Option<&T> {
-        match self {
-            Self::Known(known) => Some(known),
-            Self::Other(_) => None,
-        }
-    }
-}
-
-impl From<f64> for Count {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked right before")]
-    fn from(count: f64) -> Self {
-        Self((0.0..9e15).contains(&count).then_some(count as u64))
-    }
-}
-
-fn number(count: Option<Count>) -> Option<u64> {
-    count.and_then(|Count(count)| count)
 }

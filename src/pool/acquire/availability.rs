@@ -7,7 +7,7 @@ use crate::pool::acquire::request::AcquireRequest;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
-use crate::pool::learn::outage::OtherKeys;
+use crate::pool::scope::auth_outage::OtherKeys;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::CanaryGate;
 use crate::pool::scope::slot::{Cause, FOREVER, State};

@@ -23,7 +23,8 @@ use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::keys::refresh::refresh;
-use crate::pool::learn::outage::OtherKeys;
+use crate::pool::learn::outage;
+use crate::pool::scope::auth_outage::OtherKeys;
 
 /// Finds a usable key for a request, and admits the request to it.
 ///
@@ -36,7 +37,7 @@ pub(in crate::pool) fn acquire(
     now: Moment,
 ) -> Result<Admission, Exhausted> {
     refresh(set, model_state, now.as_unix_ms());
-    let mut taken = set.common.auth_outage.probe(set, model_state, request, OtherKeys::Usable, now);
+    let mut taken = outage::probe(set, model_state, request, OtherKeys::Usable, now);
     if taken.is_none() {
         KeySearch { set, model: model_state, request, now }.any(|candidate| {
             taken = admit(candidate, &request.cost, now);
@@ -61,6 +62,6 @@ fn last_resort(
     let take =
         |candidate: Candidate<'_>| untried(&candidate).then(|| admit(candidate, &request.cost, now))?;
     let missed = find_anywhere(set, model_state, now.as_unix_ms(), take);
-    let probe = || set.common.auth_outage.probe(set, model_state, request, OtherKeys::None, now);
+    let probe = || outage::probe(set, model_state, request, OtherKeys::None, now);
     missed.or_else(probe).ok_or_else(|| exhausted(set, model_state, request, now))
 }

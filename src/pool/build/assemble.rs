@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::key::{AccountId, ApiKey, InvalidName, KeyId, Secret};
-use crate::pool::Common;
 use crate::pool::build::error::BuildError;
 use crate::pool::keys::account::Membership;
+use crate::pool::keys::common::Common;
 use crate::pool::keys::key_set::{Key, KeySet};
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::standing::LastSuccess;

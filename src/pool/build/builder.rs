@@ -11,11 +11,12 @@ use crate::event::Events;
 use crate::key::{AccountId, ApiKey, EnvKeys, EnvVar};
 use crate::limits::{Quota, Zone};
 use crate::pool::build::assemble::key_set;
+use crate::pool::keys::common::Common;
 use crate::pool::keys::quotas::Quotas;
-use crate::pool::learn::outage::AuthOutage;
+use crate::pool::scope::auth_outage::AuthOutage;
 use crate::pool::scope::outage::Outage;
 use crate::pool::scope::queue::Released;
-use crate::pool::{BuildError, Common, Cooldowns, KeyPool, Selection, Shared};
+use crate::pool::{BuildError, Cooldowns, KeyPool, Selection, Shared};
 use crate::provider::Provider;
 
 /// Builds a [`KeyPool`]. Created by [`KeyPool::builder`].

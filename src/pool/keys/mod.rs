@@ -2,6 +2,7 @@
 
 pub(in crate::pool) mod account;
 pub(in crate::pool) mod candidate;
+pub(in crate::pool) mod common;
 pub(in crate::pool) mod key_set;
 pub(in crate::pool) mod model;
 pub(in crate::pool) mod model_counters;

@@ -11,8 +11,6 @@
 //! otherwise at growing intervals, up to 64 minutes. So two keys that really were revoked together cost an
 //! occasional refusal and no more. When a probe succeeds, the rest of the burst is probed next.
 
-use std::time::Duration;
-
 use crate::clock::Moment;
 use crate::pool::AcquireRequest;
 use crate::pool::acquire::admit::{Admission, admit_early};
@@ -20,96 +18,56 @@ use crate::pool::acquire::reserve::offers;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
+use crate::pool::scope::auth_outage::{MINUTE_MS, OtherKeys};
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, FOREVER, State};
-use crate::sync::{AtomicU64, Ordering};
 
-const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
-/// Maximum number of times that the interval doubles: from 1 to 64 minutes.
-const DOUBLINGS: u64 = 6;
-
-#[derive(Default)]
-pub(in crate::pool) struct AuthOutage {
-    /// The time at which the latest key of the present burst turned invalid, in milliseconds since the Unix
-    /// epoch; zero means that there is no burst.
-    burst: AtomicU64,
-    /// The time of the last probe, in milliseconds since the Unix epoch.
-    probed: AtomicU64,
-    /// Number of probes since the burst.
-    probes: AtomicU64,
+/// Looks for a burst, after a key or an account has turned invalid or was freed.
+pub(in crate::pool) fn note(set: &KeySet) {
+    set.common.auth_outage.set_burst(latest_burst(set));
 }
 
-/// Whether other keys are usable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum OtherKeys {
-    Usable,
-    None,
+/// Admits a probe of one key of the burst, if a probe is due.
+pub(in crate::pool) fn probe(
+    set: &KeySet,
+    model: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
+    others: OtherKeys,
+    at: Moment,
+) -> Option<Admission> {
+    let outage = &set.common.auth_outage;
+    if outage.burst() == 0 {
+        return None;
+    }
+    let (now, last) = (at.as_unix_ms(), outage.last_probe());
+    if outage.next_probe(others)? > now {
+        return None;
+    }
+    let burst = outage.burst();
+    let first = fastrand::usize(..set.keys.len());
+    let keys = (first..set.keys.len()).chain(0..first).map(|key| Candidate::new(set, model, key));
+    let eligible = |&candidate: &Candidate<'_>| {
+        let may_serve = !candidate.key().is_disabled() && request.allows(&candidate.key().id);
+        may_serve && is_of(candidate, burst) && offers(candidate, &request.cost, at).is_ok()
+    };
+    let mut suspects = keys.filter(eligible).peekable();
+    suspects.peek()?;
+    // The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
+    let is_ours = outage.claim_probe(last, now);
+    let admit = |candidate| admit_early(candidate, invalid_at(candidate)?, &request.cost, at);
+    let admitted = is_ours.then(|| suspects.find_map(admit))??;
+    outage.count_probe();
+    Some(admitted)
 }
 
-impl AuthOutage {
-    /// Looks for a burst, after a key or an account has turned invalid or was freed.
-    pub(in crate::pool) fn note(&self, set: &KeySet) {
-        let burst = latest_burst(set);
-        if self.burst.swap(burst.unwrap_or(0), Ordering::AcqRel) != burst.unwrap_or(0) {
-            self.probes.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Admits a probe of one key of the burst, if a probe is due.
-    pub(in crate::pool) fn probe(
-        &self,
-        set: &KeySet,
-        model: Option<&ModelState>,
-        ask: &AcquireRequest<'_>,
-        others: OtherKeys,
-        at: Moment,
-    ) -> Option<Admission> {
-        if self.burst.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        let now = at.as_unix_ms();
-        let probed = self.probed.load(Ordering::Acquire);
-        if self.next_probe(others)? > now {
-            return None;
-        }
-        let burst = self.burst.load(Ordering::Acquire);
-        let first = fastrand::usize(..set.keys.len());
-        let keys = (first..set.keys.len()).chain(0..first).map(|key| Candidate::new(set, model, key));
-        let eligible = |&candidate: &Candidate<'_>| {
-            let may_serve = !candidate.key().is_disabled() && ask.allows(&candidate.key().id);
-            may_serve && is_of(candidate, burst) && offers(candidate, &ask.cost, at).is_ok()
-        };
-        let mut suspects = keys.filter(eligible).peekable();
-        suspects.peek()?;
-        // The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
-        self.probed.compare_exchange(probed, now, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        let admitted =
-            suspects.find_map(|candidate| admit_early(candidate, invalid_at(candidate)?, &ask.cost, at))?;
-        self.probes.fetch_add(1, Ordering::Relaxed);
-        Some(admitted)
-    }
-
-    /// Returns the time at which the next probe is due, in milliseconds since the Unix epoch; `None` without
-    /// a burst.
-    pub(in crate::pool) fn next_probe(&self, others: OtherKeys) -> Option<u64> {
-        let burst = self.burst.load(Ordering::Acquire);
-        let interval = match others {
-            OtherKeys::None => MINUTE_MS,
-            OtherKeys::Usable => MINUTE_MS << self.probes.load(Ordering::Relaxed).min(DOUBLINGS),
-        };
-        let next = burst.saturating_add(MINUTE_MS);
-        (burst != 0).then(|| next.max(self.probed.load(Ordering::Acquire).saturating_add(interval)))
-    }
-
-    /// Ends the burst after a probe succeeded: its other keys are probed next.
-    pub(in crate::pool) fn lift(&self, set: &KeySet, now: u64) {
-        let burst = self.burst.swap(0, Ordering::AcqRel);
-        for key in 0..set.keys.len() {
-            let candidate = Candidate::new(set, None, key);
-            if let Some(level) = invalid_at(candidate).filter(|_| burst != 0 && is_of(candidate, burst)) {
-                candidate.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
-                candidate.sync(level, now);
-            }
+/// Ends the burst after a probe succeeded: its other keys are probed next.
+pub(in crate::pool) fn lift(set: &KeySet, now: u64) {
+    let burst = set.common.auth_outage.end_burst();
+    for key in 0..set.keys.len() {
+        let candidate = Candidate::new(set, None, key);
+        if let Some(level) = invalid_at(candidate).filter(|_| burst != 0 && is_of(candidate, burst)) {
+            candidate.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
+            candidate.sync(level, now);
         }
     }
 }
@@ -145,8 +103,8 @@ fn invalid_since(candidate: Candidate<'_>) -> Option<u64> {
 }
 
 fn invalid_at(candidate: Candidate<'_>) -> Option<Level> {
-    let buried = |level: &Level| {
+    let is_invalid = |level: &Level| {
         matches!(candidate.state(*level), State { cause: Some(Cause::Invalid), until: FOREVER, .. })
     };
-    Level::OF_KEY.into_iter().find(buried)
+    Level::OF_KEY.into_iter().find(is_invalid)
 }

@@ -5,6 +5,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::event::{EventKind, Severity};
 use crate::pool::Lease;
 use crate::pool::acquire::admit::leave_slow_start;
+use crate::pool::learn::outage as auth_outage;
 use crate::pool::lease::rebind::{rebind_account, scope_of};
 use crate::pool::lease::shared_limits::{contradict, report};
 use crate::pool::lease::spacing::{cause_of, keep_pace};
@@ -115,7 +116,7 @@ fn recover(lease: &mut Lease, level: Level, now: Timestamp) {
     lease.permits[level as usize] = permit;
     let common = &lease.set.common;
     if suspect {
-        common.auth_outage.lift(&lease.set, now.as_unix_ms());
+        auth_outage::lift(&lease.set, now.as_unix_ms());
     }
     common.released.tell();
     common.emit(Severity::Change, || EventKind::Recovered {

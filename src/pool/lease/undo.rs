@@ -11,6 +11,7 @@ use crate::pool::Lease;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
+use crate::pool::learn::outage as auth_outage;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, CooldownChange, FOREVER, Permit, Slot};
 use crate::provider::ModelId;
@@ -149,7 +150,7 @@ impl Target {
         }
         cooldown.after.cause?;
         if cause == Cause::Invalid {
-            self.set.common.auth_outage.note(&self.set);
+            auth_outage::note(&self.set);
         }
         Some((cooldown, cause))
     }
@@ -160,7 +161,7 @@ impl Target {
         slot.undo(cooldown, now.as_unix_ms());
         self.candidate().sync(self.level, now.as_unix_ms());
         if cooldown.after.cause == Some(Cause::Invalid) {
-            self.set.common.auth_outage.note(&self.set);
+            auth_outage::note(&self.set);
         }
         self.set.common.released.tell();
     }

@@ -1,7 +1,7 @@
 //! The state of the keys as metrics.
 
 use crate::event::metrics;
-use crate::pool::Common;
+use crate::pool::keys::common::Common;
 use crate::pool::report::snapshot::{KeyState, PoolSnapshot};
 
 /// Sets the gauges of a pool: the number of keys in each state, the state of each key, and the remainder of

@@ -1,5 +1,6 @@
 //! The state machine of one scope: a key, an account, or either for one model. Nothing here knows keys or requests.
 
+pub(in crate::pool) mod auth_outage;
 pub(in crate::pool) mod cooldown;
 pub(in crate::pool) mod level;
 pub(in crate::pool) mod outage;
