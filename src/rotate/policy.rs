@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::classify::{Fault, Reason, Scope, Verdict};
+use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 use crate::error::StopReason;
 use crate::exchange::retry::{RetryBudget, RetryDelay};
 
@@ -35,8 +35,10 @@ pub(super) struct Progress {
     pub(super) replayable: bool,
     /// Whether executing the request twice does no harm.
     pub(super) idempotent: bool,
-    /// Whether a key is usable that the request has not tried.
+    /// Whether a key is usable that the request has not tried. After an unclear response, one of another account.
     pub(super) another_key: bool,
+    /// Whether another account has responded as unclearly.
+    pub(super) unclear_alike: bool,
     /// Upper bound of a retry's delay that leaves time for an attempt before the deadline.
     pub(super) time_left: Option<Duration>,
 }
@@ -66,11 +68,20 @@ impl Policy {
 
     pub(super) fn decide(&self, verdict: &Verdict, progress: Progress) -> Action {
         match verdict {
+            Verdict::Rejected(Rejection::Unclear) if self.may_ask_another_account(progress) => Action::Rotate,
             Verdict::Success | Verdict::Rejected(_) | Verdict::Inspect => Action::Deliver,
             Verdict::Fault(fault) if fault.scope() == Scope::None => Action::Deliver,
             Verdict::Fault(fault) if fault.scope().is_provider() => self.provider_fault(fault, progress),
             Verdict::Fault(fault) => self.key_fault(fault, progress),
         }
+    }
+
+    /// Returns whether an unclear response is worth an attempt with another account.
+    const fn may_ask_another_account(&self, progress: Progress) -> bool {
+        progress.another_key
+            && !progress.unclear_alike
+            && progress.replayable
+            && progress.attempts < self.max_attempts
     }
 
     fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {

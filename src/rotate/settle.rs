@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::BoxError;
 
 use crate::body::{EventDialect, ResponseBody, UsageSlot};
-use crate::classify::{Fault, Verdict};
+use crate::classify::{Fault, Rejection, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{Attempt, Error, StopReason};
 use crate::event::{EventKind, Severity};
@@ -22,7 +22,7 @@ use crate::rotate::hand_over::handed_over;
 use crate::rotate::policy::{Action, Progress};
 use crate::rotate::state::RequestState;
 use crate::rotate::state::failed_attempts::FailedAttempts;
-use crate::rotate::state::refusal::RefusalKind;
+use crate::rotate::state::refusal::{RefusalKind, unclear_fault};
 use crate::rotate::tried::Tried;
 
 /// The next step of a request.
@@ -59,15 +59,22 @@ where
         return Next::Fail(Error::Body(error));
     }
     let named = audit.end(&state.request, lease, &tried.verdict, head);
-    let action = state.config.policy.decide(&tried.verdict, progress(state, &tried.verdict, status, lease));
-    let (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Verdict::Fault(fault)) =
-        (action, &tried.verdict)
-    else {
+    let unclear = unclear_fault(&tried.verdict);
+    let fault = tried.verdict.fault().or(unclear.as_ref());
+    let progress = progress(state, &tried.verdict, fault, status, lease);
+    let action = state.config.policy.decide(&tried.verdict, progress);
+    let (Action::Rotate | Action::Retry(_) | Action::GiveUp(_), Some(fault)) = (action, fault) else {
         return deliver(state, lease, tried, action, named);
     };
     record(state, lease, fault, status);
     let failures = state.failures();
-    failures.last = Some(tried.answer);
+    match tried.answer {
+        Ok(response) if unclear.is_some() => {
+            failures.tried.refuse(lease.keys_of_account().into_iter());
+            failures.keep_unclear(response);
+        }
+        answer => failures.last = Some(answer),
+    }
     failures.retrying = matches!(action, Action::Retry(_));
     match action {
         Action::Retry(wait) => {
@@ -87,11 +94,11 @@ where
 fn progress<B>(
     state: &RequestState<B>,
     verdict: &Verdict,
+    fault: Option<&Fault>,
     status: Option<StatusCode>,
     lease: &Lease,
 ) -> Progress {
     let failures = state.failures.as_deref();
-    let fault = verdict.fault();
     let refused = fault.and_then(|fault| RefusalKind::of(fault, status));
     let refused = refused.filter(|refused| refused.is_of_error_status());
     let alike = |failures: &FailedAttempts<B>| refused.is_some_and(|refused| failures.has_proven(refused));
@@ -102,9 +109,27 @@ fn progress<B>(
         refused_alike: failures.is_some_and(alike) && lease.is_proven(Timestamp::now()),
         replayable: state.request.is_replayable(),
         idempotent: fault.is_some_and(Fault::may_have_run) && state.request.is_idempotent(),
-        another_key: fault.is_some_and(|fault| fault.scope().is_provider())
-            && state.has_another_key(std::slice::from_ref(lease.key_id())),
+        another_key: has_another_key(state, verdict, status, lease),
+        unclear_alike: failures.zip(refused).is_some_and(|(failures, refused)| failures.count(refused) > 0),
         time_left: fault.and_then(|_| state.time_left()),
+    }
+}
+
+/// Returns whether a key is usable that the request has not tried: any key after a fault of the provider, one of
+/// another account after an unclear response. Other verdicts don't depend on it.
+fn has_another_key<B>(
+    state: &RequestState<B>,
+    verdict: &Verdict,
+    status: Option<StatusCode>,
+    lease: &Lease,
+) -> bool {
+    let is_error = status.is_some_and(|status| !status.is_success());
+    match verdict {
+        Verdict::Fault(fault) if fault.scope().is_provider() => {
+            state.has_another_key(std::slice::from_ref(lease.key_id()))
+        }
+        Verdict::Rejected(Rejection::Unclear) if is_error => state.has_another_key(&lease.keys_of_account()),
+        _ => false,
     }
 }
 
@@ -136,6 +161,7 @@ where
     if let Some(failures) = state.failures.as_deref_mut() {
         match &tried.verdict {
             Verdict::Success => failures.confirm(now),
+            Verdict::Rejected(Rejection::Unclear) => failures.settle_unclear(now),
             Verdict::Rejected(_) if tried.answer.is_ok() => failures.confirm_keys(now),
             Verdict::Fault(_) if action == Action::Undo => failures.undo(now),
             _ => {}

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::BoxError;
 
 use crate::body::{ResponseBody, UsageSlot};
-use crate::classify::{Fault, Reason, Scope, Verdict};
+use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 use crate::clock::{Moment, Timestamp};
 use crate::error::{AllKeysFailed, Attempt, Error, LastResponse, StopReason};
 use crate::event::{EventKind, Severity};
@@ -21,8 +21,8 @@ use crate::rotate::hand_over::handed_over;
 use crate::rotate::state::RequestState;
 use crate::rotate::state::failed_attempts::FailedAttempts;
 
-/// Ends a request that was not served. A refusal that concerns the request and no key is delivered; anything
-/// else is an error.
+/// Ends a request that was not served. A refusal that concerns the request and no key is delivered, and so is an
+/// unclear response; anything else is an error.
 pub(super) fn end<B>(
     mut state: RequestState<B>,
     stop_reason: StopReason,
@@ -31,9 +31,12 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    if let Some((key, response)) = state.failures.as_deref_mut().and_then(FailedAttempts::take_unclear) {
+        return Ok(refused(state, key, Verdict::Rejected(Rejection::Unclear), response));
+    }
     let own = state.failures.as_deref_mut().filter(|failures| failures.is_the_requests_own(stop_reason));
     match own.and_then(FailedAttempts::take_refusal) {
-        Some((key, fault, answer)) => Ok(refused(state, key, fault, answer)),
+        Some((key, fault, answer)) => Ok(refused(state, key, fault.into(), answer)),
         None => Err(failed(state, stop_reason)),
     }
 }
@@ -42,7 +45,7 @@ where
 fn refused<B>(
     mut state: RequestState<B>,
     key: KeyId,
-    fault: Fault,
+    verdict: Verdict,
     answer: UpstreamResponse<B>,
 ) -> Response<ResponseBody<B>>
 where
@@ -53,7 +56,7 @@ where
         state.config.pool.provider().clone(),
         key,
         state.request.known_model().cloned(),
-        Verdict::Fault(fault),
+        verdict,
         state.failures.take().map_or_else(Vec::new, |failures| failures.attempts),
         UsageSlot::default(),
         Moment::now(),

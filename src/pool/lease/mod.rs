@@ -208,6 +208,12 @@ impl Lease {
         observe::observe(self, status, headers, model, answered);
     }
 
+    /// Returns the keys of the account, including this one.
+    pub(crate) fn keys_of_account(&self) -> Vec<KeyId> {
+        let members = self.set.members(self.account, self.set.key());
+        members.into_iter().map(|key| self.set.keys[key].id.clone()).collect()
+    }
+
     /// Returns whether the key served a request within the last 60 s.
     pub(crate) fn is_proven(&self, now: Timestamp) -> bool {
         self.candidate().key().served.is_recent(now.as_unix_ms())

@@ -24,6 +24,8 @@ pub(in crate::rotate) struct FailedAttempts<B> {
     pub(in crate::rotate) is_repeat: bool,
     refusals: Vec<Refusal>,
     pub(in crate::rotate) last: Option<Result<UpstreamResponse<B>, BoxError>>,
+    /// A response that does not tell whether the request or the account is at fault, and the index of its attempt.
+    unclear: Option<(usize, UpstreamResponse<B>)>,
 }
 
 // === impl FailedAttempts ===
@@ -77,6 +79,31 @@ impl<B> FailedAttempts<B> {
     pub(in crate::rotate) fn confirm_keys(&mut self, now: Timestamp) {
         self.settle(|kind, provisional| match kind.reason() {
             Reason::Forbidden => provisional.leave_unconfirmed(),
+            _ => provisional.confirm(now),
+        });
+    }
+
+    /// Keeps the response of the latest attempt, which does not tell whether the request or the account is at fault.
+    pub(in crate::rotate) fn keep_unclear(&mut self, response: UpstreamResponse<B>) {
+        self.unclear = self.attempts.len().checked_sub(1).map(|attempt| (attempt, response));
+    }
+
+    /// Takes the unclear response and its key, if there is one. Called if no key has served the request.
+    pub(in crate::rotate) fn take_unclear(&mut self) -> Option<(KeyId, UpstreamResponse<B>)> {
+        let (attempt, response) = self.unclear.take()?;
+        self.settle_unclear(Timestamp::now());
+        let key = (attempt < self.attempts.len()).then(|| self.attempts.remove(attempt).key);
+        Some((key??, response))
+    }
+
+    /// Undoes the cooldowns of missing permissions, and confirms the others: the final response does not tell whether
+    /// the request or the account is at fault, but its key was accepted.
+    pub(in crate::rotate) fn settle_unclear(&mut self, now: Timestamp) {
+        self.settle(|kind, provisional| match kind.reason() {
+            Reason::Forbidden => {
+                provisional.undo(now);
+                None
+            }
             _ => provisional.confirm(now),
         });
     }
@@ -151,6 +178,7 @@ impl<B> Default for FailedAttempts<B> {
             is_repeat: false,
             refusals: Vec::new(),
             last: None,
+            unclear: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::classify::{Fault, Reason, Scope};
+use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 use crate::pool::ProvisionalCooldown;
 
 /// A refusal that may be the fault of a key or of the request.
@@ -19,6 +19,13 @@ pub(in crate::rotate) struct Refusal {
 /// The kind of a refusal: its status, reason and scope. Refusals of the same kind are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::rotate) struct RefusalKind(Option<StatusCode>, Reason, Scope);
+
+/// Returns the fault of an unclear response if the account is at fault, for which another account is tried. `None`
+/// for any other verdict.
+pub(in crate::rotate) fn unclear_fault(verdict: &Verdict) -> Option<Fault> {
+    let is_unclear = *verdict == Verdict::Rejected(Rejection::Unclear);
+    is_unclear.then(|| Fault::new(Reason::Forbidden, Scope::AccountModel))
+}
 
 // === impl RefusalKind ===
 
