@@ -1,6 +1,10 @@
 //! A custom classifier, for a company proxy that reports an exhausted team budget in two ways: with status
 //! 418, and with `{"code":1001}` in the body of a 200.
 //!
+//! The second needs `errors_in_ok_bodies(true)`: otherwise the layer does not read the body of a success. The
+//! classifier uses the pieces of the built-in ones: [`ErrorBody`] finds codes and messages in any shape of body,
+//! [`Reading`] tells what they mean, and [`hints`] reads the wait.
+//!
 //! `cargo run --example custom_classifier` needs no network.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
@@ -10,10 +14,11 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use serde_json::Value;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
-use tower_key_rotation::classify::{Fault, Outcome, Reason, Scope, Verdict};
+use tower_key_rotation::classify::{
+    ErrorBody, Evidence, Fault, Outcome, Reading, Reason, Scope, Verdict, hints,
+};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 
 #[tokio::main]
@@ -35,8 +40,8 @@ async fn main() -> Result<(), BoxError> {
     let classifier = service_fn(move |outcome: Outcome| {
         let mut builtin = builtin.clone();
         async move {
-            if is_spent(&outcome) {
-                return Ok::<_, Infallible>(Verdict::from(Fault::new(Reason::QuotaExceeded, Scope::Account)));
+            if let Some(fault) = spent(&outcome) {
+                return Ok::<_, Infallible>(Verdict::from(fault));
             }
             builtin.call(outcome).await
         }
@@ -59,15 +64,22 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-fn is_spent(outcome: &Outcome) -> bool {
-    let code = || serde_json::from_slice::<Value>(outcome.body()).ok()?.get("code")?.as_i64();
-    outcome.status() == Some(StatusCode::IM_A_TEAPOT) || code() == Some(1001)
+/// Returns a fault if the team's budget is spent, with the wait that the message names.
+fn spent(outcome: &Outcome) -> Option<Fault> {
+    let body = ErrorBody::parse(outcome.body());
+    let is_spent = outcome.status() == Some(StatusCode::IM_A_TEAPOT)
+        || body.is_named("1001")
+        || Reading::of(&body).says(Evidence::Money);
+    let wait = hints::sentence(body.message(), outcome.now(), 0);
+    is_spent.then(|| Fault::new(Reason::QuotaExceeded, Scope::Account).retry_after(wait).account_reason(true))
 }
 
 async fn company_proxy(request: Request<ReplayBody>) -> Result<Response<Full<Bytes>>, http::Error> {
     let (status, body) = match request.headers()["authorization"].as_bytes() {
         b"Bearer sk-teapot" => (StatusCode::IM_A_TEAPOT, ""),
-        b"Bearer sk-code" => (StatusCode::OK, r#"{"code":1001,"message":"the team's budget is spent"}"#),
+        b"Bearer sk-code" => {
+            (StatusCode::OK, r#"{"code":1001,"message":"the team's budget is spent, resets in 2 days"}"#)
+        }
         _ => (StatusCode::OK, r#"{"data":[]}"#),
     };
     Response::builder().status(status).body(Full::from(body))

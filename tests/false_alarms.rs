@@ -7,7 +7,7 @@ use bytes::Bytes;
 use classify_support::{NOW, ask, head, provider, stream};
 use serde_json::{Value, json};
 use tower_key_rotation::body::sse::Event;
-use tower_key_rotation::classify::{Outcome, Verdict};
+use tower_key_rotation::classify::{Fault, Outcome, Verdict};
 
 /// Messages of rejections, with a status and a code as they come.
 const MESSAGES: &[(u16, &str, &str)] = &[
@@ -277,7 +277,7 @@ fn ordinary_rejections_stay_rejections() {
             let verdict = ask(&provider(name), outcome);
             count += 1;
             if !matches!(verdict, Verdict::Rejected(_)) {
-                let why = verdict.fault().and_then(|fault| fault.why());
+                let why = verdict.fault().and_then(Fault::why);
                 alarms.push(format!("{name} {status} {body}: {verdict}, {why:?}"));
             }
         }

@@ -142,7 +142,6 @@ async fn the_callers_own_error_is_delivered() {
         Refusal::BadRequest("messages: required".into()),
         Refusal::ContextLength,
         Refusal::ContentFilter,
-        Refusal::ModelNotFound,
         Refusal::TooLarge,
     ] {
         let name = format!("{refusal:?}");
@@ -162,6 +161,24 @@ async fn the_callers_own_error_is_delivered() {
         assert_eq!(pool.snapshot().keys[0].state, KeyState::Available, "{name}");
         assert_eq!(pool.snapshot().keys[0].models, [], "{name}");
     }
+}
+
+/// The simulator's message is that the model "does not exist or you do not have access to it".
+#[tokio::test(start_paused = true)]
+async fn an_unknown_model_is_tried_with_one_other_account() {
+    let unknown = |label| key(label).script(Script::always(SimFault::Refuse(Refusal::ModelNotFound)));
+    let sim = openai([unknown("a"), unknown("b"), key("c")]);
+    let pool = pool(&["a", "b", "c"]);
+    let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert_eq!([sim.key("a").calls(), sim.key("b").calls(), sim.key("c").calls()], [1, 1, 0]);
+    let snapshot = pool.snapshot();
+    assert!(snapshot.keys.iter().all(|key| key.state == KeyState::Available && key.models == []));
+
+    let sim = openai([unknown("a"), key("b")]);
+    let pool = support::pool(&["a", "b"]);
+    let response = send(&rotating(&pool, &sim), chat("m")).await.unwrap();
+    assert_eq!(served(&response).key_id().as_str(), "b", "it may use the model");
 }
 
 #[tokio::test(start_paused = true)]

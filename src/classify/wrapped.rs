@@ -53,7 +53,7 @@ fn unquote(quoted: &str) -> (String, &str) {
         match letter {
             _ if Some(letter) == quote => return (text, &quoted[at + 1..]),
             '\\' => {
-                text.extend(letters.next().map(|(_, escaped)| if escaped == 'n' { '\n' } else { escaped }))
+                text.extend(letters.next().map(|(_, escaped)| if escaped == 'n' { '\n' } else { escaped }));
             }
             _ => text.push(letter),
         }

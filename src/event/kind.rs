@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::classify::{Reason, Rejection, Scope, Verdict};
+use crate::classify::{Reason, Rejection, Scope, Verdict, Why};
 use crate::clock::Timestamp;
 use crate::key::{AccountId, KeyId};
 use crate::provider::{Dimension, ModelId, Window};
@@ -48,6 +48,8 @@ pub enum EventKind {
         /// Time until the request is sent again. `None` if it is sent at once.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         wait: Option<Duration>,
+        /// The reason for the verdict: the step of the classification that decided, and the evidence.
+        why: Option<Why>,
     },
     /// A key, or a scope that it shares with other keys, was put into a cooldown.
     #[non_exhaustive]

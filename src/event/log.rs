@@ -36,9 +36,10 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             error.type = outcome.error(), http.response.status_code = status,
             duration_ms = whole_ms(*duration), request_id = request_id.as_deref()
         ),
-        EventKind::Rotated { key, model, reason, scope, wait } => line!(
+        EventKind::Rotated { key, model, reason, scope, wait, why } => line!(
             debug, who, "rotated", %key, gen_ai.request.model = name(model),
-            error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait)
+            error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait),
+            why = why.map(tracing::field::display)
         ),
         EventKind::CooledDown { key, model, reason, scope, wait, hint } => line!(
             info, who, "cooled down", %key, gen_ai.request.model = name(model),

@@ -240,5 +240,6 @@ fn report_rotation<B>(state: &RequestState<B>, fault: &Fault, wait: Option<Durat
         reason: fault.reason(),
         scope: fault.scope(),
         wait,
+        why: fault.why(),
     });
 }

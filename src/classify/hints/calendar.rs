@@ -110,7 +110,7 @@ fn resolve(mut time: BrokenDownTime, here: &Zoned) -> Option<Zoned> {
         };
     }
     let has_year = time.year().is_some();
-    time.set_year(time.year().or(Some(here.year()))).ok()?;
+    time.set_year(time.year().or_else(|| Some(here.year()))).ok()?;
     let this_year = at(time.to_date().ok()?.to_datetime(of_day))?;
     let is_long_past =
         here.timestamp().duration_since(this_year.timestamp()) > SignedDuration::from_hours(24 * 30);

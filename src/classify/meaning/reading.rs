@@ -74,8 +74,8 @@ const USUAL: [(Topic, u16); 11] = [
 impl Reading {
     /// Reads the names and the message of an error body.
     pub fn of(body: &ErrorBody) -> Self {
-        let named = body.names().map(|name| in_name(name)).fold(Topics::NONE, Topics::and);
-        let wrapped = body.wrapped_names().map(|name| in_name(name)).fold(Topics::NONE, Topics::and);
+        let named = body.names().map(in_name).fold(Topics::NONE, Topics::and);
+        let wrapped = body.wrapped_names().map(in_name).fold(Topics::NONE, Topics::and);
         Self { named, said: in_sentences(body.message()).and(wrapped) }
     }
 

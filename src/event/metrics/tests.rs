@@ -113,7 +113,7 @@ fn say_everything(events: &Events) {
             duration: wait,
             request_id: None,
         },
-        EventKind::Rotated { key: key.clone(), model: None, reason, scope, wait: None },
+        EventKind::Rotated { key: key.clone(), model: None, reason, scope, wait: None, why: None },
         EventKind::CooledDown { key: key.clone(), model: None, reason, scope, wait: Some(wait), hint: None },
         EventKind::Recovered { key: key.clone(), model: None },
         EventKind::InvalidKey { key: key.clone(), scope },
