@@ -25,6 +25,8 @@ pub(crate) struct UpstreamResponse<'a> {
     pub(crate) utc_offset: i8,
     /// The meaning of the body, read when it is first needed.
     reading: OnceCell<Reading>,
+    /// The wait that the body names, read when it is first needed.
+    body_wait: OnceCell<Option<Duration>>,
 }
 
 /// Time until the exhausted limit resets.
@@ -56,7 +58,16 @@ const EPOCHS: [&str; 2] = ["/error/metadata/headers/X-RateLimit-Reset", "/error/
 impl<'a> UpstreamResponse<'a> {
     pub(crate) fn new(status: StatusCode, headers: &'a HeaderMap, body: &[u8], now: Timestamp) -> Self {
         let body = ErrorBody::parse(body);
-        Self { status, headers, body, now, reset: None, utc_offset: 0, reading: OnceCell::new() }
+        Self {
+            status,
+            headers,
+            body,
+            now,
+            reset: None,
+            utc_offset: 0,
+            reading: OnceCell::new(),
+            body_wait: OnceCell::new(),
+        }
     }
 
     /// Returns the meaning of the body.
@@ -130,8 +141,12 @@ impl<'a> UpstreamResponse<'a> {
         hints::retry_after(self.headers, self.now).or(exact).or_else(|| self.body_wait())
     }
 
-    /// Returns the wait that the body names.
+    /// Returns the wait that the body names, read once.
     pub(crate) fn body_wait(&self) -> Option<Duration> {
+        *self.body_wait.get_or_init(|| self.read_body_wait())
+    }
+
+    fn read_body_wait(&self) -> Option<Duration> {
         let said = || hints::sentence(self.body.message(), self.now, self.utc_offset);
         if let Some(delay) = self.google_delay() {
             // `RetryInfo` drops the fraction of a second that the sentence still has.

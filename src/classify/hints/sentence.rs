@@ -67,6 +67,36 @@ const BETWEEN: [&str; 26] = [
     "it",
 ];
 
+/// Maximum length of the message that is read, in bytes.
+const MAX_BYTES: usize = 4 * 1024;
+
+/// Maximum number of lead-ins that are followed.
+const MAX_LEAD_INS: usize = 24;
+
+/// Words that a wait begins with, besides digits: months and weekdays, of which the beginning is enough, and
+/// numbers.
+const NAMES: [&str; 19] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
 /// Maximum number of words between a lead-in and its wait.
 const DISTANCE: usize = 6;
 
@@ -76,14 +106,15 @@ const DISTANCE: usize = 6;
 /// `utc_offset` is the offset in hours of a time without a zone. Chinese sentences without a zone mean China's.
 /// A point in the past, and a wait of more than 400 days, are none.
 pub fn sentence(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
-    let text = text.to_ascii_lowercase();
+    let text = text[..text.floor_char_boundary(MAX_BYTES)].to_ascii_lowercase();
     let mut starts: Vec<_> = LEAD_INS
         .iter()
         .flat_map(|words| text.match_indices(words).map(|(at, words)| at + words.len()))
         .collect();
     starts.sort_unstable();
-    let english = starts.into_iter().find_map(|start| behind(&text[start..], now, utc_offset));
-    english.or_else(|| chinese::sentence(&text, now))
+    let starts = starts.into_iter().take(MAX_LEAD_INS);
+    let english = starts.map(|start| &text[start..]).find_map(|rest| behind(rest, now, utc_offset));
+    english.or_else(|| (!text.is_ascii()).then(|| chinese::sentence(&text, now))?)
 }
 
 /// Returns the wait behind a lead-in, whose last letters may still be there.
@@ -94,9 +125,11 @@ fn behind(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
         rest = rest.trim_start_matches([' ', ':', '~', '(', '\n', '\u{a0}', '=', '_', '≈']);
         let point = || until(calendar::leading(rest, now, utc_offset)?, now);
         let length = || span::leading(rest, now);
-        let wait = if is_time { point().or_else(length) } else { length().or_else(point) };
-        if wait.is_some() {
-            return wait;
+        if may_begin(rest) {
+            let wait = if is_time { point().or_else(length) } else { length().or_else(point) };
+            if wait.is_some() {
+                return wait;
+            }
         }
         let end = rest.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(rest.len());
         let (word, behind) = rest.split_at(end);
@@ -108,4 +141,14 @@ fn behind(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
         rest = behind;
     }
     None
+}
+
+/// Returns whether a text can begin with a wait.
+fn may_begin(text: &str) -> bool {
+    if text.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
+        return true;
+    }
+    let end = text.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    let word = &text[..end];
+    matches!(word, "a" | "an" | "one") || (end >= 3 && NAMES.iter().any(|name| name.starts_with(word)))
 }

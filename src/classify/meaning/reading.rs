@@ -8,7 +8,7 @@ use crate::classify::meaning::topic::Topics;
 use crate::classify::meaning::{lexicon, names};
 
 /// Maximum length of the message that is read, in bytes. A refusal says its reason in the first sentences.
-const MAX_BYTES: usize = 4 * 1024;
+const MAX_BYTES: usize = 1536;
 
 /// The meaning of an error body, before the status is considered.
 ///

@@ -3,6 +3,8 @@
 //! Text in quotation marks repeats names or a part of the request, and an address names a page. Neither is a
 //! statement, so both are left out before the message is read.
 
+use std::borrow::Cow;
+
 /// Pairs of quotation marks. An apostrophe opens a quotation only where no letter precedes it.
 const QUOTES: [(char, char); 11] = [
     ('"', '"'),
@@ -18,9 +20,11 @@ const QUOTES: [(char, char); 11] = [
     ('\u{2018}', '\u{2019}'),
 ];
 
-/// Returns the message without quotations and addresses, with plain apostrophes and single spaces.
-pub(super) fn statement(message: &str) -> String {
-    without_addresses(&without_quotations(message))
+/// Returns the message without quotations and addresses, and with plain apostrophes.
+pub(super) fn statement(message: &str) -> Cow<'_, str> {
+    let has_quotes = message.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'<' | 0x80..));
+    let plain = if has_quotes { Cow::Owned(without_quotations(message)) } else { Cow::Borrowed(message) };
+    if plain.contains("://") { Cow::Owned(without_addresses(&plain)) } else { plain }
 }
 
 fn without_quotations(message: &str) -> String {
@@ -80,16 +84,22 @@ fn is_address(word: &str) -> bool {
 /// and at the Chinese marks.
 pub(super) fn sentence_ends(text: &str) -> impl Iterator<Item = usize> {
     let bytes = text.as_bytes();
-    text.char_indices().filter_map(move |(at, letter)| {
-        let end = at + letter.len_utf8();
-        let is_end = match letter {
-            '\n' | '。' | '！' | '？' | '；' => true,
-            '.' | '!' | '?' | ';' => bytes.get(end).is_none_or(u8::is_ascii_whitespace),
-            _ => false,
-        };
-        is_end.then_some(end)
+    let is_space = |at: usize| bytes.get(at).is_none_or(u8::is_ascii_whitespace);
+    bytes.iter().enumerate().filter_map(move |(at, byte)| match byte {
+        b'\n' => Some(at + 1),
+        b'.' | b'!' | b'?' | b';' if is_space(at + 1) => Some(at + 1),
+        // The last byte of a Chinese mark.
+        0x82 | 0x81 | 0x9f | 0x9b
+            if CHINESE_ENDS.iter().any(|mark| bytes[..=at].ends_with(mark.as_bytes())) =>
+        {
+            Some(at + 1)
+        }
+        _ => None,
     })
 }
+
+/// Chinese marks that end a sentence.
+const CHINESE_ENDS: [&str; 4] = ["。", "！", "？", "；"];
 
 #[cfg(test)]
 mod tests {
