@@ -16,9 +16,7 @@
 //! for a verdict, on the first attempt.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::convert::Infallible;
 use std::fs::File;
-use std::future::Ready;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,8 +31,7 @@ use tower_key_rotation::body::meter::Usage;
 use tower_key_rotation::body::sse::{Decoder, Event};
 use tower_key_rotation::classify::{ErrorBody, Fault, Outcome, Reading, Reason, Rejection, Verdict};
 use tower_key_rotation::clock::Timestamp;
-use tower_key_rotation::provider::{Limit, ProviderClassifier};
-use tower_service::Service;
+use tower_key_rotation::provider::{DecidedBy, Explanation, Limit};
 
 /// One recorded response.
 struct Record {
@@ -52,6 +49,8 @@ struct Explained {
     usage: Option<Usage>,
     /// All evidence of an error body, such as `name: money`.
     evidence: Vec<String>,
+    /// The step that decided; `None` for a stream without an event.
+    by: Option<DecidedBy>,
 }
 
 fn main() -> ExitCode {
@@ -121,13 +120,15 @@ impl Record {
         }
         let is_read = !self.head.status.is_success() || self.provider.errors_in_ok_bodies();
         let body = if is_read { self.body.clone() } else { Bytes::new() };
-        let verdict = self.ask(Outcome::response(Arc::clone(&self.head), body, self.now));
+        let Explanation { verdict, by, .. } =
+            self.ask(Outcome::response(Arc::clone(&self.head), body, self.now));
         let served = verdict == Verdict::Success;
         Explained {
             limits: self.limits(if served { &[] } else { &self.body }),
             usage: self.provider.usage(&self.head.headers, &self.body).filter(|_| served),
             evidence: if served { Vec::new() } else { evidence(&self.body) },
             verdict,
+            by: Some(by),
         }
     }
 
@@ -138,6 +139,7 @@ impl Record {
             limits: self.limits(&[]),
             usage: None,
             evidence: Vec::new(),
+            by: None,
         };
         let mut decoder = Decoder::new();
         decoder.push(self.body.clone());
@@ -153,7 +155,8 @@ impl Record {
             self.see(&event, &mut seen);
         }
         if seen.verdict == Verdict::Inspect {
-            seen.verdict = self.ask(Outcome::streaming(Arc::clone(&self.head), None, self.now));
+            let end = self.ask(Outcome::streaming(Arc::clone(&self.head), None, self.now));
+            (seen.verdict, seen.by) = (end.verdict, Some(end.by));
         }
         seen
     }
@@ -162,25 +165,21 @@ impl Record {
         if let Some(usage) = Usage::from_event(event) {
             seen.usage.get_or_insert_default().merge(usage);
         }
-        let verdict = self.ask(Outcome::streaming(Arc::clone(&self.head), Some(event.clone()), self.now));
+        let Explanation { verdict, by, .. } =
+            self.ask(Outcome::streaming(Arc::clone(&self.head), Some(event.clone()), self.now));
         match verdict {
             Verdict::Fault(_) | Verdict::Rejected(_) => {
                 seen.limits = self.limits(event.data());
                 seen.evidence = evidence(event.data());
-                seen.verdict = verdict;
+                (seen.verdict, seen.by) = (verdict, Some(by));
             }
-            _ if seen.verdict == Verdict::Inspect => seen.verdict = verdict,
+            _ if seen.verdict == Verdict::Inspect => (seen.verdict, seen.by) = (verdict, Some(by)),
             _ => {}
         }
     }
 
-    fn ask(&self, outcome: Outcome) -> Verdict {
-        let mut classifier: ProviderClassifier = self.provider.classifier();
-        let answer: Ready<Result<Verdict, Infallible>> = classifier.call(outcome);
-        match answer.into_inner() {
-            Ok(verdict) => verdict,
-            Err(never) => match never {},
-        }
+    fn ask(&self, outcome: Outcome) -> Explanation {
+        self.provider.classifier().explain(&outcome)
     }
 
     fn limits(&self, body: &[u8]) -> Vec<Limit> {
@@ -244,7 +243,7 @@ fn clock(record: &Map<String, Value>, headers: &HeaderMap) -> Timestamp {
 
 impl Explained {
     fn to_json(&self, id: &Value) -> Value {
-        let Self { verdict, limits, usage, evidence } = self;
+        let Self { verdict, limits, usage, evidence, by } = self;
         let limits: Vec<_> = limits.iter().map(limit_to_json).collect();
         json!({
             "id": id,
@@ -253,6 +252,7 @@ impl Explained {
             "wait_s": verdict.fault().and_then(Fault::retry_after).map(|wait| wait.as_secs_f64()),
             "action": action(verdict),
             "why": verdict.fault().and_then(Fault::why).map(|why| why.to_string()),
+            "decided_by": by.map(|by| by.to_string()),
             "evidence": evidence,
             "limits": limits,
             "usage": usage.map(|usage| json!({

@@ -89,7 +89,7 @@ const RESTATED: &[Rule] = &[
 ];
 
 /// Classifies a response by the names that mean the same at every provider.
-pub(crate) fn by_name(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+pub(crate) fn by_name(answer: &UpstreamResponse<'_>) -> Option<(Verdict, &'static Rule)> {
     rules::judge(SHARED, answer)
 }
 
@@ -148,7 +148,7 @@ fn plain_text(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
 
 /// Classifies a response by its status, and by names that only restate one.
 pub(crate) fn by_status(answer: &UpstreamResponse<'_>) -> Verdict {
-    let restated = || rules::judge(RESTATED, answer);
+    let restated = || rules::judge(RESTATED, answer).map(|(verdict, _)| verdict);
     restated().unwrap_or_else(|| by_bare_status(answer)).with_why(Why::Status)
 }
 

@@ -9,6 +9,8 @@
 //! Rows with names or words come before the [meaning](crate::classify::meaning) of the response, rows with
 //! statuses only come after it.
 
+use std::fmt;
+
 use crate::classify::meaning::is_generic_name;
 use crate::classify::response::UpstreamResponse;
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict, Why};
@@ -50,16 +52,21 @@ pub(crate) const fn reject(rejection: Rejection) -> Rule {
     Rule { statuses: &[], names: &[], words: &[], then: Then::Rejected(rejection), about: About::Unsaid }
 }
 
-/// Returns the verdict of the first row with names or words that holds.
-pub(crate) fn judge(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+/// Returns the verdict of the first row with names or words that holds, and that row.
+pub(crate) fn judge<'r>(rules: &'r [Rule], answer: &UpstreamResponse<'_>) -> Option<(Verdict, &'r Rule)> {
     let mut rows = rules.iter().filter(|rule| !rule.is_bare());
-    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).with_why(Why::Rule))
+    let row = rows.find(|rule| rule.holds(answer))?;
+    Some((row.verdict(answer).with_why(Why::Rule), row))
 }
 
-/// Returns the verdict of the first row with statuses only that holds.
-pub(crate) fn judge_status(rules: &[Rule], answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+/// Returns the verdict of the first row with statuses only that holds, and that row.
+pub(crate) fn judge_status<'r>(
+    rules: &'r [Rule],
+    answer: &UpstreamResponse<'_>,
+) -> Option<(Verdict, &'r Rule)> {
     let mut rows = rules.iter().filter(|rule| rule.is_bare());
-    Some(rows.find(|rule| rule.holds(answer))?.verdict(answer).with_why(Why::Status))
+    let row = rows.find(|rule| rule.holds(answer))?;
+    Some((row.verdict(answer).with_why(Why::Status), row))
 }
 
 impl Rule {
@@ -126,5 +133,21 @@ impl Rule {
             About::Account => fault.with_account_reason(true),
             About::Resource => fault.with_account_reason(false).with_one_resource(true),
         }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { statuses, names, words, then: _, about: _ } = self;
+        let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
+        let statuses: Vec<_> = statuses.iter().map(String::as_str).collect();
+        let mut separator = "";
+        for (kind, any_of) in [("status", &statuses[..]), ("code", names), ("says", words)] {
+            if !any_of.is_empty() {
+                write!(f, "{separator}{kind}: {}", any_of.join(" | "))?;
+                separator = "; ";
+            }
+        }
+        Ok(())
     }
 }

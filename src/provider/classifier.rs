@@ -32,6 +32,7 @@ use crate::classify::{
 };
 use crate::clock::Timestamp;
 use crate::provider::dialect::Dialect;
+use crate::provider::explanation::{DecidedBy, Explanation, TableRow};
 use crate::provider::rule::Seen;
 use crate::provider::{Provider, limits};
 use crate::zone::Zone;
@@ -75,9 +76,24 @@ impl ProviderClassifier {
         Self { provider }
     }
 
-    fn classify(&self, outcome: &Outcome) -> Verdict {
+    /// Classifies an outcome, and says what decided.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::Response;
+    /// use tower_key_rotation::Provider;
+    /// use tower_key_rotation::classify::Outcome;
+    /// use tower_key_rotation::clock::Timestamp;
+    ///
+    /// let (head, ()) = Response::builder().status(402).body(())?.into_parts();
+    /// let outcome = Outcome::response(head, Bytes::new(), Timestamp::now());
+    /// let explanation = Provider::openai().classifier().explain(&outcome);
+    /// assert_eq!(explanation.by.to_string(), "status");
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    pub fn explain(&self, outcome: &Outcome) -> Explanation {
         let (Some(status), Some(headers)) = (outcome.status(), outcome.headers()) else {
-            return by_transport(outcome.error().unwrap_or(Transport::Broken));
+            return by(DecidedBy::NoResponse, by_transport(outcome.error().unwrap_or(Transport::Broken)));
         };
         let body = outcome.event().map_or_else(|| outcome.body(), Event::data);
         let seen = Seen { status, headers, path: outcome.path(), body, is_error: !status.is_success() };
@@ -85,7 +101,7 @@ impl ProviderClassifier {
             return self.refused(seen, outcome.now());
         }
         if outcome.is_stream_end() {
-            return Fault::new(Reason::Truncated, Scope::Provider).into();
+            return by(DecidedBy::Stream, Fault::new(Reason::Truncated, Scope::Provider));
         }
         match outcome.event() {
             Some(event) => self.streamed(seen, event, outcome.now()),
@@ -97,7 +113,7 @@ impl ProviderClassifier {
         self.provider.0.dialect
     }
 
-    fn refused(&self, seen: Seen<'_>, now: Timestamp) -> Verdict {
+    fn refused(&self, seen: Seen<'_>, now: Timestamp) -> Explanation {
         let dialect = self.dialect();
         let mut answer = UpstreamResponse::new(seen.status, seen.headers, seen.body, now);
         let mut found = limits::in_headers(dialect.windows, answer.headers, answer.now);
@@ -105,29 +121,29 @@ impl ProviderClassifier {
         answer.reset = dialect.exhausted_reset(&found);
         answer.utc_offset = dialect.utc_offset;
         self.by_own_rule(&seen, &answer)
-            .or_else(|| by_status::edge(&answer))
+            .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&answer)?)))
             .unwrap_or_else(|| judge(dialect, answer))
     }
 
-    fn streamed(&self, seen: Seen<'_>, event: &Event, now: Timestamp) -> Verdict {
+    fn streamed(&self, seen: Seen<'_>, event: &Event, now: Timestamp) -> Explanation {
         let verdict = match progress(event) {
             Progress::Failed => return self.in_band(seen, event.status(), now),
-            Progress::Preamble => Verdict::Inspect,
-            Progress::Content | Progress::End => Verdict::Success,
-            Progress::Malformed => Fault::new(Reason::Truncated, Scope::Provider).into(),
+            Progress::Preamble => by(DecidedBy::Served, Verdict::Inspect),
+            Progress::Content | Progress::End => by(DecidedBy::Served, Verdict::Success),
+            Progress::Malformed => by(DecidedBy::Stream, Fault::new(Reason::Truncated, Scope::Provider)),
         };
         self.success_by_own_rule(seen, now).unwrap_or(verdict)
     }
 
-    fn served(&self, seen: Seen<'_>, now: Timestamp) -> Verdict {
+    fn served(&self, seen: Seen<'_>, now: Timestamp) -> Explanation {
         if self.provider.errors_in_ok_bodies() && says_error(&ErrorBody::parse(seen.body)) {
             return self.in_band(seen, None, now);
         }
-        self.success_by_own_rule(seen, now).unwrap_or(Verdict::Success)
+        self.success_by_own_rule(seen, now).unwrap_or_else(|| by(DecidedBy::Served, Verdict::Success))
     }
 
     /// Classifies an error inside a 200. `status` is the one beside it in the stream.
-    fn in_band(&self, seen: Seen<'_>, status: Option<u16>, now: Timestamp) -> Verdict {
+    fn in_band(&self, seen: Seen<'_>, status: Option<u16>, now: Timestamp) -> Explanation {
         let headers = HeaderMap::new();
         let mut answer = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, seen.body, now);
         let status =
@@ -140,7 +156,7 @@ impl ProviderClassifier {
 
     /// Returns the verdict of the operator about a response that is no error. A `retry-after` there is no
     /// cooldown.
-    fn success_by_own_rule(&self, seen: Seen<'_>, now: Timestamp) -> Option<Verdict> {
+    fn success_by_own_rule(&self, seen: Seen<'_>, now: Timestamp) -> Option<Explanation> {
         if self.provider.rules().is_empty() {
             return None;
         }
@@ -149,11 +165,11 @@ impl ProviderClassifier {
     }
 
     /// Returns the verdict of the first rule of the operator that holds.
-    fn by_own_rule(&self, seen: &Seen<'_>, answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+    fn by_own_rule(&self, seen: &Seen<'_>, answer: &UpstreamResponse<'_>) -> Option<Explanation> {
         let rules = self.provider.rules();
         let index = rules.iter().position(|rule| rule.holds(seen, answer))?;
         let midnight = if self.provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
-        Some(rules[index].verdict(answer, index, midnight))
+        Some(by(DecidedBy::OwnRule(index), rules[index].verdict(answer, index, midnight)))
     }
 }
 
@@ -167,7 +183,7 @@ impl Service<Outcome> for ProviderClassifier {
     }
 
     fn call(&mut self, outcome: Outcome) -> Self::Future {
-        ready(Ok(self.classify(&outcome)))
+        ready(Ok(self.explain(&outcome).verdict))
     }
 }
 
@@ -179,19 +195,38 @@ fn by_transport(transport: Transport) -> Verdict {
     Fault::new(reason, Scope::Provider).with_may_have_run(transport != Transport::Unsent).into()
 }
 
+fn by(step: DecidedBy, verdict: impl Into<Verdict>) -> Explanation {
+    Explanation { verdict: verdict.into(), by: step }
+}
+
 /// Goes through the built-in steps.
-fn judge(dialect: &Dialect, mut answer: UpstreamResponse<'_>) -> Verdict {
+fn judge(dialect: &'static Dialect, mut answer: UpstreamResponse<'_>) -> Explanation {
     let by_rule = by_numbers(&answer)
-        .or_else(|| Some((dialect.judge)(&mut answer)?.with_why(Why::Rule)))
-        .or_else(|| rules::judge(dialect.rules, &answer));
-    let by_status =
-        || rules::judge_status(dialect.rules, &answer).unwrap_or_else(|| by_status::by_status(&answer));
-    let verdict = by_rule
-        .or_else(|| by_status::edge(&answer))
-        .or_else(|| by_status::by_name(&answer))
-        .or_else(|| by_meaning::judge(&answer, by_status))
+        .map(|verdict| by(DecidedBy::Numbers, verdict))
+        .or_else(|| Some(by(DecidedBy::Provider, (dialect.judge)(&mut answer)?.with_why(Why::Rule))))
+        .or_else(|| rules::judge(dialect.rules, &answer).map(by_row));
+    let by_status = || match rules::judge_status(dialect.rules, &answer) {
+        Some(judged) => by_row(judged),
+        None => by(DecidedBy::Status, by_status::by_status(&answer)),
+    };
+    let found = by_rule
+        .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&answer)?)))
+        .or_else(|| {
+            let (verdict, row) = by_status::by_name(&answer)?;
+            Some(by(DecidedBy::SharedRow(TableRow(row)), verdict))
+        })
+        .or_else(|| {
+            let verdict = by_meaning::judge(&answer, || by_status().verdict)?;
+            Some(by(DecidedBy::Meaning(verdict.fault().and_then(Fault::why)), verdict))
+        })
         .unwrap_or_else(by_status);
-    by_meaning::by_wait(verdict, &answer)
+    let verdict = by_meaning::by_wait(found.verdict, &answer);
+    let is_by_wait = verdict.fault().and_then(Fault::why) == Some(Why::Wait);
+    by(if is_by_wait { DecidedBy::Wait } else { found.by }, verdict)
+}
+
+fn by_row((verdict, row): (Verdict, &'static rules::Rule)) -> Explanation {
+    by(DecidedBy::Row(TableRow(row)), verdict)
 }
 
 /// Classifies an error by the numbers in its message.

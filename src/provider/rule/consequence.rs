@@ -19,8 +19,14 @@ pub(super) enum Consequence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cooldown {
     After(Duration),
-    /// At the next midnight in this zone; `None` is the provider's.
-    Midnight(Option<Zone>),
+    At(Midnight),
+}
+
+/// A midnight, the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Midnight {
+    OfProvider,
+    In(Zone),
 }
 
 /// The settings from which a verdict is made.
@@ -28,7 +34,7 @@ pub(super) enum Cooldown {
 pub(super) struct Settings {
     pub(super) verdicts: Vec<Consequence>,
     pub(super) wait: Option<Duration>,
-    pub(super) midnight: Option<Option<Zone>>,
+    pub(super) midnight: Option<Midnight>,
 }
 
 // === impl Settings ===
@@ -45,7 +51,7 @@ impl Settings {
             (Some(_), Some(_)) => return Err(RuleProblem::TwoWaits.at(RuleField::Until)),
             (Some(wait), None) if wait.is_zero() => return Err(RuleProblem::ZeroWait.at(RuleField::Wait)),
             (Some(wait), None) => (RuleField::Wait, Cooldown::After(wait)),
-            (None, Some(zone)) => (RuleField::Until, Cooldown::Midnight(zone)),
+            (None, Some(midnight)) => (RuleField::Until, Cooldown::At(midnight)),
         };
         verdict.with_cooldown(cooldown).map_err(|problem| problem.at(field))
     }
@@ -76,13 +82,12 @@ impl Consequence {
             Self::Fault { reason, scope, cooldown } => (*reason, *scope, cooldown),
         };
         let fault = answer.said(reason, scope).with_account_reason(true).with_why(Why::OwnRule(index));
-        let until_midnight = |zone: Zone| zone.next_midnight(answer.now).saturating_since(answer.now);
+        let until_midnight = |zone: &Zone| zone.next_midnight(answer.now).saturating_since(answer.now);
         let fault = match cooldown {
             None => fault,
             Some(Cooldown::After(wait)) => fault.with_fixed_wait(*wait),
-            Some(Cooldown::Midnight(zone)) => {
-                fault.with_fixed_wait(until_midnight(zone.clone().unwrap_or(midnight)))
-            }
+            Some(Cooldown::At(Midnight::In(zone))) => fault.with_fixed_wait(until_midnight(zone)),
+            Some(Cooldown::At(Midnight::OfProvider)) => fault.with_fixed_wait(until_midnight(&midnight)),
         };
         fault.into()
     }

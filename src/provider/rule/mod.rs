@@ -16,7 +16,7 @@ pub(super) use self::seen::Seen;
 use crate::classify::response::UpstreamResponse;
 use crate::classify::{Reason, Scope, Verdict};
 use crate::provider::rule::conditions::{Conditions, Given};
-use crate::provider::rule::consequence::{Consequence, Settings};
+use crate::provider::rule::consequence::{Consequence, Midnight, Settings};
 use crate::zone::Zone;
 
 /// A rule of an operator: if a response meets these conditions, this is the verdict.
@@ -192,13 +192,13 @@ impl RuleBuilder {
     /// Sets the end of the cooldown: the next midnight of the provider, which is Pacific time for Gemini and
     /// UTC for others. Default: after the wait that the response names.
     pub fn until_midnight(mut self) -> Self {
-        self.settings.midnight = Some(None);
+        self.settings.midnight = Some(Midnight::OfProvider);
         self
     }
 
     /// Sets the end of the cooldown: the next midnight in this time zone.
     pub fn until_midnight_in(mut self, zone: Zone) -> Self {
-        self.settings.midnight = Some(Some(zone));
+        self.settings.midnight = Some(Midnight::In(zone));
         self
     }
 

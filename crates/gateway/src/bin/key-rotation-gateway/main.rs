@@ -4,19 +4,21 @@
 //! key-rotation-gateway                               # simulated providers, no account needed
 //! key-rotation-gateway --config gateway.toml         # the providers of a configuration file
 //! key-rotation-gateway --config gateway.toml --check
+//! key-rotation-gateway explain --provider openai responses.jsonl
 //! ```
 //!
 //! `gateway.toml` in the package is a configuration file to start from. With simulated providers, callers must send
 //! the token in `GATEWAY_TOKEN`, if it is set.
 
 mod demo;
+mod explain;
 mod log_writer;
 mod recorder;
 mod signals;
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ use tower_key_rotation_gateway::{Gateway, Options};
 use tracing::Level;
 
 use crate::demo::Demo;
+use crate::explain::Explain;
 use crate::log_writer::LogWriter;
 use crate::signals::Signals;
 
@@ -49,8 +52,10 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Serves LLM APIs over several keys and providers.
 #[derive(Parser)]
-#[command(name = "key-rotation-gateway", version)]
+#[command(name = "key-rotation-gateway", version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Configuration file in TOML or JSON. Without it, the providers are simulated.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -75,6 +80,11 @@ struct Args {
     log: Level,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    Explain(Explain),
+}
+
 /// The standard streams of the process. Writing to them neither blocks nor fails.
 #[derive(Clone)]
 struct Output {
@@ -84,6 +94,9 @@ struct Output {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::Explain(command)) = &args.command {
+        return explain(command);
+    }
     let Ok(output) = Output::start(args.log) else { return ExitCode::FAILURE };
     let ended =
         runtime().map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(args, output.clone())));
@@ -93,6 +106,19 @@ fn main() -> ExitCode {
     output.out.flush(LAST_LINES);
     output.log.flush(LAST_LINES);
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Explains responses. It writes to the standard streams at once, because no request waits for them.
+fn explain(command: &Explain) -> ExitCode {
+    let ended = command.run(&mut io::stdout().lock(), &mut io::stderr().lock());
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        // The reader of the output, such as `head`, has all it wants.
+        return ExitCode::SUCCESS;
+    }
+    let _ = io::stderr().write_all(report(&*error).as_bytes());
+    ExitCode::FAILURE
 }
 
 impl Output {
