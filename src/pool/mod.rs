@@ -171,7 +171,8 @@ impl KeyPool {
     ///
     /// pool.acquire(())?.succeed();
     /// pool.acquire(&model)?.succeed();
-    /// pool.acquire(AcquireRequest::new().model(&model).tokens(Estimate::new().input_tokens(900).output_tokens(100)))?.succeed();
+    /// let tokens = Estimate::new().input_tokens(900).output_tokens(100);
+    /// pool.acquire(AcquireRequest::new().model(&model).tokens(tokens))?.succeed();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn acquire<'a>(&self, request: impl Into<AcquireRequest<'a>>) -> Result<Lease, Exhausted> {
