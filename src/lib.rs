@@ -82,6 +82,7 @@ pub mod respond;
 pub mod rotate;
 mod scrub;
 mod sync;
+mod text;
 mod wildcard;
 mod zone;
 
@@ -93,6 +94,7 @@ pub use self::pool::{KeyPool, Session};
 pub use self::provider::{ModelId, Provider};
 pub use self::respond::RespondLayer;
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
+pub use self::text::UnknownWord;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

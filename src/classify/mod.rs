@@ -47,7 +47,7 @@ pub use self::error_body::ErrorBody;
 pub use self::fault::Fault;
 pub use self::meaning::{Evidence, Reading, Why};
 pub use self::outcome::{Outcome, Transport};
-pub use self::reason::{Reason, Scope, UnknownReason, UnknownScope};
+pub use self::reason::{Reason, Scope};
 pub use self::verdict::{Rejection, Verdict};
 
 /// A classifier: a service from [`Outcome`] to [`Verdict`]. Implemented for every service of that shape.

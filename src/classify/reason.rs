@@ -1,9 +1,8 @@
 //! The reason and the scope of a fault.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+
+use crate::text::words;
 
 /// Reason for which an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,107 +53,34 @@ pub enum Scope {
     ProviderModel,
 }
 
-/// An error from parsing a [`Reason`]: the text is the name of none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a reason: write one of {}", Reason::ALL.map(Reason::as_str).join(", "))]
-pub struct UnknownReason(());
-
-/// An error from parsing a [`Scope`]: the text is the name of none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a scope: write one of {}", Scope::ALL.map(Scope::as_str).join(", "))]
-pub struct UnknownScope(());
-
-// === impl Reason ===
-
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 10] = [
-        Self::Blocked,
-        Self::Forbidden,
-        Self::InvalidKey,
-        Self::Overloaded,
-        Self::QuotaExceeded,
-        Self::RateLimited,
-        Self::ServerError,
-        Self::Timeout,
-        Self::Truncated,
-        Self::Unreachable,
-    ];
-
-    /// Returns the name used in logs, errors and snapshots.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Forbidden => "forbidden",
-            Self::InvalidKey => "invalid_key",
-            Self::Overloaded => "overloaded",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::RateLimited => "rate_limited",
-            Self::ServerError => "server_error",
-            Self::Timeout => "timeout",
-            Self::Truncated => "truncated",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Reason {
-    type Err = UnknownReason;
-
-    fn from_str(text: &str) -> Result<Self, UnknownReason> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(UnknownReason(()))
-    }
-}
+words!(Reason {
+    Blocked => "blocked",
+    Forbidden => "forbidden",
+    InvalidKey => "invalid_key",
+    Overloaded => "overloaded",
+    QuotaExceeded => "quota_exceeded",
+    RateLimited => "rate_limited",
+    ServerError => "server_error",
+    Timeout => "timeout",
+    Truncated => "truncated",
+    Unreachable => "unreachable",
+});
 
 // === impl Scope ===
 
 impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 7] = [
-        Self::Account,
-        Self::AccountModel,
-        Self::Key,
-        Self::KeyModel,
-        Self::None,
-        Self::Provider,
-        Self::ProviderModel,
-    ];
-
-    /// Returns the name used in logs, errors and snapshots.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::AccountModel => "account_model",
-            Self::Key => "key",
-            Self::KeyModel => "key_model",
-            Self::None => "none",
-            Self::Provider => "provider",
-            Self::ProviderModel => "provider_model",
-        }
-    }
-
     /// Returns whether the scope is the provider, so that another key of it cannot help.
     pub const fn is_provider(self) -> bool {
         matches!(self, Self::Provider | Self::ProviderModel)
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Scope {
-    type Err = UnknownScope;
-
-    fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(UnknownScope(()))
-    }
-}
+words!(Scope {
+    Account => "account",
+    AccountModel => "account_model",
+    Key => "key",
+    KeyModel => "key_model",
+    None => "none",
+    Provider => "provider",
+    ProviderModel => "provider_model",
+});

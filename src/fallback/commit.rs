@@ -1,5 +1,7 @@
 //! The point at which a chain commits to a response.
 
+use crate::text::words;
+
 /// The point at which a response belongs to the caller, after which no other link is called.
 ///
 /// Set for a chain with [`ProviderFallbackLayer::commit`](crate::fallback::ProviderFallbackLayer::commit). It
@@ -26,3 +28,9 @@ pub enum Commit {
     /// terminator, and JSON has to parse.
     Complete,
 }
+
+words!(Commit {
+    Head => "head",
+    FirstContent => "first_content",
+    Complete => "complete",
+});

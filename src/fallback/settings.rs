@@ -8,6 +8,7 @@ use crate::exchange::inspect::Limits;
 use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::fallback::breaker::BreakerPolicy;
 use crate::fallback::commit::Commit;
+use crate::text::words;
 
 /// The settings of a chain, shared by all its requests.
 #[derive(Clone, Debug)]
@@ -53,6 +54,16 @@ pub enum ContextLength {
     /// Call the next link, whose model may accept a longer request.
     FallOver,
 }
+
+words!(Start {
+    Ordered => "ordered",
+    RoundRobin => "round_robin",
+});
+
+words!(ContextLength {
+    FallOver => "fall_over",
+    Deliver => "deliver",
+});
 
 // === impl Settings ===
 

@@ -1,51 +1,15 @@
 //! Names of keys and accounts, which may appear in logs.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::scrub::names_secret;
-
-use serde::{Deserialize, Serialize};
-
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Returns the name as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl<T: Into<Arc<str>>> From<T> for $name {
-            fn from(name: T) -> Self {
-                Self(name.into())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", self.as_str())
-            }
-        }
-    };
-}
+use crate::text::name;
 
 name! {
     /// The name of a key: the operator's label, or a short keyed fingerprint of its secret.
     ///
     /// Appears in logs, events, errors and snapshots. Set it with [`ApiKey::id`](crate::ApiKey::id).
-    KeyId
+    KeyId, from = Arc::from
 }
 
 name! {
@@ -54,7 +18,7 @@ name! {
     ///
     /// Appears in logs, events, errors and snapshots. Set it with
     /// [`ApiKey::account`](crate::ApiKey::account).
-    AccountId
+    AccountId, from = Arc::from
 }
 
 /// The reason why a name of a key or account must not be shown. Never contains the name itself.

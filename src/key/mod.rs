@@ -21,6 +21,7 @@ use std::num::NonZeroU32;
 
 use crate::limits::Quota;
 use crate::scrub::shows;
+use crate::text::words;
 
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 use self::id::check_name;
@@ -58,6 +59,11 @@ pub enum Tier {
     /// Used only while no primary key is usable.
     Backup,
 }
+
+words!(Tier {
+    Primary => "primary",
+    Backup => "backup",
+});
 
 // === impl ApiKey ===
 

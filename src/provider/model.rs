@@ -3,22 +3,23 @@
 //! Most limits concern one model, so a pool has to know the model before it picks a key. Most requests name
 //! it in the body (see [`document`](crate::provider::document)), some in the path.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::Uri;
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
 
-/// The name of a model as a request writes it. Cheap to clone.
-///
-/// As an extension of a request it sets the model, and takes precedence over the body.
-///
-/// A name has at most [`MAX_LEN`](Self::MAX_LEN) bytes and no control characters, however it was created:
-/// callers choose names, and pools, events, snapshots, errors and logs keep them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "String")]
-pub struct ModelId(Arc<str>);
+use crate::text::name;
+
+name! {
+    /// The name of a model as a request writes it. Cheap to clone.
+    ///
+    /// As an extension of a request it sets the model, and takes precedence over the body.
+    ///
+    /// A name has at most [`MAX_LEN`](Self::MAX_LEN) bytes and no control characters, however it was created:
+    /// callers choose names, and pools, events, snapshots, errors and logs keep them. Conversions repair a text
+    /// that [`new`](Self::new) refuses: it is cut after at most 256 bytes, and each control character becomes U+FFFD.
+    ModelId, from = repaired
+}
 
 /// The place where the path of a request names the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,49 +58,22 @@ impl ModelId {
         let is_name = !name.is_empty() && name.len() <= Self::MAX_LEN && !name.contains(char::is_control);
         is_name.then(|| Self(Arc::from(name)))
     }
-
-    /// Returns the name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-/// Converts names written by a program or its operator. A text that [`new`](ModelId::new) refuses is
-/// repaired: it is cut after at most 256 bytes, and each control character becomes U+FFFD.
-impl From<&str> for ModelId {
-    fn from(name: &str) -> Self {
-        if name.len() <= Self::MAX_LEN && !name.contains(char::is_control) {
-            return Self(Arc::from(name));
+/// Returns the text of a name that a program or its operator has written.
+fn repaired(name: &str) -> Arc<str> {
+    if name.len() <= ModelId::MAX_LEN && !name.contains(char::is_control) {
+        return Arc::from(name);
+    }
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut cut = String::with_capacity(ModelId::MAX_LEN);
+    for c in name.chars().map(shown) {
+        if cut.len() + c.len_utf8() > ModelId::MAX_LEN {
+            break;
         }
-        let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-        let mut cut = String::with_capacity(Self::MAX_LEN);
-        for c in name.chars().map(shown) {
-            if cut.len() + c.len_utf8() > Self::MAX_LEN {
-                break;
-            }
-            cut.push(c);
-        }
-        Self(Arc::from(cut))
+        cut.push(c);
     }
-}
-
-/// Converts like `From<&str>`.
-impl From<String> for ModelId {
-    fn from(name: String) -> Self {
-        Self::from(name.as_str())
-    }
-}
-
-impl AsRef<str> for ModelId {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for ModelId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    Arc::from(cut)
 }
 
 // === impl ModelPath ===

@@ -15,6 +15,7 @@ pub(crate) type ItemPath = Vec<String>;
 #[derive(Default)]
 pub(crate) struct CrateSource {
     pub(crate) modules: BTreeMap<ItemPath, Vec<Item>>,
+    macros: Macros,
 }
 
 /// One name that a `use` declares, and the path that it stands for.
@@ -27,8 +28,11 @@ impl CrateSource {
     /// Reads a crate from its root file and the files of its modules.
     pub(crate) fn read(file: &Path) -> Self {
         let mut source = Self::default();
-        let text = fs::read_to_string(file).unwrap();
-        source.add(Vec::new(), syn::parse_file(&text).unwrap().items, Some(file.parent().unwrap()));
+        let items = syn::parse_file(&fs::read_to_string(file).unwrap()).unwrap().items;
+        // The first pass collects macros, which may be used before the module that defines them.
+        for _ in 0..2 {
+            source.add(Vec::new(), items.clone(), Some(file.parent().unwrap()));
+        }
         source
     }
 
@@ -41,9 +45,8 @@ impl CrateSource {
 
     /// Adds a module. `folder` is the folder with the files of its modules.
     fn add(&mut self, path: ItemPath, items: Vec<Item>, folder: Option<&Path>) {
-        let mut macros = Macros::default();
         let items: Vec<_> = items.into_iter().filter(|item| !is_hidden(attributes(item))).collect();
-        let items: Vec<_> = items.into_iter().flat_map(|item| macros.expand(item)).collect();
+        let items: Vec<_> = items.into_iter().flat_map(|item| self.macros.expand(item)).collect();
         for item in &items {
             let Item::Mod(module) = item else { continue };
             let (name, mut path) = (module.ident.to_string(), path.clone());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::Item;
 
-/// The macros of a module.
+/// The macros of a crate, by name.
 #[derive(Default)]
 pub(crate) struct Macros(HashMap<String, TokenStream>);
 

@@ -80,13 +80,10 @@ struct Shared {
     providers: HashMap<String, ProviderService>,
 }
 
+/// Returns the commit that a header asks for, in the words of the configuration, with `-` or `_` between them.
 fn commit(value: &HeaderValue) -> Result<Commit, Refusal> {
-    match value.as_bytes() {
-        b"complete" => Ok(Commit::Complete),
-        b"first-content" => Ok(Commit::FirstContent),
-        b"head" => Ok(Commit::Head),
-        _ => Err(Refusal::Commit),
-    }
+    let word = value.to_str().map(|word| word.replace('-', "_"));
+    word.ok().and_then(|word| word.parse().ok()).ok_or(Refusal::Commit)
 }
 
 // === impl Gateway ===

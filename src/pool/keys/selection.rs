@@ -1,5 +1,7 @@
 //! The policy that selects the next key.
 
+use crate::text::words;
+
 /// The policy that selects the next key among the usable ones.
 ///
 /// A request that belongs to a [`Session`](crate::pool::Session) goes to the session's key first, whatever the policy. Weights are
@@ -22,3 +24,11 @@ pub enum Selection {
     /// their weights. Among equals, the one with fewer requests in flight.
     MostRemaining,
 }
+
+words!(Selection {
+    RoundRobin => "round_robin",
+    InOrder => "in_order",
+    Random => "random",
+    LeastInFlight => "least_in_flight",
+    MostRemaining => "most_remaining",
+});

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::messages::stated;
 use crate::classify::error_body::ErrorBody;
 use crate::clock::Timestamp;
+use crate::text::words;
 
 /// One limit of a provider, as far as a response reports it. Returned by
 /// [`Provider::limits`](crate::provider::Provider::limits).
@@ -127,25 +128,16 @@ impl Dimension {
     pub(crate) const fn is_tokens(self) -> bool {
         matches!(self, Self::Tokens | Self::InputTokens | Self::OutputTokens)
     }
-
-    /// Returns the name used in logs and snapshots.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Tokens => "tokens",
-            Self::InputTokens => "input_tokens",
-            Self::OutputTokens => "output_tokens",
-            Self::Images => "images",
-            Self::Pages => "pages",
-        }
-    }
 }
 
-impl fmt::Display for Dimension {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+words!(Dimension {
+    Requests => "requests",
+    Tokens => "tokens",
+    InputTokens => "input_tokens",
+    OutputTokens => "output_tokens",
+    Images => "images",
+    Pages => "pages",
+});
 
 // === impl Limit ===
 

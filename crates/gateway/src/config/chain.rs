@@ -1,6 +1,7 @@
 //! The `[chain]` table.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::duration;
@@ -8,6 +9,7 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::file::{BreakerTable, ChainTable};
 use crate::config::location::ValuePath;
 use crate::config::redact::redacted;
+use tower_key_rotation::UnknownWord;
 use tower_key_rotation::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
 
 /// The `[chain]` table: settings of a [`ProviderFallbackLayer`]. `None` is a value that the file does not
@@ -118,17 +120,13 @@ impl ChainSettings {
         let time = |name, text: Option<String>| duration::optional(text, &at.field(name));
         Ok(Self {
             order: order(table.order, providers, &at.field("order"))?,
-            start: choice(table.start.as_deref(), STARTS, &at.field("start"))?,
+            start: choice(table.start.as_deref(), &at.field("start"))?,
             deadline: time("deadline", table.deadline)?,
             head_timeout: time("head_timeout", table.head_timeout)?,
             first_content_timeout: time("first_content_timeout", table.first_content_timeout)?,
             idle_timeout: time("idle_timeout", table.idle_timeout)?,
-            commit: choice(table.commit.as_deref(), COMMITS, &at.field("commit"))?,
-            context_length: choice(
-                table.context_length.as_deref(),
-                CONTEXT_LENGTHS,
-                &at.field("context_length"),
-            )?,
+            commit: choice(table.commit.as_deref(), &at.field("commit"))?,
+            context_length: choice(table.context_length.as_deref(), &at.field("context_length"))?,
             max_attempts: table.max_attempts,
             backoff: backoff(table.backoff, table.max_backoff, &at)?,
             resend_ambiguous: table.resend_ambiguous,
@@ -181,27 +179,13 @@ fn breaker(table: BreakerTable, at: &ValuePath) -> Result<BreakerPolicy, ConfigE
         .open_for(open, max_open))
 }
 
-/// The words that a setting accepts, and the value of each.
-pub(super) struct Choices<T: 'static>(pub(super) &'static [&'static str], pub(super) &'static [T]);
-
-const STARTS: Choices<Start> = Choices(&["ordered", "round_robin"], &[Start::Ordered, Start::RoundRobin]);
-
-const COMMITS: Choices<Commit> =
-    Choices(&["head", "first_content", "complete"], &[Commit::Head, Commit::FirstContent, Commit::Complete]);
-
-const CONTEXT_LENGTHS: Choices<ContextLength> =
-    Choices(&["fall_over", "deliver"], &[ContextLength::FallOver, ContextLength::Deliver]);
-
 /// Returns the value of a word, or the default if the file gives none.
-pub(super) fn choice<T: Copy + Default>(
-    word: Option<&str>,
-    words: Choices<T>,
-    at: &ValuePath,
-) -> Result<T, ConfigError> {
-    let Some(word) = word else { return Ok(T::default()) };
-    let index = words.0.iter().position(|known| *known == word);
-    let meaning = index.and_then(|index| words.1.get(index).copied());
-    meaning.ok_or_else(|| Problem::Choice { allowed: words.0 }.at(at.clone()))
+pub(super) fn choice<T>(word: Option<&str>, at: &ValuePath) -> Result<T, ConfigError>
+where
+    T: Default + FromStr<Err = UnknownWord>,
+{
+    let unknown = |error: UnknownWord| Problem::Choice { allowed: error.allowed() }.at(at.clone());
+    word.map_or_else(|| Ok(T::default()), |word| word.parse().map_err(unknown))
 }
 
 fn order(order: Option<Vec<String>>, providers: &[&str], at: &ValuePath) -> Result<Vec<String>, ConfigError> {

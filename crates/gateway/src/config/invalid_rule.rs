@@ -1,6 +1,6 @@
 //! Problems of a `[[provider.rule]]` table.
 
-use tower_key_rotation::classify::{UnknownReason, UnknownScope};
+use tower_key_rotation::UnknownWord;
 use tower_key_rotation::provider::RuleProblem;
 
 /// The kind of problem in a `[[provider.rule]]` table.
@@ -23,11 +23,11 @@ pub enum InvalidRule {
     #[error("only a fault has this: remove it, or make the verdict a fault")]
     OfFault,
     /// The reason is unknown.
-    #[error("{0}")]
-    Reason(UnknownReason),
+    #[error("not a reason: {0}")]
+    Reason(UnknownWord),
     /// The scope is unknown.
-    #[error("{0}")]
-    Scope(UnknownScope),
+    #[error("not a scope: {0}")]
+    Scope(UnknownWord),
     /// The end of the cooldown is invalid.
     #[error("write `midnight`, which is the provider's, or `midnight utc` or `midnight pacific`")]
     Until,

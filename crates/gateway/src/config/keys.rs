@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use tower_key_rotation::key::{ApiKey, EnvKeys, Tier};
+use tower_key_rotation::key::{ApiKey, EnvKeys};
 use tower_key_rotation::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
 
-use crate::config::chain::{Choices, choice};
+use crate::config::chain::choice;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::KeyTable;
 use crate::config::limit;
 use crate::config::location::ValuePath;
 use crate::config::redact::redacted_variable;
 use crate::config::secret::Sources;
-
-const TIERS: Choices<Tier> = Choices(&["primary", "backup"], &[Tier::Primary, Tier::Backup]);
 
 /// The keys of one provider, in the order in which its pool gets them.
 pub(super) struct Keys {
@@ -128,7 +126,7 @@ impl FoundKey {
         if id.as_ref().is_some_and(String::is_empty) {
             return Err(Problem::Name.at(at.field("id")));
         }
-        let tier = choice(tier.as_deref(), TIERS, &at.field("tier"))?;
+        let tier = choice(tier.as_deref(), &at.field("tier"))?;
         let mut key = ApiKey::from(secret.key(sources, &at.field("secret"))?).tier(tier);
         let id = id.or_else(|| secret.name().map(str::to_owned));
         if let Some(id) = &id {

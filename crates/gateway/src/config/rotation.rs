@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::config::chain::{Choices, choice};
+use crate::config::chain::choice;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::RotationTable;
 use crate::config::location::ValuePath;
@@ -16,17 +16,6 @@ pub(super) struct Rotation {
     /// `None` keeps the default of the pool.
     pub(super) warn_at: Option<Vec<f64>>,
 }
-
-const SELECTIONS: Choices<Selection> = Choices(
-    &["round_robin", "in_order", "random", "least_in_flight", "most_remaining"],
-    &[
-        Selection::RoundRobin,
-        Selection::InOrder,
-        Selection::Random,
-        Selection::LeastInFlight,
-        Selection::MostRemaining,
-    ],
-);
 
 /// Headers that HTTP, the layers or the providers need on a request.
 const USED: [&str; 23] = [
@@ -67,7 +56,7 @@ impl Rotation {
         let header = |name: String| header(&name).map_err(|problem| problem.at(at.field("affinity_header")));
         check(warn_at.as_deref().unwrap_or_default(), &at.field("warn_at"))?;
         Ok(Self {
-            selection: choice(selection.as_deref(), SELECTIONS, &at.field("selection"))?,
+            selection: choice(selection.as_deref(), &at.field("selection"))?,
             affinity_header: affinity_header.map(header).transpose()?,
             warn_at,
         })
@@ -77,7 +66,7 @@ impl Rotation {
     pub(super) fn selection(&self, own: Option<&str>, at: &ValuePath) -> Result<Selection, ConfigError> {
         match own {
             None => Ok(self.selection),
-            own => choice(own, SELECTIONS, at),
+            own => choice(own, at),
         }
     }
 }
