@@ -19,7 +19,7 @@ fn classify(criterion: &mut Criterion) {
         let (head, ()) = Response::builder().status(status).body(()).unwrap().into_parts();
         let mut classifier = Provider::compatible("nobody").classifier();
         let mut ask = || -> Verdict {
-            let outcome = Outcome::answer(&head, body.clone(), Timestamp::EPOCH);
+            let outcome = Outcome::response(&head, body.clone(), Timestamp::EPOCH);
             classifier.call(outcome).into_inner().unwrap()
         };
         assert_eq!(ask() == Verdict::Success, status == 200);
