@@ -21,8 +21,9 @@ use hyper_util::service::TowerToHyperService;
 use support::secret;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 
@@ -134,6 +135,26 @@ async fn another_account_serves_what_is_unclear() {
         for _ in 0..10 {
             assert_eq!(stage.send().await.0, 200, "{body}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_chain_falls_over_when_no_account_may_use_the_model() {
+    for (status, body) in ACCESS.iter().chain(QUOTA_AND_MONEY) {
+        let (first, second) = (Stage::new(*status, body, "").await, Stage::new(200, "{}", "abc").await);
+        first.refuse(true);
+        let to = |stage: &Stage| Route::to(&format!("{}/v1", stage.origin)).unwrap();
+        let layer = ProviderFallbackLayer::new("first").route(to(&first)).fallback(
+            "second",
+            second.service.clone(),
+            to(&second),
+        );
+        let chain = ServiceBuilder::new().layer(layer).service(first.service.clone());
+        let body = Full::<Bytes>::from(r#"{"model":"m","messages":[]}"#);
+        let request = Request::post("http://chain.test/v1/chat/completions").body(body).unwrap();
+        let response = chain.oneshot(request).await.unwrap();
+        assert_eq!(response.extensions().get::<Served>().unwrap().provider(), "second");
+        assert_eq!((first.calls(), second.calls()), (3, 1), "every account of the first is asked");
     }
 }
 
