@@ -71,7 +71,9 @@ fn spent(outcome: &Outcome) -> Option<Fault> {
         || body.is_named("1001")
         || Reading::of(&body).says(Evidence::Money);
     let wait = hints::sentence(body.message(), outcome.now(), 0);
-    is_spent.then(|| Fault::new(Reason::QuotaExceeded, Scope::Account).with_retry_after(wait).with_account_reason(true))
+    is_spent.then(|| {
+        Fault::new(Reason::QuotaExceeded, Scope::Account).with_retry_after(wait).with_account_reason(true)
+    })
 }
 
 async fn company_proxy(request: Request<ReplayBody>) -> Result<Response<Full<Bytes>>, http::Error> {
