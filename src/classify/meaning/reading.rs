@@ -135,7 +135,8 @@ fn in_name(name: &str) -> Topics {
 }
 
 fn in_sentences(message: &str) -> Topics {
-    let end = message.floor_char_boundary(MAX_BYTES);
+    let end =
+        (0..=MAX_BYTES.min(message.len())).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
     lexicon::sentences(&statement(&message[..end]))
         .into_iter()
         .map(within_sentence)

@@ -96,12 +96,13 @@ impl Keys {
                 let at = key(number).map_or(at, |key| &key.at);
                 Problem::KeyName(source).at(at.field(what))
             }
-            BuildError::DuplicateSecret { numbers, .. }
-                if let [Some(first), Some(second)] = numbers.map(key) =>
-            {
-                let (first, at) = (first.name.clone(), second.at.field("secret"));
-                Problem::DuplicateSecret { first, second: second.name.clone() }.at(at)
-            }
+            BuildError::DuplicateSecret { numbers, first, second } => match numbers.map(key) {
+                [Some(first), Some(second)] => {
+                    let (first, at) = (first.name.clone(), second.at.field("secret"));
+                    Problem::DuplicateSecret { first, second: second.name.clone() }.at(at)
+                }
+                _ => Problem::Pool(BuildError::DuplicateSecret { numbers, first, second }).at(at.clone()),
+            },
             BuildError::DuplicateId(id) => {
                 let last = self.found.iter().rfind(|found| found.key.declared_id() == Some(&id));
                 let at = last.map_or(at, |found| &found.at);
