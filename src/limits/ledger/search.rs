@@ -177,10 +177,12 @@ impl Search {
     fn draw_in(&mut self, gauge: &mut Gauge, in_time: bool, sent: Moment, answered: Moment) {
         let interval = interval(gauge);
         if self.floor == 0.0 && answered.saturating_since(self.changed_at) > UNCONFIRMED {
-            give_up(gauge);
-        } else if !in_time {
+            return give_up(gauge);
+        }
+        if !in_time {
             return;
-        } else if interval <= self.floor * FAR {
+        }
+        if interval <= self.floor * FAR {
             let is_settled = (FOUND..LONG_AGO).contains(&self.in_time);
             draw_in(gauge, interval * if is_settled { SETTLED } else { SETTLING });
         } else if sent >= self.changed_at {
