@@ -64,7 +64,7 @@ where
     })
     .await;
     let spent = on_cpu().zip(before).map(|(after, before)| after.saturating_sub(before));
-    println!("{deadline:?}: {polls} polls, {spent:?}");
+    eprintln!("{deadline:?}: {polls} polls, {spent:?}");
     match spent {
         Some(spent) => assert!(spent < CPU, "{deadline:?}: {spent:?}"),
         None => eprintln!("SKIPPED in part: the processor time of a thread is measured on Linux only"),

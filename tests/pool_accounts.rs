@@ -224,7 +224,7 @@ async fn learning_accounts_loses_no_key() {
                 0 => lease.succeed(),
                 1 => drop(lease),
                 _ => {
-                    drop(lease.fail(&Fault::new(Reason::RateLimited, scope).with_retry_after(SECOND), model))
+                    drop(lease.fail(&Fault::new(Reason::RateLimited, scope).with_retry_after(SECOND), model));
                 }
             }
         }

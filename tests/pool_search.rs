@@ -1,5 +1,7 @@
 //! Refusals that state no wait, or one that served requests contradict: what a key may try, and how often.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 #[path = "support/pool.rs"]
 mod support;
 

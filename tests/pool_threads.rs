@@ -51,7 +51,7 @@ fn settle(pool: &KeyPool, mut lease: Lease, model: Option<&ModelId>) {
         0..=2 => drop(lease),
         3..=5 => lease.succeed(),
         6 | 7 => {
-            drop(lease.fail(&Fault::new(Reason::RateLimited, scope).with_retry_after(millisecond), model))
+            drop(lease.fail(&Fault::new(Reason::RateLimited, scope).with_retry_after(millisecond), model));
         }
         8 => {
             let penalty =

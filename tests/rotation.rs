@@ -173,7 +173,7 @@ async fn an_unknown_model_is_tried_with_one_other_account() {
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     assert_eq!([sim.key("a").calls(), sim.key("b").calls(), sim.key("c").calls()], [1, 1, 0]);
     let snapshot = pool.snapshot();
-    assert!(snapshot.keys.iter().all(|key| key.state == KeyState::Available && key.models == []));
+    assert!(snapshot.keys.iter().all(|key| key.state == KeyState::Available && key.models.is_empty()));
 
     let sim = openai([unknown("a"), key("b")]);
     let pool = support::pool(&["a", "b"]);

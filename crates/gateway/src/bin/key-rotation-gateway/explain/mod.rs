@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use tower::BoxError;
 use tower_key_rotation::Provider;
-use tower_key_rotation_gateway::config::{Config, Loader};
+use tower_key_rotation_gateway::config::{Config, Loader, ProviderSettings};
 
 use crate::explain::record::Record;
 use crate::explain::report::report;
@@ -94,7 +94,7 @@ impl Explain {
 /// configuration.
 fn provider(name: Option<&str>, config: Option<&Config>) -> Result<Provider, String> {
     let configured = config.map_or(&[][..], Config::providers);
-    let known = || configured.iter().map(|provider| provider.name()).collect::<Vec<_>>().join(", ");
+    let known = || configured.iter().map(ProviderSettings::name).collect::<Vec<_>>().join(", ");
     let one = match (name, configured) {
         (None, [only]) => Some(only),
         (None, []) => {
