@@ -106,7 +106,7 @@ const DISTANCE: usize = 6;
 /// `utc_offset` is the offset in hours of a time without a zone. Chinese sentences without a zone mean China's.
 /// A point in the past, and a wait of more than 400 days, are none.
 pub fn sentence(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
-    let text = text[..text.floor_char_boundary(MAX_BYTES)].to_ascii_lowercase();
+    let text = beginning(text).to_ascii_lowercase();
     let mut starts: Vec<_> = LEAD_INS
         .iter()
         .flat_map(|words| text.match_indices(words).map(|(at, words)| at + words.len()))
@@ -151,4 +151,10 @@ fn may_begin(text: &str) -> bool {
     let end = text.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(text.len());
     let word = &text[..end];
     matches!(word, "a" | "an" | "one") || (end >= 3 && NAMES.iter().any(|name| name.starts_with(word)))
+}
+
+/// Returns the first [`MAX_BYTES`] of a text, or less where these end within a character.
+fn beginning(text: &str) -> &str {
+    let end = (0..=MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
