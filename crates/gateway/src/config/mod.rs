@@ -1,7 +1,7 @@
 //! Configuration files: providers, their keys, and the chain.
 //!
 //! One file in TOML or JSON describes a deployment, and every problem in it is found when it is loaded. The
-//! result is a [`KeyPool`] for each provider and the settings of the chain, all of them valid. An error names
+//! result is a [`KeyPool`](tower_key_rotation::KeyPool) for each provider and the settings of the chain, all of them valid. An error names
 //! the file, the line (where the format is TOML), and the value (`gateway.toml:12:8: provider[1].base_url:
 //! …`).
 //!
