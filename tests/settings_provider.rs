@@ -16,13 +16,13 @@ mod provider_builder {
     use tower_key_rotation::body::ReplayBody;
     use tower_key_rotation::classify::{Fault, Outcome, Reason, Scope, Verdict};
     use tower_key_rotation::key::EnvKeys;
-    use tower_key_rotation::provider::{AuthScheme, ModelPath, ProviderBuilder};
+    use tower_key_rotation::provider::{AuthScheme, ModelPath, ProviderBuilder, Rule};
     use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 
     use super::settings;
 
     settings::settings!("ProviderBuilder":
-        origin, auth, env_prefix, env_name, model_path, errors_in_ok_bodies, answers_like,
+        origin, auth, env_prefix, env_name, model_path, errors_in_ok_bodies, answers_like, rule,
     );
 
     async fn origin() {
@@ -99,17 +99,26 @@ mod provider_builder {
         }
     }
 
+    /// One code means money at one provider, and a limit per minute at another.
     async fn answers_like() {
-        let low = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#;
-        let outcome = || {
-            let (head, ()) = Response::builder().status(400).body(()).unwrap().into_parts();
-            Outcome::response(head, Bytes::from(low), NOW)
-        };
-        for (like, reason) in [("anthropic", Some(Reason::QuotaExceeded)), ("bedrock", None)] {
+        let refusal = r#"{"error":{"code":"insufficient_quota","message":"refused"}}"#;
+        for (like, reason) in [("openai", Reason::QuotaExceeded), ("dashscope", Reason::RateLimited)] {
             let provider = own().answers_like(&Provider::preset(like).unwrap()).build();
-            let verdict = provider.classifier().oneshot(outcome()).await.unwrap();
-            assert_eq!(verdict.fault().map(Fault::reason), reason, "{like}");
+            assert_eq!(reason_of(&provider, 429, refusal).await, Some(reason), "{like}");
         }
+    }
+
+    async fn rule() {
+        let rule = Rule::builder().status(418).fault(Reason::Overloaded, Scope::Provider).build().unwrap();
+        assert_eq!(reason_of(&own().build(), 418, "").await, None);
+        assert_eq!(reason_of(&own().rule(rule).build(), 418, "").await, Some(Reason::Overloaded));
+    }
+
+    async fn reason_of(provider: &Provider, status: u16, body: &'static str) -> Option<Reason> {
+        let (head, ()) = Response::builder().status(status).body(()).unwrap().into_parts();
+        let outcome = Outcome::response(head, Bytes::from(body), NOW);
+        let verdict = provider.classifier().oneshot(outcome).await.unwrap();
+        verdict.fault().map(Fault::reason)
     }
 
     const NOW: tower_key_rotation::clock::Timestamp =
