@@ -122,7 +122,7 @@ fn a_giant_event_is_reported_once() {
 #[test]
 fn debug_shows_no_data() {
     let event = Event::new("error", "sk-secret");
-    assert_eq!(format!("{event:?}"), "Event { name: \"error\", bytes: 9 }");
+    assert_eq!(format!("{event:?}"), "Event { name: \"error\", bytes: 9, status: None }");
     let mut decoder = Decoder::new();
     decoder.push(Bytes::from_static(b"data: sk-secret"));
     decoder.next_event().unwrap();
