@@ -79,7 +79,7 @@ fuzz_target!(|answer: UpstreamResponse<'_>| {
     let (headers, now) = (head.headers.clone(), Timestamp::now());
     let _ = (provider.limits(&headers, answer.body, now), provider.usage(&headers, answer.body));
 
-    let outcome = Outcome::answer(Arc::new(head), Bytes::copy_from_slice(answer.body), now);
+    let outcome = Outcome::response(Arc::new(head), Bytes::copy_from_slice(answer.body), now);
     let verdict = provider.classifier().oneshot(outcome).now_or_never();
     let Some(Ok(verdict)) = verdict else { panic!("a verdict takes no time, and can't fail") };
 
