@@ -188,7 +188,7 @@ fn limits_are_read_from_messages() {
 }
 
 fn usage(body: &str) -> Option<(u64, u64, u64)> {
-    let usage = Usage::from_answer(body.as_bytes())?;
+    let usage = Usage::from_body(body.as_bytes())?;
     Some((usage.input_tokens?, usage.output_tokens?, usage.total_tokens?))
 }
 

@@ -6,17 +6,17 @@ use crate::classify::{Reason, Scope, Verdict, Why};
 
 /// Classifies a response by its meaning. `by_status` is the verdict of its status, whose scope applies if the
 /// response names none.
-pub(crate) fn judge(answer: &UpstreamResponse<'_>, by_status: impl FnOnce() -> Verdict) -> Option<Verdict> {
-    let (reason, scope, why, of_account) = match weigh(answer.status, answer.reading(), answer.stated_wait())?
-    {
-        Meaning::Rejected(rejection) => return Some(Verdict::Rejected(rejection)),
-        Meaning::Fault { reason, scope, why, of_account } => (reason, scope, why, of_account),
-    };
+pub(crate) fn judge(response: &UpstreamResponse<'_>, by_status: impl FnOnce() -> Verdict) -> Option<Verdict> {
+    let (reason, scope, why, of_account) =
+        match weigh(response.status, response.reading(), response.stated_wait())? {
+            Meaning::Rejected(rejection) => return Some(Verdict::Rejected(rejection)),
+            Meaning::Fault { reason, scope, why, of_account } => (reason, scope, why, of_account),
+        };
     let usual = || match by_status() {
         Verdict::Fault(fault) if fault.reason() == reason => fault.scope(),
         _ => usual_scope(reason),
     };
-    let fault = answer.said(reason, scope.unwrap_or_else(usual));
+    let fault = response.said(reason, scope.unwrap_or_else(usual));
     Some(fault.with_account_reason(of_account).with_why(why).into())
 }
 
@@ -31,12 +31,12 @@ const fn usual_scope(reason: Reason) -> Scope {
 
 /// Corrects the reason of a rate limit by the stated wait: an hour or more means a used-up quota, for every
 /// provider.
-pub(crate) fn by_wait(verdict: Verdict, answer: &UpstreamResponse<'_>) -> Verdict {
+pub(crate) fn by_wait(verdict: Verdict, response: &UpstreamResponse<'_>) -> Verdict {
     match verdict {
         Verdict::Fault(fault)
             if fault.reason() == Reason::RateLimited
                 && !fault.scope().is_provider()
-                && answer.stated_wait().is_some_and(|wait| wait >= LONGEST_RATE_LIMIT) =>
+                && response.stated_wait().is_some_and(|wait| wait >= LONGEST_RATE_LIMIT) =>
         {
             fault.with_reason(Reason::QuotaExceeded).with_account_reason(true).with_why(Why::Wait).into()
         }

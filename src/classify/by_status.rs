@@ -89,85 +89,87 @@ const RESTATED: &[Rule] = &[
 ];
 
 /// Classifies a response by the names that mean the same at every provider.
-pub(crate) fn by_name(answer: &UpstreamResponse<'_>) -> Option<(Verdict, &'static Rule)> {
-    rules::judge(SHARED, answer)
+pub(crate) fn by_name(response: &UpstreamResponse<'_>) -> Option<(Verdict, &'static Rule)> {
+    rules::judge(SHARED, response)
 }
 
 /// Returns a verdict if a proxy or CDN responded in place of the provider.
-pub(crate) fn edge(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
-    if answer.header("cf-mitigated").is_some() {
-        return Some(answer.fault(Reason::Blocked, Scope::Provider).with_why(Why::Edge));
+pub(crate) fn edge(response: &UpstreamResponse<'_>) -> Option<Verdict> {
+    if response.header("cf-mitigated").is_some() {
+        return Some(response.fault(Reason::Blocked, Scope::Provider).with_why(Why::Edge));
     }
-    let verdict = match answer.body.shape() {
-        Shape::Json => problem_document(answer),
-        Shape::Html => Some(page(answer)),
-        Shape::Text => plain_text(answer),
+    let verdict = match response.body.shape() {
+        Shape::Json => problem_document(response),
+        Shape::Html => Some(page(response)),
+        Shape::Text => plain_text(response),
         Shape::Empty => None,
     };
     Some(verdict?.with_why(Why::Edge))
 }
 
 /// Classifies Cloudflare's own errors for API clients, which have been JSON problem documents since 2026.
-fn problem_document(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
-    let at = |name: &str| answer.body.root().get(name);
+fn problem_document(response: &UpstreamResponse<'_>) -> Option<Verdict> {
+    let at = |name: &str| response.body.root().get(name);
     if at("cloudflare_error")?.as_bool() != Some(true) {
         return None;
     }
     let code = at("error_code").and_then(serde_json::Value::as_u64);
     Some(if code.is_some_and(|code| REFUSED_ADDRESS.contains(&code)) {
-        answer.fault(Reason::Blocked, Scope::Provider)
+        response.fault(Reason::Blocked, Scope::Provider)
     } else {
-        by_status(answer)
+        by_status(response)
     })
 }
 
 /// Classifies an HTML page in place of the API's JSON by its status alone.
-fn page(answer: &UpstreamResponse<'_>) -> Verdict {
-    match answer.status.as_u16() {
-        403 | 451 => answer.fault(Reason::Blocked, Scope::Provider),
-        429 => answer.fault(Reason::RateLimited, Scope::Provider),
-        529 => answer.fault(Reason::Overloaded, Scope::Provider),
-        500.. => answer.fault(Reason::ServerError, Scope::Provider),
-        _ => by_status(answer),
+fn page(response: &UpstreamResponse<'_>) -> Verdict {
+    match response.status.as_u16() {
+        403 | 451 => response.fault(Reason::Blocked, Scope::Provider),
+        429 => response.fault(Reason::RateLimited, Scope::Provider),
+        529 => response.fault(Reason::Overloaded, Scope::Provider),
+        500.. => response.fault(Reason::ServerError, Scope::Provider),
+        _ => by_status(response),
     }
 }
 
 /// Classifies Cloudflare's `error code: 1015`, and the plain text that Envoy and nginx send when no upstream
 /// is available.
-fn plain_text(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
+fn plain_text(response: &UpstreamResponse<'_>) -> Option<Verdict> {
     let code =
-        answer.body.message().trim().strip_prefix("error code:").and_then(|code| code.trim().parse().ok());
+        response.body.message().trim().strip_prefix("error code:").and_then(|code| code.trim().parse().ok());
     match code {
-        Some(code) if REFUSED_ADDRESS.contains(&code) => Some(answer.fault(Reason::Blocked, Scope::Provider)),
-        _ if answer.status.is_server_error() && answer.status.as_u16() != 529 => {
-            Some(answer.fault(Reason::ServerError, Scope::Provider))
+        Some(code) if REFUSED_ADDRESS.contains(&code) => {
+            Some(response.fault(Reason::Blocked, Scope::Provider))
+        }
+        _ if response.status.is_server_error() && response.status.as_u16() != 529 => {
+            Some(response.fault(Reason::ServerError, Scope::Provider))
         }
         _ => None,
     }
 }
 
 /// Classifies a response by its status, and by names that only restate one.
-pub(crate) fn by_status(answer: &UpstreamResponse<'_>) -> Verdict {
-    let restated = || rules::judge(RESTATED, answer).map(|(verdict, _)| verdict);
-    restated().unwrap_or_else(|| by_bare_status(answer)).with_why(Why::Status)
+pub(crate) fn by_status(response: &UpstreamResponse<'_>) -> Verdict {
+    let restated = || rules::judge(RESTATED, response).map(|(verdict, _)| verdict);
+    restated().unwrap_or_else(|| by_bare_status(response)).with_why(Why::Status)
 }
 
-fn by_bare_status(answer: &UpstreamResponse<'_>) -> Verdict {
-    let (reason, scope) = match answer.status.as_u16() {
+fn by_bare_status(response: &UpstreamResponse<'_>) -> Verdict {
+    let (reason, scope) = match response.status.as_u16() {
         401 => (Reason::InvalidKey, Scope::Key),
         402 => (Reason::QuotaExceeded, Scope::Account),
         403 => (Reason::Forbidden, Scope::KeyModel),
         429 => (Reason::RateLimited, Scope::AccountModel),
         451 => (Reason::Blocked, Scope::Provider),
         529 => (Reason::Overloaded, Scope::Provider),
-        503 if answer.body.shape() == Shape::Json => (Reason::Overloaded, Scope::Provider),
+        503 if response.body.shape() == Shape::Json => (Reason::Overloaded, Scope::Provider),
         408 | 499 => (Reason::ServerError, Scope::Provider),
         501 | 505 => return Verdict::Rejected(Rejection::Invalid),
         500.. => (Reason::ServerError, Scope::Provider),
         status if is_unusual(status) => return Verdict::Rejected(Rejection::Unclear),
         _ => return Verdict::Rejected(Rejection::Invalid),
     };
-    answer.fault(reason, scope)
+    response.fault(reason, scope)
 }
 
 /// Returns whether a 4xx has no meaning that lies in the request.

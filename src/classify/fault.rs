@@ -34,7 +34,8 @@ impl Fault {
     /// Creates a fault with no known duration.
     ///
     /// [`Reason::Timeout`] and [`Reason::Truncated`] set [`may_have_run`](Self::may_have_run), which
-    /// [`with_may_have_run`](Self::with_may_have_run) overrides: the request was sent, and no complete response says what became of it.
+    /// [`with_may_have_run`](Self::with_may_have_run) overrides: the request was sent, and no complete response
+    /// says whether it was executed.
     pub const fn new(reason: Reason, scope: Scope) -> Self {
         let may_have_run = matches!(reason, Reason::Timeout | Reason::Truncated);
         Self {

@@ -53,20 +53,20 @@ pub(crate) const fn reject(rejection: Rejection) -> Rule {
 }
 
 /// Returns the verdict of the first row with names or words that holds, and that row.
-pub(crate) fn judge<'r>(rules: &'r [Rule], answer: &UpstreamResponse<'_>) -> Option<(Verdict, &'r Rule)> {
+pub(crate) fn judge<'r>(rules: &'r [Rule], response: &UpstreamResponse<'_>) -> Option<(Verdict, &'r Rule)> {
     let mut rows = rules.iter().filter(|rule| !rule.is_bare());
-    let row = rows.find(|rule| rule.holds(answer))?;
-    Some((row.verdict(answer).with_why(Why::Rule), row))
+    let row = rows.find(|rule| rule.holds(response))?;
+    Some((row.verdict(response).with_why(Why::Rule), row))
 }
 
 /// Returns the verdict of the first row with statuses only that holds, and that row.
 pub(crate) fn judge_status<'r>(
     rules: &'r [Rule],
-    answer: &UpstreamResponse<'_>,
+    response: &UpstreamResponse<'_>,
 ) -> Option<(Verdict, &'r Rule)> {
     let mut rows = rules.iter().filter(|rule| rule.is_bare());
-    let row = rows.find(|rule| rule.holds(answer))?;
-    Some((row.verdict(answer).with_why(Why::Status), row))
+    let row = rows.find(|rule| rule.holds(response))?;
+    Some((row.verdict(response).with_why(Why::Status), row))
 }
 
 impl Rule {
@@ -105,30 +105,30 @@ impl Rule {
         self.names.is_empty() && self.words.is_empty()
     }
 
-    fn holds(&self, answer: &UpstreamResponse<'_>) -> bool {
+    fn holds(&self, response: &UpstreamResponse<'_>) -> bool {
         let Self { statuses, names, words, then: _, about: _ } = self;
-        (statuses.is_empty() || statuses.contains(&answer.status.as_u16()))
-            && (names.is_empty() || names.iter().any(|name| answer.body.is_named(name)))
-            && (words.is_empty() || words.iter().any(|words| answer.body.says(words)))
+        (statuses.is_empty() || statuses.contains(&response.status.as_u16()))
+            && (names.is_empty() || names.iter().any(|name| response.body.is_named(name)))
+            && (words.is_empty() || words.iter().any(|words| response.body.says(words)))
     }
 
-    fn verdict(&self, answer: &UpstreamResponse<'_>) -> Verdict {
+    fn verdict(&self, response: &UpstreamResponse<'_>) -> Verdict {
         match self.then {
-            Then::Fault(reason, scope) => self.told(answer, answer.said(reason, scope)).into(),
+            Then::Fault(reason, scope) => self.told(response, response.said(reason, scope)).into(),
             Then::Rejected(rejection) => Verdict::Rejected(rejection),
         }
     }
 
     /// Returns whether a row about keys or quotas holds because of more than the status.
-    fn names_account(&self, answer: &UpstreamResponse<'_>, reason: Reason) -> bool {
-        let said = |name: &&str| answer.body.is_named(name) && !is_generic_name(name);
+    fn names_account(&self, response: &UpstreamResponse<'_>, reason: Reason) -> bool {
+        let said = |name: &&str| response.body.is_named(name) && !is_generic_name(name);
         matches!(reason, Reason::InvalidKey | Reason::QuotaExceeded)
             && (!self.words.is_empty() || self.names.iter().any(said))
     }
 
-    fn told(&self, answer: &UpstreamResponse<'_>, fault: Fault) -> Fault {
+    fn told(&self, response: &UpstreamResponse<'_>, fault: Fault) -> Fault {
         match self.about {
-            About::Unsaid if self.names_account(answer, fault.reason()) => fault.with_account_reason(true),
+            About::Unsaid if self.names_account(response, fault.reason()) => fault.with_account_reason(true),
             About::Unsaid => fault,
             About::Account => fault.with_account_reason(true),
             About::Resource => fault.with_account_reason(false).with_one_resource(true),

@@ -149,7 +149,7 @@ where
         };
         let response = match called {
             Ok(response) if judge::is_the_callers(&response, chain, &state.context) => response,
-            called => return Box::pin(judge::answer(called, link, chain, state)).await,
+            called => return Box::pin(judge::judge(called, link, chain, state)).await,
         };
         *served = Some(match state.hold_back.check(&response, state.deadline()) {
             None => response.map(ResponseBody::untouched),

@@ -45,7 +45,7 @@ pub(super) enum LinkOutcome<B> {
 type Called<B> = Result<Response<B>, Failed>;
 
 /// Returns whether a rotation layer inside has judged the response to be the caller's, and guards it. All other
-/// results have to be [judged](answer).
+/// results have to be [judged](judge).
 pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, context: &ChainContext) -> bool {
     let served = response.extensions().get::<Served>().filter(|_| context.is_joined());
     served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, context).is_none())
@@ -54,7 +54,7 @@ pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, contex
 /// Judges the result of calling a link, and reads the response until its commit.
 ///
 /// A response that was given up is kept until the deadline.
-pub(super) async fn answer<B>(
+pub(super) async fn judge<B>(
     called: Called<B>,
     link: &Arc<Link>,
     chain: &Chain<B>,

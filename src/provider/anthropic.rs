@@ -79,23 +79,23 @@ const RULES: &[Rule] = &[
 /// subscription.
 const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(60 * 60);
 
-fn judge(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
-    if answer.status.as_u16() != 429 {
+fn judge(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
+    if response.status.as_u16() != 429 {
         return None;
     }
-    if answer.header("anthropic-ratelimit-unified-status") == Some("rejected") {
-        answer.reset = unified_reset(answer).map(Reset::Exact);
-        return Some(answer.fault(Reason::QuotaExceeded, unified_scope(answer)));
+    if response.header("anthropic-ratelimit-unified-status") == Some("rejected") {
+        response.reset = unified_reset(response).map(Reset::Exact);
+        return Some(response.fault(Reason::QuotaExceeded, unified_scope(response)));
     }
-    let hint = hints::retry_after(answer.headers, answer.now);
-    let unexplained = answer.body.shape() == Shape::Empty;
+    let hint = hints::retry_after(response.headers, response.now);
+    let unexplained = response.body.shape() == Shape::Empty;
     (unexplained && hint.is_some_and(|hint| hint > LONGEST_RATE_LIMIT))
-        .then(|| answer.fault(Reason::QuotaExceeded, Scope::Account))
+        .then(|| response.fault(Reason::QuotaExceeded, Scope::Account))
 }
 
 /// Returns the names of the rejected windows of a subscription.
-fn rejected_windows<'a>(answer: &'a UpstreamResponse<'_>) -> impl Iterator<Item = &'a str> {
-    let windows = answer.headers.iter().filter(|(_, status)| *status == "rejected");
+fn rejected_windows<'a>(response: &'a UpstreamResponse<'_>) -> impl Iterator<Item = &'a str> {
+    let windows = response.headers.iter().filter(|(_, status)| *status == "rejected");
     windows.filter_map(|(name, _)| {
         name.as_str().strip_prefix("anthropic-ratelimit-unified-")?.strip_suffix("-status")
     })
@@ -104,13 +104,13 @@ fn rejected_windows<'a>(answer: &'a UpstreamResponse<'_>) -> impl Iterator<Item 
 /// Returns the scope of the rejected windows. Those of the account are named by their length only (`5h`,
 /// `7d`); one with an addition (`7d_opus`, `7d_oi`) belongs to a family of models
 /// (<https://github.com/Wei-Shaw/sub2api/issues/3698>). `overage` is paid usage on top, of the account.
-fn unified_scope(answer: &UpstreamResponse<'_>) -> Scope {
+fn unified_scope(response: &UpstreamResponse<'_>) -> Scope {
     let is_of_models =
         |window: &str| window.contains('_') && window.starts_with(|first: char| first.is_ascii_digit());
-    let mut windows = rejected_windows(answer).filter(|window| *window != "overage").peekable();
+    let mut windows = rejected_windows(response).filter(|window| *window != "overage").peekable();
     let is_of_family = match windows.peek() {
         Some(_) => windows.all(is_of_models),
-        None => answer
+        None => response
             .header("anthropic-ratelimit-unified-representative-claim")
             .is_some_and(|claim| !matches!(claim, "five_hour" | "seven_day" | "overage")),
     };
@@ -118,13 +118,13 @@ fn unified_scope(answer: &UpstreamResponse<'_>) -> Scope {
 }
 
 /// Returns the time until the last of the rejected windows ends, since all windows must have room.
-fn unified_reset(answer: &UpstreamResponse<'_>) -> Option<Duration> {
+fn unified_reset(response: &UpstreamResponse<'_>) -> Option<Duration> {
     let reset = |window: &str| {
-        let at = answer.header(&format!("anthropic-ratelimit-unified-{window}-reset"))?;
-        hints::epoch(at.parse().ok()?, answer.now)
+        let at = response.header(&format!("anthropic-ratelimit-unified-{window}-reset"))?;
+        hints::epoch(at.parse().ok()?, response.now)
     };
-    let latest = rejected_windows(answer).filter_map(reset).max();
+    let latest = rejected_windows(response).filter_map(reset).max();
     latest.or_else(|| {
-        hints::epoch(answer.header("anthropic-ratelimit-unified-reset")?.parse().ok()?, answer.now)
+        hints::epoch(response.header("anthropic-ratelimit-unified-reset")?.parse().ok()?, response.now)
     })
 }

@@ -115,14 +115,14 @@ impl ProviderClassifier {
 
     fn refused(&self, seen: Seen<'_>, now: Timestamp) -> Explanation {
         let dialect = self.dialect();
-        let mut answer = UpstreamResponse::new(seen.status, seen.headers, seen.body, now);
-        let mut found = limits::in_headers(dialect.windows, answer.headers, answer.now);
-        limits::merge(&mut found, limits::in_body(&answer.body, answer.now));
-        answer.reset = dialect.exhausted_reset(&found);
-        answer.utc_offset = dialect.utc_offset;
-        self.by_own_rule(&seen, &answer)
-            .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&answer)?)))
-            .unwrap_or_else(|| judge(dialect, answer))
+        let mut response = UpstreamResponse::new(seen.status, seen.headers, seen.body, now);
+        let mut found = limits::in_headers(dialect.windows, response.headers, response.now);
+        limits::merge(&mut found, limits::in_body(&response.body, response.now));
+        response.reset = dialect.exhausted_reset(&found);
+        response.utc_offset = dialect.utc_offset;
+        self.by_own_rule(&seen, &response)
+            .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&response)?)))
+            .unwrap_or_else(|| judge(dialect, response))
     }
 
     fn streamed(&self, seen: Seen<'_>, event: &Event, now: Timestamp) -> Explanation {
@@ -145,13 +145,13 @@ impl ProviderClassifier {
     /// Classifies an error inside a 200. `status` is the one beside it in the stream.
     fn in_band(&self, seen: Seen<'_>, status: Option<u16>, now: Timestamp) -> Explanation {
         let headers = HeaderMap::new();
-        let mut answer = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, seen.body, now);
+        let mut response = UpstreamResponse::new(StatusCode::INTERNAL_SERVER_ERROR, &headers, seen.body, now);
         let status =
-            status.or_else(|| status_in_band(&answer)).and_then(|status| StatusCode::from_u16(status).ok());
-        answer.status = status.unwrap_or(answer.status);
-        answer.utc_offset = self.dialect().utc_offset;
+            status.or_else(|| status_in_band(&response)).and_then(|status| StatusCode::from_u16(status).ok());
+        response.status = status.unwrap_or(response.status);
+        response.utc_offset = self.dialect().utc_offset;
         let seen = Seen { is_error: true, ..seen };
-        self.by_own_rule(&seen, &answer).unwrap_or_else(|| judge(self.dialect(), answer))
+        self.by_own_rule(&seen, &response).unwrap_or_else(|| judge(self.dialect(), response))
     }
 
     /// Returns the verdict of the operator about a response that is no error. A `retry-after` there is no
@@ -165,11 +165,11 @@ impl ProviderClassifier {
     }
 
     /// Returns the verdict of the first rule of the operator that holds.
-    fn by_own_rule(&self, seen: &Seen<'_>, answer: &UpstreamResponse<'_>) -> Option<Explanation> {
+    fn by_own_rule(&self, seen: &Seen<'_>, response: &UpstreamResponse<'_>) -> Option<Explanation> {
         let rules = self.provider.rules();
-        let index = rules.iter().position(|rule| rule.holds(seen, answer))?;
+        let index = rules.iter().position(|rule| rule.holds(seen, response))?;
         let midnight = if self.provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
-        Some(by(DecidedBy::OwnRule(index), rules[index].verdict(answer, index, midnight)))
+        Some(by(DecidedBy::OwnRule(index), rules[index].verdict(response, index, midnight)))
     }
 }
 
@@ -200,27 +200,27 @@ fn by(step: DecidedBy, verdict: impl Into<Verdict>) -> Explanation {
 }
 
 /// Goes through the built-in steps.
-fn judge(dialect: &'static Dialect, mut answer: UpstreamResponse<'_>) -> Explanation {
-    let by_rule = by_numbers(&answer)
+fn judge(dialect: &'static Dialect, mut response: UpstreamResponse<'_>) -> Explanation {
+    let by_rule = by_numbers(&response)
         .map(|verdict| by(DecidedBy::Numbers, verdict))
-        .or_else(|| Some(by(DecidedBy::Provider, (dialect.judge)(&mut answer)?.with_why(Why::Rule))))
-        .or_else(|| rules::judge(dialect.rules, &answer).map(by_row));
-    let by_status = || match rules::judge_status(dialect.rules, &answer) {
+        .or_else(|| Some(by(DecidedBy::Provider, (dialect.judge)(&mut response)?.with_why(Why::Rule))))
+        .or_else(|| rules::judge(dialect.rules, &response).map(by_row));
+    let by_status = || match rules::judge_status(dialect.rules, &response) {
         Some(judged) => by_row(judged),
-        None => by(DecidedBy::Status, by_status::by_status(&answer)),
+        None => by(DecidedBy::Status, by_status::by_status(&response)),
     };
     let found = by_rule
-        .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&answer)?)))
+        .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&response)?)))
         .or_else(|| {
-            let (verdict, row) = by_status::by_name(&answer)?;
+            let (verdict, row) = by_status::by_name(&response)?;
             Some(by(DecidedBy::SharedRow(TableRow(row)), verdict))
         })
         .or_else(|| {
-            let verdict = by_meaning::judge(&answer, || by_status().verdict)?;
+            let verdict = by_meaning::judge(&response, || by_status().verdict)?;
             Some(by(DecidedBy::Meaning(verdict.fault().and_then(Fault::why)), verdict))
         })
         .unwrap_or_else(by_status);
-    let verdict = by_meaning::by_wait(found.verdict, &answer);
+    let verdict = by_meaning::by_wait(found.verdict, &response);
     let is_by_wait = verdict.fault().and_then(Fault::why) == Some(Why::Wait);
     by(if is_by_wait { DecidedBy::Wait } else { found.by }, verdict)
 }
@@ -233,15 +233,15 @@ fn by_row((verdict, row): (Verdict, &'static rules::Rule)) -> Explanation {
 ///
 /// A limit of zero, or one that the request itself exceeds, never clears. In the latter case a wait in the
 /// same message is wrong.
-fn by_numbers(answer: &UpstreamResponse<'_>) -> Option<Verdict> {
-    if !matches!(answer.status.as_u16(), 413 | 429) {
+fn by_numbers(response: &UpstreamResponse<'_>) -> Option<Verdict> {
+    if !matches!(response.status.as_u16(), 413 | 429) {
         return None;
     }
-    let stated = limits::stated(answer.body.message());
+    let stated = limits::stated(response.body.message());
     if stated.can_never_pass() {
         return Some(Verdict::Rejected(Rejection::TooLarge));
     }
-    let forbidden = || answer.fault(Reason::Forbidden, Scope::AccountModel).with_why(Why::Numbers);
+    let forbidden = || response.fault(Reason::Forbidden, Scope::AccountModel).with_why(Why::Numbers);
     (stated.limit == Some(0)).then(forbidden)
 }
 
@@ -260,10 +260,10 @@ fn says_error(body: &ErrorBody) -> bool {
 }
 
 /// Returns the status that an error claims, or that one with its names or its meaning usually has.
-fn status_in_band(answer: &UpstreamResponse<'_>) -> Option<u16> {
+fn status_in_band(response: &UpstreamResponse<'_>) -> Option<u16> {
     let by_name = || {
-        let named = |names: &[&str]| names.iter().any(|name| answer.body.is_named(name));
+        let named = |names: &[&str]| names.iter().any(|name| response.body.is_named(name));
         STATUS_OF.iter().find(|(_, names)| named(names)).map(|(status, _)| *status)
     };
-    answer.body.claimed_status().or_else(by_name).or_else(|| answer.reading().usual_status())
+    response.body.claimed_status().or_else(by_name).or_else(|| response.reading().usual_status())
 }

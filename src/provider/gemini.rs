@@ -161,39 +161,39 @@ const RULES: &[Rule] = &[
 /// Minimum wait that indicates a daily or longer quota (1 h).
 const LONG: Duration = Duration::from_secs(60 * 60);
 
-fn judge(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
-    if answer.status.as_u16() != 429 {
+fn judge(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
+    if response.status.as_u16() != 429 {
         return None;
     }
-    let named = |names: &[&str]| names.iter().any(|name| answer.body.is_named(name));
+    let named = |names: &[&str]| names.iter().any(|name| response.body.is_named(name));
     if named(&["MODEL_CAPACITY_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"]) {
         return None;
     }
-    if let Some(violations) = violations(answer) {
-        return Some(by_violations(answer, &violations));
+    if let Some(violations) = violations(response) {
+        return Some(by_violations(response, &violations));
     }
-    let wait = answer.wait();
+    let wait = response.wait();
     let spent = named(&["QUOTA_EXHAUSTED"])
         || wait.is_some_and(|wait| wait >= LONG)
         // Grounding has a daily quota that arrives without a violation and without a wait.
-        || (wait.is_none() && answer.body.says("exceeded your current quota"));
-    spent.then(|| answer.fault(Reason::QuotaExceeded, Scope::AccountModel))
+        || (wait.is_none() && response.body.says("exceeded your current quota"));
+    spent.then(|| response.fault(Reason::QuotaExceeded, Scope::AccountModel))
 }
 
-fn judge_vertex(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
+fn judge_vertex(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     // Dynamic shared quota is capacity that all customers share. An error of the project's own quota names
     // the metric.
-    let shared = answer.status.as_u16() == 429
-        && answer.body.says("resource exhausted")
-        && !answer.body.says("quota exceeded for");
-    if shared && violations(answer).is_none() {
-        return Some(answer.fault(Reason::Overloaded, Scope::ProviderModel));
+    let shared = response.status.as_u16() == 429
+        && response.body.says("resource exhausted")
+        && !response.body.says("quota exceeded for");
+    if shared && violations(response).is_none() {
+        return Some(response.fault(Reason::Overloaded, Scope::ProviderModel));
     }
-    judge(answer)
+    judge(response)
 }
 
-fn violations(answer: &UpstreamResponse<'_>) -> Option<Vec<Value>> {
-    let details = answer.body.at("/error/details")?.as_array()?;
+fn violations(response: &UpstreamResponse<'_>) -> Option<Vec<Value>> {
+    let details = response.body.at("/error/details")?.as_array()?;
     let all: Vec<_> =
         details.iter().filter_map(|detail| detail.get("violations")?.as_array()).flatten().cloned().collect();
     (!all.is_empty()).then_some(all)
@@ -201,17 +201,17 @@ fn violations(answer: &UpstreamResponse<'_>) -> Option<Vec<Value>> {
 
 /// Classifies a response by its violations. Of several, the most severe counts: an allowance of zero, then a
 /// daily quota, then a limit per minute.
-fn by_violations(answer: &UpstreamResponse<'_>, violations: &[Value]) -> Verdict {
+fn by_violations(response: &UpstreamResponse<'_>, violations: &[Value]) -> Verdict {
     let field =
         |violation: &Value, name: &str| violation.get(name).and_then(Value::as_str).map(str::to_owned);
     if violations.iter().any(|violation| field(violation, "quotaValue").as_deref() == Some("0")) {
-        return answer.fault(Reason::Forbidden, Scope::AccountModel);
+        return response.fault(Reason::Forbidden, Scope::AccountModel);
     }
     let daily = |violation: &Value| field(violation, "quotaId").is_some_and(|id| id.contains("PerDay"));
     if !violations.iter().any(daily) {
-        return answer.fault(Reason::RateLimited, Scope::AccountModel);
+        return response.fault(Reason::RateLimited, Scope::AccountModel);
     }
     // Beside a daily quota a short wait is not reliable; a long one is the reset.
-    let wait = answer.wait().filter(|wait| *wait >= LONG);
+    let wait = response.wait().filter(|wait| *wait >= LONG);
     Fault::new(Reason::QuotaExceeded, Scope::AccountModel).with_retry_after(wait).into()
 }

@@ -265,7 +265,7 @@ impl Provider {
     /// Returns the tokens that a response reports as used. `body` is the whole body of a response that is not
     /// an event stream.
     pub fn usage(&self, headers: &HeaderMap, body: &[u8]) -> Option<Usage> {
-        Usage::from_answer(body).or_else(|| Usage::from_headers(headers))
+        Usage::from_body(body).or_else(|| Usage::from_headers(headers))
     }
 
     /// Returns the account that a response was counted for, if this provider names it.

@@ -73,18 +73,18 @@ where
             Ok((mut head, body)) => {
                 scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
                 let inspector = state.inspector(classifier, lease);
-                let (verdict, answer) = inspector.inspect((head, body), answered.into()).await;
-                if answer.is_unreadable {
+                let (verdict, response) = inspector.inspect((head, body), answered.into()).await;
+                if response.is_unreadable {
                     state.report_unreadable();
                 }
-                Ok(Tried { verdict, answer: Ok(answer), answered })
+                Ok(Tried { verdict, response: Ok(response), answered })
             }
             // Neither a provider nor a key is involved.
             Err(error) if transport::nature(&error) == Nature::Shed => Err(Error::Service(error)),
             Err(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
-                Ok(Tried { verdict: classify(classifier, outcome).await, answer: Err(error), answered })
+                Ok(Tried { verdict: classify(classifier, outcome).await, response: Err(error), answered })
             }
         }
     }

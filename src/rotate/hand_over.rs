@@ -14,7 +14,7 @@ use crate::exchange::served::Served;
 /// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is left to
 /// the chain, because a layer in between may decode it.
 pub(super) fn handed_over<B>(
-    answer: UpstreamResponse<B>,
+    response: UpstreamResponse<B>,
     mut served: Served,
     context: Option<&ChainContext>,
     in_band: Option<EventDialect>,
@@ -24,8 +24,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let is_stream = answer.is_stream();
-    let mut response = answer.into_response();
+    let is_stream = response.is_stream();
+    let mut response = response.into_response();
     if context.is_some() && is_stream {
         forget_length(&mut response);
     }

@@ -50,7 +50,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let head = tried.answer.as_ref().ok().map(|answer| &*answer.head);
+    let head = tried.response.as_ref().ok().map(|response| &*response.head);
     let status = head.map(|head| head.status);
     if let Some(head) = head {
         let model = || state.request.model(state.config.pool.provider()).cloned();
@@ -68,12 +68,12 @@ where
     };
     record(state, lease, fault, status);
     let failures = state.failures();
-    match tried.answer {
+    match tried.response {
         Ok(response) if unclear.is_some() => {
             failures.tried.refuse(lease.keys_of_account().into_iter());
             failures.keep_unclear(response);
         }
-        answer => failures.last = Some(answer),
+        response => failures.last = Some(response),
     }
     failures.retrying = matches!(action, Action::Retry(_));
     match action {
@@ -162,13 +162,13 @@ where
         match &tried.verdict {
             Verdict::Success => failures.confirm(now),
             Verdict::Rejected(Rejection::Unclear) => failures.settle_unclear(now),
-            Verdict::Rejected(_) if tried.answer.is_ok() => failures.confirm_keys(now),
+            Verdict::Rejected(_) if tried.response.is_ok() => failures.confirm_keys(now),
             Verdict::Fault(_) if action == Action::Undo => failures.undo(now),
             _ => {}
         }
     }
-    let answer = match tried.answer {
-        Ok(answer) => answer,
+    let response = match tried.response {
+        Ok(response) => response,
         error @ Err(_) => {
             state.failures().last = Some(error);
             return Next::GiveUp(StopReason::ProviderFault);
@@ -184,7 +184,7 @@ where
         lease.began(),
     );
     let (in_band, rest) = (in_band_dialect(state), state.rest_limits());
-    Next::Deliver(handed_over(answer, served, state.context.as_ref(), in_band, rest))
+    Next::Deliver(handed_over(response, served, state.context.as_ref(), in_band, rest))
 }
 
 /// Returns the dialect in which a failing stream reports its error as a last event, if it does.

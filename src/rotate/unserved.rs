@@ -36,7 +36,7 @@ where
     }
     let own = state.failures.as_deref_mut().filter(|failures| failures.is_the_requests_own(stop_reason));
     match own.and_then(FailedAttempts::take_refusal) {
-        Some((key, fault, answer)) => Ok(refused(state, key, fault.into(), answer)),
+        Some((key, fault, response)) => Ok(refused(state, key, fault.into(), response)),
         None => Err(failed(state, stop_reason)),
     }
 }
@@ -46,7 +46,7 @@ fn refused<B>(
     mut state: RequestState<B>,
     key: KeyId,
     verdict: Verdict,
-    answer: UpstreamResponse<B>,
+    response: UpstreamResponse<B>,
 ) -> Response<ResponseBody<B>>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -61,7 +61,7 @@ where
         UsageSlot::default(),
         Moment::now(),
     );
-    handed_over(answer, served, state.context.as_ref(), None, state.rest_limits())
+    handed_over(response, served, state.context.as_ref(), None, state.rest_limits())
 }
 
 /// Returns the error of a request that was not served.
@@ -80,7 +80,7 @@ where
     let exhausted_by =
         (stop_reason == StopReason::Exhausted).then(|| pool.held_by(&state.wanted(&[]), Moment::now()));
     let (last_response, source) = match last {
-        Some(Ok(answer)) => (Some(answer.into_response().map(ResponseBody::erase)), None),
+        Some(Ok(response)) => (Some(response.into_response().map(ResponseBody::erase)), None),
         Some(Err(error)) => (None, Some(error)),
         None => (None, None),
     };

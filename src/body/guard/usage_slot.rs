@@ -138,7 +138,7 @@ impl fmt::Debug for UsageSlot {
 impl BodyRemainder {
     fn usage(&self) -> Option<Usage> {
         match self {
-            Self::Json(answer) => Usage::from_answer(answer),
+            Self::Json(response) => Usage::from_body(response),
             Self::Counted(usage) => Some(*usage),
         }
     }

@@ -88,8 +88,8 @@ impl StreamMonitor {
         self.idle = data.is_empty();
         match &mut self.content {
             Content::Events(events) => return events.see(data, metered, looks),
-            Content::Json(answer) if metered => keep(answer, data),
-            Content::Json(answer) => *answer = None,
+            Content::Json(response) if metered => keep(response, data),
+            Content::Json(response) => *response = None,
         }
         None
     }
@@ -204,7 +204,7 @@ impl StreamMonitor {
         }
         let left = match &mut self.content {
             Content::Events(events) => events.usage.map(BodyRemainder::Counted),
-            Content::Json(answer) => answer.take().map(BodyRemainder::Json),
+            Content::Json(response) => response.take().map(BodyRemainder::Json),
         };
         if let Some(slot) = self.slot.take().filter(|_| !self.holds) {
             slot.leave(left, end);
@@ -220,12 +220,12 @@ impl Drop for StreamMonitor {
     }
 }
 
-fn keep(answer: &mut Option<Bytes>, data: &Bytes) {
-    let Some(kept) = answer else { return };
+fn keep(response: &mut Option<Bytes>, data: &Bytes) {
+    let Some(kept) = response else { return };
     let starts = kept.iter().chain(data).find(|byte| !byte.is_ascii_whitespace());
     let is_json = starts.is_none_or(|byte| matches!(byte, b'{' | b'['));
     if !is_json || kept.len() + data.len() > MAX_ANSWER {
-        *answer = None;
+        *response = None;
     } else if kept.is_empty() {
         *kept = data.clone();
     } else {

@@ -12,7 +12,7 @@
 //! use tower_key_rotation::body::meter::Usage;
 //!
 //! let body = br#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":30,"total_tokens":42}}"#;
-//! let usage = Usage::from_answer(body).expect("the response reports its usage");
+//! let usage = Usage::from_body(body).expect("the response reports its usage");
 //! assert_eq!((usage.input_tokens, usage.output_tokens), (Some(12), Some(30)));
 //! ```
 

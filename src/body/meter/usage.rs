@@ -105,7 +105,7 @@ struct GoogleCounts {
 impl Usage {
     /// Reads the usage from a response body that is not an event stream. `None` if the body reports none. Of an
     /// array of chunks, which Gemini sends as a stream without `alt=sse`, the last chunk with usage counts.
-    pub fn from_answer(body: &[u8]) -> Option<Self> {
+    pub fn from_body(body: &[u8]) -> Option<Self> {
         let body = body.trim_ascii_start();
         match body.first()? {
             b'{' => only_usage(body).or_else(|| parse(Some(body).filter(|body| may_hold_usage(body))?)),

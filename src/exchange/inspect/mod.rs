@@ -67,7 +67,7 @@ impl<C: Classify> Inspector<'_, C> {
             }
             let verdict = self.ask(Outcome::with_body(Arc::clone(&head), Bytes::new(), now)).await;
             let matters = media == Media::Events || self.look_into_success;
-            let answer = UpstreamResponse {
+            let response = UpstreamResponse {
                 is_unreadable: matters && !is_readable(&head.headers),
                 redactor: self.redactor(&head, &verdict, media),
                 head,
@@ -75,7 +75,7 @@ impl<C: Classify> Inspector<'_, C> {
                 body: Rest::Untouched { body },
                 delivery: Delivery::AsItCame,
             };
-            (verdict, answer)
+            (verdict, response)
         }
     }
 

@@ -91,13 +91,15 @@ const CLOUDFLARE_RULES: &[Rule] = &[
 ///
 /// The name comes from the header, up to the colon. Inside a stream, where only the payload is available, it
 /// is derived from the message that throttling always uses.
-fn name_the_exception(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
-    if let Some(kind) = answer.header("x-amzn-errortype") {
+fn name_the_exception(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
+    if let Some(kind) = response.header("x-amzn-errortype") {
         let kind = kind.split(':').next().unwrap_or_default();
-        answer.add_name(kind);
-    } else if ["too many requests", "too many tokens", "throttl"].iter().any(|words| answer.body.says(words))
+        response.add_name(kind);
+    } else if ["too many requests", "too many tokens", "throttl"]
+        .iter()
+        .any(|words| response.body.says(words))
     {
-        answer.add_name("ThrottlingException");
+        response.add_name("ThrottlingException");
     }
     None
 }

@@ -34,17 +34,17 @@ const RULES: &[Rule] = &[
 ];
 
 /// Classifies an error of the upstream provider.
-fn upstream(answer: &mut UpstreamResponse<'_>) -> Option<Verdict> {
+fn upstream(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     let metadata =
-        answer.body.at("/error/metadata").or_else(|| answer.body.at("/choices/0/error/metadata"))?;
+        response.body.at("/error/metadata").or_else(|| response.body.at("/choices/0/error/metadata"))?;
     let named = metadata.get("provider_name").is_some_and(serde_json::Value::is_string);
     if metadata.get("limit_source").is_some() || metadata.get("flagged_input").is_some() || !named {
         return None;
     }
-    let (reason, scope) = match answer.status.as_u16() {
+    let (reason, scope) = match response.status.as_u16() {
         402 | 429 | 503 | 529 => (Reason::Overloaded, Scope::ProviderModel),
         401 | 403 | 500.. => (Reason::ServerError, Scope::ProviderModel),
         _ => return Some(Verdict::Rejected(Rejection::Invalid)),
     };
-    Some(answer.fault(reason, scope))
+    Some(response.fault(reason, scope))
 }

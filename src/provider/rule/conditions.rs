@@ -128,19 +128,19 @@ impl Conditions {
             && covers(&self.paths, &others.paths)
     }
 
-    pub(super) fn hold(&self, seen: &Seen<'_>, answer: &UpstreamResponse<'_>) -> bool {
+    pub(super) fn hold(&self, seen: &Seen<'_>, response: &UpstreamResponse<'_>) -> bool {
         let Self { statuses, codes, phrases, headers, paths } = self;
         let has_status = |status: StatusCode| statuses.contains(&status.as_u16());
         let by_status = match statuses.is_empty() {
             true => seen.is_error,
-            false => has_status(seen.status) || (seen.is_error && has_status(answer.status)),
+            false => has_status(seen.status) || (seen.is_error && has_status(response.status)),
         };
         by_status
             && any(headers, |header| header.is_in(seen.headers))
             && any(paths, |path| seen.path.is_some_and(|seen| is_at(path, seen)))
-            && any(codes, |code| is_named(&answer.body, code))
+            && any(codes, |code| is_named(&response.body, code))
             && (phrases.is_empty() || {
-                let text = folded(&text_of(&answer.body, seen));
+                let text = folded(&text_of(&response.body, seen));
                 phrases.iter().any(|phrase| phrase.is_in(&text))
             })
     }

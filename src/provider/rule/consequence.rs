@@ -75,14 +75,14 @@ impl Consequence {
 
     /// Returns the verdict. Whether the request may have been executed depends on the status, whatever the
     /// reason that the rule gives it.
-    pub(super) fn verdict(&self, answer: &UpstreamResponse<'_>, index: usize, midnight: Zone) -> Verdict {
+    pub(super) fn verdict(&self, response: &UpstreamResponse<'_>, index: usize, midnight: Zone) -> Verdict {
         let (reason, scope, cooldown) = match self {
             Self::Deliver => return Verdict::Rejected(Rejection::Invalid),
             Self::Ignore => return Verdict::Success,
             Self::Fault { reason, scope, cooldown } => (*reason, *scope, cooldown),
         };
-        let fault = answer.said(reason, scope).with_account_reason(true).with_why(Why::OwnRule(index));
-        let until_midnight = |zone: &Zone| zone.next_midnight(answer.now).saturating_since(answer.now);
+        let fault = response.said(reason, scope).with_account_reason(true).with_why(Why::OwnRule(index));
+        let until_midnight = |zone: &Zone| zone.next_midnight(response.now).saturating_since(response.now);
         let fault = match cooldown {
             None => fault,
             Some(Cooldown::After(wait)) => fault.with_fixed_wait(*wait),

@@ -98,14 +98,14 @@ impl Rule {
         self.conditions.read_success()
     }
 
-    pub(super) fn holds(&self, seen: &Seen<'_>, answer: &UpstreamResponse<'_>) -> bool {
-        self.conditions.hold(seen, answer)
+    pub(super) fn holds(&self, seen: &Seen<'_>, response: &UpstreamResponse<'_>) -> bool {
+        self.conditions.hold(seen, response)
     }
 
     /// Returns the verdict about a response for which the rule holds. `index` is the rule's place, and
     /// `midnight` tells the provider's time zone.
-    pub(super) fn verdict(&self, answer: &UpstreamResponse<'_>, index: usize, midnight: Zone) -> Verdict {
-        self.consequence.verdict(answer, index, midnight)
+    pub(super) fn verdict(&self, response: &UpstreamResponse<'_>, index: usize, midnight: Zone) -> Verdict {
+        self.consequence.verdict(response, index, midnight)
     }
 }
 

@@ -47,15 +47,15 @@ pub(super) fn folded(text: &str) -> String {
 ///
 /// Of a success it is the message of a JSON document only: all other text may be a model's, which says
 /// anything.
-pub(super) fn text_of<'a>(answer: &'a ErrorBody, seen: &Seen<'a>) -> Cow<'a, str> {
-    if !seen.is_error && answer.root().is_null() {
+pub(super) fn text_of<'a>(response: &'a ErrorBody, seen: &Seen<'a>) -> Cow<'a, str> {
+    if !seen.is_error && response.root().is_null() {
         return "".into();
     }
-    if !seen.is_error || !answer.message().is_empty() {
-        return answer.message().into();
+    if !seen.is_error || !response.message().is_empty() {
+        return response.message().into();
     }
     let mut text = String::new();
-    collect(answer.root(), &mut text);
+    collect(response.root(), &mut text);
     if text.is_empty() { String::from_utf8_lossy(seen.body) } else { text.into() }
 }
 

@@ -150,10 +150,10 @@ impl<B> FailedAttempts<B> {
     /// Takes the last attempt and its response, if that has an error status. Called if no key has served the request.
     pub(in crate::rotate) fn take_refusal(&mut self) -> Option<(KeyId, Fault, UpstreamResponse<B>)> {
         self.leave_unconfirmed(Timestamp::now());
-        let is_error = |answer: &UpstreamResponse<B>| !answer.head.status.is_success();
-        let answer = self.last.take_if(|last| last.as_ref().is_ok_and(is_error))?.ok()?;
+        let is_error = |response: &UpstreamResponse<B>| !response.head.status.is_success();
+        let response = self.last.take_if(|last| last.as_ref().is_ok_and(is_error))?.ok()?;
         let Attempt { key, fault, .. } = self.attempts.pop()?;
-        Some((key?, fault, answer))
+        Some((key?, fault, response))
     }
 
     /// Settles all cooldowns in doubt. `settle` returns how long the key finally stays in cooldown.
