@@ -5,6 +5,8 @@
 #[path = "support/pool.rs"]
 mod support;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
@@ -150,8 +152,14 @@ async fn one_request_tries_at_a_time() {
         sleep(SECOND * 3 / 10).await;
         attempt.succeed();
     };
-    let (second, ()) = tokio::join!(waiting(&pool, 5 * SECOND), settled);
+    let (mut polls, mut second) = (0, pin!(waiting(&pool, 5 * SECOND)));
+    let second = poll_fn(|cx| {
+        polls += 1;
+        second.as_mut().poll(cx)
+    });
+    let (second, ()) = tokio::join!(second, settled);
     assert!(second.is_some() && Instant::now() - began == SECOND * 3 / 10);
+    assert!(polls <= 4, "the waiter sleeps while the other request tries: {polls} polls");
 }
 
 #[tokio::test(start_paused = true)]
