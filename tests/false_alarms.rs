@@ -286,6 +286,37 @@ fn ordinary_rejections_stay_rejections() {
     assert_eq!(alarms, Vec::<String>::new());
 }
 
+/// A message that repeats the request in quotation marks has no other words that count.
+#[test]
+fn quoted_texts_are_no_evidence() {
+    let texts = [
+        "Your credit balance is too low",
+        "You exceeded your current quota, please check your plan and billing details",
+        "weekly usage limit reached, resets in 2 days",
+        "余额不足，请充值",
+        "the model is overloaded",
+    ];
+    let marks = [
+        ("\"", "\""),
+        ("'", "'"),
+        ("`", "`"),
+        ("«", "»"),
+        ("\u{201c}", "\u{201d}"),
+        ("\u{300c}", "\u{300d}"),
+    ];
+    for text in texts {
+        for (open, close) in marks {
+            let message = format!("Line 3: {open}{text}{close}");
+            let shaped = SHAPES.iter().map(|(name, shape)| (*name, shape(400, "400", &message).to_string()));
+            for (name, body) in shaped.chain([("anthropic", message.clone()), ("openai", message.clone())]) {
+                let outcome = Outcome::response(head(400, &[]), Bytes::from(body.clone()), NOW);
+                let verdict = ask(&provider(name), outcome);
+                assert!(matches!(verdict, Verdict::Rejected(_)), "{name} {body}: {verdict}");
+            }
+        }
+    }
+}
+
 #[test]
 fn lists_of_validation_errors_stay_rejections() {
     for input in ["your quota is exceeded", "余额不足，请充值", "invalid api key", "overloaded"] {

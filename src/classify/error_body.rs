@@ -15,6 +15,7 @@
 use serde_json::Value;
 
 use crate::body::sse::Decoder;
+use crate::classify::meaning::text::statement;
 use crate::classify::wrapped;
 
 /// The kind of document that a body is.
@@ -147,7 +148,8 @@ impl ErrorBody {
         self.names.push(name.to_owned());
     }
 
-    /// Returns whether the message contains `words`, which must be in lower case.
+    /// Returns whether the message contains `words`, which must be in lower case. Text in quotation marks and
+    /// addresses do not count: they repeat the request or name a page.
     pub fn says(&self, words: &str) -> bool {
         self.words.contains(words)
     }
@@ -166,7 +168,7 @@ impl ErrorBody {
     }
 
     fn opaque(shape: Shape, message: String) -> Self {
-        let words = message.to_ascii_lowercase();
+        let words = statement(&message).to_ascii_lowercase();
         Self { shape, root: Value::Null, names: Vec::new(), wrapped: Vec::new(), words, message }
     }
 
@@ -177,8 +179,10 @@ impl ErrorBody {
     fn json(text: &[u8]) -> Self {
         let root = serde_json::Deserializer::from_slice(text).into_iter::<Value>().next();
         let Some(Ok(mut root)) = root else {
-            // The JSON is cut off: its structure is lost, its words are still the provider's.
-            return Self { shape: Shape::Json, ..Self::text(text) };
+            // The JSON is cut off: its structure is lost, its words are still the provider's. Its own quotation
+            // marks quote nothing.
+            let view = Self::text(text);
+            return Self { shape: Shape::Json, words: view.message.to_ascii_lowercase(), ..view };
         };
         for _ in 0..MAX_DEPTH {
             let Some(inner) = root.as_str().and_then(|inner| serde_json::from_str(inner).ok()) else { break };
@@ -189,7 +193,7 @@ impl ErrorBody {
         }
         let mut view = Self::opaque(Shape::Json, String::new());
         view.collect(first_of(&root), 0);
-        view.words = view.message.to_ascii_lowercase();
+        view.words = statement(&view.message).to_ascii_lowercase();
         view.root = root;
         view
     }

@@ -18,7 +18,7 @@ mod evidence;
 mod lexicon;
 mod names;
 mod reading;
-mod text;
+pub(in crate::classify) mod text;
 mod topic;
 mod weigh;
 

@@ -21,7 +21,7 @@ const QUOTES: [(char, char); 11] = [
 ];
 
 /// Returns the message without quotations and addresses, and with plain apostrophes.
-pub(super) fn statement(message: &str) -> Cow<'_, str> {
+pub(in crate::classify) fn statement(message: &str) -> Cow<'_, str> {
     let has_quotes = message.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'<' | 0x80..));
     let plain = if has_quotes { Cow::Owned(without_quotations(message)) } else { Cow::Borrowed(message) };
     if plain.contains("://") { Cow::Owned(without_addresses(&plain)) } else { plain }
