@@ -46,5 +46,5 @@ pub(crate) use self::ledger::cost::Cost;
 pub(crate) use self::ledger::search::{Pacing, ROUNDED};
 pub(crate) use self::ledger::status::Alarm;
 pub use self::ledger::status::{LimitSource, LimitStatus, Metric};
-pub(crate) use self::ledger::{Ledger, Offer, Opening, Refused};
+pub(crate) use self::ledger::{Availability, Ledger, Offer, Refused};
 pub use crate::zone::{InvalidZone, Zone};

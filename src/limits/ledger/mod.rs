@@ -60,13 +60,15 @@ pub(crate) struct Refused<'a> {
     pub(crate) key: Cadence,
 }
 
-/// The time at which a request can be let in.
+/// The time at which something becomes usable: one limit for a request, all limits of a scope, or a key at all its
+/// scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum Availability {
     /// At this time, in microseconds since the Unix epoch. Zero or a time in the past means now.
     At(u64),
-    /// When another request has ended.
+    /// When another request has ended: a probe succeeds, or the last place is free again.
     AfterAnother,
+    /// Not by itself: only an operator, or a larger limit, changes it.
     Never,
 }
 
@@ -107,11 +109,11 @@ impl Ledger {
     }
 
     /// Returns the time at which a request of this cost can be let in.
-    pub(crate) fn opening(&self, cost: &Cost, now: Moment) -> Opening {
+    pub(crate) fn availability(&self, cost: &Cost, now: Moment) -> Availability {
         match self.lock().available_at(cost, now) {
-            NEVER => Opening::Never,
-            AFTER_ANOTHER => Opening::AfterAnother,
-            at => Opening::At(at),
+            NEVER => Availability::Never,
+            AFTER_ANOTHER => Availability::AfterAnother,
+            at => Availability::At(at),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Availability: the time at which a key becomes usable.
 
 use crate::clock::Moment;
-use crate::limits::{Cost, Opening};
+use crate::limits::{Availability, Cost};
 use crate::pool::acquire::exhausted::{Exhausted, Wait};
 use crate::pool::acquire::request::AcquireRequest;
 use crate::pool::keys::candidate::Candidate;
@@ -11,16 +11,6 @@ use crate::pool::scope::auth_outage::OtherKeys;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::CanaryGate;
 use crate::pool::scope::slot::{Cause, FOREVER, State};
-
-/// The availability of one key.
-enum Availability {
-    /// Usable at this time, in microseconds since the Unix epoch.
-    At(u64),
-    /// Usable as soon as the probe in flight succeeds, or a request that takes the last place has ended.
-    Probing,
-    /// Not usable without an operator.
-    Never,
-}
 
 /// The availability of the first of several keys.
 #[derive(Default)]
@@ -41,9 +31,9 @@ pub(in crate::pool) fn exhausted(
     let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model_state, key));
     for candidate in candidates.filter(|candidate| request.allows(&candidate.key().id)) {
         let availability = availability(candidate, &request.cost, now);
-        any.add(&availability);
+        any.add(availability);
         if !is_refused(candidate, now.as_unix_ms()) {
-            limited.add(&availability);
+            limited.add(availability);
         }
     }
     let suspect = set.common.auth_outage.next_probe(OtherKeys::None);
@@ -79,13 +69,13 @@ fn availability(candidate: Candidate<'_>, cost: &Cost, now: Moment) -> Availabil
         }
     }
     for (_, ledger) in candidate.ledgers() {
-        match ledger.opening(cost, now) {
-            Opening::At(at) => latest = latest.max(at),
-            Opening::AfterAnother => probing = true,
-            Opening::Never => return Availability::Never,
+        match ledger.availability(cost, now) {
+            Availability::At(at) => latest = latest.max(at),
+            Availability::AfterAnother => probing = true,
+            Availability::Never => return Availability::Never,
         }
     }
-    if probing { Availability::Probing } else { Availability::At(latest) }
+    if probing { Availability::AfterAnother } else { Availability::At(latest) }
 }
 
 /// Returns whether the key is in cooldown as invalid or forbidden, which time alone does not change.
@@ -106,10 +96,10 @@ fn is_on_full_ramp(candidate: Candidate<'_>, states: &[State; 4]) -> bool {
 // === impl Earliest ===
 
 impl Earliest {
-    fn add(&mut self, availability: &Availability) {
-        match *availability {
+    fn add(&mut self, availability: Availability) {
+        match availability {
             Availability::At(until) => self.at = Some(self.at.map_or(until, |before| until.min(before))),
-            Availability::Probing => self.probing = true,
+            Availability::AfterAnother => self.probing = true,
             Availability::Never => {}
         }
     }

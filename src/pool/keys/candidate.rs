@@ -2,7 +2,7 @@
 
 use crate::clock::Moment;
 use crate::key::Tier;
-use crate::limits::{Cost, Ledger, Opening};
+use crate::limits::{Availability, Cost, Ledger};
 use crate::pool::keys::key_set::{Key, KeySet};
 use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
@@ -101,11 +101,11 @@ impl<'a> Candidate<'a> {
     pub(in crate::pool) fn limit(self, level: Level) -> Bar {
         let Some(ledger) = self.ledger(level) else { return Bar::Open };
         let now = Moment::now();
-        match ledger.opening(&Cost::LEAST, now) {
-            Opening::At(at) if at <= now.as_unix_us() => Bar::Open,
+        match ledger.availability(&Cost::LEAST, now) {
+            Availability::At(at) if at <= now.as_unix_us() => Bar::Open,
             // Rounded down to milliseconds: a request that comes within that millisecond looks again.
-            Opening::At(at) => Bar::Until(Moment::from_unix_us(at).as_unix_ms()),
-            Opening::AfterAnother | Opening::Never => Bar::Shut,
+            Availability::At(at) => Bar::Until(Moment::from_unix_us(at).as_unix_ms()),
+            Availability::AfterAnother | Availability::Never => Bar::Shut,
         }
     }
 

@@ -1,4 +1,8 @@
 //! The four scopes that a lease needs a permit of.
+//!
+//! A [`Scope`](crate::classify::Scope) also has three values that concern no key: the provider, the provider for one
+//! model, and nothing. A lease has no permit of those. As a type of its own, a level is an index into the permits,
+//! and no `match` has to say what a permit of the provider would be.
 
 /// The four scopes that have to admit a lease, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

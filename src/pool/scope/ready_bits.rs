@@ -12,6 +12,10 @@
 //! takes `next` away *before* it reads the bits. Either the waking thread sees the cleared bit, or the entry
 //! outlives it. The same rule holds one level up, between the words and the lane. A bit that is cleared for a
 //! probe, or for a full slow start, has no deadline; the lease sets it when it ends.
+//!
+//! [`Bar`] is not the ledger's `Availability`: it counts in milliseconds as the words do, it makes no difference
+//! between keys that another request frees and keys that an operator frees, because an event sets either bit, and it
+//! has to stay free of the ledger for the model checks.
 
 use crate::sync::{AtomicU64, Ordering};
 

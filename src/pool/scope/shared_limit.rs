@@ -73,7 +73,8 @@ pub(in crate::pool) struct Refusal {
     pub(in crate::pool) until: u64,
 }
 
-/// Whether a key of an unknown account may be used.
+/// Whether a key of an unknown account may be used. Unlike an availability, it is the right to use the key, which one
+/// of several requests takes as the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum CanaryGate {
     Open,
