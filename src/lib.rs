@@ -59,9 +59,14 @@
 //! | feature | adds |
 //! |---|---|
 //! | `decompress` | decodes compressed error responses, so that they can be judged and searched for the key |
-//! | `hyper-util` | recognizes hyper-util's errors: tells a request that was never sent from one that may have run |
+//! | `hyper-util` | recognizes hyper-util's errors; changes which requests are sent again, see below |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs with metrics enabled |
-//! | `reqwest` | `ReqwestClient`, and recognizes its errors |
+//! | `reqwest` | `ReqwestClient`, and recognizes its errors; changes which requests are sent again, see below |
+//!
+//! The features `hyper-util` and `reqwest` tell a request that never left the client from one that may have run. The
+//! first is sent again, the second is not unless a policy or an `Idempotency-Key` allows it. Without the feature of
+//! the client, both count as requests that may have run. Cargo enables a feature for a whole program if any of its
+//! crates does, so enable the feature of your client yourself rather than rely on another crate.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod body;
@@ -88,11 +93,17 @@ mod zone;
 
 pub use self::error::{AllKeysFailed, Error, StopReason};
 pub use self::exchange::retry::RetryBudget;
+#[doc(inline)]
 pub use self::fallback::{AllProvidersFailed, ProviderFallbackLayer, ProviderPin};
+#[doc(inline)]
 pub use self::key::ApiKey;
+#[doc(inline)]
 pub use self::pool::{KeyPool, Session};
+#[doc(inline)]
 pub use self::provider::{ModelId, Provider};
+#[doc(inline)]
 pub use self::respond::RespondLayer;
+#[doc(inline)]
 pub use self::rotate::{Attempt, Deadline, KeyRotationLayer, Served};
 pub use self::text::UnknownWord;
 
