@@ -27,7 +27,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use tower_key_rotation::Provider;
-use tower_key_rotation::body::meter::Usage;
+use tower_key_rotation::body::Usage;
 use tower_key_rotation::body::sse::{Decoder, Event};
 use tower_key_rotation::classify::{ErrorBody, Fault, Outcome, Reading, Reason, Rejection, Verdict};
 use tower_key_rotation::clock::Timestamp;

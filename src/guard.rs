@@ -89,13 +89,25 @@ impl<S> Layer<S> for OriginGuardLayer {
     type Service = OriginGuard<S>;
 
     fn layer(&self, inner: S) -> OriginGuard<S> {
-        OriginGuard { inner, provider: self.provider.clone() }
+        OriginGuard::new(inner, self.provider.clone())
     }
 }
 
 // === impl OriginGuard ===
 
+impl OriginGuard<()> {
+    /// Creates an [`OriginGuardLayer`], as [`OriginGuardLayer::new`] does.
+    pub const fn layer(provider: Provider) -> OriginGuardLayer {
+        OriginGuardLayer::new(provider)
+    }
+}
+
 impl<S> OriginGuard<S> {
+    /// Wraps a client that allows keys at the [origins](Provider::origins) of `provider`.
+    pub const fn new(inner: S, provider: Provider) -> Self {
+        Self { inner, provider }
+    }
+
     /// Returns a reference to the wrapped client.
     pub const fn get_ref(&self) -> &S {
         &self.inner

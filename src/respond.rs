@@ -127,6 +127,13 @@ impl<S> Layer<S> for RespondLayer {
 
 // === impl Respond ===
 
+impl Respond<()> {
+    /// Creates a [`RespondLayer`], as [`RespondLayer::new`] does.
+    pub const fn layer() -> RespondLayer {
+        RespondLayer::new()
+    }
+}
+
 impl<S> Respond<S> {
     /// Wraps a service, with the defaults of [`RespondLayer::new`].
     pub const fn new(inner: S) -> Self {

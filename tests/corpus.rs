@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use recorded::{Score, half, is_near, word};
 use serde_json::Value;
-use tower_key_rotation::body::meter::Usage;
+use tower_key_rotation::body::Usage;
 use tower_key_rotation::classify::Fault;
 use tower_key_rotation::provider::Limit;
 

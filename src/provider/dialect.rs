@@ -21,7 +21,7 @@ pub(super) struct Dialect {
     pub(super) exact_resets: bool,
     /// See [`Provider::errors_in_ok_bodies`](crate::provider::Provider::errors_in_ok_bodies).
     pub(super) errors_in_ok_bodies: bool,
-    /// Path below which a key is sent as a bearer token; see [`Provider::auth_at`](crate::provider::Provider::auth_at).
+    /// Path below which a key is sent as a bearer token.
     pub(super) bearer_below: Option<&'static str>,
     /// Offset from UTC, in hours, of times that a message states without a zone.
     pub(super) utc_offset: i8,

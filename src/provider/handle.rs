@@ -45,8 +45,7 @@ impl Provider {
 
     /// Creates the Gemini API: `https://generativelanguage.googleapis.com`, `x-goog-api-key`.
     ///
-    /// Its OpenAI-compatible endpoint below `/v1beta/openai/` takes the same keys as bearer tokens; see
-    /// [`auth_at`](Self::auth_at).
+    /// Its OpenAI-compatible endpoint below `/v1beta/openai/` takes the same keys as bearer tokens.
     pub fn gemini() -> Self {
         Self::from_preset(&gemini::PRESET)
     }
@@ -92,7 +91,10 @@ impl Provider {
         &self.0.system
     }
 
-    /// Returns how a key is put onto a request. Some paths differ; see [`auth_at`](Self::auth_at).
+    /// Returns how a key is put onto a request.
+    ///
+    /// A part of an API may take keys differently: Gemini's OpenAI-compatible endpoint expects a bearer token.
+    /// [`Lease::apply_key`](crate::pool::Lease::apply_key) heeds that.
     pub fn auth(&self) -> &AuthScheme {
         &self.0.auth
     }
@@ -101,7 +103,7 @@ impl Provider {
     ///
     /// Equal to [`auth`](Self::auth), unless a part of the API takes keys differently: Gemini's
     /// OpenAI-compatible endpoint expects a bearer token.
-    pub fn auth_at(&self, uri: &Uri) -> &AuthScheme {
+    pub(crate) fn auth_at(&self, uri: &Uri) -> &AuthScheme {
         self.0.auth_at(uri)
     }
 
@@ -219,7 +221,7 @@ impl Provider {
 
     /// Returns whether daily quotas reset at midnight Pacific time rather than UTC. True for Gemini
     /// (<https://ai.google.dev/gemini-api/docs/rate-limits>).
-    pub fn has_pacific_days(&self) -> bool {
+    pub(crate) fn has_pacific_days(&self) -> bool {
         self.0.dialect.pacific_days
     }
 

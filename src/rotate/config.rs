@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::body::ReplayBody;
 use crate::exchange::inspect::Limits;
 use crate::pool::KeyPool;
 use crate::rotate::estimate::Estimator;
@@ -20,4 +21,22 @@ pub(super) struct Config {
     pub(super) keep_accept_encoding: bool,
     pub(super) estimator: Estimator,
     pub(super) error_events: bool,
+}
+
+impl Config {
+    /// Creates the default settings for a pool.
+    pub(super) fn new(pool: KeyPool) -> Self {
+        Self {
+            pool,
+            policy: Policy::default(),
+            limits: Limits::DEFAULT,
+            head_timeout: None,
+            deadline: None,
+            replay_cap: ReplayBody::CAP,
+            wait_for_key: false,
+            keep_accept_encoding: false,
+            estimator: Estimator::default(),
+            error_events: false,
+        }
+    }
 }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::Uri;
 use tower_layer::Layer;
 
-use crate::body::ReplayBody;
 use crate::exchange::inspect::Limits;
 use crate::exchange::retry::{RetryBudget, RetryDelay};
 use crate::limits::Estimate;
@@ -50,9 +49,9 @@ pub struct KeyRotationLayer<C = ProviderClassifier> {
 /// The default settings, and a constructor with the provider's own classifier.
 impl KeyRotationLayer {
     /// Maximum number of attempts of one request (16). Every usable key is tried once.
-    pub const MAX_ATTEMPTS: usize = 16;
+    pub const MAX_ATTEMPTS: usize = Policy::MAX_ATTEMPTS;
     /// Maximum number of retries of one request after a fault of the provider (1).
-    pub const MAX_RETRIES: usize = 1;
+    pub const MAX_RETRIES: usize = Policy::MAX_RETRIES;
     /// Shortest and longest delay before a retry (100 ms and 500 ms). The delay is random in between.
     pub const BACKOFF: (Duration, Duration) = RetryDelay::DEFAULT.bounds();
     /// Maximum number of bytes of an error response that are read (64 KiB). The rest passes through.
@@ -74,26 +73,7 @@ impl KeyRotationLayer {
 impl<C> KeyRotationLayer<C> {
     /// Creates a layer that rotates the keys of a pool, with a custom classifier for responses.
     pub fn with_classifier(pool: KeyPool, classifier: C) -> Self {
-        let policy = Policy {
-            max_attempts: KeyRotationLayer::MAX_ATTEMPTS,
-            max_retries: KeyRotationLayer::MAX_RETRIES,
-            backoff: RetryDelay::DEFAULT,
-            budget: RetryBudget::default(),
-            resend: false,
-        };
-        let config = Config {
-            pool,
-            policy,
-            limits: Limits::DEFAULT,
-            head_timeout: None,
-            deadline: None,
-            replay_cap: ReplayBody::CAP,
-            wait_for_key: false,
-            keep_accept_encoding: false,
-            estimator: Estimator::default(),
-            error_events: false,
-        };
-        Self { classifier, config: Arc::new(config) }
+        Self { classifier, config: Arc::new(Config::new(pool)) }
     }
 
     /// Sets the maximum number of attempts of one request; 0 counts as 1. Default:
@@ -187,7 +167,7 @@ impl<C> KeyRotationLayer<C> {
     }
 
     /// Sets the number of bytes of a streaming request body that are recorded for another attempt. Default:
-    /// [`ReplayBody::CAP`]. A body that comes in one piece can be sent again whatever its size.
+    /// [`ReplayBody::CAP`](crate::body::ReplayBody::CAP). A body that comes in one piece can be sent again whatever its size.
     #[must_use]
     pub fn replay_cap(self, bytes: usize) -> Self {
         self.configure(|config| config.replay_cap = bytes)
@@ -229,6 +209,6 @@ impl<S, C: Clone> Layer<S> for KeyRotationLayer<C> {
     type Service = KeyRotation<S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        KeyRotation::new(inner, self.classifier.clone(), Arc::clone(&self.config))
+        KeyRotation::with_config(inner, self.classifier.clone(), Arc::clone(&self.config))
     }
 }

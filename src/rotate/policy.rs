@@ -61,6 +61,9 @@ pub(super) enum Action {
 // === impl Policy ===
 
 impl Policy {
+    pub(super) const MAX_ATTEMPTS: usize = 16;
+    pub(super) const MAX_RETRIES: usize = 1;
+
     /// Records one request, which adds its share to the retry budget.
     pub(super) fn begin(&self) {
         self.budget.deposit();
@@ -128,5 +131,17 @@ impl Policy {
     const fn may_pay_twice(&self, fault: &Fault, progress: Progress) -> bool {
         let is_allowed = progress.idempotent || (self.resend && !progress.in_chain);
         fault.may_have_run() && !is_allowed
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: Self::MAX_ATTEMPTS,
+            max_retries: Self::MAX_RETRIES,
+            backoff: RetryDelay::DEFAULT,
+            budget: RetryBudget::default(),
+            resend: false,
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::Error;
 use crate::exchange::future::ResponseFuture;
+use crate::pool::KeyPool;
 use crate::provider::ProviderClassifier;
 use crate::rotate::config::Config;
 use crate::rotate::drive::drive;
@@ -32,8 +33,41 @@ pub struct KeyRotation<S, C = ProviderClassifier> {
 
 // === impl KeyRotation ===
 
+impl<S> KeyRotation<S> {
+    /// Wraps a client service so that its requests are sent with the keys of a pool, with the default settings of
+    /// [`KeyRotationLayer`](crate::KeyRotationLayer).
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use http_body_util::Full;
+    /// use tower::ServiceExt;
+    /// use tower_key_rotation::body::ReplayBody;
+    /// use tower_key_rotation::rotate::KeyRotation;
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower::BoxError> {
+    /// // Stands for an HTTP client, and shows the key that a request has.
+    /// let client = tower::service_fn(async |request: Request<ReplayBody>| {
+    ///     assert_eq!(request.headers()["authorization"], "Bearer sk-one");
+    ///     Ok::<_, std::io::Error>(Response::new(Full::<bytes::Bytes>::from("{}")))
+    /// });
+    /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?).build()?;
+    /// let service = KeyRotation::new(client, pool);
+    ///
+    /// let request = Request::get("https://api.openai.com/v1/models").body(Full::<bytes::Bytes>::default())?;
+    /// assert!(service.oneshot(request).await?.status().is_success());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(inner: S, pool: KeyPool) -> Self {
+        let classifier = pool.provider().classifier();
+        Self::with_config(inner, classifier, Arc::new(Config::new(pool)))
+    }
+}
+
 impl<S, C> KeyRotation<S, C> {
-    pub(super) const fn new(inner: S, classifier: C, config: Arc<Config>) -> Self {
+    pub(super) const fn with_config(inner: S, classifier: C, config: Arc<Config>) -> Self {
         Self { inner, classifier, config }
     }
 

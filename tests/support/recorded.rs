@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use serde_json::Value;
 use tower_key_rotation::Provider;
-use tower_key_rotation::body::meter::Usage;
+use tower_key_rotation::body::Usage;
 use tower_key_rotation::body::sse::Decoder;
 use tower_key_rotation::classify::{Outcome, Reason, Verdict};
 use tower_key_rotation::clock::Timestamp;

@@ -11,7 +11,7 @@ use memchr::memmem;
 use serde::de::IgnoredAny;
 
 use crate::body::meter::progress::{Ends, Part, TERMINATORS};
-use crate::body::meter::{Ending, Progress, progress};
+use crate::body::meter::{Progress, progress};
 use crate::body::sse::Event;
 
 /// The state of a stream over all its events.
@@ -29,6 +29,18 @@ pub(crate) struct Completion {
     /// Whether there was any event, and whether there was one of a known dialect.
     any: bool,
     known: bool,
+}
+
+/// How near its end the response of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// The response continues.
+    Open,
+    /// The response is complete, by a finish reason. More events may follow, such as usage and the
+    /// terminator.
+    Finished,
+    /// The terminator, after which nothing follows: `[DONE]`, `message_stop`, `response.completed`.
+    Last,
 }
 
 /// Events that end the response without a terminator after them: images, speech and transcripts.

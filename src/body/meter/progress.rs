@@ -1,6 +1,5 @@
 //! Reads from one event how far its stream has come.
 
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,8 +7,7 @@ use crate::body::sse::Event;
 
 /// The meaning of one event for its stream, as returned by [`progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
+pub(crate) enum Progress {
     /// No part of the response yet: a ping, `message_start`, a delta with only a role, or an empty chunk.
     Preamble,
     /// A part of the response: text, reasoning, a tool call, or a finish reason.
@@ -22,33 +20,12 @@ pub enum Progress {
     Malformed,
 }
 
-/// How an event affects whether the response is complete, as returned by [`ending`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Ending {
-    /// The response continues.
-    Open,
-    /// The response is complete, by a finish reason. More events may follow, such as usage and the
-    /// terminator.
-    Finished,
-    /// The terminator, after which nothing follows: `[DONE]`, `message_stop`, `response.completed`.
-    Last,
-}
-
 /// Types of events after which nothing follows: of Anthropic, Cohere v2, Cohere v1, and Responses (two).
 pub(super) const TERMINATORS: [&str; 5] =
     ["message_stop", "message-end", "stream-end", "response.completed", "response.incomplete"];
 
 /// Returns the meaning of one event, in any known dialect.
-///
-/// ```
-/// use tower_key_rotation::body::meter::{Progress, progress};
-/// use tower_key_rotation::body::sse::Event;
-///
-/// let event = Event::new("", r#"{"choices":[{"delta":{"content":"Hi"}}]}"#);
-/// assert_eq!(progress(&event), Progress::Content);
-/// ```
-pub fn progress(event: &Event) -> Progress {
+pub(crate) fn progress(event: &Event) -> Progress {
     let data = event.data().trim_ascii();
     if data.is_empty() || event.name() == "ping" {
         return Progress::Preamble;
@@ -67,26 +44,6 @@ pub fn progress(event: &Event) -> Progress {
         Some(kind) => by_type(kind, value),
         None => by_parts(value),
     }
-}
-
-/// Returns whether the response is complete with this event. Cheap enough for every event of a stream.
-///
-/// ```
-/// use tower_key_rotation::body::meter::{Ending, ending};
-/// use tower_key_rotation::body::sse::Event;
-///
-/// assert_eq!(ending(&Event::new("", "[DONE]")), Ending::Last);
-/// ```
-pub fn ending(event: &Event) -> Ending {
-    let data = event.data().trim_ascii();
-    if data == b"[DONE]" {
-        return Ending::Last;
-    }
-    let hints: [&[u8]; 3] = [b"inish", b"_stop", b"type\""];
-    if !hints.iter().any(|hint| memmem::find(data, hint).is_some()) {
-        return Ending::Open;
-    }
-    serde_json::from_slice::<Ends>(data).map_or(Ending::Open, |ends| ends.ending())
 }
 
 #[derive(Default, Deserialize)]
@@ -121,14 +78,6 @@ struct Feedback {
 }
 
 impl Ends {
-    fn ending(&self) -> Ending {
-        if TERMINATORS.contains(&self.kind()) {
-            return Ending::Last;
-        }
-        let mut parts = self.choices.iter().chain(&self.candidates).chain(&self.delta);
-        if parts.any(Part::is_finished) { Ending::Finished } else { Ending::Open }
-    }
-
     pub(super) fn kind(&self) -> &str {
         self.kind.as_deref().or(self.event_type.as_deref()).unwrap_or_default()
     }

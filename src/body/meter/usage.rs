@@ -14,7 +14,19 @@ use crate::body::sse::Event;
 const BEDROCK_INPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
 const BEDROCK_OUTPUT: HeaderName = HeaderName::from_static("x-amzn-bedrock-output-token-count");
 
-/// Token counts as the provider reports them. See the [module docs](super) for an example.
+/// Token counts as the provider reports them, in the documents of any known API.
+///
+/// The shape of a document decides how it is read, not the provider: one provider has several dialects. Usage is
+/// only what the provider reports as usage. Gemini leaves thinking out of the output and includes it in the total.
+/// The result of a token count that was requested (`countTokens`) is not usage.
+///
+/// ```
+/// use tower_key_rotation::body::Usage;
+///
+/// let body = br#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":30,"total_tokens":42}}"#;
+/// let usage = Usage::from_body(body).expect("the response reports its usage");
+/// assert_eq!((usage.input_tokens, usage.output_tokens), (Some(12), Some(30)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
@@ -124,7 +136,7 @@ impl Usage {
     }
 
     /// Reads the usage from the headers that AWS Bedrock sends. `None` if there are none.
-    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let read = |name: &HeaderName| headers.get(name)?.to_str().ok()?.trim().parse().ok();
         Self::new(read(&BEDROCK_INPUT), read(&BEDROCK_OUTPUT), None)
     }

@@ -132,7 +132,7 @@ impl Decoder {
     }
 
     /// Returns whether the stream so far ends within an event or a line.
-    pub fn is_inside_event(&self) -> bool {
+    pub(crate) fn is_inside_event(&self) -> bool {
         !self.line.is_empty() || !self.input.is_empty() || !matches!(self.data, Data::None)
     }
 

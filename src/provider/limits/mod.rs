@@ -148,7 +148,7 @@ impl Limit {
     }
 
     /// Returns whether nothing is left; `false` if the remaining part is not known.
-    pub const fn is_exhausted(&self) -> bool {
+    pub(crate) const fn is_exhausted(&self) -> bool {
         matches!(self.remaining, Some(0))
     }
 
