@@ -37,10 +37,16 @@ pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, St
             lease = wait_in_queue(state).await;
         }
     }
-    let lease = lease.or_else(|| usable_elsewhere(state)).ok_or(StopReason::Exhausted)?;
-    match &state.context {
-        Some(context) if !context.take_attempt() => Err(StopReason::AttemptLimit),
-        _ => Ok(lease),
+    if lease.is_none() {
+        lease = usable_elsewhere(state);
+    }
+    match lease {
+        Some(_) if state.context.as_ref().is_some_and(|context| !context.take_attempt()) => {
+            Err(StopReason::AttemptLimit)
+        }
+        // A lease is moved as seldom as possible.
+        Some(lease) => Ok(lease),
+        None => Err(StopReason::Exhausted),
     }
 }
 
@@ -61,7 +67,7 @@ async fn name_model<B>(state: &mut RequestState<B>) -> Result<(), StopReason> {
 /// queues behind the requests that wait already.
 fn acquire_now<B>(state: &RequestState<B>) -> Option<Lease> {
     let may_pass = may_wait_until(state).is_none() || state.has_failed();
-    may_pass.then(|| usable_now(state))?
+    if may_pass { usable_now(state) } else { None }
 }
 
 /// Waits until the body has arrived, or as much of it as can be recorded.

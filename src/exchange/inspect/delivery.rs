@@ -16,8 +16,8 @@ use crate::scrub::secret::Secret;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     AsItCame,
-    /// With its decoded body, without the key. Holds the length in bytes.
-    Decoded(usize),
+    /// With its decoded body, without the key.
+    Decoded,
     /// With an error message in place of the body, which can't be searched.
     Withheld,
 }
@@ -39,22 +39,18 @@ impl Delivery {
         }
         match overwrite(&decoded.text, secret.expose()) {
             None => (Self::AsItCame, None),
-            Some(clean) => (Self::Decoded(clean.len()), Some(in_place(clean.into()))),
+            Some(clean) => (Self::Decoded, Some(in_place(clean.into()))),
         }
     }
 
-    /// Corrects the headers to describe the body that is delivered.
-    pub(crate) fn correct(self, headers: &mut HeaderMap) {
-        let length = match self {
-            Self::AsItCame => return,
-            Self::Decoded(length) => length,
-            Self::Withheld => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                WITHHELD.len()
-            }
-        };
+    /// Corrects the headers to describe the body that is delivered, if it is another one.
+    pub(crate) fn correct<B>(self, headers: &mut HeaderMap, body: &Rest<B>) {
+        let (false, Rest::Whole { data }) = (self == Self::AsItCame, body) else { return };
+        if self == Self::Withheld {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         headers.remove(CONTENT_ENCODING);
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(data.len()));
     }
 }
 

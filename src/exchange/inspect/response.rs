@@ -31,7 +31,7 @@ impl<B> UpstreamResponse<B> {
 
     pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
         let mut head = reclaim(self.head);
-        self.delivery.correct(&mut head.headers);
+        self.delivery.correct(&mut head.headers, &self.body);
         Response::from_parts(head, ResponseBody::unwatched(self.body).redact(self.redactor))
     }
 }
