@@ -42,8 +42,8 @@ fn recorded_responses_are_classified() {
     }
     for (name, score, least) in [
         ("verdict", verdict, 1.0),
-        ("scope", scope, 0.95),
-        ("wait", wait, 0.95),
+        ("scope", scope, 1.0),
+        ("wait", wait, 1.0),
         ("limits", limits, 0.95),
         ("usage", usage, 1.0),
     ] {

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::body::sse::Decoder;
 use crate::classify::meaning::text::statement;
 use crate::classify::wrapped;
+use crate::text::find::contains;
 
 /// The kind of document that a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,13 +152,13 @@ impl ErrorBody {
     /// Returns whether the message contains `words`, which must be in lower case. Text in quotation marks and
     /// addresses do not count: they repeat the request or name a page.
     pub fn says(&self, words: &str) -> bool {
-        self.words.contains(words)
+        contains(&self.words, words)
     }
 
-    /// Returns a member of the document by its JSON pointer. For an array, the pointer starts at its first
-    /// element.
+    /// Returns a member of the document by its JSON pointer, which has no escapes. For an array, the pointer
+    /// starts at its first element.
     pub fn at(&self, pointer: &str) -> Option<&Value> {
-        first_of(&self.root).pointer(pointer)
+        at(first_of(&self.root), pointer)
     }
 
     /// Returns the error status that the body itself states, alone or before a dot: `429`, `429.1302`. Inside a
@@ -217,7 +218,7 @@ impl ErrorBody {
             return;
         }
         for part in PARTS {
-            if let Some(part) = holder.pointer(part).filter(|part| part.is_object() || part.is_array()) {
+            if let Some(part) = at(holder, part).filter(|part| part.is_object() || part.is_array()) {
                 self.collect(first_of(part), depth + 1);
             }
         }
@@ -260,6 +261,14 @@ fn name(value: &Value) -> Option<String> {
         Value::Number(code) => Some(code.to_string()),
         _ => None,
     }
+}
+
+/// Returns a member by a JSON pointer without escapes. (Those of `Value::pointer` cost an allocation a name.)
+fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(value, |value, name| match value {
+        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
+        value => value.get(name),
+    })
 }
 
 /// Returns the first element of an array: Google wraps the errors of streaming methods into one.

@@ -70,6 +70,9 @@ const RULES: &[Rule] = &[
         "concurrent connections",
         "concurrent requests",
     ]),
+    // Rates count for each model of an organisation apart, though the message names only the organisation
+    // (<https://platform.claude.com/docs/en/api/rate-limits>).
+    fault(Reason::RateLimited, Scope::AccountModel).on(&[429]).says(&["per minute", "per-minute"]),
     // The OpenAI-compatible endpoint sends this beside type `invalid_request_error`.
     fault(Reason::RateLimited, Scope::AccountModel).on(&[429]),
     fault(Reason::Overloaded, Scope::Provider).on(&[500, 503]).says(&["overloaded"]),

@@ -1,5 +1,6 @@
 //! Types that are written as text: names of keys, accounts and models, and the words of settings.
 
+pub(crate) mod find;
 mod name;
 mod words;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::classify::hints::{calendar, chinese, span, until};
 use crate::clock::Timestamp;
+use crate::text::find::positions;
 
 /// Beginnings of phrases that lead in a wait, in lower case.
 const LEAD_INS: [&str; 24] = [
@@ -107,10 +108,8 @@ const DISTANCE: usize = 6;
 /// A point in the past, and a wait of more than 400 days, are none.
 pub fn sentence(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
     let text = beginning(text).to_ascii_lowercase();
-    let mut starts: Vec<_> = LEAD_INS
-        .iter()
-        .flat_map(|words| text.match_indices(words).map(|(at, words)| at + words.len()))
-        .collect();
+    let mut starts: Vec<_> =
+        LEAD_INS.iter().flat_map(|words| positions(&text, words).map(|at| at + words.len())).collect();
     starts.sort_unstable();
     let starts = starts.into_iter().take(MAX_LEAD_INS);
     let english = starts.map(|start| &text[start..]).find_map(|rest| behind(rest, now, utc_offset));

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Pairs of quotation marks. An apostrophe opens a quotation only where no letter precedes it.
-const QUOTES: [(char, char); 11] = [
+const QUOTES: [(char, char); 10] = [
     ('"', '"'),
     ('\'', '\''),
     ('`', '`'),
@@ -17,12 +17,11 @@ const QUOTES: [(char, char); 11] = [
     ('『', '』'),
     ('《', '》'),
     ('<', '>'),
-    ('\u{2018}', '\u{2019}'),
 ];
 
 /// Returns the message without quotations and addresses, and with plain apostrophes.
 pub(in crate::classify) fn statement(message: &str) -> Cow<'_, str> {
-    let has_quotes = message.bytes().any(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'<' | 0x80..));
+    let has_quotes = message.bytes().any(is_unusual);
     let plain = if has_quotes { Cow::Owned(without_quotations(message)) } else { Cow::Borrowed(message) };
     if plain.contains("://") { Cow::Owned(without_addresses(&plain)) } else { plain }
 }
@@ -30,8 +29,11 @@ pub(in crate::classify) fn statement(message: &str) -> Cow<'_, str> {
 fn without_quotations(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     let mut rest = message;
-    while let Some(letter) = rest.chars().next() {
-        let behind = &rest[letter.len_utf8()..];
+    while let Some(at) = rest.bytes().position(is_unusual) {
+        let (usual, unusual) = rest.split_at(at);
+        plain.push_str(usual);
+        let Some(letter) = unusual.chars().next() else { break };
+        let behind = &unusual[letter.len_utf8()..];
         match quotation(letter, plain.chars().next_back(), behind) {
             Some(length) => {
                 plain.push(' ');
@@ -43,7 +45,13 @@ fn without_quotations(message: &str) -> String {
             }
         }
     }
+    plain.push_str(rest);
     plain
+}
+
+/// Returns whether a byte is a quotation mark, or belongs to a letter that may be one.
+const fn is_unusual(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`' | b'<' | 0x80..)
 }
 
 /// Returns the length of the quotation that `open` begins, with its closing mark.

@@ -10,6 +10,7 @@ use crate::classify::error_body::ErrorBody;
 use crate::classify::hints;
 use crate::clock::Timestamp;
 use crate::provider::limits::{Dimension, Limit, Window};
+use crate::text::find::{contains, positions};
 
 /// The numbers that a message states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +115,7 @@ fn around(text: &str, at: usize) -> &str {
 }
 
 fn is_refusal(text: &str) -> bool {
-    ["reached", "exceeded"].iter().any(|word| text.contains(word))
+    ["reached", "exceeded"].iter().any(|word| contains(text, word))
 }
 
 /// Parses a rate: `The maximum rate limit for this model is 9.0 queries per minute`, `rate limit of 10 per
@@ -127,13 +128,13 @@ fn rate_in(text: &str) -> Option<u64> {
 }
 
 fn pick<T: Copy, const N: usize>(table: &[(T, &[&str]); N], text: &str) -> Option<T> {
-    table.iter().find(|(_, words)| words.iter().any(|word| text.contains(word))).map(|(value, _)| *value)
+    table.iter().find(|(_, words)| words.iter().any(|word| contains(text, word))).map(|(value, _)| *value)
 }
 
 /// Returns the first number that directly follows a word, apart from punctuation, and the position of the
 /// word.
 fn number_after(text: &str, word: &str) -> Option<(u64, usize)> {
-    text.match_indices(word).find_map(|(at, _)| {
+    positions(text, word).find_map(|at| {
         let rest = text[at + word.len()..].trim_start_matches([':', ' ', '~', '=']);
         let digits: String =
             rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
