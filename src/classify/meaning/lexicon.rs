@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::AhoCorasick;
 
 use crate::classify::meaning::text::sentence_ends;
 use crate::classify::meaning::topic::{Row, Topic, Topics, Words};
@@ -80,11 +80,7 @@ impl Lexicon {
             }
         }
         let (words, marks): (Vec<_>, Vec<_>) = of_word.into_iter().unzip();
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words)
-            .ok()?;
+        let words = AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()?;
         Some(Self { words, marks, rows })
     }
 

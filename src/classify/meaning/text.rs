@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::text::find::contains;
+
 /// Pairs of quotation marks. An apostrophe opens a quotation only where no letter precedes it.
 const QUOTES: [(char, char); 10] = [
     ('"', '"'),
@@ -21,29 +23,30 @@ const QUOTES: [(char, char); 10] = [
 
 /// Returns the message without quotations and addresses, and with plain apostrophes.
 pub(in crate::classify) fn statement(message: &str) -> Cow<'_, str> {
-    let has_quotes = message.bytes().any(is_unusual);
-    let plain = if has_quotes { Cow::Owned(without_quotations(message)) } else { Cow::Borrowed(message) };
-    if plain.contains("://") { Cow::Owned(without_addresses(&plain)) } else { plain }
+    let plain = match message.bytes().position(is_unusual) {
+        Some(first) => Cow::Owned(without_quotations(message, first)),
+        None => Cow::Borrowed(message),
+    };
+    if contains(&plain, "://") { Cow::Owned(without_addresses(&plain)) } else { plain }
 }
 
-fn without_quotations(message: &str) -> String {
+/// Copies a message without its quotations. `first` is the position of the first unusual letter.
+fn without_quotations(message: &str, first: usize) -> String {
     let mut plain = String::with_capacity(message.len());
-    let mut rest = message;
-    while let Some(at) = rest.bytes().position(is_unusual) {
+    let (mut rest, mut next) = (message, Some(first));
+    while let Some(at) = next {
         let (usual, unusual) = rest.split_at(at);
         plain.push_str(usual);
         let Some(letter) = unusual.chars().next() else { break };
-        let behind = &unusual[letter.len_utf8()..];
-        match quotation(letter, plain.chars().next_back(), behind) {
+        rest = &unusual[letter.len_utf8()..];
+        match quotation(letter, plain.chars().next_back(), rest) {
             Some(length) => {
                 plain.push(' ');
-                rest = &behind[length..];
+                rest = &rest[length..];
             }
-            None => {
-                plain.push(if letter == '’' { '\'' } else { letter });
-                rest = behind;
-            }
+            None => plain.push(if letter == '’' { '\'' } else { letter }),
         }
+        next = rest.bytes().position(is_unusual);
     }
     plain.push_str(rest);
     plain
