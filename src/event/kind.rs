@@ -213,6 +213,36 @@ pub enum EventKind {
         /// The key that is enabled.
         key: KeyId,
     },
+    /// A key was added to a pool at run time.
+    #[non_exhaustive]
+    Added {
+        /// The key that is new.
+        key: KeyId,
+    },
+    /// The secret of a key, or its account, was replaced at run time. The key starts clean.
+    #[non_exhaustive]
+    Replaced {
+        /// The key that is new under this id.
+        key: KeyId,
+    },
+    /// The settings of a key were changed at run time. Its state stays.
+    #[non_exhaustive]
+    Changed {
+        /// The key with other settings.
+        key: KeyId,
+    },
+    /// A key was removed from a pool at run time. It takes no new request; its requests in flight go on.
+    #[non_exhaustive]
+    Removed {
+        /// The key that was removed.
+        key: KeyId,
+    },
+    /// The last request of a key has ended that was removed, replaced or [drained](crate::KeyPool::drain).
+    #[non_exhaustive]
+    Drained {
+        /// The key without requests. A key that was replaced has the id of its successor.
+        key: KeyId,
+    },
 }
 
 /// The outcome of one attempt, as part of [`EventKind::Attempt`].

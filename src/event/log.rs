@@ -81,6 +81,11 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
         EventKind::Disabled { key } => line!(info, who, "disabled", %key),
         EventKind::Enabled { key } => line!(info, who, "enabled", %key),
+        EventKind::Added { key } => line!(info, who, "added", %key),
+        EventKind::Replaced { key } => line!(info, who, "replaced", %key),
+        EventKind::Changed { key } => line!(info, who, "changed", %key),
+        EventKind::Removed { key } => line!(info, who, "removed", %key),
+        EventKind::Drained { key } => line!(info, who, "drained", %key),
     }
 }
 

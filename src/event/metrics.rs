@@ -24,13 +24,14 @@
 //! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that responses report: `input`, and `output` including thinking; counted by the pool when a response has ended |
 //! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | number of keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state of the key, 0 for the other states; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics). Its average over a time is the share of that time spent in the state |
+//! | `tower_key_rotation_key_changes_total` | counter | | `provider`, `change` | changes of the keys of a pool at run time: `added`, `replaced`, `changed`, `removed`, `drained` |
 //! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
 //!
 //! # Labels
 //!
 //! All labels have a bounded number of values, and none is a secret or derived from one. `provider`, `key`,
-//! `account`, `from` and `to` are configured by the operator; `outcome`, `reason`, `state`, `dimension` and
-//! `direction` are words of this crate.
+//! `account`, `from` and `to` are configured by the operator; `outcome`, `reason`, `state`, `change`, `dimension`
+//! and `direction` are words of this crate.
 //!
 //! Models are named by callers. A name becomes a label when a provider has served the model, or if a limit is
 //! declared for the model by its full name. At most [256](MODELS) served models of a hub have labels. All
@@ -78,6 +79,7 @@ const QUOTA_LEFT: &str = "tower_key_rotation_quota_remaining_ratio";
 const TOKENS: &str = "tower_key_rotation_tokens_total";
 const KEYS: &str = "tower_key_rotation_keys";
 const KEY_STATE: &str = "tower_key_rotation_key_state";
+const KEY_CHANGES: &str = "tower_key_rotation_key_changes_total";
 const MISSED: &str = "tower_key_rotation_events_missed_total";
 
 /// The metrics of one hub.
@@ -116,6 +118,7 @@ impl Metrics {
         describe_counter!(TOKENS, Unit::Count, "Tokens that responses report.");
         describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
         describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
+        describe_counter!(KEY_CHANGES, Unit::Count, "Changes of the keys of a pool at run time.");
         describe_counter!(MISSED, Unit::Count, "Events that subscribers were too slow for.");
         Self { models: Arc::clone(models) }
     }
@@ -124,6 +127,9 @@ impl Metrics {
         let provider = || SharedString::from(event.provider.clone());
         let count = |name: &'static str, key: &KeyId| {
             counter!(name, "provider" => provider(), "key" => label(key)).increment(1);
+        };
+        let change = |change: &'static str| {
+            counter!(KEY_CHANGES, "provider" => provider(), "change" => change).increment(1);
         };
         match &event.kind {
             EventKind::Attempt { .. } => self.attempt(event),
@@ -156,6 +162,11 @@ impl Metrics {
             EventKind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
             EventKind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
             EventKind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
+            EventKind::Added { .. } => change("added"),
+            EventKind::Replaced { .. } => change("replaced"),
+            EventKind::Changed { .. } => change("changed"),
+            EventKind::Removed { .. } => change("removed"),
+            EventKind::Drained { .. } => change("drained"),
             EventKind::Available { .. }
             | EventKind::Reset { .. }
             | EventKind::Disabled { .. }

@@ -167,6 +167,17 @@ impl ApiKey {
         check("account", self.account.as_ref().map(AccountId::as_str))
     }
 
+    /// Returns the key with another secret.
+    pub(crate) fn with_secret(self, secret: Secret) -> Self {
+        Self { secret, ..self }
+    }
+
+    /// Returns whether both keys have the same settings. Their secrets and ids may differ.
+    pub(crate) fn has_settings_of(&self, other: &Self) -> bool {
+        let Self { secret: _, id: _, account, tier, weight, quotas } = self;
+        (account, tier, weight, quotas) == (&other.account, &other.tier, &other.weight, &other.quotas)
+    }
+
     pub(crate) const fn declared_account(&self) -> Option<&AccountId> {
         self.account.as_ref()
     }

@@ -48,15 +48,16 @@ mod keys;
 mod learn;
 mod lease;
 mod operate;
+mod reload;
 mod report;
 mod scope;
+mod shared;
 mod wait;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 pub use self::acquire::exhausted::Exhausted;
@@ -72,16 +73,15 @@ pub use self::lease::apply_key::ApplyKeyError;
 pub use self::lease::undo::UndoCooldown;
 pub(crate) use self::lease::usage_settlement::UsageSettlement;
 pub use self::operate::UnknownKey;
+pub use self::reload::{Draining, KeyChanges, ReloadError};
 pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::scope::cooldown::{Backoff, Cooldowns};
 
 use crate::clock::Moment;
 use crate::event::{EventKind, Severity};
-use crate::pool::acquire::{early, other_endpoint};
 use crate::pool::keys::common::Common;
-use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::refresh::state_of;
+use crate::pool::shared::Shared;
 use crate::provider::Provider;
 
 /// The keys of one provider and their state.
@@ -109,12 +109,6 @@ pub struct KeyPool(Arc<Shared>);
 /// The identity of a pool, which distinguishes the pools that serve one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoolId(usize);
-
-struct Shared {
-    common: Arc<Common>,
-    /// The present keys. A lease keeps the set that it came from.
-    set: ArcSwap<KeySet>,
-}
 
 // === impl KeyPool ===
 
@@ -180,10 +174,7 @@ impl KeyPool {
     }
 
     pub(crate) fn acquire_at(&self, request: &AcquireRequest<'_>, now: Moment) -> Result<Lease, Exhausted> {
-        let set = self.0.set.load_full();
-        let model_state = request.model.and_then(|model| state_of(&set, model, now.into()));
-        let admitted = acquire::acquire(&set, model_state.as_deref(), request, now)?;
-        Ok(Lease::new(set, model_state, admitted, request.cost, now))
+        self.0.acquire(request, now)
     }
 
     /// Leases a key before the wait that its provider stated is over, or returns the time until that is
@@ -193,10 +184,7 @@ impl KeyPool {
         request: &AcquireRequest<'_>,
         now: Moment,
     ) -> Result<Lease, Option<Duration>> {
-        let set = self.0.set.load_full();
-        let model_state = request.model.and_then(|model| set.models.get(model));
-        let admitted = early::attempt(&set, model_state.as_deref(), request, now)?;
-        Ok(Lease::new(set, model_state, admitted, request.cost, now))
+        self.0.acquire_early(request, now)
     }
 
     /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
@@ -207,10 +195,7 @@ impl KeyPool {
         request: &AcquireRequest<'_>,
         now: Moment,
     ) -> Option<Lease> {
-        let set = self.0.set.load_full();
-        let model_state = request.model.and_then(|model| set.models.get(model));
-        let admitted = other_endpoint::probe(&set, model_state.as_deref(), endpoint, request, now)?;
-        Some(Lease::new(set, model_state, admitted, request.cost, now))
+        self.0.probe_at(endpoint, request, now)
     }
 
     /// Leases a key for one attempt as soon as one is usable; first come, first served.

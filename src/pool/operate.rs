@@ -55,7 +55,7 @@ impl KeyPool {
     pub fn reset_all(&self) {
         let set = self.0.set.load();
         let now = Moment::now();
-        (0..set.keys.len()).for_each(|key| reset(&set, key, now));
+        set.live().for_each(|key| reset(&set, key, now));
         auth_outage::note(&set);
         self.0.common.released.tell();
         self.emit(Severity::Change, || EventKind::Reset { key: None });
@@ -71,7 +71,7 @@ impl KeyPool {
     pub fn reset_quota(&self, key: &KeyId, model: Option<&ModelId>) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
         let (found, now) = (find(&set, key)?, Moment::now());
-        let model_states = set.models.all();
+        let model_states = set.common.models.all();
         let model_states =
             model_states.iter().filter(|model_state| model.is_none_or(|model| model_state.model == *model));
         let levels = if model.is_some() { &Level::OF_MODEL[..] } else { &Level::ALL };
@@ -169,7 +169,7 @@ impl KeyPool {
     /// ```
     pub fn usable(&self, model: Option<&ModelId>) -> usize {
         let set = self.0.set.load();
-        let model_state = model.and_then(|model| set.models.get(model));
+        let model_state = model.and_then(|model| set.common.models.get(model));
         count_usable(&set, model_state.as_deref(), Moment::now())
     }
 
@@ -201,7 +201,7 @@ impl KeyPool {
     /// sending.
     pub(crate) fn knows_models(&self) -> bool {
         let set = self.0.set.load();
-        set.quotas.are_of_models() || !set.models.is_empty()
+        set.quotas.are_of_models() || !set.common.models.is_empty()
     }
 
     /// Returns whether limits are declared for single models. Then the model of each request has to be known
@@ -212,13 +212,13 @@ impl KeyPool {
 
     /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.
     pub(crate) fn counts_tokens(&self) -> bool {
-        self.0.set.load().counts_tokens()
+        self.0.common.counts_tokens()
     }
 
     /// Returns the time until the first key becomes usable for a request.
     pub(crate) fn earliest(&self, request: &AcquireRequest<'_>, now: Moment) -> Exhausted {
         let set = self.0.set.load();
-        let model_state = request.model.and_then(|model| set.models.get(model));
+        let model_state = request.model.and_then(|model| set.common.models.get(model));
         exhausted(&set, model_state.as_deref(), request, now)
     }
 
@@ -226,7 +226,7 @@ impl KeyPool {
     /// key out, but a limit or requests in flight.
     pub(crate) fn held_by(&self, request: &AcquireRequest<'_>, now: Moment) -> Option<Reason> {
         let set = self.0.set.load();
-        let model_state = request.model.and_then(|model| set.models.get(model));
+        let model_state = request.model.and_then(|model| set.common.models.get(model));
         held::held_by(&set, model_state.as_deref(), now)
     }
 
@@ -249,15 +249,16 @@ impl KeyPool {
     }
 }
 
-fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
-    set.keys.iter().position(|key| key.id == *id).ok_or_else(|| UnknownKey(id.clone()))
+/// Returns the number of the key with this id.
+pub(in crate::pool) fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
+    set.live().find(|key| set.keys[*key].id == *id).ok_or_else(|| UnknownKey(id.clone()))
 }
 
 fn reset(set: &KeySet, key: usize, at: Moment) {
-    let (models, now) = (set.models.all(), at.as_unix_ms());
+    let (models, now) = (set.common.models.all(), at.as_unix_ms());
     let model_states = std::iter::once(None).chain(models.iter().map(|model_state| Some(&**model_state)));
-    set.provisionals().forget(key);
-    set.shared_limit.clear();
+    set.common.provisionals().forget(key);
+    set.common.shared_limit.clear();
     for model_state in &models {
         model_state.shared_limit.clear();
     }

@@ -245,6 +245,13 @@ impl Ledger {
         self.lock().declared().iter_mut().for_each(|gauge| gauge.recount(now));
     }
 
+    /// Replaces all limits and counts by those of another ledger, whose requests are none of this one.
+    pub(crate) fn replace(&self, other: Self) {
+        let generation = self.lock().generation.wrapping_add(1);
+        let gauges = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.lock() = Gauges { generation, ..gauges };
+    }
+
     /// Forgets all learned limits.
     pub(crate) fn forget(&self) {
         let gauges = &mut *self.lock();

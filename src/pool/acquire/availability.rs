@@ -28,7 +28,7 @@ pub(in crate::pool) fn exhausted(
     now: Moment,
 ) -> Exhausted {
     let (mut any, mut limited) = (Earliest::default(), Earliest::default());
-    let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model_state, key));
+    let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
     for candidate in candidates.filter(|candidate| request.allows(&candidate.key().id)) {
         let availability = availability(candidate, &request.cost, now);
         any.add(availability);

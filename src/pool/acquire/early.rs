@@ -24,7 +24,7 @@ pub(in crate::pool) fn attempt(
     now: Moment,
 ) -> Result<Admission, Option<Duration>> {
     let mut next = None::<u64>;
-    for candidate in (0..set.keys.len()).map(|key| Candidate::new(set, model_state, key)) {
+    for candidate in set.live().map(|key| Candidate::new(set, model_state, key)) {
         let Some((level, at)) = allowed(candidate, request, now) else { continue };
         if at <= now.as_unix_us()
             && let Some(admitted) = admit_early(candidate, level, &request.cost, now)

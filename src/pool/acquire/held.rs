@@ -15,7 +15,7 @@ pub(in crate::pool) fn held_by(
     model_state: Option<&ModelState>,
     now: Moment,
 ) -> Option<Reason> {
-    let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model_state, key));
+    let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
     let held =
         candidates.map(|candidate| most_lasting(candidate, now.as_unix_ms())).min_by_key(|held| ring(*held));
     held.unwrap_or(Some(Reason::InvalidKey))

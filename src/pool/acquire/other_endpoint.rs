@@ -23,12 +23,13 @@ pub(in crate::pool) fn probe(
     request: &AcquireRequest<'_>,
     now: Moment,
 ) -> Option<Admission> {
-    if set.provisionals().is_empty() {
+    if set.common.provisionals().is_empty() {
         return None;
     }
     let endpoint = endpoint();
-    let refused = |key: &usize| set.provisionals().is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
-    (0..set.keys.len())
+    let refused =
+        |key: &usize| set.common.provisionals().is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
+    set.live()
         .filter(refused)
         .map(|key| Candidate::new(set, model_state, key))
         .filter(|candidate| !candidate.key().is_disabled() && request.allows(&candidate.key().id))

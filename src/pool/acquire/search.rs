@@ -61,6 +61,10 @@ impl<'a> KeySearch<'a> {
         {
             return true;
         }
+        if self.set.common.selection == Selection::InOrder && !self.set.is_ascending {
+            let is_open = |key: &usize| ring.has(*key, open) && self.allows(*key);
+            return self.set.live().filter(is_open).any(take);
+        }
         let start = ring.start(self.set.common.selection, self.request.is_repeat, open);
         let mut take = |key| {
             let taken = take(key);
@@ -75,7 +79,7 @@ impl<'a> KeySearch<'a> {
     /// Returns the keys of a word that look usable.
     fn open(&self, ring: &TierRing, word: usize) -> u64 {
         let model = self.model.map_or(u64::MAX, |model| model.bits.word(word));
-        ring.bits[word] & model & self.set.model_state.word(word)
+        ring.bits[word] & model & self.set.common.bits.word(word)
     }
 
     fn candidate(&self, key: usize) -> Candidate<'a> {
@@ -107,7 +111,8 @@ impl<'a> KeySearch<'a> {
     fn may_serve(&self, key: usize, ring: &TierRing) -> bool {
         let entry = &self.set.keys[key];
         let (count, all) = (entry.stats.in_flight(), self.set.in_flight());
-        self.allows(key) && !ring.is_too_much(count, all, entry.weight.get(), |word| self.open(ring, word))
+        self.allows(key)
+            && !ring.is_too_much(count, all, entry.spec.declared_weight().get(), |word| self.open(ring, word))
     }
 
     // === comparing ===
@@ -144,7 +149,11 @@ impl<'a> KeySearch<'a> {
             Selection::MostRemaining => headroom(self.candidate(key), self.now),
             _ => 1.0,
         };
-        RankedKey { key, headroom, load: entry.stats.in_flight() as f64 / f64::from(entry.weight.get()) }
+        RankedKey {
+            key,
+            headroom,
+            load: entry.stats.in_flight() as f64 / f64::from(entry.spec.declared_weight().get()),
+        }
     }
 }
 
@@ -167,7 +176,7 @@ pub(in crate::pool) fn find_anywhere<T>(
     now: u64,
     take: impl FnMut(Candidate<'_>) -> Option<T>,
 ) -> Option<T> {
-    let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model, key));
+    let candidates = set.live().map(|key| Candidate::new(set, model, key));
     candidates.filter(|candidate| candidate.is_open(now)).find_map(take)
 }
 

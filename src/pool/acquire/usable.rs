@@ -9,7 +9,7 @@ use crate::pool::scope::shared_limit::CanaryGate;
 /// Returns the number of keys that an attempt could use now, if only for a probe.
 pub(in crate::pool) fn count_usable(set: &KeySet, model_state: Option<&ModelState>, now: Moment) -> usize {
     let now = now.as_unix_ms();
-    let candidates = (0..set.keys.len()).map(|key| Candidate::new(set, model_state, key));
+    let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
     candidates.filter(|candidate| candidate.is_open(now) && !is_waiting_for_others(*candidate, now)).count()
 }
 

@@ -4,19 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
-use crate::clock::LatencyEstimate;
 use crate::event::Events;
 use crate::key::{AccountId, ApiKey, EnvKeys, EnvVar};
 use crate::limits::{Quota, Zone};
-use crate::pool::build::assemble::key_set;
-use crate::pool::keys::common::Common;
+use crate::pool::build::successor::successor;
+use crate::pool::keys::common::{Common, Settings};
+use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::quotas::Quotas;
-use crate::pool::scope::auth_outage::AuthOutage;
-use crate::pool::scope::outage::Outage;
-use crate::pool::scope::queue::Released;
-use crate::pool::{BuildError, Cooldowns, KeyPool, Selection, Shared};
+use crate::pool::shared::Shared;
+use crate::pool::{BuildError, Cooldowns, KeyPool, Selection};
 use crate::provider::Provider;
 
 /// Builds a [`KeyPool`]. Created by [`KeyPool::builder`].
@@ -198,25 +194,12 @@ impl KeyPoolBuilder {
             keys.push(ApiKey::not_needed());
         }
         let midnight = if provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
-        let quotas = Quotas::new(quotas, account_quotas, &keys, midnight);
-        #[cfg(feature = "metrics")]
-        events.declare_models(quotas.named_models());
-        let common = Arc::new(Common {
-            name: provider.name().into(),
-            provider,
-            selection,
-            cooldowns,
-            learn_accounts,
-            warn_at: warn_at.into(),
-            auth_outage: AuthOutage::default(),
-            released: Released::default(),
-            outage: Outage::default(),
-            latency: LatencyEstimate::default(),
-            events,
-            said_unreadable: false.into(),
-        });
-        let set = key_set(&common, keys, max_models, quotas)?;
-        Ok(KeyPool(Arc::new(Shared { common, set: ArcSwap::from_pointee(set) })))
+        let quotas = Quotas::new(quotas, account_quotas, midnight);
+        let settings =
+            Settings { provider, selection, cooldowns, learn_accounts, warn_at, max_models, events };
+        let common = Arc::new(Common::new(settings, keys.len()));
+        let set = successor(&Arc::new(KeySet::empty(Arc::clone(&common), quotas)), keys)?.set;
+        Ok(KeyPool(Arc::new(Shared::new(common, set))))
     }
 }
 

@@ -61,6 +61,11 @@ impl Account {
         }
     }
 
+    /// Returns whether no other key ever lived here than the one whose home it is.
+    pub(in crate::pool) fn is_private(&self) -> bool {
+        self.members.load().is_none()
+    }
+
     /// Sets the keys that share the account. `members` are in ascending order.
     pub(in crate::pool) fn set_members(&self, members: impl IntoIterator<Item = usize>) {
         self.members.store(Some(Arc::new(group(members))));

@@ -3,7 +3,8 @@
 use crate::clock::Moment;
 use crate::key::Tier;
 use crate::limits::{Availability, Cost, Ledger};
-use crate::pool::keys::key_set::{Key, KeySet};
+use crate::pool::keys::key::Key;
+use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::{Bar, ReadyBits, only};
@@ -25,7 +26,7 @@ pub(in crate::pool) struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     pub(in crate::pool) fn new(set: &'a KeySet, model: Option<&'a ModelState>, key: usize) -> Self {
-        Self { set, model, key, account: set.keys[key].account.present() }
+        Self { set, model, key, account: set.present_account(key) }
     }
 
     pub(in crate::pool) fn key(self) -> &'a Key {
@@ -42,8 +43,8 @@ impl<'a> Candidate<'a> {
         match level {
             Level::Key => Some(&self.key().slot),
             Level::Account => Some(&self.set.accounts[self.account].slot),
-            Level::KeyModel => self.model.map(|model| &model.keys[self.key]),
-            Level::AccountModel => self.model.map(|model| &model.accounts[self.account]),
+            Level::KeyModel => self.model.map(|model| model.keys.at(self.key)),
+            Level::AccountModel => self.model.map(|model| model.accounts.at(self.account)),
         }
     }
 
@@ -56,8 +57,10 @@ impl<'a> Candidate<'a> {
         match level {
             Level::Key => self.key().ledger.as_deref(),
             Level::Account => self.set.accounts[self.account].ledger.get().map(|ledger| &**ledger),
-            Level::KeyModel => self.model?.ledgers.keys.get(self.key)?.as_deref(),
-            Level::AccountModel => self.model?.ledgers.accounts[self.account].get().map(|ledger| &**ledger),
+            Level::KeyModel => self.model?.ledgers.keys.get(self.key)?.get().map(|ledger| &**ledger),
+            Level::AccountModel => {
+                self.model?.ledgers.accounts.get(self.account)?.get().map(|ledger| &**ledger)
+            }
         }
     }
 
@@ -74,7 +77,7 @@ impl<'a> Candidate<'a> {
     /// Returns the ledger of the home scope. Creates it if it does not exist.
     pub(in crate::pool) fn learning(self) -> &'a Ledger {
         let ledgers = match self.model {
-            Some(model) => &model.ledgers.accounts[self.account],
+            Some(model) => model.ledgers.accounts.at(self.account),
             None => &self.set.accounts[self.account].ledger,
         };
         ledgers.get_or_init(Box::default)
@@ -111,7 +114,7 @@ impl<'a> Candidate<'a> {
 
     /// Returns the shared limit detectors that may hold the key back: for every model, and for its model.
     pub(in crate::pool) fn shared_limits(self) -> [Option<&'a SharedLimitDetector>; 2] {
-        [Some(&self.set.shared_limit), self.model.map(|model| &model.shared_limit)]
+        [Some(&self.set.common.shared_limit), self.model.map(|model| &model.shared_limit)]
     }
 
     /// Returns the gate that holds back the key; `None` for a key that is not held back.
@@ -134,7 +137,7 @@ impl<'a> Candidate<'a> {
     /// Returns whether the key may turn out to share limits with others.
     pub(in crate::pool) fn may_be_kin(self) -> bool {
         let learns = self.set.common.learn_accounts;
-        learns && self.key().tier == Tier::Primary && !self.set.is_declared(self.key)
+        learns && self.key().spec.declared_tier() == Tier::Primary && !self.set.is_declared(self.key)
     }
 
     /// Brings the ready bits in line with a scope.
@@ -142,7 +145,7 @@ impl<'a> Candidate<'a> {
         let bar = || self.bar(level, now);
         match (level, self.model) {
             (Level::Key, _) => self.follow_key(now),
-            (Level::Account, _) => self.follow_account(&self.set.model_state, bar),
+            (Level::Account, _) => self.follow_account(&self.set.common.bits, bar),
             (Level::KeyModel, Some(model)) => model.bits.sync(bar, &only(self.key)),
             (Level::AccountModel, Some(model)) => self.follow_account(&model.bits, bar),
             (Level::KeyModel | Level::AccountModel, None) => {}
@@ -151,7 +154,7 @@ impl<'a> Candidate<'a> {
 
     /// Returns whether the ready bits show all keys of the account.
     pub(in crate::pool) fn shows_account(self) -> bool {
-        let model_state = self.model.map_or(&self.set.model_state, |model| &model.bits);
+        let model_state = self.model.map_or(&self.set.common.bits, |model| &model.bits);
         self.set.accounts[self.account].with_members(self.key, |members| model_state.shows(members))
     }
 
@@ -159,10 +162,10 @@ impl<'a> Candidate<'a> {
     /// the bit, because an operator who enabled the key meanwhile has set the bit already.
     fn follow_key(self, now: u64) {
         if self.key().is_disabled() {
-            self.set.model_state.close(&only(self.key), None);
+            self.set.common.bits.close(&only(self.key), None);
         }
         if !self.key().is_disabled() {
-            self.set.model_state.sync(|| self.bar(Level::Key, now), &only(self.key));
+            self.set.common.bits.sync(|| self.bar(Level::Key, now), &only(self.key));
         }
     }
 

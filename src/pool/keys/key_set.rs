@@ -1,163 +1,121 @@
-//! The keys of a pool and their state: an immutable list of mutable slots.
+//! A key set: the keys and accounts of a pool between two changes of its keys.
 //!
-//! The list is a snapshot that can be replaced as a whole; a lease keeps the one that it came from. Keys and
-//! accounts are numbered. A key without a declared account has an account of its own, until its responses
-//! show which keys it shares an account with.
+//! Keys and accounts are numbered. A set never changes. When the keys of a pool change, a new set follows it,
+//! in which every key and account that stays has the number that it had before, and is the same object. All
+//! else that is known by number (ready bits, slots and limits of models) exists once for all sets of a pool.
+//! So a lease of an older set settles with the same state as one of the present set.
+//!
+//! A number of a key that left is given to another key when no older set exists any more (see
+//! [`Past`]). A lease holds its set, so no two keys with the same number are in use at a time.
+//!
+//! A key without a declared account has an account of its own, until its responses show which keys it shares
+//! an account with.
 
 use std::fmt;
-use std::num::NonZeroU32;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use http::HeaderValue;
-
-use crate::clock::{Moment, Timestamp};
-use crate::key::{AccountId, KeyId, Secret, Tier};
-use crate::limits::Ledger;
-use crate::pool::keys::account::{Account, Membership};
+use crate::key::Tier;
+use crate::pool::keys::account::Account;
 use crate::pool::keys::common::Common;
-use crate::pool::keys::model::ModelStates;
-use crate::pool::keys::model_counters::ModelCounters;
+use crate::pool::keys::current::Current;
+use crate::pool::keys::key::Key;
+use crate::pool::keys::past::Past;
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::rendezvous::Rendezvous;
-use crate::pool::keys::standing::{FirstRefusals, LastSuccess};
-use crate::pool::keys::stats::Stats;
 use crate::pool::keys::tier::TierRing;
-use crate::pool::keys::usage::UsageCounters;
-use crate::pool::scope::queue::WaitQueues;
-use crate::pool::scope::ready_bits::ReadyBits;
-use crate::pool::scope::shared_limit::SharedLimitDetector;
-use crate::pool::scope::slot::Slot;
-use crate::provider::Limit;
-use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) struct KeySet {
     pub(in crate::pool) common: Arc<Common>,
+    /// Leads to the set that has followed this one.
+    pub(in crate::pool) current: Arc<Current<Self>>,
+    /// The keys by number. Those of keys that left have no meaning.
     pub(in crate::pool) keys: Box<[Key]>,
-    pub(in crate::pool) accounts: Box<[Account]>,
-    /// Held while the assignment of keys to accounts changes. No other code waits for it.
-    pub(in crate::pool) learning: Mutex<()>,
-    /// Held while a doubt about a key is raised or settled. No other code waits for it.
-    provisionals: Mutex<FirstRefusals>,
-    /// The ready bits for every model.
-    pub(in crate::pool) model_state: ReadyBits,
-    pub(in crate::pool) models: ModelStates,
-    pub(in crate::pool) counters: ModelCounters,
-    pub(in crate::pool) shared_limit: SharedLimitDetector,
-    /// The queue of requests that wait for a key for any model.
-    pub(in crate::pool) queues: WaitQueues,
+    /// The accounts by number.
+    pub(in crate::pool) accounts: Box<[Arc<Account>]>,
+    /// The numbers of the keys, in the order of the list that was given to the pool.
+    pub(in crate::pool) order: Box<[usize]>,
+    /// Whether that order is the order of the numbers.
+    pub(in crate::pool) is_ascending: bool,
     /// The keys by tier, primaries first.
     pub(in crate::pool) rings: [TierRing; 2],
     pub(in crate::pool) quotas: Quotas,
-    /// Whether any known limit counts tokens. Once true, it stays true.
-    counts_tokens: AtomicBool,
     /// The assignment of sessions to their home keys.
     pub(in crate::pool) rendezvous: Rendezvous,
+    pub(in crate::pool) past: Past<Self>,
 }
 
-pub(in crate::pool) struct Key {
-    pub(in crate::pool) id: KeyId,
-    pub(in crate::pool) secret: Secret,
-    pub(in crate::pool) header: HeaderValue,
-    pub(in crate::pool) account: Membership,
-    pub(in crate::pool) tier: Tier,
-    pub(in crate::pool) weight: NonZeroU32,
-    /// The time since which an operator has disabled the key, in milliseconds since the Unix epoch; zero
-    /// means enabled. Only an operator enables it again.
-    pub(in crate::pool) disabled: AtomicU64,
-    pub(in crate::pool) slot: Slot,
-    pub(in crate::pool) stats: Stats,
-    pub(in crate::pool) served: LastSuccess,
-    /// Usage of the responses to its requests.
-    pub(in crate::pool) usage_counters: UsageCounters,
-    /// The limits that are declared for this key alone and apply to every model.
-    pub(in crate::pool) ledger: Option<Box<Ledger>>,
-}
-
-// === impl Key ===
-
-impl Key {
-    /// Records that the key has served a request that was sent at `sent`.
-    pub(in crate::pool) fn succeeded(&self, sent: Moment, now: Timestamp) {
-        self.stats.succeeded();
-        self.served.set(sent.as_unix_ms(), now.as_unix_ms());
-    }
-
-    pub(in crate::pool) fn is_disabled(&self) -> bool {
-        self.disabled_since() != 0
-    }
-
-    pub(in crate::pool) fn disabled_since(&self) -> u64 {
-        self.disabled.load(Ordering::Acquire)
-    }
-
-    pub(in crate::pool) fn set_disabled(&self, disabled: bool, now: u64) {
-        if disabled {
-            // A key that is disabled already keeps the time since which it is.
-            let _ = self.disabled.compare_exchange(0, now.max(1), Ordering::AcqRel, Ordering::Acquire);
-        } else {
-            self.disabled.store(0, Ordering::Release);
-        }
-    }
+/// The keys and accounts of a set, by number.
+pub(in crate::pool) struct Roster {
+    pub(in crate::pool) keys: Vec<Key>,
+    pub(in crate::pool) accounts: Vec<Arc<Account>>,
+    /// The numbers of the keys, in the order of the list.
+    pub(in crate::pool) order: Vec<usize>,
+    pub(in crate::pool) quotas: Quotas,
+    pub(in crate::pool) past: Past<KeySet>,
 }
 
 // === impl KeySet ===
 
 impl KeySet {
-    /// Creates the set. `accounts` are numbered as in the keys; `models` is the maximum number of model
-    /// lanes.
-    pub(in crate::pool) fn new(
-        common: Arc<Common>,
-        keys: Vec<Key>,
-        accounts: Vec<Option<AccountId>>,
-        models: usize,
-        quotas: Quotas,
-    ) -> Self {
-        let mut members = vec![Vec::new(); accounts.len()];
-        for (index, key) in keys.iter().enumerate() {
-            members[key.account.home()].push(index);
-        }
-        let accounts = accounts.into_iter().zip(members).map(|(id, members)| {
-            let ledger = quotas.of_account(id.as_ref());
-            Account::new(id, members, ledger)
-        });
+    pub(in crate::pool) fn new(common: Arc<Common>, current: Arc<Current<Self>>, roster: Roster) -> Self {
+        let Roster { keys, accounts, order, quotas, past } = roster;
+        let mut ascending = order.clone();
+        ascending.sort_unstable();
+        let weights =
+            ascending.iter().map(|&key| (key, &keys[key].id, keys[key].spec.declared_weight().get()));
         Self {
             common,
-            accounts: accounts.collect(),
-            learning: Mutex::default(),
-            provisionals: Mutex::default(),
-            model_state: ReadyBits::new(keys.len()),
-            models: ModelStates::new(models),
-            counters: ModelCounters::new(models),
-            shared_limit: SharedLimitDetector::new(keys.len()),
-            queues: WaitQueues::default(),
-            rings: [ring(&keys, Tier::Primary), ring(&keys, Tier::Backup)],
-            counts_tokens: AtomicBool::new(quotas.count_tokens()),
-            rendezvous: Rendezvous::new(keys.iter().map(|key| (&key.id, key.weight.get()))),
+            current,
+            is_ascending: ascending == order,
+            rings: [ring(&keys, &ascending, Tier::Primary), ring(&keys, &ascending, Tier::Backup)],
+            rendezvous: Rendezvous::new(keys.len(), weights),
             keys: keys.into(),
+            accounts: accounts.into(),
+            order: order.into(),
             quotas,
+            past,
         }
     }
 
-    /// Returns whether any limit counts tokens.
-    pub(in crate::pool) fn counts_tokens(&self) -> bool {
-        self.counts_tokens.load(Ordering::Relaxed)
+    /// Creates the set of a pool that has no keys yet.
+    pub(in crate::pool) fn empty(common: Arc<Common>, quotas: Quotas) -> Self {
+        let (keys, accounts, order) = (Vec::new(), Vec::new(), Vec::new());
+        Self::new(common, Arc::default(), Roster { keys, accounts, order, quotas, past: Past::default() })
     }
 
-    /// Records that these limits are known now.
-    pub(in crate::pool) fn saw_limits(&self, limits: &[Limit]) {
-        let of_tokens = |limit: &Limit| limit.dimension.is_tokens();
-        if !self.counts_tokens() && limits.iter().any(of_tokens) {
-            self.counts_tokens.store(true, Ordering::Relaxed);
+    /// Returns the numbers of the keys, in the order of the list.
+    pub(in crate::pool) fn live(&self) -> impl Iterator<Item = usize> + Clone {
+        self.order.iter().copied()
+    }
+
+    /// Looks at the set that the pool has now: this one, or one that has followed it.
+    pub(in crate::pool) fn with_latest<T>(&self, look: impl FnOnce(&Self) -> T) -> T {
+        match self.current.get() {
+            Some(latest) => look(&latest),
+            None => look(self),
         }
     }
 
-    /// Returns the number of requests in flight with all keys together. It is the reference count of the set,
-    /// because every request in flight holds the set, and a separate counter would be one more word that
-    /// every thread writes to. Waiters hold the set too, and so does a cooldown that may be undone, so the
-    /// number may be too high. The two that are subtracted are the pool and the caller.
+    /// Returns whether both sets have the same key with this number.
+    pub(in crate::pool) fn agrees_with(&self, other: &Self, key: usize) -> bool {
+        let states = [self, other].map(|set| set.keys.get(key).map(|key| Arc::as_ptr(&key.state)));
+        states[0] == states[1]
+    }
+
+    /// Returns the number of requests in flight with all keys together. It is the number of references to
+    /// the sets of the pool, because every request in flight holds its set, and a separate counter would be
+    /// one more word that every thread writes to. Waiters hold a set too, and so does a cooldown that may be
+    /// undone, so the number may be too high. The two that are subtracted are the pool and the caller.
     pub(in crate::pool) fn in_flight(self: &Arc<Self>) -> usize {
-        Arc::strong_count(self).saturating_sub(2)
+        Arc::strong_count(self).saturating_sub(2) + self.past.references()
+    }
+
+    /// Returns the present account of a key. A set that is no longer the latest may not know it; the home of
+    /// the key stands for it then.
+    pub(in crate::pool) fn present_account(&self, key: usize) -> usize {
+        let account = &self.keys[key].account;
+        let present = account.present();
+        if present < self.accounts.len() { present } else { account.home() }
     }
 
     /// Returns whether the account of a key was declared.
@@ -165,31 +123,31 @@ impl KeySet {
         self.accounts[self.keys[key].account.home()].id.is_some()
     }
 
-    /// Returns the keys of an account, of which `asker` is one.
+    /// Returns the keys of an account, of which `asker` is one. A set that is no longer the latest may not
+    /// know all of them.
     pub(in crate::pool) fn members(&self, account: usize, asker: usize) -> Vec<usize> {
+        let is_known =
+            |key: &usize| self.keys.get(*key).is_some_and(|found| *key == asker || !found.is_removed());
         self.accounts[account].with_members(asker, |groups| {
             let of_word = |&(word, bits): &(usize, u64)| {
                 let bit = move |bit: &usize| bits >> bit & 1 == 1;
                 (0..u64::BITS as usize).filter(bit).map(move |bit| word * u64::BITS as usize + bit)
             };
-            groups.iter().flat_map(of_word).collect()
+            groups.iter().flat_map(of_word).filter(is_known).collect()
         })
-    }
-
-    /// Locks the unconfirmed refusals of the keys.
-    pub(in crate::pool) fn provisionals(&self) -> MutexGuard<'_, FirstRefusals> {
-        self.provisionals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn ring(keys: &[Key], tier: Tier) -> TierRing {
-    let members = keys.iter().enumerate().filter(|(_, key)| key.tier == tier);
-    TierRing::new(&members.map(|(index, key)| (index, key.weight.get())).collect::<Vec<_>>())
+/// Returns the ring of the keys of a tier. `numbers` are in ascending order.
+fn ring(keys: &[Key], numbers: &[usize], tier: Tier) -> TierRing {
+    let members = numbers.iter().filter(|key| keys[**key].spec.declared_tier() == tier);
+    let members = members.map(|&key| (key, keys[key].spec.declared_weight().get()));
+    TierRing::new(&members.collect::<Vec<_>>())
 }
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
+        f.debug_list().entries(self.live().map(|key| &self.keys[key].id)).finish()
     }
 }
 
@@ -198,14 +156,18 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
+    use crate::pool::keys::key::KeyState;
     use crate::pool::scope::ready_bits::KeyBits;
+    use crate::pool::scope::slot::Slot;
 
     #[test]
     fn the_state_of_a_key_is_far_below_a_kilobyte() {
         // Size of the texts of name, secret, and header with their reference counts, if they are long.
         let texts = 3 * (16 + 200);
-        let key = size_of::<Key>() + size_of::<Account>() + size_of::<KeyBits>() + size_of::<u32>();
+        // The state and the account have reference counts, too.
+        let state = size_of::<KeyState>() + size_of::<Account>() + 2 * 16;
+        let key = size_of::<Key>() + state + size_of::<KeyBits>() + size_of::<u32>() + 2 * size_of::<usize>();
         println!("{key} bytes a key, {} a key and model", 2 * size_of::<Slot>());
-        assert!(key + texts <= 1_024, "{key} bytes");
+        assert!(key + texts <= 1_200, "{key} bytes");
     }
 }

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 
 use crate::pool::keys::model_counters::ModelLedgers;
 use crate::pool::keys::usage::UsageCounters;
+use crate::pool::scope::growing::Growing;
 use crate::pool::scope::outage::Outage;
 use crate::pool::scope::queue::WaitQueues;
 use crate::pool::scope::ready_bits::ReadyBits;
@@ -30,8 +31,8 @@ pub(in crate::pool) struct ModelState {
     pub(in crate::pool) model: ModelId,
     /// The ready bits for this model only.
     pub(in crate::pool) bits: ReadyBits,
-    pub(in crate::pool) keys: Box<[Slot]>,
-    pub(in crate::pool) accounts: Box<[Slot]>,
+    pub(in crate::pool) keys: Growing<Slot>,
+    pub(in crate::pool) accounts: Growing<Slot>,
     /// The limits of the model. Names that are counted together share them.
     pub(in crate::pool) ledgers: Arc<ModelLedgers>,
     /// Usage of the responses for the model.
@@ -132,12 +133,18 @@ fn remove_oldest(states: &mut HashMap<ModelId, Arc<ModelState>>) {
 }
 
 impl ModelState {
-    pub(in crate::pool) fn new(model: ModelId, ledgers: Arc<ModelLedgers>, keys: usize, now: u64) -> Self {
+    /// Creates the lane of a model, with room for this number of keys and accounts.
+    pub(in crate::pool) fn new(
+        model: ModelId,
+        ledgers: Arc<ModelLedgers>,
+        (keys, accounts): (usize, usize),
+        now: u64,
+    ) -> Self {
         Self {
             model,
             bits: ReadyBits::new(keys),
-            keys: (0..keys).map(|_| Slot::default()).collect(),
-            accounts: ledgers.accounts.iter().map(|_| Slot::default()).collect(),
+            keys: Growing::new(keys),
+            accounts: Growing::new(accounts),
             ledgers,
             usage_counters: UsageCounters::default(),
             shared_limit: SharedLimitDetector::new(keys),

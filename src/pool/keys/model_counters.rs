@@ -16,14 +16,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clock::Moment;
 use crate::limits::Ledger;
+use crate::pool::scope::growing::Growing;
 use crate::provider::ModelId;
 
 /// The limits of one model, or of a group of models.
 pub(in crate::pool) struct ModelLedgers {
     /// The ledgers by account. Each is created with its first known limit.
-    pub(in crate::pool) accounts: Box<[OnceLock<Box<Ledger>>]>,
+    pub(in crate::pool) accounts: Growing<OnceLock<Box<Ledger>>>,
     /// The ledgers of limits declared for single keys. Empty if there are none.
-    pub(in crate::pool) keys: Box<[Option<Box<Ledger>>]>,
+    pub(in crate::pool) keys: Growing<OnceLock<Box<Ledger>>>,
+    /// The patterns of a group; `None` for the ledgers of one model.
+    pub(in crate::pool) group: Option<Patterns>,
 }
 
 /// Numbers of patterns, in ascending order.
@@ -56,14 +59,14 @@ impl ModelCounters {
     }
 
     /// Returns the ledgers of a model that matches the patterns `matched`, out of `all`. Creates them with
-    /// `make` if they do not exist. If that needs room, `let_go` drops the lanes of models without any state.
+    /// `make` if they do not exist: those of the model, or of a group of patterns. If that needs room, `let_go` drops the lanes of models without any state.
     pub(in crate::pool) fn of(
         &self,
         model: &ModelId,
         (matched, all): (Patterns, usize),
         now: Moment,
         let_go: impl FnOnce(),
-        make: impl FnOnce(&[usize]) -> ModelLedgers,
+        make: impl FnOnce(Option<&Patterns>) -> ModelLedgers,
     ) -> Arc<ModelLedgers> {
         let counted = &mut *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let name = model.as_str().to_ascii_lowercase().into_boxed_str();
@@ -74,18 +77,31 @@ impl ModelCounters {
             counted.forget_idle(now, let_go);
         }
         if counted.names.len() < self.cap {
-            let ledgers = Arc::new(make(&matched));
+            let ledgers = Arc::new(make(None));
             counted.names.insert(name, Arc::clone(&ledgers));
             return ledgers;
         }
         let is_full = counted.groups.len() >= self.cap && !counted.groups.contains_key(&matched);
         let group = if is_full { (0..all).collect() } else { matched };
-        let made = || Arc::new(make(&group));
+        let made = || Arc::new(make(Some(&group)));
         Arc::clone(counted.groups.entry(group.clone()).or_insert_with(made))
+    }
+
+    /// Passes all ledgers to `visit`, with the name of their model in lower case; `None` for those of a group.
+    /// None is created meanwhile.
+    pub(in crate::pool) fn for_each(&self, mut visit: impl FnMut(Option<&str>, &ModelLedgers)) {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.all().for_each(|(name, ledgers)| visit(name, ledgers));
     }
 }
 
 impl CountersByName {
+    /// Returns the ledgers of all names and groups. A name is in lower case.
+    fn all(&self) -> impl Iterator<Item = (Option<&str>, &ModelLedgers)> {
+        let names = self.names.iter().map(|(name, ledgers)| (Some(&**name), &**ledgers));
+        names.chain(self.groups.values().map(|ledgers| (None, &**ledgers)))
+    }
+
     /// Forgets the names with nothing counted now.
     fn forget_idle(&mut self, now: Moment, let_go: impl FnOnce()) {
         if now.as_unix_ms() < self.next_look {
@@ -103,8 +119,13 @@ impl CountersByName {
 // === impl ModelLedgers ===
 
 impl ModelLedgers {
+    /// Creates the ledgers of this number of accounts, without any limit.
+    pub(in crate::pool) fn new(accounts: usize, group: Option<Patterns>) -> Self {
+        Self { accounts: Growing::new(accounts), keys: Growing::new(0), group }
+    }
+
     pub(in crate::pool) fn is_untouched(&self, now: Moment) -> bool {
         let of_accounts = self.accounts.iter().filter_map(OnceLock::get);
-        of_accounts.chain(self.keys.iter().flatten()).all(|ledger| ledger.is_untouched(now))
+        of_accounts.chain(self.keys.iter().filter_map(OnceLock::get)).all(|ledger| ledger.is_untouched(now))
     }
 }

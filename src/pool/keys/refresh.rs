@@ -6,6 +6,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
+use crate::pool::keys::model_counters::{ModelLedgers, Patterns};
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::{Bar, group};
 use crate::provider::ModelId;
@@ -13,7 +14,7 @@ use crate::provider::ModelId;
 /// Sets the ready bits of keys that have become usable.
 pub(in crate::pool) fn refresh(set: &KeySet, model: Option<&ModelState>, now: u64) {
     let candidate = |model_state, key| (key < set.keys.len()).then(|| Candidate::new(set, model_state, key));
-    set.model_state.refresh(now, |key| {
+    set.common.bits.refresh(now, |key| {
         let candidate = candidate(None, key).filter(|candidate| !candidate.key().is_disabled())?;
         deadline(candidate, Level::OF_KEY, now)
     });
@@ -26,34 +27,47 @@ pub(in crate::pool) fn refresh(set: &KeySet, model: Option<&ModelState>, now: u6
 
 /// Returns the lane of a model, if it exists or a limit is declared for the model.
 pub(in crate::pool) fn state_of(set: &KeySet, model: &ModelId, now: Timestamp) -> Option<Arc<ModelState>> {
-    let known = set.models.get_used(model, now.as_unix_ms());
+    let known = set.common.models.get_used(model, now.as_unix_ms());
     known.or_else(|| set.quotas.are_for(model).then(|| new_model_state(set, model, now)))
 }
 
 /// Returns the lane of a model, and creates it if it does not exist.
 pub(in crate::pool) fn new_model_state(set: &KeySet, model: &ModelId, now: Timestamp) -> Arc<ModelState> {
-    set.models.touch(model, now.as_unix_ms(), || create_lane(set, model, now))
+    set.common.models.touch(model, now.as_unix_ms(), || create_lane(set, model, now))
 }
 
 /// Creates the lane of a model, with the ledgers of its declared quotas.
 fn create_lane(set: &KeySet, model: &ModelId, now: Timestamp) -> ModelState {
-    let (quotas, keys) = (&set.quotas, set.keys.len());
-    let ledgers = |patterns: &[usize]| quotas.ledgers(&set.accounts, keys, patterns);
-    let matched = quotas.matched_by(model);
+    let lengths = (set.keys.len(), set.accounts.len());
+    let ledgers = |group: Option<&Patterns>| set.with_latest(|set| declared(set, model, group));
+    let matched = set.quotas.matched_by(model.as_str());
     let ledgers = if matched.is_empty() {
-        Arc::new(ledgers(&matched))
+        Arc::new(ledgers(None))
     } else {
         let let_go = || forget_idle_models(set, now.into());
-        set.counters.of(model, (matched, quotas.patterns()), now.into(), let_go, ledgers)
+        let patterns = (matched, set.quotas.patterns());
+        set.common.counters.of(model, patterns, now.into(), let_go, ledgers)
     };
-    ModelState::new(model.clone(), ledgers, keys, now.as_unix_ms())
+    ModelState::new(model.clone(), ledgers, lengths, now.as_unix_ms())
+}
+
+/// Creates the ledgers of the declared quotas of a model, or of a group of patterns.
+fn declared(set: &KeySet, model: &ModelId, group: Option<&Patterns>) -> ModelLedgers {
+    let ledgers = ModelLedgers::new(set.accounts.len(), group.cloned());
+    let accounts = set.accounts.iter().map(|account| &**account).enumerate();
+    let keys = set.live().map(|key| (key, &set.keys[key].spec));
+    set.quotas.declare(&ledgers, model.as_str(), accounts, keys);
+    ledgers
 }
 
 /// Forgets the models that are unused, have no counts, and for which no key is closed.
 fn forget_idle_models(set: &KeySet, now: Moment) {
-    set.models.forget(|model_state| {
+    let mut keys: Vec<_> = set.live().collect();
+    keys.sort_unstable();
+    let keys = group(keys);
+    set.common.models.forget(|model_state| {
         refresh(set, Some(model_state), now.as_unix_ms());
-        model_state.bits.shows(&group(0..set.keys.len())) && model_state.ledgers.is_untouched(now)
+        model_state.bits.shows(&keys) && model_state.ledgers.is_untouched(now)
     });
 }
 

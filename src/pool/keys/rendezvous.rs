@@ -29,7 +29,7 @@ const STANDS: u64 = 16;
 
 /// The corners of each key, and the parameters of its draws.
 pub(in crate::pool) struct Rendezvous {
-    /// The keys, by number.
+    /// The keys, by number. Numbers without a key stand nowhere.
     contenders: Box<[Contender]>,
     /// Key numbers, sorted by corner.
     stands: Box<[u32]>,
@@ -39,6 +39,7 @@ pub(in crate::pool) struct Rendezvous {
     level: bool,
 }
 
+#[derive(Clone, Default)]
 struct Contender {
     /// The digest of the key's name.
     digest: u64,
@@ -48,22 +49,28 @@ struct Contender {
 // === impl Rendezvous ===
 
 impl Rendezvous {
-    /// Creates the assignment for keys with these names and weights, in the order of their numbers.
-    pub(in crate::pool) fn new<'a>(keys: impl Iterator<Item = (&'a KeyId, u32)>) -> Self {
-        let contender = |(id, weight): (&KeyId, u32)| Contender {
-            digest: digest(id.as_str().as_bytes()),
-            weight: f64::from(weight),
-        };
-        let contenders: Box<[_]> = keys.map(contender).collect();
-        let mut stands: Vec<(usize, u32)> = contenders.iter().zip(0..).flat_map(stands).collect();
+    /// Creates the assignment for these keys: their numbers, which are below `length`, names and weights.
+    pub(in crate::pool) fn new<'a>(
+        length: usize,
+        keys: impl Iterator<Item = (usize, &'a KeyId, u32)>,
+    ) -> Self {
+        let mut contenders = vec![Contender::default(); length];
+        let mut stands: Vec<(usize, u32)> = Vec::new();
+        let mut weights = Vec::new();
+        for (key, id, weight) in keys {
+            let contender = Contender { digest: digest(id.as_str().as_bytes()), weight: f64::from(weight) };
+            stands.extend(stands_of(&contender, key as u32));
+            weights.push(weight);
+            contenders[key] = contender;
+        }
         stands.sort_unstable();
         stands.dedup();
         let begin = |corner| stands.partition_point(|(other, _)| *other < corner) as u32;
         Self {
             corners: (0..=CORNERS).map(begin).collect(),
             stands: stands.iter().map(|(_, key)| *key).collect(),
-            level: contenders.windows(2).all(|two| two[0].weight == two[1].weight),
-            contenders,
+            level: weights.windows(2).all(|two| two[0] == two[1]),
+            contenders: contenders.into(),
         }
     }
 
@@ -112,7 +119,7 @@ impl Rendezvous {
     }
 }
 
-fn stands((contender, key): (&Contender, u32)) -> impl Iterator<Item = (usize, u32)> {
+fn stands_of(contender: &Contender, key: u32) -> impl Iterator<Item = (usize, u32)> + use<> {
     let digest = contender.digest;
     (1..=STANDS).map(move |stand| (corner(mix(digest.wrapping_add(stand))), key))
 }

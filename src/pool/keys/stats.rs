@@ -28,7 +28,7 @@ pub(in crate::pool) struct Counts {
 
 impl Stats {
     pub(in crate::pool) fn called(&self, now: u64) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::SeqCst);
         // Most calls share their millisecond with another call. A word that is rarely written is cheap to
         // read.
         if self.last_used.load(Ordering::Relaxed) < now {
@@ -37,18 +37,18 @@ impl Stats {
     }
 
     pub(in crate::pool) fn ended(&self) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Removes a call that turned out to be none, and that does not end either.
     pub(in crate::pool) fn uncalled(&self) {
-        self.calls.fetch_sub(1, Ordering::Relaxed);
+        self.calls.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Returns the number of calls that have not ended.
+    /// Returns the number of calls that have not ended. It may be too high for a moment, and never too low.
     pub(in crate::pool) fn in_flight(&self) -> u64 {
-        let ended = self.ended.load(Ordering::Relaxed);
-        self.calls.load(Ordering::Relaxed).saturating_sub(ended)
+        let ended = self.ended.load(Ordering::SeqCst);
+        self.calls.load(Ordering::SeqCst).saturating_sub(ended)
     }
 
     pub(in crate::pool) fn succeeded(&self) {

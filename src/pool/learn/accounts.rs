@@ -13,8 +13,6 @@
 //! Learning happens a few times in the life of a key, under a lock, and costs a look at every key. Each other
 //! response costs one comparison.
 
-use std::sync::PoisonError;
-
 use crate::clock::Timestamp;
 use crate::pool::keys::account::Membership;
 use crate::pool::keys::candidate::Candidate;
@@ -33,8 +31,17 @@ pub(in crate::pool) fn learn(set: &KeySet, key: usize, shown: AccountFingerprint
 }
 
 #[cold]
-fn relearn(set: &KeySet, key: usize, shown: AccountFingerprint) {
-    let _one_at_a_time = set.learning.lock().unwrap_or_else(PoisonError::into_inner);
+fn relearn(lease_set: &KeySet, key: usize, shown: AccountFingerprint) {
+    let _one_at_a_time = lease_set.common.learning();
+    lease_set.with_latest(|set| {
+        // A key that was removed meanwhile has no account to move to.
+        if set.agrees_with(lease_set, key) {
+            move_key(set, key, shown);
+        }
+    });
+}
+
+fn move_key(set: &KeySet, key: usize, shown: AccountFingerprint) {
     let account = &set.keys[key].account;
     if !account.is_news(shown) {
         return;
@@ -64,7 +71,7 @@ fn leave(set: &KeySet, key: usize) {
 
 /// Moves all undeclared keys that show an identity into one account.
 fn gather(set: &KeySet, identity: u64, now: u64) {
-    let showing = || (0..set.keys.len()).filter(|key| set.keys[*key].account.identity() == identity);
+    let showing = || set.live().filter(|key| set.keys[*key].account.identity() == identity);
     let (declared, movable): (Vec<_>, Vec<_>) = showing().partition(|key| set.is_declared(*key));
     let Some(host) = host(set, &declared, &movable) else { return };
     for &key in movable.iter().filter(|key| set.keys[**key].account.present() != host) {
@@ -96,23 +103,28 @@ fn host(set: &KeySet, declared: &[usize], movable: &[usize]) -> Option<usize> {
 fn settle(set: &KeySet, key: usize, account: usize) {
     let living = |other: &usize| set.keys[*other].account.present() == account || *other == key;
     // Members first: a reader that finds the key in the account finds it among the members, too.
-    set.accounts[account].set_members((0..set.keys.len()).filter(living));
+    set.accounts[account].set_members(ascending(set).filter(living));
     set.keys[key].account.move_to(account);
     // The bits may be cleared for state that no longer concerns the key. The next search finds out.
-    set.model_state.open(&only(key));
-    set.models.all().iter().for_each(|model_state| model_state.bits.open(&only(key)));
+    set.common.bits.open(&only(key));
+    set.common.models.all().iter().for_each(|model_state| model_state.bits.open(&only(key)));
 }
 
 fn recount(set: &KeySet, account: usize) {
     let living = |key: &usize| set.keys[*key].account.present() == account;
-    set.accounts[account].set_members((0..set.keys.len()).filter(living));
+    set.accounts[account].set_members(ascending(set).filter(living));
+}
+
+/// Returns the numbers of the keys in ascending order.
+fn ascending(set: &KeySet) -> impl Iterator<Item = usize> {
+    (0..set.keys.len()).filter(|key| !set.keys[*key].is_removed())
 }
 
 /// Copies the present cooldowns of an account to another account.
 fn carry_all(set: &KeySet, from: usize, to: usize, now: u64) {
     carry(&set.accounts[from].slot, &set.accounts[to].slot, now);
-    for model_state in set.models.all() {
-        carry(&model_state.accounts[from], &model_state.accounts[to], now);
+    for model_state in set.common.models.all() {
+        carry(model_state.accounts.at(from), model_state.accounts.at(to), now);
     }
 }
 
@@ -120,7 +132,7 @@ fn follow_everywhere(set: &KeySet, key: usize, now: u64) {
     Candidate::new(set, None, key).sync(Level::Account, now);
     let sync =
         |model_state: &ModelState| Candidate::new(set, Some(model_state), key).sync(Level::AccountModel, now);
-    set.models.all().iter().for_each(|model_state| sync(model_state));
+    set.common.models.all().iter().for_each(|model_state| sync(model_state));
 }
 
 fn carry(from: &Slot, to: &Slot, now: u64) {

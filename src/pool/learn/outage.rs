@@ -24,7 +24,7 @@ use crate::pool::scope::slot::{Cause, FOREVER, State};
 
 /// Looks for a burst, after a key or an account has turned invalid or was freed.
 pub(in crate::pool) fn note(set: &KeySet) {
-    set.common.auth_outage.set_burst(latest_burst(set));
+    set.with_latest(|set| set.common.auth_outage.set_burst(latest_burst(set)));
 }
 
 /// Admits a probe of one key of the burst, if a probe is due.
@@ -44,8 +44,9 @@ pub(in crate::pool) fn probe(
         return None;
     }
     let burst = outage.burst();
-    let first = fastrand::usize(..set.keys.len());
-    let keys = (first..set.keys.len()).chain(0..first).map(|key| Candidate::new(set, model, key));
+    let first = fastrand::usize(..set.order.len().max(1));
+    let keys = set.live().cycle().skip(first).take(set.order.len());
+    let keys = keys.map(|key| Candidate::new(set, model, key));
     let eligible = |&candidate: &Candidate<'_>| {
         let may_serve = !candidate.key().is_disabled() && request.allows(&candidate.key().id);
         may_serve && is_of(candidate, burst) && offers(candidate, &request.cost, at).is_ok()
@@ -62,8 +63,12 @@ pub(in crate::pool) fn probe(
 
 /// Ends the burst after a probe succeeded: its other keys are probed next.
 pub(in crate::pool) fn lift(set: &KeySet, now: u64) {
+    set.with_latest(|set| lift_all(set, now));
+}
+
+fn lift_all(set: &KeySet, now: u64) {
     let burst = set.common.auth_outage.end_burst();
-    for key in 0..set.keys.len() {
+    for key in set.live() {
         let candidate = Candidate::new(set, None, key);
         if let Some(level) = invalid_at(candidate).filter(|_| burst != 0 && is_of(candidate, burst)) {
             candidate.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
@@ -76,7 +81,7 @@ pub(in crate::pool) fn lift(set: &KeySet, now: u64) {
 /// enabled keys.
 fn latest_burst(set: &KeySet) -> Option<u64> {
     let enabled = || {
-        (0..set.keys.len())
+        set.live()
             .map(|key| Candidate::new(set, None, key))
             .filter(|candidate| !candidate.key().is_disabled())
     };

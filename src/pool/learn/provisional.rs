@@ -165,13 +165,13 @@ fn members(target: &Target) -> Vec<usize> {
 
 /// Returns whether a refusal by itself says nothing against any of the keys.
 fn is_in_grace(target: &Target, endpoint: u64, now: Timestamp) -> bool {
-    let (refusals, now) = (target.set.provisionals(), now.as_unix_ms());
+    let (refusals, now) = (target.set.common.provisionals(), now.as_unix_ms());
     let served = |key: usize| &target.set.keys[key].served;
     members(target).into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
 }
 
 fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
-    let mut refusals = target.set.provisionals();
+    let mut refusals = target.set.common.provisionals();
     for key in members(target) {
         refusals.note(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
     }
@@ -179,7 +179,7 @@ fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
 
 /// Forgets the refusals of the keys, which are known to be to blame.
 fn forget_refusals(target: &Target) {
-    let mut refusals = target.set.provisionals();
+    let mut refusals = target.set.common.provisionals();
     members(target).into_iter().for_each(|key| refusals.forget(key));
 }
 
@@ -193,7 +193,7 @@ fn cool_down_provisionally(
     evident: bool,
     now: Timestamp,
 ) -> Option<CooldownChange> {
-    let _one_at_a_time = target.set.provisionals();
+    let _one_at_a_time = target.set.common.provisionals();
     let is_out = target.slot()?.state().cause.is_some() && !permit.probe;
     let at = now.as_unix_ms();
     if is_out || !(evident || !is_proven(target, at) && leaves_a_key(target, at)) {
@@ -205,7 +205,7 @@ fn cool_down_provisionally(
 /// Puts the scope into a cooldown for a refusal at `refused`, unless it is in a cooldown already, or has
 /// served a request or was freed since.
 fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -> Option<CooldownChange> {
-    let _one_at_a_time = target.set.provisionals();
+    let _one_at_a_time = target.set.common.provisionals();
     let (slot, at) = (target.slot()?, refused.as_unix_ms());
     let has_served = |key: usize| target.set.keys[key].served.is_after(at);
     let State { cause, epoch, .. } = slot.state();
@@ -223,7 +223,7 @@ fn is_proven(target: &Target, now: u64) -> bool {
 
 /// Returns whether another key stays usable without a probe, for every model that the scope concerns.
 fn leaves_a_key(target: &Target, now: u64) -> bool {
-    let models = if target.level.is_model() { Vec::new() } else { target.set.models.all() };
+    let models = if target.level.is_model() { Vec::new() } else { target.set.common.models.all() };
     leaves_one_for(target, target.model_state.as_deref(), now)
         && models.iter().all(|model_state| leaves_one_for(target, Some(model_state), now))
 }
@@ -232,7 +232,7 @@ fn leaves_one_for(target: &Target, model_state: Option<&ModelState>, now: u64) -
     let members = members(target);
     let candidate = |key: usize| Candidate::new(&target.set, model_state, key);
     let is_lost = |key: &usize| candidate(*key).is_open(now);
-    let mut others = (0..target.set.keys.len()).filter(|key| !members.contains(key));
+    let mut others = target.set.live().filter(|key| !members.contains(key));
     others.any(|key| is_sound(candidate(key), now)) || !members.iter().any(is_lost)
 }
 

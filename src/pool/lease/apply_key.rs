@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Uri};
 
-use crate::pool::keys::key_set::Key;
+use crate::pool::keys::key::Key;
 use crate::provider::{Provider, port};
 
 /// An error from [`Lease::apply_key`](crate::pool::Lease::apply_key): the key was not applied to the request, which must
@@ -32,7 +32,7 @@ pub(in crate::pool) fn apply_key(
     }
     // The other scheme is rare enough to render the key each time. A secret that made one header makes the
     // other, too.
-    let header = auth.header_for(&key.secret).map_err(|_| ApplyKeyError::foreign(provider, uri))?;
+    let header = auth.header_for(key.spec.secret()).map_err(|_| ApplyKeyError::foreign(provider, uri))?;
     auth.apply_key(uri, headers, &header).map_err(ApplyKeyError::url)
 }
 

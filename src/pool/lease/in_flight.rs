@@ -3,7 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::pool::keys::key::Key;
 use crate::pool::keys::key_set::KeySet;
+use crate::pool::report::drained::left;
 
 /// One request in flight with a key. It counts for as long as it is held.
 ///
@@ -27,6 +29,14 @@ impl InFlight {
         Self { set, key, handed_over: false, uncounted: false }
     }
 
+    /// Moves on to the latest set, if it has the key.
+    pub(in crate::pool) fn catch_up(&mut self) {
+        if let Some(latest) = self.set.current.get().filter(|latest| latest.agrees_with(&self.set, self.key))
+        {
+            self.set = latest;
+        }
+    }
+
     /// Hands the count over to the returned value. This value keeps holding the set.
     pub(in crate::pool) fn hand_over(&mut self) -> Self {
         let handed_over = std::mem::replace(&mut self.handed_over, true);
@@ -36,7 +46,8 @@ impl InFlight {
     /// Stops counting the request, because nothing was sent: it was no call of the key.
     pub(in crate::pool) fn uncount(&mut self) {
         if !std::mem::replace(&mut self.uncounted, true) {
-            self.set.keys[self.key].stats.uncalled();
+            self.entry().stats.uncalled();
+            self.ended();
         }
     }
 
@@ -47,6 +58,17 @@ impl InFlight {
 
     pub(in crate::pool) const fn key(&self) -> usize {
         self.key
+    }
+
+    fn entry(&self) -> &Key {
+        &self.set.keys[self.key]
+    }
+
+    /// Announces the end of the last request of a key that takes no more.
+    fn ended(&self) {
+        if self.entry().is_disabled() {
+            left(&self.set.common, self.entry());
+        }
     }
 }
 
@@ -61,7 +83,8 @@ impl Deref for InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if !self.handed_over && !self.uncounted {
-            self.set.keys[self.key].stats.ended();
+            self.entry().stats.ended();
+            self.ended();
         }
     }
 }

@@ -71,15 +71,17 @@ pub struct Lease {
 // === impl Lease ===
 
 impl Lease {
+    /// Creates the lease of a request that was admitted. Returns `None` if its key was disabled or removed
+    /// meanwhile.
     pub(in crate::pool) fn new(
         set: Arc<KeySet>,
         model_state: Option<Arc<ModelState>>,
         admitted: Admission,
         cost: Cost,
         now: Moment,
-    ) -> Self {
+    ) -> Option<Self> {
         let Admission { key, account, permits, canaries, checkpoints } = admitted;
-        Self {
+        let mut lease = Self {
             set: InFlight::new(set, key, now.as_unix_ms()),
             model_state,
             account,
@@ -90,7 +92,13 @@ impl Lease {
             checkpoints,
             began: now,
             stamped: AtomicBool::new(false),
+        };
+        // The request is counted by now. Either this look sees the switch, or the count shows it.
+        if lease.candidate().key().is_disabled() {
+            lease.set_unsent();
+            return None;
         }
+        Some(lease)
     }
 
     /// Returns the id of the key.
@@ -243,7 +251,7 @@ impl Lease {
 
     /// Returns the secret, which must not appear in a response.
     pub(crate) fn secret(&self) -> &Secret {
-        &self.candidate().key().secret
+        self.candidate().key().spec.secret()
     }
 
     /// Takes the permit of a scope. From then on the caller is responsible for its probe.

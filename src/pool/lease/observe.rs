@@ -45,7 +45,7 @@ fn book(lease: &Lease, limits: &[Limit], admitted: bool, answered: Moment) {
     let tell = |alarm| alarms.push((candidate.home(), alarm));
     let is_open =
         candidate.learning().observe(lease.checkpoints.as_ref(), &observed, &set.common.warn_at, tell);
-    set.saw_limits(limits);
+    set.common.saw_limits(limits);
     // A thread that clears ready bits for a used-up limit asks the ledger again afterwards, and the
     // ledger admits one thread at a time. So either that look comes later than this update, or the
     // cleared bits are visible here.

@@ -45,7 +45,12 @@ pub(in crate::pool) fn rebind_model(lease: &mut Lease, model_state: Arc<ModelSta
 
 /// Moves the lease to the present account of its key, which is the one that a refusal concerns.
 pub(in crate::pool) fn rebind_account(lease: &mut Lease) {
-    let present = lease.candidate().key().account.present();
+    if lease.candidate().key().account.present() == lease.account {
+        return;
+    }
+    // Only the latest set is sure to know the account.
+    lease.set.catch_up();
+    let present = lease.set.present_account(lease.set.key());
     if present != lease.account {
         rebind(lease, Level::OF_ACCOUNT, |lease| lease.account = present);
     }

@@ -1,5 +1,6 @@
 //! Snapshots, metrics and events of a pool.
 
+pub(in crate::pool) mod drained;
 pub(in crate::pool) mod limits;
 #[cfg(feature = "metrics")]
 pub(in crate::pool) mod metrics;

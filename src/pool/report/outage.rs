@@ -23,7 +23,7 @@ pub(in crate::pool) fn begin(set: &KeySet, model: Option<&ModelId>, attempts: us
         return;
     }
     let common = &set.common;
-    let model_state = model.and_then(|model| set.models.get(model));
+    let model_state = model.and_then(|model| set.common.models.get(model));
     let outage = model_state.as_ref().map_or(&common.outage, |model_state| &model_state.outage);
     // An outage of the pool includes all models.
     if !common.outage.is_known() && outage.begin(Timestamp::now()) {

@@ -128,8 +128,8 @@ pub enum KeyState {
 
 /// Returns the state of all keys of a set.
 pub(in crate::pool) fn snapshot(set: &KeySet, now: Timestamp) -> PoolSnapshot {
-    let model_states = set.models.all();
-    let keys = (0..set.keys.len()).map(|key| key_snapshot(set, &model_states, key, now));
+    let model_states = set.common.models.all();
+    let keys = set.live().map(|key| key_snapshot(set, &model_states, key, now));
     PoolSnapshot {
         provider: set.common.provider.name().to_owned(),
         at: now,
@@ -167,7 +167,7 @@ fn key_snapshot(
         account: set.accounts[candidate.account].id.clone(),
         account_number: candidate.account,
         account_learned: candidate.account != entry.account.home(),
-        tier: entry.tier,
+        tier: entry.spec.declared_tier(),
         state: found.state,
         since: found.since,
         until: found.until,

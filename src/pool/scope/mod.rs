@@ -2,6 +2,7 @@
 
 pub(in crate::pool) mod auth_outage;
 pub(in crate::pool) mod cooldown;
+pub(in crate::pool) mod growing;
 pub(in crate::pool) mod level;
 pub(in crate::pool) mod outage;
 pub(in crate::pool) mod queue;

@@ -17,6 +17,7 @@
 //! between keys that another request frees and keys that an operator frees, because an event sets either bit, and it
 //! has to stay free of the ledger for the model checks.
 
+use crate::pool::scope::growing::Growing;
 use crate::sync::{AtomicU64, Ordering};
 
 /// No deadline is due.
@@ -25,7 +26,7 @@ const WORD: usize = u64::BITS as usize;
 
 /// A bitmap with one bit for each key.
 pub(crate) struct ReadyBits {
-    words: Box<[ReadyWord]>,
+    words: Growing<ReadyWord>,
     /// A time not later than the earliest `next` of the words.
     next: AtomicU64,
 }
@@ -55,16 +56,12 @@ pub(crate) enum Bar {
 impl ReadyBits {
     /// Creates a bitmap in which all keys are worth inspecting.
     pub(crate) fn new(keys: usize) -> Self {
-        let words = (0..keys.div_ceil(WORD)).map(|word| ReadyWord {
-            bits: AtomicU64::new(low_bits(keys - word * WORD)),
-            next: AtomicU64::new(NEVER),
-        });
-        Self { words: words.collect(), next: AtomicU64::new(NEVER) }
+        Self { words: Growing::new(keys.div_ceil(WORD)), next: AtomicU64::new(NEVER) }
     }
 
-    /// Returns the bits of one word.
+    /// Returns the bits of one word. Those of numbers without a key are set.
     pub(crate) fn word(&self, word: usize) -> u64 {
-        self.words.get(word).map_or(0, |word| word.bits.load(Ordering::Acquire))
+        self.words.get(word).map_or(u64::MAX, |word| word.bits.load(Ordering::Acquire))
     }
 
     /// Returns whether all these keys are worth inspecting.
@@ -92,7 +89,7 @@ impl ReadyBits {
     /// Clears the bits of these keys until `until`; `None` means until they are [opened](Self::open).
     pub(crate) fn close(&self, groups: &[KeyBits], until: Option<u64>) {
         for &(word, bits) in groups {
-            let Some(word) = self.words.get(word) else { continue };
+            let word = self.words.at(word);
             word.bits.fetch_and(!bits, Ordering::AcqRel);
             if let Some(until) = until {
                 word.next.fetch_min(until, Ordering::AcqRel);
@@ -165,6 +162,12 @@ impl ReadyWord {
     }
 }
 
+impl Default for ReadyWord {
+    fn default() -> Self {
+        Self { bits: AtomicU64::new(u64::MAX), next: AtomicU64::new(NEVER) }
+    }
+}
+
 // === groups ===
 
 /// Returns the group of a single key.
@@ -182,8 +185,4 @@ pub(crate) fn group(keys: impl IntoIterator<Item = usize>) -> Box<[KeyBits]> {
         }
     }
     groups.into()
-}
-
-const fn low_bits(count: usize) -> u64 {
-    if count >= WORD { u64::MAX } else { (1 << count) - 1 }
 }

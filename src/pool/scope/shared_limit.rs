@@ -16,6 +16,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::pool::scope::growing::Growing;
 use crate::pool::scope::slot::Cause;
 
 /// Number of keys, refused one after the other, that are assumed to share a limit.
@@ -45,8 +46,8 @@ pub(in crate::pool) struct SharedLimitDetector {
     /// [`OPEN`], [`TRIAL`], or the time at which the next canary may begin. It becomes `TRIAL` by a
     /// compare-and-swap; all other changes happen under the lock.
     gate: AtomicU64,
-    /// One bit for each key that was served after `since`, by a request from before.
-    served: Box<[AtomicU64]>,
+    /// One bit for each key that was served after `since`, by a request from before, or that was added since.
+    served: Growing<AtomicU64>,
     refusals: Mutex<Refusals>,
 }
 
@@ -91,7 +92,7 @@ impl SharedLimitDetector {
         Self {
             since: AtomicU64::new(0),
             gate: AtomicU64::new(OPEN),
-            served: (0..keys.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect(),
+            served: Growing::new(keys.div_ceil(WORD)),
             refusals: Mutex::default(),
         }
     }
@@ -142,10 +143,13 @@ impl SharedLimitDetector {
         if canary || began >= since {
             return self.clear();
         }
-        if let Some(word) = self.served.get(key / WORD) {
-            word.fetch_or(1 << (key % WORD), Ordering::AcqRel);
-        }
+        self.set_free(key);
         self.is_holding()
+    }
+
+    /// Lets a key be used although others are held: it has nothing to do with the present refusals.
+    pub(in crate::pool) fn set_free(&self, key: usize) {
+        self.served.at(key / WORD).fetch_or(1 << (key % WORD), Ordering::AcqRel);
     }
 
     /// Records that a key was refused, as the canary or not.

@@ -30,7 +30,7 @@ pub(in crate::pool) async fn acquire_until(
 ) -> Result<Lease, Exhausted> {
     let set = pool.0.set.load_full();
     let model_state = request.model.and_then(|model| state_of(&set, model, Timestamp::now()));
-    let queues = model_state.as_ref().map_or(&set.queues, |model_state| &model_state.queues);
+    let queues = model_state.as_ref().map_or(&set.common.queues, |model_state| &model_state.queues);
     let queue = queues.of(request.was_refused);
     // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
     // queue.

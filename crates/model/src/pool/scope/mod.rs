@@ -1,6 +1,8 @@
 //! The sources under test.
 #![allow(dead_code, reason = "the pool uses all of it")]
 
+#[path = "../../../../../src/pool/scope/growing.rs"]
+pub(crate) mod growing;
 #[path = "../../../../../src/pool/scope/ready_bits.rs"]
 pub(crate) mod ready_bits;
 #[path = "../../../../../src/pool/scope/slot.rs"]

@@ -1,0 +1,97 @@
+//! The state behind all handles to one pool: the present key set, and leases from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Moment;
+use crate::pool::acquire::{acquire, early, other_endpoint};
+use crate::pool::keys::common::Common;
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::refresh::state_of;
+use crate::pool::{AcquireRequest, Exhausted, Lease};
+
+pub(in crate::pool) struct Shared {
+    pub(in crate::pool) common: Arc<Common>,
+    /// The present keys. A lease keeps the set that it came from.
+    pub(in crate::pool) set: ArcSwap<KeySet>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Creates the state of a pool with its first key set.
+    pub(in crate::pool) fn new(common: Arc<Common>, set: KeySet) -> Self {
+        let set = Arc::new(set);
+        let shared = Self { common, set: ArcSwap::new(Arc::clone(&set)) };
+        shared.follow(set, |_| {});
+        shared
+    }
+
+    /// Makes a set the present one. `prepare` runs when threads that create models know it, and no search
+    /// does.
+    pub(in crate::pool) fn follow(&self, set: Arc<KeySet>, prepare: impl FnOnce(&KeySet)) {
+        if set.quotas.count_tokens() {
+            self.common.count_tokens();
+        }
+        #[cfg(feature = "metrics")]
+        self.common.events.declare_models(set.quotas.named_models());
+        set.current.set(&set);
+        prepare(&set);
+        self.set.store(set);
+    }
+
+    /// Leases a key. Looks again if the keys have changed meanwhile.
+    pub(in crate::pool) fn acquire(
+        &self,
+        request: &AcquireRequest<'_>,
+        now: Moment,
+    ) -> Result<Lease, Exhausted> {
+        loop {
+            let set = self.set.load_full();
+            let model_state = request.model.and_then(|model| state_of(&set, model, now.into()));
+            match acquire(&set, model_state.as_deref(), request, now) {
+                Ok(admitted) => {
+                    if let Some(lease) = Lease::new(set, model_state, admitted, request.cost, now) {
+                        return Ok(lease);
+                    }
+                }
+                Err(exhausted) if self.is_latest(&set) => return Err(exhausted),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Leases a key before the wait that its provider stated is over, or returns the time until that is
+    /// allowed; `None` if it is not.
+    pub(in crate::pool) fn acquire_early(
+        &self,
+        request: &AcquireRequest<'_>,
+        now: Moment,
+    ) -> Result<Lease, Option<Duration>> {
+        let set = self.set.load_full();
+        let model_state = request.model.and_then(|model| set.common.models.get(model));
+        let admitted = early::attempt(&set, model_state.as_deref(), request, now)?;
+        Lease::new(set, model_state, admitted, request.cost, now).ok_or(None)
+    }
+
+    /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
+    /// the request's destination.
+    pub(in crate::pool) fn probe_at(
+        &self,
+        endpoint: impl FnOnce() -> u64,
+        request: &AcquireRequest<'_>,
+        now: Moment,
+    ) -> Option<Lease> {
+        let set = self.set.load_full();
+        let model_state = request.model.and_then(|model| set.common.models.get(model));
+        let admitted = other_endpoint::probe(&set, model_state.as_deref(), endpoint, request, now)?;
+        Lease::new(set, model_state, admitted, request.cost, now)
+    }
+
+    /// Returns whether the pool has no other keys than this set.
+    fn is_latest(&self, set: &Arc<KeySet>) -> bool {
+        Arc::ptr_eq(set, &self.set.load())
+    }
+}
