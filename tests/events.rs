@@ -20,7 +20,7 @@ use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::event::{AttemptOutcome, Event, EventKind, Events, Subscription};
 use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallback, ProviderFallbackLayer, Route};
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, ModelId, Provider};
 use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, Simulator};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -202,6 +202,21 @@ async fn operations_emit_events() {
     assert_eq!(in_short(&all(&mut heard)), ["disabled a", "enabled a", "reset b", "reset"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_response_tells_its_tokens_at_its_end() {
+    let (pool, sim) = (pool(&["a"]), openai([key("a")]));
+    let (service, mut heard) = (rotating(&pool, &sim), pool.subscribe());
+    let response = send(&service, chat("m")).await.unwrap();
+    assert_eq!(in_short(&all(&mut heard)), ["attempt a success"]);
+    text(response).await;
+    let [metered] = all(&mut heard).try_into().unwrap();
+    let EventKind::Metered { key, model, input_tokens, output_tokens, .. } = &metered.kind else {
+        panic!("{metered:?}")
+    };
+    assert_eq!((key.as_str(), model.as_ref().map(ModelId::as_str)), ("a", Some("m")));
+    assert!(*input_tokens > 0 && *output_tokens > 0, "{metered:?}");
+}
+
 // === chains ===
 
 type Body = ResponseBody<SimBody>;
@@ -214,26 +229,32 @@ async fn a_chain_and_its_pools_share_a_hub() {
     let (chain, mut heard) = (chain(&sims, &events), events.subscribe());
 
     ask(&chain).await.unwrap();
-    assert_eq!(in_short(&all(&mut heard)), ["attempt a success"]);
+    assert_eq!(in_short(&all(&mut heard)), ["attempt a success", "metered a"]);
 
     sims[0].script(Script::always(SimFault::status(503)));
     let fell_over =
         ["attempt a overloaded", "pool_failed provider_fault", "fell_over first second overloaded"];
     ask(&chain).await.unwrap();
-    assert_eq!(in_short(&all(&mut heard)), [&fell_over[..], &["attempt a success"]].concat());
+    assert_eq!(in_short(&all(&mut heard)), [&fell_over[..], &["attempt a success", "metered a"]].concat());
     ask(&chain).await.unwrap();
     let said = all(&mut heard);
-    let opened = ["breaker_opened", fell_over[2], "attempt a success"];
+    let opened = ["breaker_opened", fell_over[2], "attempt a success", "metered a"];
     assert_eq!(in_short(&said), [&fell_over[..2], &opened].concat());
     assert_eq!(&*said[2].provider, "first");
     let EventKind::BreakerOpened { wait, .. } = said[2].kind else { panic!("{said:?}") };
     ask(&chain).await.unwrap();
-    assert_eq!(in_short(&all(&mut heard)), ["fell_over first second breaker_open", "attempt a success"]);
+    assert_eq!(
+        in_short(&all(&mut heard)),
+        ["fell_over first second breaker_open", "attempt a success", "metered a"]
+    );
 
     sleep(wait).await;
     sims[0].script(Script::new());
     ask(&chain).await.unwrap();
-    assert_eq!(in_short(&all(&mut heard)), ["breaker_half_open", "attempt a success", "breaker_closed"]);
+    assert_eq!(
+        in_short(&all(&mut heard)),
+        ["breaker_half_open", "attempt a success", "metered a", "breaker_closed"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

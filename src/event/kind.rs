@@ -159,6 +159,19 @@ pub enum EventKind {
         /// [`StreamErrorKind::as_str`](crate::body::StreamErrorKind::as_str).
         reason: &'static str,
     },
+    /// A response has reported its tokens, at the end of its body.
+    #[non_exhaustive]
+    Metered {
+        /// The key that served the response.
+        key: KeyId,
+        /// The model, if it is known: the request names one and its body could still be read, or the pool
+        /// tracks the model.
+        model: Option<ModelId>,
+        /// Number of tokens in the prompt. Zero if the response does not report it.
+        input_tokens: u64,
+        /// Number of tokens in the response, including thinking. Zero if the response does not report it.
+        output_tokens: u64,
+    },
     /// A request goes on at another provider of its chain.
     #[non_exhaustive]
     FellOver {

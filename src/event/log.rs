@@ -71,6 +71,10 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             info, who, "stream failed", key = key.as_ref().map(KeyId::as_str),
             gen_ai.request.model = name(model), error.type = reason
         ),
+        EventKind::Metered { key, model, input_tokens, output_tokens } => line!(
+            debug, who, "metered", %key, gen_ai.request.model = name(model),
+            gen_ai.usage.input_tokens = input_tokens, gen_ai.usage.output_tokens = output_tokens
+        ),
         EventKind::FellOver { from, to, reason } => {
             line!(debug, who, "fell over", from = &**from, to = &**to, error.type = reason);
         }

@@ -168,6 +168,7 @@ impl Metrics {
             EventKind::Removed { .. } => change("removed"),
             EventKind::Drained { .. } => change("drained"),
             EventKind::Available { .. }
+            | EventKind::Metered { .. }
             | EventKind::Reset { .. }
             | EventKind::Disabled { .. }
             | EventKind::Enabled { .. } => {}
@@ -220,12 +221,8 @@ impl Metrics {
     }
 
     pub(super) fn tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
-        let input = usage.input_tokens.unwrap_or(0);
-        // Tokens in the total that are neither input nor output are thinking, which is billed as output.
-        let output =
-            usage.total_tokens.unwrap_or(0).saturating_sub(input).max(usage.output_tokens.unwrap_or(0));
         let model = self.models.label(model);
-        for (direction, tokens) in [("input", input), ("output", output)] {
+        for (direction, tokens) in [("input", usage.input()), ("output", usage.output())] {
             let (provider, model) = (provider.to_owned(), model.clone());
             counter!(TOKENS, "provider" => provider, "model" => model, "direction" => direction)
                 .increment(tokens);

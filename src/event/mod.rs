@@ -61,6 +61,7 @@
 //! | `gen_ai.request.model` | the model that the request asks for |
 //! | `error.type` | the cause of the failure: a [`Reason`](crate::classify::Reason), or another word that the event's docs name |
 //! | `http.response.status_code` | the status of a response |
+//! | `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens` | tokens that a response reports |
 //! | `key`, `account`, `scope`, `outcome`, `request_id`, `attempts`, `providers`, `from`, `to` | as in the event |
 //! | `wait_ms`, `hint_ms`, `duration_ms` | milliseconds |
 //! | `dimension`, `window`, `used`, `threshold`, `remaining`, `limit`, `resets_at_ms` | the state of a quota |

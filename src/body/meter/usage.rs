@@ -152,6 +152,18 @@ impl Usage {
             Self { input_tokens: input, output_tokens: output, total_tokens: total.or(later.total_tokens) };
     }
 
+    /// Returns the number of tokens in the prompt, or zero if it is not known.
+    pub(crate) fn input(&self) -> u64 {
+        self.input_tokens.unwrap_or(0)
+    }
+
+    /// Returns the number of tokens in the response, or zero if it is not known. Tokens in the total that are
+    /// neither input nor output are thinking, which is billed as output.
+    pub(crate) fn output(&self) -> u64 {
+        let beyond = self.total_tokens.unwrap_or(0).saturating_sub(self.input());
+        beyond.max(self.output_tokens.unwrap_or(0))
+    }
+
     const fn is_complete(&self) -> bool {
         self.input_tokens.is_some() && self.output_tokens.is_some()
     }

@@ -64,6 +64,12 @@ impl UsageSettlement {
             let model = self.model_state.as_deref().map(|model_state| &model_state.model);
             self.set.common.events.count_tokens(&self.set.common.name, model, &usage);
         }
+        self.set.common.emit(Severity::Detail, || EventKind::Metered {
+            key: candidate.key().id.clone(),
+            model: self.model.clone().or_else(|| Some(self.model_state.as_ref()?.model.clone())),
+            input_tokens: usage.input(),
+            output_tokens: usage.output(),
+        });
         let thought = self.cost.tokens();
         correct(candidate, thought, thought.corrected(usage), self.began, now);
     }
