@@ -35,7 +35,8 @@ fn has_token(token: &Token, headers: &HeaderMap, uri: &Uri) -> bool {
     in_headers || in_query(token, uri.query().unwrap_or_default())
 }
 
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+/// Returns the credential of an `Authorization` header of the scheme `Bearer`.
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, value) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| value.trim_ascii())
 }

@@ -27,18 +27,17 @@ use crate::drain::DrainOnDrop;
 use crate::headers;
 use crate::options::Options;
 use crate::origin::OwnHosts;
+use crate::prometheus;
 use crate::provider::{self, ProviderService};
 use crate::refusal::Refusal;
 use crate::request_body;
 use crate::response::{self, GatewayBody};
-use crate::status;
+use crate::status::Status;
 use crate::upstream::{self, Chain};
 
 /// Header that sets when the response of a request is committed to: `complete`, `first-content` or `head`.
 const COMMIT: HeaderName = HeaderName::from_static("x-commit");
 
-const HEALTH: &str = "/health";
-const KEY_STATUS: &str = "/api/key-status";
 const METRICS: &str = "/metrics";
 
 /// Maximum pause within the body of a request, unless the configuration sets one (30 s).
@@ -78,6 +77,22 @@ struct Shared {
     chain: Chain,
     /// One service for each provider, by its name.
     providers: HashMap<String, ProviderService>,
+    status: Status,
+}
+
+/// Returns the status of the pools of a configuration.
+fn status(config: &Config, options: &Options) -> Status {
+    let pools = config.providers().iter().map(|provider| provider.pool().clone());
+    let status = Status::new(pools, config.events()).chain(config.chain().order());
+    let status = status.lost_log_lines(options.lost_log_lines.clone());
+    let status = match config.status().required() {
+        [] => status,
+        required => status.required(required),
+    };
+    match config.status().operator_token() {
+        Some(token) => status.operator_token(token.clone()),
+        None => status,
+    }
 }
 
 /// Returns the commit that a header asks for, in the words of the configuration, with `-` or `_` between them.
@@ -96,7 +111,13 @@ impl Gateway {
         let service =
             |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(&config, it, &client));
         let providers = config.providers().iter().map(service).collect();
-        Self(Arc::new(Shared { config, options, chain, providers }))
+        let status = status(&config, &options);
+        Self(Arc::new(Shared { config, options, chain, providers, status }))
+    }
+
+    /// Returns the status of keys and providers.
+    pub fn status(&self) -> &Status {
+        &self.0.status
     }
 
     /// Returns the configuration.
@@ -123,11 +144,12 @@ impl Gateway {
         let (mut head, body) = request.into_parts();
         async move {
             let body = DrainOnDrop::new(body, &head, shared.options.max_request, shared.body_timeout());
+            shared.status.recorder().start();
             if let Err(refusal) = shared.authorize(&head, local) {
                 return refuse(refusal);
             }
             let Some((chain, provider)) = shared.find(head.uri.path()) else {
-                return shared.own_response(&head).map(Either::Right);
+                return Box::pin(shared.own_response(&head, body)).await.map(Either::Right);
             };
             if let Err(refusal) = shared.prepare(&mut head, provider) {
                 return refuse(refusal);
@@ -148,7 +170,7 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, options, chain: _, providers: _ } = &*self.0;
+        let Shared { config, options, chain: _, providers: _, status: _ } = &*self.0;
         f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
     }
 }
@@ -180,19 +202,21 @@ fn refuse(refusal: Refusal) -> Response<GatewayBody> {
 
 impl Shared {
     /// Returns the response for a path that no provider serves.
-    fn own_response(&self, head: &request::Parts) -> Response<OwnBody> {
-        let path = head.uri.path();
-        let metrics = self.options.metrics.as_deref().filter(|_| path == METRICS);
-        if ![HEALTH, KEY_STATUS].contains(&path) && metrics.is_none() {
-            return self.unknown_path();
-        }
-        if ![Method::GET, Method::HEAD].contains(&head.method) {
-            return Refusal::ReadOnly.into_response();
-        }
-        match (path, metrics) {
-            (HEALTH, _) => status::health(&self.config),
-            (_, Some(render)) => status::metrics(&self.config, render),
-            _ => status::keys(&self.config, self.options.lost_log_lines.as_ref().map_or(0, |count| count())),
+    async fn own_response<B>(&self, head: &request::Parts, body: B) -> Response<OwnBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        match &self.options.metrics {
+            Some(render) if head.uri.path() == METRICS => {
+                let is_read = [Method::GET, Method::HEAD].contains(&head.method);
+                if is_read {
+                    prometheus::metrics(&self.config, &**render)
+                } else {
+                    Refusal::ReadOnly.into_response()
+                }
+            }
+            _ => self.status.respond(head, body).await.unwrap_or_else(|| self.unknown_path()),
         }
     }
 
@@ -214,18 +238,23 @@ impl Shared {
         self.providers.get(first).map(|provider| (provider.service(), Some(provider)))
     }
 
-    /// Checks whether the caller may use the gateway. `/health` is open to every caller; CONNECT and TRACE are never
-    /// served.
+    /// Checks whether the caller may use the gateway. `/health`, `/ready` and the page without its data are open to
+    /// every caller, and the status to operators. CONNECT and TRACE are never served.
     fn authorize(&self, head: &request::Parts, local: Option<IpAddr>) -> Result<(), Refusal> {
         if [Method::CONNECT, Method::TRACE].contains(&head.method) {
             return Err(Refusal::Method);
         }
-        if head.uri.path() == HEALTH {
+        if Status::is_open(head.uri.path()) || self.status.is_operator(head) && !self.is_served(head) {
             return Ok(());
         }
         let listen = self.config.listen().map(|address| address.ip());
         let own = OwnHosts { local, listen, hosts: self.config.server().hosts() };
         access::check(self.config.token(), &own, &head.headers, &head.uri)
+    }
+
+    /// Returns whether a provider serves the path of a request.
+    fn is_served(&self, head: &request::Parts) -> bool {
+        self.find(head.uri.path()).is_some()
     }
 
     /// Returns the maximum pause within the body of a request.

@@ -13,6 +13,8 @@
 //! | [`router()`] | the gateway as an axum router, to mount in another app |
 //! | [`Gateway`] | the gateway as a function from a request to a response |
 //! | [`serve()`] | a server for a gateway, with limits on connections and requests |
+//! | [`status::router`] | the status of any pools, to mount in any axum app |
+//! | [`history::Recorder`] | history and statistics of any pools |
 //!
 //! # Paths
 //!
@@ -20,9 +22,8 @@
 //! |---|---|
 //! | `/v1/…` | OpenAI's API, served by the first provider of the chain that can |
 //! | `/{provider}/…` | the native API of one provider, with any of its keys |
-//! | `/api/key-status` | the state of every key, as JSON |
+//! | `/`, `/status`, `/health`, `/ready`, `/api/…` | the [`status`] of keys and providers: a page for people, and JSON |
 //! | `/metrics` | counters and gauges for Prometheus, if [`Options::metrics`] is set |
-//! | `/health` | whether the chain has a usable key, as JSON |
 
 mod access;
 pub mod config;
@@ -30,9 +31,11 @@ mod deliver;
 mod drain;
 mod gateway;
 mod headers;
+pub mod history;
 mod log_throttle;
 mod options;
 mod origin;
+mod prometheus;
 mod provider;
 mod refusal;
 mod request_body;
@@ -40,7 +43,7 @@ mod response;
 mod router;
 mod serve;
 mod stall;
-mod status;
+pub mod status;
 mod upstream;
 
 pub use self::gateway::Gateway;

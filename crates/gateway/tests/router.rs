@@ -315,7 +315,7 @@ async fn the_health_follows_the_chain() {
 async fn an_unknown_path_lists_the_paths() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "").await;
-    for path in ["/", "/nobody/v1/messages", "/openai", "/favicon.ico"] {
+    for path in ["/nobody/v1/messages", "/openai", "/favicon.ico"] {
         let response = gateway.send(Request::get(path).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert!(text(response).await.contains("/v1/ or /openai/, /anthropic/, /gemini/"), "{path}");

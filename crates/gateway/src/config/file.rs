@@ -28,6 +28,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub(super) server: ServerTable,
     #[serde(default)]
+    pub(super) status: StatusTable,
+    #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
 }
 
@@ -75,6 +77,13 @@ pub(super) struct ServerTable {
     pub(super) max_connections: Option<NonZeroU32>,
     pub(super) max_requests: Option<NonZeroU32>,
     pub(super) hosts: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct StatusTable {
+    pub(super) operator_token: Option<Reference>,
+    pub(super) required: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

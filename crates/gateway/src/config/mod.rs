@@ -40,6 +40,9 @@
 //! max_connections = 4096
 //! max_requests = 4096                         # in flight
 //! hosts = ["gateway.internal"]                # names by which callers without a token reach it
+//! [status]                                    # the status of keys at /, /status, /health and /api/…
+//! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, enable, cool down; default: off
+//! required = ["openai"]                       # must have a usable key for /health to be 200; default: any of the chain
 //! [rotation]                                  # for all providers
 //! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
 //! affinity_header = "x-session-id"            # optional: requests with the same value use the same key
@@ -171,6 +174,7 @@ mod secret;
 mod server;
 mod settings;
 mod several;
+mod status;
 mod text;
 mod warning;
 
@@ -184,4 +188,5 @@ pub use self::location::Location;
 pub use self::secret::Token;
 pub use self::server::ServerSettings;
 pub use self::settings::{Config, ProviderSettings};
+pub use self::status::StatusSettings;
 pub use self::warning::{Risk, Warning};

@@ -14,6 +14,7 @@ use crate::config::redact::redacted;
 use crate::config::rotation::Rotation;
 use crate::config::secret::Sources;
 use crate::config::server::ServerSettings;
+use crate::config::status::StatusSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
 use crate::config::{Config, ProviderSettings, base_url, limit, rule};
@@ -26,7 +27,7 @@ use tower_key_rotation::provider::Provider;
 const COMPATIBLE: &str = "compatible";
 
 /// Provider names that would be hidden by other paths of a gateway.
-const RESERVED: [&str; 4] = ["v1", "api", "health", "metrics"];
+const RESERVED: [&str; 6] = ["v1", "api", "health", "metrics", "ready", "status"];
 
 /// Settings that all providers share.
 struct CommonSettings<'a> {
@@ -37,7 +38,7 @@ struct CommonSettings<'a> {
 
 pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
     let root = ValuePath::default();
-    let ConfigFile { listen, token, chain, rotation, server, provider: tables } = file;
+    let ConfigFile { listen, token, chain, rotation, server, status, provider: tables } = file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
@@ -59,10 +60,11 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
     }
     let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
     let chain = ChainSettings::resolve(chain, &names)?;
+    let status = StatusSettings::resolve(status, &names, sources)?;
     let first = names.iter().position(|name| chain.order().first().is_some_and(|it| it == name)).unwrap_or(0);
     let CommonSettings { rotation: Rotation { affinity_header, .. }, events, .. } = common;
     let warnings = sources.warnings.take();
-    Ok(Config { listen, token, chain, server, affinity_header, events, providers, first, warnings })
+    Ok(Config { listen, token, chain, server, status, affinity_header, events, providers, first, warnings })
 }
 
 fn provider(

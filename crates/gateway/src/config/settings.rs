@@ -11,6 +11,7 @@ use tower_key_rotation::pool::KeyPool;
 use crate::config::chain::ChainSettings;
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
+use crate::config::status::StatusSettings;
 use crate::config::warning::Warning;
 
 /// A checked configuration. Created by a [`Loader`](crate::config::Loader).
@@ -20,6 +21,7 @@ pub struct Config {
     pub(super) token: Option<Token>,
     pub(super) chain: ChainSettings,
     pub(super) server: ServerSettings,
+    pub(super) status: StatusSettings,
     pub(super) affinity_header: Option<HeaderName>,
     pub(super) events: Events,
     /// Never empty, with unique names.
@@ -61,6 +63,11 @@ impl Config {
     /// Returns the `[server]` table: limits on connections and requests, for a server around the layers.
     pub const fn server(&self) -> &ServerSettings {
         &self.server
+    }
+
+    /// Returns the `[status]` table: the operator token, and the providers that health requires.
+    pub const fn status(&self) -> &StatusSettings {
+        &self.status
     }
 
     /// Returns the header whose value identifies related requests. A server turns its value into a

@@ -86,6 +86,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let limits = Limits::new(gateway.config().server());
+    let status = gateway.status().clone();
+    status.recorder().start();
     let server = Server::new(gateway, limits);
     let connections = Connections::new(limits.connections);
     let (stopping, stopped) = watch::channel(false);
@@ -97,6 +99,7 @@ pub async fn serve(
         () = accepting => {}
     }
     drop(listener);
+    status.stop();
     let _no_connection_may_be_left = stopping.send(true);
     let ended = timeout(limits.shutdown, connections.ended()).await;
     ended.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "requests were still in flight"))
