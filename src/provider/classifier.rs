@@ -167,9 +167,9 @@ impl ProviderClassifier {
     /// Returns the verdict of the first rule of the operator that holds.
     fn by_own_rule(&self, seen: &Seen<'_>, response: &UpstreamResponse<'_>) -> Option<Explanation> {
         let rules = self.provider.rules();
-        let index = rules.iter().position(|rule| rule.holds(seen, response))?;
+        let (index, rule) = (0..).zip(rules).find(|(_, rule)| rule.holds(seen, response))?;
         let midnight = if self.provider.has_pacific_days() { Zone::pacific() } else { Zone::utc() };
-        Some(by(DecidedBy::OwnRule(index), rules[index].verdict(response, index, midnight)))
+        Some(by(DecidedBy::OwnRule(index), rule.verdict(response, index, midnight)))
     }
 }
 

@@ -28,7 +28,7 @@ pub enum DecidedBy {
     /// The numbers of the message: a limit of zero, or one that the request itself exceeds.
     Numbers,
     /// A [rule of the operator](crate::Provider::rule), by its index.
-    OwnRule(usize),
+    OwnRule(u16),
     /// Code for this provider that no table can express.
     Provider,
     /// A row of the provider's table.

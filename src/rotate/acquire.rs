@@ -72,7 +72,7 @@ fn acquire_now<B>(state: &RequestState<B>) -> Option<Lease> {
 
 /// Waits until the body has arrived, or as much of it as can be recorded.
 fn arrival<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Result<(), StopReason>> + Send>> {
-    let (upload, deadline) = (state.request.upload(), state.own_deadline());
+    let (upload, deadline) = (state.request.upload(), state.request.own_deadline());
     Box::pin(async move {
         with_deadline(deadline, pin!(upload.record())).await.map_err(|_late| StopReason::Deadline)
     })

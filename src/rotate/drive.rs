@@ -53,7 +53,7 @@ where
                 Err(reason) => return end(state, reason),
             };
             let mut audit = state.audit(&lease);
-            let deadline = state.own_deadline();
+            let deadline = state.request.own_deadline();
             let attempt = attempt(&mut service, ready, &mut state, &mut lease, &classifier);
             let Ok(tried) = with_deadline(deadline, pin!(attempt)).await else {
                 // The audit reports the end of the attempt before the error is made.
@@ -75,7 +75,7 @@ where
                 Next::Fail(error) => return Err(error),
             };
             if let Some(wait) = wait
-                && with_deadline(state.own_deadline(), Box::pin(sleep(wait))).await.is_err()
+                && with_deadline(state.request.own_deadline(), Box::pin(sleep(wait))).await.is_err()
             {
                 return Err(failed(state, StopReason::Deadline));
             }

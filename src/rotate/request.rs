@@ -25,14 +25,18 @@ pub(super) struct Template {
     model: Option<ModelId>,
     /// Whether the whole body was searched for a model, and names none.
     names_none: bool,
+    /// Whether a chain around the layer ends the request at its deadline.
+    chain_ends: bool,
     deadline: Option<Instant>,
 }
 
 impl Template {
-    /// Creates the template without its body.
-    pub(super) fn new(parts: Parts, deadline: Option<Instant>) -> Self {
+    /// Creates the template without its body. `chain_ends` is whether a chain around the layer ends the request at
+    /// the deadline.
+    pub(super) fn new(parts: Parts, deadline: Option<Instant>, chain_ends: bool) -> Self {
         let model = parts.extensions.get::<ModelId>().cloned();
-        Self { head: Head::new(parts), body: ReplayBody::empty(), model, names_none: false, deadline }
+        let head = Head::new(parts);
+        Self { head, body: ReplayBody::empty(), model, names_none: false, chain_ends, deadline }
     }
 
     /// Takes the body. Up to `cap` bytes of a streaming body can be sent again.
@@ -148,6 +152,11 @@ impl Template {
 
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Returns the deadline, unless a chain around the layer ends the request at it.
+    pub(super) fn own_deadline(&self) -> Option<Instant> {
+        self.deadline.filter(|_| !self.chain_ends)
     }
 
     /// Returns the session that the request belongs to.

@@ -42,7 +42,7 @@ pub enum Why {
     Numbers,
     /// A rule that the operator [gave the provider](crate::Provider::rule), by its index in
     /// [`Provider::rules`](crate::Provider::rules).
-    OwnRule(usize),
+    OwnRule(u16),
     /// A rule of the provider, or one for names that mean the same at every provider.
     Rule,
     /// A sentence of the message has this meaning.

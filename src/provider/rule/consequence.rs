@@ -75,7 +75,7 @@ impl Consequence {
 
     /// Returns the verdict. Whether the request may have been executed depends on the status, whatever the
     /// reason that the rule gives it.
-    pub(super) fn verdict(&self, response: &UpstreamResponse<'_>, index: usize, midnight: Zone) -> Verdict {
+    pub(super) fn verdict(&self, response: &UpstreamResponse<'_>, index: u16, midnight: Zone) -> Verdict {
         let (reason, scope, cooldown) = match self {
             Self::Deliver => return Verdict::Rejected(Rejection::Invalid),
             Self::Ignore => return Verdict::Success,

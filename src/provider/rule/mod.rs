@@ -104,7 +104,7 @@ impl Rule {
 
     /// Returns the verdict about a response for which the rule holds. `index` is the rule's place, and
     /// `midnight` tells the provider's time zone.
-    pub(super) fn verdict(&self, response: &UpstreamResponse<'_>, index: usize, midnight: Zone) -> Verdict {
+    pub(super) fn verdict(&self, response: &UpstreamResponse<'_>, index: u16, midnight: Zone) -> Verdict {
         self.consequence.verdict(response, index, midnight)
     }
 }

@@ -31,8 +31,6 @@ pub(super) struct RequestState<B> {
     /// The cost of the request to the limits of the pool.
     pub(super) cost: Cost,
     pub(super) config: Arc<Config>,
-    /// The deadline, if this layer ends the request and no chain around it does.
-    watched: Option<Instant>,
     /// The limits that a chain around the layer sets.
     pub(super) context: Option<ChainContext>,
     /// The attempts that failed. Boxed, because most requests have none.
@@ -49,7 +47,7 @@ impl<B> RequestState<B> {
         let own = config.deadline.and_then(|limit| Instant::now().checked_add(limit));
         let deadline = callers.into_iter().chain(own).min();
         // A chain around the layer watches the caller's deadline, and drops the future when it passes.
-        let watched = deadline.filter(|deadline| context.is_none() || Some(*deadline) != callers);
+        let chain_ends = context.is_some() && deadline == callers;
         if context.is_some() {
             parts.extensions.remove::<Deadline>();
         }
@@ -60,10 +58,9 @@ impl<B> RequestState<B> {
         let again =
             tried.filter(|tried| !tried.is_empty()).map(|tried| Box::new(FailedAttempts::again(tried)));
         Self {
-            request: Template::new(parts, deadline),
+            request: Template::new(parts, deadline, chain_ends),
             cost: Cost::REQUEST,
             config,
-            watched,
             context,
             failures: again,
         }
@@ -137,14 +134,9 @@ impl<B> RequestState<B> {
         self.config.head_timeout.into_iter().chain(chains).min()
     }
 
-    /// Returns the deadline, unless a chain around the layer watches it.
-    pub(super) const fn own_deadline(&self) -> Option<Instant> {
-        self.watched
-    }
-
     /// Returns whether the deadline has passed.
     pub(super) fn is_late(&self) -> bool {
-        self.watched.is_some_and(|deadline| deadline <= Instant::now())
+        self.request.own_deadline().is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Returns the time until the latest start of an attempt that can end before the deadline.

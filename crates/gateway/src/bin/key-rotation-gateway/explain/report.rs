@@ -77,7 +77,8 @@ fn explained(
 
 /// Returns the step that decided. A rule of the operator is named.
 fn decided_by(provider: &Provider, by: &DecidedBy) -> String {
-    let rule = if let DecidedBy::OwnRule(index) = by { provider.rules().get(*index) } else { None };
+    let rule =
+        if let DecidedBy::OwnRule(index) = by { provider.rules().get(usize::from(*index)) } else { None };
     match rule.and_then(|rule| rule.name()) {
         Some(name) => format!("{by} ({})", name.escape_debug()),
         None => by.to_string(),
