@@ -31,11 +31,13 @@ use std::task::{Context, Poll};
 
 use futures_util::TryFuture;
 use http::Request;
+use http::request::Parts;
 use pin_project_lite::pin_project;
 use tower::BoxError;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::key::ChosenKey;
 use crate::provider::Provider;
 
 /// Removes every credential from requests that leave a provider's origins.
@@ -79,7 +81,8 @@ pin_project! {
 
 impl OriginGuardLayer {
     /// Creates a layer that allows keys at the [origins](Provider::origins) of `provider`, including those
-    /// added with [`Provider::allow_origin`].
+    /// added with [`Provider::allow_origin`]. A key with a [base URL](crate::ApiKey::base_url) is allowed at the
+    /// origin of that URL only; the guard knows it by the [`ChosenKey`] extension.
     pub const fn new(provider: Provider) -> Self {
         Self { provider }
     }
@@ -122,6 +125,17 @@ impl<S> OriginGuard<S> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+
+    /// Removes the credentials of a request to a foreign origin.
+    fn protect(&self, parts: &mut Parts) -> Result<(), http::Error> {
+        let Parts { uri, headers, extensions, .. } = parts;
+        let key = extensions.get::<ChosenKey>();
+        if key.map_or_else(|| self.provider.allows(uri), |key| key.may_go_to(uri, &self.provider)) {
+            return Ok(());
+        }
+        key.into_iter().for_each(|key| key.remove_headers(headers));
+        self.provider.auth().strip(uri, headers)
+    }
 }
 
 impl<S, B> Service<Request<B>> for OriginGuard<S>
@@ -139,9 +153,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        if !self.provider.allows(&parts.uri)
-            && let Err(error) = self.provider.auth().strip(&mut parts.uri, &mut parts.headers)
-        {
+        if let Err(error) = self.protect(&mut parts) {
             return OriginGuardFuture { state: State::Refused { error: ready(error.into()) } };
         }
         let future = self.inner.call(Request::from_parts(parts, body));

@@ -15,6 +15,15 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
         && rest.as_bytes()[rest.len() - last.len()..].eq_ignore_ascii_case(last.as_bytes())
 }
 
+/// Returns whether a path matches a pattern, or is that path or lies below it.
+pub(crate) fn covers(pattern: &str, path: &str) -> bool {
+    if pattern.contains('*') {
+        return matches(pattern, path);
+    }
+    let below = strip(path, pattern.trim_end_matches('/'));
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
 /// Returns the text behind a prefix.
 pub(crate) fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     text.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)).map(|_| &text[prefix.len()..])

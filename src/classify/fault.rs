@@ -23,6 +23,8 @@ pub struct Fault {
     may_have_run: bool,
     account_reason: bool,
     one_resource: bool,
+    /// Whether the base URL of the key lacks the model or the object, which others may have.
+    not_here: bool,
     /// Whether the wait is the operator's, which no limit on waits applies to.
     fixed_wait: bool,
     why: Option<Why>,
@@ -45,6 +47,7 @@ impl Fault {
             may_have_run,
             account_reason: false,
             one_resource: false,
+            not_here: false,
             fixed_wait: false,
             why: None,
         }
@@ -138,6 +141,18 @@ impl Fault {
         self.retry_after.filter(|_| self.fixed_wait)
     }
 
+    /// Returns the fault of a base URL that lacks the model or object of a request. Other base URLs of the pool may
+    /// have it.
+    pub(crate) const fn not_here() -> Self {
+        let fault = Self::new(Reason::Forbidden, Scope::KeyModel);
+        Self { not_here: true, ..fault }
+    }
+
+    /// Returns whether the base URL of the key lacks the model or object.
+    pub(crate) const fn is_not_here(&self) -> bool {
+        self.not_here
+    }
+
     /// Returns whether a rule of the operator decided. Such a fault is certain: the request can't be to blame.
     pub(crate) const fn is_by_own_rule(&self) -> bool {
         matches!(self.why, Some(Why::OwnRule(_)))
@@ -169,8 +184,17 @@ impl Fault {
 
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, scope, retry_after, may_have_run, account_reason, one_resource, fixed_wait, why } =
-            self;
+        let Self {
+            reason,
+            scope,
+            retry_after,
+            may_have_run,
+            account_reason,
+            one_resource,
+            not_here,
+            fixed_wait,
+            why,
+        } = self;
         f.debug_struct("Fault")
             .field("reason", reason)
             .field("scope", scope)
@@ -178,6 +202,7 @@ impl fmt::Debug for Fault {
             .field("may_have_run", may_have_run)
             .field("account_reason", account_reason)
             .field("one_resource", one_resource)
+            .field("not_here", not_here)
             .field("fixed_wait", fixed_wait)
             .field("why", why)
             .finish()

@@ -23,7 +23,8 @@ pub struct AllProvidersFailed {
 }
 
 /// Failures that describe the whole chain if every one of its links failed in that way.
-const SAID_BY_ALL: [Failure; 3] = [Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
+const SAID_BY_ALL: [Failure; 4] =
+    [Failure::NoKeyMayServe, Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
 
 /// Displays the reasons of all links, without the names of their keys.
 struct Reasons<'a>(&'a AllProvidersFailed);

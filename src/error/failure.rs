@@ -20,6 +20,8 @@ pub(super) enum Failure {
     NoUsableKey,
     /// A provider, or a layer inside, has no capacity.
     Overloaded,
+    /// No key may be used for the model or the endpoint.
+    NoKeyMayServe,
     /// Limits depend on the model, and the request does not state its model unambiguously.
     UnreadableModel,
     /// The chain can't map the request to a provider's URL.
@@ -39,6 +41,7 @@ impl Failure {
     ) -> Self {
         match (stop_reason, exhausted_by.or(last)) {
             (StopReason::Deadline, _) => Self::Deadline,
+            (StopReason::NoKeyMayServe, _) => Self::NoKeyMayServe,
             (StopReason::UnreadableModel, _) => Self::UnreadableModel,
             (StopReason::Exhausted, None) => Self::RateLimit,
             (_, Some(reason)) => Self::of(reason).unwrap_or(Self::Other(stop_reason.as_str())),
@@ -66,6 +69,7 @@ impl Failure {
         match self {
             Self::Deadline | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RateLimit | Self::Quota => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoKeyMayServe => StatusCode::NOT_FOUND,
             Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unroutable => StatusCode::BAD_REQUEST,
             Self::NoUsableKey | Self::Overloaded | Self::Other(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -80,6 +84,7 @@ impl Failure {
             Self::Quota => "insufficient_quota",
             Self::NoUsableKey => "no_usable_key",
             Self::Overloaded => "overloaded",
+            Self::NoKeyMayServe => "no_key_may_serve",
             Self::UnreadableModel => "unreadable_model",
             Self::Unroutable => "unroutable",
             Self::Other(code) => code,

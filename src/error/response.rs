@@ -21,9 +21,10 @@ impl Error {
     /// | all keys are limited | 429 | `rate_limit_exceeded` |
     /// | all keys are out of quota or credit | 429 | `insufficient_quota` |
     /// | all keys are invalid, not allowed or disabled | 503 | `no_usable_key` |
+    /// | no key may be used for the model or the endpoint | 404 | `no_key_may_serve` |
     /// | no capacity, or a layer inside shed the request | 503 | `overloaded` |
-    /// | limits are declared for models, and the model can't be read | 415 | `unreadable_model` |
-    /// | no route can map the request's path or find a model to rename | 400 | `unroutable` |
+    /// | limits or keys are declared for models, and the model can't be read | 415 | `unreadable_model` |
+    /// | no route or key can map the request's path or find a model to rename | 400 | `unroutable` |
     /// | any other fault of one provider | 503 | the name of the [`StopReason`](crate::StopReason) |
     /// | several providers failed in different ways | 503 | `all_providers_failed` |
     /// | [`Body`](Self::Body): the request's own body failed | 400 | `request_body_failed` |
@@ -53,6 +54,7 @@ impl Error {
             Self::AllKeysFailed(failed) => failed.summary().response(),
             Self::AllProvidersFailed(failed) => failed.summary().response(),
             Self::Body(_) => own(StatusCode::BAD_REQUEST, "request_body_failed"),
+            Self::ApplyKey(error) if error.is_unroutable() => own(StatusCode::BAD_REQUEST, "unroutable"),
             Self::ApplyKey(_) => own(StatusCode::INTERNAL_SERVER_ERROR, "foreign_origin"),
             Self::UnknownLink(_) => own(StatusCode::BAD_REQUEST, "unknown_provider"),
             Self::Service(error) if transport::nature(error) == Nature::Shed => {

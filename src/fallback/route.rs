@@ -8,18 +8,14 @@
 //! header and every credential. The layer inside the link adds its own, as
 //! [`KeyRotationLayer`](crate::KeyRotationLayer) does; otherwise see [`Route::set_header`].
 
-mod base;
-
 use std::fmt;
 
 use http::request::Parts;
-use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request};
 
 use crate::body::ReplayBody;
-use crate::fallback::rename::Names;
-use crate::fallback::route::base::Base;
-use crate::provider::{AccountHeaders, BasePath, ModelId};
+use crate::fallback::ProviderPin;
+use crate::provider::{AccountHeaders, AuthScheme, BaseUrl, InvalidBaseUrl, ModelId, ModelNames, Unroutable};
 
 /// The destination of a link's requests, and its provider's names for models.
 ///
@@ -43,10 +39,10 @@ use crate::provider::{AccountHeaders, BasePath, ModelId};
 /// [`Unroutable::Url`].
 #[derive(Clone)]
 pub struct Route {
-    base: Option<Base>,
+    base: Option<BaseUrl>,
     /// The part of the caller's path that the base replaces: empty, or a path with a leading and no trailing slash.
     prefix: String,
-    names: Names,
+    names: ModelNames,
     drop: Vec<HeaderName>,
     set: Vec<(HeaderName, HeaderValue)>,
 }
@@ -56,30 +52,18 @@ pub struct Route {
 #[error("not a base URL: write `https://host/path`, without a query, a fragment or a user name")]
 pub struct InvalidRoute(());
 
-/// The reason for which a request can't take a route. Nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unroutable {
-    /// The route is strict and does not know the model.
-    #[error("the provider has no name for the model: add it to the route's models, or `\"*\"`")]
-    NoModel,
-    /// The provider has another name for the model, and the request's body can't be read to its end and sent again.
-    #[error("the body that names the model is too long to be rewritten: raise the replay cap")]
-    NotReplayable,
-    /// The provider has another name for the model, and the request does not show the caller's name.
-    #[error("the model has another name here, and is not named in the path, a JSON body or a form")]
-    NotFound,
-    /// The resulting URL would be invalid, or outside the route's base.
-    #[error("the request's path makes no URL with the route's base, or would leave it with a dot segment")]
-    Url,
-}
-
 // === impl Route ===
 
 impl Route {
     /// Creates a route that changes nothing.
     pub fn new() -> Self {
-        Self { base: None, prefix: "/v1".into(), names: Names::default(), drop: Vec::new(), set: Vec::new() }
+        Self {
+            base: None,
+            prefix: "/v1".into(),
+            names: ModelNames::default(),
+            drop: Vec::new(),
+            set: Vec::new(),
+        }
     }
 
     /// Creates a route to another base URL. Its scheme and authority replace the caller's, and its path
@@ -90,12 +74,13 @@ impl Route {
     /// Returns [`InvalidRoute`] if the text is not `https://host/path` or `http://host/path`, without a query,
     /// a fragment or a user name.
     pub fn to(base_url: &str) -> Result<Self, InvalidRoute> {
-        Ok(Self { base: Some(base_url.parse()?), ..Self::new() })
+        let base = base_url.parse().map_err(|InvalidBaseUrl { .. }| InvalidRoute(()))?;
+        Ok(Self { base: Some(base), ..Self::new() })
     }
 
     /// Creates a route to OpenAI: `https://api.openai.com/v1`.
     pub fn openai() -> Self {
-        Self::fixed("api.openai.com", "/v1")
+        Self::fixed("https://api.openai.com/v1")
     }
 
     /// Creates a route to Anthropic's OpenAI-compatible endpoint, `https://api.anthropic.com/v1/`.
@@ -112,7 +97,7 @@ impl Route {
     ///   `invalid_request_error` and the *code* `rate_limit_error`; the classifier of
     ///   [`Provider::anthropic`](crate::Provider::anthropic) understands both.
     pub fn anthropic_compatible() -> Self {
-        Self::fixed("api.anthropic.com", "/v1")
+        Self::fixed("https://api.anthropic.com/v1")
     }
 
     /// Creates a route to Gemini's OpenAI-compatible endpoint,
@@ -126,15 +111,12 @@ impl Route {
     /// - Errors come as a list of one, and tokens of thinking are in the total but not in the completion.
     ///   This crate understands both.
     pub fn gemini_compatible() -> Self {
-        Self::fixed("generativelanguage.googleapis.com", "/v1beta/openai")
+        Self::fixed("https://generativelanguage.googleapis.com/v1beta/openai")
     }
 
-    fn fixed(host: &'static str, path: &str) -> Self {
-        let authority = Authority::from_static(host);
-        Self {
-            base: Some(Base { scheme: Scheme::HTTPS, authority, path: BasePath::new(path) }),
-            ..Self::new()
-        }
+    /// Creates a route to a base URL that is known to be valid.
+    fn fixed(base_url: &'static str) -> Self {
+        Self { base: base_url.parse().ok(), ..Self::new() }
     }
 
     /// Sets the part of the caller's path that the path of the base URL replaces. Default: `/v1`.
@@ -201,14 +183,17 @@ impl Route {
         body: &ReplayBody,
         model: Option<&ModelId>,
     ) -> Result<ReplayBody, Unroutable> {
-        self.names.apply(parts, body, model).await
+        let pinned = parts.extensions.get::<ProviderPin>().is_some();
+        self.names.apply(parts, body, model, pinned).await
     }
 
     /// Applies the route to the rest of the head. After an error the request may have lost its URL.
     pub(crate) fn direct<B>(&self, request: &mut Request<B>) -> Result<(), Unroutable> {
         if let Some(base) = &self.base {
             let mut uri = std::mem::take(request.uri_mut());
-            base.redirect(&mut uri, request.headers_mut(), &self.prefix)?;
+            // Everything that belonged to another destination goes.
+            AuthScheme::Bearer.strip(&mut uri, request.headers_mut()).map_err(|_| Unroutable::Url)?;
+            base.direct_below(&mut uri, request.headers_mut(), &self.prefix)?;
             *request.uri_mut() = uri;
         }
         let headers = request.headers_mut();
@@ -234,8 +219,7 @@ impl Default for Route {
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { base, prefix, names, drop, set } = self;
-        let base =
-            base.as_ref().map(|base| format!("{}://{}{}", base.scheme, base.authority, base.path.as_str()));
+        let base = base.as_ref().map(|base| format!("{base}{}", base.path()));
         f.debug_struct("Route")
             .field("base", &base)
             .field("prefix", prefix)

@@ -152,7 +152,7 @@ impl KeyPool {
     /// Returns the number of keys that an attempt could use now, if only for a probe. These keys are enabled,
     /// are in no cooldown, wait for no probe, and have room in all known limits.
     ///
-    /// With a model, its cooldowns and limits count too; an unknown model adds none. Without one, only state
+    /// With a model, its cooldowns and limits count too, and keys that may not be used for it do not; an unknown model adds none. Without one, only state
     /// that applies to every model counts.
     ///
     /// The method takes no snapshot and allocates nothing. It costs a few loads for each key, whatever the
@@ -170,7 +170,8 @@ impl KeyPool {
     pub fn usable(&self, model: Option<&ModelId>) -> usize {
         let set = self.0.set.load();
         let model_state = model.and_then(|model| set.common.models.get(model));
-        count_usable(&set, model_state.as_deref(), Moment::now())
+        let request = AcquireRequest::from(model);
+        request.within(&set, |request| count_usable(&set, model_state.as_deref(), request, Moment::now()))
     }
 
     /// Sets the gauges of the pool: the number of keys in each state, the state of each key, and the
@@ -201,13 +202,13 @@ impl KeyPool {
     /// sending.
     pub(crate) fn knows_models(&self) -> bool {
         let set = self.0.set.load();
-        set.quotas.are_of_models() || !set.common.models.is_empty()
+        needs_models(&set) || !set.common.models.is_empty()
     }
 
-    /// Returns whether limits are declared for single models. Then the model of each request has to be known
-    /// for certain.
-    pub(crate) fn limits_models(&self) -> bool {
-        self.0.set.load().quotas.are_of_models()
+    /// Returns whether limits or keys are declared for single models. Then the model of each request has to be
+    /// known for certain.
+    pub(crate) fn needs_models(&self) -> bool {
+        needs_models(&self.0.set.load())
     }
 
     /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.
@@ -215,11 +216,17 @@ impl KeyPool {
         self.0.common.counts_tokens()
     }
 
+    /// Returns whether some key may be used for the model and endpoint of a request.
+    pub(crate) fn may_serve(&self, request: &AcquireRequest<'_>) -> bool {
+        let set = self.0.set.load();
+        request.within(&set, |request| set.live().any(|key| request.may_be_served_by(key)))
+    }
+
     /// Returns the time until the first key becomes usable for a request.
     pub(crate) fn earliest(&self, request: &AcquireRequest<'_>, now: Moment) -> Exhausted {
         let set = self.0.set.load();
         let model_state = request.model.and_then(|model| set.common.models.get(model));
-        exhausted(&set, model_state.as_deref(), request, now)
+        request.within(&set, |request| exhausted(&set, model_state.as_deref(), request, now))
     }
 
     /// Returns the reason that keeps out the key that clears most easily. `None` if no cooldown keeps that
@@ -227,7 +234,7 @@ impl KeyPool {
     pub(crate) fn held_by(&self, request: &AcquireRequest<'_>, now: Moment) -> Option<Reason> {
         let set = self.0.set.load();
         let model_state = request.model.and_then(|model| set.common.models.get(model));
-        held::held_by(&set, model_state.as_deref(), now)
+        request.within(&set, |request| held::held_by(&set, model_state.as_deref(), request, now))
     }
 
     /// Records that a request failed because no key was usable. Emits an event if that begins an outage.
@@ -247,6 +254,10 @@ impl KeyPool {
             );
         }
     }
+}
+
+fn needs_models(set: &KeySet) -> bool {
+    set.quotas.are_of_models() || set.serving.as_ref().is_some_and(|serving| serving.is_of_models())
 }
 
 /// Returns the number of the key with this id.

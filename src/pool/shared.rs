@@ -51,7 +51,8 @@ impl Shared {
         loop {
             let set = self.set.load_full();
             let model_state = request.model.and_then(|model| state_of(&set, model, now.into()));
-            match acquire(&set, model_state.as_deref(), request, now) {
+            let lane = model_state.as_deref();
+            match request.within(&set, |request| acquire(&set, lane, request, now)) {
                 Ok(admitted) => {
                     if let Some(lease) = Lease::new(set, model_state, admitted, request.cost, now) {
                         return Ok(lease);
@@ -72,7 +73,8 @@ impl Shared {
     ) -> Result<Lease, Option<Duration>> {
         let set = self.set.load_full();
         let model_state = request.model.and_then(|model| set.common.models.get(model));
-        let admitted = early::attempt(&set, model_state.as_deref(), request, now)?;
+        let lane = model_state.as_deref();
+        let admitted = request.within(&set, |request| early::attempt(&set, lane, request, now))?;
         Lease::new(set, model_state, admitted, request.cost, now).ok_or(None)
     }
 
@@ -86,7 +88,9 @@ impl Shared {
     ) -> Option<Lease> {
         let set = self.set.load_full();
         let model_state = request.model.and_then(|model| set.common.models.get(model));
-        let admitted = other_endpoint::probe(&set, model_state.as_deref(), endpoint, request, now)?;
+        let lane = model_state.as_deref();
+        let admitted =
+            request.within(&set, |request| other_endpoint::probe(&set, lane, endpoint, request, now))?;
         Lease::new(set, model_state, admitted, request.cost, now)
     }
 

@@ -25,7 +25,7 @@ use percent_encoding::percent_decode;
 /// assert!(base.join("/v1/../../b/v1", None).is_err());
 /// # Ok::<(), tower_key_rotation::provider::LeavesBase>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BasePath {
     /// The path without a slash at its end; empty, or beginning with a slash.
     path: String,

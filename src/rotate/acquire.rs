@@ -14,7 +14,7 @@ use crate::rotate::state::RequestState;
 /// Acquires a key that the request has not tried. A retry takes a tried key if there is no other. A request that
 /// may wait takes the first key that becomes usable.
 pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, StopReason> {
-    if state.config.pool.limits_models() {
+    if state.config.pool.needs_models() {
         name_model(state).await?;
     }
     let pool = &state.config.pool;
@@ -46,11 +46,17 @@ pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, St
         }
         // A lease is moved as seldom as possible.
         Some(lease) => Ok(lease),
-        None => Err(StopReason::Exhausted),
+        None => Err(no_key(state)),
     }
 }
 
-/// Reads the model if the pool declares limits for single models. A request whose model can't be read is not
+/// Returns the reason for which the request gets no key.
+fn no_key<B>(state: &RequestState<B>) -> StopReason {
+    let is_served = state.config.pool.may_serve(&state.wanted(&[]));
+    if is_served { StopReason::Exhausted } else { StopReason::NoKeyMayServe }
+}
+
+/// Reads the model if the pool declares limits or keys for single models. A request whose model can't be read is not
 /// sent, because it would use limits that do not count it.
 async fn name_model<B>(state: &mut RequestState<B>) -> Result<(), StopReason> {
     if state.has_failed() || state.request.known_model().is_some() {

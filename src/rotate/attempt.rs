@@ -27,8 +27,12 @@ use crate::classify::{Classify, Outcome};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::exchange::inspect::{classify, into_parts};
-use crate::pool::Lease;
+use crate::key::KeyId;
+use crate::pool::{ApplyKeyError, Lease};
+use crate::provider::ModelNames;
+use crate::rotate::request::Template;
 use crate::rotate::state::RequestState;
+use crate::rotate::state::refusal::among_places;
 use crate::rotate::tried::Tried;
 use crate::scrub;
 
@@ -55,10 +59,14 @@ where
             service.ready().await.map_err(|error| Error::Service(error.into()))?;
             sent = Instant::now();
         }
+        let renamed = match lease.model_names() {
+            Some(names) => Some(Box::pin(renamed(&mut state.request, names, lease.key_id())).await?),
+            None => None,
+        };
         let call = pin!({
             // In a block, because the future would otherwise have room for the request as long as it runs.
-            let mut request = state.request.make();
-            lease.apply_key_to(&mut request)?;
+            let mut request = renamed.map_or_else(|| state.request.make(), |renamed| *renamed);
+            lease.apply_key_to(&mut request, state.config.tell_key)?;
             service.call(request).map_ok(into_parts)
         });
         let upload = state.request.upload();
@@ -77,6 +85,7 @@ where
                 if response.is_unreadable {
                     state.report_unreadable();
                 }
+                let verdict = among_places(verdict, response.head.status, lease);
                 Ok(Tried { verdict, response: Ok(response), answered })
             }
             // Neither a provider nor a key is involved.
@@ -88,6 +97,18 @@ where
             }
         }
     }
+}
+
+/// Builds the request with the name under which the key sends its model.
+async fn renamed(
+    request: &mut Template,
+    names: &ModelNames,
+    key: &KeyId,
+) -> Result<Box<Request<ReplayBody>>, ApplyKeyError> {
+    let (mut parts, body) = request.make().into_parts();
+    let body = names.apply(&mut parts, &body, request.known_model(), false).await;
+    let body = body.map_err(|source| ApplyKeyError::unroutable(key, source))?;
+    Ok(Box::new(Request::from_parts(parts, body)))
 }
 
 /// Awaits the call, which yields the head of the response, within the limit. Fails if the call fails or if it is

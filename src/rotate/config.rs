@@ -21,6 +21,7 @@ pub(super) struct Config {
     pub(super) keep_accept_encoding: bool,
     pub(super) estimator: Estimator,
     pub(super) error_events: bool,
+    pub(super) tell_key: bool,
 }
 
 impl Config {
@@ -37,6 +38,7 @@ impl Config {
             keep_accept_encoding: false,
             estimator: Estimator::default(),
             error_events: false,
+            tell_key: false,
         }
     }
 }

@@ -199,6 +199,14 @@ impl<C> KeyRotationLayer<C> {
         self.configure(|config| config.error_events = tell)
     }
 
+    /// Sets whether every attempt names its key to the inner service in a [`ChosenKey`](crate::key::ChosenKey)
+    /// extension. Default: `false`; then only attempts with keys that have a base URL, headers or names of models of
+    /// their own do.
+    #[must_use]
+    pub fn tell_key(self, tell: bool) -> Self {
+        self.configure(|config| config.tell_key = tell)
+    }
+
     fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(Arc::make_mut(&mut self.config));
         self

@@ -88,7 +88,8 @@ impl Policy {
     }
 
     fn key_fault(&self, fault: &Fault, progress: Progress) -> Action {
-        if progress.refused_alike && !fault.account_reason() && !fault.one_resource() {
+        if progress.refused_alike && !fault.account_reason() && !fault.one_resource() && !fault.is_not_here()
+        {
             // Another provider has other keys, but may not offer what is forbidden here at all.
             let may_help = progress.in_chain && fault.reason() != Reason::Forbidden;
             return if may_help { Action::GiveUp(StopReason::RefusedAlike) } else { Action::Undo };

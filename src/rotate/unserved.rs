@@ -34,7 +34,13 @@ where
     if let Some((key, response)) = state.failures.as_deref_mut().and_then(FailedAttempts::take_unclear) {
         return Ok(refused(state, key, Verdict::Rejected(Rejection::Unclear), response));
     }
-    let own = state.failures.as_deref_mut().filter(|failures| failures.is_the_requests_own(stop_reason));
+    let may_serve = || {
+        let refused = state.failures.as_deref().map_or(&[][..], |failures| failures.tried.refused());
+        state.config.pool.earliest(&state.wanted(refused), Moment::now()).wait().at_least().is_some()
+    };
+    let is_own = |failures: &FailedAttempts<B>| failures.is_the_requests_own(stop_reason, may_serve);
+    let is_own = state.failures.as_deref().is_some_and(is_own);
+    let own = state.failures.as_deref_mut().filter(|_| is_own);
     match own.and_then(FailedAttempts::take_refusal) {
         Some((key, fault, response)) => Ok(refused(state, key, fault.into(), response)),
         None => Err(failed(state, stop_reason)),
@@ -114,7 +120,7 @@ fn waits<B>(
     let hint = || failures.attempts.last().and_then(|attempt| attempt.fault.retry_after());
     match stop_reason {
         StopReason::ProviderFault => (hint(), another_key.then_some(Duration::ZERO)),
-        StopReason::UnreadableModel => (None, None),
+        StopReason::NoKeyMayServe | StopReason::UnreadableModel => (None, None),
         _ => {
             let (pool, now) = (&state.config.pool, Moment::now());
             let for_this = pool.earliest(&state.wanted(failures.tried.refused()), now);

@@ -7,6 +7,7 @@ use crate::pool::acquire::request::AcquireRequest;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
+use crate::pool::keys::serving::KeyMask;
 use crate::pool::scope::auth_outage::OtherKeys;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::CanaryGate;
@@ -27,9 +28,12 @@ pub(in crate::pool) fn exhausted(
     request: &AcquireRequest<'_>,
     now: Moment,
 ) -> Exhausted {
+    if request.mask.is_some_and(KeyMask::is_empty) {
+        return Exhausted::no_key_may_serve();
+    }
     let (mut any, mut limited) = (Earliest::default(), Earliest::default());
     let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
-    for candidate in candidates.filter(|candidate| request.allows(&candidate.key().id)) {
+    for candidate in candidates.filter(|candidate| request.allows(set, candidate.key)) {
         let availability = availability(candidate, &request.cost, now);
         any.add(availability);
         if !is_refused(candidate, now.as_unix_ms()) {

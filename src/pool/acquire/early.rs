@@ -40,7 +40,7 @@ pub(in crate::pool) fn attempt(
 /// Returns the scope whose stated wait alone keeps the key out, and the time of the next early attempt, in
 /// microseconds since the Unix epoch.
 fn allowed(candidate: Candidate<'_>, request: &AcquireRequest<'_>, now: Moment) -> Option<(Level, u64)> {
-    if candidate.key().is_disabled() || !request.allows(&candidate.key().id) {
+    if candidate.key().is_disabled() || !request.allows(candidate.set, candidate.key) {
         return None;
     }
     let mut closed =

@@ -25,6 +25,8 @@ pub struct Exhausted {
     retry_after: Option<Duration>,
     probing: bool,
     wait: Wait,
+    /// Whether some key may be used for the request at all.
+    is_served: bool,
 }
 
 /// The wait for a key, if waiting may help. It ignores keys that are invalid or forbidden, and keys that the
@@ -41,7 +43,13 @@ struct Advice<'a>(&'a Exhausted);
 
 impl Exhausted {
     pub(in crate::pool) const fn new(retry_after: Option<Duration>, probing: bool, wait: Wait) -> Self {
-        Self { retry_after, probing, wait }
+        Self { retry_after, probing, wait, is_served: true }
+    }
+
+    /// Creates the error of a request whose model or endpoint no key may be used for.
+    pub(in crate::pool) const fn no_key_may_serve() -> Self {
+        let wait = Wait { limited: None, probing: false };
+        Self { retry_after: None, probing: false, wait, is_served: false }
     }
 
     pub(crate) const fn wait(&self) -> Wait {
@@ -57,6 +65,12 @@ impl Exhausted {
     /// itself, or if that depends on a probe in flight.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Returns whether a key of the pool may be used for the request's model and endpoint. If none may, neither
+    /// time nor a reset helps.
+    pub const fn is_served(&self) -> bool {
+        self.is_served
     }
 
     /// Returns whether a key may become usable sooner, because a request in flight ends. That request is a
@@ -85,6 +99,9 @@ impl Wait {
 impl std::fmt::Display for Advice<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.0.retry_after, self.0.probing) {
+            _ if !self.0.is_served => {
+                f.write_str(": none may be used for the model and endpoint, allow one to")
+            }
             (Some(wait), false) => write!(f, " for {wait:?}: add keys, or try again then"),
             (Some(wait), true) => write!(f, " for {wait:?}, or until the probe that is out succeeds"),
             (None, true) => f.write_str(" until the probe that is out succeeds: try again in a moment"),

@@ -2,6 +2,7 @@
 
 use crate::classify::Reason;
 use crate::clock::Moment;
+use crate::pool::AcquireRequest;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
@@ -13,9 +14,11 @@ use crate::pool::scope::slot::{Cause, State};
 pub(in crate::pool) fn held_by(
     set: &KeySet,
     model_state: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
     now: Moment,
 ) -> Option<Reason> {
-    let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
+    let served = set.live().filter(|key| request.may_be_served_by(*key));
+    let candidates = served.map(|key| Candidate::new(set, model_state, key));
     let held =
         candidates.map(|candidate| most_lasting(candidate, now.as_unix_ms())).min_by_key(|held| ring(*held));
     held.unwrap_or(Some(Reason::InvalidKey))

@@ -58,7 +58,7 @@ fn last_resort(
     request: &AcquireRequest<'_>,
     now: Moment,
 ) -> Result<Admission, Exhausted> {
-    let untried = |candidate: &Candidate<'_>| request.allows(&candidate.key().id);
+    let untried = |candidate: &Candidate<'_>| request.allows(set, candidate.key);
     let take =
         |candidate: Candidate<'_>| untried(&candidate).then(|| admit(candidate, &request.cost, now))?;
     let missed = find_anywhere(set, model_state, now.as_unix_ms(), take);

@@ -32,7 +32,7 @@ pub(in crate::pool) fn probe(
     set.live()
         .filter(refused)
         .map(|key| Candidate::new(set, model_state, key))
-        .filter(|candidate| !candidate.key().is_disabled() && request.allows(&candidate.key().id))
+        .filter(|candidate| !candidate.key().is_disabled() && request.allows(set, candidate.key))
         .find_map(|candidate| admit_early(candidate, only_refused(candidate, now)?, &request.cost, now))
 }
 

@@ -3,6 +3,8 @@
 use crate::key::KeyId;
 use crate::limits::{Cost, Estimate};
 use crate::pool::Session;
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::serving::KeyMask;
 use crate::provider::ModelId;
 
 /// The properties of a request that decide which key it gets: its model, session, and tokens.
@@ -25,6 +27,10 @@ use crate::provider::ModelId;
 pub struct AcquireRequest<'a> {
     pub(crate) model: Option<&'a ModelId>,
     pub(crate) session: Option<Session>,
+    /// The path of the request's URL.
+    pub(crate) endpoint: Option<&'a str>,
+    /// The keys that may serve the request; `None` means all.
+    pub(in crate::pool) mask: Option<&'a KeyMask>,
     /// The keys that the request has tried, and may not use again.
     pub(crate) tried: &'a [KeyId],
     /// Whether a key that stays usable has failed the request, so that the request has had its turn in the
@@ -44,6 +50,8 @@ impl<'a> AcquireRequest<'a> {
         Self {
             model: None,
             session: None,
+            endpoint: None,
+            mask: None,
             tried: &[],
             is_repeat: false,
             was_refused: false,
@@ -71,9 +79,28 @@ impl<'a> AcquireRequest<'a> {
         self
     }
 
-    /// Returns whether the request may use a key.
-    pub(in crate::pool) fn allows(&self, key: &KeyId) -> bool {
-        self.tried.is_empty() || !self.tried.contains(key)
+    /// Asks for a key that may be used for this endpoint: the path of the request's URL. Default: the path is
+    /// unknown, and [endpoints of keys](crate::ApiKey::only_endpoints) do not count.
+    pub const fn endpoint(mut self, path: &'a str) -> Self {
+        self.endpoint = Some(path);
+        self
+    }
+
+    /// Passes the request to `look`, with the keys of the set that may serve it.
+    pub(in crate::pool) fn within<T>(&self, set: &KeySet, look: impl FnOnce(&AcquireRequest<'_>) -> T) -> T {
+        let Some(serving) = &set.serving else { return look(self) };
+        let mask = serving.mask(self.model, self.endpoint);
+        look(&AcquireRequest { mask: Some(&mask), ..*self })
+    }
+
+    /// Returns whether the request may use a key of the set.
+    pub(in crate::pool) fn allows(&self, set: &KeySet, key: usize) -> bool {
+        self.may_be_served_by(key) && (self.tried.is_empty() || !self.tried.contains(&set.keys[key].id))
+    }
+
+    /// Returns whether a key may be used for the request's model and endpoint.
+    pub(in crate::pool) fn may_be_served_by(&self, key: usize) -> bool {
+        self.mask.is_none_or(|mask| mask.has(key))
     }
 }
 

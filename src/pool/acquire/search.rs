@@ -79,7 +79,8 @@ impl<'a> KeySearch<'a> {
     /// Returns the keys of a word that look usable.
     fn open(&self, ring: &TierRing, word: usize) -> u64 {
         let model = self.model.map_or(u64::MAX, |model| model.bits.word(word));
-        ring.bits[word] & model & self.set.common.bits.word(word)
+        let served = self.request.mask.map_or(u64::MAX, |mask| mask.word(word));
+        ring.bits[word] & model & served & self.set.common.bits.word(word)
     }
 
     fn candidate(&self, key: usize) -> Candidate<'a> {
@@ -87,7 +88,7 @@ impl<'a> KeySearch<'a> {
     }
 
     fn allows(&self, key: usize) -> bool {
-        self.request.allows(&self.set.keys[key].id)
+        self.request.allows(self.set, key)
     }
 
     // === sessions ===

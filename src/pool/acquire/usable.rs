@@ -1,15 +1,22 @@
 //! The number of usable keys, for health checks.
 
 use crate::clock::Moment;
+use crate::pool::AcquireRequest;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::scope::shared_limit::CanaryGate;
 
 /// Returns the number of keys that an attempt could use now, if only for a probe.
-pub(in crate::pool) fn count_usable(set: &KeySet, model_state: Option<&ModelState>, now: Moment) -> usize {
+pub(in crate::pool) fn count_usable(
+    set: &KeySet,
+    model_state: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
+    now: Moment,
+) -> usize {
     let now = now.as_unix_ms();
-    let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
+    let served = set.live().filter(|key| request.may_be_served_by(*key));
+    let candidates = served.map(|key| Candidate::new(set, model_state, key));
     candidates.filter(|candidate| candidate.is_open(now) && !is_waiting_for_others(*candidate, now)).count()
 }
 

@@ -32,6 +32,12 @@ pub enum BuildError {
         /// The reason why it can't be shown.
         source: InvalidName,
     },
+    /// A pattern of endpoints is not that of a path.
+    #[error("key {0}: a pattern of endpoints begins with neither `/` nor `*`, or is not that of a path")]
+    InvalidEndpoint(KeyId),
+    /// The base URL of a key contains its secret, and would be shown in logs.
+    #[error("key {0}: its base URL contains its secret: remove it there")]
+    SecretInBaseUrl(KeyId),
     /// A secret can't be sent in a header.
     #[error("key {key}: {source}")]
     InvalidSecret {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::key;
 use crate::key::{ApiKey, KeyId};
 use crate::limits::Ledger;
 use crate::pool::build::accounts::Accounts;
@@ -38,7 +39,7 @@ struct Entries {
 
 /// Assembles the set of these keys that follows `set`. Changes nothing.
 ///
-/// A key stays if it has the secret and the declared account of a key before. It keeps its number and its
+/// A key stays if it has the secret, the base URL and the declared account of a key before. It keeps its number and its
 /// state, whatever else of it has changed.
 pub(in crate::pool) fn successor(set: &Arc<KeySet>, keys: Vec<ApiKey>) -> Result<Successor, BuildError> {
     let named = named(&set.common.provider, keys)?;
@@ -88,7 +89,7 @@ impl Entries {
         if !has_quotas {
             self.requoted.push(number);
         }
-        if before.id != *id || !before.spec.has_settings_of(spec) {
+        if before.id != *id || !key::are_alike(&before.spec, spec) {
             self.changed.push(number);
         }
         let key = entry(&set.common.provider, named, ledger, Arc::clone(&before.state))?;
@@ -118,10 +119,10 @@ fn own_ledger(quotas: &Quotas, spec: &ApiKey) -> Option<Arc<Ledger>> {
 
 /// Returns the number of each key that stays.
 fn kept(set: &KeySet, named: &[(ApiKey, KeyId)]) -> Vec<Option<usize>> {
-    let secret = |number: usize| (set.keys[number].spec.secret().expose(), number);
-    let before: HashMap<&str, usize> = set.live().map(secret).collect();
+    let identity = |number: usize| (key::identity(&set.keys[number].spec), number);
+    let before: HashMap<_, usize> = set.live().map(identity).collect();
     let kept = |spec: &ApiKey| {
-        let number = before.get(spec.secret().expose())?;
+        let number = before.get(&key::identity(spec))?;
         (set.keys[*number].spec.declared_account() == spec.declared_account()).then_some(*number)
     };
     named.iter().map(|(spec, _)| kept(spec)).collect()

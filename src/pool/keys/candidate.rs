@@ -137,7 +137,10 @@ impl<'a> Candidate<'a> {
     /// Returns whether the key may turn out to share limits with others.
     pub(in crate::pool) fn may_be_kin(self) -> bool {
         let learns = self.set.common.learn_accounts;
-        learns && self.key().spec.declared_tier() == Tier::Primary && !self.set.is_declared(self.key)
+        // Keys with base URLs of their own are refused by different resources.
+        let spec = &self.key().spec;
+        let is_here = spec.declared_tier() == Tier::Primary && spec.own_base_url().is_none();
+        learns && is_here && !self.set.is_declared(self.key)
     }
 
     /// Brings the ready bits in line with a scope.

@@ -22,6 +22,7 @@ use crate::pool::keys::key::Key;
 use crate::pool::keys::past::Past;
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::rendezvous::Rendezvous;
+use crate::pool::keys::serving::Serving;
 use crate::pool::keys::tier::TierRing;
 
 pub(crate) struct KeySet {
@@ -39,6 +40,10 @@ pub(crate) struct KeySet {
     /// The keys by tier, primaries first.
     pub(in crate::pool) rings: [TierRing; 2],
     pub(in crate::pool) quotas: Quotas,
+    /// The keys that may serve some requests only; `None` if every key may serve all.
+    pub(in crate::pool) serving: Option<Box<Serving>>,
+    /// Whether the keys send requests to more than one base URL.
+    pub(in crate::pool) has_several_places: bool,
     /// The assignment of sessions to their home keys.
     pub(in crate::pool) rendezvous: Rendezvous,
     pub(in crate::pool) past: Past<Self>,
@@ -63,9 +68,13 @@ impl KeySet {
         ascending.sort_unstable();
         let weights =
             ascending.iter().map(|&key| (key, &keys[key].id, keys[key].spec.declared_weight().get()));
+        let restrictions = ascending.iter().map(|&key| (key, keys[key].spec.restriction()));
+        let place = |key: &usize| keys[*key].spec.own_base_url();
         Self {
             common,
             current,
+            serving: Serving::of(restrictions),
+            has_several_places: ascending.iter().any(|key| place(key) != place(&ascending[0])),
             is_ascending: ascending == order,
             rings: [ring(&keys, &ascending, Tier::Primary), ring(&keys, &ascending, Tier::Backup)],
             rendezvous: Rendezvous::new(keys.len(), weights),

@@ -13,6 +13,7 @@ pub(in crate::pool) mod quotas;
 pub(in crate::pool) mod refresh;
 pub(in crate::pool) mod rendezvous;
 pub(in crate::pool) mod selection;
+pub(in crate::pool) mod serving;
 pub(in crate::pool) mod session;
 pub(in crate::pool) mod standing;
 pub(in crate::pool) mod stats;

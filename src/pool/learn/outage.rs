@@ -48,7 +48,7 @@ pub(in crate::pool) fn probe(
     let keys = set.live().cycle().skip(first).take(set.order.len());
     let keys = keys.map(|key| Candidate::new(set, model, key));
     let eligible = |&candidate: &Candidate<'_>| {
-        let may_serve = !candidate.key().is_disabled() && request.allows(&candidate.key().id);
+        let may_serve = !candidate.key().is_disabled() && request.allows(set, candidate.key);
         may_serve && is_of(candidate, burst) && offers(candidate, &request.cost, at).is_ok()
     };
     let mut suspects = keys.filter(eligible).peekable();

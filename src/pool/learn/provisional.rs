@@ -232,7 +232,10 @@ fn leaves_one_for(target: &Target, model_state: Option<&ModelState>, now: u64) -
     let members = members(target);
     let candidate = |key: usize| Candidate::new(&target.set, model_state, key);
     let is_lost = |key: &usize| candidate(*key).is_open(now);
-    let mut others = target.set.live().filter(|key| !members.contains(key));
+    let model = model_state.map(|model_state| &model_state.model);
+    let served = target.set.serving.as_ref().map(|serving| serving.mask(model, None));
+    let may_serve = |key: &usize| served.as_ref().is_none_or(|served| served.has(*key));
+    let mut others = target.set.live().filter(|key| !members.contains(key) && may_serve(key));
     others.any(|key| is_sound(candidate(key), now)) || !members.iter().any(is_lost)
 }
 

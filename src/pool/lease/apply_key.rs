@@ -1,9 +1,11 @@
 //! Applying a key to a request.
 
 use http::{HeaderMap, Uri};
+use tower::BoxError;
 
+use crate::key::KeyId;
 use crate::pool::keys::key::Key;
-use crate::provider::{Provider, port};
+use crate::provider::{AccountHeaders, Provider, Unroutable, port};
 
 /// An error from [`Lease::apply_key`](crate::pool::Lease::apply_key): the key was not applied to the request, which must
 /// not be sent. The message names the host at most, no path and no query.
@@ -12,20 +14,31 @@ use crate::provider::{Provider, port};
 pub struct ApplyKeyError {
     message: String,
     #[source]
-    source: Option<http::Error>,
+    source: Option<BoxError>,
+    is_unroutable: bool,
 }
 
-/// Applies a key to a request to `uri`, if its origin belongs to the provider. Removes all other credentials.
+/// Applies a key to a request to `uri`, after directing the request to the base URL of the key, if it has one. Without
+/// one, the origin of `uri` must belong to the provider. Removes all other credentials. `own` are the operator's
+/// headers that name the account.
 pub(in crate::pool) fn apply_key(
     provider: &Provider,
     key: &Key,
     uri: &mut Uri,
     headers: &mut HeaderMap,
+    own: Option<&AccountHeaders>,
 ) -> Result<(), ApplyKeyError> {
-    if !provider.allows(uri) {
-        return Err(ApplyKeyError::foreign(provider, uri));
+    let destination = key.spec.destination().map(|destination| &**destination);
+    match destination.filter(|destination| destination.base_url.is_some()) {
+        Some(destination) => {
+            destination.direct(uri, headers).map_err(|source| ApplyKeyError::unroutable(&key.id, source))?;
+        }
+        None if provider.allows(uri) => {}
+        None => return Err(ApplyKeyError::foreign(provider, uri)),
     }
     provider.auth().strip(uri, headers).map_err(ApplyKeyError::url)?;
+    own.into_iter().for_each(|own| own.apply(headers));
+    destination.into_iter().for_each(|destination| destination.set_headers(headers));
     let auth = provider.auth_at(uri);
     if auth == provider.auth() {
         return auth.apply_key(uri, headers, &key.header).map_err(ApplyKeyError::url);
@@ -57,10 +70,21 @@ impl ApplyKeyError {
                  it an absolute URI before it reaches the rotation layer"
             ),
         };
-        Self { message, source: None }
+        Self { message, source: None, is_unroutable: false }
     }
 
     fn url(source: http::Error) -> Self {
-        Self { message: "the URL can't be rewritten: send one that is shorter".into(), source: Some(source) }
+        let message = "the URL can't be rewritten: send one that is shorter".into();
+        Self { message, source: Some(source.into()), is_unroutable: false }
+    }
+
+    pub(crate) fn unroutable(key: &KeyId, source: Unroutable) -> Self {
+        let message = format!("the request can't be sent with key {key}: {source}");
+        Self { message, source: Some(source.into()), is_unroutable: true }
+    }
+
+    /// Returns whether the request has no place at the base URL of the key, or no model that it could rename.
+    pub(crate) const fn is_unroutable(&self) -> bool {
+        self.is_unroutable
     }
 }

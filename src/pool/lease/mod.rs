@@ -1,6 +1,8 @@
 //! A lease: the right to use one key for one attempt.
 
 pub(in crate::pool) mod apply_key;
+mod debug;
+mod drop;
 mod in_flight;
 mod observe;
 mod rebind;
@@ -10,7 +12,6 @@ mod spacing;
 pub(in crate::pool) mod undo;
 pub(in crate::pool) mod usage_settlement;
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,10 +19,10 @@ use http::{HeaderMap, Request, StatusCode, Uri};
 
 use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
-use crate::key::{AccountId, KeyId, Secret};
+use crate::key::{AccountId, ChosenKey, KeyId, Secret};
 use crate::limits::{Checkpoints, Cost, Estimate};
 use crate::pool::acquire::admit::{Admission, Canaries, Permits, are_exclusive, hand_back};
-use crate::pool::acquire::reserve::{correct, give_all_back, leave};
+use crate::pool::acquire::reserve::correct;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
@@ -31,7 +32,7 @@ use crate::pool::lease::undo::UndoCooldown;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::Permit;
 use crate::pool::{ApplyKeyError, UsageSettlement};
-use crate::provider::{AccountHeaders, ModelId};
+use crate::provider::{AccountHeaders, ModelId, ModelNames};
 
 /// The right to use one key for one attempt.
 ///
@@ -121,29 +122,53 @@ impl Lease {
         self.permits.iter().any(|permit| permit.probe) || self.canaries.contains(&true)
     }
 
-    /// Applies the key to a request to `uri`. Removes all other credentials, and every header and query
+    /// Applies the key to a request to `uri`. Directs the request to the [base URL](crate::ApiKey::base_url) of the
+    /// key and adds the [headers](crate::ApiKey::header) of the key, if it has any. Removes all other credentials, and every header and query
     /// parameter that names the account that pays.
     ///
     /// # Errors
     ///
-    /// Returns [`ApplyKeyError`] if the origin of `uri` does not belong to the provider, or if the URL can't
-    /// take the key. The request must not be sent then.
+    /// Returns [`ApplyKeyError`] if the key has no base URL and the origin of `uri` does not belong to the provider,
+    /// if the path would leave the base URL, or if the URL can't take the key. The request must not be sent then.
     pub fn apply_key(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), ApplyKeyError> {
-        apply_key(&self.set.common.provider, self.candidate().key(), uri, headers)?;
+        self.apply(uri, headers, None)
+    }
+
+    fn apply(
+        &self,
+        uri: &mut Uri,
+        headers: &mut HeaderMap,
+        own: Option<&AccountHeaders>,
+    ) -> Result<(), ApplyKeyError> {
+        apply_key(&self.set.common.provider, self.candidate().key(), uri, headers, own)?;
         self.stamped.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Applies the key to a request, like [`apply_key`](Self::apply_key). After an error the request has no URL any
-    /// more.
-    pub(crate) fn apply_key_to<B>(&self, request: &mut Request<B>) -> Result<(), ApplyKeyError> {
+    /// more. Names the key in an extension, if `tell` is set or if the key has a destination of its own.
+    pub(crate) fn apply_key_to<B>(&self, request: &mut Request<B>, tell: bool) -> Result<(), ApplyKeyError> {
         let mut uri = std::mem::take(request.uri_mut());
-        self.apply_key(&mut uri, request.headers_mut())?;
+        let own = request.extensions().get::<AccountHeaders>().cloned();
+        self.apply(&mut uri, request.headers_mut(), own.as_ref())?;
         *request.uri_mut() = uri;
-        if let Some(own) = request.extensions().get::<AccountHeaders>().cloned() {
-            own.apply(request.headers_mut());
+        let destination = self.candidate().key().spec.destination();
+        if tell || destination.is_some() {
+            let chosen = ChosenKey::new(self.key_id().clone(), self.account().cloned(), destination.cloned());
+            request.extensions_mut().insert(chosen);
         }
         Ok(())
+    }
+
+    /// Returns the names of models under which requests with this key are sent, if there are any.
+    pub(crate) fn model_names(&self) -> Option<&ModelNames> {
+        let destination = self.candidate().key().spec.destination()?;
+        destination.names.matter().then_some(&destination.names)
+    }
+
+    /// Returns whether other keys of the pool send requests to other base URLs.
+    pub(crate) fn is_one_place_of_several(&self) -> bool {
+        self.set.has_several_places
     }
 
     /// Returns whether the key was applied to a request, which may have been sent.
@@ -263,35 +288,5 @@ impl Lease {
     pub(in crate::pool) fn candidate(&self) -> Candidate<'_> {
         let (key, account) = (self.set.key(), self.account);
         Candidate { set: &self.set, model: self.model_state.as_deref(), key, account }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if !self.set.is_handed_over() {
-            let candidate = self.candidate();
-            if self.stamped.load(Ordering::Relaxed) {
-                leave(candidate, self.began);
-            } else {
-                give_all_back(candidate, &self.cost, self.began);
-            }
-        }
-        if are_exclusive(self.permits, self.canaries) {
-            let now = Timestamp::now().as_unix_ms();
-            hand_back(self.candidate(), self.permits, self.canaries, now);
-            self.set.common.released.tell();
-        }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, began, .. } = self;
-        f.debug_struct("Lease")
-            .field("provider", &set.common.provider.name())
-            .field("key", self.key_id())
-            .field("probe", &self.is_probe())
-            .field("began", began)
-            .finish_non_exhaustive()
     }
 }

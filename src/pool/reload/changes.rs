@@ -11,7 +11,7 @@ use crate::pool::reload::draining::Draining;
 pub struct KeyChanges {
     /// The keys that are new.
     pub added: Vec<KeyId>,
-    /// The keys with another secret or account, which start clean.
+    /// The keys with another secret, base URL or account, which start clean.
     pub replaced: Vec<KeyId>,
     /// The keys with other settings or another id, whose state stays.
     pub changed: Vec<KeyId>,

@@ -7,13 +7,17 @@
 //! place, and gives it up when it leaves.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::{Moment, Timestamp};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::keys::model::ModelState;
 use crate::pool::keys::refresh::state_of;
+use crate::pool::scope::queue::WaitQueues;
 use crate::pool::{AcquireRequest, Exhausted, KeyPool, Lease};
 
 /// Minimum wait. It doubles each time in a row that less than this was left and no key was available.
@@ -30,7 +34,9 @@ pub(in crate::pool) async fn acquire_until(
 ) -> Result<Lease, Exhausted> {
     let set = pool.0.set.load_full();
     let model_state = request.model.and_then(|model| state_of(&set, model, Timestamp::now()));
-    let queues = model_state.as_ref().map_or(&set.common.queues, |model_state| &model_state.queues);
+    let own = own_queues(&set, model_state.as_deref(), request);
+    let shared = model_state.as_ref().map_or(&set.common.queues, |model_state| &model_state.queues);
+    let queues = own.as_deref().unwrap_or(shared);
     let queue = queues.of(request.was_refused);
     // With other waiters in the queue, only the expected wait counts: taking a key would be jumping the
     // queue.
@@ -44,6 +50,18 @@ pub(in crate::pool) async fn acquire_until(
         Ok(_head) => wait_at_head(pool, request, until).await,
         Err(_late) => Err(pool.earliest(request, Moment::now())),
     }
+}
+
+/// Returns the queues of the requests that wait for the same keys, if some keys may not serve the request. In a queue
+/// with others it could stand behind one that waits for another key.
+fn own_queues(
+    set: &KeySet,
+    model_state: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
+) -> Option<Arc<WaitQueues>> {
+    let serving = set.serving.as_deref()?;
+    let mask = serving.mask(request.model, request.endpoint);
+    Some(serving.queues(model_state.map(|model_state| &model_state.model), &mask))
 }
 
 async fn wait_at_head(

@@ -137,7 +137,7 @@ impl Conditions {
         };
         by_status
             && any(headers, |header| header.is_in(seen.headers))
-            && any(paths, |path| seen.path.is_some_and(|seen| is_at(path, seen)))
+            && any(paths, |path| seen.path.is_some_and(|seen| wildcard::covers(path, seen)))
             && any(codes, |code| is_named(&response.body, code))
             && (phrases.is_empty() || {
                 let text = folded(&text_of(&response.body, seen));
@@ -162,15 +162,6 @@ fn is_success(status: u16) -> bool {
 /// Returns whether an error has a code. Those of a provider behind the provider count as well.
 fn is_named(body: &ErrorBody, code: &str) -> bool {
     body.is_named(code) || body.wrapped_names().any(|name| name.eq_ignore_ascii_case(code))
-}
-
-/// Returns whether a path matches a pattern, or is that path or lies below it.
-fn is_at(pattern: &str, path: &str) -> bool {
-    if pattern.contains('*') {
-        return wildcard::matches(pattern, path);
-    }
-    let below = wildcard::strip(path, pattern.trim_end_matches('/'));
-    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
 
 // === impl Header ===

@@ -132,15 +132,24 @@ impl<B> FailedAttempts<B> {
 
     /// Returns whether the last refusal concerns the request and no key: it is of one resource, or two keys were
     /// forbidden alike, for no reason that lies in their accounts.
-    pub(in crate::rotate) fn is_the_requests_own(&self, stop_reason: StopReason) -> bool {
+    /// `may_serve` tells whether another key may serve the request later.
+    pub(in crate::rotate) fn is_the_requests_own(
+        &self,
+        stop_reason: StopReason,
+        may_serve: impl FnOnce() -> bool,
+    ) -> bool {
         let Some(Attempt { fault, status, .. }) = self.attempts.last() else { return false };
         let alike = RefusalKind::of(fault, *status).map_or(0, |refused| self.count(refused));
         match stop_reason {
             StopReason::Exhausted | StopReason::AttemptLimit | StopReason::NotReplayable => {
                 let is_forbidden = fault.reason() == Reason::Forbidden && !fault.account_reason();
-                is_forbidden && (fault.one_resource() || alike > 1)
+                match fault.is_not_here() {
+                    true => !may_serve(),
+                    false => is_forbidden && (fault.one_resource() || alike > 1),
+                }
             }
             StopReason::Deadline
+            | StopReason::NoKeyMayServe
             | StopReason::ProviderFault
             | StopReason::RefusedAlike
             | StopReason::UnreadableModel => false,

@@ -119,7 +119,10 @@ impl<B> RequestState<B> {
     pub(super) fn wanted<'t>(&'t self, tried: &'t [KeyId]) -> AcquireRequest<'t> {
         let (model, session) = (self.request.known_model(), self.request.session());
         let is_repeat = self.failures.as_deref().is_some_and(|failures| failures.is_repeat);
-        AcquireRequest { model, session, tried, is_repeat, was_refused: self.has_failed(), cost: self.cost }
+        let mut wanted = AcquireRequest::new().endpoint(self.request.path());
+        (wanted.model, wanted.session, wanted.tried) = (model, session, tried);
+        (wanted.is_repeat, wanted.was_refused, wanted.cost) = (is_repeat, self.has_failed(), self.cost);
+        wanted
     }
 
     /// Returns whether a key is usable that the request has not tried and that is not in `but`.

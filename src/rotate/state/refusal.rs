@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
-use crate::pool::ProvisionalCooldown;
+use crate::pool::{Lease, ProvisionalCooldown};
 
 /// A refusal that may be the fault of a key or of the request.
 pub(in crate::rotate) struct Refusal {
@@ -25,6 +25,14 @@ pub(in crate::rotate) struct RefusalKind(Option<StatusCode>, Reason, Scope);
 pub(in crate::rotate) fn unclear_fault(verdict: &Verdict) -> Option<Fault> {
     let is_unclear = *verdict == Verdict::Rejected(Rejection::Unclear);
     is_unclear.then(|| Fault::new(Reason::Forbidden, Scope::AccountModel))
+}
+
+/// Returns the verdict of a response, with regard to the other base URLs of the pool: a model or an object that does
+/// not exist at one of them may exist at another.
+pub(in crate::rotate) fn among_places(verdict: Verdict, status: StatusCode, lease: &Lease) -> Verdict {
+    let is_missing = status == StatusCode::NOT_FOUND
+        && matches!(verdict, Verdict::Rejected(Rejection::Invalid | Rejection::Unclear));
+    if is_missing && lease.is_one_place_of_several() { Fault::not_here().into() } else { verdict }
 }
 
 // === impl RefusalKind ===

@@ -146,8 +146,14 @@ pub enum Problem {
     /// The name of a header is invalid.
     #[error("not a header name: write `x-session-id`, or another name of letters, digits and `-`")]
     HeaderName,
-    /// A header is needed on requests and cannot be used as the affinity header.
-    #[error("{name} has another use and would be removed from requests: choose another header")]
+    /// The value of a header has a character that no header may carry.
+    #[error("not the value of a header: it has a control or a non-ASCII character")]
+    HeaderValue,
+    /// A pattern of endpoints is not that of a path.
+    #[error("a pattern of endpoints is not that of a path: begin it with `/` or `*`")]
+    Endpoint,
+    /// A header is needed on requests: it cannot be the affinity header, and no key can set it.
+    #[error("{name} has another use: choose another header")]
     ReservedHeader {
         /// Name of the header.
         name: HeaderName,

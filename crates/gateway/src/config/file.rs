@@ -138,6 +138,16 @@ pub(super) struct KeyTable {
     pub(super) account: Option<String>,
     pub(super) tier: Option<String>,
     pub(super) weight: Option<NonZeroU32>,
+    pub(super) base_url: Option<String>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, Reference>,
+    #[serde(default)]
+    pub(super) models: BTreeMap<String, String>,
+    pub(super) only_models: Option<Several<String>>,
+    pub(super) except_models: Option<Several<String>>,
+    pub(super) only_endpoints: Option<Several<String>>,
+    pub(super) except_endpoints: Option<Several<String>>,
+    pub(super) concurrent: Option<NonZeroU32>,
     #[serde(default)]
     pub(super) limit: Vec<LimitTable>,
 }
@@ -162,4 +172,14 @@ pub(super) struct LimitTable {
     pub(super) concurrent: Option<NonZeroU32>,
     pub(super) burst: Option<NonZeroU64>,
     pub(super) reset: Option<String>,
+}
+
+// === impl KeyTable ===
+
+impl KeyTable {
+    /// Returns whether the model of a request makes a difference for the key.
+    pub(super) fn is_of_models(&self) -> bool {
+        let limits_models = self.limit.iter().any(|limit| limit.model.is_some());
+        limits_models || self.only_models.is_some() || self.except_models.is_some()
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use http::Uri;
 use tower_key_rotation::key::{ApiKey, EnvKeys};
 use tower_key_rotation::pool::{BuildError, KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
@@ -9,6 +10,7 @@ use tower_key_rotation::provider::Provider;
 use crate::config::chain::choice;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::KeyTable;
+use crate::config::key_attributes::KeyAttributes;
 use crate::config::limit;
 use crate::config::location::ValuePath;
 use crate::config::redact::redacted_variable;
@@ -30,6 +32,8 @@ struct FoundKey {
     key: ApiKey,
     name: String,
     at: ValuePath,
+    /// Path of its own base URL.
+    path: Option<String>,
 }
 
 // === impl Keys ===
@@ -38,6 +42,7 @@ impl Keys {
     /// Reads the keys of a provider: first those in variables with the prefix, then those of the tables.
     pub(super) fn read(
         provider: &Provider,
+        base_url: &Uri,
         prefix: Option<&str>,
         tables: Vec<KeyTable>,
         sources: &Sources,
@@ -45,8 +50,8 @@ impl Keys {
     ) -> Result<Self, ConfigError> {
         let accounts = tables.iter().filter_map(|table| table.account.clone()).collect();
         let listed = tables.into_iter().enumerate();
-        let listed =
-            listed.map(|(index, table)| FoundKey::read(table, sources, at.field("key").index(index)));
+        let listed = listed
+            .map(|(index, table)| FoundKey::read(table, base_url, sources, at.field("key").index(index)));
         let listed = listed.collect::<Result<Vec<_>, _>>()?;
         if prefix.is_some_and(|prefix| !is_prefix(prefix)) {
             return Err(Problem::Prefix.at(at.field("keys_env")));
@@ -60,9 +65,18 @@ impl Keys {
         let discovered = discovery.into_iter().map(|key| FoundKey {
             name: key.declared_id().map_or_else(String::new, ToString::to_string),
             at: at.field("keys_env"),
+            path: None,
             key,
         });
-        Ok(Self { found: discovered.chain(listed).collect(), accounts, searched, faults })
+        let keys = Self { found: discovered.chain(listed).collect(), accounts, searched, faults };
+        let shows = |found: &&FoundKey| found.path.as_ref().is_some_and(|path| keys.appear_in(path));
+        match keys.found.iter().find(shows) {
+            Some(found) => {
+                let reason = "its path contains one of the provider's keys";
+                Err(Problem::Url { reason }.at(found.at.field("base_url")))
+            }
+            None => Ok(keys),
+        }
     }
 
     /// Returns whether a text shows one of the keys.
@@ -108,6 +122,10 @@ impl Keys {
                 let at = last.map_or(at, |found| &found.at);
                 Problem::DuplicateKey { id: redacted_variable(id.as_str()).into_owned() }.at(at.field("id"))
             }
+            BuildError::InvalidEndpoint(id) => {
+                let is_it = |found: &&FoundKey| found.name == redacted_variable(id.as_str());
+                Problem::Endpoint.at(self.found.iter().find(is_it).map_or(at, |found| &found.at).clone())
+            }
             other => Problem::Pool(other).at(at.clone()),
         }
     }
@@ -122,8 +140,14 @@ fn is_prefix(prefix: &str) -> bool {
 // === impl FoundKey ===
 
 impl FoundKey {
-    fn read(table: KeyTable, sources: &Sources, at: ValuePath) -> Result<Self, ConfigError> {
-        let KeyTable { id, secret, account, tier, weight, limit } = table;
+    fn read(
+        mut table: KeyTable,
+        base_url: &Uri,
+        sources: &Sources,
+        at: ValuePath,
+    ) -> Result<Self, ConfigError> {
+        let attributes = KeyAttributes::take(&mut table);
+        let KeyTable { id, secret, account, tier, weight, limit, .. } = table;
         if id.as_ref().is_some_and(String::is_empty) {
             return Err(Problem::Name.at(at.field("id")));
         }
@@ -147,6 +171,7 @@ impl FoundKey {
             key = limit::quotas(table, &at)?.into_iter().fold(key, ApiKey::quota);
         }
         let name = id.map_or_else(|| at.to_string(), |id| redacted_variable(&id).into_owned());
-        Ok(Self { key, name, at })
+        let (key, path) = attributes.apply(key, base_url, sources, &at)?;
+        Ok(Self { key, name, at, path })
     }
 }

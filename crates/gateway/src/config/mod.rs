@@ -74,6 +74,14 @@
 //! account = "org-1"
 //! tier = "primary"                            # or "backup"
 //! weight = 1
+//! concurrent = 8                              # requests in flight
+//! base_url = "https://east.openai.azure.com/openai/v1"   # of this key, in place of the provider's
+//! headers = { openai-organization = "org-1" } # set on its requests; a value may be a reference
+//! models = { "gpt-4o" = "gpt4o-east" }        # name under which this key sends a model
+//! only_models = ["gpt-4o*"]                   # models it may be used for; default: all
+//! except_models = "gpt-4o-audio*"
+//! only_endpoints = ["/v1/chat", "*/responses"]  # paths at the provider; default: all
+//! except_endpoints = "*/batches*"
 //! [[provider.key.limit]]                      # of this key alone
 //! concurrent = 4
 //! [[provider]]
@@ -83,6 +91,16 @@
 //! [provider.models]
 //! "*" = "claude-sonnet-5-5"                   # any other model
 //! ```
+//!
+//! # Keys that differ
+//!
+//! A key may have a `base_url` of its own: an Azure resource, a region, a relay. The path of the provider's
+//! `base_url` is replaced by that of the key. The key is sent there and nowhere else. A model or object that one of
+//! several base URLs does not have (404) is looked for at the others. The names in `models`, `only_models` and
+//! `except_models` are those after `[provider.models]` has renamed them. A pattern of endpoints is a path, which
+//! includes the paths below it, or has `*` for any text. If no key may serve the model or endpoint of a request, the
+//! gateway responds with 404 and the code `no_key_may_serve`. Keys from environment variables have none of these
+//! attributes.
 //!
 //! # Limits
 //!
@@ -131,7 +149,7 @@
 //! any user can read, and a base URL with `http` to a public host, cause a [warning](Config::warnings).
 //!
 //! The keys of a provider are sent to the origin of its `base_url` and nowhere else, whatever the preset
-//! allows.
+//! allows. A key with a `base_url` of its own is sent to that origin only.
 //!
 //! # Example
 //!
@@ -161,6 +179,7 @@ mod error;
 mod file;
 mod format;
 mod invalid_rule;
+mod key_attributes;
 mod keys;
 mod limit;
 mod listing;

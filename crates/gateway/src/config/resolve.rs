@@ -7,7 +7,7 @@ use tower_key_rotation::fallback::{InvalidRoute, Route};
 
 use crate::config::chain::ChainSettings;
 use crate::config::error::{ConfigError, Problem};
-use crate::config::file::{ConfigFile, LimitTable, ProviderTable};
+use crate::config::file::{ConfigFile, KeyTable, LimitTable, ProviderTable};
 use crate::config::keys::Keys;
 use crate::config::location::ValuePath;
 use crate::config::redact::redacted;
@@ -105,9 +105,9 @@ fn provider(
     let route = route(&base_url, &models).map_err(|_| in_url("it can't be the beginning of a URL"))?;
     // The file sets the base URL of this provider, so its keys go there and nowhere else.
     let provider = rule::with_rules(profile.with_origin(origin), rule, at)?;
-    let of_keys = key.iter().flat_map(|key| &key.limit);
-    let limits_models = limit.iter().chain(of_keys).any(|limit| limit.model.is_some());
-    let keys = Keys::read(&provider, keys_env.as_deref(), key, common.sources, at)?;
+    let of_keys = key.iter().any(KeyTable::is_of_models);
+    let limits_models = of_keys || limit.iter().any(|limit| limit.model.is_some());
+    let keys = Keys::read(&provider, &base_url, keys_env.as_deref(), key, common.sources, at)?;
     if keys.appear_in(base_url.path()) {
         return Err(in_url("its path contains one of the provider's keys"));
     }

@@ -77,6 +77,14 @@ impl Reference {
         token.map_err(|problem| problem.at(at.clone()))
     }
 
+    /// Returns a text that need not be secret.
+    pub(super) fn plain(&self, sources: &Sources, at: &ValuePath) -> Result<String, ConfigError> {
+        match self {
+            Self::Literal(text) => Ok(text.expose_secret().to_owned()),
+            reference => reference.text(sources, at).map_err(|problem| problem.at(at.clone())),
+        }
+    }
+
     fn text(&self, sources: &Sources, at: &ValuePath) -> Result<String, Problem> {
         match self {
             Self::Variable(name) => variable(name, &sources.vars),

@@ -21,17 +21,36 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::body::ReplayBody;
-use crate::fallback::{ProviderPin, Unroutable};
-use crate::provider::{ModelId, ModelPath, decoded, each_model, models_in_form};
+use crate::provider::document::each_model;
+use crate::provider::form::models as models_in_form;
+use crate::provider::model::{ModelId, ModelPath, decoded};
 
 /// The provider's names for the models that callers name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    pub(super) by_caller: BTreeMap<ModelId, ModelId>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ModelNames {
+    pub(crate) by_caller: BTreeMap<ModelId, ModelId>,
     /// The provider's model for any other name.
-    pub(super) any: Option<ModelId>,
+    pub(crate) any: Option<ModelId>,
     /// Whether a model without a provider's name is refused.
-    pub(super) strict: bool,
+    pub(crate) strict: bool,
+}
+
+/// The reason for which a request can't be sent to a URL, or under another name of its model. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unroutable {
+    /// The route is strict and does not know the model.
+    #[error("the provider has no name for the model: add it to the route's models, or `\"*\"`")]
+    NoModel,
+    /// The model has another name there, and the request's body can't be read to its end and sent again.
+    #[error("the body that names the model is too long to be rewritten: raise the replay cap")]
+    NotReplayable,
+    /// The model has another name there, and the request does not show the caller's name.
+    #[error("the model has another name here, and is not named in the path, a JSON body or a form")]
+    NotFound,
+    /// The resulting URL would be invalid, or outside the base URL.
+    #[error("the request's path makes no URL with the base URL, or would leave it with a dot segment")]
+    Url,
 }
 
 /// The format of a body, which determines the place of the model's name.
@@ -65,9 +84,9 @@ const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-
 /// Characters that are percent-encoded in a path segment: all except these.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
-// === impl Names ===
+// === impl ModelNames ===
 
-impl Names {
+impl ModelNames {
     /// Returns the provider's name for a model, if it differs. The name for any other model does not apply to a
     /// request that is `pinned` to the link, because its caller names a model of this provider.
     fn of(&self, caller: &ModelId, pinned: bool) -> Result<Option<&ModelId>, Unroutable> {
@@ -81,20 +100,22 @@ impl Names {
     }
 
     /// Returns whether the model of a request makes a difference.
-    pub(super) fn matter(&self) -> bool {
+    pub(crate) fn matter(&self) -> bool {
         self.strict || self.any.is_some() || !self.by_caller.is_empty()
     }
 
-    /// Renames the model of a request. `model` is the caller's name for it, if known.
+    /// Renames the model of a request. `model` is the caller's name for it, if known; otherwise the request is
+    /// searched for it. `pinned` says that the caller names a model of this provider.
     ///
-    /// Returns the body to send. If its bytes do not change, it is the same, shared.
-    pub(super) async fn apply(
+    /// Returns the body to send. If its bytes do not change, it is the same, shared. May have to wait for the end of
+    /// a streamed body. The new name is left as a [`ModelId`] among the extensions.
+    pub(crate) async fn apply(
         &self,
         parts: &mut Parts,
         body: &ReplayBody,
         model: Option<&ModelId>,
+        pinned: bool,
     ) -> Result<ReplayBody, Unroutable> {
-        let pinned = parts.extensions.get::<ProviderPin>().is_some();
         if let Some(model) = model
             && self.of(model, pinned)?.is_none()
         {
