@@ -253,16 +253,6 @@ async fn a_key_without_a_base_url_goes_where_the_request_goes() {
 }
 
 #[tokio::test]
-async fn the_key_is_told_on_demand() {
-    let (sent, client) = recorder();
-    let pool = KeyPool::builder(Provider::openai()).key(api_key("one").account("org")).build().unwrap();
-    let service = KeyRotationLayer::new(pool).tell_key(true).layer(client);
-    let request = Request::get("https://api.openai.com/v1/models").body(Full::<Bytes>::default()).unwrap();
-    service.oneshot(request).await.unwrap();
-    assert_eq!(sent.lock().unwrap()[0].0.as_deref(), Some("one"));
-}
-
-#[tokio::test]
 async fn a_path_does_not_leave_the_base_of_a_key() {
     let (sent, client) = recorder();
     let key = api_key("one").base_url("https://relay.example/tenants/a/v1".parse::<BaseUrl>().unwrap());

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use tower::{BoxError, Layer, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::Reason;
+use tower_key_rotation::key::ChosenKey;
 use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, Deadline, KeyPool, KeyRotationLayer, Provider, RetryBudget, StopReason};
@@ -26,7 +27,7 @@ use tower_key_rotation_sim::{Script, SimFault, SimKey, Simulator};
 
 settings::settings!("KeyRotationLayer":
     max_attempts, max_retries, backoff, retry_budget, head_timeout, deadline, resend_ambiguous, wait_for_key,
-    keep_accept_encoding, estimate_with, replay_cap, error_body, peek, error_events,
+    keep_accept_encoding, estimate_with, replay_cap, error_body, peek, error_events, tell_key,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -212,6 +213,18 @@ async fn error_events() {
             last = frame.into_data().unwrap();
         }
         assert_eq!(last.starts_with(b"data: {\"error\":"), tell, "{last:?}");
+    }
+}
+
+async fn tell_key() {
+    for tell in [false, true] {
+        let client = service_fn(move |request: Request<ReplayBody>| async move {
+            let key = request.extensions().get::<ChosenKey>().map(|key| key.id().to_string());
+            assert_eq!(key.as_deref(), tell.then_some("a"));
+            Ok::<_, BoxError>(Response::new(http_body_util::Full::<Bytes>::default()))
+        });
+        let service = KeyRotationLayer::new(pool(&["a"])).tell_key(tell).layer(client);
+        send(&service, chat("m")).await.unwrap();
     }
 }
 
