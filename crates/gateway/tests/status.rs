@@ -329,8 +329,12 @@ async fn verbs_change_keys() {
     assert_eq!(run("disable", json!({})).await, "disabled");
     assert_eq!(run("enable", json!({})).await, "rate_limited");
     assert_eq!(run("reset", json!({})).await, "available");
+    assert_eq!(run("drain", json!({})).await, "disabled");
+    assert_eq!(run("enable", json!({})).await, "available");
     assert_eq!(run("cool_down", json!({"seconds": 60})).await, "rate_limited");
-    until(&gateway, "/api/history?event=enabled", |it| it["entries"][0]["key"] == "a").await;
+    for event in ["enabled", "drained", "disabled", "reset"] {
+        until(&gateway, &format!("/api/history?event={event}"), |it| it["entries"][0]["key"] == "a").await;
+    }
 }
 
 #[tokio::test]

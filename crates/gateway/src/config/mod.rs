@@ -41,7 +41,7 @@
 //! max_requests = 4096                         # in flight
 //! hosts = ["gateway.internal"]                # names by which callers without a token reach it
 //! [status]                                    # the status of keys at /, /status, /health and /api/…
-//! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, enable, cool down; default: off
+//! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, drain, enable, cool down; default: off
 //! required = ["openai"]                       # must have a usable key for /health to be 200; default: any of the chain
 //! [rotation]                                  # for all providers
 //! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"

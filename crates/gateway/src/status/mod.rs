@@ -14,7 +14,7 @@
 //! | `/api/usage` | attempts, tokens, errors and latency of each provider, key and model |
 //! | `/api/events` | the history as it happens, as server-sent events |
 //! | `/api/openapi.json` | the description of these paths in OpenAPI 3.1 |
-//! | `POST /api/keys` | a verb of an operator: `reset`, `disable`, `enable`, `cool_down` |
+//! | `POST /api/keys` | a verb of an operator: `reset`, `disable`, `drain`, `enable`, `cool_down` |
 //!
 //! No document contains a secret. Keys are named by their ids.
 //!

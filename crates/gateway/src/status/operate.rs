@@ -48,6 +48,7 @@ struct Order {
 enum Verb {
     CoolDown,
     Disable,
+    Drain,
     Enable,
     Reset,
 }
@@ -124,6 +125,8 @@ impl Order {
                 pool.cool_down(&key, model.as_ref(), wait)
             }
             Verb::Disable => pool.disable(&key),
+            // The event tells when the last request has ended.
+            Verb::Drain => pool.drain(&key).map(drop),
             Verb::Enable => pool.enable(&key),
             Verb::Reset => pool.reset(&key),
         };
@@ -138,6 +141,7 @@ impl Verb {
         match self {
             Self::CoolDown => "cool_down",
             Self::Disable => "disable",
+            Self::Drain => "drain",
             Self::Enable => "enable",
             Self::Reset => "reset",
         }
@@ -155,7 +159,7 @@ impl Denied {
             Self::Malformed => (
                 StatusCode::BAD_REQUEST,
                 "malformed",
-                "send JSON with `verb` (reset, disable, enable or cool_down), `provider` and `key`",
+                "send JSON with `verb` (reset, disable, drain, enable or cool_down), `provider` and `key`",
             ),
             Self::NoToken => (
                 StatusCode::UNAUTHORIZED,

@@ -5,16 +5,16 @@ const $ = id => document.getElementById(id);
 const STATES = {
   available: ['Available', 'ok'], probing: ['Probing', 'info'], rate_limited: ['Rate limited', 'wait'],
   quota_exceeded: ['Quota used up', 'wait'], invalid: ['Invalid', 'bad'], forbidden: ['Forbidden', 'bad'],
-  disabled: ['Disabled', 'idle'], draining: ['Draining', 'info'], models_out: ['Some models out', 'wait'],
+  disabled: ['Disabled', 'idle'], models_out: ['Some models out', 'wait'],
 };
 const VERBS = {
   reset: ['Reset', 'Ends every cooldown of the key and forgets the counts of its limits.'],
   cool_down: ['Cool down', 'The key is not used for a time.'],
-  drain: ['Drain', 'The key takes no new request. Its requests in flight go on.'],
+  drain: ['Drain', 'The key is disabled, and an event tells when its last request has ended.'],
   disable: ['Disable', 'The key is not used until it is enabled again.'],
   enable: ['Enable', 'The key is used again.'],
 };
-const OPERATOR = ['reset', 'disabled', 'enabled', 'drained', 'draining', 'reloaded'];
+const OPERATOR = ['reset', 'disabled', 'enabled', 'drained', 'added', 'replaced', 'changed', 'removed'];
 const MAX_KEYS = 200, MAX_EVENTS = 200;
 
 let token = sessionStorage.getItem('token') || '';
@@ -193,8 +193,7 @@ function drawKey(node, provider, key) {
   const menu = node.querySelector('.menu');
   show(menu, statusShown.has_verbs && operator !== '');
   for (const it of menu.querySelectorAll('li')) {
-    const verb = it.dataset.verb, has = statusShown.verbs || ['reset', 'cool_down', 'disable', 'enable'];
-    show(it, has.includes(verb) && (verb === 'enable') === (key.state === 'disabled' || key.state === 'draining') || verb === 'reset');
+    show(it, it.dataset.verb === 'reset' || (it.dataset.verb === 'enable') === (key.state === 'disabled'));
   }
 }
 function windowName(window) {
