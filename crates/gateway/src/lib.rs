@@ -14,6 +14,7 @@
 //! | [`Gateway`] | the gateway as a function from a request to a response |
 //! | [`serve()`] | a server for a gateway, with limits on connections and requests |
 //! | [`status::router`] | the status of any pools, to mount in any axum app |
+//! | [`probe()`] | asks each provider for its models with each key, which costs nothing |
 //! | [`history::Recorder`] | history and statistics of any pools |
 //!
 //! # Paths
@@ -35,6 +36,7 @@ pub mod history;
 mod log_throttle;
 mod options;
 mod origin;
+mod probe;
 mod prometheus;
 mod provider;
 mod refusal;
@@ -48,6 +50,7 @@ mod upstream;
 
 pub use self::gateway::Gateway;
 pub use self::options::Options;
+pub use self::probe::{KeyProbe, probe};
 pub use self::response::GatewayBody;
 pub use self::router::router;
 pub use self::serve::serve;

@@ -9,6 +9,7 @@ use tower_key_rotation::body::ResponseBody;
 use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::{BreakerPolicy, ProviderFallbackLayer, Route};
 use tower_key_rotation::limits::Quota;
+use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::provider::Origin;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 use tower_key_rotation_gateway::status::Status;
@@ -42,7 +43,7 @@ fn pool(provider: Provider, keys: &[(&str, u32)], events: &Events) -> KeyPool {
         Quota::requests(9_000).per_day(),
     ];
     let pool = KeyPool::builder(provider).keys(keys.iter().map(key)).events(events).warn_at([]);
-    quotas.into_iter().fold(pool, |pool, quota| pool.quota(quota)).build().unwrap()
+    quotas.into_iter().fold(pool, KeyPoolBuilder::quota).build().unwrap()
 }
 
 pub(crate) async fn simulated() -> Day {

@@ -3,52 +3,59 @@
 //! ```text
 //! key-rotation-gateway                               # simulated providers, no account needed
 //! key-rotation-gateway --config gateway.toml         # the providers of a configuration file
-//! key-rotation-gateway --config gateway.toml --check
+//! key-rotation-gateway init                          # a file for the keys in the environment
+//! key-rotation-gateway check --live --config gateway.toml
+//! key-rotation-gateway status --watch                # the keys of a running gateway
 //! key-rotation-gateway explain --provider openai responses.jsonl
 //! ```
 //!
 //! `gateway.toml` in the package is a configuration file to start from. With simulated providers, callers must send
 //! the token in `GATEWAY_TOKEN`, if it is set.
 
+mod check;
 mod demo;
+mod describe;
 mod explain;
+mod init;
 mod log_writer;
+mod output;
 mod recorder;
 mod signals;
+mod status;
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use metrics_exporter_prometheus::PrometheusHandle;
 use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tower::BoxError;
-use tower_key_rotation_gateway::config::{Config, Loader};
+use tower_key_rotation_gateway::config::Loader;
 use tower_key_rotation_gateway::{Gateway, Options};
 use tracing::Level;
 
+use crate::check::Check;
 use crate::demo::Demo;
+use crate::describe::{describe, invitation, open_to_all, report};
 use crate::explain::Explain;
+use crate::init::Init;
 use crate::log_writer::LogWriter;
+use crate::output::{LogFormat, Output};
 use crate::signals::Signals;
+use crate::status::Status;
 
 /// A request costs many small allocations, most of them in the HTTP stack.
 ///
 /// Transparent huge pages are off: they double the resident memory, and the time of a request stays the same.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// Maximum time to write the last log lines when the process ends (2 s).
-const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Serves LLM APIs over several keys and providers.
 #[derive(Parser)]
@@ -78,40 +85,68 @@ struct Args {
     /// Least severe level to log, on standard error: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
+    /// Format of log lines.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
+    Check(Check),
     Explain(Explain),
-}
-
-/// The standard streams of the process. Writing to them neither blocks nor fails.
-#[derive(Clone)]
-struct Output {
-    out: LogWriter,
-    log: LogWriter,
+    Init(Init),
+    Status(Status),
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    if let Some(Command::Explain(command)) = &args.command {
-        return explain(command);
+    let mut args = Args::parse();
+    match args.command.take() {
+        Some(command) => ended(command.run()),
+        None => serve(args),
     }
-    let Ok(output) = Output::start(args.log) else { return ExitCode::FAILURE };
+}
+
+/// Runs the gateway until it is stopped.
+fn serve(args: Args) -> ExitCode {
+    let Ok(output) = Output::start(args.log, args.log_format) else { return ExitCode::FAILURE };
     let ended =
         runtime().map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(args, output.clone())));
     if let Err(error) = &ended {
         output.log.add(report(&**error).as_bytes());
     }
-    output.out.flush(LAST_LINES);
-    output.log.flush(LAST_LINES);
+    output.flush();
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Explains responses. It writes to the standard streams at once, because no request waits for them.
-fn explain(command: &Explain) -> ExitCode {
-    let ended = command.run(&mut io::stdout().lock(), &mut io::stderr().lock());
-    let Err(error) = ended else { return ExitCode::SUCCESS };
+// === impl Command ===
+
+impl Command {
+    /// Runs a command. Commands write to the standard streams at once, because no request waits for them.
+    fn run(self) -> Result<(), BoxError> {
+        match self {
+            Self::Check(check) => runtime()?.block_on(check.run()),
+            Self::Explain(explain) => explain.run(&mut io::stdout().lock(), &mut io::stderr().lock()),
+            Self::Init(init) => init.run(),
+            Self::Status(status) => runtime()?.block_on(status.run()),
+            Self::Completions { shell } => {
+                let mut command = Args::command();
+                let name = command.get_name().to_owned();
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut command, name, &mut script);
+                Ok(io::stdout().lock().write_all(&script)?)
+            }
+        }
+    }
+}
+
+/// Reports the error of a command.
+fn ended(result: Result<(), BoxError>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
     let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     if error.downcast_ref().is_some_and(is_closed) {
         // The reader of the output, such as `head`, has all it wants.
@@ -119,31 +154,6 @@ fn explain(command: &Explain) -> ExitCode {
     }
     let _ = io::stderr().write_all(report(&*error).as_bytes());
     ExitCode::FAILURE
-}
-
-impl Output {
-    /// Starts the log. Panics are logged with their place and without their message, which may contain a secret.
-    fn start(level: Level) -> io::Result<Self> {
-        let output = Self {
-            out: LogWriter::start("stdout", io::stdout())?,
-            log: LogWriter::start("stderr", io::stderr())?,
-        };
-        let lines = output.log.clone();
-        tracing_subscriber::fmt()
-            .with_max_level(level)
-            .log_internal_errors(false)
-            .with_writer(move || lines.clone())
-            .init();
-        std::panic::set_hook(Box::new(|panic| {
-            let place = panic.location().map(ToString::to_string);
-            tracing::error!(target: "gateway", place, "panicked");
-        }));
-        Ok(output)
-    }
-
-    fn print(&self, text: &str) {
-        self.out.add(text.as_bytes());
-    }
 }
 
 /// Creates a runtime with one thread on a machine with one core, which saves waking others.
@@ -196,58 +206,4 @@ fn options(max_request: usize, recorded: Option<PrometheusHandle>, log: &LogWrit
         }
         None => options,
     }
-}
-
-fn open_to_all(address: SocketAddr) -> String {
-    format!(
-        "other machines reach {address}, and no token is configured: set `token`, listen on 127.0.0.1, or start with \
-         --allow-open"
-    )
-}
-
-/// Describes providers, keys, chain and access.
-fn describe(config: &Config) -> String {
-    let mut text = String::new();
-    for provider in config.providers() {
-        let keys = provider.pool().snapshot().keys;
-        // An id may contain characters that a terminal interprets.
-        let ids: Vec<_> = keys.iter().map(|key| key.id.as_str().escape_debug().to_string()).collect();
-        let _ = writeln!(text, "{} at {}: {}", provider.name(), provider.base_url(), ids.join(", "));
-    }
-    let _ = writeln!(text, "chain: {}", config.chain().order().join(" -> "));
-    let access = if config.token().is_some() {
-        "callers must send the token"
-    } else {
-        "no token configured; every caller is accepted, except foreign web pages"
-    };
-    let _ = writeln!(text, "access: {access}");
-    text
-}
-
-fn invitation(origin: &str) -> String {
-    let chat = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]"#;
-    format!(
-        "\nThe providers are simulated. Try in another terminal:\n
-  curl -i {origin}/v1/chat/completions -H 'content-type: application/json' -d '{chat}}}'
-  curl -N {origin}/v1/chat/completions -H 'content-type: application/json' -d '{chat},\"stream\":true}}'
-  curl {origin}/api/key-status
-  curl {origin}/metrics
-
-or any program that uses an SDK:
-
-  export OPENAI_BASE_URL={origin}/v1 OPENAI_API_KEY=any
-  export ANTHROPIC_BASE_URL={origin}/anthropic ANTHROPIC_API_KEY=any
-  export GOOGLE_GEMINI_BASE_URL={origin}/gemini GEMINI_API_KEY=any\n\n"
-    )
-}
-
-/// Returns the error and its sources, one per line.
-fn report(error: &(dyn Error + 'static)) -> String {
-    let mut text = format!("{error}\n");
-    let mut source = error.source();
-    while let Some(error) = source {
-        let _ = writeln!(text, "  because: {error}");
-        source = error.source();
-    }
-    text
 }
