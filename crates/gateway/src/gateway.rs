@@ -21,6 +21,7 @@ use tower_key_rotation::fallback::Commit;
 use tower_key_rotation::{Deadline, ModelId, ProviderPin, Session};
 
 use crate::access;
+use crate::alert::Alerts;
 use crate::config::{Config, ProviderSettings};
 use crate::deliver::deliver;
 use crate::drain::DrainOnDrop;
@@ -78,6 +79,7 @@ struct Shared {
     /// One service for each provider, by its name.
     providers: HashMap<String, ProviderService>,
     status: Status,
+    alerts: Alerts,
 }
 
 /// Returns the status of the pools of a configuration.
@@ -112,7 +114,13 @@ impl Gateway {
             |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(&config, it, &client));
         let providers = config.providers().iter().map(service).collect();
         let status = status(&config, &options);
-        Self(Arc::new(Shared { config, options, chain, providers, status }))
+        let alerts = Alerts::over_https(config.alerts().iter().cloned());
+        Self(Arc::new(Shared { config, options, chain, providers, status, alerts }))
+    }
+
+    /// Starts the tasks of the gateway: its history, and its alerts. The first request does the same.
+    pub(crate) fn start(&self) {
+        self.0.start();
     }
 
     /// Returns the status of keys and providers.
@@ -144,7 +152,7 @@ impl Gateway {
         let (mut head, body) = request.into_parts();
         async move {
             let body = DrainOnDrop::new(body, &head, shared.options.max_request, shared.body_timeout());
-            shared.status.recorder().start();
+            shared.start();
             if let Err(refusal) = shared.authorize(&head, local) {
                 return refuse(refusal);
             }
@@ -170,7 +178,7 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, options, chain: _, providers: _, status: _ } = &*self.0;
+        let Shared { config, options, chain: _, providers: _, status: _, alerts: _ } = &*self.0;
         f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
     }
 }
@@ -201,6 +209,12 @@ fn refuse(refusal: Refusal) -> Response<GatewayBody> {
 // === impl Shared ===
 
 impl Shared {
+    /// Starts the tasks that do not run yet.
+    fn start(&self) {
+        self.status.recorder().start();
+        self.alerts.start(self.config.events());
+    }
+
     /// Returns the response for a path that no provider serves.
     async fn own_response<B>(&self, head: &request::Parts, body: B) -> Response<OwnBody>
     where

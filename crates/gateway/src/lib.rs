@@ -15,6 +15,7 @@
 //! | [`serve()`] | a server for a gateway, with limits on connections and requests |
 //! | [`status::router`] | the status of any pools, to mount in any axum app |
 //! | [`probe()`] | asks each provider for its models with each key, which costs nothing |
+//! | [`alert::Alerts`] | messages to webhooks when keys or providers fail |
 //! | [`history::Recorder`] | history and statistics of any pools |
 //!
 //! # Paths
@@ -27,6 +28,7 @@
 //! | `/metrics` | counters and gauges for Prometheus, if [`Options::metrics`] is set |
 
 mod access;
+pub mod alert;
 pub mod config;
 mod deliver;
 mod drain;

@@ -126,6 +126,29 @@ async fn a_live_check_asks_with_each_key() {
     assert_secretless(&(text + &log));
 }
 
+// === alert-test ===
+
+#[tokio::test]
+async fn an_alert_test_tells_which_webhooks_work() {
+    use axum::http::StatusCode;
+    let router = axum::Router::new()
+        .route("/works", axum::routing::post(|| async { StatusCode::OK }))
+        .route("/fails", axum::routing::post(|| async { StatusCode::FORBIDDEN }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hooks = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await });
+    let text = format!(
+        "[[provider]]\nname = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkeys_env = \"OPENAI\"\n\
+         [[alert]]\nname = \"chat\"\nurl = \"{hooks}/works\"\n[[alert]]\nname = \"pager\"\nurl = \"{hooks}/fails\"\n"
+    );
+    let file = path("alert.toml");
+    std::fs::write(&file, text).unwrap();
+    let (is_ok, text, log) =
+        run(&["alert-test", "--config", file.to_str().unwrap()], [("OPENAI_API_KEY", "sk-one")]).await;
+    assert_eq!(text, "chat: delivered\npager: the receiver responded with status 403 Forbidden\n", "{log}");
+    assert!(!is_ok && log.contains("1 of 2"), "{log}");
+}
+
 // === status ===
 
 #[tokio::test]

@@ -128,6 +128,9 @@ pub enum Problem {
     /// A host name is invalid.
     #[error("not a host: write `gateway.internal` or `192.168.1.5`, without a scheme and a port")]
     Host,
+    /// The URL of a webhook is invalid.
+    #[error("not the URL of a webhook: write `https://host/path`, or a reference to it")]
+    Webhook,
     /// A value is none of the accepted words.
     #[error("write one of {}", .allowed.join(", "))]
     Choice {

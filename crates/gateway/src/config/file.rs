@@ -30,6 +30,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub(super) status: StatusTable,
     #[serde(default)]
+    pub(super) alert: Vec<AlertTable>,
+    #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
 }
 
@@ -84,6 +86,19 @@ pub(super) struct ServerTable {
 pub(super) struct StatusTable {
     pub(super) operator_token: Option<Reference>,
     pub(super) required: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct AlertTable {
+    pub(super) name: Option<String>,
+    pub(super) url: Reference,
+    pub(super) format: Option<String>,
+    pub(super) secret: Option<Reference>,
+    pub(super) on: Option<Vec<String>>,
+    pub(super) quota: Option<f64>,
+    pub(super) rotations_per_minute: Option<NonZeroU32>,
+    pub(super) group_wait: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -43,6 +43,15 @@
 //! [status]                                    # the status of keys at /, /status, /health and /api/…
 //! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, drain, enable, cool down; default: off
 //! required = ["openai"]                       # must have a usable key for /health to be 200; default: any of the chain
+//! [[alert]]                                   # messages when keys or providers fail; see `crate::alert`
+//! name = "chat"                               # for logs; default: the format
+//! url = "env:SLACK_WEBHOOK"                   # or the URL itself
+//! format = "slack"                            # or "json" (default), "discord", "pagerduty", "alertmanager"
+//! secret = "env:ALERT_SECRET"                 # signs messages; PagerDuty's routing key
+//! on = ["exhausted", "key_invalid", "breaker"] # default: these three
+//! quota = 0.9                                 # also when this share of a limit is used
+//! rotations_per_minute = 60                   # also for more rotations than this at a provider
+//! group_wait = "2s"                           # time for which further alerts are collected into one message
 //! [rotation]                                  # for all providers
 //! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
 //! affinity_header = "x-session-id"            # optional: requests with the same value use the same key
@@ -172,6 +181,7 @@
 //! # Ok::<(), tower_key_rotation_gateway::config::ConfigError>(())
 //! ```
 
+mod alert;
 mod base_url;
 mod chain;
 mod duration;

@@ -17,7 +17,7 @@ use crate::config::server::ServerSettings;
 use crate::config::status::StatusSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
-use crate::config::{Config, ProviderSettings, base_url, limit, rule};
+use crate::config::{Config, ProviderSettings, alert, base_url, limit, rule};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
@@ -38,13 +38,15 @@ struct CommonSettings<'a> {
 
 pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
     let root = ValuePath::default();
-    let ConfigFile { listen, token, chain, rotation, server, status, provider: tables } = file;
+    let ConfigFile { listen, token, chain, rotation, server, status, alert, provider: tables } = file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
     let token = token.map(|token| token.token(sources, &root.field("token"))).transpose()?;
     let server = ServerSettings::resolve(server)?;
-    let rotation = Rotation::resolve(rotation)?;
+    let mut rotation = Rotation::resolve(rotation)?;
+    rotation.also_warn_at(alert.iter().filter_map(|alert| alert.quota));
+    let alerts = alert::webhooks(alert, sources)?;
     if tables.is_empty() {
         return Err(Problem::NoProvider.at(root));
     }
@@ -64,7 +66,19 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
     let first = names.iter().position(|name| chain.order().first().is_some_and(|it| it == name)).unwrap_or(0);
     let CommonSettings { rotation: Rotation { affinity_header, .. }, events, .. } = common;
     let warnings = sources.warnings.take();
-    Ok(Config { listen, token, chain, server, status, affinity_header, events, providers, first, warnings })
+    Ok(Config {
+        listen,
+        token,
+        chain,
+        server,
+        status,
+        alerts,
+        affinity_header,
+        events,
+        providers,
+        first,
+        warnings,
+    })
 }
 
 fn provider(

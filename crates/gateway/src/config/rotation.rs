@@ -6,7 +6,7 @@ use crate::config::chain::choice;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::RotationTable;
 use crate::config::location::ValuePath;
-use tower_key_rotation::pool::Selection;
+use tower_key_rotation::pool::{KeyPoolBuilder, Selection};
 use tower_key_rotation::provider::CREDENTIAL_HEADERS;
 
 /// Settings for all providers. A provider may have a selection of its own.
@@ -60,6 +60,13 @@ impl Rotation {
             affinity_header: affinity_header.map(header).transpose()?,
             warn_at,
         })
+    }
+
+    /// Adds warning thresholds that alerts need.
+    pub(super) fn also_warn_at(&mut self, shares: impl Iterator<Item = f64>) {
+        for share in shares {
+            self.warn_at.get_or_insert_with(|| KeyPoolBuilder::WARN_AT.to_vec()).push(share);
+        }
     }
 
     /// Returns the selection of a provider: its own setting, or the one for all providers.

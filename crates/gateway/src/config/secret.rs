@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
@@ -65,6 +66,25 @@ impl Reference {
     pub(super) fn key(&self, sources: &Sources, at: &ValuePath) -> Result<Secret, ConfigError> {
         let text = self.text(sources, at).map_err(|problem| problem.at(at.clone()))?;
         Secret::new(text).map_err(|why| Problem::Secret(why).at(at.clone()))
+    }
+
+    /// Returns the URL of a webhook, which may be a credential.
+    pub(super) fn url(&self, sources: &Sources, at: &ValuePath) -> Result<Uri, ConfigError> {
+        let text = match self {
+            Self::Literal(text) => Ok(text.expose_secret().to_owned()),
+            reference => reference.text(sources, at),
+        };
+        let url = text.and_then(|text| {
+            let url: Uri = text.trim().parse().map_err(|_| Problem::Webhook)?;
+            let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+            if is_http && url.host().is_some() { Ok(url) } else { Err(Problem::Webhook) }
+        });
+        url.map_err(|problem| problem.at(at.clone()))
+    }
+
+    /// Returns a secret that signs messages.
+    pub(super) fn signing(&self, sources: &Sources, at: &ValuePath) -> Result<SecretString, ConfigError> {
+        self.text(sources, at).map(SecretString::from).map_err(|problem| problem.at(at.clone()))
     }
 
     /// Returns the token. It consists of the characters that a key may have.

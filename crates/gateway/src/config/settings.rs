@@ -8,6 +8,7 @@ use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::Route;
 use tower_key_rotation::pool::KeyPool;
 
+use crate::alert::Webhook;
 use crate::config::chain::ChainSettings;
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
@@ -22,6 +23,7 @@ pub struct Config {
     pub(super) chain: ChainSettings,
     pub(super) server: ServerSettings,
     pub(super) status: StatusSettings,
+    pub(super) alerts: Vec<Webhook>,
     pub(super) affinity_header: Option<HeaderName>,
     pub(super) events: Events,
     /// Never empty, with unique names.
@@ -68,6 +70,11 @@ impl Config {
     /// Returns the `[status]` table: the operator token, and the providers that health requires.
     pub const fn status(&self) -> &StatusSettings {
         &self.status
+    }
+
+    /// Returns the webhooks of the `[[alert]]` tables.
+    pub fn alerts(&self) -> &[Webhook] {
+        &self.alerts
     }
 
     /// Returns the header whose value identifies related requests. A server turns its value into a

@@ -87,7 +87,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let limits = Limits::new(gateway.config().server());
     let status = gateway.status().clone();
-    status.recorder().start();
+    gateway.start();
     let server = Server::new(gateway, limits);
     let connections = Connections::new(limits.connections);
     let (stopping, stopped) = watch::channel(false);

@@ -12,6 +12,7 @@
 //! `gateway.toml` in the package is a configuration file to start from. With simulated providers, callers must send
 //! the token in `GATEWAY_TOKEN`, if it is set.
 
+mod alert_test;
 mod check;
 mod demo;
 mod describe;
@@ -41,6 +42,7 @@ use tower_key_rotation_gateway::config::Loader;
 use tower_key_rotation_gateway::{Gateway, Options};
 use tracing::Level;
 
+use crate::alert_test::AlertTest;
 use crate::check::Check;
 use crate::demo::Demo;
 use crate::describe::{describe, invitation, open_to_all, report};
@@ -92,6 +94,7 @@ struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    AlertTest(AlertTest),
     Check(Check),
     Explain(Explain),
     Init(Init),
@@ -129,6 +132,7 @@ impl Command {
     /// Runs a command. Commands write to the standard streams at once, because no request waits for them.
     fn run(self) -> Result<(), BoxError> {
         match self {
+            Self::AlertTest(test) => runtime()?.block_on(test.run()),
             Self::Check(check) => runtime()?.block_on(check.run()),
             Self::Explain(explain) => explain.run(&mut io::stdout().lock(), &mut io::stderr().lock()),
             Self::Init(init) => init.run(),
