@@ -91,7 +91,7 @@ mod text;
 mod wildcard;
 mod zone;
 
-pub use self::error::{AllKeysFailed, Error, StopReason};
+pub use self::error::{AllKeysFailed, Error, OwnError, StopReason};
 pub use self::exchange::retry::RetryBudget;
 #[doc(inline)]
 pub use self::fallback::{AllProvidersFailed, ProviderFallbackLayer, ProviderPin};

@@ -10,7 +10,6 @@ use crate::error::attempt::Attempt;
 use crate::error::failure::Failure;
 use crate::error::last_response::LastResponse;
 use crate::error::provider::ProviderFailed;
-use crate::error::skip_reason::SkipReason;
 use crate::error::summary::Summary;
 
 /// The error of a fallback layer: no provider of a chain could serve the request.
@@ -23,8 +22,13 @@ pub struct AllProvidersFailed {
 }
 
 /// Failures that describe the whole chain if every one of its links failed in that way.
-const SAID_BY_ALL: [Failure; 4] =
-    [Failure::NoKeyMayServe, Failure::Overloaded, Failure::UnreadableModel, Failure::Unroutable];
+const SAID_BY_ALL: [Failure; 5] = [
+    Failure::NoEndpoint,
+    Failure::NoKeyMayServe,
+    Failure::Overloaded,
+    Failure::UnreadableModel,
+    Failure::Unroutable,
+];
 
 /// Displays the reasons of all links, without the names of their keys.
 struct Reasons<'a>(&'a AllProvidersFailed);
@@ -66,7 +70,7 @@ impl AllProvidersFailed {
         if self.deadline_passed() {
             return Failure::Deadline;
         }
-        let asked = || self.failures.iter().filter(|failed| failed.because != SkipReason::NoModel);
+        let asked = || self.failures.iter().filter(|failed| failed.shows_more_than_absence());
         let any = |is: fn(Failure) -> bool| asked().any(|failed| is(failed.failure()));
         let all = |is: fn(Failure) -> bool| asked().next().is_some() && asked().all(|it| is(it.failure()));
         if all(|failure| failure.is_limit() || failure == Failure::NoUsableKey) {

@@ -24,6 +24,8 @@ pub(super) enum Failure {
     NoKeyMayServe,
     /// Limits depend on the model, and the request does not state its model unambiguously.
     UnreadableModel,
+    /// No provider of the chain has the endpoint.
+    NoEndpoint,
     /// The chain can't map the request to a provider's URL.
     Unroutable,
     /// Any other failure, with its code.
@@ -71,6 +73,7 @@ impl Failure {
             Self::RateLimit | Self::Quota => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKeyMayServe => StatusCode::NOT_FOUND,
             Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NoEndpoint => StatusCode::NOT_FOUND,
             Self::Unroutable => StatusCode::BAD_REQUEST,
             Self::NoUsableKey | Self::Overloaded | Self::Other(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -86,8 +89,41 @@ impl Failure {
             Self::Overloaded => "overloaded",
             Self::NoKeyMayServe => "no_key_may_serve",
             Self::UnreadableModel => "unreadable_model",
+            Self::NoEndpoint => "unsupported_endpoint",
             Self::Unroutable => "unroutable",
             Self::Other(code) => code,
         }
+    }
+
+    /// Returns the next step of the operator or the caller.
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::Deadline => "raise the deadline, or ask for a shorter response",
+            Self::Timeout => "try again, or raise the time limit for the head of a response",
+            Self::RateLimit => "wait, or add keys of another account",
+            Self::Quota => "add credit to the account, or keys of another account",
+            Self::NoUsableKey => {
+                "check the provider's keys, and replace those that are revoked or may not do this"
+            }
+            Self::Overloaded => "try again",
+            Self::NoKeyMayServe => "use another model or path, or add a key that may be used for it",
+            Self::UnreadableModel => "send the body uncompressed, with one model",
+            Self::NoEndpoint => "use another path, or add the endpoint to a provider that has it",
+            Self::Unroutable => "check the path and the model of the request",
+            Self::Other(_) => "the log has each attempt and its reason",
+        }
+    }
+
+    /// Returns whether the same request may succeed later.
+    pub(super) const fn may_pass(self) -> bool {
+        !matches!(
+            self,
+            Self::Quota
+                | Self::NoUsableKey
+                | Self::NoKeyMayServe
+                | Self::UnreadableModel
+                | Self::NoEndpoint
+                | Self::Unroutable
+        )
     }
 }

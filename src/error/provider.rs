@@ -142,6 +142,11 @@ impl ProviderFailed {
         self.attempts.iter().map(|attempt| &attempt.fault).chain(cause).any(Fault::may_have_run)
     }
 
+    /// Returns whether the failure says more than that the link lacks what the request names.
+    pub(crate) const fn shows_more_than_absence(&self) -> bool {
+        !matches!(self.because, SkipReason::NoModel | SkipReason::NotFound)
+    }
+
     /// Returns the name of the reason in snake case. If rotation stopped because the provider was at fault, this is
     /// the reason of that fault.
     pub(crate) fn word(&self) -> &'static str {
@@ -159,6 +164,7 @@ impl ProviderFailed {
                 Failure::of(fault.reason()).unwrap_or(Failure::Other(self.because.as_str()))
             }
             SkipReason::Shed => Failure::Overloaded,
+            SkipReason::NoEndpoint => Failure::NoEndpoint,
             SkipReason::Unroutable => Failure::Unroutable,
             because => Failure::Other(because.as_str()),
         }

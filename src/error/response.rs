@@ -24,6 +24,7 @@ impl Error {
     /// | no key may be used for the model or the endpoint | 404 | `no_key_may_serve` |
     /// | no capacity, or a layer inside shed the request | 503 | `overloaded` |
     /// | limits or keys are declared for models, and the model can't be read | 415 | `unreadable_model` |
+    /// | no provider of a chain has the endpoint | 404 | `unsupported_endpoint` |
     /// | no route or key can map the request's path or find a model to rename | 400 | `unroutable` |
     /// | any other fault of one provider | 503 | the name of the [`StopReason`](crate::StopReason) |
     /// | several providers failed in different ways | 503 | `all_providers_failed` |
@@ -38,7 +39,7 @@ impl Error {
     ///
     /// `x-should-retry: false` tells the official SDKs of OpenAI and Anthropic not to send the request again. It is
     /// set if the request may have been executed, and if a retry is of no use: the keys are invalid or without
-    /// credit, or the wait is longer than 60 s.
+    /// credit, the request will fail again, or the wait is longer than 60 s.
     pub fn into_response(self) -> Response<ErrorBody> {
         match self {
             Self::AllKeysFailed(failed) => failed.into_response(),
@@ -49,14 +50,15 @@ impl Error {
 
     /// Returns the same response as [`into_response`](Self::into_response), but never the provider's last response.
     pub(crate) fn to_response(&self) -> Response<ErrorBody> {
-        let own = |status, code| Own { status, code }.response(&self.to_string());
+        let own = |status, code| Own { status, code }.response(self.to_string());
+        let last = |status, code| Own { status, code }.final_response(self.to_string());
         match self {
             Self::AllKeysFailed(failed) => failed.summary().response(),
             Self::AllProvidersFailed(failed) => failed.summary().response(),
             Self::Body(_) => own(StatusCode::BAD_REQUEST, "request_body_failed"),
-            Self::ApplyKey(error) if error.is_unroutable() => own(StatusCode::BAD_REQUEST, "unroutable"),
-            Self::ApplyKey(_) => own(StatusCode::INTERNAL_SERVER_ERROR, "foreign_origin"),
-            Self::UnknownLink(_) => own(StatusCode::BAD_REQUEST, "unknown_provider"),
+            Self::ApplyKey(error) if error.is_unroutable() => last(StatusCode::BAD_REQUEST, "unroutable"),
+            Self::ApplyKey(_) => last(StatusCode::INTERNAL_SERVER_ERROR, "foreign_origin"),
+            Self::UnknownLink(_) => last(StatusCode::BAD_REQUEST, "unknown_provider"),
             Self::Service(error) if transport::nature(error) == Nature::Shed => {
                 own(StatusCode::SERVICE_UNAVAILABLE, "overloaded")
             }

@@ -17,6 +17,8 @@ pub enum SkipReason {
     Fault(Fault),
     /// Rotation over the link's keys stopped: they were tried, or all are in cooldown.
     Keys(StopReason),
+    /// The link does not have the endpoint of the request, and neither does any other link of the chain.
+    NoEndpoint,
     /// The link's route does not know the model. It was skipped without a call.
     NoModel,
     /// The link did not become ready, or refused the request's URL.
@@ -24,6 +26,8 @@ pub enum SkipReason {
     /// A layer inside shed the request, because it has reached its limit of concurrent requests. Nothing was sent,
     /// and neither the provider nor a key is at fault.
     Shed,
+    /// The link has no such endpoint, model or object, which is less telling than what another link responded.
+    NotFound,
     /// The request's body can't be sent again, or not with another model's name in it.
     NotReplayable,
     /// The link's route can't map the request: it finds no model to rename, or the resulting URL is invalid.
@@ -41,7 +45,9 @@ impl SkipReason {
             Self::ContextLength => "context_length",
             Self::Fault(fault) => fault.reason().as_str(),
             Self::Keys(stop_reason) => stop_reason.as_str(),
+            Self::NoEndpoint => "no_endpoint",
             Self::NoModel => "no_model",
+            Self::NotFound => "not_found",
             Self::NotReady => "not_ready",
             Self::Shed => "load_shed",
             Self::NotReplayable => "not_replayable",
@@ -57,7 +63,9 @@ impl fmt::Display for SkipReason {
             Self::ContextLength => f.write_str("the request is too long for its model"),
             Self::Fault(fault) => fault.fmt(f),
             Self::Keys(stop_reason) => stop_reason.fmt(f),
+            Self::NoEndpoint => f.write_str("it does not have this endpoint"),
             Self::NoModel => f.write_str("skipped, its route has no such model"),
+            Self::NotFound => f.write_str("it has no such endpoint, model or object"),
             Self::NotReady => f.write_str("the client is not ready, or may not send there"),
             Self::NotReplayable => f.write_str("the body can't be sent again"),
             Self::Shed => f.write_str("a layer inside shed the request"),

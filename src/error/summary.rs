@@ -11,6 +11,7 @@ use crate::classify::transport;
 use crate::classify::transport::Nature;
 use crate::error::failure::Failure;
 use crate::error::last_response::LastResponse;
+use crate::error::own_error::OwnError;
 
 /// Wait in milliseconds. The official SDKs of OpenAI and Anthropic read it before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -79,9 +80,20 @@ impl Summary {
 
     pub(crate) fn response(&self) -> Response<ErrorBody> {
         let (status, code) = (self.failure.status(), self.failure.code());
-        let mut response = Own { status, code }.response(&self.message);
+        let mut response = Own { status, code }.response(self.sentence());
         self.set_headers(response.headers_mut());
         response
+    }
+
+    /// Returns the message with the next step, and the time after which it is worth trying again.
+    fn sentence(&self) -> String {
+        let advice = self.failure.advice();
+        match self.retry_after {
+            Some(wait) => {
+                format!("{}: {advice}; try again in {} s", self.message, wait.as_millis().div_ceil(1000))
+            }
+            None => format!("{}: {advice}", self.message),
+        }
     }
 
     fn set_headers(&self, headers: &mut HeaderMap) {
@@ -92,8 +104,10 @@ impl Summary {
             headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
             headers.insert(RETRY_AFTER_MS, HeaderValue::from(ms));
         }
-        let is_soon = self.retry_after.map_or(self.failure != Failure::Quota, |wait| wait <= LONGEST_RETRY);
-        if self.may_have_run || !is_soon || self.failure == Failure::NoUsableKey {
+        let waits_long = self.retry_after.is_some_and(|wait| wait > LONGEST_RETRY);
+        let passes =
+            self.failure.may_pass() || (self.failure == Failure::Quota && self.retry_after.is_some());
+        if self.may_have_run || waits_long || !passes {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
     }
@@ -108,12 +122,20 @@ const fn is_about_key(status: StatusCode) -> bool {
 
 impl Own {
     /// Builds the error in the shape that OpenAI's clients, and most others, read.
-    pub(super) fn response(self, message: &str) -> Response<ErrorBody> {
+    pub(super) fn response(self, message: String) -> Response<ErrorBody> {
         let Self { status, code } = self;
         let error = json!({"message": message, "type": "key_rotation_error", "param": null, "code": code});
         let mut response = Response::new(ErrorBody::text(json!({"error": error}).to_string()));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.extensions_mut().insert(OwnError::new(code, message));
+        response
+    }
+
+    /// Builds the error of a request that will fail again.
+    pub(super) fn final_response(self, message: String) -> Response<ErrorBody> {
+        let mut response = self.response(message);
+        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         response
     }
 }

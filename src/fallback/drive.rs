@@ -148,7 +148,7 @@ where
             None => call::link(first, request, &state.context, &upload).await,
         };
         let response = match called {
-            Ok(response) if judge::is_the_callers(&response, chain, &state.context) => response,
+            Ok(response) if judge::is_the_callers(&response, chain, state) => response,
             called => return Box::pin(judge::judge(called, link, chain, state)).await,
         };
         *served = Some(match state.hold_back.check(&response, state.deadline()) {

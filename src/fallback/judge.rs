@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::Body;
 use tower::BoxError;
 
@@ -46,9 +46,10 @@ type Called<B> = Result<Response<B>, Failed>;
 
 /// Returns whether a rotation layer inside has judged the response to be the caller's, and guards it. All other
 /// results have to be [judged](judge).
-pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, context: &ChainContext) -> bool {
-    let served = response.extensions().get::<Served>().filter(|_| context.is_joined());
-    served.is_some_and(|served| served.is_guarded() && refused(served.verdict(), chain, context).is_none())
+pub(super) fn is_the_callers<B>(response: &Response<B>, chain: &Chain<B>, state: &ChainState<B>) -> bool {
+    let served = response.extensions().get::<Served>().filter(|_| state.context.is_joined());
+    let is_final = |verdict| refused(response.status(), verdict, chain, state).is_none();
+    served.is_some_and(|served| served.is_guarded() && is_final(served.verdict()))
 }
 
 /// Judges the result of calling a link, and reads the response until its commit.
@@ -80,7 +81,7 @@ where
             return not_ready(error, name());
         }
     };
-    let Some(because) = refused(&verdict, chain, context) else {
+    let Some(because) = refused(response.status(), &verdict, chain, state) else {
         let joined = context.is_joined();
         if !joined {
             forget_length(&mut response);
@@ -100,7 +101,9 @@ where
     let retry_after = if let SkipReason::Fault(fault) = &because { fault.retry_after() } else { None };
     let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
     let status = Some(response.status());
-    let last_response = LastResponse::new(response.map(ResponseBody::erase), limits);
+    let is_kept = because != SkipReason::NotFound || !state.has_failed();
+    let last_response =
+        if is_kept { LastResponse::new(response.map(ResponseBody::erase), limits) } else { None };
     LinkOutcome::left(ProviderFailed {
         status,
         retry_after,
@@ -110,16 +113,23 @@ where
 }
 
 /// Returns the reason for which the response is not the caller's. `None` if it is.
-fn refused<B>(verdict: &Verdict, chain: &Chain<B>, context: &ChainContext) -> Option<SkipReason> {
+fn refused<B>(
+    status: StatusCode,
+    verdict: &Verdict,
+    chain: &Chain<B>,
+    state: &ChainState<B>,
+) -> Option<SkipReason> {
     match verdict {
+        Verdict::Success => None,
         Verdict::Rejected(Rejection::ContextLength)
             if chain.settings.context_length == ContextLength::FallOver =>
         {
             Some(SkipReason::ContextLength)
         }
-        Verdict::Fault(fault) if !context.is_joined() && fault.scope() != Scope::None => {
+        Verdict::Fault(fault) if !state.context.is_joined() && fault.scope() != Scope::None => {
             Some(SkipReason::Fault(fault.clone()))
         }
+        _ if state.looks_further(status, verdict) => Some(SkipReason::NotFound),
         _ => None,
     }
 }

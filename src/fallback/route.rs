@@ -9,13 +9,17 @@
 //! [`KeyRotationLayer`](crate::KeyRotationLayer) does; otherwise see [`Route::set_header`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 
 use crate::body::ReplayBody;
 use crate::fallback::ProviderPin;
-use crate::provider::{AccountHeaders, AuthScheme, BaseUrl, InvalidBaseUrl, ModelId, ModelNames, Unroutable};
+use crate::provider::{
+    AccountHeaders, AuthScheme, BaseUrl, Endpoint, Endpoints, InvalidBaseUrl, ModelId, ModelNames, Provider,
+    Unroutable,
+};
 
 /// The destination of a link's requests, and its provider's names for models.
 ///
@@ -43,6 +47,8 @@ pub struct Route {
     /// The part of the caller's path that the base replaces: empty, or a path with a leading and no trailing slash.
     prefix: String,
     names: ModelNames,
+    endpoints: Endpoints,
+    company: Option<Arc<str>>,
     drop: Vec<HeaderName>,
     set: Vec<(HeaderName, HeaderValue)>,
 }
@@ -61,6 +67,8 @@ impl Route {
             base: None,
             prefix: "/v1".into(),
             names: ModelNames::default(),
+            endpoints: Endpoints::ALL,
+            company: None,
             drop: Vec::new(),
             set: Vec::new(),
         }
@@ -80,7 +88,7 @@ impl Route {
 
     /// Creates a route to OpenAI: `https://api.openai.com/v1`.
     pub fn openai() -> Self {
-        Self::fixed("https://api.openai.com/v1")
+        Self::fixed("https://api.openai.com/v1").of_provider(&Provider::openai())
     }
 
     /// Creates a route to Anthropic's OpenAI-compatible endpoint, `https://api.anthropic.com/v1/`.
@@ -97,7 +105,7 @@ impl Route {
     ///   `invalid_request_error` and the *code* `rate_limit_error`; the classifier of
     ///   [`Provider::anthropic`](crate::Provider::anthropic) understands both.
     pub fn anthropic_compatible() -> Self {
-        Self::fixed("https://api.anthropic.com/v1")
+        Self::fixed("https://api.anthropic.com/v1").of_provider(&Provider::anthropic())
     }
 
     /// Creates a route to Gemini's OpenAI-compatible endpoint,
@@ -112,11 +120,34 @@ impl Route {
     ///   This crate understands both.
     pub fn gemini_compatible() -> Self {
         Self::fixed("https://generativelanguage.googleapis.com/v1beta/openai")
+            .of_provider(&Provider::gemini())
     }
 
     /// Creates a route to a base URL that is known to be valid.
     fn fixed(base_url: &'static str) -> Self {
         Self { base: base_url.parse().ok(), ..Self::new() }
+    }
+
+    /// Takes over the [endpoints](Self::endpoints) and the [company](Self::company) of a provider.
+    #[must_use]
+    pub fn of_provider(self, provider: &Provider) -> Self {
+        self.endpoints(provider.endpoints()).company(provider.company())
+    }
+
+    /// Sets the endpoints that the link has. A request for another endpoint is not sent there. Default:
+    /// [`Endpoints::ALL`], or those of the provider for the three constructors with a provider's name.
+    #[must_use]
+    pub const fn endpoints(mut self, endpoints: Endpoints) -> Self {
+        self.endpoints = endpoints;
+        self
+    }
+
+    /// Sets the company behind the link. A request that concerns stored objects, such as files, batches and earlier
+    /// responses, is sent to links of one company only. Default: each link is a company of its own.
+    #[must_use]
+    pub fn company(mut self, company: impl Into<Arc<str>>) -> Self {
+        self.company = Some(company.into());
+        self
     }
 
     /// Sets the part of the caller's path that the path of the base URL replaces. Default: `/v1`.
@@ -166,6 +197,16 @@ impl Route {
     pub fn set_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.set.push((name, value));
         self
+    }
+
+    /// Returns whether the link has an endpoint.
+    pub(super) const fn serves(&self, endpoint: Endpoint) -> bool {
+        self.endpoints.contains(endpoint)
+    }
+
+    /// Returns whether two links know each other's ids.
+    pub(super) fn shares_ids_with(&self, other: &Self) -> bool {
+        self.company.is_some() && self.company == other.company
     }
 
     /// Returns whether a model may have another name at this link.
@@ -218,12 +259,14 @@ impl Default for Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { base, prefix, names, drop, set } = self;
+        let Self { base, prefix, names, endpoints, company, drop, set } = self;
         let base = base.as_ref().map(|base| format!("{base}{}", base.path()));
         f.debug_struct("Route")
             .field("base", &base)
             .field("prefix", prefix)
             .field("names", names)
+            .field("endpoints", endpoints)
+            .field("company", company)
             .field("drop", drop)
             .field("set", &set.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .finish()

@@ -16,7 +16,7 @@ use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict, hints};
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
-use crate::provider::{AuthScheme, X_API_KEY};
+use crate::provider::{AuthScheme, Endpoint, Endpoints, X_API_KEY};
 
 pub(super) static PRESET: Preset = Preset::with_auth(
     "anthropic",
@@ -26,6 +26,7 @@ pub(super) static PRESET: Preset = Preset::with_auth(
     &DIALECT,
     "https://platform.claude.com/docs/en/api/overview",
 )
+.endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Models, Endpoint::Messages]))
 .aliases(&["claude"])
 .key_starts(&["sk-ant-"]);
 

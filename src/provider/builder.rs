@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::provider::dialect::COMMON;
 use crate::provider::profile::Profile;
-use crate::provider::{AuthScheme, ModelPath, Origin, Provider, Rule};
+use crate::provider::{AuthScheme, Endpoints, ModelPath, Origin, Provider, Rule};
 
 /// Builder of a [`Provider`] that is not among the presets.
 ///
@@ -38,6 +38,7 @@ impl ProviderBuilder {
             env_prefixes: Vec::new(),
             env_names: Vec::new(),
             model_path: ModelPath::None,
+            endpoints: Endpoints::OPENAI,
             errors_in_ok_bodies: None,
             dialect: &COMMON,
             rules: Vec::new(),
@@ -76,6 +77,12 @@ impl ProviderBuilder {
     /// The body is searched for a model in any case.
     pub fn model_path(mut self, model_path: ModelPath) -> Self {
         self.profile().model_path = model_path;
+        self
+    }
+
+    /// Sets the endpoints that the provider has. Default: [`Endpoints::OPENAI`].
+    pub fn endpoints(mut self, endpoints: Endpoints) -> Self {
+        self.profile().endpoints = endpoints;
         self
     }
 

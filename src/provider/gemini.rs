@@ -14,7 +14,7 @@ use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
-use crate::provider::{AuthScheme, ModelPath, X_GOOG_API_KEY};
+use crate::provider::{AuthScheme, Endpoint, Endpoints, ModelPath, X_GOOG_API_KEY};
 
 pub(super) static PRESET: Preset = Preset::with_auth(
     "gemini",
@@ -24,6 +24,12 @@ pub(super) static PRESET: Preset = Preset::with_auth(
     &DIALECT,
     "https://ai.google.dev/gemini-api/docs/api-key",
 )
+.endpoints(Endpoints::of(&[
+    Endpoint::Chat,
+    Endpoint::Embeddings,
+    Endpoint::Models,
+    Endpoint::GenerateContent,
+]))
 .aliases(&["google", "google-gemini", "google-ai-studio"])
 .env_names(&["GOOGLE_GENERATIVE_AI_API_KEY"])
 .key_starts(&["AIza"])
@@ -37,6 +43,7 @@ pub(super) static VERTEX: Preset = Preset::new(
     &VERTEX_DIALECT,
     "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstarts",
 )
+.endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::GenerateContent]))
 .aliases(&["vertex-ai", "vertexai", "google-vertex"])
 .hosts(VERTEX_ORIGINS)
 .key_starts(&["AIza"])
@@ -51,6 +58,7 @@ pub(super) static CODE_ASSIST: Preset = Preset::new(
     &CODE_ASSIST_DIALECT,
     "https://github.com/google-gemini/gemini-cli",
 )
+.endpoints(Endpoints::of(&[Endpoint::GenerateContent]))
 .aliases(&["gemini-code-assist", "gemini-cli", "antigravity"])
 .hosts(&["https://daily-cloudcode-pa.googleapis.com"]);
 

@@ -11,8 +11,8 @@ use crate::body::meter::Usage;
 use crate::clock::Timestamp;
 use crate::provider::profile::Profile;
 use crate::provider::{
-    AccountFingerprint, AuthScheme, BasePath, Limit, ModelId, ModelPath, NamedModel, Origin, ProviderBuilder,
-    ProviderClassifier, Rule,
+    AccountFingerprint, AuthScheme, BasePath, Endpoints, Limit, ModelId, ModelPath, NamedModel, Origin,
+    ProviderBuilder, ProviderClassifier, Rule,
 };
 use crate::provider::{anthropic, compatible, document, gemini, limits, model, openai, preset};
 
@@ -85,10 +85,16 @@ impl Provider {
         &self.0.name
     }
 
-    /// Returns the `gen_ai.provider.name` of this API in OpenTelemetry's semantic conventions for generative
-    /// AI, whatever name the provider was given.
-    pub(crate) fn system(&self) -> &str {
+    /// Returns the company whose API this is, whatever name the provider was given: its `gen_ai.provider.name` in
+    /// OpenTelemetry's conventions. Two providers of one company know each other's ids.
+    pub fn company(&self) -> &str {
         &self.0.system
+    }
+
+    /// Returns the endpoints of the provider, in its OpenAI-compatible API and in its own.
+    /// [`Endpoints::OPENAI`] for a provider that is no preset.
+    pub fn endpoints(&self) -> Endpoints {
+        self.0.endpoints
     }
 
     /// Returns how a key is put onto a request.

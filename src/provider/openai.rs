@@ -15,6 +15,7 @@ use crate::classify::{Reason, Rejection, Scope};
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::limits::Windows;
 use crate::provider::preset::Preset;
+use crate::provider::{Endpoint, Endpoints};
 
 pub(super) static PRESET: Preset = Preset::new(
     "openai",
@@ -23,6 +24,7 @@ pub(super) static PRESET: Preset = Preset::new(
     &DIALECT,
     "https://platform.openai.com/docs/api-reference/authentication",
 )
+.endpoints(Endpoints::OPENAI)
 .aliases(&["open-ai", "chatgpt"])
 .key_starts(&["sk-proj-"]);
 
@@ -34,6 +36,7 @@ pub(super) static CODEX: Preset = Preset::new(
     &DIALECT,
     "https://github.com/openai/codex",
 )
+.endpoints(Endpoints::of(&[Endpoint::Responses]))
 .aliases(&["openai-codex", "chatgpt-codex"]);
 
 static DIALECT: Dialect = Dialect {

@@ -1,7 +1,7 @@
 //! A provider as data.
 
 use crate::provider::dialect::Dialect;
-use crate::provider::{AuthScheme, ModelPath};
+use crate::provider::{AuthScheme, Endpoints, ModelPath};
 
 /// A provider as data.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Preset {
     /// Whether requests need a key.
     pub(super) needs_key: bool,
     pub(super) model_path: ModelPath,
+    /// Endpoints below the base URL, and in the provider's own API.
+    pub(super) endpoints: Endpoints,
     pub(super) dialect: &'static Dialect,
     /// Page that states the base URL and the authentication.
     pub(super) docs: &'static str,
@@ -71,6 +73,7 @@ impl Preset {
             key_starts: &[],
             needs_key: true,
             model_path: ModelPath::None,
+            endpoints: Endpoints::COMMON,
             dialect,
             docs,
         }
@@ -103,6 +106,12 @@ impl Preset {
 
     pub(super) const fn model_path(mut self, model_path: ModelPath) -> Self {
         self.model_path = model_path;
+        self
+    }
+
+    /// Sets the endpoints. Default: [`Endpoints::COMMON`].
+    pub(super) const fn endpoints(mut self, endpoints: Endpoints) -> Self {
+        self.endpoints = endpoints;
         self
     }
 

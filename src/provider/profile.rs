@@ -6,7 +6,7 @@ use http::Uri;
 
 use crate::provider::dialect::{Dialect, system};
 use crate::provider::preset::Preset;
-use crate::provider::{AuthScheme, ModelPath, Origin, Rule};
+use crate::provider::{AuthScheme, Endpoints, ModelPath, Origin, Rule};
 
 #[derive(Clone)]
 pub(super) struct Profile {
@@ -18,6 +18,7 @@ pub(super) struct Profile {
     pub(super) env_prefixes: Vec<Cow<'static, str>>,
     pub(super) env_names: Vec<Cow<'static, str>>,
     pub(super) model_path: ModelPath,
+    pub(super) endpoints: Endpoints,
     /// Overrides the setting of the dialect.
     pub(super) errors_in_ok_bodies: Option<bool>,
     pub(super) dialect: &'static Dialect,
@@ -40,6 +41,7 @@ impl Profile {
             env_prefixes: preset.env_prefixes.iter().copied().map(Cow::Borrowed).collect(),
             env_names: preset.env_names.iter().copied().map(Cow::Borrowed).collect(),
             model_path: preset.model_path,
+            endpoints: preset.endpoints,
             errors_in_ok_bodies: None,
             dialect: preset.dialect,
             rules: Vec::new(),

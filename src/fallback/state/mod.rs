@@ -1,5 +1,6 @@
 //! The state of one request in a chain: the links it has tried, and the next one.
 
+mod absence;
 mod again;
 pub(in crate::fallback) mod failure;
 mod order;
@@ -84,7 +85,7 @@ impl<B> ChainState<B> {
                 settings.error_events,
             ),
             hold_back,
-            ahead: LinkOrder::of(&chain, parts.extensions.get()),
+            ahead: LinkOrder::of(&chain, &parts.method, parts.uri.path(), parts.extensions.get()),
             behind: Vec::new(),
             last: None,
             left: None,
@@ -121,7 +122,7 @@ impl<B> ChainState<B> {
             return None;
         }
         let patient = self.patience();
-        let next = patient.or_else(|| self.ahead.next().map(NextLink::to));
+        let next = patient.or_else(|| self.next_link());
         next.or_else(|| self.retry()).or_else(|| self.wait())
     }
 
@@ -243,7 +244,10 @@ impl<B> ChainState<B> {
     pub(super) fn failed(mut self) -> Error {
         match self.unknown_link() {
             Some(unknown) => Error::from(unknown),
-            None => self.take_failed(false),
+            None => {
+                self.add_absent_endpoint();
+                self.take_failed(false)
+            }
         }
     }
 

@@ -1,33 +1,90 @@
 //! The links that have not had their turn.
 
+use http::Method;
+
 use crate::fallback::link::Chain;
 use crate::fallback::pin::ProviderPin;
+use crate::provider::Endpoint;
 
 /// The order of the links: from the start on, and round to it again. For a pinned request one link only.
+///
+/// Links without the endpoint of the request are left out. A request about stored objects is bound to the company of
+/// the first link that has the endpoint.
 pub(in crate::fallback) struct LinkOrder {
     next: usize,
+    /// Number of links that will have a turn.
     pub(in crate::fallback) left: usize,
-    links: usize,
+    /// Number of links that have not been looked at.
+    unseen: usize,
+    endpoint: Endpoint,
+    /// The link to whose company the request is bound.
+    home: Option<usize>,
 }
 
 // === impl LinkOrder ===
 
 impl LinkOrder {
-    pub(in crate::fallback) fn of<B>(chain: &Chain<B>, pin: Option<&ProviderPin>) -> Self {
-        let links = chain.links.len();
-        let Some(pin) = pin else { return Self { next: chain.start(), left: links, links } };
-        let pinned = chain.links.iter().position(|link| pin.is_to(&link.name));
-        Self { next: pinned.unwrap_or_default(), left: pinned.map_or(0, |_| 1), links }
+    pub(in crate::fallback) fn of<B>(
+        chain: &Chain<B>,
+        method: &Method,
+        path: &str,
+        pin: Option<&ProviderPin>,
+    ) -> Self {
+        let endpoint = Endpoint::of_path(path);
+        if let Some(pin) = pin {
+            let pinned = chain.links.iter().position(|link| pin.is_to(&link.name));
+            let left = usize::from(pinned.is_some());
+            return Self { next: pinned.unwrap_or_default(), left, unseen: left, endpoint, home: pinned };
+        }
+        let is_bound = endpoint.is_bound(method, path);
+        let home = chain.links.iter().position(|link| link.route.serves(endpoint)).filter(|_| is_bound);
+        let next = home.unwrap_or_else(|| chain.start());
+        let mut order = Self { next, left: 0, unseen: chain.links.len(), endpoint, home };
+        order.count(chain);
+        order
     }
-}
 
-impl Iterator for LinkOrder {
-    type Item = usize;
+    /// Binds the request to the company of a link that has had its turn.
+    pub(in crate::fallback) fn bind<B>(&mut self, home: usize, chain: &Chain<B>) {
+        if self.home.is_none() {
+            self.home = Some(home);
+            self.count(chain);
+        }
+    }
 
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let link = self.next;
-        self.next = (link + 1) % self.links;
-        Some(link)
+    /// Returns the endpoint of the request.
+    pub(in crate::fallback) const fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Returns whether the request is bound to one company.
+    pub(in crate::fallback) const fn is_bound(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// Returns the next link.
+    pub(in crate::fallback) fn next<B>(&mut self, chain: &Chain<B>) -> Option<usize> {
+        while self.unseen > 0 {
+            let link = self.next;
+            self.next = (link + 1) % chain.links.len();
+            self.unseen -= 1;
+            if self.has_turn(link, chain) {
+                self.left -= 1;
+                return Some(link);
+            }
+        }
+        None
+    }
+
+    fn count<B>(&mut self, chain: &Chain<B>) {
+        let links = chain.links.len();
+        let unseen = (0..self.unseen).map(|further| (self.next + further) % links);
+        self.left = unseen.filter(|link| self.has_turn(*link, chain)).count();
+    }
+
+    fn has_turn<B>(&self, link: usize, chain: &Chain<B>) -> bool {
+        let route = &chain.links[link].route;
+        let is_near = |home: usize| home == link || route.shares_ids_with(&chain.links[home].route);
+        (self.home == Some(link) || route.serves(self.endpoint)) && self.home.is_none_or(is_near)
     }
 }

@@ -129,7 +129,7 @@ impl Common {
     }
 
     pub(in crate::pool) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {
-        let source = EventSource { name: &self.name, system: Some(self.provider.system()) };
+        let source = EventSource { name: &self.name, system: Some(self.provider.company()) };
         self.events.emit(severity, source, kind);
     }
 }

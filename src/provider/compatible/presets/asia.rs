@@ -3,6 +3,7 @@
 use crate::provider::compatible::asia;
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
+use crate::provider::{Endpoint, Endpoints};
 
 static GENERIC: Dialect = COMMON;
 
@@ -16,6 +17,7 @@ pub(super) static ROWS: [Preset; 11] = [
         &asia::MOONSHOT,
         "https://platform.moonshot.ai/docs/api/chat",
     )
+    .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Completions, Endpoint::Models, Endpoint::Files]))
     .aliases(&["kimi", "moonshotai"])
     .hosts(&["https://api.moonshot.cn", "https://api.kimi.com"])
     .key_starts(&["sk-kimi-"]),
@@ -26,6 +28,7 @@ pub(super) static ROWS: [Preset; 11] = [
         &asia::DASHSCOPE,
         "https://www.alibabacloud.com/help/en/model-studio/models",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses).with(Endpoint::Files).with(Endpoint::Batches))
     .aliases(&["qwen", "alibaba", "aliyun", "bailian"])
     .hosts(&[
         "https://dashscope.aliyuncs.com",
@@ -62,6 +65,14 @@ pub(super) static ROWS: [Preset; 11] = [
         &asia::ZHIPU,
         "https://docs.z.ai/devpack/overview",
     )
+    .endpoints(
+        Endpoints::COMMON
+            .with(Endpoint::Images)
+            .with(Endpoint::Audio)
+            .with(Endpoint::Videos)
+            .with(Endpoint::Files)
+            .with(Endpoint::Batches),
+    )
     .aliases(&["zai", "z.ai", "glm", "bigmodel", "zhipuai"])
     .hosts(&["https://open.bigmodel.cn"]),
     Preset::new(
@@ -87,6 +98,7 @@ pub(super) static ROWS: [Preset; 11] = [
         &asia::SILICONFLOW,
         "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Images).with(Endpoint::Audio).with(Endpoint::Rerank))
     .aliases(&["silicon-flow"])
     .hosts(&["https://api.siliconflow.cn"]),
     // The plan for coding has the path `/api/coding/v3` at the same host.
@@ -97,6 +109,7 @@ pub(super) static ROWS: [Preset; 11] = [
         &GENERIC,
         "https://www.volcengine.com/docs/82379/1298459",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses).with(Endpoint::Images).with(Endpoint::Files))
     .aliases(&["ark", "doubao", "volcengine-ark"]),
     Preset::new(
         "byteplus",
@@ -105,6 +118,7 @@ pub(super) static ROWS: [Preset; 11] = [
         &GENERIC,
         "https://docs.byteplus.com/en/docs/ModelArk/1298459",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses).with(Endpoint::Images).with(Endpoint::Files))
     .aliases(&["modelark", "byteplus-ark"])
     .hosts(&["https://ark.eu-west.bytepluses.com"]),
     // The hosts of the token plans: China, Singapore, Amsterdam.

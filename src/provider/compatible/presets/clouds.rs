@@ -5,7 +5,7 @@ use http::HeaderName;
 use crate::provider::compatible::clouds;
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
-use crate::provider::{API_KEY, AuthScheme, ModelPath};
+use crate::provider::{API_KEY, AuthScheme, Endpoint, Endpoints, ModelPath};
 
 static GENERIC: Dialect = COMMON;
 
@@ -20,6 +20,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &clouds::AZURE,
         "https://learn.microsoft.com/azure/ai-foundry/openai/reference",
     )
+    .endpoints(Endpoints::OPENAI)
     .aliases(&["azure-openai", "azure-ai", "azure-foundry"])
     .hosts(&[
         "https://*.openai.azure.com",
@@ -36,6 +37,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &clouds::BEDROCK,
         "https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html",
     )
+    .endpoints(Endpoints::of(&[Endpoint::Chat]))
     .aliases(&["aws-bedrock", "amazon-bedrock", "aws"])
     .hosts(BEDROCK_HOSTS)
     .env_names(&["AWS_BEARER_TOKEN_BEDROCK"])
@@ -65,6 +67,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &clouds::CLOUDFLARE,
         "https://developers.cloudflare.com/ai-gateway/configuration/authentication/",
     )
+    .endpoints(Endpoints::OPENAI)
     .env_names(&["CF_AIG_TOKEN"]),
     // The host is that of the workspace, on one of three clouds.
     Preset::hosted(

@@ -3,6 +3,7 @@
 use crate::provider::compatible::hosts;
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
+use crate::provider::{Endpoint, Endpoints};
 
 static GENERIC: Dialect = COMMON;
 
@@ -14,6 +15,15 @@ pub(super) static ROWS: [Preset; 19] = [
         &hosts::GROQ,
         "https://console.groq.com/docs/openai",
     )
+    .endpoints(Endpoints::of(&[
+        Endpoint::Chat,
+        Endpoint::Responses,
+        Endpoint::Models,
+        Endpoint::Audio,
+        Endpoint::Files,
+        Endpoint::Batches,
+        Endpoint::FineTuning,
+    ]))
     .key_starts(&["gsk_"]),
     Preset::new(
         "cerebras",
@@ -21,13 +31,24 @@ pub(super) static ROWS: [Preset; 19] = [
         &["CEREBRAS"],
         &hosts::CEREBRAS,
         "https://inference-docs.cerebras.ai/resources/openai",
-    ),
+    )
+    .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Completions, Endpoint::Models])),
     Preset::new(
         "together",
         "https://api.together.xyz/v1",
         &["TOGETHER"],
         &hosts::TOGETHER,
         "https://docs.together.ai/docs/openai-api-compatibility",
+    )
+    .endpoints(
+        Endpoints::COMMON
+            .with(Endpoint::Images)
+            .with(Endpoint::Audio)
+            .with(Endpoint::Videos)
+            .with(Endpoint::Rerank)
+            .with(Endpoint::Files)
+            .with(Endpoint::FineTuning)
+            .with(Endpoint::Batches),
     )
     .aliases(&["together-ai"])
     .hosts(&["https://api.together.ai"]),
@@ -38,6 +59,13 @@ pub(super) static ROWS: [Preset; 19] = [
         &hosts::FIREWORKS,
         "https://docs.fireworks.ai/guides/inference-error-codes",
     )
+    .endpoints(
+        Endpoints::COMMON
+            .with(Endpoint::Responses)
+            .with(Endpoint::Images)
+            .with(Endpoint::Audio)
+            .with(Endpoint::Rerank),
+    )
     .aliases(&["fireworks-ai"])
     .key_starts(&["fw_", "fpk_"]),
     Preset::new(
@@ -47,6 +75,7 @@ pub(super) static ROWS: [Preset; 19] = [
         &hosts::HUGGING_FACE,
         "https://huggingface.co/docs/inference-providers",
     )
+    .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Responses, Endpoint::Models]))
     .aliases(&["hugging_face", "hf"])
     .hosts(&["https://api-inference.huggingface.co", "https://huggingface.co"])
     .env_names(&["HF_TOKEN"])
@@ -58,6 +87,7 @@ pub(super) static ROWS: [Preset; 19] = [
         &hosts::GITHUB_MODELS,
         "https://docs.github.com/en/github-models",
     )
+    .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Models]))
     .aliases(&["github"])
     .hosts(&["https://models.inference.ai.azure.com"])
     .env_names(&["GITHUB_TOKEN"])
@@ -69,6 +99,7 @@ pub(super) static ROWS: [Preset; 19] = [
         &hosts::OLLAMA,
         "https://docs.ollama.com/cloud",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .aliases(&["ollama-cloud"]),
     Preset::new(
         "replicate",
@@ -103,7 +134,8 @@ pub(super) static ROWS: [Preset; 19] = [
         &["DEEPINFRA"],
         &GENERIC,
         "https://docs.deepinfra.com/api-reference/chat-completions/openai-chat-completions",
-    ),
+    )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Images).with(Endpoint::Audio)),
     Preset::new(
         "sambanova",
         "https://api.sambanova.ai/v1",
@@ -158,6 +190,7 @@ pub(super) static ROWS: [Preset; 19] = [
         &GENERIC,
         "https://www.scaleway.com/en/docs/generative-apis/",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses).with(Endpoint::Audio).with(Endpoint::Batches))
     .env_names(&["SCW_SECRET_KEY"]),
     Preset::new(
         "io-intelligence",

@@ -3,6 +3,7 @@
 use crate::provider::compatible::labs;
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
+use crate::provider::{Endpoint, Endpoints};
 
 static GENERIC: Dialect = COMMON;
 
@@ -14,6 +15,13 @@ pub(super) static ROWS: [Preset; 7] = [
         &labs::MISTRAL,
         "https://docs.mistral.ai/api",
     )
+    .endpoints(
+        Endpoints::COMMON
+            .with(Endpoint::Moderations)
+            .with(Endpoint::Audio)
+            .with(Endpoint::Files)
+            .with(Endpoint::FineTuning),
+    )
     .aliases(&["mistralai"])
     .hosts(&["https://codestral.mistral.ai"]),
     Preset::new(
@@ -22,13 +30,23 @@ pub(super) static ROWS: [Preset; 7] = [
         &["DEEPSEEK"],
         &labs::DEEPSEEK,
         "https://api-docs.deepseek.com/",
-    ),
+    )
+    .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Completions, Endpoint::Models])),
     Preset::new(
         "xai",
         "https://api.x.ai/v1",
         &["XAI", "GROK"],
         &labs::XAI,
         "https://docs.x.ai/docs/api-reference",
+    )
+    .endpoints(
+        Endpoints::COMMON
+            .with(Endpoint::Responses)
+            .with(Endpoint::Images)
+            .with(Endpoint::Videos)
+            .with(Endpoint::Files)
+            .with(Endpoint::Batches)
+            .with(Endpoint::Realtime),
     )
     .aliases(&["x-ai", "grok"])
     .key_starts(&["xai-"]),
@@ -39,6 +57,7 @@ pub(super) static ROWS: [Preset; 7] = [
         &labs::COHERE,
         "https://docs.cohere.com/reference/about",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Rerank))
     .hosts(&["https://api.cohere.ai"]),
     Preset::new(
         "perplexity",
@@ -47,6 +66,7 @@ pub(super) static ROWS: [Preset; 7] = [
         &GENERIC,
         "https://docs.perplexity.ai",
     )
+    .endpoints(Endpoints::of(&[Endpoint::Chat]))
     .aliases(&["pplx"])
     .key_starts(&["pplx-"]),
     Preset::new(
@@ -56,6 +76,7 @@ pub(super) static ROWS: [Preset; 7] = [
         &labs::VOYAGE,
         "https://docs.voyageai.com/reference/embeddings-api",
     )
+    .endpoints(Endpoints::of(&[Endpoint::Embeddings, Endpoint::Rerank]))
     .aliases(&["voyageai"]),
     Preset::new("ai21", "https://api.ai21.com/studio/v1", &["AI21"], &GENERIC, "https://docs.ai21.com/")
         .aliases(&["ai21-labs"]),

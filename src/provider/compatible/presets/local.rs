@@ -2,6 +2,7 @@
 
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
+use crate::provider::{Endpoint, Endpoints};
 
 static GENERIC: Dialect = COMMON;
 
@@ -13,6 +14,7 @@ pub(super) static ROWS: [Preset; 4] = [
         &GENERIC,
         "https://lmstudio.ai/docs/developer/openai-compat/chat-completions",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .aliases(&["lm-studio"])
     .hosts(&["http://localhost:1234"])
     .without_key(),
@@ -23,6 +25,7 @@ pub(super) static ROWS: [Preset; 4] = [
         &GENERIC,
         "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses).with(Endpoint::Audio).with(Endpoint::Rerank))
     .hosts(&["http://127.0.0.1:8000"])
     .without_key(),
     Preset::new(
@@ -32,6 +35,7 @@ pub(super) static ROWS: [Preset; 4] = [
         &GENERIC,
         "https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses).with(Endpoint::Rerank))
     .aliases(&["llamacpp", "llama-server"])
     .hosts(&["http://localhost:8080"])
     .without_key(),
@@ -42,6 +46,7 @@ pub(super) static ROWS: [Preset; 4] = [
         &GENERIC,
         "https://docs.ollama.com/openai",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .hosts(&["http://127.0.0.1:11434"])
     .without_key(),
 ];

@@ -3,6 +3,7 @@
 use crate::provider::compatible::{hosts, openrouter};
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::preset::Preset;
+use crate::provider::{Endpoint, Endpoints};
 
 static GENERIC: Dialect = COMMON;
 
@@ -14,6 +15,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &openrouter::DIALECT,
         "https://openrouter.ai/docs/api/reference/errors",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .key_starts(&["sk-or-"]),
     Preset::new(
         "vercel",
@@ -22,6 +24,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &GENERIC,
         "https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions/advanced",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .aliases(&["vercel-ai-gateway", "ai-gateway"]),
     // Zen; the plan Go has the path `/zen/go/v1` (<https://opencode.ai/docs/go>).
     Preset::new(
@@ -31,6 +34,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &GENERIC,
         "https://opencode.ai/docs/zen",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .aliases(&["opencode-zen", "opencode-go", "zen"]),
     // Each plan has a host of its own.
     Preset::new(
@@ -40,6 +44,7 @@ pub(super) static ROWS: [Preset; 6] = [
         &GENERIC,
         "https://docs.github.com/en/copilot",
     )
+    .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
     .aliases(&["copilot"])
     .hosts(&[
         "https://api.individual.githubcopilot.com",
@@ -49,8 +54,10 @@ pub(super) static ROWS: [Preset; 6] = [
     .env_names(&["GITHUB_TOKEN"])
     .key_starts(&["gho_", "ghu_"]),
     Preset::hosted("litellm", &["LITELLM"], &hosts::LITELLM, "https://docs.litellm.ai/docs/proxy/user_keys")
+        .endpoints(Endpoints::OPENAI)
         .aliases(&["litellm-proxy"]),
     // one-api and its descendants, such as new-api (<https://github.com/QuantumNous/new-api>).
     Preset::hosted("one-api", &["ONE_API", "NEW_API"], &GENERIC, "https://github.com/songquanpeng/one-api")
+        .endpoints(Endpoints::OPENAI)
         .aliases(&["new-api"]),
 ];
