@@ -16,13 +16,13 @@ mod provider_builder {
     use tower_key_rotation::body::ReplayBody;
     use tower_key_rotation::classify::{Fault, Outcome, Reason, Scope, Verdict};
     use tower_key_rotation::key::EnvKeys;
-    use tower_key_rotation::provider::{AuthScheme, ModelPath, ProviderBuilder, Rule};
+    use tower_key_rotation::provider::{AuthScheme, Endpoint, Endpoints, ModelPath, ProviderBuilder, Rule};
     use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 
     use super::settings;
 
     settings::settings!("ProviderBuilder":
-        origin, auth, env_prefix, env_name, model_path, errors_in_ok_bodies, answers_like, rule,
+        origin, auth, env_prefix, env_name, model_path, endpoints, errors_in_ok_bodies, answers_like, rule,
     );
 
     async fn origin() {
@@ -69,6 +69,13 @@ mod provider_builder {
         assert_eq!(own().build().model_in_path(&path), None);
         let found = own().model_path(ModelPath::Google).build().model_in_path(&path);
         assert_eq!(found.unwrap().as_str(), "own-model");
+    }
+
+    async fn endpoints() {
+        let served = own().build().endpoints();
+        assert!(served.contains(Endpoint::Images) && !served.contains(Endpoint::Messages));
+        let served = own().endpoints(Endpoints::COMMON.with(Endpoint::Messages)).build().endpoints();
+        assert!(!served.contains(Endpoint::Images) && served.contains(Endpoint::Messages));
     }
 
     /// A custom classifier sees the body of a 200, and so does the provider's own.

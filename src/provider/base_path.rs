@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode;
 
+use crate::provider::endpoint::Endpoint;
+
 /// The path of a base URL, below which the paths of requests stay.
 ///
 /// A request's path may repeat the end of the base: SDKs begin their paths with `/v1`, and base URLs end with
@@ -31,7 +33,12 @@ pub struct BasePath {
     path: String,
     /// Length of the part of the path below which the versions of the API lie beside each other, if they do.
     versions_below: Option<usize>,
+    /// Version of the native API, for a native path without one. Empty if the API has no path of its own.
+    version: &'static str,
 }
+
+/// Services that come before the version in a path: `/upload/v1beta/files`.
+const SERVICES: [&str; 4] = ["upload", "download", "resumable", "ws"];
 
 /// Error of [`BasePath::join`]: the path would leave its base, or forms no valid URL with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +50,7 @@ pub struct LeavesBase(());
 impl BasePath {
     /// Creates a boundary from the path of a base URL. Slashes at its end are ignored.
     pub fn new(path: &str) -> Self {
-        Self { path: path.trim_end_matches('/').to_owned(), versions_below: None }
+        Self { path: path.trim_end_matches('/').to_owned(), versions_below: None, version: "" }
     }
 
     /// Lets a path that begins with a version (`v1`, `v1beta`) replace the version in the base and everything
@@ -56,6 +63,12 @@ impl BasePath {
             }
             at += segment.len() + 1;
         }
+        Self { versions_below: Some(self.path.len()), ..self }
+    }
+
+    /// Sets the version that a native path without one gets, unless the base has a version.
+    pub(super) const fn with_native_version(mut self, version: &'static str) -> Self {
+        self.version = version;
         self
     }
 
@@ -66,8 +79,37 @@ impl BasePath {
     /// Returns [`LeavesBase`] if the path has a segment `.` or `..`, in any form that a server may resolve,
     /// or if the result is not a valid path.
     pub fn join(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, LeavesBase> {
-        let path = if path.is_empty() || path.starts_with('/') { path.into() } else { format!("/{path}") };
+        let path = if path.is_empty() || path.starts_with('/') {
+            path.into()
+        } else {
+            Cow::from(format!("/{path}"))
+        };
+        let path = self.versioned(path);
         self.put_below(self.kept(&path), &path, query)
+    }
+
+    /// Returns a path of the native API with a version. Any other path stays as it is.
+    fn versioned<'a>(&self, path: Cow<'a, str>) -> Cow<'a, str> {
+        let mut segments = path.split('/').skip(1);
+        let (first, second) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+        if self.version.is_empty() || is_version(first) {
+            return path;
+        }
+        let own = self.path.split('/').find(|segment| is_version(segment));
+        let version = own.unwrap_or(self.version);
+        if self.versions_below.is_none() {
+            let is_bare = own.is_none() && is_native(&path);
+            return if is_bare { format!("/{version}{path}").into() } else { path };
+        }
+        match first {
+            "ws" => path,
+            service if SERVICES.contains(&service) && is_version(second) => path,
+            service if SERVICES.contains(&service) => {
+                format!("/{service}/{version}{}", &path[1 + service.len()..]).into()
+            }
+            _ if is_native(&path) => format!("/{version}{path}").into(),
+            _ => path,
+        }
     }
 
     /// Returns the path below the whole base, even if it repeats the end of the base.
@@ -87,7 +129,8 @@ impl BasePath {
     /// Returns the part of the base that precedes a path which repeats the rest of it.
     fn kept(&self, path: &str) -> &str {
         let first = path.split('/').nth(1).unwrap_or_default();
-        if let Some(versions) = self.versions_below.filter(|_| is_version(first)) {
+        if let Some(versions) = self.versions_below.filter(|_| is_version(first) || SERVICES.contains(&first))
+        {
             return &self.path[..versions];
         }
         let repeats = |at: &usize| {
@@ -100,6 +143,17 @@ impl BasePath {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.path
+    }
+}
+
+/// Returns whether a path without a version belongs to a native API: a call of a method, or an object that only the
+/// native API has.
+fn is_native(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    match Endpoint::of_path(path) {
+        Endpoint::Messages | Endpoint::GenerateContent => true,
+        _ => ["cachedContents", "files", "fileSearchStores", "tunedModels", "operations", "complete"]
+            .contains(&first),
     }
 }
 
@@ -165,8 +219,30 @@ mod tests {
             ("/v1beta/openai", "/chat/completions", "/v1beta/openai/chat/completions"),
             ("/tenants/a/v1beta", "/v1/models", "/tenants/a/v1/models"),
             ("/tenants/a", "/v1/models", "/tenants/a/v1/models"),
+            ("/v1beta/openai", "/models/m:generateContent", "/v1beta/models/m:generateContent"),
+            ("", "/models/m:countTokens", "/v1beta/models/m:countTokens"),
+            ("/v1beta/openai", "/cachedContents", "/v1beta/cachedContents"),
+            ("/v1beta/openai", "/upload/v1beta/files", "/upload/v1beta/files"),
+            ("/v1beta", "/upload/files", "/upload/v1beta/files"),
+            ("/t/v1beta/openai", "/download/v1beta/files/1:download", "/t/download/v1beta/files/1:download"),
+            ("/v1beta/openai", "/ws/google.ai.Service", "/ws/google.ai.Service"),
         ] {
-            assert_eq!(BasePath::new(base).with_versions().join(path, None).unwrap(), joined);
+            assert_eq!(
+                BasePath::new(base).with_versions().with_native_version("v1beta").join(path, None).unwrap(),
+                joined
+            );
+        }
+    }
+
+    #[test]
+    fn a_native_path_without_a_version_gets_it() {
+        for (base, path, joined) in [
+            ("", "/messages", "/v1/messages"),
+            ("/v1", "/messages", "/v1/messages"),
+            ("/proxy", "/messages/count_tokens", "/proxy/v1/messages/count_tokens"),
+            ("", "/chat/completions", "/chat/completions"),
+        ] {
+            assert_eq!(BasePath::new(base).with_native_version("v1").join(path, None).unwrap(), joined);
         }
     }
 

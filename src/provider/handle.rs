@@ -11,8 +11,8 @@ use crate::body::meter::Usage;
 use crate::clock::Timestamp;
 use crate::provider::profile::Profile;
 use crate::provider::{
-    AccountFingerprint, AuthScheme, BasePath, Endpoints, Limit, ModelId, ModelPath, NamedModel, Origin,
-    ProviderBuilder, ProviderClassifier, Rule,
+    AccountFingerprint, AuthScheme, BasePath, Endpoint, Endpoints, Limit, ModelId, ModelPath, NamedModel,
+    Origin, ProviderBuilder, ProviderClassifier, Rule,
 };
 use crate::provider::{anthropic, compatible, document, gemini, limits, model, openai, preset};
 
@@ -118,8 +118,12 @@ impl Provider {
     /// Gemini's API versions and its OpenAI-compatible endpoint lie beside each other: below
     /// `/v1beta/openai`, a path that begins with `/v1beta` or `/v1` belongs to its native API.
     pub fn base_path(&self, path: &str) -> BasePath {
-        let base = BasePath::new(path);
-        if self.0.dialect.bearer_below.is_some() { base.with_versions() } else { base }
+        let (base, own) = (BasePath::new(path), self.endpoints());
+        match self.0.dialect.bearer_below {
+            Some(_) => base.with_versions().with_native_version("v1beta"),
+            None if own.contains(Endpoint::Messages) => base.with_native_version("v1"),
+            None => base,
+        }
     }
 
     /// Returns the origins to which a key may be sent.

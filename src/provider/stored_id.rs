@@ -51,7 +51,8 @@ pub fn stored_ids_in_path(path: &str) -> impl Iterator<Item = &str> {
     let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
     let collection =
         COLLECTIONS.into_iter().find_map(|start| Some(&path[path.find(&format!("/{start}"))? + 1..]));
-    let named = collection.map(|rest| nth_slash(rest, 1)).filter(|name| is_stored_id(name));
+    let named =
+        collection.map(|rest| nth_slash(rest, 1)).filter(|name| is_stored_id(name) && !names_object(name));
     path.split('/').chain(values).filter(|part| has_start(part)).chain(named)
 }
 

@@ -3,7 +3,6 @@
 //! The head of a request is changed in place, its body is collected only if it is small, and the body of a response
 //! is passed on as it arrives: nothing between caller and provider buffers.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,29 +11,35 @@ use std::time::Duration;
 use axum::body::Body as OwnBody;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderName};
-use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use http_body_util::Either;
 use tower::{BoxError, Service, ServiceExt};
+use tower_key_rotation::Session;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::Commit;
-use tower_key_rotation::{Deadline, ModelId, ProviderPin, Session};
 
 use crate::access;
 use crate::alert::Alerts;
 use crate::config::{Config, ProviderSettings};
-use crate::deliver::deliver;
+use crate::deliver::{deliver, deliver_linked};
+use crate::destination::{self, Destination, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
+use crate::extensions;
 use crate::headers;
+use crate::links::Links;
+use crate::models;
 use crate::options::Options;
 use crate::origin::OwnHosts;
+use crate::paths;
 use crate::prometheus;
-use crate::provider::{self, ProviderService};
+use crate::provider::ProviderService;
 use crate::refusal::Refusal;
+use crate::reply::Reply;
 use crate::request_body;
-use crate::response::{self, GatewayBody};
+use crate::response::GatewayBody;
 use crate::status::Status;
-use crate::upstream::{self, Chain};
+use crate::upstream;
 
 /// Header that sets when the response of a request is committed to: `complete`, `first-content` or `head`.
 const COMMIT: HeaderName = HeaderName::from_static("x-commit");
@@ -75,9 +80,7 @@ pub struct Gateway(Arc<Shared>);
 struct Shared {
     config: Config,
     options: Options,
-    chain: Chain,
-    /// One service for each provider, by its name.
-    providers: HashMap<String, ProviderService>,
+    destinations: Destinations,
     status: Status,
     alerts: Alerts,
 }
@@ -108,14 +111,10 @@ fn commit(value: &HeaderValue) -> Result<Commit, Refusal> {
 impl Gateway {
     /// Creates a gateway. It opens no connection and starts no task.
     pub fn new(config: Config, options: Options) -> Self {
-        let client = upstream::client();
-        let chain = upstream::chain(&config, &client);
-        let service =
-            |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(&config, it, &client));
-        let providers = config.providers().iter().map(service).collect();
+        let destinations = Destinations::new(&config, &upstream::client());
         let status = status(&config, &options);
         let alerts = Alerts::over_https(config.alerts().iter().cloned());
-        Self(Arc::new(Shared { config, options, chain, providers, status, alerts }))
+        Self(Arc::new(Shared { config, options, destinations, status, alerts }))
     }
 
     /// Starts the tasks of the gateway: its history, and its alerts. The first request does the same.
@@ -153,57 +152,59 @@ impl Gateway {
         async move {
             let body = DrainOnDrop::new(body, &head, shared.options.max_request, shared.body_timeout());
             shared.start();
+            paths::fold(&mut head.uri);
+            let reply = shared.reply(&head);
+            let refuse = |refusal| reply.refuse(refusal).map(Either::Right);
             if let Err(refusal) = shared.authorize(&head, local) {
                 return refuse(refusal);
             }
-            let Some((chain, provider)) = shared.find(head.uri.path()) else {
-                return Box::pin(shared.own_response(&head, body)).await.map(Either::Right);
+            let destination = match shared.destinations.find(&head) {
+                Ok(destination) => destination,
+                Err(NoDestination::Own) => {
+                    return Box::pin(shared.own_response(&head, body, reply)).await.map(Either::Right);
+                }
+                Err(NoDestination::Native(endpoint)) => {
+                    return destination::no_native(endpoint, reply).map(Either::Right);
+                }
             };
-            if let Err(refusal) = shared.prepare(&mut head, provider) {
+            let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));
+            if let Err(refusal) = shared.prepare(&mut head, &destination) {
                 return refuse(refusal);
+            }
+            if destination.provider.is_none() && models::is_list(&head, &shared.config) {
+                let listed = Box::pin(models::list(destination.chain, &shared.config, &head)).await;
+                return listed.unwrap_or_else(|failed| deliver(*failed, reply));
             }
             let (max, timeout) = (shared.options.max_request, shared.body_timeout());
             let body = match request_body::take(body, max, timeout).await {
                 Ok(body) => body,
                 Err(refusal) => return refuse(refusal),
             };
-            let mut chain = chain.clone();
-            deliver(match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
+            let mut chain = destination.chain.clone();
+            let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
                 Ok(chain) => chain.call(Request::from_parts(head, body)).await,
                 Err(error) => Err(error),
-            })
+            };
+            match links {
+                Some(links) => Box::pin(deliver_linked(result, reply, links)).await,
+                None => deliver(result, reply),
+            }
         }
+    }
+
+    /// Returns the response for a request that is refused before it is handled.
+    pub(crate) fn refuse<B>(&self, request: &Request<B>, refusal: Refusal) -> Response<GatewayBody> {
+        let shape = self.0.destinations.shape(request.uri().path(), request.headers());
+        let reply = Reply { shape, max_request: self.0.options.max_request };
+        reply.refuse(refusal).map(Either::Right)
     }
 }
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, options, chain: _, providers: _, status: _, alerts: _ } = &*self.0;
+        let Shared { config, options, destinations: _, status: _, alerts: _ } = &*self.0;
         f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
     }
-}
-
-/// Returns the extensions of an app around the gateway that the layers read. The others would be cloned for every
-/// attempt.
-fn for_layers(given: &mut Extensions) -> Extensions {
-    fn take<T: Clone + Send + Sync + 'static>(from: &mut Extensions, to: &mut Extensions) {
-        if let Some(value) = from.remove::<T>() {
-            to.insert(value);
-        }
-    }
-    let mut kept = Extensions::new();
-    if !given.is_empty() {
-        take::<Commit>(given, &mut kept);
-        take::<Deadline>(given, &mut kept);
-        take::<ModelId>(given, &mut kept);
-        take::<ProviderPin>(given, &mut kept);
-        take::<Session>(given, &mut kept);
-    }
-    kept
-}
-
-fn refuse(refusal: Refusal) -> Response<GatewayBody> {
-    refusal.into_response().map(Either::Right)
 }
 
 // === impl Shared ===
@@ -216,7 +217,7 @@ impl Shared {
     }
 
     /// Returns the response for a path that no provider serves.
-    async fn own_response<B>(&self, head: &request::Parts, body: B) -> Response<OwnBody>
+    async fn own_response<B>(&self, head: &request::Parts, body: B, reply: Reply) -> Response<OwnBody>
     where
         B: Body<Data = Bytes> + Send + Unpin,
         B::Error: Into<BoxError>,
@@ -227,29 +228,28 @@ impl Shared {
                 if is_read {
                     prometheus::metrics(&self.config, &**render)
                 } else {
-                    Refusal::ReadOnly.into_response()
+                    reply.refuse(Refusal::ReadOnly)
                 }
             }
-            _ => self.status.respond(head, body).await.unwrap_or_else(|| self.unknown_path()),
+            _ => self
+                .status
+                .respond(head, body)
+                .await
+                .unwrap_or_else(|| self.unknown_path(head.uri.path(), reply)),
         }
     }
 
-    fn unknown_path(&self) -> Response<OwnBody> {
+    fn unknown_path(&self, path: &str, reply: Reply) -> Response<OwnBody> {
         let names: Vec<_> = self.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
-        let message = format!("unknown path: use /v1/ or {}", names.join(", "));
-        response::error(StatusCode::NOT_FOUND, "unknown_path", &message)
+        let meant = paths::meant(path, self.config.providers().iter().map(ProviderSettings::name));
+        let meant = meant.map(|path| format!("did you mean {path}? ")).unwrap_or_default();
+        let message = format!("unknown path: {meant}use /v1/ or {}", names.join(", "));
+        reply.fail(StatusCode::NOT_FOUND, "unknown_path", &message)
     }
 
-    /// Returns the service for a path, and the provider if the path names one.
-    fn find(&self, path: &str) -> Option<(&Chain, Option<&ProviderService>)> {
-        let (first, rest) = provider::split(path);
-        if rest.is_empty() {
-            return None;
-        }
-        if first == "v1" {
-            return Some((&self.chain, None));
-        }
-        self.providers.get(first).map(|provider| (provider.service(), Some(provider)))
+    fn reply(&self, head: &request::Parts) -> Reply {
+        let shape = self.destinations.shape(head.uri.path(), &head.headers);
+        Reply { shape, max_request: self.options.max_request }
     }
 
     /// Checks whether the caller may use the gateway. `/health`, `/ready` and the page without its data are open to
@@ -268,7 +268,7 @@ impl Shared {
 
     /// Returns whether a provider serves the path of a request.
     fn is_served(&self, head: &request::Parts) -> bool {
-        self.find(head.uri.path()).is_some()
+        !matches!(self.destinations.find(head), Err(NoDestination::Own))
     }
 
     /// Returns the maximum pause within the body of a request.
@@ -283,21 +283,21 @@ impl Shared {
     }
 
     /// Turns the head of a request into the one that is passed on, without the parts that are not for a provider.
-    fn prepare(&self, head: &mut request::Parts, to: Option<&ProviderService>) -> Result<(), Refusal> {
+    fn prepare(&self, head: &mut request::Parts, to: &Destination<'_>) -> Result<(), Refusal> {
         let encodings = head.headers.get_all(CONTENT_ENCODING).iter();
         if encodings.into_iter().any(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
-            && self.limits_models(to)
+            && self.limits_models(to.provider)
         {
             return Err(Refusal::Encoded);
         }
-        if let Some(provider) = to {
-            head.uri = provider.url(&head.uri)?;
+        if let Some(provider) = to.provider {
+            head.uri = provider.url(&head.uri.path()[to.prefix..], head.uri.query())?;
         }
         let commit = head.headers.remove(COMMIT).map(|value| commit(&value)).transpose()?;
         let session = self.config.affinity_header().and_then(|name| head.headers.remove(name));
         headers::to_provider(&mut head.headers);
         head.version = http::Version::HTTP_11;
-        head.extensions = for_layers(&mut head.extensions);
+        head.extensions = extensions::for_layers(&mut head.extensions);
         if let Some(name) = session {
             head.extensions.insert(Session::new(name));
         }

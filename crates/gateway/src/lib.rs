@@ -24,6 +24,8 @@
 //! |---|---|
 //! | `/v1/…` | OpenAI's API, served by the first provider of the chain that can |
 //! | `/{provider}/…` | the native API of one provider, with any of its keys |
+//! | `/v1/messages…` | Anthropic's own API, with the keys of the first provider that has it |
+//! | `/v1beta/…` | Google's own API, with the keys of the first provider that has it |
 //! | `/`, `/status`, `/health`, `/ready`, `/api/…` | the [`status`] of keys and providers: a page for people, and JSON |
 //! | `/metrics` | counters and gauges for Prometheus, if [`Options::metrics`] is set |
 
@@ -31,21 +33,28 @@ mod access;
 pub mod alert;
 pub mod config;
 mod deliver;
+mod destination;
 mod drain;
+mod extensions;
 mod gateway;
 mod headers;
 pub mod history;
+mod links;
 mod log_throttle;
+mod models;
 mod options;
 mod origin;
+mod paths;
 mod probe;
 mod prometheus;
 mod provider;
 mod refusal;
+mod reply;
 mod request_body;
 mod response;
 mod router;
 mod serve;
+mod shape;
 mod stall;
 pub mod status;
 mod upstream;

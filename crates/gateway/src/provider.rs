@@ -1,8 +1,7 @@
 //! The service of one provider: requests in its native API, below the path with its name.
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
-use tower_key_rotation::provider::BasePath;
+use tower_key_rotation::provider::{BasePath, Endpoints};
 
 use crate::config::{Config, ProviderSettings};
 use crate::refusal::Refusal;
@@ -10,17 +9,12 @@ use crate::upstream::{self, Chain, HttpClient};
 
 /// A provider without fallback: requests rotate over its keys and never go to another provider.
 pub(crate) struct ProviderService {
+    name: String,
+    url: Uri,
     service: Chain,
-    scheme: Option<Scheme>,
-    authority: Option<Authority>,
     base: BasePath,
     limits_models: bool,
-}
-
-/// Splits a path into its first segment, which names the provider, and the rest.
-pub(crate) fn split(path: &str) -> (&str, &str) {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    path.split_at(path.find('/').unwrap_or(path.len()))
+    endpoints: Endpoints,
 }
 
 // === impl ProviderService ===
@@ -30,10 +24,11 @@ impl ProviderService {
         let url = provider.base_url();
         Self {
             service: upstream::single(config, provider, client),
-            scheme: url.scheme().cloned(),
-            authority: url.authority().cloned(),
+            name: provider.name().to_owned(),
+            url: url.clone(),
             base: provider.pool().provider().base_path(url.path()),
             limits_models: provider.limits_models(),
+            endpoints: provider.endpoints(),
         }
     }
 
@@ -42,28 +37,28 @@ impl ProviderService {
         self.limits_models
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) const fn base_url(&self) -> &Uri {
+        &self.url
+    }
+
+    pub(crate) const fn endpoints(&self) -> Endpoints {
+        self.endpoints
+    }
+
     pub(crate) const fn service(&self) -> &Chain {
         &self.service
     }
 
-    /// Returns the provider's URL for a URL of the gateway. It stays below the provider's base URL.
-    pub(crate) fn url(&self, uri: &Uri) -> Result<Uri, Refusal> {
+    /// Returns the provider's URL for a path of its API. It stays below the provider's base URL.
+    pub(crate) fn url(&self, path: &str, query: Option<&str>) -> Result<Uri, Refusal> {
         let mut parts = http::uri::Parts::default();
-        parts.scheme = self.scheme.clone();
-        parts.authority = self.authority.clone();
-        let path = self.base.join(split(uri.path()).1, uri.query());
-        parts.path_and_query = Some(path.map_err(|_| Refusal::NoUrl)?);
+        parts.scheme = self.url.scheme().cloned();
+        parts.authority = self.url.authority().cloned();
+        parts.path_and_query = Some(self.base.join(path, query).map_err(|_| Refusal::NoUrl)?);
         Uri::from_parts(parts).map_err(|_| Refusal::NoUrl)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_segment_names_the_provider() {
-        assert_eq!(split("/gemini/v1beta/models"), ("gemini", "/v1beta/models"));
-        assert_eq!(split("/gemini"), ("gemini", ""));
     }
 }

@@ -1,22 +1,23 @@
 //! Reasons for which the gateway itself refuses a request.
 
+use std::borrow::Cow;
 use std::error::Error;
 
-use axum::body::Body;
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
 
-use crate::response;
 use crate::stall::Stalled;
 
 /// The reason why a request is not passed on, or its response is not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refusal {
     Body,
+    Broken,
     Busy,
     Commit,
     Encoded,
+    Failed,
     Foreign,
     Method,
     NoToken,
@@ -45,66 +46,85 @@ impl Refusal {
         Self::Body
     }
 
-    const fn status(self) -> StatusCode {
+    pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::Body | Self::Commit | Self::NoUrl => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Foreign => StatusCode::FORBIDDEN,
             Self::Method | Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
-            Self::Switched => StatusCode::BAD_GATEWAY,
+            Self::Broken | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
-    /// Returns a code for programs and a message for people.
-    const fn code_and_message(self) -> (&'static str, &'static str) {
+    /// Returns the code for programs.
+    pub(crate) const fn code(self) -> &'static str {
         match self {
-            Self::Body => ("request_body_failed", "the body of the request broke off"),
-            Self::Busy => {
-                ("gateway_busy", "the gateway has reached its maximum of requests in flight: try again")
-            }
-            Self::Commit => ("invalid_commit", "x-commit must be complete, first-content or head"),
-            Self::Encoded => (
-                "compressed_request",
-                "a limit is declared for models, and a compressed body hides the model: send the body uncompressed",
-            ),
-            Self::Foreign => (
-                "foreign_origin",
-                "the Origin or the Host of the request is not the gateway's: add the host to `hosts` in [server], or \
-                 configure a token",
-            ),
-            Self::Method => ("method_not_allowed", "the gateway does not pass on requests with this method"),
-            Self::NoToken => (
-                "invalid_api_key",
-                "the gateway's token is missing or wrong: send it where your SDK sends the API key",
-            ),
-            Self::NoUrl => ("invalid_url", "the URL can't be passed on"),
-            Self::ReadOnly => ("method_not_allowed", "this path only serves GET and HEAD"),
-            Self::Stalled => ("request_timeout", "the body of the request stalled"),
-            Self::Switched => {
-                ("bad_gateway", "the provider switched the protocol, which the caller did not request")
-            }
-            Self::TooLarge => ("request_too_large", "the request is larger than the gateway accepts"),
+            Self::Body => "request_body_failed",
+            Self::Broken => "response_failed",
+            Self::Busy => "gateway_busy",
+            Self::Commit => "invalid_commit",
+            Self::Encoded => "compressed_request",
+            Self::Failed => "internal_error",
+            Self::Foreign => "foreign_origin",
+            Self::Method | Self::ReadOnly => "method_not_allowed",
+            Self::NoToken => "invalid_api_key",
+            Self::NoUrl => "invalid_url",
+            Self::Stalled => "request_timeout",
+            Self::Switched => "bad_gateway",
+            Self::TooLarge => "request_too_large",
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let (code, message) = self.code_and_message();
-        let mut response = response::error(self.status(), code, message);
-        let header = match self {
-            Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
-            Self::Method => {
-                Some((ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")))
+    /// Returns the message for people: the reason, and the next step. `max` is the maximum size of a request.
+    pub(crate) fn message(self, max: usize) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Body => "the body of the request broke off: send the request again",
+            Self::Broken => "the response of the provider broke off: send the request again",
+            Self::Busy => "the gateway has reached its maximum of requests in flight: try again",
+            Self::Commit => "x-commit must be complete, first-content or head",
+            Self::Encoded => {
+                "a limit is declared for models, and a compressed body hides the model: send the body uncompressed"
             }
-            Self::ReadOnly => Some((ALLOW, HeaderValue::from_static("GET, HEAD"))),
-            _ => None,
-        };
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, value);
-        }
-        response
+            Self::Failed => "the gateway failed: its log has the place",
+            Self::Foreign => {
+                "the Origin or the Host of the request is not the gateway's: add the host to `hosts` in [server], add \
+                 the origin to `origins` in [cors], or configure a token"
+            }
+            Self::Method => "the gateway does not pass on requests with this method",
+            Self::NoToken => {
+                "the gateway's token is missing or wrong: send it where your SDK sends the API key"
+            }
+            Self::NoUrl => "the URL can't be passed on: send a path without `.` and `..`",
+            Self::ReadOnly => "this path only serves GET and HEAD",
+            Self::Stalled => "the body of the request stalled: send the request again",
+            Self::Switched => "the provider switched the protocol, which the caller did not request",
+            Self::TooLarge => {
+                return Cow::Owned(format!(
+                    "the request is larger than {max} bytes ({} MiB), the most that the gateway accepts: start the \
+                     gateway with a larger --max-request",
+                    max >> 20
+                ));
+            }
+        })
+    }
+
+    /// Returns the header that belongs to the response.
+    pub(crate) fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        Some(match self {
+            Self::Busy => (RETRY_AFTER, HeaderValue::from_static("1")),
+            Self::Method => (ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+            Self::ReadOnly => (ALLOW, HeaderValue::from_static("GET, HEAD")),
+            _ => return None,
+        })
+    }
+
+    /// Returns whether the same request may succeed later.
+    pub(crate) const fn may_pass(self) -> bool {
+        matches!(self, Self::Body | Self::Broken | Self::Busy | Self::Failed | Self::Stalled | Self::Switched)
     }
 }

@@ -17,7 +17,7 @@ impl<B> ChainState<B> {
         if let Some(first) = self.behind.first().map(|failure| failure.link)
             && self.ahead.left > 0
             && !self.ahead.is_bound()
-            && self.body.read(|frames| names_stored(frames))
+            && self.body.read(names_stored)
         {
             self.ahead.bind(first, &self.chain);
         }

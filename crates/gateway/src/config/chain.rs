@@ -8,6 +8,7 @@ use crate::config::duration;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::{BreakerTable, ChainTable};
 use crate::config::location::ValuePath;
+use crate::config::model_list::ModelList;
 use crate::config::redact::redacted;
 use tower_key_rotation::UnknownWord;
 use tower_key_rotation::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
@@ -30,6 +31,7 @@ pub struct ChainSettings {
     pub(super) wait_for_key: Option<bool>,
     pub(super) patience: Option<Duration>,
     pub(super) complete_cap: Option<NonZeroU64>,
+    pub(super) models: ModelList,
     pub(super) breaker: BreakerPolicy,
 }
 
@@ -110,6 +112,11 @@ impl ChainSettings {
         self.complete_cap
     }
 
+    /// Returns the providers whose models `GET /v1/models` lists. Default: [`ModelList::Union`].
+    pub const fn models(&self) -> &ModelList {
+        &self.models
+    }
+
     /// Returns when the breaker of a provider opens, and for how long. Default: [`BreakerPolicy::new`].
     pub const fn breaker(&self) -> BreakerPolicy {
         self.breaker
@@ -118,8 +125,10 @@ impl ChainSettings {
     pub(super) fn resolve(table: ChainTable, providers: &[&str]) -> Result<Self, ConfigError> {
         let at = ValuePath::default().field("chain");
         let time = |name, text: Option<String>| duration::optional(text, &at.field(name));
+        let order = order(table.order, providers, &at.field("order"))?;
         Ok(Self {
-            order: order(table.order, providers, &at.field("order"))?,
+            models: models(table.models, &order, &at.field("models"))?,
+            order,
             start: choice(table.start.as_deref(), &at.field("start"))?,
             deadline: time("deadline", table.deadline)?,
             head_timeout: time("head_timeout", table.head_timeout)?,
@@ -186,6 +195,19 @@ where
 {
     let unknown = |error: UnknownWord| Problem::Choice { allowed: error.allowed() }.at(at.clone());
     word.map_or_else(|| Ok(T::default()), |word| word.parse().map_err(unknown))
+}
+
+fn models(name: Option<String>, order: &[String], at: &ValuePath) -> Result<ModelList, ConfigError> {
+    match name {
+        None => Ok(ModelList::default()),
+        Some(name) if name == "union" => Ok(ModelList::Union),
+        Some(name) if order.contains(&name) => Ok(ModelList::Of(name)),
+        Some(name) => {
+            let known = ["union"].into_iter().chain(order.iter().map(String::as_str));
+            let known = known.map(|name| redacted(name).into_owned()).collect();
+            Err(Problem::UnknownProvider { name: redacted(&name).into_owned(), known }.at(at.clone()))
+        }
+    }
 }
 
 fn order(order: Option<Vec<String>>, providers: &[&str], at: &ValuePath) -> Result<Vec<String>, ConfigError> {

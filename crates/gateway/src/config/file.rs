@@ -53,6 +53,7 @@ pub(super) struct ChainTable {
     pub(super) wait_for_key: Option<bool>,
     pub(super) patience: Option<String>,
     pub(super) complete_cap: Option<NonZeroU64>,
+    pub(super) models: Option<String>,
     #[serde(default)]
     pub(super) breaker: BreakerTable,
 }
@@ -118,6 +119,7 @@ pub(super) struct ProviderTable {
     pub(super) keys_env: Option<String>,
     pub(super) selection: Option<String>,
     pub(super) learn_accounts: Option<bool>,
+    pub(super) endpoints: Option<Vec<String>>,
     #[serde(default)]
     pub(super) models: BTreeMap<String, String>,
     #[serde(default)]

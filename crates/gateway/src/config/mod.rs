@@ -24,6 +24,7 @@
 //! wait_for_key = true                         # wait when no provider is usable
 //! patience = "3s"                             # longest wait for a provider before the next one is used
 //! complete_cap = 8_388_608                    # maximum bytes of a response that are held back
+//! models = "union"                            # or the provider whose models `GET /v1/models` lists
 //! [chain.breaker]                             # when a provider is skipped
 //! enabled = true
 //! consecutive = 5                             # opens after this many faults in a row, or
@@ -63,6 +64,7 @@
 //! keys_env = "OPENAI"                         # finds OPENAI_API_KEY, OPENAI_API_KEY_1, OPENAI_API_KEYS, …
 //! selection = "most_remaining"                # in place of the selection in [rotation]
 //! learn_accounts = true                       # learn from responses which keys share an account
+//! endpoints = ["+rerank", "-images"]          # adds to those of the dialect, and takes from them
 //! [provider.models]                           # this provider's name for a model that a caller names
 //! "gpt-4o" = "gpt-4o-2024-11-20"
 //! [[provider.limit]]                          # of each account; a key without one is an account of its own
@@ -185,6 +187,7 @@ mod alert;
 mod base_url;
 mod chain;
 mod duration;
+mod endpoints;
 mod error;
 mod file;
 mod format;
@@ -195,6 +198,7 @@ mod limit;
 mod listing;
 mod loader;
 mod location;
+mod model_list;
 mod redact;
 mod resolve;
 mod rotation;
@@ -214,6 +218,7 @@ pub use self::format::Format;
 pub use self::invalid_rule::InvalidRule;
 pub use self::loader::Loader;
 pub use self::location::Location;
+pub use self::model_list::ModelList;
 pub use self::secret::Token;
 pub use self::server::ServerSettings;
 pub use self::settings::{Config, ProviderSettings};

@@ -17,7 +17,7 @@ use crate::config::server::ServerSettings;
 use crate::config::status::StatusSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
-use crate::config::{Config, ProviderSettings, alert, base_url, limit, rule};
+use crate::config::{Config, ProviderSettings, alert, base_url, endpoints, limit, rule};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
@@ -27,7 +27,8 @@ use tower_key_rotation::provider::Provider;
 const COMPATIBLE: &str = "compatible";
 
 /// Provider names that would be hidden by other paths of a gateway.
-const RESERVED: [&str; 6] = ["v1", "api", "health", "metrics", "ready", "status"];
+const RESERVED: [&str; 10] =
+    ["v1", "v1alpha", "v1beta", "upload", "download", "api", "health", "metrics", "ready", "status"];
 
 /// Settings that all providers share.
 struct CommonSettings<'a> {
@@ -93,6 +94,7 @@ fn provider(
         keys_env,
         selection,
         learn_accounts,
+        endpoints,
         models,
         limit,
         rule,
@@ -117,6 +119,8 @@ fn provider(
         }
     }
     let route = route(&base_url, &models).map_err(|_| in_url("it can't be the beginning of a URL"))?;
+    let endpoints = endpoints::endpoints(endpoints.as_deref(), profile.endpoints(), &at.field("endpoints"))?;
+    let route = route.of_provider(&profile).endpoints(endpoints);
     // The file sets the base URL of this provider, so its keys go there and nowhere else.
     let provider = rule::with_rules(profile.with_origin(origin), rule, at)?;
     let of_keys = key.iter().any(KeyTable::is_of_models);
@@ -127,7 +131,7 @@ fn provider(
     }
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = keys.build(limits(pool, limit, &keys, at)?, at)?;
-    Ok(ProviderSettings { name, base_url, models, route, limits_models, pool })
+    Ok(ProviderSettings { name, base_url, models, route, endpoints, limits_models, pool })
 }
 
 impl CommonSettings<'_> {

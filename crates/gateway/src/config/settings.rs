@@ -7,6 +7,7 @@ use http::{HeaderName, Uri};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::Route;
 use tower_key_rotation::pool::KeyPool;
+use tower_key_rotation::provider::Endpoints;
 
 use crate::alert::Webhook;
 use crate::config::chain::ChainSettings;
@@ -40,6 +41,7 @@ pub struct ProviderSettings {
     pub(super) base_url: Uri,
     pub(super) models: BTreeMap<String, String>,
     pub(super) route: Route,
+    pub(super) endpoints: Endpoints,
     pub(super) limits_models: bool,
     pub(super) pool: KeyPool,
 }
@@ -137,6 +139,11 @@ impl ProviderSettings {
     /// Returns the route of the provider in a chain: its base URL and its names for models.
     pub const fn route(&self) -> &Route {
         &self.route
+    }
+
+    /// Returns the endpoints of this provider: those of its dialect, changed by `endpoints` in the file.
+    pub const fn endpoints(&self) -> Endpoints {
+        self.endpoints
     }
 
     /// Returns whether the file declares a limit for some of this provider's models. A request must then name

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -30,7 +30,8 @@ use self::traffic::{InFlight, Tracked, Traffic, Watched};
 use crate::gateway::Gateway;
 use crate::log_throttle::LogThrottle;
 use crate::refusal::Refusal;
-use crate::response::{self, GatewayBody};
+use crate::reply::Reply;
+use crate::response::GatewayBody;
 
 /// Maximum size of what one HTTP/1 connection buffers, and of the head of a request (128 KiB). The default of hyper is
 /// more than three times as much, and a fast caller fills it.
@@ -150,12 +151,14 @@ impl Server {
         traffic: &Arc<Traffic>,
     ) -> impl Future<Output = Result<Response<Tracked<GatewayBody>>, Infallible>> + Send + use<> {
         let in_flight = self.requests.enter(traffic);
-        let handle = || AssertUnwindSafe(self.gateway.handle(request, Some(local))).catch_unwind();
-        let response = in_flight.is_ok().then(handle);
+        let handled = match &in_flight {
+            Ok(_) => Ok(AssertUnwindSafe(self.gateway.handle(request, Some(local))).catch_unwind()),
+            Err(_) => Err(self.gateway.refuse(&request, Refusal::Busy)),
+        };
         async move {
-            let response = match response {
-                Some(response) => response.await.unwrap_or_else(caught),
-                None => Refusal::Busy.into_response().map(Either::Right),
+            let response = match handled {
+                Ok(response) => response.await.unwrap_or_else(caught),
+                Err(refused) => refused,
             };
             Ok(response.map(|body| Tracked::new(body, in_flight.unwrap_or_else(|refused| refused))))
         }
@@ -165,8 +168,7 @@ impl Server {
 /// Returns the response for a panic. The message of a panic may contain a secret, so it is not passed on.
 fn caught(_panic: Box<dyn Any + Send>) -> Response<GatewayBody> {
     tracing::error!(target: "gateway", "a handler panicked");
-    let message = "the gateway failed: its log has the place";
-    response::error(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).map(Either::Right)
+    Reply::default().refuse(Refusal::Failed).map(Either::Right)
 }
 
 // === impl Requests ===

@@ -4,6 +4,7 @@
 
 mod log;
 pub(crate) mod raw;
+pub(crate) mod stub;
 
 use std::convert::Infallible;
 use std::io;
