@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::classify::{Reason, Rejection, Scope, Verdict, Why};
+use crate::classify::{Reason, Scope, Why};
 use crate::clock::Timestamp;
+use crate::event::outcome::AttemptOutcome;
 use crate::key::{AccountId, KeyId};
 use crate::provider::{Dimension, ModelId, Window};
 
@@ -78,6 +79,30 @@ pub enum EventKind {
         key: KeyId,
         /// The model, if the cooldown was for one model.
         model: Option<ModelId>,
+    },
+    /// The source of a key has given another secret.
+    #[non_exhaustive]
+    SecretRenewed {
+        /// The key with the source.
+        key: KeyId,
+        /// Time until the secret expires. `None` if it does not.
+        #[serde(rename = "lifetime_ms", serialize_with = "maybe_ms")]
+        lifetime: Option<Duration>,
+    },
+    /// The source of a key could not give a secret.
+    #[non_exhaustive]
+    SecretUnavailable {
+        /// The key with the source.
+        key: KeyId,
+        /// The error of the source.
+        error: Arc<str>,
+        /// Time until the source is asked again.
+        #[serde(rename = "wait_ms", serialize_with = "ms")]
+        retry_in: Duration,
+        /// Time for which the present secret is valid, at most a year. `None` if there is no valid one, so that the key is
+        /// not used.
+        #[serde(rename = "valid_for_ms", serialize_with = "maybe_ms")]
+        valid_for: Option<Duration>,
     },
     /// A key was refused as invalid. An operator has to replace it.
     #[non_exhaustive]
@@ -256,56 +281,6 @@ pub enum EventKind {
         /// The key without requests. A key that was replaced has the id of its successor.
         key: KeyId,
     },
-}
-
-/// The outcome of one attempt, as part of [`EventKind::Attempt`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AttemptOutcome {
-    /// The provider served the request.
-    Success,
-    /// The provider rejected the request because of its content, which is the caller's fault.
-    Rejected(Rejection),
-    /// The attempt failed with a fault.
-    Failed(Reason),
-    /// The response was not awaited: the caller went away, the request body failed, or the deadline passed.
-    /// The provider may have run the request all the same.
-    Abandoned,
-}
-
-// === impl AttemptOutcome ===
-
-impl AttemptOutcome {
-    /// Returns the outcome as one word: `success`, `request_error`, `abandoned`, or the reason of the fault.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Rejected(_) => "request_error",
-            Self::Failed(reason) => reason.as_str(),
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// Returns the word for log lines. `None` for a success.
-    pub(super) fn error(self) -> Option<&'static str> {
-        (self != Self::Success).then(|| self.as_str())
-    }
-}
-
-impl From<&Verdict> for AttemptOutcome {
-    fn from(verdict: &Verdict) -> Self {
-        match verdict {
-            Verdict::Success | Verdict::Inspect => Self::Success,
-            Verdict::Rejected(rejection) => Self::Rejected(*rejection),
-            Verdict::Fault(fault) => Self::Failed(fault.reason()),
-        }
-    }
-}
-
-impl Serialize for AttemptOutcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
 }
 
 /// Returns the whole milliseconds, rounded down.

@@ -51,6 +51,13 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::InvalidKey { key, scope } => line!(
             warn, who, "invalid key", %key, error.type = Reason::InvalidKey.as_str(), scope = scope.as_str()
         ),
+        EventKind::SecretRenewed { key, lifetime } => {
+            line!(debug, who, "secret renewed", %key, lifetime_ms = ms(*lifetime));
+        }
+        EventKind::SecretUnavailable { key, error, retry_in, valid_for } => line!(
+            warn, who, "secret unavailable", %key, error = &**error, wait_ms = whole_ms(*retry_in),
+            valid_for_ms = ms(*valid_for)
+        ),
         EventKind::Exhausted { model, attempts, retry_after } => line!(
             warn,
             who,

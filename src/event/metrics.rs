@@ -25,6 +25,7 @@
 //! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | number of keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state of the key, 0 for the other states; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics). Its average over a time is the share of that time spent in the state |
 //! | `tower_key_rotation_key_changes_total` | counter | | `provider`, `change` | changes of the keys of a pool at run time: `added`, `replaced`, `changed`, `removed`, `drained` |
+//! | `tower_key_rotation_secret_renewals_total` | counter | | `provider`, `key`, `outcome` | secrets that a source was asked for: `renewed`, `failed` |
 //! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
 //!
 //! # Labels
@@ -79,6 +80,7 @@ const QUOTA_LEFT: &str = "tower_key_rotation_quota_remaining_ratio";
 const TOKENS: &str = "tower_key_rotation_tokens_total";
 const KEYS: &str = "tower_key_rotation_keys";
 const KEY_STATE: &str = "tower_key_rotation_key_state";
+const SECRET_RENEWALS: &str = "tower_key_rotation_secret_renewals_total";
 const KEY_CHANGES: &str = "tower_key_rotation_key_changes_total";
 const MISSED: &str = "tower_key_rotation_events_missed_total";
 
@@ -119,6 +121,7 @@ impl Metrics {
         describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
         describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
         describe_counter!(KEY_CHANGES, Unit::Count, "Changes of the keys of a pool at run time.");
+        describe_counter!(SECRET_RENEWALS, Unit::Count, "Secrets that a source was asked for.");
         describe_counter!(MISSED, Unit::Count, "Events that subscribers were too slow for.");
         Self { models: Arc::clone(models) }
     }
@@ -130,6 +133,10 @@ impl Metrics {
         };
         let change = |change: &'static str| {
             counter!(KEY_CHANGES, "provider" => provider(), "change" => change).increment(1);
+        };
+        let renewal = |key: &KeyId, outcome: &'static str| {
+            counter!(SECRET_RENEWALS, "provider" => provider(), "key" => label(key), "outcome" => outcome)
+                .increment(1);
         };
         match &event.kind {
             EventKind::Attempt { .. } => self.attempt(event),
@@ -143,6 +150,8 @@ impl Metrics {
             }
             EventKind::Recovered { key, .. } => count(RECOVERIES, key),
             EventKind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
+            EventKind::SecretRenewed { key, .. } => renewal(key, "renewed"),
+            EventKind::SecretUnavailable { key, .. } => renewal(key, "failed"),
             EventKind::Exhausted { model, .. } => {
                 let model = self.models.label(model.as_ref());
                 counter!(EXHAUSTED, "provider" => provider(), "model" => model).increment(1);

@@ -71,6 +71,7 @@ mod kind;
 mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod outcome;
 mod subscription;
 
 use std::sync::Arc;
@@ -79,7 +80,8 @@ use serde::Serialize;
 
 pub use self::hub::Events;
 pub(crate) use self::hub::{EventSource, Severity};
-pub use self::kind::{AttemptOutcome, EventKind};
+pub use self::kind::EventKind;
+pub use self::outcome::AttemptOutcome;
 pub use self::subscription::{Missed, Subscription};
 use crate::clock::Timestamp;
 

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use crate::key::destination::Destination;
 use crate::key::id::{AccountId, KeyId};
 use crate::key::restriction::Restriction;
+use crate::key::source::SecretSource;
 use crate::key::tier::Tier;
 use crate::limits::{ModelPattern, Quota};
 use crate::provider::{BaseUrl, ModelId};
@@ -28,7 +29,9 @@ use crate::scrub::shows;
 /// ```
 #[derive(Clone)]
 pub struct ApiKey {
+    /// The secret; a word without meaning for a key with a source.
     secret: Secret,
+    source: Option<SecretSource>,
     id: Option<KeyId>,
     account: Option<AccountId>,
     tier: Tier,
@@ -213,7 +216,10 @@ impl ApiKey {
 
     /// Returns whether the text contains the secret of this key, as it is or in the way a URL or base64 shows it.
     pub fn appears_in(&self, text: &str) -> bool {
-        shows(text, self.secret.expose())
+        match &self.source {
+            Some(source) => source.valid().is_some_and(|issued| shows(text, issued.secret().expose())),
+            None => shows(text, self.secret.expose()),
+        }
     }
 
     pub(crate) const fn secret(&self) -> &Secret {
@@ -250,9 +256,14 @@ impl ApiKey {
         self.restriction.as_ref().filter(|restriction| !restriction.is_none())
     }
 
+    /// Returns the source of the secret, if it may change.
+    pub(crate) const fn source(&self) -> Option<&SecretSource> {
+        self.source.as_ref()
+    }
+
     /// Returns the key with another secret.
     pub(crate) fn with_secret(self, secret: Secret) -> Self {
-        Self { secret, ..self }
+        Self { secret, source: None, ..self }
     }
 
     fn destination_mut(&mut self) -> &mut Destination {
@@ -264,10 +275,19 @@ impl ApiKey {
     }
 }
 
+impl From<SecretSource> for ApiKey {
+    /// Creates a primary key of weight 1 whose secret comes from a source. Its name is that of the source.
+    fn from(source: SecretSource) -> Self {
+        let key = Self::from(Secret::not_needed()).id(source.name());
+        Self { source: Some(source), ..key }
+    }
+}
+
 impl From<Secret> for ApiKey {
     fn from(secret: Secret) -> Self {
         Self {
             secret,
+            source: None,
             id: None,
             account: None,
             tier: Tier::Primary,

@@ -19,6 +19,7 @@ mod destination;
 mod env;
 mod id;
 mod restriction;
+mod source;
 mod tier;
 
 pub use self::api_key::ApiKey;
@@ -27,5 +28,11 @@ pub use self::chosen::ChosenKey;
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 pub use self::id::{AccountId, InvalidName, KeyId};
 pub(crate) use self::restriction::Restriction;
+pub use self::source::{
+    ClientCredentials, Credential, NoSecret, SecretFile, SecretSource, SecretUnavailable, TokenRefused,
+};
+#[cfg(feature = "secret-command")]
+pub use self::source::{CommandFailed, SecretCommand};
+pub(crate) use self::source::{Issued, SourceListener};
 pub use self::tier::Tier;
 pub use crate::scrub::secret::{InvalidSecret, Secret};

@@ -58,6 +58,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 pub use self::acquire::exhausted::Exhausted;
@@ -80,6 +81,7 @@ pub use self::scope::cooldown::{Backoff, Cooldowns};
 
 use crate::clock::Moment;
 use crate::event::{EventKind, Severity};
+use crate::key::SecretSource;
 use crate::pool::keys::common::Common;
 use crate::pool::shared::Shared;
 use crate::provider::Provider;
@@ -248,6 +250,22 @@ impl KeyPool {
         until: Instant,
     ) -> impl Future<Output = Result<Lease, Exhausted>> {
         wait::acquire_until(self, request, until)
+    }
+
+    /// Returns a future that keeps the secrets of all keys with a [source](crate::key::SecretSource) fresh. It ends when
+    /// none of these sources is used any more, and at once if no key has one. Spawn it once.
+    ///
+    /// Keys that are added later are not included: spawn the [`renewal`](crate::key::SecretSource::renewal) of their
+    /// sources.
+    pub fn renewal(&self) -> impl Future<Output = ()> + Send + use<> {
+        let set = self.0.set.load();
+        let mut sources: Vec<_> = set.live().filter_map(|key| set.keys[key].spec.source()).collect();
+        sources.sort_unstable_by_key(|source| source.number());
+        sources.dedup();
+        let renewals: Vec<_> = sources.into_iter().map(SecretSource::renewal).collect();
+        async move {
+            join_all(renewals).await;
+        }
     }
 
     pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {

@@ -10,6 +10,7 @@ use crate::pool::acquire::{acquire, early, other_endpoint};
 use crate::pool::keys::common::Common;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::state_of;
+use crate::pool::learn::secret::listen;
 use crate::pool::{AcquireRequest, Exhausted, Lease};
 
 pub(in crate::pool) struct Shared {
@@ -39,6 +40,7 @@ impl Shared {
         self.common.events.declare_models(set.quotas.named_models());
         set.current.set(&set);
         prepare(&set);
+        listen(&set);
         self.set.store(set);
     }
 

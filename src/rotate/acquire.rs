@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::error::StopReason;
 use crate::exchange::future::with_deadline;
 use crate::pool::Lease;
+use crate::rotate::secret::ready_first;
 use crate::rotate::state::RequestState;
 
 /// Acquires a key that the request has not tried. A retry takes a tried key if there is no other. A request that
@@ -39,6 +40,9 @@ pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, St
     }
     if lease.is_none() {
         lease = usable_elsewhere(state);
+    }
+    if lease.as_ref().is_some_and(|lease| !lease.has_secret()) {
+        lease = lease.map(|lease| ready_first(state, lease));
     }
     match lease {
         Some(_) if state.context.as_ref().is_some_and(|context| !context.take_attempt()) => {

@@ -13,8 +13,10 @@ use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::{Error, StopReason};
 use crate::exchange::future::with_deadline;
+use crate::pool::Lease;
 use crate::rotate::acquire::next_key;
 use crate::rotate::attempt::attempt;
+use crate::rotate::secret;
 use crate::rotate::settle::{Next, settle};
 use crate::rotate::state::RequestState;
 use crate::rotate::unserved::{cut_off, end, failed};
@@ -43,15 +45,28 @@ where
     async move {
         state.begin(body).await;
         let mut ready = true;
+        // A lease whose secret was renewed, for another attempt.
+        let mut kept: Option<Box<Lease>> = None;
         loop {
             // A timer polls its future once, even if its time is over.
             if state.is_late() {
                 return Err(failed(state, StopReason::Deadline));
             }
-            let mut lease = match next_key(&mut state).await {
+            let next = match kept.take() {
+                Some(lease) => Ok(*lease),
+                None => next_key(&mut state).await,
+            };
+            let mut lease = match next {
                 Ok(lease) => lease,
                 Err(reason) => return end(state, reason),
             };
+            if !lease.has_secret() {
+                match Box::pin(secret::fetch(&mut state, &mut lease)).await {
+                    Ok(()) => {}
+                    Err(None) => continue,
+                    Err(Some(reason)) => return end(state, reason),
+                }
+            }
             let mut audit = state.audit(&lease);
             let deadline = state.request.own_deadline();
             let attempt = attempt(&mut service, ready, &mut state, &mut lease, &classifier);
@@ -65,6 +80,15 @@ where
                 lease.set_unsent();
                 audit.forget();
             })?;
+            if let Some(renewal) = secret::renewal(&state, &lease, &tried.verdict)
+                && let Some(issued) = renewal.await
+            {
+                secret::note_outdated(&mut state, &lease, tried, audit);
+                lease.set_issued(issued);
+                kept = Some(Box::new(lease));
+                ready = false;
+                continue;
+            }
             let next = settle(&mut state, &mut lease, tried, audit);
             drop(lease);
             let wait = match next {

@@ -93,6 +93,7 @@ mod layer;
 pub mod paid_once {}
 mod policy;
 mod request;
+mod secret;
 mod service;
 mod settle;
 mod state;

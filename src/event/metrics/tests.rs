@@ -139,6 +139,8 @@ fn say_everything(events: &Events) {
         EventKind::ChainFailed { providers: 2, attempts: 2, deadline_passed: false, retry_after: None },
         EventKind::Reset { key: None },
         EventKind::Disabled { key: key.clone() },
+        EventKind::Added { key: key.clone() },
+        EventKind::SecretRenewed { key: key.clone(), lifetime: None },
         EventKind::Enabled { key },
     ];
     for kind in kinds {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::key::api_key::ApiKey;
 use crate::key::id::{AccountId, InvalidName, KeyId, check_name};
+use crate::key::source::SecretSource;
 use crate::provider::{BaseUrl, Provider};
 
 /// Checks whether the names of a key and its account may be shown. The error says which of them may not, and why.
@@ -27,25 +28,27 @@ pub(crate) fn for_provider(mut key: ApiKey, provider: &Provider) -> ApiKey {
 
 /// Returns whether both keys have the same settings. Their secrets and ids may differ.
 pub(crate) fn are_alike(one: &ApiKey, other: &ApiKey) -> bool {
-    let ApiKey { secret: _, id: _, account, tier, weight, quotas, destination, restriction } = one;
+    let ApiKey { secret: _, source: _, id: _, account, tier, weight, quotas, destination, restriction } = one;
     (account, tier, weight, quotas) == (&other.account, &other.tier, &other.weight, &other.quotas)
         && (destination, restriction) == (&other.destination, &other.restriction)
 }
 
-/// Returns the secret and the place where it is sent: two keys in which both are equal are the same key.
-pub(crate) fn identity(key: &ApiKey) -> (&str, Option<&BaseUrl>) {
-    (key.secret.expose(), key.own_base_url())
+/// Returns the secret, or the number of its source, and the place where it is sent. Two keys in which all are equal
+/// are the same key.
+pub(crate) fn identity(key: &ApiKey) -> (&str, Option<usize>, Option<&BaseUrl>) {
+    (key.secret.expose(), key.source.as_ref().map(SecretSource::number), key.own_base_url())
 }
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { secret, id, account, tier, weight, quotas, destination, restriction } = self;
+        let Self { secret, source, id, account, tier, weight, quotas, destination, restriction } = self;
         let names: (&dyn fmt::Debug, &dyn fmt::Debug) = match check_names(self) {
             Ok(()) => (id, account),
             Err(_) => (&"withheld", &"withheld"),
         };
         f.debug_struct("ApiKey")
             .field("secret", secret)
+            .field("source", source)
             .field("id", names.0)
             .field("account", names.1)
             .field("tier", tier)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::key;
-use crate::key::{ApiKey, InvalidName, KeyId, Secret};
+use crate::key::{ApiKey, InvalidName, KeyId, Secret, SecretSource};
 use crate::limits::Ledger;
 use crate::pool::build::error::BuildError;
 use crate::pool::keys::key::{Key, KeyState};
@@ -27,7 +27,8 @@ pub(super) fn named(provider: &Provider, keys: Vec<ApiKey>) -> Result<Vec<(ApiKe
             .unwrap_or_else(|| KeyId::from(key.secret().fingerprint(provider.name())));
         // One secret may be valid at several base URLs, each with limits of its own.
         let place = key.own_base_url().cloned();
-        if let Some((number, first)) = first.insert((digest, place), (index + 1, id.clone())) {
+        let source = key.source().map(SecretSource::number);
+        if let Some((number, first)) = first.insert((digest, source, place), (index + 1, id.clone())) {
             return Err(BuildError::DuplicateSecret { first, second: id, numbers: [number, index + 1] });
         }
         if !ids.insert(id.clone()) {

@@ -3,3 +3,4 @@
 pub(in crate::pool) mod accounts;
 pub(in crate::pool) mod outage;
 pub(in crate::pool) mod provisional;
+pub(in crate::pool) mod secret;

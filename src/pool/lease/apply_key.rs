@@ -1,9 +1,12 @@
 //! Applying a key to a request.
 
-use http::{HeaderMap, Uri};
+use std::sync::atomic::Ordering;
+
+use http::{HeaderMap, Request, Uri};
 use tower::BoxError;
 
-use crate::key::KeyId;
+use crate::key::{ChosenKey, Issued, KeyId};
+use crate::pool::Lease;
 use crate::pool::keys::key::Key;
 use crate::provider::{AccountHeaders, Provider, Unroutable, port};
 
@@ -18,15 +21,51 @@ pub struct ApplyKeyError {
     is_unroutable: bool,
 }
 
+/// Applies the key of a lease to a request to `uri`. `own` are the operator's headers that name the account.
+pub(in crate::pool) fn apply(
+    lease: &Lease,
+    uri: &mut Uri,
+    headers: &mut HeaderMap,
+    own: Option<&AccountHeaders>,
+) -> Result<(), ApplyKeyError> {
+    let key = lease.candidate().key();
+    if !lease.has_secret() {
+        return Err(ApplyKeyError::no_secret(&key.id));
+    }
+    apply_key(&lease.set.common.provider, key, uri, headers, own, lease.issued())?;
+    lease.stamped.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Applies the key of a lease to a request, and names it in an extension if `tell` is set or if the key has a
+/// destination of its own.
+pub(in crate::pool) fn apply_to<B>(
+    lease: &Lease,
+    request: &mut Request<B>,
+    tell: bool,
+) -> Result<(), ApplyKeyError> {
+    let mut uri = std::mem::take(request.uri_mut());
+    let own = request.extensions().get::<AccountHeaders>().cloned();
+    apply(lease, &mut uri, request.headers_mut(), own.as_ref())?;
+    *request.uri_mut() = uri;
+    let destination = lease.candidate().key().spec.destination();
+    if tell || destination.is_some() {
+        let chosen = ChosenKey::new(lease.key_id().clone(), lease.account().cloned(), destination.cloned());
+        request.extensions_mut().insert(chosen);
+    }
+    Ok(())
+}
+
 /// Applies a key to a request to `uri`, after directing the request to the base URL of the key, if it has one. Without
 /// one, the origin of `uri` must belong to the provider. Removes all other credentials. `own` are the operator's
-/// headers that name the account.
-pub(in crate::pool) fn apply_key(
+/// headers that name the account, and `issued` is the secret of a key with a source.
+fn apply_key(
     provider: &Provider,
     key: &Key,
     uri: &mut Uri,
     headers: &mut HeaderMap,
     own: Option<&AccountHeaders>,
+    issued: Option<&Issued>,
 ) -> Result<(), ApplyKeyError> {
     let destination = key.spec.destination().map(|destination| &**destination);
     match destination.filter(|destination| destination.base_url.is_some()) {
@@ -40,12 +79,14 @@ pub(in crate::pool) fn apply_key(
     own.into_iter().for_each(|own| own.apply(headers));
     destination.into_iter().for_each(|destination| destination.set_headers(headers));
     let auth = provider.auth_at(uri);
-    if auth == provider.auth() {
-        return auth.apply_key(uri, headers, &key.header).map_err(ApplyKeyError::url);
-    }
-    // The other scheme is rare enough to render the key each time. A secret that made one header makes the
-    // other, too.
-    let header = auth.header_for(key.spec.secret()).map_err(|_| ApplyKeyError::foreign(provider, uri))?;
+    let header = match issued {
+        Some(issued) => issued.header(auth),
+        None if auth == provider.auth() => Ok(key.header.clone()),
+        // The other scheme is rare enough to render the key each time.
+        None => auth.header_for(key.spec.secret()),
+    };
+    // A secret that made one header makes the other, too.
+    let header = header.map_err(|_| ApplyKeyError::foreign(provider, uri))?;
     auth.apply_key(uri, headers, &header).map_err(ApplyKeyError::url)
 }
 
@@ -81,6 +122,13 @@ impl ApplyKeyError {
     pub(crate) fn unroutable(key: &KeyId, source: Unroutable) -> Self {
         let message = format!("the request can't be sent with key {key}: {source}");
         Self { message, source: Some(source.into()), is_unroutable: true }
+    }
+
+    /// The source of the key has no valid secret.
+    pub(crate) fn no_secret(key: &KeyId) -> Self {
+        let message =
+            format!("key {key} has no valid secret: wait for its source with `SecretSource::ready`");
+        Self { message, source: None, is_unroutable: false }
     }
 
     /// Returns whether the request has no place at the base URL of the key, or no model that it could rename.

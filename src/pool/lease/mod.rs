@@ -12,27 +12,27 @@ mod spacing;
 pub(in crate::pool) mod undo;
 pub(in crate::pool) mod usage_settlement;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Request, StatusCode, Uri};
 
 use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
-use crate::key::{AccountId, ChosenKey, KeyId, Secret};
+use crate::key::{AccountId, Issued, KeyId, Secret, SecretSource};
 use crate::limits::{Checkpoints, Cost, Estimate};
 use crate::pool::acquire::admit::{Admission, Canaries, Permits, are_exclusive, hand_back};
 use crate::pool::acquire::reserve::correct;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
-use crate::pool::lease::apply_key::apply_key;
+use crate::pool::lease::apply_key::{apply, apply_to};
 use crate::pool::lease::in_flight::InFlight;
 use crate::pool::lease::undo::UndoCooldown;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::Permit;
 use crate::pool::{ApplyKeyError, UsageSettlement};
-use crate::provider::{AccountHeaders, ModelId, ModelNames};
+use crate::provider::{ModelId, ModelNames};
 
 /// The right to use one key for one attempt.
 ///
@@ -65,6 +65,8 @@ pub struct Lease {
     /// The checkpoint of the ledger at the [home](Candidate::home) scope.
     checkpoints: Option<Checkpoints>,
     began: Moment,
+    /// The secret that the key's source has given, once the lease has used it.
+    issued: OnceLock<Arc<Issued>>,
     /// Whether the key was applied to a request, which may have been executed.
     stamped: AtomicBool,
 }
@@ -92,6 +94,7 @@ impl Lease {
             asked: cost,
             checkpoints,
             began: now,
+            issued: OnceLock::new(),
             stamped: AtomicBool::new(false),
         };
         // The request is counted by now. Either this look sees the switch, or the count shows it.
@@ -122,42 +125,47 @@ impl Lease {
         self.permits.iter().any(|permit| permit.probe) || self.canaries.contains(&true)
     }
 
-    /// Applies the key to a request to `uri`. Directs the request to the [base URL](crate::ApiKey::base_url) of the
-    /// key and adds the [headers](crate::ApiKey::header) of the key, if it has any. Removes all other credentials, and every header and query
-    /// parameter that names the account that pays.
+    /// Applies the key to a request to `uri`: directs it to the [base URL](crate::ApiKey::base_url) of the key, adds
+    /// the key's [headers](crate::ApiKey::header), and removes all other credentials and everything that names the
+    /// account that pays.
     ///
     /// # Errors
     ///
     /// Returns [`ApplyKeyError`] if the key has no base URL and the origin of `uri` does not belong to the provider,
-    /// if the path would leave the base URL, or if the URL can't take the key. The request must not be sent then.
+    /// if the path would leave the base URL, if the URL can't take the key, or if the key's
+    /// [source](crate::key::SecretSource) has no valid secret. The request must not be sent then.
     pub fn apply_key(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), ApplyKeyError> {
-        self.apply(uri, headers, None)
-    }
-
-    fn apply(
-        &self,
-        uri: &mut Uri,
-        headers: &mut HeaderMap,
-        own: Option<&AccountHeaders>,
-    ) -> Result<(), ApplyKeyError> {
-        apply_key(&self.set.common.provider, self.candidate().key(), uri, headers, own)?;
-        self.stamped.store(true, Ordering::Relaxed);
-        Ok(())
+        apply(self, uri, headers, None)
     }
 
     /// Applies the key to a request, like [`apply_key`](Self::apply_key). After an error the request has no URL any
     /// more. Names the key in an extension, if `tell` is set or if the key has a destination of its own.
     pub(crate) fn apply_key_to<B>(&self, request: &mut Request<B>, tell: bool) -> Result<(), ApplyKeyError> {
-        let mut uri = std::mem::take(request.uri_mut());
-        let own = request.extensions().get::<AccountHeaders>().cloned();
-        self.apply(&mut uri, request.headers_mut(), own.as_ref())?;
-        *request.uri_mut() = uri;
-        let destination = self.candidate().key().spec.destination();
-        if tell || destination.is_some() {
-            let chosen = ChosenKey::new(self.key_id().clone(), self.account().cloned(), destination.cloned());
-            request.extensions_mut().insert(chosen);
+        apply_to(self, request, tell)
+    }
+
+    /// Returns whether the key has a valid secret, and takes it for this lease. True for a key without a source.
+    pub(crate) fn has_secret(&self) -> bool {
+        let Some(source) = self.source() else { return true };
+        if self.issued.get().is_none() {
+            source.valid().into_iter().for_each(|issued| drop(self.issued.set(issued)));
         }
-        Ok(())
+        self.issued.get().is_some()
+    }
+
+    /// Returns the source of the key's secret, if it may change.
+    pub(crate) fn source(&self) -> Option<&SecretSource> {
+        self.candidate().key().spec.source()
+    }
+
+    /// Returns the secret that the key's source has given.
+    pub(crate) fn issued(&self) -> Option<&Issued> {
+        self.issued.get().map(|issued| &**issued)
+    }
+
+    /// Uses another secret of the key's source from now on.
+    pub(crate) fn set_issued(&mut self, issued: Arc<Issued>) {
+        self.issued = OnceLock::from(issued);
     }
 
     /// Returns the names of models under which requests with this key are sent, if there are any.
@@ -276,7 +284,7 @@ impl Lease {
 
     /// Returns the secret, which must not appear in a response.
     pub(crate) fn secret(&self) -> &Secret {
-        self.candidate().key().spec.secret()
+        self.issued().map_or_else(|| self.candidate().key().spec.secret(), Issued::secret)
     }
 
     /// Takes the permit of a scope. From then on the caller is responsible for its probe.

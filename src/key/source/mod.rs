@@ -1,0 +1,22 @@
+//! Secrets that change: access tokens, and keys that another program rotates.
+
+mod client_credentials;
+#[cfg(feature = "secret-command")]
+mod command;
+mod credential;
+mod document;
+mod file;
+mod handle;
+mod issued;
+mod schedule;
+mod shared;
+
+pub use self::client_credentials::{ClientCredentials, TokenRefused};
+#[cfg(feature = "secret-command")]
+pub use self::command::{CommandFailed, SecretCommand};
+pub use self::credential::{Credential, SecretUnavailable};
+pub use self::document::NoSecret;
+pub use self::file::SecretFile;
+pub use self::handle::SecretSource;
+pub(crate) use self::issued::Issued;
+pub(crate) use self::shared::SourceListener;

@@ -1,0 +1,82 @@
+//! News from the sources of secrets: events, and the end of refusals that concerned an older secret.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::event::{EventKind, Severity};
+use crate::key::{SecretUnavailable, SourceListener};
+use crate::pool::keys::candidate::Candidate;
+use crate::pool::keys::current::Current;
+use crate::pool::keys::key::KeyState;
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::learn::outage;
+use crate::pool::scope::level::Level;
+use crate::pool::scope::slot::Cause;
+
+/// A key that listens to its source.
+struct Listener {
+    current: Arc<Current<KeySet>>,
+    state: Weak<KeyState>,
+}
+
+/// Lets every key with a source listen to it.
+pub(in crate::pool) fn listen(set: &KeySet) {
+    for key in set.live().map(|key| &set.keys[key]) {
+        if let Some(source) = key.spec.source() {
+            let (current, state) = (Arc::clone(&set.current), Arc::downgrade(&key.state));
+            source.listen(Arc::new(Listener { current, state }));
+        }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Passes the key to `look`, if the pool has it still.
+    fn with_key(&self, look: impl FnOnce(Candidate<'_>)) {
+        let Some(set) = self.current.get() else { return };
+        let is_it = |key: &usize| Arc::as_ptr(&set.keys[*key].state) == self.state.as_ptr();
+        if let Some(key) = set.live().find(is_it) {
+            look(Candidate::new(&set, None, key));
+        }
+    }
+}
+
+impl SourceListener for Listener {
+    /// A key that was refused for its secret is probed next, because it has another one.
+    fn renewed(&self, lifetime: Option<Duration>) {
+        self.with_key(|candidate| {
+            let now = Timestamp::now().as_unix_ms();
+            if candidate.state(Level::Key).cause == Some(Cause::Invalid) {
+                candidate.key().slot.end_bench(now);
+                candidate.sync(Level::Key, now);
+                outage::note(candidate.set);
+            }
+            let common = &candidate.set.common;
+            common.released.tell();
+            let key = &candidate.key().id;
+            common.emit(Severity::Change, || EventKind::SecretRenewed { key: key.clone(), lifetime });
+        });
+    }
+
+    fn failed(&self, error: &SecretUnavailable, valid_for: Option<Duration>) {
+        let severity = if valid_for.is_some() { Severity::Change } else { Severity::Alarm };
+        self.with_key(|candidate| {
+            candidate.set.common.emit(severity, || EventKind::SecretUnavailable {
+                key: candidate.key().id.clone(),
+                error: error.to_string().into(),
+                retry_in: error.retry_in(),
+                valid_for,
+            });
+        });
+    }
+
+    fn is_gone(&self) -> bool {
+        self.state.strong_count() == 0
+    }
+
+    fn number(&self) -> usize {
+        self.state.as_ptr() as usize
+    }
+}
