@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use tokio::time::advance;
+use tokio::time::{advance, timeout};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::key::Tier;
@@ -254,6 +254,54 @@ async fn an_operator_can_force_a_cooldown() {
     pool.reset(&id("a")).unwrap();
     assert!(!lease(&pool).is_probe());
     assert!(pool.cool_down(&id("nobody"), None, SECOND).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cooldown_can_be_forced_until_a_time() {
+    let (pool, slow) = (pool(&["a"]), model("slow"));
+    let after = |wait: Duration| Timestamp::now().saturating_add(wait);
+    pool.cool_down_until(&id("a"), None, after(MINUTE)).unwrap();
+    assert_eq!(wait(&pool), Some(MINUTE));
+    pool.reset(&id("a")).unwrap();
+    pool.cool_down_until(&id("a"), Some(&slow), after(HOUR)).unwrap();
+    assert_eq!(exhausted(&pool, Some(&slow)).retry_after(), Some(HOUR));
+    pool.cool_down_until(&id("a"), None, Timestamp::from_unix_ms(0)).unwrap();
+    assert!(lease(&pool).is_probe(), "a time in the past asks for a probe");
+    assert!(pool.cool_down_until(&id("nobody"), None, after(SECOND)).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_verb_has_an_event() {
+    let pool = pool(&["a", "b"]);
+    let (a, chat) = (id("a"), model("chat"));
+    let mut subscription = pool.subscribe();
+    pool.reset(&a).unwrap();
+    pool.reset_all();
+    pool.reset_quota(&a, Some(&chat)).unwrap();
+    pool.cool_down(&a, Some(&chat), MINUTE).unwrap();
+    pool.cool_down_until(&a, None, Timestamp::now().saturating_add(SECOND)).unwrap();
+    pool.disable(&a).unwrap();
+    pool.enable(&a).unwrap();
+    let _draining = pool.drain(&a).unwrap();
+    let mut seen = Vec::new();
+    while let Ok(Some(event)) = timeout(SECOND, subscription.next()).await {
+        let event = serde_json::to_value(event.unwrap()).unwrap();
+        seen.push(format!("{} {} {}", event["event"], event["key"], event["wait_ms"]).replace('"', ""));
+    }
+    assert_eq!(
+        seen,
+        [
+            "reset a null",
+            "reset null null",
+            "quota_reset a null",
+            "forced_cooldown a 60000",
+            "forced_cooldown a 1000",
+            "disabled a null",
+            "enabled a null",
+            "disabled a null",
+            "drained a null",
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -232,12 +232,33 @@ pub enum EventKind {
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
-    /// An operator reset a key with [`reset`](crate::KeyPool::reset),
-    /// [`reset_all`](crate::KeyPool::reset_all) or [`reset_quota`](crate::KeyPool::reset_quota).
+    /// An operator reset a key with [`reset`](crate::KeyPool::reset) or
+    /// [`reset_all`](crate::KeyPool::reset_all).
     #[non_exhaustive]
     Reset {
         /// The key. `None` for all keys of the pool.
         key: Option<KeyId>,
+    },
+    /// An operator reset the counts of declared limits with
+    /// [`reset_quota`](crate::KeyPool::reset_quota).
+    #[non_exhaustive]
+    QuotaReset {
+        /// The key. The counts of its account are reset, too.
+        key: KeyId,
+        /// The model, if only its counts were reset.
+        model: Option<ModelId>,
+    },
+    /// An operator put a key into a cooldown with [`cool_down`](crate::KeyPool::cool_down) or
+    /// [`cool_down_until`](crate::KeyPool::cool_down_until).
+    #[non_exhaustive]
+    ForcedCooldown {
+        /// The key that is in cooldown.
+        key: KeyId,
+        /// The model, if the cooldown is for this model only.
+        model: Option<ModelId>,
+        /// Minimum length of the cooldown.
+        #[serde(rename = "wait_ms", serialize_with = "ms")]
+        wait: Duration,
     },
     /// An operator took a key out of use with [`disable`](crate::KeyPool::disable).
     #[non_exhaustive]

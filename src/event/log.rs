@@ -90,6 +90,12 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::BreakerClosed => line!(info, who, "breaker closed"),
         EventKind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
         EventKind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
+        EventKind::QuotaReset { key, model } => {
+            line!(info, who, "quota reset", %key, gen_ai.request.model = name(model));
+        }
+        EventKind::ForcedCooldown { key, model, wait } => line!(
+            info, who, "forced cooldown", %key, gen_ai.request.model = name(model), wait_ms = whole_ms(*wait)
+        ),
         EventKind::Disabled { key } => line!(info, who, "disabled", %key),
         EventKind::Enabled { key } => line!(info, who, "enabled", %key),
         EventKind::Added { key } => line!(info, who, "added", %key),

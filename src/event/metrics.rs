@@ -10,7 +10,7 @@
 //! | `tower_key_rotation_attempt_duration_seconds` | histogram | s | `provider`, `model`, `outcome` | time from sending a request to the verdict on its response |
 //! | `tower_key_rotation_rate_limits_total` | counter | | `provider`, `key`, `model` | attempts that were rate-limited |
 //! | `tower_key_rotation_rotations_total` | counter | | `provider`, `reason` | times a request went on with another key, or was retried |
-//! | `tower_key_rotation_cooldowns_total` | counter | | `provider`, `key`, `reason` | cooldowns that began |
+//! | `tower_key_rotation_cooldowns_total` | counter | | `provider`, `key`, `reason` | cooldowns that began; the reason of those that an operator forced is `operator` |
 //! | `tower_key_rotation_recoveries_total` | counter | | `provider`, `key` | probes that ended a cooldown |
 //! | `tower_key_rotation_invalid_keys_total` | counter | | `provider`, `key` | times a key was refused as invalid |
 //! | `tower_key_rotation_exhausted_total` | counter | | `provider`, `model` | times a pool, or a model of it, was left without a usable key |
@@ -148,6 +148,10 @@ impl Metrics {
                 counter!(COOLDOWNS, "provider" => provider(), "key" => label(key), "reason" => reason)
                     .increment(1);
             }
+            EventKind::ForcedCooldown { key, .. } => {
+                counter!(COOLDOWNS, "provider" => provider(), "key" => label(key), "reason" => "operator")
+                    .increment(1);
+            }
             EventKind::Recovered { key, .. } => count(RECOVERIES, key),
             EventKind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
             EventKind::SecretRenewed { key, .. } => renewal(key, "renewed"),
@@ -179,6 +183,7 @@ impl Metrics {
             EventKind::Available { .. }
             | EventKind::Metered { .. }
             | EventKind::Reset { .. }
+            | EventKind::QuotaReset { .. }
             | EventKind::Disabled { .. }
             | EventKind::Enabled { .. } => {}
         }

@@ -48,6 +48,7 @@ mod keys;
 mod learn;
 mod lease;
 mod operate;
+mod queries;
 mod reload;
 mod report;
 mod scope;

@@ -1,28 +1,16 @@
-//! Operations on keys (reset, disable, enable, cool down), and reports about them.
+//! Operations on keys: reset, disable, enable, cool down. See `reload` for those that change the keys.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::classify::Reason;
 use crate::clock::{Moment, Timestamp};
-use crate::event::{EventKind, Severity, Subscription};
+use crate::event::{EventKind, Severity};
 use crate::key::KeyId;
 use crate::limits::Ledger;
 use crate::pool::KeyPool;
-use crate::pool::acquire::availability::exhausted;
-use crate::pool::acquire::exhausted::Exhausted;
-use crate::pool::acquire::held;
-use crate::pool::acquire::request::AcquireRequest;
-use crate::pool::acquire::usable::count_usable;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::new_model_state;
 use crate::pool::learn::outage as auth_outage;
-#[cfg(feature = "metrics")]
-use crate::pool::report::metrics;
-use crate::pool::report::outage;
-use crate::pool::report::snapshot;
-use crate::pool::report::snapshot::PoolSnapshot;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::FOREVER;
 use crate::provider::ModelId;
@@ -81,7 +69,7 @@ impl KeyPool {
             recount(Candidate::new(&set, model_state, found), levels, now);
         }
         self.0.common.released.tell();
-        self.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
+        self.emit(Severity::Change, || EventKind::QuotaReset { key: key.clone(), model: model.cloned() });
         Ok(())
     }
 
@@ -106,24 +94,66 @@ impl KeyPool {
     /// Puts a key into a cooldown of at least `wait`, for one model if `model` is given and for all
     /// otherwise. A longer cooldown stays as it is. At its end the key is probed, as after a limit that the
     /// provider named. Requests in flight go on, and their success does not end the cooldown.
+    /// [`reset`](Self::reset) ends it.
     ///
     /// # Errors
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn cool_down(&self, key: &KeyId, model: Option<&ModelId>, wait: Duration) -> Result<(), UnknownKey> {
-        let set = self.0.set.load();
-        let key = find(&set, key)?;
         let now = Timestamp::now();
-        let until = now.saturating_add(wait).as_unix_ms();
-        let now = now.as_unix_ms();
-        let model_state = model.map(|model| new_model_state(&set, model, Timestamp::from_unix_ms(now)));
+        self.cool_down_from(key, model, now, now.saturating_add(wait))
+    }
+
+    /// Puts a key into a cooldown until at least `until`, like [`cool_down`](Self::cool_down). A time in the
+    /// past lets the next request probe the key.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`UnknownKey`] if no key has this id.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_key_rotation::clock::Timestamp;
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+    /// let until = Timestamp::now().saturating_add(Duration::from_secs(600));
+    /// pool.cool_down_until(&"one".into(), None, until)?;
+    /// assert_eq!(pool.usable(None), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cool_down_until(
+        &self,
+        key: &KeyId,
+        model: Option<&ModelId>,
+        until: Timestamp,
+    ) -> Result<(), UnknownKey> {
+        self.cool_down_from(key, model, Timestamp::now(), until)
+    }
+
+    fn cool_down_from(
+        &self,
+        id: &KeyId,
+        model: Option<&ModelId>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), UnknownKey> {
+        let set = self.0.set.load();
+        let key = find(&set, id)?;
+        let model_state = model.map(|model| new_model_state(&set, model, now));
         let candidate = Candidate::new(&set, model_state.as_deref(), key);
         let level = if model.is_some() { Level::KeyModel } else { Level::Key };
         if let Some(slot) = candidate.slot(level) {
             // A cooldown without an end would be like disabling the key, so it is capped.
-            slot.cool_down(until.min(FOREVER - 1), now);
-            candidate.sync(level, now);
+            slot.cool_down(until.as_unix_ms().min(FOREVER - 1), now.as_unix_ms());
+            candidate.sync(level, now.as_unix_ms());
         }
+        let wait = until.saturating_since(now);
+        self.emit(Severity::Change, || EventKind::ForcedCooldown {
+            key: id.clone(),
+            model: model.cloned(),
+            wait,
+        });
         Ok(())
     }
 
@@ -141,123 +171,6 @@ impl KeyPool {
         });
         Ok(())
     }
-
-    // === reports ===
-
-    /// Returns the state of the pool now.
-    pub fn snapshot(&self) -> PoolSnapshot {
-        snapshot::snapshot(&self.0.set.load(), Timestamp::now())
-    }
-
-    /// Returns the number of keys that an attempt could use now, if only for a probe. These keys are enabled,
-    /// are in no cooldown, wait for no probe, and have room in all known limits.
-    ///
-    /// With a model, its cooldowns and limits count too, and keys that may not be used for it do not; an unknown model adds none. Without one, only state
-    /// that applies to every model counts.
-    ///
-    /// The method takes no snapshot and allocates nothing. It costs a few loads for each key, whatever the
-    /// number of models, so that a health check may call it for every request.
-    ///
-    /// ```
-    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
-    ///
-    /// let keys = [ApiKey::new("sk-one")?.id("one"), ApiKey::new("sk-two")?.id("two")];
-    /// let pool = KeyPool::builder(Provider::openai()).keys(keys).build()?;
-    /// pool.disable(pool.acquire(())?.key_id())?;
-    /// assert_eq!(pool.usable(None), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn usable(&self, model: Option<&ModelId>) -> usize {
-        let set = self.0.set.load();
-        let model_state = model.and_then(|model| set.common.models.get(model));
-        let request = AcquireRequest::from(model);
-        request.within(&set, |request| count_usable(&set, model_state.as_deref(), request, Moment::now()))
-    }
-
-    /// Sets the gauges of the pool: the number of keys in each state, the state of each key, and the
-    /// remainder of their limits. Call it before each scrape, or every few seconds, because a cooldown ends
-    /// and a limit resets without an event.
-    ///
-    /// It sets seven gauges for each key, and one for each known limit and model of the key. Those of limits
-    /// are set only if the pool's hub [keeps count](crate::event::Events::with_metrics). The models for which
-    /// a key is in cooldown are not included; see [`snapshot`](Self::snapshot) for those.
-    #[cfg(feature = "metrics")]
-    pub fn record_metrics(&self) {
-        metrics::record(&self.0.common, &self.snapshot());
-    }
-
-    /// Subscribes to the events of the pool's keys and of the requests that use them, from now on. If a hub
-    /// was [given to the pool](crate::pool::KeyPoolBuilder::events), the subscription receives the events of everything
-    /// that shares it.
-    pub fn subscribe(&self) -> Subscription {
-        self.0.common.events.subscribe()
-    }
-
-    /// Returns whether events of this severity have any receiver.
-    pub(crate) fn is_heard(&self, severity: Severity) -> bool {
-        self.0.common.events.listens(severity)
-    }
-
-    /// Returns whether the pool tracks any model. Only then is it worth reading a request's model before
-    /// sending.
-    pub(crate) fn knows_models(&self) -> bool {
-        let set = self.0.set.load();
-        needs_models(&set) || !set.common.models.is_empty()
-    }
-
-    /// Returns whether limits or keys are declared for single models. Then the model of each request has to be
-    /// known for certain.
-    pub(crate) fn needs_models(&self) -> bool {
-        needs_models(&self.0.set.load())
-    }
-
-    /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.
-    pub(crate) fn counts_tokens(&self) -> bool {
-        self.0.common.counts_tokens()
-    }
-
-    /// Returns whether some key may be used for the model and endpoint of a request.
-    pub(crate) fn may_serve(&self, request: &AcquireRequest<'_>) -> bool {
-        let set = self.0.set.load();
-        request.within(&set, |request| set.live().any(|key| request.may_be_served_by(key)))
-    }
-
-    /// Returns the time until the first key becomes usable for a request.
-    pub(crate) fn earliest(&self, request: &AcquireRequest<'_>, now: Moment) -> Exhausted {
-        let set = self.0.set.load();
-        let model_state = request.model.and_then(|model| set.common.models.get(model));
-        request.within(&set, |request| exhausted(&set, model_state.as_deref(), request, now))
-    }
-
-    /// Returns the reason that keeps out the key that clears most easily. `None` if no cooldown keeps that
-    /// key out, but a limit or requests in flight.
-    pub(crate) fn held_by(&self, request: &AcquireRequest<'_>, now: Moment) -> Option<Reason> {
-        let set = self.0.set.load();
-        let model_state = request.model.and_then(|model| set.common.models.get(model));
-        request.within(&set, |request| held::held_by(&set, model_state.as_deref(), request, now))
-    }
-
-    /// Records that a request failed because no key was usable. Emits an event if that begins an outage.
-    pub(crate) fn announce_exhausted(&self, model: Option<&ModelId>, attempts: usize, found: &Exhausted) {
-        outage::begin(&self.0.set.load(), model, attempts, found);
-    }
-
-    /// Warns that a response has an encoding that can't be read. Emitted once for each pool.
-    pub(crate) fn report_unreadable(&self) {
-        let common = &self.0.common;
-        if !common.said_unreadable.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                target: "tower_key_rotation",
-                provider = common.provider.name(),
-                "a response is compressed and can't be judged: enable the feature `decompress`, or put a \
-                 decompression layer inside the rotation layer"
-            );
-        }
-    }
-}
-
-fn needs_models(set: &KeySet) -> bool {
-    set.quotas.are_of_models() || set.serving.as_ref().is_some_and(|serving| serving.is_of_models())
 }
 
 /// Returns the number of the key with this id.

@@ -139,9 +139,15 @@ fn say_everything(events: &Events) {
         EventKind::ChainFailed { providers: 2, attempts: 2, deadline_passed: false, retry_after: None },
         EventKind::Reset { key: None },
         EventKind::Disabled { key: key.clone() },
-        EventKind::Added { key: key.clone() },
         EventKind::SecretRenewed { key: key.clone(), lifetime: None },
-        EventKind::Enabled { key },
+        EventKind::Enabled { key: key.clone() },
+        EventKind::QuotaReset { key: key.clone(), model: None },
+        EventKind::ForcedCooldown { key: key.clone(), model: None, wait },
+        EventKind::Added { key: key.clone() },
+        EventKind::Replaced { key: key.clone() },
+        EventKind::Changed { key: key.clone() },
+        EventKind::Removed { key: key.clone() },
+        EventKind::Drained { key },
     ];
     for kind in kinds {
         events.emit(Severity::Detail, EventSource { name: &link, system: None }, || kind);
