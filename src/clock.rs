@@ -17,6 +17,8 @@
 //! later than that, keys are not held back at all.
 
 mod latency;
+mod wall;
+
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub(crate) use crate::clock::latency::LatencyEstimate;
+pub(crate) use crate::clock::wall::WallOffset;
 
 /// A point in time: milliseconds since the Unix epoch.
 ///

@@ -52,7 +52,9 @@ mod queries;
 mod reload;
 mod report;
 mod scope;
+mod share;
 mod shared;
+mod state;
 mod wait;
 
 use std::fmt;
@@ -79,6 +81,7 @@ pub use self::reload::{Draining, KeyChanges, ReloadError};
 pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::scope::cooldown::{Backoff, Cooldowns};
+pub use self::state::document::{OtherProvider, PoolState};
 
 use crate::clock::Moment;
 use crate::event::{EventKind, Severity};
@@ -276,7 +279,7 @@ impl KeyPool {
 
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { common, set } = &*self.0;
+        let Shared { common, set, .. } = &*self.0;
         let Common { provider, selection, .. } = &**common;
         f.debug_struct("KeyPool")
             .field("provider", &provider.name())

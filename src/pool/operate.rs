@@ -32,7 +32,9 @@ impl KeyPool {
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
         let set = self.0.set.load();
-        reset(&set, find(&set, key)?, Moment::now());
+        let found = find(&set, key)?;
+        reset(&set, found, Moment::now());
+        self.note_reset(&set, [found]);
         auth_outage::note(&set);
         self.0.common.released.tell();
         self.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
@@ -44,6 +46,7 @@ impl KeyPool {
         let set = self.0.set.load();
         let now = Moment::now();
         set.live().for_each(|key| reset(&set, key, now));
+        self.note_reset(&set, set.live());
         auth_outage::note(&set);
         self.0.common.released.tell();
         self.emit(Severity::Change, || EventKind::Reset { key: None });
@@ -68,6 +71,7 @@ impl KeyPool {
         {
             recount(Candidate::new(&set, model_state, found), levels, now);
         }
+        self.note_recount(&set, found, model);
         self.0.common.released.tell();
         self.emit(Severity::Change, || EventKind::QuotaReset { key: key.clone(), model: model.cloned() });
         Ok(())
@@ -162,6 +166,7 @@ impl KeyPool {
         let now = Timestamp::now().as_unix_ms();
         let candidate = Candidate::new(&set, None, find(&set, key)?);
         candidate.key().set_disabled(disabled, now);
+        self.note_disabled(&set, candidate.key, disabled);
         candidate.sync(Level::Key, now);
         auth_outage::note(&set);
         self.0.common.released.tell();

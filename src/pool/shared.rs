@@ -1,6 +1,6 @@
 //! The state behind all handles to one pool: the present key set, and leases from it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,12 +11,15 @@ use crate::pool::keys::common::Common;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::state_of;
 use crate::pool::learn::secret::listen;
+use crate::pool::state::replica::Replica;
 use crate::pool::{AcquireRequest, Exhausted, Lease};
 
 pub(in crate::pool) struct Shared {
     pub(in crate::pool) common: Arc<Common>,
     /// The present keys. A lease keeps the set that it came from.
     pub(in crate::pool) set: ArcSwap<KeySet>,
+    /// The state as exported or merged last. No request touches it.
+    pub(in crate::pool) replica: Mutex<Replica>,
 }
 
 // === impl Shared ===
@@ -25,7 +28,7 @@ impl Shared {
     /// Creates the state of a pool with its first key set.
     pub(in crate::pool) fn new(common: Arc<Common>, set: KeySet) -> Self {
         let set = Arc::new(set);
-        let shared = Self { common, set: ArcSwap::new(Arc::clone(&set)) };
+        let shared = Self { common, set: ArcSwap::new(Arc::clone(&set)), replica: Mutex::default() };
         shared.follow(set, |_| {});
         shared
     }

@@ -44,6 +44,11 @@ impl AccountFingerprint {
         NonZeroU64::new(whole).map(Self)
     }
 
+    /// Creates the fingerprint that [`as_u64`](Self::as_u64) returned, perhaps in another process.
+    pub(crate) fn from_u64(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
     pub(crate) const fn as_u64(self) -> u64 {
         self.0.get()
     }

@@ -54,6 +54,13 @@ impl LatestResponse {
         self.take_latest(sent, used as u32, 0)
     }
 
+    /// Returns the time at which the latest request was sent, in milliseconds since the Unix epoch; `None` if
+    /// there is none. `now` is not earlier.
+    pub(in crate::limits) fn sent_before(self, now: u64) -> Option<u64> {
+        let ago = (now as u32).wrapping_sub(self.sent);
+        (!self.is_nothing()).then(|| now.saturating_sub(ago.into()))
+    }
+
     fn take_latest(&mut self, sent: Moment, spent: u32, uneven: i32) -> bool {
         let now = Self { sent: (sent.as_unix_ms() as u32).max(1), spent };
         let older_by = self.sent.wrapping_sub(now.sent).cast_signed();

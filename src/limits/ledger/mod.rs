@@ -10,23 +10,24 @@ pub(in crate::limits) mod checkpoint;
 pub(in crate::limits) mod cost;
 pub(in crate::limits) mod gauge;
 mod gauges;
+pub(in crate::limits) mod refused;
 pub(in crate::limits) mod search;
 pub(in crate::limits) mod status;
 pub(in crate::limits) mod warnings;
 pub(in crate::limits) mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::limits::declared::quota::Quota;
 use crate::limits::learned::learn::{Observed, learn};
-use crate::limits::ledger::cadence::Cadence;
 use crate::limits::ledger::checkpoint::Checkpoints;
 use crate::limits::ledger::cost::Cost;
+use crate::limits::ledger::gauge::shared::{self, GaugeName, OthersTook, SharedState};
 use crate::limits::ledger::gauge::shown::{alarms, headroom, is_untouched, read};
 use crate::limits::ledger::gauge::{AFTER_ANOTHER, Gauge, NEVER};
 use crate::limits::ledger::gauges::{Gauges, least_part_of};
+use crate::limits::ledger::refused::Refused;
 use crate::limits::ledger::search::{Pacing, ROUNDED, Refusal};
 use crate::limits::ledger::status::{Alarm, LimitStatus, Metric};
 use crate::limits::{Estimate, Zone};
@@ -44,20 +45,6 @@ pub(crate) struct Offer<'a> {
     gauges: MutexGuard<'a, Gauges>,
     /// One bit for each learned gauge that lets the request in just in time.
     close: u8,
-}
-
-/// A refusal for arriving too fast.
-pub(crate) struct Refused<'a> {
-    /// The cost of the request.
-    pub(crate) cost: &'a Cost,
-    /// The checkpoint of the request, if the ledger existed when it was let in.
-    pub(crate) checkpoints: Option<&'a Checkpoints>,
-    pub(crate) sent: Moment,
-    pub(crate) answered: Moment,
-    /// The wait that the provider stated, at most [`ROUNDED`].
-    pub(crate) stated: Option<Duration>,
-    /// The requests that the key has served.
-    pub(crate) key: Cadence,
 }
 
 /// The time at which something becomes usable: one limit for a request, all limits of a scope, or a key at all its
@@ -238,6 +225,16 @@ impl Ledger {
     /// Returns the status of all known limits.
     pub(crate) fn statuses(&self, now: Moment) -> Vec<LimitStatus> {
         self.lock().limits().map(|gauge| read(gauge, now)).collect()
+    }
+
+    /// Returns the counts of declared limits, and the learned limits, for other processes.
+    pub(crate) fn shared(&self, now: Moment) -> SharedState {
+        shared::read(&mut self.lock(), now)
+    }
+
+    /// Counts what other processes have taken of a declared limit. Returns whether that changes anything.
+    pub(crate) fn others_took(&self, name: &GaugeName, took: OthersTook, now: Moment) -> bool {
+        shared::add_others(&mut self.lock(), name, took, now)
     }
 
     /// Forgets the counts of declared limits. Requests in flight keep their places.

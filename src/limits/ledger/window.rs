@@ -21,6 +21,8 @@ pub(in crate::limits) const LONGEST_US: u64 = 24 * 60 * 60 * US_PER_S;
 pub(in crate::limits) struct WindowState {
     pub(in crate::limits) size: u64,
     pub(in crate::limits) used: u64,
+    /// The part of `used` that other processes took, or reserve.
+    pub(in crate::limits) others: u64,
     /// The start of the window, in microseconds since the Unix epoch, like `ends`. Amounts that were taken
     /// before are not given back to this window.
     pub(in crate::limits) began: u64,
@@ -50,6 +52,11 @@ impl WindowState {
     pub(in crate::limits) const fn has_room_for(&self, amount: u64) -> bool {
         self.used == 0 || self.used.saturating_add(amount) <= self.size
     }
+
+    /// Forgets all counts. The window begins now.
+    pub(in crate::limits) const fn restart(&mut self, now: u64) {
+        (self.began, self.used, self.others) = (now, 0, 0);
+    }
 }
 
 // === impl WindowReset ===
@@ -68,4 +75,9 @@ impl WindowReset {
 /// Returns the length of a window in microseconds.
 pub(in crate::limits) fn us_of(window: Window) -> f64 {
     window.length().as_secs_f64() * US_PER_S as f64
+}
+
+/// Clamps a count to 32 bits. Limits beyond four billion are as good as unlimited here.
+pub(in crate::limits) fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -12,7 +12,7 @@ use crate::pool::keys::common::{Common, Settings};
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::shared::Shared;
-use crate::pool::{BuildError, Cooldowns, KeyPool, Selection};
+use crate::pool::{BuildError, Cooldowns, KeyPool, PoolState, Selection};
 use crate::provider::Provider;
 
 /// Builds a [`KeyPool`]. Created by [`KeyPool::builder`].
@@ -47,6 +47,7 @@ pub struct KeyPoolBuilder {
     account_quotas: HashMap<AccountId, Vec<Quota>>,
     warn_at: Vec<f64>,
     events: Events,
+    states: Vec<PoolState>,
 }
 
 // === impl KeyPoolBuilder ===
@@ -72,6 +73,7 @@ impl KeyPoolBuilder {
             account_quotas: HashMap::new(),
             warn_at: Self::WARN_AT.to_vec(),
             events: Events::default(),
+            states: Vec::new(),
         }
     }
 
@@ -167,12 +169,22 @@ impl KeyPoolBuilder {
         self
     }
 
+    /// Restores a state that was [exported](KeyPool::export) before, by this process or another one. May be
+    /// called repeatedly, with states of any age. Keys that the pool does not have are ignored, and so is the
+    /// state of a key whose secret was replaced.
+    ///
+    /// See [`PoolState`] for an example.
+    pub fn restore(mut self, state: PoolState) -> Self {
+        self.states.push(state);
+        self
+    }
+
     /// Builds the pool. Starts no task.
     ///
     /// # Errors
     ///
     /// Returns [`BuildError`] if there are no keys, if two keys have the same secret or id, or if a name or
-    /// secret is invalid.
+    /// secret is invalid. Returns [`BuildError::State`] if a state to restore belongs to another provider.
     pub fn build(self) -> Result<KeyPool, BuildError> {
         let Self {
             provider,
@@ -187,6 +199,7 @@ impl KeyPoolBuilder {
             account_quotas,
             warn_at,
             events,
+            states,
         } = self;
         if keys.is_empty() && provider.needs_key() {
             return Err(BuildError::NoKeys { provider: provider.name().to_owned(), searched, findings });
@@ -199,7 +212,9 @@ impl KeyPoolBuilder {
             Settings { provider, selection, cooldowns, learn_accounts, warn_at, max_models, events };
         let common = Arc::new(Common::new(settings, keys.len()));
         let set = successor(&Arc::new(KeySet::empty(Arc::clone(&common), quotas)), keys)?.set;
-        Ok(KeyPool(Arc::new(Shared::new(common, set))))
+        let pool = KeyPool(Arc::new(Shared::new(common, set)));
+        states.into_iter().try_for_each(|state| pool.merge(state))?;
+        Ok(pool)
     }
 }
 
@@ -218,6 +233,7 @@ impl fmt::Debug for KeyPoolBuilder {
             account_quotas,
             warn_at,
             events,
+            states,
         } = self;
         f.debug_struct("KeyPoolBuilder")
             .field("provider", provider)
@@ -232,6 +248,7 @@ impl fmt::Debug for KeyPoolBuilder {
             .field("account_quotas", account_quotas)
             .field("warn_at", warn_at)
             .field("events", events)
+            .field("states", &states.len())
             .finish()
     }
 }

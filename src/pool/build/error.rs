@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::key::{EnvVar, InvalidName, InvalidSecret, KeyId};
+use crate::pool::state::document::OtherProvider;
 
 /// An error from [`KeyPoolBuilder::build`](crate::pool::KeyPoolBuilder::build). Names keys by their ids, never by
 /// their secrets.
@@ -46,6 +47,9 @@ pub enum BuildError {
         /// The reason why it can't be sent.
         source: InvalidSecret,
     },
+    /// A state to restore belongs to the pool of another provider.
+    #[error(transparent)]
+    State(#[from] OtherProvider),
     /// No key was added.
     #[error("no key for {provider}: {}", Remedy(.findings, .searched))]
     NoKeys {

@@ -214,6 +214,21 @@ impl Slot {
         self.changed(before, after, now);
     }
 
+    /// Takes over a cooldown from another process or an earlier run, unless the present one lasts longer.
+    /// `since` is the time at which it began. Returns whether that changes anything.
+    pub(crate) fn adopt(&self, cooldown: State, since: u64) -> bool {
+        let State { until, cause, strikes, .. } = cooldown;
+        let (before, after) = self.update(|state| {
+            if state.cause.is_some() && state.until >= until {
+                return state;
+            }
+            let strikes = strikes.max(state.strikes);
+            State { until, cause, strikes, probing: false, epoch: next(state.epoch) }
+        });
+        self.changed(before, after, since.max(1));
+        before != after
+    }
+
     /// Ends a cooldown now, so that the next lease probes.
     pub(crate) fn end_bench(&self, now: u64) {
         let (before, after) = self.update(|state| match state.cause {

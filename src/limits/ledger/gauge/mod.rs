@@ -5,6 +5,7 @@
 //! header whose reset means *full* states the time itself. So no refill has to run, and no level is ever out
 //! of date.
 
+pub(in crate::limits) mod shared;
 pub(in crate::limits) mod shown;
 pub(in crate::limits) mod spacing;
 
@@ -15,7 +16,7 @@ use crate::limits::ledger::checkpoint::Checkpoint;
 use crate::limits::ledger::cost::Cost;
 use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::limits::ledger::warnings::WarnedThresholds;
-use crate::limits::ledger::window::{CORRECTION_US, WindowReset, WindowState, us_of};
+use crate::limits::ledger::window::{CORRECTION_US, WindowReset, WindowState, narrow, us_of};
 use crate::provider::Window;
 
 /// A gauge: one dimension, counted over one window.
@@ -26,6 +27,8 @@ pub(in crate::limits) struct Gauge {
     window: u32,
     /// The units ever taken; wraps. The difference from a [`Checkpoint`] is the amount taken since that request.
     pub(in crate::limits) taken: u32,
+    /// The part of `taken` that other processes took from a bucket.
+    others: u32,
     pub(in crate::limits) latest: LatestResponse,
     /// The learned safety margin. It learns only from requests that were [close](Self::is_close) to being too
     /// early.
@@ -105,7 +108,7 @@ impl Gauge {
         reset: WindowReset,
         source: LimitSource,
     ) -> Self {
-        let period = WindowState { size, used: 0, began: 0, ends: 0, reset };
+        let period = WindowState { size, used: 0, others: 0, began: 0, ends: 0, reset };
         Self::new(Counter::WindowState(Box::new(period)), metric, window, source)
     }
 
@@ -120,6 +123,7 @@ impl Gauge {
             fill,
             window,
             taken: 0,
+            others: 0,
             latest: LatestResponse::default(),
             margin: SafetyMargin::default(),
             warned: WarnedThresholds::default(),
@@ -280,7 +284,7 @@ impl Gauge {
     pub(in crate::limits) fn recount(&mut self, now: Moment) {
         match &mut self.fill {
             Counter::Bucket { full_at, .. } => *full_at = 0,
-            Counter::WindowState(period) => (period.began, period.used) = (now.as_unix_us(), 0),
+            Counter::WindowState(period) => period.restart(now.as_unix_us()),
             Counter::Concurrent { .. } => {}
         }
         self.warned.forget();
@@ -291,9 +295,4 @@ impl Gauge {
 /// without `f64::round`, which is a library call on most machines.
 fn us(interval: f32, amount: u64) -> u64 {
     ((f64::from(interval) * amount as f64 + 0.5) as u64).min(LATEST)
-}
-
-/// Clamps a count to 32 bits. Limits beyond four billion are as good as unlimited here.
-fn narrow(count: u64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -1,0 +1,27 @@
+//! The state of a pool that outlives its process and is shared between processes.
+//!
+//! Everything worth keeping is a [`Register`](register::Register): a few numbers under the name of a
+//! [`Field`](field::Field). Of two registers of one field the larger one counts, number by number from the
+//! first. So states may be merged in any order, repeatedly, and incompletely: the result is the same.
+//!
+//! - The first number of a cooldown is its *generation*. An operator's reset, or a probe that ends a cooldown
+//!   early, raises it, so that older cooldowns lose against it, even longer ones.
+//! - Each process counts requests in registers of its own, under a random id. Only that process raises them,
+//!   and other processes add the difference to their own counts, so nothing is counted twice.
+//!
+//! [`Replica`](replica::Replica) holds the registers that a pool has exported or merged. `observe` brings
+//! them in line with the pool, and `adopt` the pool with them. A pool that is never exported or merged has an
+//! empty replica, and no request touches it in any case.
+//!
+//! Times in registers are those of the wall clock, in milliseconds since the Unix epoch.
+
+pub(in crate::pool) mod adopt;
+pub(in crate::pool) mod count;
+pub(in crate::pool) mod document;
+pub(in crate::pool) mod field;
+pub(in crate::pool) mod observe;
+pub(in crate::pool) mod owner;
+pub(in crate::pool) mod present;
+pub(in crate::pool) mod prune;
+pub(in crate::pool) mod register;
+pub(in crate::pool) mod replica;

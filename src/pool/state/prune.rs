@@ -1,0 +1,67 @@
+//! Forgets registers that are of no use any more.
+
+use std::collections::HashSet;
+
+use crate::pool::scope::slot::FOREVER;
+use crate::pool::state::field::Field;
+use crate::pool::state::owner::Owner;
+use crate::pool::state::present::Present;
+use crate::pool::state::register::{Register, SavedCooldown, SavedCount};
+use crate::pool::state::replica::Replica;
+
+/// Time after which a cooldown or a count that is over is forgotten, in milliseconds: one hour.
+pub(in crate::pool) const HOUR_MS: u64 = 60 * 60 * 1_000;
+
+/// Time after which the state of a key that is gone is forgotten, and so is a reset: one week.
+const WEEK_MS: u64 = 7 * 24 * HOUR_MS;
+
+/// Maximum number of registers of owners that the pool does not have, and of models: 100,000.
+const MOST: usize = 100_000;
+
+/// Notes which owners are present, and forgets the registers that are of no use. `now` is the time of the
+/// wall clock in milliseconds since the Unix epoch.
+pub(in crate::pool) fn prune(replica: &mut Replica, present: &Present, now: u64) {
+    // Rounded, so that the registers do not change all the time.
+    let hour = Register([now / HOUR_MS * HOUR_MS, 0, 0, 0, 0]);
+    for owner in present.owners() {
+        replica.raise(&Field::Seen { owner: owner.clone() }, hour);
+    }
+    let is_recent = |time: u64| time.saturating_add(WEEK_MS) > now;
+    let seen = replica.known.iter().filter_map(|(field, register)| match field {
+        Field::Seen { owner } if is_recent(register.0[0]) => Some(owner.clone()),
+        _ => None,
+    });
+    let (seen, own): (HashSet<Owner>, _) = (seen.collect(), replica.instance);
+    replica.known.retain(|field, register| {
+        let is_seen = field.owner().is_some_and(|owner| seen.contains(&owner));
+        let is_own = matches!(field, Field::Count { instance, .. } if *instance == own);
+        is_seen && (is_own || is_of_use(field, *register, now))
+    });
+    if replica.known.len() > MOST {
+        let lasts =
+            |field: &Field| !matches!(field, Field::Learned { .. } | Field::Cooldown { model: Some(_), .. });
+        let is_present = |field: &Field| field.owner().is_some_and(|owner| present.key(&owner).is_some());
+        replica.known.retain(|field, _| is_present(field) && lasts(field));
+    }
+}
+
+fn is_of_use(field: &Field, register: Register, now: u64) -> bool {
+    let within = |time: u64, span: u64| time.saturating_add(span) > now;
+    match field {
+        Field::Cooldown { .. } => {
+            let saved = SavedCooldown::from(register);
+            let is_end = saved.cause.is_none() || saved.generation > 0;
+            saved.until == FOREVER
+                || within(saved.until, HOUR_MS)
+                || (is_end && within(saved.generation, WEEK_MS))
+        }
+        Field::Count { .. } => {
+            let saved = SavedCount::from(register);
+            within(saved.ends.max(saved.full_at), HOUR_MS)
+        }
+        Field::Learned { .. } => within(register.0[3], 0),
+        Field::Reset { .. } | Field::Recount { .. } => within(register.0[0], WEEK_MS),
+        Field::Disabled { .. } | Field::Identity { .. } | Field::Seen { .. } => true,
+        Field::Unknown => false,
+    }
+}

@@ -1,0 +1,82 @@
+//! The replica: the registers of a pool, as exported or merged last.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use crate::clock::{Timestamp, WallOffset};
+use crate::pool::keys::key_set::KeySet;
+use crate::pool::state::field::{Field, Instance};
+use crate::pool::state::owner::Owner;
+use crate::pool::state::present::Present;
+use crate::pool::state::register::Register;
+use crate::provider::ModelId;
+
+/// The registers of a pool.
+pub(in crate::pool) struct Replica {
+    pub(in crate::pool) known: BTreeMap<Field, Register>,
+    /// The id under which this pool counts.
+    pub(in crate::pool) instance: Instance,
+    pub(in crate::pool) clock: WallOffset,
+    /// The names of the present keys and accounts, and the set that has them.
+    present: Option<(Weak<KeySet>, Arc<Present>)>,
+}
+
+// === impl Replica ===
+
+impl Replica {
+    /// Returns the names of the present keys and accounts, and the address of the set that has them.
+    pub(in crate::pool) fn present(&self) -> Option<(*const KeySet, Arc<Present>)> {
+        self.present.as_ref().map(|(set, present)| (Weak::as_ptr(set), Arc::clone(present)))
+    }
+
+    pub(in crate::pool) fn set_present(&mut self, set: &Arc<KeySet>, present: &Arc<Present>) {
+        // The weak pointer keeps the address from being given to another set.
+        self.present = Some((Arc::downgrade(set), Arc::clone(present)));
+    }
+
+    pub(in crate::pool) fn get(&self, field: &Field) -> Register {
+        self.known.get(field).copied().unwrap_or_default()
+    }
+
+    /// Merges a register. Returns the register before, if the given one is larger.
+    pub(in crate::pool) fn raise(&mut self, field: &Field, register: Register) -> Option<Register> {
+        let before = self.get(field);
+        if register <= before {
+            return None;
+        }
+        self.known.insert(field.clone(), register);
+        Some(before)
+    }
+
+    /// Returns the time of the last reset of an owner.
+    pub(in crate::pool) fn reset_of(&self, owner: &Owner) -> u64 {
+        self.get(&Field::Reset { owner: owner.clone() }).0[0]
+    }
+
+    /// Returns the time of the last reset of the counts of an owner for a model.
+    pub(in crate::pool) fn recount_of(&self, owner: &Owner, model: Option<&ModelId>) -> u64 {
+        let of = |model: Option<&ModelId>| {
+            self.get(&Field::Recount { owner: owner.clone(), model: model.cloned() }).0[0]
+        };
+        self.reset_of(owner).max(of(None)).max(if model.is_some() { of(model) } else { 0 })
+    }
+
+    /// Raises the first number of a register: to the time now, or by one if it is later than that.
+    pub(in crate::pool) fn stamp(&mut self, field: &Field, now: Timestamp, second: u64) {
+        self.clock.follow();
+        let after = self.get(field).0[0].saturating_add(1);
+        let stamp = self.clock.to_wall(now.as_unix_ms()).max(after);
+        self.raise(field, Register([stamp, second, 0, 0, 0]));
+    }
+}
+
+impl Default for Replica {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            instance: Instance(fastrand::u64(1..)),
+            clock: WallOffset::default(),
+            present: None,
+        }
+    }
+}
