@@ -79,7 +79,7 @@ impl Outcome {
         Self::with_event(Arc::new(head.borrow().clone()), event, now)
     }
 
-    /// Like [`answer`](Self::answer), with a shared head.
+    /// Like [`response`](Self::response), with a shared head.
     pub(crate) fn with_body(head: Arc<Parts>, body: Bytes, now: Timestamp) -> Self {
         Self { kind: Kind::UpstreamResponse { head, body }, now, path: None }
     }

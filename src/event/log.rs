@@ -58,14 +58,7 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             warn, who, "secret unavailable", %key, error = &**error, wait_ms = whole_ms(*retry_in),
             valid_for_ms = ms(*valid_for)
         ),
-        EventKind::Exhausted { model, attempts, retry_after } => line!(
-            warn,
-            who,
-            "exhausted",
-            gen_ai.request.model = name(model),
-            attempts,
-            wait_ms = ms(*retry_after)
-        ),
+        EventKind::Exhausted { .. } => exhausted(who, &event.kind),
         EventKind::Available { model, after } => {
             line!(info, who, "available", gen_ai.request.model = name(model), duration_ms = whole_ms(*after));
         }
@@ -89,6 +82,20 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
         EventKind::BreakerClosed => line!(info, who, "breaker closed"),
         EventKind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
+        EventKind::Reset { .. }
+        | EventKind::Disabled { .. }
+        | EventKind::Enabled { .. }
+        | EventKind::Added { .. }
+        | EventKind::Replaced { .. }
+        | EventKind::Changed { .. }
+        | EventKind::Removed { .. }
+        | EventKind::Drained { .. } => by_operator(who, &event.kind),
+    }
+}
+
+/// Writes what an operator has done to a key, or to all keys.
+fn by_operator(who: Who<'_>, kind: &EventKind) {
+    match kind {
         EventKind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
         EventKind::QuotaReset { key, model } => {
             line!(info, who, "quota reset", %key, gen_ai.request.model = name(model));
@@ -103,7 +110,14 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::Changed { key } => line!(info, who, "changed", %key),
         EventKind::Removed { key } => line!(info, who, "removed", %key),
         EventKind::Drained { key } => line!(info, who, "drained", %key),
+        _ => {}
     }
+}
+
+fn exhausted(who: Who<'_>, kind: &EventKind) {
+    let EventKind::Exhausted { model, attempts, retry_after } = kind else { return };
+    let wait_ms = ms(*retry_after);
+    line!(warn, who, "exhausted", gen_ai.request.model = name(model), attempts, wait_ms);
 }
 
 fn chain_failed(who: Who<'_>, kind: &EventKind, severity: Severity) {

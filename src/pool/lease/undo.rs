@@ -78,7 +78,7 @@ impl fmt::Debug for UndoCooldown {
     }
 }
 
-// === impl Benched ===
+// === impl CooldownChange ===
 
 impl CooldownChange {
     /// Returns the duration of the cooldown from `at` on. `None` means until the key is replaced or reset.
