@@ -51,13 +51,7 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::InvalidKey { key, scope } => line!(
             warn, who, "invalid key", %key, error.type = Reason::InvalidKey.as_str(), scope = scope.as_str()
         ),
-        EventKind::SecretRenewed { key, lifetime } => {
-            line!(debug, who, "secret renewed", %key, lifetime_ms = ms(*lifetime));
-        }
-        EventKind::SecretUnavailable { key, error, retry_in, valid_for } => line!(
-            warn, who, "secret unavailable", %key, error = &**error, wait_ms = whole_ms(*retry_in),
-            valid_for_ms = ms(*valid_for)
-        ),
+        EventKind::SecretRenewed { .. } | EventKind::SecretUnavailable { .. } => of_source(who, &event.kind),
         EventKind::Exhausted { .. } => exhausted(who, &event.kind),
         EventKind::Available { model, after } => {
             line!(info, who, "available", gen_ai.request.model = name(model), duration_ms = whole_ms(*after));
@@ -110,6 +104,20 @@ fn by_operator(who: Who<'_>, kind: &EventKind) {
         EventKind::Changed { key } => line!(info, who, "changed", %key),
         EventKind::Removed { key } => line!(info, who, "removed", %key),
         EventKind::Drained { key } => line!(info, who, "drained", %key),
+        _ => {}
+    }
+}
+
+/// Writes what has become of the secret of a key with a source.
+fn of_source(who: Who<'_>, kind: &EventKind) {
+    match kind {
+        EventKind::SecretRenewed { key, lifetime } => {
+            line!(debug, who, "secret renewed", %key, lifetime_ms = ms(*lifetime));
+        }
+        EventKind::SecretUnavailable { key, error, retry_in, valid_for } => line!(
+            warn, who, "secret unavailable", %key, error = &**error, wait_ms = whole_ms(*retry_in),
+            valid_for_ms = ms(*valid_for)
+        ),
         _ => {}
     }
 }

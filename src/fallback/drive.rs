@@ -20,7 +20,8 @@ use crate::fallback::breaker::{BreakerOpen, BreakerPermit};
 use crate::fallback::hold_back::{self, hold_back};
 use crate::fallback::judge::LinkOutcome;
 use crate::fallback::link::{Chain, Link};
-use crate::fallback::state::{ChainState, NextLink};
+use crate::fallback::state::ChainState;
+use crate::fallback::state::next_link::NextLink;
 use crate::fallback::{after_commit, call, judge};
 
 /// Sends a request to one link after another until one serves it or refuses it for its own sake, or no link is

@@ -292,13 +292,6 @@ impl Provider {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Profile { name, origins, auth, env_prefixes, model_path, .. } = &*self.0;
-        f.debug_struct("Provider")
-            .field("name", name)
-            .field("origins", origins)
-            .field("auth", auth)
-            .field("env_prefixes", env_prefixes)
-            .field("model_path", model_path)
-            .finish()
+        f.debug_struct("Provider").field("name", &self.name()).finish_non_exhaustive()
     }
 }

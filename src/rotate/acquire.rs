@@ -9,7 +9,6 @@ use crate::clock::Moment;
 use crate::error::StopReason;
 use crate::exchange::future::with_deadline;
 use crate::pool::Lease;
-use crate::rotate::secret::ready_first;
 use crate::rotate::state::RequestState;
 
 /// Acquires a key that the request has not tried. A retry takes a tried key if there is no other. A request that
@@ -52,6 +51,21 @@ pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, St
         Some(lease) => Ok(lease),
         None => Err(no_key(state)),
     }
+}
+
+/// Returns the lease of a key that has a secret, in place of one whose secret would have to be fetched first; or that
+/// one, if no other key is usable.
+#[cold]
+fn ready_first<B>(state: &RequestState<B>, lease: Lease) -> Lease {
+    let mut passed = [state.tried(), std::slice::from_ref(lease.key_id())].concat();
+    let now = Moment::now();
+    while let Ok(other) = state.config.pool.acquire_at(&state.wanted(&passed), now) {
+        if other.has_secret() {
+            return other;
+        }
+        passed.push(other.key_id().clone());
+    }
+    lease
 }
 
 /// Returns the reason for which the request gets no key.

@@ -14,31 +14,36 @@ use crate::exchange::context::ChainContext;
 use crate::exchange::future::with_deadline;
 use crate::key::{Issued, SecretUnavailable};
 use crate::pool::Lease;
+use crate::rotate::acquire::next_key;
 use crate::rotate::audit::Audit;
 use crate::rotate::state::RequestState;
 use crate::rotate::tried::Tried;
 
-/// Returns the lease of a key that has a secret, in place of one whose secret would have to be fetched first; or that
-/// one, if no other key is usable.
-#[cold]
-pub(super) fn ready_first<B>(state: &RequestState<B>, lease: Lease) -> Lease {
-    let mut passed = [state.tried(), std::slice::from_ref(lease.key_id())].concat();
-    let now = Moment::now();
-    while let Ok(other) = state.config.pool.acquire_at(&state.wanted(&passed), now) {
-        if other.has_secret() {
-            return other;
+/// Acquires the next key, or takes the one that is kept for another attempt, and fetches its secret if it has none.
+pub(super) async fn next_key_with_secret<B>(
+    state: &mut RequestState<B>,
+    kept: &mut Option<Box<Lease>>,
+) -> Result<Lease, StopReason> {
+    loop {
+        let mut lease = match kept.take() {
+            Some(lease) => *lease,
+            None => next_key(state).await?,
+        };
+        if lease.has_secret() {
+            return Ok(lease);
         }
-        passed.push(other.key_id().clone());
+        match Box::pin(fetch(state, &mut lease)).await {
+            Ok(()) => return Ok(lease),
+            Err(Some(reason)) => return Err(reason),
+            Err(None) if state.is_late() => return Err(StopReason::Deadline),
+            Err(None) => {}
+        }
     }
-    lease
 }
 
 /// Waits for the source of the key to fetch a secret. If it fails, the request goes on with another key, or ends for
 /// the returned reason.
-pub(super) async fn fetch<B>(
-    state: &mut RequestState<B>,
-    lease: &mut Lease,
-) -> Result<(), Option<StopReason>> {
+async fn fetch<B>(state: &mut RequestState<B>, lease: &mut Lease) -> Result<(), Option<StopReason>> {
     let Some(source) = lease.source().cloned() else { return Ok(()) };
     match with_deadline(state.request.own_deadline(), Box::pin(source.fetch())).await {
         Ok(Ok(issued)) => {
@@ -102,20 +107,30 @@ fn is_refusal_of(attempt: &Attempt, lease: &Lease) -> bool {
     attempt.key.as_ref() == Some(lease.key_id()) && attempt.fault.reason() == Reason::InvalidKey
 }
 
-/// Records an attempt with a secret that was out of date. The key is not to blame.
-pub(super) fn note_outdated<B>(state: &mut RequestState<B>, lease: &Lease, tried: Tried<B>, audit: Audit)
+/// Records an attempt with a secret that was out of date, for which the key is not to blame, and keeps its lease for an
+/// attempt with the new one.
+pub(super) fn keep<B>(
+    state: &mut RequestState<B>,
+    mut lease: Lease,
+    issued: Arc<Issued>,
+    tried: Tried<B>,
+    audit: Audit,
+) -> Box<Lease>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let head = tried.response.as_ref().ok().map(|response| &*response.head);
     let status = head.map(|head| head.status);
-    audit.end(&state.request, lease, &tried.verdict, head);
-    let Some(fault) = tried.verdict.fault() else { return };
-    let attempt = attempt(state, lease, fault.clone(), status);
-    let failures = state.failures.get_or_insert_default();
-    failures.attempts.push(attempt);
-    failures.last = Some(tried.response);
+    audit.end(&state.request, &lease, &tried.verdict, head);
+    if let Some(fault) = tried.verdict.fault() {
+        let attempt = attempt(state, &lease, fault.clone(), status);
+        let failures = state.failures.get_or_insert_default();
+        failures.attempts.push(attempt);
+        failures.last = Some(tried.response);
+    }
+    lease.set_issued(issued);
+    Box::new(lease)
 }
 
 fn attempt<B>(

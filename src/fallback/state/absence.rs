@@ -4,8 +4,9 @@ use http::{Method, StatusCode};
 
 use crate::classify::{Rejection, Verdict};
 use crate::error::{ProviderFailed, SkipReason};
+use crate::fallback::state::ChainState;
 use crate::fallback::state::failure::LinkFailure;
-use crate::fallback::state::{ChainState, NextLink};
+use crate::fallback::state::next_link::NextLink;
 use crate::provider::{Endpoint, names_stored};
 
 // === impl ChainState ===

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::fallback::state::ChainState;
 use crate::fallback::state::failure::LinkFailure;
-use crate::fallback::state::{ChainState, NextLink};
+use crate::fallback::state::next_link::NextLink;
 
 // === impl ChainState ===
 

@@ -8,7 +8,7 @@ use crate::classify::{Fault, Reason};
 use crate::error::ProviderFailed;
 use crate::error::SkipReason;
 use crate::error::StopReason;
-use crate::fallback::state::NextLink;
+use crate::fallback::state::next_link::NextLink;
 
 /// The failure of a request at one link, with the state that decides about a second turn.
 pub(in crate::fallback) struct LinkFailure {

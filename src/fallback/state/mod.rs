@@ -3,6 +3,7 @@
 mod absence;
 mod again;
 pub(in crate::fallback) mod failure;
+pub(in crate::fallback) mod next_link;
 mod order;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::fallback::hold_back::HoldBack;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::pin::ProviderPin;
 use crate::fallback::state::failure::LinkFailure;
+use crate::fallback::state::next_link::NextLink;
 use crate::fallback::state::order::LinkOrder;
 use crate::provider::ModelId;
 
@@ -54,18 +56,6 @@ pub(super) struct ChainState<B> {
     /// The name of the link that was left last, and the reason.
     left: Option<(Arc<str>, &'static str)>,
     retried: bool,
-}
-
-/// The next turn of a link.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NextLink {
-    pub(super) link: usize,
-    /// Delay before the turn.
-    pub(super) after: Duration,
-    /// Maximum time that the link may wait for a key. Zero: it may not wait.
-    pub(super) longest_wait: Duration,
-    /// Whether this turn is due to the chain's patience with the link.
-    is_patient: bool,
 }
 
 // === impl ChainState ===
@@ -291,14 +281,5 @@ impl<B> ChainState<B> {
             Some(before) => before.then(failure),
             None => self.behind.push(failure),
         }
-    }
-}
-
-// === impl NextLink ===
-
-impl NextLink {
-    /// Creates a turn without a delay.
-    const fn to(link: usize) -> Self {
-        Self { link, after: Duration::ZERO, longest_wait: Duration::ZERO, is_patient: false }
     }
 }

@@ -16,7 +16,8 @@ use crate::key::ClientCredentials;
 use crate::key::source::credential::{Credential, SecretUnavailable};
 use crate::key::source::file::SecretFile;
 use crate::key::source::issued::Issued;
-use crate::key::source::shared::{Shared, SourceListener, flight};
+use crate::key::source::listener::SourceListener;
+use crate::key::source::shared::{Shared, flight};
 
 /// A source of the secret of a key, which may change: an access token, or a key that another program rotates. Cheap to
 /// clone: clones share the secret, and so do keys of several pools.

@@ -8,6 +8,7 @@ mod document;
 mod file;
 mod handle;
 mod issued;
+mod listener;
 mod schedule;
 mod shared;
 
@@ -19,4 +20,4 @@ pub use self::document::NoSecret;
 pub use self::file::SecretFile;
 pub use self::handle::SecretSource;
 pub(crate) use self::issued::Issued;
-pub(crate) use self::shared::SourceListener;
+pub(crate) use self::listener::SourceListener;
