@@ -77,6 +77,8 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::BreakerClosed => line!(info, who, "breaker closed"),
         EventKind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
         EventKind::Reset { .. }
+        | EventKind::QuotaReset { .. }
+        | EventKind::ForcedCooldown { .. }
         | EventKind::Disabled { .. }
         | EventKind::Enabled { .. }
         | EventKind::Added { .. }

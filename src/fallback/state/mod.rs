@@ -8,7 +8,6 @@ mod order;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
