@@ -6,12 +6,13 @@ use axum::body::Body;
 use http::{HeaderMap, Response, StatusCode, request};
 use tower_key_rotation::provider::Endpoint;
 
+use crate::client::HttpClient;
 use crate::config::{Config, ProviderSettings};
 use crate::paths;
 use crate::provider::ProviderService;
 use crate::reply::Reply;
 use crate::shape::Shape;
-use crate::upstream::{self, Chain, HttpClient};
+use crate::upstream::{self, Chain};
 
 /// All places to which requests are sent.
 pub(crate) struct Destinations {

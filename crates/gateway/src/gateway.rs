@@ -21,6 +21,7 @@ use tower_key_rotation::fallback::Commit;
 
 use crate::access;
 use crate::alert::Alerts;
+use crate::client;
 use crate::config::{Config, ProviderSettings};
 use crate::deliver::{deliver, deliver_linked};
 use crate::destination::{self, Destination, Destinations, NoDestination};
@@ -35,11 +36,11 @@ use crate::paths;
 use crate::prometheus;
 use crate::provider::ProviderService;
 use crate::refusal::Refusal;
+use crate::renewals::Renewals;
 use crate::reply::Reply;
 use crate::request_body;
 use crate::response::GatewayBody;
 use crate::status::Status;
-use crate::upstream;
 
 /// Header that sets when the response of a request is committed to: `complete`, `first-content` or `head`.
 const COMMIT: HeaderName = HeaderName::from_static("x-commit");
@@ -83,6 +84,7 @@ struct Shared {
     destinations: Destinations,
     status: Status,
     alerts: Alerts,
+    renewals: Renewals,
 }
 
 /// Returns the status of the pools of a configuration.
@@ -111,13 +113,14 @@ fn commit(value: &HeaderValue) -> Result<Commit, Refusal> {
 impl Gateway {
     /// Creates a gateway. It opens no connection and starts no task.
     pub fn new(config: Config, options: Options) -> Self {
-        let destinations = Destinations::new(&config, &upstream::client());
+        let destinations = Destinations::new(&config, &client::client());
         let status = status(&config, &options);
         let alerts = Alerts::over_https(config.alerts().iter().cloned());
-        Self(Arc::new(Shared { config, options, destinations, status, alerts }))
+        let renewals = Renewals::default();
+        Self(Arc::new(Shared { config, options, destinations, status, alerts, renewals }))
     }
 
-    /// Starts the tasks of the gateway: its history, and its alerts. The first request does the same.
+    /// Starts the tasks of the gateway: its history, its alerts, and the renewal of secrets. The first request does the same.
     pub(crate) fn start(&self) {
         self.0.start();
     }
@@ -202,7 +205,7 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, options, destinations: _, status: _, alerts: _ } = &*self.0;
+        let Shared { config, options, destinations: _, status: _, alerts: _, renewals: _ } = &*self.0;
         f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
     }
 }
@@ -214,6 +217,7 @@ impl Shared {
     fn start(&self) {
         self.status.recorder().start();
         self.alerts.start(self.config.events());
+        self.renewals.start(&self.config);
     }
 
     /// Returns the response for a path that no provider serves.

@@ -31,6 +31,7 @@
 
 mod access;
 pub mod alert;
+mod client;
 pub mod config;
 mod deliver;
 mod destination;
@@ -49,6 +50,7 @@ mod probe;
 mod prometheus;
 mod provider;
 mod refusal;
+mod renewals;
 mod reply;
 mod request_body;
 mod response;

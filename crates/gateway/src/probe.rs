@@ -7,8 +7,9 @@ use tower::ServiceExt;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::key::KeyId;
 
+use crate::client::{self, HttpClient};
 use crate::config::{Config, ProviderSettings};
-use crate::upstream::{self, HttpClient};
+use crate::upstream;
 
 /// The result of asking a provider for its models with one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl KeyProbe {
 /// is sent again, and none costs tokens. A provider without a list of models responds with status 404, which says
 /// nothing about the key.
 pub async fn probe(config: &Config) -> Vec<KeyProbe> {
-    let client = upstream::client();
+    let client = client::client();
     let mut probes = Vec::new();
     for provider in config.providers() {
         let keys: Vec<_> = provider.pool().snapshot().keys.into_iter().map(|key| key.id).collect();

@@ -3,9 +3,10 @@
 use http::Uri;
 use tower_key_rotation::provider::{BasePath, Endpoints};
 
+use crate::client::HttpClient;
 use crate::config::{Config, ProviderSettings};
 use crate::refusal::Refusal;
-use crate::upstream::{self, Chain, HttpClient};
+use crate::upstream::{self, Chain};
 
 /// A provider without fallback: requests rotate over its keys and never go to another provider.
 pub(crate) struct ProviderService {

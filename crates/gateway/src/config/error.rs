@@ -219,6 +219,9 @@ pub enum Problem {
         /// Error of reading the file.
         source: io::Error,
     },
+    /// The table of a secret names none of the sources, or several, or a command without words.
+    #[error("not a source of a secret: write one of `file`, `command` and `oauth2`")]
+    SecretSource,
     /// A text cannot be a key or a token.
     #[error("not a secret")]
     Secret(#[source] InvalidSecret),

@@ -8,6 +8,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::Deserialize;
 
+use crate::config::key_source::KeySecret;
 use crate::config::secret::Reference;
 use crate::config::several::{Several, Text};
 
@@ -151,7 +152,7 @@ pub(super) struct RuleTable {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct KeyTable {
     pub(super) id: Option<String>,
-    pub(super) secret: Reference,
+    pub(super) secret: KeySecret,
     pub(super) account: Option<String>,
     pub(super) tier: Option<String>,
     pub(super) weight: Option<NonZeroU32>,

@@ -152,8 +152,9 @@ impl FoundKey {
             return Err(Problem::Name.at(at.field("id")));
         }
         let tier = choice(tier.as_deref(), &at.field("tier"))?;
-        let mut key = ApiKey::from(secret.key(sources, &at.field("secret"))?).tier(tier);
-        let id = id.or_else(|| secret.name().map(str::to_owned));
+        let (key, name) = secret.key(sources, &at.field("secret"))?;
+        let mut key = key.tier(tier);
+        let id = id.or(name);
         if let Some(id) = &id {
             key = key.id(id.as_str());
         }

@@ -113,6 +113,20 @@
 //! gateway responds with 404 and the code `no_key_may_serve`. Keys from environment variables have none of these
 //! attributes.
 //!
+//! # Secrets that change
+//!
+//! The `secret` of a key may be the table of a [source](tower_key_rotation::key::SecretSource). A running gateway renews
+//! such secrets ahead of their expiry, and reads files again. A source that fails at the start is no error of the
+//! configuration: its key is not used until it has a secret.
+//!
+//! | source | secret |
+//! |---|---|
+//! | `{ file = "PATH" }` | of a file, plain or JSON, that is read every 30 s: mounted Kubernetes secrets, files of a Vault agent |
+//! | `{ command = ["PROGRAM", "ARGUMENT"] }` | printed by a program, plain or JSON, that is run every 5 min |
+//! | `{ oauth2 = { token_url = "…", client_id = "…", client_secret = "env:…", parameters = { scope = "…" } } }` | of a token endpoint, by client credentials |
+//!
+//! `every` sets another interval: `{ command = ["gcloud", "auth", "print-access-token"], every = "30m" }`.
+//!
 //! # Limits
 //!
 //! A declared limit is observed like a [`Quota`](tower_key_rotation::limits::Quota): no request is sent that would be
@@ -193,6 +207,7 @@ mod file;
 mod format;
 mod invalid_rule;
 mod key_attributes;
+mod key_source;
 mod keys;
 mod limit;
 mod listing;

@@ -48,7 +48,7 @@ impl Sources {
         }
     }
 
-    fn warn_of_file(&self, path: &Path, at: &ValuePath) {
+    pub(super) fn warn_of_file(&self, path: &Path, at: &ValuePath) {
         if is_readable_by_others(path) {
             self.warn(Warning::new(at.clone(), Risk::ReadableByOthers { file: path.to_owned() }));
         }
@@ -62,6 +62,15 @@ pub struct Token(SecretString);
 // === impl Reference ===
 
 impl Reference {
+    /// Reads a setting.
+    pub(super) fn of(text: String) -> Self {
+        match text.split_once(':') {
+            Some(("env", name)) => Self::Variable(name.trim().to_owned()),
+            Some(("file", path)) => Self::File(PathBuf::from(path.trim())),
+            _ => Self::Literal(SecretString::from(text)),
+        }
+    }
+
     /// Returns the secret of a key.
     pub(super) fn key(&self, sources: &Sources, at: &ValuePath) -> Result<Secret, ConfigError> {
         let text = self.text(sources, at).map_err(|problem| problem.at(at.clone()))?;
@@ -176,12 +185,7 @@ fn looks_like_reference(text: &str) -> bool {
 
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Ok(match text.split_once(':') {
-            Some(("env", name)) => Self::Variable(name.trim().to_owned()),
-            Some(("file", path)) => Self::File(PathBuf::from(path.trim())),
-            _ => Self::Literal(SecretString::from(text)),
-        })
+        String::deserialize(deserializer).map(Self::of)
     }
 }
 

@@ -96,6 +96,11 @@ impl Gateway {
         Self::serving(config(text), Options::new()).await
     }
 
+    /// A gateway with this configuration.
+    pub(crate) async fn of(config: Config) -> Self {
+        Self::serving(config, Options::new()).await
+    }
+
     async fn serving(config: Config, options: Options) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -192,6 +197,16 @@ pub(crate) async fn echo() -> (SocketAddr, Seen) {
         answer.header("keep-alive", "timeout=5").body(Body::from("{}")).unwrap()
     });
     (serve(router).await, seen)
+}
+
+/// Responds to every request with an access token, and keeps the form that was sent.
+pub(crate) async fn token_endpoint(forms: &Arc<Mutex<Vec<String>>>, token: String) -> SocketAddr {
+    let forms = Arc::clone(forms);
+    let router = Router::new().fallback(move |form: String| async move {
+        forms.lock().unwrap_or_else(PoisonError::into_inner).push(form);
+        format!(r#"{{"access_token":"{token}","expires_in":3600}}"#)
+    });
+    serve(router).await
 }
 
 /// Reads the whole body, then responds with success.

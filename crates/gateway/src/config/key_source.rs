@@ -1,0 +1,143 @@
+//! Sources of secrets in the tables of keys: files, commands and token endpoints.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use tower_key_rotation::key::{ApiKey, ClientCredentials, SecretCommand, SecretSource};
+
+use crate::client;
+use crate::config::base_url;
+use crate::config::duration;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::location::ValuePath;
+use crate::config::redact::{redacted, redacted_path};
+use crate::config::secret::{Reference, Sources};
+use crate::config::several::Several;
+use crate::config::warning::{Risk, Warning};
+
+/// The `secret` of a key: the secret or a reference to it, or the table of a source.
+#[derive(Debug)]
+pub(super) enum KeySecret {
+    Fixed(Reference),
+    Source(Box<SourceTable>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct SourceTable {
+    file: Option<String>,
+    command: Option<Several<String>>,
+    oauth2: Option<OAuth2Table>,
+    every: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct OAuth2Table {
+    token_url: String,
+    client_id: Reference,
+    client_secret: Reference,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+}
+
+struct KeySecretVisitor;
+
+/// Interval at which a command runs, unless the file sets one or its output has an expiry (5 min).
+const COMMAND_EVERY: Duration = Duration::from_secs(5 * 60);
+
+// === impl KeySecret ===
+
+impl KeySecret {
+    /// Returns the key, and the name that it has if the file sets none.
+    pub(super) fn key(
+        self,
+        sources: &Sources,
+        at: &ValuePath,
+    ) -> Result<(ApiKey, Option<String>), ConfigError> {
+        match self {
+            Self::Fixed(reference) => {
+                let key = ApiKey::from(reference.key(sources, at)?);
+                Ok((key, reference.name().map(str::to_owned)))
+            }
+            Self::Source(table) => {
+                let source = table.source(sources, at)?;
+                let name = source.name().to_owned();
+                Ok((ApiKey::from(source), Some(name)))
+            }
+        }
+    }
+}
+
+impl SourceTable {
+    fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+        let every = duration::optional(self.every, &at.field("every"))?;
+        let source = match (self.file, self.command, self.oauth2) {
+            (Some(path), None, None) => {
+                let path = sources.directory.join(path.trim());
+                sources.warn_of_file(&path, at);
+                SecretSource::file(path)
+            }
+            (None, Some(command), None) => command_source(&command.0, sources, &at.field("command"))?,
+            (None, None, Some(table)) => table.source(sources, &at.field("oauth2"))?,
+            _ => return Err(Problem::SecretSource.at(at.clone())),
+        };
+        Ok(every.into_iter().fold(source, SecretSource::check_every))
+    }
+}
+
+fn command_source(words: &[String], sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+    let program = words.first().filter(|program| !program.trim().is_empty());
+    let program = program.ok_or_else(|| Problem::SecretSource.at(at.clone()))?;
+    let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or("command");
+    let name = redacted_path(Path::new(name)).into_owned();
+    let command = SecretCommand::new(program).args(&words[1..]);
+    let is_here = sources.directory.as_os_str().is_empty();
+    let command = if is_here { command } else { command.current_dir(&sources.directory) };
+    Ok(SecretSource::new(name, command).check_every(COMMAND_EVERY))
+}
+
+impl OAuth2Table {
+    fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+        let problem = |reason| Problem::Url { reason }.at(at.field("token_url"));
+        let (url, _) = base_url::base_url(&self.token_url).map_err(problem)?;
+        if let Some(host) = base_url::exposed_host(&url) {
+            let risk = Risk::ClearText { host: redacted(host).into_owned() };
+            sources.warn(Warning::new(at.field("token_url"), risk));
+        }
+        let id = self.client_id.plain(sources, &at.field("client_id"))?;
+        let secret = self.client_secret.key(sources, &at.field("client_secret"))?;
+        let name = redacted(url.host().unwrap_or("oauth2")).into_owned();
+        let service = ClientCredentials::new(client::client(), url, id, secret);
+        let parameters = self.parameters.into_iter();
+        Ok(SecretSource::new(name, parameters.fold(service, |it, (name, value)| it.parameter(name, value))))
+    }
+}
+
+impl<'de> Deserialize<'de> for KeySecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeySecretVisitor)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySecretVisitor {
+    type Value = KeySecret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a table with `file`, `command` or `oauth2`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<KeySecret, E> {
+        Ok(KeySecret::Fixed(Reference::of(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeySecret, A::Error> {
+        SourceTable::deserialize(MapAccessDeserializer::new(map))
+            .map(|table| KeySecret::Source(Box::new(table)))
+    }
+}
