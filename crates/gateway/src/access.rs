@@ -3,7 +3,9 @@
 //! The credentials of callers are not passed on: the rotation layer removes every credential from a request, in
 //! headers and in the query, before it adds a key.
 
-use http::{HeaderMap, Uri};
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY};
 
@@ -11,10 +13,9 @@ use crate::config::Token;
 use crate::origin::OwnHosts;
 use crate::refusal::Refusal;
 
-/// Accepts a request that has the token in any place where an SDK puts an API key. Without a configured token,
-/// accepts every request that was not sent by a foreign web page.
+/// Accepts a request that has the token in any place where an SDK puts an API key. If no token is required, accepts every request that was not sent by a foreign web page.
 pub(crate) fn check(
-    token: Option<&Token>,
+    (is_required, token): (bool, Option<&Token>),
     own: &OwnHosts<'_>,
     headers: &HeaderMap,
     uri: &Uri,
@@ -22,28 +23,31 @@ pub(crate) fn check(
     match token {
         Some(token) if has_token(token, headers, uri) => Ok(()),
         Some(_) => Err(Refusal::NoToken),
+        None if is_required => Err(Refusal::NoToken),
         None if own.is_foreign(headers, uri) => Err(Refusal::Foreign),
         None => Ok(()),
     }
 }
 
 fn has_token(token: &Token, headers: &HeaderMap, uri: &Uri) -> bool {
-    let in_headers = CREDENTIAL_HEADERS.iter().filter_map(|name| headers.get(name)).any(|value| {
-        let value = value.as_bytes();
-        token.matches(value) || bearer(value).is_some_and(|value| token.matches(value))
-    });
-    in_headers || in_query(token, uri.query().unwrap_or_default())
+    credentials(headers, uri).any(|shown| token.matches(&shown))
+}
+
+/// Iterates over the credentials of a request: those in every place where an SDK puts an API key.
+pub(crate) fn credentials<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    let values =
+        CREDENTIAL_HEADERS.into_iter().filter_map(|name| headers.get(name)).map(HeaderValue::as_bytes);
+    let in_headers = values.flat_map(|value| [Some(value), bearer(value)]).flatten().map(Cow::Borrowed);
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| is_key(pair));
+    let in_query =
+        pairs.filter_map(|pair| pair.split_once('=')).map(|(_, value)| percent_decode_str(value).into());
+    in_headers.chain(in_query)
 }
 
 /// Returns the credential of an `Authorization` header of the scheme `Bearer`.
 pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, value) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| value.trim_ascii())
-}
-
-fn in_query(token: &Token, query: &str) -> bool {
-    let values = query.split('&').filter(|pair| is_key(pair)).filter_map(|pair| pair.split_once('='));
-    values.map(|(_, value)| percent_decode_str(value).collect::<Vec<_>>()).any(|value| token.matches(&value))
 }
 
 fn is_key(pair: &str) -> bool {

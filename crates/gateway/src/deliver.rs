@@ -17,7 +17,7 @@ use crate::upstream::ChainBody;
 const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 
 /// Number of calls that providers got for the request.
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
+pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
 
 /// Returns the response for the caller.
 pub(crate) fn deliver(result: Result<Response<ChainBody>, Error>, reply: Reply) -> Response<GatewayBody> {
@@ -59,7 +59,7 @@ fn served(response: Response<ChainBody>) -> Response<GatewayBody> {
     // The version belongs to the connection of the provider. An HTTP/1.0 caller can't tell a truncated body from a
     // complete one.
     head.version = Version::HTTP_11;
-    if let Some(served) = head.extensions.remove::<Served>() {
+    if let Some(served) = head.extensions.get::<Served>() {
         let by = [served.provider(), "/", served.key_id().as_str()].concat();
         if let Ok(by) = HeaderValue::try_from(by) {
             head.headers.insert(SERVED_BY, by);

@@ -8,44 +8,37 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body as OwnBody;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{Method, Request, Response, request};
 use http_body::Body;
 use http_body_util::Either;
 use tower::{BoxError, Service, ServiceExt};
-use tower_key_rotation::Session;
 use tower_key_rotation::body::ReplayBody;
-use tower_key_rotation::fallback::Commit;
+use tower_key_rotation::clock::Timestamp;
 
 use crate::access;
+use crate::access_line::AccessLine;
 use crate::alert::Alerts;
+use crate::caller::{Caller, Callers};
 use crate::client;
-use crate::config::{Config, ProviderSettings};
+use crate::config::Config;
 use crate::deliver::{deliver, deliver_linked};
-use crate::destination::{self, Destination, Destinations, NoDestination};
+use crate::destination::{self, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
-use crate::extensions;
-use crate::headers;
 use crate::links::Links;
 use crate::models;
 use crate::options::Options;
 use crate::origin::OwnHosts;
+use crate::own;
 use crate::paths;
-use crate::prometheus;
-use crate::provider::ProviderService;
+use crate::prepare;
 use crate::refusal::Refusal;
 use crate::renewals::Renewals;
 use crate::reply::Reply;
 use crate::request_body;
+use crate::requested_model;
 use crate::response::GatewayBody;
 use crate::status::Status;
-
-/// Header that sets when the response of a request is committed to: `complete`, `first-content` or `head`.
-const COMMIT: HeaderName = HeaderName::from_static("x-commit");
-
-const METRICS: &str = "/metrics";
 
 /// Maximum pause within the body of a request, unless the configuration sets one (30 s).
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -85,27 +78,7 @@ struct Shared {
     status: Status,
     alerts: Alerts,
     renewals: Renewals,
-}
-
-/// Returns the status of the pools of a configuration.
-fn status(config: &Config, options: &Options) -> Status {
-    let pools = config.providers().iter().map(|provider| provider.pool().clone());
-    let status = Status::new(pools, config.events()).chain(config.chain().order());
-    let status = status.lost_log_lines(options.lost_log_lines.clone());
-    let status = match config.status().required() {
-        [] => status,
-        required => status.required(required),
-    };
-    match config.status().operator_token() {
-        Some(token) => status.operator_token(token.clone()),
-        None => status,
-    }
-}
-
-/// Returns the commit that a header asks for, in the words of the configuration, with `-` or `_` between them.
-fn commit(value: &HeaderValue) -> Result<Commit, Refusal> {
-    let word = value.to_str().map(|word| word.replace('-', "_"));
-    word.ok().and_then(|word| word.parse().ok()).ok_or(Refusal::Commit)
+    callers: Callers,
 }
 
 // === impl Gateway ===
@@ -114,10 +87,11 @@ impl Gateway {
     /// Creates a gateway. It opens no connection and starts no task.
     pub fn new(config: Config, options: Options) -> Self {
         let destinations = Destinations::new(&config, &client::client());
-        let status = status(&config, &options);
+        let callers = Callers::new(config.callers());
+        let status = own::status(&config, &options, callers.clone());
         let alerts = Alerts::over_https(config.alerts().iter().cloned());
         let renewals = Renewals::default();
-        Self(Arc::new(Shared { config, options, destinations, status, alerts, renewals }))
+        Self(Arc::new(Shared { config, options, destinations, status, alerts, renewals, callers }))
     }
 
     /// Starts the tasks of the gateway: its history, its alerts, and the renewal of secrets. The first request does the same.
@@ -150,47 +124,20 @@ impl Gateway {
         B::Error: Into<BoxError>,
     {
         let shared = Arc::clone(&self.0);
-        // An `async fn` would keep the request twice.
         let (mut head, body) = request.into_parts();
+        shared.start();
+        paths::fold(&mut head.uri);
+        let permission = shared.authorize(&head, local);
+        let caller = permission.as_ref().ok().and_then(Option::as_ref);
+        let line = shared.is_served(&head).then(|| AccessLine::begin(&head, caller)).flatten();
+        let reply = shared.reply(&head);
+        let responding = shared.respond(head, body, permission, reply);
         async move {
-            let body = DrainOnDrop::new(body, &head, shared.options.max_request, shared.body_timeout());
-            shared.start();
-            paths::fold(&mut head.uri);
-            let reply = shared.reply(&head);
-            let refuse = |refusal| reply.refuse(refusal).map(Either::Right);
-            if let Err(refusal) = shared.authorize(&head, local) {
-                return refuse(refusal);
-            }
-            let destination = match shared.destinations.find(&head) {
-                Ok(destination) => destination,
-                Err(NoDestination::Own) => {
-                    return Box::pin(shared.own_response(&head, body, reply)).await.map(Either::Right);
-                }
-                Err(NoDestination::Native(endpoint)) => {
-                    return destination::no_native(endpoint, reply).map(Either::Right);
-                }
-            };
-            let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));
-            if let Err(refusal) = shared.prepare(&mut head, &destination) {
-                return refuse(refusal);
-            }
-            if destination.provider.is_none() && models::is_list(&head, &shared.config) {
-                let listed = Box::pin(models::list(destination.chain, &shared.config, &head)).await;
-                return listed.unwrap_or_else(|failed| deliver(*failed, reply));
-            }
-            let (max, timeout) = (shared.options.max_request, shared.body_timeout());
-            let body = match request_body::take(body, max, timeout).await {
-                Ok(body) => body,
-                Err(refusal) => return refuse(refusal),
-            };
-            let mut chain = destination.chain.clone();
-            let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
-                Ok(chain) => chain.call(Request::from_parts(head, body)).await,
-                Err(error) => Err(error),
-            };
-            match links {
-                Some(links) => Box::pin(deliver_linked(result, reply, links)).await,
-                None => deliver(result, reply),
+            let response = responding.await;
+            let response = response.unwrap_or_else(|refusal| reply.refuse(refusal).map(Either::Right));
+            match line {
+                Some(line) => line.follow(response),
+                None => response,
             }
         }
     }
@@ -205,7 +152,8 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, options, destinations: _, status: _, alerts: _, renewals: _ } = &*self.0;
+        let Shared { config, options, destinations: _, status: _, alerts: _, renewals: _, callers: _ } =
+            &*self.0;
         f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
     }
 }
@@ -220,35 +168,55 @@ impl Shared {
         self.renewals.start(&self.config);
     }
 
-    /// Returns the response for a path that no provider serves.
-    async fn own_response<B>(&self, head: &request::Parts, body: B, reply: Reply) -> Response<OwnBody>
+    /// Returns the response of a provider, or of a path of the gateway's own.
+    fn respond<B>(
+        self: Arc<Self>,
+        mut head: request::Parts,
+        body: B,
+        permission: Result<Option<Arc<Caller>>, Refusal>,
+        reply: Reply,
+    ) -> impl Future<Output = Result<Response<GatewayBody>, Refusal>> + Send + use<B>
     where
-        B: Body<Data = Bytes> + Send + Unpin,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        match &self.options.metrics {
-            Some(render) if head.uri.path() == METRICS => {
-                let is_read = [Method::GET, Method::HEAD].contains(&head.method);
-                if is_read {
-                    prometheus::metrics(&self.config, &**render)
-                } else {
-                    reply.refuse(Refusal::ReadOnly)
+        let (max, timeout) = (self.options.max_request, self.body_timeout());
+        let body = DrainOnDrop::new(body, &head, max, timeout);
+        // An `async fn` would keep the request twice.
+        async move {
+            let caller = permission?;
+            let caller = caller.as_deref();
+            let destination = match self.destinations.find(&head) {
+                Ok(destination) => destination,
+                Err(NoDestination::Own) => {
+                    let own = (&self.config, &self.options, &self.status);
+                    return Ok(Box::pin(own::respond(own, &head, body, reply)).await.map(Either::Right));
                 }
+                Err(NoDestination::Native(endpoint)) => {
+                    return Ok(destination::no_native(endpoint, reply).map(Either::Right));
+                }
+            };
+            caller.map_or(Ok(()), |caller| caller.admit(&head, Timestamp::now()))?;
+            let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));
+            prepare::head(&self.config, &mut head, &destination)?;
+            if destination.provider.is_none() && models::is_list(&head, &self.config) {
+                let listed = Box::pin(models::list(destination.chain, &self.config, &head)).await;
+                return Ok(listed.unwrap_or_else(|failed| deliver(*failed, reply)));
             }
-            _ => self
-                .status
-                .respond(head, body)
-                .await
-                .unwrap_or_else(|| self.unknown_path(head.uri.path(), reply)),
+            let body =
+                request_body::take(body, max, timeout, caller.is_some_and(Caller::limits_models)).await?;
+            let model = requested_model::read((&self.config, caller), &head, &destination, &body)?;
+            let mut chain = destination.chain.clone();
+            let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
+                Ok(chain) => chain.call(Request::from_parts(head, ReplayBody::from(body))).await,
+                Err(error) => Err(error),
+            };
+            let response = match links {
+                Some(links) => Box::pin(deliver_linked(result, reply, links)).await,
+                None => deliver(result, reply),
+            };
+            Ok(requested_model::told(response, model))
         }
-    }
-
-    fn unknown_path(&self, path: &str, reply: Reply) -> Response<OwnBody> {
-        let names: Vec<_> = self.config.providers().iter().map(|it| format!("/{}/", it.name())).collect();
-        let meant = paths::meant(path, self.config.providers().iter().map(ProviderSettings::name));
-        let meant = meant.map(|path| format!("did you mean {path}? ")).unwrap_or_default();
-        let message = format!("unknown path: {meant}use /v1/ or {}", names.join(", "));
-        reply.fail(StatusCode::NOT_FOUND, "unknown_path", &message)
     }
 
     fn reply(&self, head: &request::Parts) -> Reply {
@@ -256,18 +224,29 @@ impl Shared {
         Reply { shape, max_request: self.options.max_request }
     }
 
-    /// Checks whether the caller may use the gateway. `/health`, `/ready` and the page without its data are open to
-    /// every caller, and the status to operators. CONNECT and TRACE are never served.
-    fn authorize(&self, head: &request::Parts, local: Option<IpAddr>) -> Result<(), Refusal> {
+    /// Checks whether the caller may use the gateway, and returns it if it has a token of its own. `/health`, `/ready`
+    /// and the page without its data are open to every caller, and the status to operators. CONNECT and TRACE are
+    /// never served.
+    fn authorize(
+        &self,
+        head: &request::Parts,
+        local: Option<IpAddr>,
+    ) -> Result<Option<Arc<Caller>>, Refusal> {
         if [Method::CONNECT, Method::TRACE].contains(&head.method) {
             return Err(Refusal::Method);
         }
-        if Status::is_open(head.uri.path()) || self.status.is_operator(head) && !self.is_served(head) {
-            return Ok(());
+        let is_served = self.is_served(head);
+        if Status::is_open(head.uri.path()) || !is_served && self.status.is_operator(head) {
+            return Ok(None);
+        }
+        if is_served && let Some(caller) = self.callers.find(&head.headers, &head.uri) {
+            return Ok(Some(Arc::clone(caller)));
         }
         let listen = self.config.listen().map(|address| address.ip());
         let own = OwnHosts { local, listen, hosts: self.config.server().hosts() };
-        access::check(self.config.token(), &own, &head.headers, &head.uri)
+        let required = (self.config.requires_token(), self.config.token());
+        access::check(required, &own, &head.headers, &head.uri)?;
+        Ok(None)
     }
 
     /// Returns whether a provider serves the path of a request.
@@ -278,36 +257,5 @@ impl Shared {
     /// Returns the maximum pause within the body of a request.
     fn body_timeout(&self) -> Duration {
         self.config.server().body_timeout().unwrap_or(BODY_TIMEOUT)
-    }
-
-    /// Returns whether a limit is declared for some model of the providers that may get the request.
-    fn limits_models(&self, to: Option<&ProviderService>) -> bool {
-        let mut chain = self.config.chain().order().iter().filter_map(|name| self.config.provider(name));
-        to.map_or_else(|| chain.any(ProviderSettings::limits_models), ProviderService::limits_models)
-    }
-
-    /// Turns the head of a request into the one that is passed on, without the parts that are not for a provider.
-    fn prepare(&self, head: &mut request::Parts, to: &Destination<'_>) -> Result<(), Refusal> {
-        let encodings = head.headers.get_all(CONTENT_ENCODING).iter();
-        if encodings.into_iter().any(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
-            && self.limits_models(to.provider)
-        {
-            return Err(Refusal::Encoded);
-        }
-        if let Some(provider) = to.provider {
-            head.uri = provider.url(&head.uri.path()[to.prefix..], head.uri.query())?;
-        }
-        let commit = head.headers.remove(COMMIT).map(|value| commit(&value)).transpose()?;
-        let session = self.config.affinity_header().and_then(|name| head.headers.remove(name));
-        headers::to_provider(&mut head.headers);
-        head.version = http::Version::HTTP_11;
-        head.extensions = extensions::for_layers(&mut head.extensions);
-        if let Some(name) = session {
-            head.extensions.insert(Session::new(name));
-        }
-        if let Some(commit) = commit {
-            head.extensions.insert(commit);
-        }
-        Ok(())
     }
 }

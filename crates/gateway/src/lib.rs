@@ -30,7 +30,9 @@
 //! | `/metrics` | counters and gauges for Prometheus, if [`Options::metrics`] is set |
 
 mod access;
+mod access_line;
 pub mod alert;
+pub mod caller;
 mod client;
 pub mod config;
 mod deliver;
@@ -45,7 +47,9 @@ mod log_throttle;
 mod models;
 mod options;
 mod origin;
+mod own;
 mod paths;
+mod prepare;
 mod probe;
 mod prometheus;
 mod provider;
@@ -53,6 +57,7 @@ mod refusal;
 mod renewals;
 mod reply;
 mod request_body;
+mod requested_model;
 mod response;
 mod router;
 mod serve;

@@ -15,17 +15,23 @@ pub(crate) enum Refusal {
     Body,
     Broken,
     Busy,
+    /// A limit of the caller is used up, for this number of seconds.
+    CallerLimit(u32),
     Commit,
     Encoded,
+    Endpoint,
+    Expired,
     Failed,
     Foreign,
     Method,
+    Model,
     NoToken,
     NoUrl,
     ReadOnly,
     Stalled,
     Switched,
     TooLarge,
+    UnreadableModel,
 }
 
 // === impl Refusal ===
@@ -50,11 +56,12 @@ impl Refusal {
         match self {
             Self::Body | Self::Commit | Self::NoUrl => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::CallerLimit(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Encoded | Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Endpoint | Self::Foreign | Self::Model => StatusCode::FORBIDDEN,
             Self::Method | Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::Expired | Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -67,16 +74,21 @@ impl Refusal {
             Self::Body => "request_body_failed",
             Self::Broken => "response_failed",
             Self::Busy => "gateway_busy",
+            Self::CallerLimit(_) => "caller_limit",
             Self::Commit => "invalid_commit",
             Self::Encoded => "compressed_request",
+            Self::Endpoint => "endpoint_not_allowed",
+            Self::Expired => "token_expired",
             Self::Failed => "internal_error",
             Self::Foreign => "foreign_origin",
             Self::Method | Self::ReadOnly => "method_not_allowed",
+            Self::Model => "model_not_allowed",
             Self::NoToken => "invalid_api_key",
             Self::NoUrl => "invalid_url",
             Self::Stalled => "request_timeout",
             Self::Switched => "bad_gateway",
             Self::TooLarge => "request_too_large",
+            Self::UnreadableModel => "unreadable_model",
         }
     }
 
@@ -86,16 +98,23 @@ impl Refusal {
             Self::Body => "the body of the request broke off: send the request again",
             Self::Broken => "the response of the provider broke off: send the request again",
             Self::Busy => "the gateway has reached its maximum of requests in flight: try again",
+            Self::CallerLimit(_) => "the limit of this token is used up: wait as long as retry-after says",
             Self::Commit => "x-commit must be complete, first-content or head",
             Self::Encoded => {
                 "a limit is declared for models, and a compressed body hides the model: send the body uncompressed"
             }
+            Self::Endpoint => "this token may not use this path: ask the operator of the gateway",
+            Self::Expired => "this token has expired: ask the operator of the gateway for another",
             Self::Failed => "the gateway failed: its log has the place",
             Self::Foreign => {
                 "the Origin or the Host of the request is not the gateway's: add the host to `hosts` in [server], add \
                  the origin to `origins` in [cors], or configure a token"
             }
             Self::Method => "the gateway does not pass on requests with this method",
+            Self::Model => "this token may not use this model: ask the operator of the gateway",
+            Self::UnreadableModel => {
+                "this token is limited to some models, and the model of the request can't be read: send JSON, uncompressed"
+            }
             Self::NoToken => {
                 "the gateway's token is missing or wrong: send it where your SDK sends the API key"
             }
@@ -117,6 +136,7 @@ impl Refusal {
     pub(crate) fn header(self) -> Option<(HeaderName, HeaderValue)> {
         Some(match self {
             Self::Busy => (RETRY_AFTER, HeaderValue::from_static("1")),
+            Self::CallerLimit(seconds) => (RETRY_AFTER, HeaderValue::from(seconds)),
             Self::Method => (ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
             Self::ReadOnly => (ALLOW, HeaderValue::from_static("GET, HEAD")),
             _ => return None,
@@ -125,6 +145,15 @@ impl Refusal {
 
     /// Returns whether the same request may succeed later.
     pub(crate) const fn may_pass(self) -> bool {
-        matches!(self, Self::Body | Self::Broken | Self::Busy | Self::Failed | Self::Stalled | Self::Switched)
+        matches!(
+            self,
+            Self::Body
+                | Self::Broken
+                | Self::Busy
+                | Self::CallerLimit(_)
+                | Self::Failed
+                | Self::Stalled
+                | Self::Switched
+        )
     }
 }

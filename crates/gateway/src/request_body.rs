@@ -15,8 +15,22 @@ use crate::stall::StallTimeout;
 /// again without a copy.
 const SMALL: u64 = 256 * 1024;
 
-/// Makes the body replayable. Limits it to `max` bytes and to pauses of `timeout`.
-pub(crate) async fn take<B>(body: B, max: usize, timeout: Duration) -> Result<ReplayBody, Refusal>
+/// The body of a request.
+pub(crate) enum RequestBody {
+    /// A body that has arrived.
+    Whole(Bytes),
+    /// A body that is passed on as it arrives.
+    Streamed(ReplayBody),
+}
+
+/// Makes the body replayable. Limits it to `max` bytes and to pauses of `timeout`. Collects it if it is small, or if the
+/// `whole` body is needed.
+pub(crate) async fn take<B>(
+    body: B,
+    max: usize,
+    timeout: Duration,
+    whole: bool,
+) -> Result<RequestBody, Refusal>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -27,9 +41,13 @@ where
     }
     let body = StallTimeout::new(body, timeout);
     if length.upper().is_some_and(|length| length <= SMALL) {
-        collect(body).await.map(ReplayBody::from).map_err(|error| Refusal::of_body(&*error))
+        collect(body).await.map(RequestBody::Whole).map_err(|error| Refusal::of_body(&*error))
+    } else if whole {
+        let collected = Box::pin(collect(Limited::new(body, max))).await;
+        collected.map(RequestBody::Whole).map_err(|error| Refusal::of_body(&*error))
     } else {
-        Ok(Box::pin(ReplayBody::new(Limited::new(body, max), ReplayBody::CAP)).await)
+        let body = Box::pin(ReplayBody::new(Limited::new(body, max), ReplayBody::CAP)).await;
+        Ok(RequestBody::Streamed(body))
     }
 }
 
@@ -46,4 +64,25 @@ where
     }
     let rest = Box::pin(body.collect()).await.map_err(Into::into)?.to_bytes();
     Ok([first, rest].concat().into())
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    /// Returns the body, if it has arrived.
+    pub(crate) const fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Streamed(_) => None,
+        }
+    }
+}
+
+impl From<RequestBody> for ReplayBody {
+    fn from(body: RequestBody) -> Self {
+        match body {
+            RequestBody::Whole(bytes) => bytes.into(),
+            RequestBody::Streamed(body) => body,
+        }
+    }
 }

@@ -128,6 +128,21 @@ pub enum Problem {
     /// A host name is invalid.
     #[error("not a host: write `gateway.internal` or `192.168.1.5`, without a scheme and a port")]
     Host,
+    /// The name of a caller is empty, or has a control or an invisible character.
+    #[error("the name of a caller is empty, or has a control or an invisible character")]
+    CallerName,
+    /// Two callers have the same name.
+    #[error("two callers are named {name}: rename one")]
+    DuplicateCaller {
+        /// Name of the callers.
+        name: String,
+    },
+    /// A path that a caller may use is invalid.
+    #[error("not a path: write `/v1/chat/completions`, or `/v1/*` for all below it")]
+    CallerEndpoint,
+    /// The time at which a token expires is invalid.
+    #[error("not a time: write `2027-01-31` or `2027-01-31T12:00:00Z`")]
+    Expiry,
     /// The URL of a webhook is invalid.
     #[error("not the URL of a webhook: write `https://host/path`, or a reference to it")]
     Webhook,

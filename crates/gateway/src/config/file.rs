@@ -33,6 +33,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub(super) alert: Vec<AlertTable>,
     #[serde(default)]
+    pub(super) caller: Vec<CallerTable>,
+    #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
 }
 
@@ -101,6 +103,22 @@ pub(super) struct AlertTable {
     pub(super) quota: Option<f64>,
     pub(super) rotations_per_minute: Option<NonZeroU32>,
     pub(super) group_wait: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct CallerTable {
+    pub(super) name: String,
+    pub(super) token: Reference,
+    #[serde(default)]
+    pub(super) models: Vec<String>,
+    #[serde(default)]
+    pub(super) endpoints: Vec<String>,
+    pub(super) requests_per_minute: Option<NonZeroU64>,
+    pub(super) requests_per_day: Option<NonZeroU64>,
+    pub(super) tokens_per_minute: Option<NonZeroU64>,
+    pub(super) tokens_per_day: Option<NonZeroU64>,
+    pub(super) expires: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -44,6 +44,14 @@
 //! [status]                                    # the status of keys at /, /status, /health and /api/…
 //! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, drain, enable, cool down; default: off
 //! required = ["openai"]                       # must have a usable key for /health to be 200; default: any of the chain
+//! [[caller]]                                  # a token with a name and limits of its own; any number
+//! name = "search"                             # in logs, metrics and reports
+//! token = "env:SEARCH_TOKEN"
+//! models = ["gpt-4o*"]                        # names that it may ask for; default: all
+//! endpoints = ["/v1/chat/*", "/v1/models"]    # default: all
+//! requests_per_minute = 60                    # also requests_per_day
+//! tokens_per_day = 2_000_000                  # also tokens_per_minute
+//! expires = "2027-01-31"                      # beginning of that day in UTC, or a time such as 2027-01-31T12:00:00Z
 //! [[alert]]                                   # messages when keys or providers fail; see `crate::alert`
 //! name = "chat"                               # for logs; default: the format
 //! url = "env:SLACK_WEBHOOK"                   # or the URL itself
@@ -199,6 +207,7 @@
 
 mod alert;
 mod base_url;
+mod caller;
 mod chain;
 mod duration;
 mod endpoints;
@@ -226,6 +235,7 @@ mod status;
 mod text;
 mod warning;
 
+pub use self::caller::{CallerLimits, CallerSettings};
 pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};
 pub use self::file::ConfigFile;

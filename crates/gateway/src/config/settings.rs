@@ -10,6 +10,7 @@ use tower_key_rotation::pool::KeyPool;
 use tower_key_rotation::provider::Endpoints;
 
 use crate::alert::Webhook;
+use crate::config::caller::CallerSettings;
 use crate::config::chain::ChainSettings;
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
@@ -25,6 +26,7 @@ pub struct Config {
     pub(super) server: ServerSettings,
     pub(super) status: StatusSettings,
     pub(super) alerts: Vec<Webhook>,
+    pub(super) callers: Vec<CallerSettings>,
     pub(super) affinity_header: Option<HeaderName>,
     pub(super) events: Events,
     /// Never empty, with unique names.
@@ -54,7 +56,8 @@ impl Config {
         self.listen
     }
 
-    /// Returns the token that callers must send; `None` if every caller is accepted.
+    /// Returns the token that callers must send; `None` if there is none. [Callers](Self::callers) have tokens of
+    /// their own.
     pub const fn token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
@@ -72,6 +75,16 @@ impl Config {
     /// Returns the `[status]` table: the operator token, and the providers that health requires.
     pub const fn status(&self) -> &StatusSettings {
         &self.status
+    }
+
+    /// Returns the `[[caller]]` tables.
+    pub fn callers(&self) -> &[CallerSettings] {
+        &self.callers
+    }
+
+    /// Returns whether every caller of a provider must send a token.
+    pub const fn requires_token(&self) -> bool {
+        self.token.is_some() || !self.callers.is_empty()
     }
 
     /// Returns the webhooks of the `[[alert]]` tables.

@@ -26,10 +26,10 @@ mod latency;
 mod log;
 mod names;
 mod recorder;
-mod ring;
+pub(crate) mod ring;
 mod state_times;
 mod statistics;
-mod usage;
+pub(crate) mod usage;
 
 pub use self::breaker::{BreakerState, BreakerStatus};
 pub use self::counts::Counts;

@@ -1,18 +1,19 @@
 //! Values of the last steps of time, over a minute, an hour and a day.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tower_key_rotation::clock::Timestamp;
 
 /// A value that a step of time accumulates.
-pub(super) trait Merge: Default {
+pub(crate) trait Merge: Default {
     /// Adds the value of another step.
     fn merge(&mut self, other: &Self);
 }
 
 /// Values by step of time. Steps without a value take no memory.
 #[derive(Debug)]
-pub(super) struct Ring<T> {
+pub(crate) struct Ring<T> {
     step_ms: u64,
     steps: u64,
     /// Values by the number of their step since the Unix epoch, in ascending order.
@@ -21,10 +22,10 @@ pub(super) struct Ring<T> {
 
 /// Values over the last minute, hour and day.
 #[derive(Debug)]
-pub(super) struct Rings<T> {
-    pub(super) minute: Ring<T>,
-    pub(super) hour: Ring<T>,
-    pub(super) day: Ring<T>,
+pub(crate) struct Rings<T> {
+    pub(crate) minute: Ring<T>,
+    pub(crate) hour: Ring<T>,
+    pub(crate) day: Ring<T>,
 }
 
 const SECOND: u64 = 1_000;
@@ -66,10 +67,28 @@ impl<T: Merge> Ring<T> {
     }
 
     /// Returns the sum of all steps.
-    pub(super) fn sum(&self, now: Timestamp) -> T {
+    pub(crate) fn sum(&self, now: Timestamp) -> T {
         let mut sum = T::default();
         self.steps(now).for_each(|(_, value)| sum.merge(value));
         sum
+    }
+}
+
+impl<T: Merge> Ring<T> {
+    /// Returns the time until the sum of an amount is below a limit, if nothing is added. Zero if it is below now.
+    pub(crate) fn until_below(&self, limit: u64, amount: impl Fn(&T) -> u64, now: Timestamp) -> Duration {
+        let mut left: u64 = self.steps(now).map(|(_, value)| amount(value)).sum();
+        if left < limit {
+            return Duration::ZERO;
+        }
+        for (begins, value) in self.steps(now) {
+            left -= amount(value);
+            if left < limit {
+                let leaves = begins.as_unix_ms() + self.step_ms * self.steps;
+                return Timestamp::from_unix_ms(leaves).saturating_since(now);
+            }
+        }
+        Duration::from_millis(self.step_ms * self.steps)
     }
 }
 
@@ -77,7 +96,7 @@ impl<T: Merge> Ring<T> {
 
 impl<T: Merge> Rings<T> {
     /// Changes the value of the present step in each ring.
-    pub(super) fn change(&mut self, now: Timestamp, change: impl Fn(&mut T)) {
+    pub(crate) fn change(&mut self, now: Timestamp, change: impl Fn(&mut T)) {
         for ring in [&mut self.minute, &mut self.hour, &mut self.day] {
             ring.at(now).into_iter().for_each(&change);
         }
@@ -122,6 +141,18 @@ mod tests {
         assert_eq!(sums(at(3_700)), [0, 0, 3]);
         assert_eq!(sums(at(90_000)), [0, 0, 0]);
         assert!(rings.is_empty(at(90_000)));
+    }
+
+    #[test]
+    fn a_sum_is_below_a_limit_when_steps_have_left() {
+        let mut ring = Ring::<u64>::new(5 * SECOND, 12);
+        let at = |seconds: u64| Timestamp::from_unix_ms(1_000_000_000_000 + seconds * SECOND);
+        for (seconds, more) in [(0, 3), (20, 4)] {
+            *ring.at(at(seconds)).unwrap() += more;
+        }
+        let until = |limit: u64, seconds: u64| ring.until_below(limit, |value| *value, at(seconds)).as_secs();
+        assert_eq!((until(8, 21), until(7, 21), until(4, 21)), (0, 39, 59));
+        assert_eq!(until(7, 61), 0);
     }
 
     #[test]

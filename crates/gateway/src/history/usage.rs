@@ -92,7 +92,7 @@ pub struct KeyTimes {
 }
 
 /// Returns the sums over the last minute, hour and day.
-pub(super) fn spans<T: Merge>(rings: &Rings<T>, now: Timestamp) -> Spans<T> {
+pub(crate) fn spans<T: Merge>(rings: &Rings<T>, now: Timestamp) -> Spans<T> {
     Spans { minute: rings.minute.sum(now), hour: rings.hour.sum(now), day: rings.day.sum(now) }
 }
 

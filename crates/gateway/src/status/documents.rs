@@ -59,9 +59,13 @@ pub(super) fn history(status: &Status, query: &Query) -> Response<Body> {
     reply::document(StatusCode::OK, &document)
 }
 
-/// Returns the usage of each provider, key and model.
+/// Returns the usage of each provider, key, model and caller.
 pub(super) fn usage(status: &Status) -> Response<Body> {
-    reply::document(StatusCode::OK, &status.recorder.usage())
+    let mut document = json!(status.recorder.usage());
+    if let Value::Object(fields) = &mut document {
+        fields.insert("callers".to_owned(), json!(status.callers.usage(Timestamp::now())));
+    }
+    reply::document(StatusCode::OK, &document)
 }
 
 fn pool(pool: &KeyPool) -> Value {

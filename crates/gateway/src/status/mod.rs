@@ -11,7 +11,7 @@
 //! | `/status` | providers, breakers, totals, version, uptime |
 //! | `/api/key-status` | the state, limits and counters of every key; `?provider=NAME` for one provider |
 //! | `/api/history` | rotations, cooldowns, fallbacks and other events, the latest first; `limit`, `after`, `since`, `provider`, `key` and `event` select |
-//! | `/api/usage` | attempts, tokens, errors and latency of each provider, key and model |
+//! | `/api/usage` | attempts, tokens, errors and latency of each provider, key and model; requests and tokens of each caller |
 //! | `/api/events` | the history as it happens, as server-sent events |
 //! | `/api/openapi.json` | the description of these paths in OpenAPI 3.1 |
 //! | `POST /api/keys` | a verb of an operator: `reset`, `disable`, `drain`, `enable`, `cool_down` |
@@ -51,6 +51,7 @@ use tower_key_rotation::event::Events;
 
 use self::live::Readers;
 use self::query::Query;
+use crate::caller::Callers;
 use crate::config::Token;
 use crate::history::Recorder;
 use crate::response;
@@ -79,6 +80,7 @@ pub struct Status {
     required: Option<Vec<String>>,
     operator_token: Option<Token>,
     lost_log_lines: Option<Arc<dyn Fn() -> u64 + Send + Sync>>,
+    callers: Callers,
     readers: Readers,
     stopping: Arc<watch::Sender<bool>>,
 }
@@ -124,6 +126,7 @@ impl Status {
             required: None,
             operator_token: None,
             lost_log_lines: None,
+            callers: Callers::default(),
             readers: Readers::default(),
             stopping: Arc::new(watch::Sender::new(false)),
         }
@@ -152,6 +155,12 @@ impl Status {
     /// Sets a function that returns the number of lost log lines, for `/api/key-status`. Default: 0.
     pub(crate) fn lost_log_lines(mut self, count: Option<Arc<dyn Fn() -> u64 + Send + Sync>>) -> Self {
         self.lost_log_lines = count;
+        self
+    }
+
+    /// Sets the callers whose usage `/api/usage` shows.
+    pub(crate) fn callers(mut self, callers: Callers) -> Self {
+        self.callers = callers;
         self
     }
 

@@ -72,7 +72,7 @@ fn report(config: &Config) -> String {
         let _ = writeln!(text, "  /{}/… -> {}, its keys only", provider.name(), provider.base_url());
     }
     let access =
-        if config.token().is_some() { "callers must send the token" } else { "every caller is accepted" };
+        if config.requires_token() { "callers must send the token" } else { "every caller is accepted" };
     let _ = writeln!(text, "\naccess: {access}");
     for warning in config.warnings() {
         let _ = writeln!(text, "warning: {warning}");

@@ -15,7 +15,7 @@ pub(crate) fn describe(config: &Config) -> String {
         let _ = writeln!(text, "{} at {}: {}", provider.name(), provider.base_url(), ids.join(", "));
     }
     let _ = writeln!(text, "chain: {}", config.chain().order().join(" -> "));
-    let access = if config.token().is_some() {
+    let access = if config.requires_token() {
         "callers must send the token"
     } else {
         "no token configured; every caller is accepted, except foreign web pages"

@@ -178,7 +178,7 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     };
     let address = args.listen.or_else(|| config.listen());
     let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)));
-    if config.token().is_none() && !args.allow_open && !address.ip().to_canonical().is_loopback() {
+    if !config.requires_token() && !args.allow_open && !address.ip().to_canonical().is_loopback() {
         return Err(open_to_all(address).into());
     }
     let recorded = if args.no_metrics { None } else { Some(recorder::install()?) };

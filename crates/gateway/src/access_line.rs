@@ -1,0 +1,158 @@
+//! The access line: one log line for each request to a provider, at the end of its response.
+//!
+//! | field | content |
+//! |---|---|
+//! | `method`, `path` | those of the request; a long path is cut |
+//! | `status` | status of the response |
+//! | `caller` | name of the caller, if it has a token of its own |
+//! | `provider`, `key` | provider and key that served the request |
+//! | `gen_ai.request.model` | model that the request names |
+//! | `attempts` | number of calls that providers got |
+//! | `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens` | tokens that the response reports |
+//! | `duration_ms` | time from the head of the request to the end of the response |
+//! | `error.type` | the error that broke the response off |
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body as OwnBody;
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, request};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Either;
+use pin_project_lite::pin_project;
+use tower_key_rotation::body::{StreamErrorKind, Usage};
+use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::{ModelId, Served};
+
+use crate::caller::Caller;
+use crate::deliver::ATTEMPTS;
+use crate::response::GatewayBody;
+
+const TARGET: &str = "gateway::access";
+
+/// Maximum length of a path in a line, in bytes.
+const LONGEST_PATH: usize = 200;
+
+/// Response extension: the model that the request names.
+#[derive(Clone)]
+pub(crate) struct RequestedModel(pub(crate) ModelId);
+
+/// The facts of one request. The line is written when they are dropped.
+pub(crate) struct AccessLine {
+    method: Method,
+    path: Box<str>,
+    began: Timestamp,
+    caller: Option<Arc<Caller>>,
+    status: StatusCode,
+    attempts: Option<u32>,
+    model: Option<ModelId>,
+    served: Option<Served>,
+}
+
+pin_project! {
+    /// A body that ends its access line.
+    struct Accounted<B> {
+        #[pin]
+        body: B,
+        _line: Box<AccessLine>,
+    }
+}
+
+// === impl AccessLine ===
+
+impl AccessLine {
+    /// Begins the line of a request. `None` if it is neither logged nor counted for a caller.
+    pub(crate) fn begin(head: &request::Parts, caller: Option<&Arc<Caller>>) -> Option<Box<Self>> {
+        if caller.is_none() && !Self::is_written() {
+            return None;
+        }
+        let path = head.uri.path();
+        let cut = (0..=LONGEST_PATH.min(path.len())).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0);
+        Some(Box::new(Self {
+            method: head.method.clone(),
+            path: path[..cut].into(),
+            began: Timestamp::now(),
+            caller: caller.cloned(),
+            status: StatusCode::OK,
+            attempts: None,
+            model: None,
+            served: None,
+        }))
+    }
+
+    /// Returns whether lines are logged.
+    pub(crate) fn is_written() -> bool {
+        tracing::enabled!(target: TARGET, tracing::Level::INFO)
+    }
+
+    /// Adds the facts of a response, and lets its body end the line.
+    pub(crate) fn follow(mut self: Box<Self>, response: Response<GatewayBody>) -> Response<GatewayBody> {
+        let (mut head, body) = response.into_parts();
+        self.status = head.status;
+        self.attempts = head.headers.get(ATTEMPTS).and_then(|it| it.to_str().ok()?.parse().ok());
+        self.served = head.extensions.remove();
+        let named = head.extensions.remove::<RequestedModel>().map(|RequestedModel(model)| model);
+        self.model = named.or_else(|| self.served.as_ref()?.model().cloned());
+        let body = match body {
+            Either::Left(body) => OwnBody::new(Accounted { body, _line: self }),
+            Either::Right(body) => OwnBody::new(Accounted { body, _line: self }),
+        };
+        Response::from_parts(head, Either::Right(body))
+    }
+
+    fn write(&self, usage: Option<Usage>, now: Timestamp) {
+        let served = self.served.as_ref();
+        tracing::info!(
+            target: TARGET,
+            method = %self.method,
+            path = &*self.path,
+            status = self.status.as_u16(),
+            caller = self.caller.as_ref().map(|caller| caller.name()),
+            provider = served.map(Served::provider),
+            key = served.map(|served| served.key_id().as_str()),
+            gen_ai.request.model = self.model.as_ref().map(ModelId::as_str),
+            attempts = self.attempts,
+            gen_ai.usage.input_tokens = usage.and_then(|usage| usage.input_tokens),
+            gen_ai.usage.output_tokens = usage.and_then(|usage| usage.output_tokens),
+            duration_ms = now.as_unix_ms().saturating_sub(self.began.as_unix_ms()),
+            error.type = served.and_then(Served::stream_error).map(StreamErrorKind::as_str),
+            "request"
+        );
+    }
+}
+
+impl Drop for AccessLine {
+    fn drop(&mut self) {
+        let (usage, now) = (self.served.as_ref().and_then(Served::usage), Timestamp::now());
+        if let Some(caller) = &self.caller {
+            let tokens =
+                usage.map_or((0, 0), |it| (it.input_tokens.unwrap_or(0), it.output_tokens.unwrap_or(0)));
+            caller.count(self.status, tokens, now);
+        }
+        self.write(usage, now);
+    }
+}
+
+// === impl Accounted ===
+
+impl<B: Body<Data = Bytes>> Body for Accounted<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

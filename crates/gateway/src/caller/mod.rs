@@ -1,0 +1,152 @@
+//! Callers with tokens of their own: what they may ask for, and how much.
+//!
+//! A `[[caller]]` table of the configuration gives a caller a token and a name. A caller may be limited to some models
+//! and paths, and to amounts of requests and tokens. Its limits count over the last minute and the last 24 hours; a
+//! request is counted when it is passed on, and its tokens at the end of the response, so the last requests may exceed
+//! a limit of tokens. Over a limit, a caller gets status 429 with `retry-after`, without a call to a provider. No key is
+//! blamed for it.
+//!
+//! A request of a caller that is limited to models is read as a whole, and refused if a name in it is not permitted or
+//! can't be read. A request that names no model is passed on: limit the `endpoints`, too.
+//!
+//! A caller uses providers only: the status of keys needs the gateway's `token` or the operator token. The usage of
+//! callers is in `/api/usage`, in the access line of each request, and in these metrics:
+//!
+//! | name | labels | description |
+//! |---|---|---|
+//! | `tower_key_rotation_gateway_caller_requests_total` | `caller`, `status` | requests of callers |
+//! | `tower_key_rotation_gateway_caller_tokens_total` | `caller`, `direction` | tokens of their responses |
+
+mod meter;
+mod model_names;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, Uri, request};
+use metrics::counter;
+use serde::Serialize;
+use tower_key_rotation::clock::Timestamp;
+
+pub use self::meter::CallerCounts;
+use self::meter::Meter;
+pub(crate) use self::model_names::{likely_model, model_names};
+use crate::access;
+use crate::config::CallerSettings;
+use crate::history::Spans;
+use crate::refusal::Refusal;
+
+const REQUESTS: &str = "tower_key_rotation_gateway_caller_requests_total";
+const TOKENS: &str = "tower_key_rotation_gateway_caller_tokens_total";
+
+/// The callers of a configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Callers(Arc<[Arc<Caller>]>);
+
+/// One caller and its usage.
+pub(crate) struct Caller {
+    settings: CallerSettings,
+    meter: Meter,
+}
+
+/// The usage of one caller.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct CallerUsage {
+    /// Name of the caller.
+    pub caller: String,
+    /// Its usage.
+    #[serde(flatten)]
+    pub usage: Spans<CallerCounts>,
+}
+
+// === impl Callers ===
+
+impl Callers {
+    pub(crate) fn new(settings: &[CallerSettings]) -> Self {
+        let caller = |settings: &CallerSettings| {
+            Arc::new(Caller { settings: settings.clone(), meter: Meter::default() })
+        };
+        Self(settings.iter().map(caller).collect())
+    }
+
+    /// Returns the caller whose token a request has. Looks at every caller, so that the time does not tell which it is.
+    pub(crate) fn find(&self, headers: &HeaderMap, uri: &Uri) -> Option<&Arc<Caller>> {
+        let mut found = None;
+        for shown in access::credentials(headers, uri) {
+            for caller in self.0.iter() {
+                if caller.settings.token().matches(&shown) {
+                    found = Some(caller);
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns the usage of every caller, in the order of the file.
+    pub(crate) fn usage(&self, now: Timestamp) -> Vec<CallerUsage> {
+        let usage = |caller: &Arc<Caller>| CallerUsage {
+            caller: caller.name().to_owned(),
+            usage: caller.meter.usage(now),
+        };
+        self.0.iter().map(usage).collect()
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub(crate) fn name(&self) -> &str {
+        self.settings.name()
+    }
+
+    /// Counts a request, if the caller may send it.
+    pub(crate) fn admit(&self, head: &request::Parts, now: Timestamp) -> Result<(), Refusal> {
+        if self.settings.expires().is_some_and(|end| end <= now) {
+            return Err(Refusal::Expired);
+        }
+        if !self.may_use(head.uri.path()) {
+            return Err(Refusal::Endpoint);
+        }
+        let admitted = self.meter.admit(self.settings.limits(), now);
+        let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+        admitted.map_err(|wait| Refusal::CallerLimit(seconds(wait)))
+    }
+
+    /// Returns whether the caller is limited to some models. The body of its requests must then be read.
+    pub(crate) fn limits_models(&self) -> bool {
+        !self.settings.models().is_empty()
+    }
+
+    /// Returns whether the caller may use a model.
+    pub(crate) fn may_ask(&self, model: &str) -> bool {
+        let model = model.strip_prefix("models/").unwrap_or(model);
+        self.settings.models().iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// Counts a response and its tokens.
+    pub(crate) fn count(&self, status: StatusCode, (input, output): (u64, u64), now: Timestamp) {
+        self.meter.tokens(input, output, now);
+        let name = || self.name().to_owned();
+        counter!(REQUESTS, "caller" => name(), "status" => status.as_str().to_owned()).increment(1);
+        for (direction, tokens) in [("input", input), ("output", output)] {
+            counter!(TOKENS, "caller" => name(), "direction" => direction).increment(tokens);
+        }
+    }
+
+    /// Returns whether the caller may use an endpoint. A path that a provider may read as another one is none.
+    fn may_use(&self, path: &str) -> bool {
+        let endpoints = self.settings.endpoints();
+        let lower = path.to_ascii_lowercase();
+        let is_plain =
+            !["..", "//", "\\", "%2e", "%2f", "%5c", "%25"].iter().any(|part| lower.contains(part));
+        endpoints.is_empty() || is_plain && endpoints.iter().any(|pattern| pattern.matches(path))
+    }
+}
+
+impl fmt::Debug for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|caller| caller.name())).finish()
+    }
+}

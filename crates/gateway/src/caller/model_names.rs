@@ -1,0 +1,158 @@
+//! All names of models in a request, whichever of them a provider reads.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderValue, request};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use tower_key_rotation::{ModelId, Provider};
+
+/// Length of the part of a body in which a model is looked for, for a log line (4 KiB).
+const LIKELY: usize = 4 * 1024;
+
+/// The names in a JSON body: every member `model`, and the items of every member `models`, which is a list of
+/// alternatives at OpenRouter.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+/// One name, several names, or something else.
+enum Value {
+    One(String),
+    Several(Vec<String>),
+    Other,
+}
+
+/// Returns the names of models in a request. `None` if they can't be read with certainty.
+///
+/// A request without a body that names no model in its path names none.
+pub(crate) fn model_names(
+    head: &request::Parts,
+    provider: Option<&Provider>,
+    body: &Bytes,
+) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    if let Some(model) = provider.and_then(|provider| provider.model_in_path(&head.uri)) {
+        names.push(model.as_str().to_owned());
+    }
+    if body.is_empty() {
+        return Some(names);
+    }
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return None;
+    }
+    let content_type = head.headers.get(CONTENT_TYPE);
+    if is_form(content_type) {
+        names.push(in_form(content_type, body)?);
+        return Some(names);
+    }
+    // Providers read JSON whatever the content type says.
+    names.extend(serde_json::from_slice::<Names>(body).ok()?.0);
+    Some(names)
+}
+
+/// Returns the model at the beginning of a body, for a log line.
+pub(crate) fn likely_model(head: &request::Parts, body: &Bytes) -> Option<ModelId> {
+    let start = body.slice(..body.len().min(LIKELY));
+    Provider::compatible("any").model_in_body(head.headers.get(CONTENT_TYPE), &[start])
+}
+
+fn is_form(content_type: Option<&HeaderValue>) -> bool {
+    let essence = content_type.and_then(|it| it.to_str().ok()).unwrap_or_default().trim_start();
+    essence.get(..19).is_some_and(|start| start.eq_ignore_ascii_case("multipart/form-data"))
+}
+
+/// Returns the model that a form names, if only one field may be read as a model.
+fn in_form(content_type: Option<&HeaderValue>, body: &Bytes) -> Option<String> {
+    let fields = |name: &str| body.windows(name.len()).filter(|part| *part == name.as_bytes()).count();
+    if fields("name=\"model\"") + fields("name=model") > 1 {
+        return None;
+    }
+    let named = Provider::compatible("form").model_in_body(content_type, std::slice::from_ref(body))?;
+    Some(named.as_str().to_owned())
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Names::default();
+                while let Some(member) = map.next_key::<String>()? {
+                    if !["model", "models"].contains(&member.as_str()) {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    match map.next_value::<Value>()? {
+                        Value::One(name) => names.0.push(name),
+                        Value::Several(more) => names.0.extend(more),
+                        Value::Other => {}
+                    }
+                }
+                Ok(names)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(name) => Self::One(name),
+            serde_json::Value::Array(items) => {
+                Self::Several(items.into_iter().filter_map(|it| it.as_str().map(str::to_owned)).collect())
+            }
+            _ => Self::Other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn names(content_type: &str, body: &'static str) -> Option<Vec<String>> {
+        let request =
+            Request::post("/v1/chat/completions").header(CONTENT_TYPE, content_type).body(()).unwrap();
+        model_names(&request.into_parts().0, None, &Bytes::from_static(body.as_bytes()))
+    }
+
+    #[test]
+    fn every_name_is_found() {
+        let json = "application/json";
+        for (body, expected) in [
+            (r#"{"model":"a","messages":[{"model":"inner"}]}"#, &["a"][..]),
+            (r#"{"model":"a","model":"b"}"#, &["a", "b"]),
+            (r#"{"mod\u0065l":"a"}"#, &["a"]),
+            (r#"{"model":"a","models":["b","c"]}"#, &["a", "b", "c"]),
+            (r#"{"input":"x"}"#, &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(names(json, body).unwrap(), expected, "{body}");
+        }
+        assert_eq!(names("text/plain", r#"{"model":"a"}"#).unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_form_names_one_model() {
+        let one = "--x\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\na\r\n--x--\r\n";
+        let two = "--x\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\na\r\n--x\r\ncontent-disposition: \
+                   form-data; name=\"model\"\r\n\r\nb\r\n--x--\r\n";
+        assert_eq!(names("multipart/form-data; boundary=x", one).unwrap(), ["a"]);
+        assert_eq!(names("Multipart/Form-Data; boundary=x", two), None);
+        assert_eq!(names("application/x-www-form-urlencoded", "model=a&x=1"), None);
+    }
+
+    #[test]
+    fn a_body_that_can_not_be_read_is_refused() {
+        for body in ["{", "[]", r#"{"model":"a"} {"model":"b"}"#, "\u{1f}\u{8b}"] {
+            assert_eq!(names("application/json", body), None, "{body}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The `[[caller]]` tables: tokens with a name and limits of their own.
+
+use std::num::NonZeroU64;
+
+use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::limits::ModelPattern;
+
+use crate::config::error::{ConfigError, Problem};
+use crate::config::file::CallerTable;
+use crate::config::location::ValuePath;
+use crate::config::redact::redacted;
+use crate::config::secret::{Sources, Token};
+use crate::config::text::is_printable;
+
+/// One `[[caller]]` table.
+#[derive(Clone, Debug)]
+pub struct CallerSettings {
+    name: String,
+    token: Token,
+    models: Vec<ModelPattern>,
+    endpoints: Vec<ModelPattern>,
+    limits: CallerLimits,
+    expires: Option<Timestamp>,
+}
+
+/// The limits of one caller. They count over the last minute and the last 24 hours. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallerLimits {
+    /// Requests within a minute.
+    pub requests_per_minute: Option<NonZeroU64>,
+    /// Requests within 24 hours.
+    pub requests_per_day: Option<NonZeroU64>,
+    /// Tokens within a minute, of prompts and responses.
+    pub tokens_per_minute: Option<NonZeroU64>,
+    /// Tokens within 24 hours.
+    pub tokens_per_day: Option<NonZeroU64>,
+}
+
+// === impl CallerSettings ===
+
+impl CallerSettings {
+    /// Returns the name, which appears in logs, metrics and reports.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the token.
+    pub const fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Returns the models that the caller may name. Empty for all.
+    pub fn models(&self) -> &[ModelPattern] {
+        &self.models
+    }
+
+    /// Returns patterns of the paths that the caller may use. Empty for all.
+    pub fn endpoints(&self) -> &[ModelPattern] {
+        &self.endpoints
+    }
+
+    /// Returns the limits.
+    pub const fn limits(&self) -> &CallerLimits {
+        &self.limits
+    }
+
+    /// Returns the time at which the token expires; `None` if it does not.
+    pub const fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    fn resolve(table: CallerTable, sources: &Sources, at: &ValuePath) -> Result<Self, ConfigError> {
+        if table.name.is_empty() || !is_printable(&table.name) {
+            return Err(Problem::CallerName.at(at.field("name")));
+        }
+        let wrong = |path: &String| !path.starts_with(['/', '*']);
+        if let Some(index) = table.endpoints.iter().position(wrong) {
+            return Err(Problem::CallerEndpoint.at(at.field("endpoints").index(index)));
+        }
+        let token = table.token.token(sources, &at.field("token"))?;
+        let expires = table.expires.map(|text| expiry(&text).map_err(|it| it.at(at.field("expires"))));
+        let patterns = |list: Vec<String>| list.into_iter().map(ModelPattern::from).collect();
+        Ok(Self {
+            name: table.name,
+            token,
+            models: patterns(table.models),
+            endpoints: patterns(table.endpoints),
+            limits: CallerLimits {
+                requests_per_minute: table.requests_per_minute,
+                requests_per_day: table.requests_per_day,
+                tokens_per_minute: table.tokens_per_minute,
+                tokens_per_day: table.tokens_per_day,
+            },
+            expires: expires.transpose()?,
+        })
+    }
+}
+
+/// Returns the callers of a file, whose names differ.
+pub(super) fn callers(
+    tables: Vec<CallerTable>,
+    sources: &Sources,
+) -> Result<Vec<CallerSettings>, ConfigError> {
+    let root = ValuePath::default().field("caller");
+    let mut callers: Vec<CallerSettings> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = root.index(index);
+        if callers.iter().any(|caller| caller.name == table.name) {
+            let name = redacted(&table.name).into_owned();
+            return Err(Problem::DuplicateCaller { name }.at(at.field("name")));
+        }
+        callers.push(CallerSettings::resolve(table, sources, &at)?);
+    }
+    Ok(callers)
+}
+
+/// Parses a point in time, or a date, which means its beginning in UTC.
+fn expiry(text: &str) -> Result<Timestamp, Problem> {
+    let text = text.trim();
+    let midnight = format!("{text}T00:00:00Z");
+    let at: jiff::Timestamp = text.parse().or_else(|_| midnight.parse()).map_err(|_| Problem::Expiry)?;
+    u64::try_from(at.as_millisecond()).map(Timestamp::from_unix_ms).map_err(|_| Problem::Expiry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_a_time_or_a_date() {
+        let date = expiry("2027-01-01").unwrap();
+        assert_eq!(date, expiry("2027-01-01T00:00:00Z").unwrap());
+        assert_eq!(date, expiry("2027-01-01T01:00:00+01:00").unwrap());
+        assert!(expiry("soon").is_err() && expiry("1960-01-01").is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! The model that a request names: may its caller use it, and its name for the access line.
+
+use http::{Response, request};
+use tower_key_rotation::ModelId;
+
+use crate::access_line::{AccessLine, RequestedModel};
+use crate::caller::{Caller, likely_model, model_names};
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::refusal::Refusal;
+use crate::request_body::RequestBody;
+
+/// Returns the model for the access line, if there is one. Refuses a model that the caller may not use.
+pub(crate) fn read(
+    (config, caller): (&Config, Option<&Caller>),
+    head: &request::Parts,
+    to: &Destination<'_>,
+    body: &RequestBody,
+) -> Result<Option<ModelId>, Refusal> {
+    let provider = to.provider.and_then(|to| config.provider(to.name()));
+    let provider = provider.map(|settings| settings.pool().provider());
+    if let Some(caller) = caller.filter(|caller| caller.limits_models()) {
+        let names = body.bytes().and_then(|body| model_names(head, provider, body));
+        let names = names.ok_or(Refusal::UnreadableModel)?;
+        if names.iter().any(|name| !caller.may_ask(name)) {
+            return Err(Refusal::Model);
+        }
+        return Ok(names.first().and_then(|name| ModelId::new(name)));
+    }
+    if !AccessLine::is_written() {
+        return Ok(None);
+    }
+    let in_path = provider.and_then(|provider| provider.model_in_path(&head.uri));
+    Ok(in_path.or_else(|| likely_model(head, body.bytes()?)))
+}
+
+/// Adds the model to a response, for its access line.
+pub(crate) fn told<B>(mut response: Response<B>, model: Option<ModelId>) -> Response<B> {
+    if let Some(model) = model {
+        response.extensions_mut().insert(RequestedModel(model));
+    }
+    response
+}

@@ -1,0 +1,241 @@
+//! Callers with tokens of their own, and the access line of their requests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use support::{Captured, Gateway, MARKER, Sims, chat, header, post, text};
+use tower_key_rotation_gateway::config::{Format, Loader};
+
+/// The token of a caller.
+fn token(name: &str) -> String {
+    format!("token-{MARKER}-{name}")
+}
+
+fn table(name: &str, more: &str) -> String {
+    format!("[[caller]]\nname = \"{name}\"\ntoken = \"{}\"\n{more}\n", token(name))
+}
+
+async fn start(sims: &Sims, callers: &[(&str, &str)]) -> Gateway {
+    let tables: String = callers.iter().map(|(name, more)| table(name, more)).collect();
+    let operator = "[status]\noperator_token = \"operator-token\"\n";
+    Gateway::start(sims, &format!("{tables}{operator}")).await
+}
+
+fn by(name: &str, mut request: Request<Body>) -> Request<Body> {
+    request.headers_mut().insert("authorization", format!("Bearer {}", token(name)).parse().unwrap());
+    request
+}
+
+async fn error(response: Response<Incoming>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body: Value = serde_json::from_str(&text(response).await).unwrap();
+    (status, body["error"]["code"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned())
+}
+
+fn ask(body: &Value) -> Request<Body> {
+    post("/v1/chat/completions", Body::from(body.to_string()))
+}
+
+fn model(name: &str) -> Request<Body> {
+    ask(&json!({"model": name, "messages": [{"role": "user", "content": "hi"}]}))
+}
+
+async fn usage(gateway: &Gateway) -> Value {
+    document(gateway, "/api/usage").await
+}
+
+async fn document(gateway: &Gateway, path: &str) -> Value {
+    let request = Request::get(path).header("authorization", "Bearer operator-token");
+    let response = gateway.send(request.body(Body::empty()).unwrap()).await;
+    serde_json::from_str(&text(response).await).unwrap()
+}
+
+// === who may call ===
+
+#[tokio::test]
+async fn each_token_works_in_every_place_of_a_key() {
+    let sims = Sims::new();
+    let gateway = start(&sims, &[("search", ""), ("chat", "")]).await;
+    for name in ["search", "chat"] {
+        let response = gateway.send(by(name, chat(""))).await;
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+        for header in ["x-api-key", "x-goog-api-key", "api-key"] {
+            let mut request = chat("");
+            request.headers_mut().insert(header, token(name).parse().unwrap());
+            assert_eq!(gateway.send(request).await.status(), StatusCode::OK, "{name} {header}");
+        }
+        let response = gateway.send(chat(&format!("?key={}", token(name)))).await;
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+    }
+    let mut wrong = chat("");
+    wrong.headers_mut().insert("authorization", format!("Bearer {}x", token("chat")).parse().unwrap());
+    for request in [chat(""), wrong] {
+        assert_eq!(error(gateway.send(request).await).await, (401, "invalid_api_key".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_reads_no_status() {
+    let gateway = start(&Sims::new(), &[("search", "")]).await;
+    for path in ["/status", "/api/key-status", "/api/usage", "/api/history", "/metrics"] {
+        let response = gateway.send(by("search", Request::get(path).body(Body::empty()).unwrap())).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused() {
+    let gateway =
+        start(&Sims::new(), &[("old", "expires = \"2020-01-01\""), ("new", "expires = \"2999-01-01\"")])
+            .await;
+    assert_eq!(error(gateway.send(by("old", chat(""))).await).await, (401, "token_expired".into()));
+    assert_eq!(gateway.send(by("new", chat(""))).await.status(), StatusCode::OK);
+}
+
+// === what they may ask for ===
+
+#[tokio::test]
+async fn a_caller_may_name_its_models_only() {
+    let sims = Sims::new();
+    let gateway = start(&sims, &[("search", "models = [\"gpt-4o*\", \"claude-*\"]")]).await;
+    for allowed in ["gpt-4o", "gpt-4o-mini", "claude-x"] {
+        assert_eq!(gateway.send(by("search", model(allowed))).await.status(), StatusCode::OK, "{allowed}");
+    }
+    let calls = sims.openai.calls();
+    let twice = r#"{"model":"gpt-5","model":"gpt-4o","messages":[]}"#;
+    let escaped = r#"{"mod\u0065l":"gpt-5","messages":[]}"#;
+    let several = json!({"model": "gpt-4o", "models": ["gpt-5"], "messages": []}).to_string();
+    let long = json!({"pad": "x".repeat(400_000), "model": "gpt-5", "messages": []}).to_string();
+    for body in
+        [model("gpt-5").into_body(), Body::from(twice), Body::from(escaped), several.into(), long.into()]
+    {
+        let request = by("search", post("/v1/chat/completions", body));
+        assert_eq!(error(gateway.send(request).await).await, (403, "model_not_allowed".into()));
+    }
+    let request = by("search", post("/v1/chat/completions", Body::from("{\"model\":")));
+    assert_eq!(error(gateway.send(request).await).await, (415, "unreadable_model".into()));
+    let mut packed = by("search", post("/v1/chat/completions", Body::from("\u{1f}")));
+    packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    assert_eq!(gateway.send(packed).await.status().as_u16(), 415);
+    let path = "/gemini/v1beta/models/gemini-2.5-pro:generateContent";
+    let native = by("search", post(path, Body::from(r#"{"contents":[]}"#)));
+    assert_eq!(gateway.send(native).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(sims.openai.calls(), calls, "no key was used");
+}
+
+#[tokio::test]
+async fn a_caller_may_use_its_endpoints_only() {
+    let sims = Sims::new();
+    let gateway = start(&sims, &[("search", "endpoints = [\"/v1/chat/*\", \"/anthropic/*\"]")]).await;
+    assert_eq!(gateway.send(by("search", chat(""))).await.status(), StatusCode::OK);
+    for path in [
+        "/v1/embeddings",
+        "/v1/chat/../embeddings",
+        "/v1/chat/%2e%2e/embeddings",
+        "/v1/chat/..%2fembeddings",
+        "/gemini/v1beta/models",
+    ] {
+        let response = gateway.send(by("search", post(path, Body::from("{}")))).await;
+        assert!(
+            [StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST].contains(&response.status()),
+            "{path}: {}",
+            response.status()
+        );
+    }
+}
+
+// === how much ===
+
+#[tokio::test]
+async fn a_limit_of_a_caller_blames_no_key() {
+    let sims = Sims::new();
+    let gateway = start(&sims, &[("small", "requests_per_minute = 2"), ("large", "")]).await;
+    for _ in 0..2 {
+        assert_eq!(gateway.send(by("small", chat(""))).await.status(), StatusCode::OK);
+    }
+    let calls = sims.openai.calls();
+    let refused = gateway.send(by("small", chat(""))).await;
+    let wait: u64 = header(&refused, "retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(error(refused).await, (429, "caller_limit".into()));
+    assert_eq!(sims.openai.calls(), calls);
+    assert_eq!(gateway.send(by("large", chat(""))).await.status(), StatusCode::OK);
+    let usage = usage(&gateway).await;
+    assert_eq!(
+        (&usage["callers"][0]["caller"], &usage["callers"][0]["day"]["requests"]),
+        (&json!("small"), &json!(2))
+    );
+    assert_eq!(
+        (&usage["callers"][0]["hour"]["refused"], &usage["callers"][1]["hour"]["refused"]),
+        (&json!(1), &json!(0))
+    );
+    let keys =
+        document(&gateway, "/api/key-status").await["providers"][0]["keys"].as_array().unwrap().clone();
+    assert!(keys.iter().all(|key| key["state"] == "available" && key["faults"] == 0), "{keys:?}");
+}
+
+#[tokio::test]
+async fn tokens_count_at_the_end_of_a_response() {
+    let gateway = start(&Sims::new(), &[("small", "tokens_per_day = 1")]).await;
+    let response = gateway.send(by("small", chat(""))).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    text(response).await;
+    assert_eq!(error(gateway.send(by("small", chat(""))).await).await, (429, "caller_limit".into()));
+    let usage = usage(&gateway).await;
+    assert!(usage["callers"][0]["minute"]["output_tokens"].as_u64() > Some(0), "{usage:#}");
+}
+
+// === the access line ===
+
+#[tokio::test]
+async fn a_request_has_one_line_at_its_end() {
+    let captured = Captured::default();
+    let _log = captured.install();
+    let sims = Sims::new();
+    let gateway = start(&sims, &[("search", "")]).await;
+    text(gateway.send(by("search", chat(&format!("?key={}", token("search"))))).await).await;
+    text(gateway.send(chat("")).await).await;
+    let log = captured.text();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("gateway::access")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    for said in [
+        "method=POST path=\"/v1/chat/completions\" status=200 caller=\"search\" provider=\"openai\" key=\"a\"",
+        "gen_ai.request.model=\"gpt-4o\" attempts=1 gen_ai.usage.input_tokens=",
+        "duration_ms=",
+    ] {
+        assert!(lines[0].contains(said), "{said}: {}", lines[0]);
+    }
+    assert!(lines[1].contains("status=401"), "{}", lines[1]);
+    assert!(!log.contains(MARKER), "{log}");
+}
+
+// === the file ===
+
+#[test]
+fn the_file_is_checked() {
+    let text = |callers: &str| {
+        format!(
+            "[[provider]]\nname = \"openai\"\nbase_url = \"https://api.openai.com/v1\"\nkeys_env = \"OPENAI\"\n{callers}"
+        )
+    };
+    let load = |callers: &str| {
+        Loader::new().vars([("OPENAI_API_KEY", "sk-one")]).parse(&text(callers), Format::Toml)
+    };
+    let config = load(&table("search", "")).unwrap();
+    assert!(config.requires_token() && !format!("{config:?}").contains(MARKER));
+    for (callers, problem) in [
+        (table("", ""), "caller[0].name: the name of a caller is empty"),
+        (table("a", "") + &table("a", ""), "caller[1].name: two callers are named a"),
+        (table("a", "expires = \"soon\""), "caller[0].expires: not a time"),
+        (table("a", "endpoints = [\"v1\"]"), "caller[0].endpoints[0]: not a path"),
+        ("[[caller]]\nname = \"a\"\ntoken = \"short\"\n".into(), "caller[0].token: "),
+    ] {
+        let error = load(&callers).unwrap_err().to_string();
+        assert!(error.contains(problem) && !error.contains(MARKER), "{error}");
+    }
+}
