@@ -62,6 +62,7 @@
 //! | `hyper-util` | recognizes hyper-util's errors; changes which requests are sent again, see below |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs with metrics enabled |
 //! | `secret-command` | [`SecretCommand`](key::SecretCommand), a source of secrets that runs a command |
+//! | `service-account` | [`ServiceAccount`](key::ServiceAccount), a source of access tokens for Google service accounts |
 //! | `reqwest` | `ReqwestClient`, and recognizes its errors; changes which requests are sent again, see below |
 //!
 //! The features `hyper-util` and `reqwest` tell a request that never left the client from one that may have run. The

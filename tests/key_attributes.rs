@@ -465,3 +465,16 @@ fn a_reload_changes_what_a_key_may_serve_and_keeps_its_state() {
     assert_eq!(changes.replaced.len(), 2, "a key at another place starts clean");
     assert!(!usable_for(&pool, Some("gpt-5-mini"), "/v1/responses").is_empty());
 }
+
+#[test]
+fn the_state_of_one_secret_is_kept_for_each_base_url() {
+    let at = |id: &str| {
+        let base = format!("https://{id}.example").parse::<BaseUrl>().unwrap();
+        ApiKey::new("sk-shared").unwrap().id(id).base_url(base)
+    };
+    let build = || KeyPool::builder(Provider::openai()).keys([at("eu"), at("us")]);
+    let pool = build().build().unwrap();
+    pool.cool_down(&KeyId::from("us"), None, Duration::from_secs(60)).unwrap();
+    let restored = build().restore(pool.export()).build().unwrap();
+    assert_eq!(usable_for(&restored, None, "/v1/models"), BTreeSet::from(["eu".to_owned()]));
+}

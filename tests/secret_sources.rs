@@ -331,6 +331,20 @@ async fn a_reload_keeps_a_key_with_the_same_source() {
     assert_eq!(changes.replaced, [KeyId::from("cloud")]);
 }
 
+#[tokio::test]
+async fn the_state_of_a_key_with_a_source_is_kept_by_its_id() {
+    let cloud = Cloud::new(60 * SECOND);
+    let build = || {
+        let keys = ["a", "b"].map(|id| ApiKey::from(cloud.source()).id(id));
+        KeyPool::builder(Provider::openai()).keys(keys)
+    };
+    let pool = build().build().unwrap();
+    pool.disable(&KeyId::from("b")).unwrap();
+    let restored = build().restore(pool.export()).build().unwrap();
+    let states: Vec<_> = restored.snapshot().keys.into_iter().map(|key| key.state).collect();
+    assert_eq!(states, [KeyState::Available, KeyState::Disabled]);
+}
+
 // === files ===
 
 #[cfg(unix)]

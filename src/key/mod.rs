@@ -23,7 +23,7 @@ mod source;
 mod tier;
 
 pub use self::api_key::ApiKey;
-pub(crate) use self::api_key::settings::{are_alike, check_names, for_provider, identity};
+pub(crate) use self::api_key::settings::{are_alike, check_names, digest, for_provider, identity};
 pub use self::chosen::ChosenKey;
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 pub use self::id::{AccountId, InvalidName, KeyId};
@@ -33,6 +33,8 @@ pub use self::source::{
 };
 #[cfg(feature = "secret-command")]
 pub use self::source::{CommandFailed, SecretCommand};
+#[cfg(feature = "service-account")]
+pub use self::source::{InvalidServiceAccount, ServiceAccount};
 pub(crate) use self::source::{Issued, SourceListener};
 pub use self::tier::Tier;
 pub use crate::scrub::secret::{InvalidSecret, Secret};

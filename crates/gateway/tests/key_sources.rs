@@ -114,6 +114,7 @@ fn a_wrong_source_is_named_and_not_shown() {
             "secret.oauth2.client_secret",
         ),
         ("{ oauth2 = { token_url = \"https://h\", client_id = \"a\" } }", "line 5"),
+        ("{ service_account = { file = \"/nowhere/tkr\" } }", "secret.service_account.file"),
         ("7", "line 5"),
     ] {
         let text = provider("127.0.0.1:1", source);

@@ -33,6 +33,19 @@ pub(crate) fn are_alike(one: &ApiKey, other: &ApiKey) -> bool {
         && (destination, restriction) == (&other.destination, &other.restriction)
 }
 
+/// Returns a digest that is the same for a key in every process: of its secret, and of its base URL if it has one. The
+/// id of a key with a source stands for its secret.
+pub(crate) fn digest(key: &ApiKey, id: &KeyId, provider: &str) -> [u8; 32] {
+    let source = key.source.as_ref().map(|_| id.as_str());
+    match (source, key.own_base_url()) {
+        (None, None) => key.secret.digest(provider),
+        (source, base) => {
+            let base = base.map_or_else(String::new, |base| format!("{base}{}", base.path()));
+            key.secret.digest(&[provider, source.unwrap_or_default(), &base].join("\0"))
+        }
+    }
+}
+
 /// Returns the secret, or the number of its source, and the place where it is sent. Two keys in which all are equal
 /// are the same key.
 pub(crate) fn identity(key: &ApiKey) -> (&str, Option<usize>, Option<&BaseUrl>) {

@@ -10,9 +10,12 @@ mod handle;
 mod issued;
 mod listener;
 mod schedule;
+#[cfg(feature = "service-account")]
+mod service_account;
 mod shared;
+mod token;
 
-pub use self::client_credentials::{ClientCredentials, TokenRefused};
+pub use self::client_credentials::ClientCredentials;
 #[cfg(feature = "secret-command")]
 pub use self::command::{CommandFailed, SecretCommand};
 pub use self::credential::{Credential, SecretUnavailable};
@@ -21,3 +24,6 @@ pub use self::file::SecretFile;
 pub use self::handle::SecretSource;
 pub(crate) use self::issued::Issued;
 pub(crate) use self::listener::SourceListener;
+#[cfg(feature = "service-account")]
+pub use self::service_account::{InvalidServiceAccount, ServiceAccount};
+pub use self::token::TokenRefused;

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{AccountId, Secret};
+use crate::key::{self, AccountId, ApiKey, KeyId};
 
-/// A digest of the secret of a key: half of its HMAC-SHA-256. It is equal in every process, and the secret
-/// can't be derived from it. A key with another secret has another digest.
+/// A digest of the secret of a key, and of its base URL if it has one: half of an HMAC-SHA-256. It is equal in every
+/// process, and the secret can't be derived from it. A key with another secret has another digest. The id of a key
+/// stands for a secret that changes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct KeyDigest([u8; 16]);
@@ -33,9 +34,9 @@ pub(crate) struct UnknownOwner;
 // === impl KeyDigest ===
 
 impl KeyDigest {
-    pub(in crate::pool) fn of(secret: &Secret, provider: &str) -> Self {
+    pub(in crate::pool) fn of(key: &ApiKey, id: &KeyId, provider: &str) -> Self {
         let mut half = [0; 16];
-        half.iter_mut().zip(secret.digest(provider)).for_each(|(half, byte)| *half = byte);
+        half.iter_mut().zip(key::digest(key, id, provider)).for_each(|(half, byte)| *half = byte);
         Self(half)
     }
 }

@@ -29,7 +29,10 @@ impl Present {
         let provider = set.common.provider.name();
         let (mut numbers, mut accounts) = (HashMap::new(), HashMap::new());
         let mut states: HashMap<_, Weak<dyn Any + Send + Sync>> = HashMap::new();
-        let digest = |key: usize| (key, KeyDigest::of(set.keys[key].spec.secret(), provider));
+        let digest = |key: usize| {
+            let found = &set.keys[key];
+            (key, KeyDigest::of(&found.spec, &found.id, provider))
+        };
         let keys: Vec<_> = set.live().map(digest).collect();
         for &(key, digest) in &keys {
             let home = set.keys[key].account.home();

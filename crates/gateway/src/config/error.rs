@@ -14,7 +14,7 @@ use http::HeaderName;
 use crate::config::invalid_rule::InvalidRule;
 use crate::config::listing::{Known, Searched};
 use crate::config::location::{Location, ValuePath};
-use tower_key_rotation::key::{InvalidName, InvalidSecret};
+use tower_key_rotation::key::{InvalidName, InvalidSecret, InvalidServiceAccount};
 use tower_key_rotation::pool::BuildError;
 
 /// A configuration that cannot be used: the [problem](Problem) and its [place](Location).
@@ -235,8 +235,11 @@ pub enum Problem {
         source: io::Error,
     },
     /// The table of a secret names none of the sources, or several, or a command without words.
-    #[error("not a source of a secret: write one of `file`, `command` and `oauth2`")]
+    #[error("not a source of a secret: write one of `file`, `command`, `oauth2` and `service_account`")]
     SecretSource,
+    /// A file is not the key file of a service account.
+    #[error("not the key file of a service account")]
+    ServiceAccount(#[source] InvalidServiceAccount),
     /// A text cannot be a key or a token.
     #[error("not a secret")]
     Secret(#[source] InvalidSecret),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tower_key_rotation::key::{ApiKey, ClientCredentials, SecretCommand, SecretSource};
+use tower_key_rotation::key::{ApiKey, ClientCredentials, SecretCommand, SecretSource, ServiceAccount};
 
 use crate::client;
 use crate::config::base_url;
@@ -33,6 +33,7 @@ pub(super) struct SourceTable {
     file: Option<String>,
     command: Option<Several<String>>,
     oauth2: Option<OAuth2Table>,
+    service_account: Option<ServiceAccountTable>,
     every: Option<String>,
 }
 
@@ -44,6 +45,13 @@ struct OAuth2Table {
     client_secret: Reference,
     #[serde(default)]
     parameters: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct ServiceAccountTable {
+    file: String,
+    scope: Option<String>,
 }
 
 struct KeySecretVisitor;
@@ -77,14 +85,15 @@ impl KeySecret {
 impl SourceTable {
     fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
         let every = duration::optional(self.every, &at.field("every"))?;
-        let source = match (self.file, self.command, self.oauth2) {
-            (Some(path), None, None) => {
+        let source = match (self.file, self.command, self.oauth2, self.service_account) {
+            (Some(path), None, None, None) => {
                 let path = sources.directory.join(path.trim());
                 sources.warn_of_file(&path, at);
                 SecretSource::file(path)
             }
-            (None, Some(command), None) => command_source(&command.0, sources, &at.field("command"))?,
-            (None, None, Some(table)) => table.source(sources, &at.field("oauth2"))?,
+            (None, Some(command), None, None) => command_source(&command.0, sources, &at.field("command"))?,
+            (None, None, Some(table), None) => table.source(sources, &at.field("oauth2"))?,
+            (None, None, None, Some(table)) => table.source(sources, &at.field("service_account"))?,
             _ => return Err(Problem::SecretSource.at(at.clone())),
         };
         Ok(every.into_iter().fold(source, SecretSource::check_every))
@@ -119,6 +128,16 @@ impl OAuth2Table {
     }
 }
 
+impl ServiceAccountTable {
+    fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+        let text = Reference::File(self.file.trim().into()).plain(sources, &at.field("file"))?;
+        let account = ServiceAccount::from_json(client::client(), &text);
+        let account = account.map_err(|why| Problem::ServiceAccount(why).at(at.field("file")))?;
+        let account = self.scope.into_iter().fold(account, ServiceAccount::scope);
+        Ok(SecretSource::new("service-account", account))
+    }
+}
+
 impl<'de> Deserialize<'de> for KeySecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(KeySecretVisitor)
@@ -129,7 +148,7 @@ impl<'de> Visitor<'de> for KeySecretVisitor {
     type Value = KeySecret;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or a table with `file`, `command` or `oauth2`")
+        f.write_str("a text, or a table with `file`, `command`, `oauth2` or `service_account`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<KeySecret, E> {

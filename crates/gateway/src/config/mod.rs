@@ -132,6 +132,7 @@
 //! | `{ file = "PATH" }` | of a file, plain or JSON, that is read every 30 s: mounted Kubernetes secrets, files of a Vault agent |
 //! | `{ command = ["PROGRAM", "ARGUMENT"] }` | printed by a program, plain or JSON, that is run every 5 min |
 //! | `{ oauth2 = { token_url = "…", client_id = "…", client_secret = "env:…", parameters = { scope = "…" } } }` | of a token endpoint, by client credentials |
+//! | `{ service_account = { file = "PATH" } }` | access tokens of a Google service account, for Vertex AI; the path is that of its JSON key file, and `scope` may be set |
 //!
 //! `every` sets another interval: `{ command = ["gcloud", "auth", "print-access-token"], every = "30m" }`.
 //!
