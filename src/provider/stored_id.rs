@@ -80,7 +80,7 @@ pub(crate) fn names_stored(frames: &[Bytes]) -> bool {
 
 /// Returns whether a path names an object that a provider keeps.
 pub(super) fn names_object(path: &str) -> bool {
-    path.split('/').any(has_start)
+    memchr::memchr2(b'_', b'-', path.as_bytes()).is_some() && path.split('/').any(has_start)
 }
 
 /// Returns whether a text is the id of a stored object, by its form.

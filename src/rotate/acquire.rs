@@ -9,47 +9,67 @@ use crate::clock::Moment;
 use crate::error::StopReason;
 use crate::exchange::future::with_deadline;
 use crate::pool::Lease;
+use crate::rotate::secret::fetch;
 use crate::rotate::state::RequestState;
 
-/// Acquires a key that the request has not tried. A retry takes a tried key if there is no other. A request that
-/// may wait takes the first key that becomes usable.
-pub(super) async fn next_key<B>(state: &mut RequestState<B>) -> Result<Lease, StopReason> {
-    if state.config.pool.needs_models() {
-        name_model(state).await?;
+/// Acquires a key that the request has not tried, with its secret. A retry takes a tried key if there is no other. A
+/// request that may wait takes the first key that becomes usable. A lease that was `kept` is taken first.
+pub(super) async fn next_key<B>(
+    state: &mut RequestState<B>,
+    kept: &mut Option<Box<Lease>>,
+) -> Result<Lease, StopReason> {
+    loop {
+        if let Some(lease) = kept.take() {
+            return Ok(*lease);
+        }
+        if state.config.pool.needs_models() {
+            name_model(state).await?;
+        }
+        note_cost(state);
+        let mut lease = acquire_now(state);
+        if lease.is_none() {
+            lease = wait_in_queue(state).await;
+        }
+        if lease.as_ref().is_some_and(Lease::is_exclusive) && !state.request.upload().has_ended() {
+            // A probe is not held while the caller takes its time to send the body.
+            drop(lease);
+            arrival(state).await?;
+            lease = acquire_now(state);
+            if lease.is_none() {
+                lease = wait_in_queue(state).await;
+            }
+        }
+        if lease.is_none() {
+            lease = usable_elsewhere(state);
+        }
+        if lease.as_ref().is_some_and(|lease| !lease.has_secret()) {
+            lease = lease.map(|lease| ready_first(state, lease));
+        }
+        match lease {
+            None => return Err(no_key(state)),
+            Some(_) if state.context.as_ref().is_some_and(|context| !context.take_attempt()) => {
+                return Err(StopReason::AttemptLimit);
+            }
+            // A lease is moved as seldom as possible.
+            Some(lease) if lease.has_secret() => return Ok(lease),
+            Some(mut lease) => match Box::pin(fetch(state, &mut lease)).await {
+                Ok(()) => return Ok(lease),
+                Err(Some(reason)) => return Err(reason),
+                Err(None) if state.is_late() => return Err(StopReason::Deadline),
+                Err(None) => {}
+            },
+        }
     }
+}
+
+/// Reads the model and the cost of the request, as far as the pool depends on them.
+fn note_cost<B>(state: &mut RequestState<B>) {
     let pool = &state.config.pool;
     if pool.knows_models() {
         state.request.model(pool.provider());
     }
     if pool.counts_tokens() {
         state.cost = state.request.cost(&state.config.estimator);
-    }
-    let mut lease = acquire_now(state);
-    if lease.is_none() {
-        lease = wait_in_queue(state).await;
-    }
-    if lease.as_ref().is_some_and(Lease::is_exclusive) && !state.request.upload().has_ended() {
-        // A probe is not held while the caller takes its time to send the body.
-        drop(lease);
-        arrival(state).await?;
-        lease = acquire_now(state);
-        if lease.is_none() {
-            lease = wait_in_queue(state).await;
-        }
-    }
-    if lease.is_none() {
-        lease = usable_elsewhere(state);
-    }
-    if lease.as_ref().is_some_and(|lease| !lease.has_secret()) {
-        lease = lease.map(|lease| ready_first(state, lease));
-    }
-    match lease {
-        Some(_) if state.context.as_ref().is_some_and(|context| !context.take_attempt()) => {
-            Err(StopReason::AttemptLimit)
-        }
-        // A lease is moved as seldom as possible.
-        Some(lease) => Ok(lease),
-        None => Err(no_key(state)),
     }
 }
 

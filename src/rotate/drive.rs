@@ -14,9 +14,9 @@ use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::Classify;
 use crate::error::{Error, StopReason};
 use crate::exchange::future::with_deadline;
+use crate::rotate::acquire::next_key;
 use crate::rotate::attempt::attempt;
 use crate::rotate::secret;
-use crate::rotate::secret::next_key_with_secret;
 use crate::rotate::settle::{Next, settle};
 use crate::rotate::state::RequestState;
 use crate::rotate::unserved::{cut_off, end, failed};
@@ -47,7 +47,7 @@ where
             if state.is_late() {
                 return Err(failed(state, StopReason::Deadline));
             }
-            let mut lease = match next_key_with_secret(&mut state, &mut kept).await {
+            let mut lease = match next_key(&mut state, &mut kept).await {
                 Ok(lease) => lease,
                 Err(reason) => return end(state, reason),
             };

@@ -14,36 +14,16 @@ use crate::exchange::context::ChainContext;
 use crate::exchange::future::with_deadline;
 use crate::key::{Issued, SecretUnavailable};
 use crate::pool::Lease;
-use crate::rotate::acquire::next_key;
 use crate::rotate::audit::Audit;
 use crate::rotate::state::RequestState;
 use crate::rotate::tried::Tried;
 
-/// Acquires the next key, or takes the one that is kept for another attempt, and fetches its secret if it has none.
-pub(super) async fn next_key_with_secret<B>(
-    state: &mut RequestState<B>,
-    kept: &mut Option<Box<Lease>>,
-) -> Result<Lease, StopReason> {
-    loop {
-        let mut lease = match kept.take() {
-            Some(lease) => *lease,
-            None => next_key(state).await?,
-        };
-        if lease.has_secret() {
-            return Ok(lease);
-        }
-        match Box::pin(fetch(state, &mut lease)).await {
-            Ok(()) => return Ok(lease),
-            Err(Some(reason)) => return Err(reason),
-            Err(None) if state.is_late() => return Err(StopReason::Deadline),
-            Err(None) => {}
-        }
-    }
-}
-
 /// Waits for the source of the key to fetch a secret. If it fails, the request goes on with another key, or ends for
 /// the returned reason.
-async fn fetch<B>(state: &mut RequestState<B>, lease: &mut Lease) -> Result<(), Option<StopReason>> {
+pub(super) async fn fetch<B>(
+    state: &mut RequestState<B>,
+    lease: &mut Lease,
+) -> Result<(), Option<StopReason>> {
     let Some(source) = lease.source().cloned() else { return Ok(()) };
     match with_deadline(state.request.own_deadline(), Box::pin(source.fetch())).await {
         Ok(Ok(issued)) => {
