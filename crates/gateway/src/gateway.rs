@@ -127,9 +127,10 @@ impl Gateway {
         let (mut head, body) = request.into_parts();
         shared.start();
         paths::fold(&mut head.uri);
-        let permission = shared.authorize(&head, local);
+        let is_served = shared.is_served(&head);
+        let permission = shared.authorize(&head, is_served, local);
         let caller = permission.as_ref().ok().and_then(Option::as_ref);
-        let line = shared.is_served(&head).then(|| AccessLine::begin(&head, caller)).flatten();
+        let line = is_served.then(|| AccessLine::begin(&head, caller)).flatten();
         let reply = shared.reply(&head);
         let responding = shared.respond(head, body, permission, reply);
         async move {
@@ -230,12 +231,12 @@ impl Shared {
     fn authorize(
         &self,
         head: &request::Parts,
+        is_served: bool,
         local: Option<IpAddr>,
     ) -> Result<Option<Arc<Caller>>, Refusal> {
         if [Method::CONNECT, Method::TRACE].contains(&head.method) {
             return Err(Refusal::Method);
         }
-        let is_served = self.is_served(head);
         if Status::is_open(head.uri.path()) || !is_served && self.status.is_operator(head) {
             return Ok(None);
         }

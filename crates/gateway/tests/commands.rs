@@ -175,6 +175,40 @@ async fn status_is_a_table() {
     assert!(!is_ok && log.contains("can't be reached"), "{log}");
 }
 
+// === the log ===
+
+#[tokio::test]
+async fn a_log_in_json_has_one_object_a_line() {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let mut child = Command::new(PROGRAM)
+        .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = out.next_line().await.unwrap().expect("the gateway starts");
+        if let Some(address) = line.strip_prefix("listening on http://") {
+            break address.to_owned();
+        }
+    };
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let request = "GET /openai/v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    loop {
+        let line = log.next_line().await.unwrap().expect("the request is logged");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+        if line["target"] == "gateway::access" {
+            assert_eq!((&line["message"], &line["path"]), (&"request".into(), &"/openai/v1/models".into()));
+            assert_eq!((&line["status"], &line["provider"]), (&200.into(), &"openai".into()), "{line}");
+            break;
+        }
+    }
+}
+
 // === completions, version ===
 
 #[tokio::test]

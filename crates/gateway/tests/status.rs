@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_key_rotation::event::Events;
 use tower_key_rotation::{ApiKey, KeyPool, Provider};
+use tower_key_rotation_gateway::history::{HistoryQuery, Recorder};
 use tower_key_rotation_gateway::status;
 use tower_key_rotation_sim::{Script, SimFault};
 
@@ -413,4 +414,36 @@ async fn the_status_can_be_mounted_in_any_app() {
     pool.disable(&"one".into()).unwrap();
     assert_eq!(send("/keys/health").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(send("/keys/x").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_not_ready() {
+    let events = Events::new();
+    let key = ApiKey::new("sk-one").unwrap().id("one");
+    let pool = KeyPool::builder(Provider::openai()).key(key).events(&events).build().unwrap();
+    let status = status::Status::new([pool], &events);
+    let ready = async || status.clone().router().oneshot(get("/ready")).await.unwrap().status();
+    assert_eq!(ready().await, StatusCode::OK);
+    status.stop();
+    assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_is_bounded() {
+    let events = Events::new();
+    let key = ApiKey::new("sk-one").unwrap().id("one");
+    let pool = KeyPool::builder(Provider::openai()).key(key).events(&events).build().unwrap();
+    let recorder = Recorder::new([pool.clone()], &events);
+    recorder.start();
+    tokio::task::yield_now().await;
+    for round in 0..3_000 {
+        pool.disable(&"one".into()).unwrap();
+        if round % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let history = recorder.history(&HistoryQuery::default());
+    assert_eq!(history.len(), Recorder::CHANGES);
+    assert_eq!((history[0]["id"].as_u64(), recorder.missed()), (Some(3_000), 0));
 }

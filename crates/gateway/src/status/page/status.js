@@ -14,7 +14,7 @@ const VERBS = {
   disable: ['Disable', 'The key is not used until it is enabled again.'],
   enable: ['Enable', 'The key is used again.'],
 };
-const OPERATOR = ['reset', 'disabled', 'enabled', 'drained', 'added', 'replaced', 'changed', 'removed'];
+const OPERATOR = ['forced_cooldown', 'quota_reset', 'reset', 'disabled', 'enabled', 'drained', 'added', 'replaced', 'changed', 'removed'];
 const MAX_KEYS = 200, MAX_EVENTS = 200;
 
 let token = sessionStorage.getItem('token') || '';
@@ -82,6 +82,15 @@ function drawHead(status) {
     ['Rotations', short(status.totals.rotations), 'since start'],
   ], it => it[0], it => h('div', {}, h('dt', {}, it[0]), h('dd', {}, h('span'), h('small'))), (node, it) => {
     text(node.querySelector('span'), it[1]); text(node.querySelector('small'), it[2]);
+  });
+}
+
+function drawCallers() {
+  const callers = usage ? usage.callers : [];
+  show($('callers-card'), callers.length > 0);
+  sync($('callers'), callers, it => it.caller, it => h('li', {}, h('strong', {}, it.caller), h('span', { class: 'quiet' })), (row, it) => {
+    const hour = it.hour;
+    text(row.lastChild, `${short(hour.requests)} requests · ${short(hour.input_tokens + hour.output_tokens)} tokens` + (hour.refused ? ` · ${short(hour.refused)} over its limit` : ''));
   });
 }
 
@@ -240,7 +249,9 @@ function describe(it) {
     case 'pool_failed': return ['bad', 'Request failed here', list(words(it.reason), it.model, it.attempts + ' attempts')];
     case 'chain_failed': return ['bad', 'No provider served a request', list(it.attempts + ' attempts', it.deadline_passed && 'deadline passed')];
     case 'stream_failed': return ['bad', `${it.key || 'Stream'}: response broke off`, list(words(it.reason), it.model)];
-    default: return ['info', `${it.key || 'All keys'}: ${words(it.event)}`, list('by an operator', it.model)];
+    case 'forced_cooldown': return ['info', `${it.key}: cooled down by an operator`, list(it.model, wait)];
+    case 'quota_reset': return ['info', `${it.key}: counts of limits reset`, list('by an operator', it.model)];
+    default: return ['info', `${it.key || it.store || 'All keys'}: ${words(it.event)}`, list(it.model, it.reason && words(it.reason))];
   }
 }
 function drawHistory() {
@@ -297,7 +308,7 @@ function load() {
     const [status, keys, used] = await Promise.all([read('status'), read('api/key-status'), wantsUsage ? read('api/usage') : null]);
     skew = status.at - Date.now(); statusShown = status; keysShown = keys;
     if (used) { usage = used; usageAt = Date.now(); }
-    drawHead(status);
+    drawHead(status); drawCallers();
     sync($('providers'), status.providers, it => it.provider, makeProvider, drawProvider);
     tick(); problem(null);
   })().catch(failed).finally(() => {
