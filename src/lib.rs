@@ -94,6 +94,7 @@ mod wildcard;
 mod zone;
 
 pub use self::error::{AllKeysFailed, Error, OwnError, StopReason};
+pub use self::exchange::home::Home;
 pub use self::exchange::retry::RetryBudget;
 #[doc(inline)]
 pub use self::fallback::{AllProvidersFailed, ProviderFallbackLayer, ProviderPin};

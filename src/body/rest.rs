@@ -55,6 +55,20 @@ where
     }
 }
 
+impl<B> Rest<B> {
+    /// Returns a copy of the part that was read.
+    pub(crate) fn begun(&self) -> Vec<u8> {
+        match self {
+            Self::Begun { seen, .. } => {
+                let frames = seen.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+                frames.flat_map(|data| data.iter().copied()).collect()
+            }
+            Self::Whole { data } => data.to_vec(),
+            Self::Untouched { .. } | Self::Erased { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Returns the size hint of a body with `by` more bytes before it.
 pub(super) fn longer(rest: &SizeHint, by: usize) -> SizeHint {
     let mut hint = SizeHint::new();

@@ -5,6 +5,7 @@ pub(crate) mod deadline;
 pub(crate) mod future;
 pub(crate) mod head;
 mod header_copy;
+pub(crate) mod home;
 pub(crate) mod inspect;
 pub(crate) mod keys_tried;
 pub(crate) mod retry;

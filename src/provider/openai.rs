@@ -62,6 +62,8 @@ const RULES: &[Rule] = &[
         .on(&[400, 403, 404])
         .says(&["does not have access to model"]),
     fault(Reason::Forbidden, Scope::KeyModel).on(&[403]).named(&["model_not_found"]),
+    // Another organisation can't read what this one encrypted.
+    reject(Rejection::Unclear).on(&[400]).named(&["invalid_encrypted_content"]),
     fault(Reason::Blocked, Scope::Provider).on(&[403]).says(&["country, region, or territory"]),
     // A 401 concerns the key only if it does not concern the address, the permission or a wrong header.
     reject(Rejection::Invalid).named(&["mismatched_organization", "mismatched_project"]),

@@ -45,7 +45,7 @@ const SHORTEST: usize = 6;
 /// Length of the longest id (256).
 const LONGEST: usize = 256;
 
-/// Iterates over the ids of stored objects that a path and its query name.
+/// Iterates over the ids of stored objects that a path and its query name, with the `upload_id` of a Google upload.
 pub fn stored_ids_in_path(path: &str) -> impl Iterator<Item = &str> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
@@ -53,7 +53,8 @@ pub fn stored_ids_in_path(path: &str) -> impl Iterator<Item = &str> {
         COLLECTIONS.into_iter().find_map(|start| Some(&path[path.find(&format!("/{start}"))? + 1..]));
     let named =
         collection.map(|rest| nth_slash(rest, 1)).filter(|name| is_stored_id(name) && !names_object(name));
-    path.split('/').chain(values).filter(|part| has_start(part)).chain(named)
+    let upload = query.split('&').find_map(|pair| pair.strip_prefix("upload_id="));
+    path.split('/').chain(values).filter(|part| has_start(part)).chain(named).chain(upload)
 }
 
 /// Iterates over the ids of stored objects that a JSON document names, as whole strings in any place.

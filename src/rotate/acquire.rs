@@ -147,6 +147,10 @@ fn usable_elsewhere<B>(state: &RequestState<B>) -> Option<Lease> {
 /// In a chain the chain decides: it lets a request wait if no other link is usable, or up to its `patience`.
 /// Otherwise the layer's `wait_for_key` setting decides.
 fn may_wait_until<B>(state: &RequestState<B>) -> Option<Instant> {
+    // Other requests wait for any key, and a free key must not be offered to one that can't use it.
+    if state.request.home(state.config.pool.provider()).is_some() {
+        return None;
+    }
     let longest = match &state.context {
         Some(context) => context.longest_wait(!state.has_failed())?,
         None => Some(Duration::MAX).filter(|_| state.config.wait_for_key)?,

@@ -32,7 +32,7 @@ use crate::pool::{ApplyKeyError, Lease};
 use crate::provider::ModelNames;
 use crate::rotate::request::Template;
 use crate::rotate::state::RequestState;
-use crate::rotate::state::refusal::among_places;
+use crate::rotate::state::refusal::{among_accounts, among_places};
 use crate::rotate::tried::Tried;
 use crate::scrub;
 
@@ -86,6 +86,7 @@ where
                     state.report_unreadable();
                 }
                 let verdict = among_places(verdict, response.head.status, lease);
+                let verdict = among_accounts(verdict, &state.request, &response);
                 Ok(Tried { verdict, response: Ok(response), answered })
             }
             // Neither a provider nor a key is involved.

@@ -1,21 +1,31 @@
 //! The request between attempts: the parts to send again, and the facts known about it.
 
 use bytes::Bytes;
-use http::Request;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{Request, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::body::{ReplayBody, Upload};
 use crate::exchange::head::Head;
+use crate::exchange::home::Home;
+use crate::key::KeyId;
 use crate::limits::Cost;
 use crate::pool::Session;
-use crate::provider::{ModelId, NamedModel, Provider};
+use crate::provider::{ModelId, NamedModel, Provider, stored_ids_in_json, stored_ids_in_path};
 use crate::rotate::endpoint;
 use crate::rotate::estimate::Estimator;
+
+/// Parts of error texts about objects that do not exist, or not for this account.
+const SAID_OF_MISSING: [&[u8]; 4] = [b"not found", b"not_found", b"encrypted_content", b"does not exist"];
+
+/// Returns whether a text contains a part.
+fn find(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
 
 /// A request that can be built again for each attempt.
 pub(super) struct Template {
@@ -157,6 +167,26 @@ impl Template {
     /// Returns the deadline, unless a chain around the layer ends the request at it.
     pub(super) fn own_deadline(&self) -> Option<Instant> {
         self.deadline.filter(|_| !self.chain_ends)
+    }
+
+    /// Returns the key that holds what the request names, if this provider has it.
+    pub(super) fn home(&self, provider: &Provider) -> Option<&KeyId> {
+        let home = self.head.extensions().get::<Home>()?;
+        (home.provider() == provider.name()).then(|| home.key())
+    }
+
+    /// Returns whether a response with this error text says that an object is missing that the request names.
+    pub(super) fn names_missing(&self, status: StatusCode, error: &[u8]) -> bool {
+        let path = self.head.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        if status == StatusCode::NOT_FOUND && stored_ids_in_path(path).next().is_some() {
+            return true;
+        }
+        let is_about =
+            |id: &str| SAID_OF_MISSING.iter().any(|said| find(error, said)) || find(error, id.as_bytes());
+        self.body.read(|frames| match frames {
+            [whole] => stored_ids_in_json(whole).any(is_about),
+            pieces => stored_ids_in_json(&pieces.concat()).any(is_about),
+        })
     }
 
     /// Returns the session that the request belongs to.

@@ -59,12 +59,13 @@ pub(crate) fn no_native(endpoint: Endpoint, reply: Reply) -> Response<Body> {
 // === impl Destinations ===
 
 impl Destinations {
-    pub(crate) fn new(config: &Config, client: &HttpClient) -> Self {
+    /// `cap` is the number of bytes of a request that can be sent again.
+    pub(crate) fn new(config: &Config, client: &HttpClient, cap: usize) -> Self {
         let service =
-            |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(config, it, client));
+            |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(config, it, client, cap));
         let native = [Endpoint::Messages, Endpoint::GenerateContent].into_iter();
         Self {
-            chain: upstream::chain(config, client),
+            chain: upstream::chain(config, client, cap),
             providers: config.providers().iter().map(service).collect(),
             native: native.filter_map(|it| Some((it, first_with(it, config)?.to_owned()))).collect(),
         }

@@ -2,7 +2,7 @@
 
 use http::Extensions;
 use tower_key_rotation::fallback::Commit;
-use tower_key_rotation::{Deadline, ModelId, ProviderPin, Session};
+use tower_key_rotation::{Deadline, Home, ModelId, ProviderPin, Session};
 
 /// Returns the extensions of an app around the gateway that the layers read. The others would be cloned for every
 /// attempt.
@@ -16,6 +16,7 @@ pub(crate) fn for_layers(given: &mut Extensions) -> Extensions {
     if !given.is_empty() {
         take::<Commit>(given, &mut kept);
         take::<Deadline>(given, &mut kept);
+        take::<Home>(given, &mut kept);
         take::<ModelId>(given, &mut kept);
         take::<ProviderPin>(given, &mut kept);
         take::<Session>(given, &mut kept);

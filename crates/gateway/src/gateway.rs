@@ -18,10 +18,12 @@ use tower_key_rotation::clock::Timestamp;
 
 use crate::access;
 use crate::access_line::AccessLine;
+use crate::affinity::{self, Affinity};
 use crate::alert::Alerts;
 use crate::caller::{Caller, Callers};
 use crate::client;
 use crate::config::Config;
+use crate::cors::{self, Cors};
 use crate::deliver::{deliver, deliver_linked};
 use crate::destination::{self, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
@@ -75,6 +77,8 @@ struct Shared {
     config: Config,
     options: Options,
     destinations: Destinations,
+    affinity: Arc<Affinity>,
+    cors: Option<Cors>,
     status: Status,
     alerts: Alerts,
     renewals: Renewals,
@@ -86,12 +90,23 @@ struct Shared {
 impl Gateway {
     /// Creates a gateway. It opens no connection and starts no task.
     pub fn new(config: Config, options: Options) -> Self {
-        let destinations = Destinations::new(&config, &client::client());
+        let destinations = Destinations::new(&config, &client::client(), options.max_request);
+        let (affinity, cors) = (Arc::default(), Cors::new(config.cors_origins()));
         let callers = Callers::new(config.callers());
         let status = own::status(&config, &options, callers.clone());
         let alerts = Alerts::over_https(config.alerts().iter().cloned());
         let renewals = Renewals::default();
-        Self(Arc::new(Shared { config, options, destinations, status, alerts, renewals, callers }))
+        Self(Arc::new(Shared {
+            config,
+            options,
+            destinations,
+            affinity,
+            cors,
+            status,
+            alerts,
+            renewals,
+            callers,
+        }))
     }
 
     /// Starts the tasks of the gateway: its history, its alerts, and the renewal of secrets. The first request does the same.
@@ -127,6 +142,8 @@ impl Gateway {
         let (mut head, body) = request.into_parts();
         shared.start();
         paths::fold(&mut head.uri);
+        let cors = shared.cors.as_ref().map(|cors| (cors.preflight(&head), cors.headers(&head)));
+        let (preflight, added) = cors.unzip();
         let is_served = shared.is_served(&head);
         let permission = shared.authorize(&head, is_served, local);
         let caller = permission.as_ref().ok().and_then(Option::as_ref);
@@ -134,8 +151,14 @@ impl Gateway {
         let reply = shared.reply(&head);
         let responding = shared.respond(head, body, permission, reply);
         async move {
+            if let Some(preflight) = preflight.flatten() {
+                return preflight.map(Either::Right);
+            }
             let response = responding.await;
-            let response = response.unwrap_or_else(|refusal| reply.refuse(refusal).map(Either::Right));
+            let mut response = response.unwrap_or_else(|refusal| reply.refuse(refusal).map(Either::Right));
+            if let Some(added) = added {
+                cors::add(&mut response, added);
+            }
             match line {
                 Some(line) => line.follow(response),
                 None => response,
@@ -153,8 +176,7 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { config, options, destinations: _, status: _, alerts: _, renewals: _, callers: _ } =
-            &*self.0;
+        let Shared { config, options, .. } = &*self.0;
         f.debug_struct("Gateway").field("config", config).field("options", options).finish_non_exhaustive()
     }
 }
@@ -204,17 +226,24 @@ impl Shared {
                 let listed = Box::pin(models::list(destination.chain, &self.config, &head)).await;
                 return Ok(listed.unwrap_or_else(|failed| deliver(*failed, reply)));
             }
-            let body =
-                request_body::take(body, max, timeout, caller.is_some_and(Caller::limits_models)).await?;
+            let limits_models = caller.is_some_and(Caller::limits_models);
+            let body = request_body::take(body, &head.headers, (max, timeout), limits_models).await?;
             let model = requested_model::read((&self.config, caller), &head, &destination, &body)?;
+            self.affinity.place(&mut head, body.bytes());
+            let learns = affinity::learns(&head);
             let mut chain = destination.chain.clone();
             let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
                 Ok(chain) => chain.call(Request::from_parts(head, ReplayBody::from(body))).await,
                 Err(error) => Err(error),
             };
+            let home = result.as_ref().ok().filter(|_| learns).and_then(affinity::home);
             let response = match links {
                 Some(links) => Box::pin(deliver_linked(result, reply, links)).await,
                 None => deliver(result, reply),
+            };
+            let response = match home {
+                Some(home) => self.affinity.learn(response, home),
+                None => response,
             };
             Ok(requested_model::told(response, model))
         }
@@ -244,7 +273,7 @@ impl Shared {
             return Ok(Some(Arc::clone(caller)));
         }
         let listen = self.config.listen().map(|address| address.ip());
-        let own = OwnHosts { local, listen, hosts: self.config.server().hosts() };
+        let own = OwnHosts { local, listen, hosts: self.config.server().hosts(), cors: self.cors.as_ref() };
         let required = (self.config.requires_token(), self.config.token());
         access::check(required, &own, &head.headers, &head.uri)?;
         Ok(None)

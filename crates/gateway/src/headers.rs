@@ -83,7 +83,7 @@ fn is_of_the_provider(name: &str) -> bool {
             | "openai-organization"
             | "openai-project"
             | "anthropic-organization-id"
-    ) || name.starts_with("cf-")
+    ) || ["cf-", "access-control-"].iter().any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]

@@ -31,10 +31,12 @@
 
 mod access;
 mod access_line;
+mod affinity;
 pub mod alert;
 pub mod caller;
 mod client;
 pub mod config;
+mod cors;
 mod deliver;
 mod destination;
 mod drain;
@@ -61,6 +63,7 @@ mod requested_model;
 mod response;
 mod router;
 mod serve;
+mod session;
 mod shape;
 mod stall;
 pub mod status;

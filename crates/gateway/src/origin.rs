@@ -14,6 +14,8 @@ use http::{HeaderMap, HeaderValue, Uri};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
+use crate::cors::Cors;
+
 /// The names and addresses of the gateway, in addition to `localhost` and the loopback addresses.
 pub(crate) struct OwnHosts<'a> {
     /// Address of this machine at which the connection was accepted, if it is known.
@@ -22,6 +24,8 @@ pub(crate) struct OwnHosts<'a> {
     pub(crate) listen: Option<IpAddr>,
     /// Configured host names, in lower case.
     pub(crate) hosts: &'a [String],
+    /// The origins whose pages may use the gateway.
+    pub(crate) cors: Option<&'a Cors>,
 }
 
 // === impl OwnHosts ===
@@ -35,7 +39,13 @@ impl OwnHosts<'_> {
         let mut origins = headers.get_all(ORIGIN).iter().peekable();
         // Browsers omit the origin for images and followed links.
         let unnamed = origins.peek().is_none() && is_from_elsewhere(headers);
-        foreign_host || unnamed || origins.any(|origin| !self.owns(authority(text(origin))))
+        foreign_host
+            || unnamed
+            || origins.any(|origin| !self.lists(origin) && !self.owns(authority(text(origin))))
+    }
+
+    fn lists(&self, origin: &HeaderValue) -> bool {
+        self.cors.is_some_and(|cors| cors.lists(origin))
     }
 
     /// Returns whether a host, with or without a port, is the gateway's.
@@ -80,7 +90,7 @@ mod tests {
     fn only_own_hosts_are_accepted() {
         let hosts = ["gateway.internal".to_owned()];
         let local = "192.168.1.5".parse().ok();
-        let own = OwnHosts { local, listen: "10.0.0.1".parse().ok(), hosts: &hosts };
+        let own = OwnHosts { local, listen: "10.0.0.1".parse().ok(), hosts: &hosts, cors: None };
         for host in [
             "localhost",
             "LOCALHOST:8787",

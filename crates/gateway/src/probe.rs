@@ -70,7 +70,7 @@ async fn list_models(
     let url = format!("{}/models", provider.base_url().to_string().trim_end_matches('/'));
     let request = Request::get(url).header(ANTHROPIC_VERSION.0, ANTHROPIC_VERSION.1);
     let request = request.body(ReplayBody::from(Bytes::new())).map_err(|error| error.to_string())?;
-    let response = upstream::single(config, provider, client).oneshot(request).await;
+    let response = upstream::single(config, provider, client, 0).oneshot(request).await;
     let response = response.map_err(|error| error.to_string())?;
     let status = response.status();
     // The body is read so that the connection can be used again; its content does not matter.

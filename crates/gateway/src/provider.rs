@@ -21,10 +21,10 @@ pub(crate) struct ProviderService {
 // === impl ProviderService ===
 
 impl ProviderService {
-    pub(crate) fn new(config: &Config, provider: &ProviderSettings, client: &HttpClient) -> Self {
+    pub(crate) fn new(config: &Config, provider: &ProviderSettings, client: &HttpClient, cap: usize) -> Self {
         let url = provider.base_url();
         Self {
-            service: upstream::single(config, provider, client),
+            service: upstream::single(config, provider, client, cap),
             name: provider.name().to_owned(),
             url: url.clone(),
             base: provider.pool().provider().base_path(url.path()),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tower::BoxError;
@@ -14,6 +16,9 @@ use crate::stall::StallTimeout;
 /// Maximum size of a body that is collected before the request is passed on (256 KiB). A collected body can be sent
 /// again without a copy.
 const SMALL: u64 = 256 * 1024;
+
+/// Maximum size of a JSON body that is collected (2 MiB). It is searched for ids and names of sessions.
+const DOCUMENT: u64 = 2 * 1024 * 1024;
 
 /// The body of a request.
 pub(crate) enum RequestBody {
@@ -27,8 +32,8 @@ pub(crate) enum RequestBody {
 /// `whole` body is needed.
 pub(crate) async fn take<B>(
     body: B,
-    max: usize,
-    timeout: Duration,
+    headers: &HeaderMap,
+    (max, timeout): (usize, Duration),
     whole: bool,
 ) -> Result<RequestBody, Refusal>
 where
@@ -40,13 +45,15 @@ where
         return Err(Refusal::TooLarge);
     }
     let body = StallTimeout::new(body, timeout);
-    if length.upper().is_some_and(|length| length <= SMALL) {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let small = if kind.starts_with(b"application/json") { DOCUMENT } else { SMALL };
+    if length.upper().is_some_and(|length| length <= small) {
         collect(body).await.map(RequestBody::Whole).map_err(|error| Refusal::of_body(&*error))
     } else if whole {
         let collected = Box::pin(collect(Limited::new(body, max))).await;
         collected.map(RequestBody::Whole).map_err(|error| Refusal::of_body(&*error))
     } else {
-        let body = Box::pin(ReplayBody::new(Limited::new(body, max), ReplayBody::CAP)).await;
+        let body = Box::pin(ReplayBody::new(Limited::new(body, max), max)).await;
         Ok(RequestBody::Streamed(body))
     }
 }

@@ -20,33 +20,34 @@ pub(crate) type Chain = ProviderFallback<Rotating, ResponseBody<Incoming>>;
 pub(crate) type ChainBody = ResponseBody<ResponseBody<Incoming>>;
 
 /// Returns the chain of the configuration.
-pub(crate) fn chain(config: &Config, client: &HttpClient) -> Chain {
+pub(crate) fn chain(config: &Config, client: &HttpClient, cap: usize) -> Chain {
     let (first, others) = config.chain_providers();
     let layer = ProviderFallbackLayer::new(first.name()).route(first.route().clone()).events(config.events());
-    let layer = others.fold(configured(layer, config.chain()), |layer, provider| {
-        layer.fallback(provider.name(), rotating(provider, client), provider.route().clone())
+    let layer = others.fold(configured(layer, config.chain(), cap), |layer, provider| {
+        layer.fallback(provider.name(), rotating(provider, client, cap), provider.route().clone())
     });
-    layer.layer(rotating(first, client))
+    layer.layer(rotating(first, client, cap))
 }
 
 /// Returns a chain of one provider, for requests that already have the provider's URL. It emits no events: those of its
 /// breaker could not be distinguished from those of the chain's breakers.
-pub(crate) fn single(config: &Config, provider: &ProviderSettings, client: &HttpClient) -> Chain {
-    let layer = configured(ProviderFallbackLayer::new(provider.name()), config.chain());
-    layer.layer(rotating(provider, client))
+pub(crate) fn single(config: &Config, provider: &ProviderSettings, client: &HttpClient, cap: usize) -> Chain {
+    let layer = configured(ProviderFallbackLayer::new(provider.name()), config.chain(), cap);
+    layer.layer(rotating(provider, client, cap))
 }
 
-fn rotating(provider: &ProviderSettings, client: &HttpClient) -> Rotating {
-    KeyRotationLayer::new(provider.pool().clone()).layer(client.clone())
+/// `cap` is the number of bytes of a request that can be sent again.
+fn rotating(provider: &ProviderSettings, client: &HttpClient, cap: usize) -> Rotating {
+    KeyRotationLayer::new(provider.pool().clone()).replay_cap(cap).layer(client.clone())
 }
 
 type Links = ProviderFallbackLayer<ResponseBody<Incoming>>;
 
 /// Applies the `[chain]` table to a layer.
-fn configured(layer: Links, chain: &ChainSettings) -> Links {
+fn configured(layer: Links, chain: &ChainSettings, cap: usize) -> Links {
     let (least, longest) = chain.backoff();
     let layer = layer.start(chain.start()).commit(chain.commit()).context_length(chain.context_length());
-    let layer = layer.backoff(least, longest).breaker(chain.breaker());
+    let layer = layer.replay_cap(cap).backoff(least, longest).breaker(chain.breaker());
     let layer = set(layer, chain.max_attempts(), |it, attempts| it.max_attempts(attempts.get() as usize));
     let layer = set(layer, chain.resend_ambiguous(), Links::resend_ambiguous);
     let layer = set(layer, chain.wait_for_key(), Links::wait_for_key);

@@ -74,7 +74,7 @@ impl<B> ChainState<B> {
                 settings.error_events,
             ),
             hold_back,
-            ahead: LinkOrder::of(&chain, &parts.method, parts.uri.path(), parts.extensions.get()),
+            ahead: LinkOrder::of(&chain, &parts.method, parts.uri.path(), &parts.extensions),
             behind: Vec::new(),
             last: None,
             left: None,

@@ -1,12 +1,14 @@
 //! The links that have not had their turn.
 
-use http::Method;
+use http::{Extensions, Method};
 
+use crate::exchange::home::Home;
 use crate::fallback::link::Chain;
 use crate::fallback::pin::ProviderPin;
 use crate::provider::Endpoint;
 
-/// The order of the links: from the start on, and round to it again. For a pinned request one link only.
+/// The order of the links: from the start on, and round to it again. For a request that is pinned, or has a
+/// [`Home`], one link only.
 ///
 /// Links without the endpoint of the request are left out. A request about stored objects is bound to the company of
 /// the first link that has the endpoint.
@@ -28,11 +30,15 @@ impl LinkOrder {
         chain: &Chain<B>,
         method: &Method,
         path: &str,
-        pin: Option<&ProviderPin>,
+        extensions: &Extensions,
     ) -> Self {
         let endpoint = Endpoint::of_path(path);
-        if let Some(pin) = pin {
-            let pinned = chain.links.iter().position(|link| pin.is_to(&link.name));
+        let home = extensions.get::<Home>().map(Home::provider);
+        let home = home.and_then(|home| chain.links.iter().position(|link| *link.name == *home));
+        let pin = extensions.get::<ProviderPin>();
+        if pin.is_some() || home.is_some() {
+            let is_pinned = |pin: &ProviderPin| chain.links.iter().position(|link| pin.is_to(&link.name));
+            let pinned = pin.map_or(home, is_pinned);
             let left = usize::from(pinned.is_some());
             return Self { next: pinned.unwrap_or_default(), left, unseen: left, endpoint, home: pinned };
         }

@@ -29,6 +29,8 @@ pub struct AcquireRequest<'a> {
     pub(crate) session: Option<Session>,
     /// The path of the request's URL.
     pub(crate) endpoint: Option<&'a str>,
+    /// The key whose account alone may serve the request, because it holds what the request names.
+    pub(crate) home: Option<&'a KeyId>,
     /// The keys that may serve the request; `None` means all.
     pub(in crate::pool) mask: Option<&'a KeyMask>,
     /// The keys that the request has tried, and may not use again.
@@ -51,6 +53,7 @@ impl<'a> AcquireRequest<'a> {
             model: None,
             session: None,
             endpoint: None,
+            home: None,
             mask: None,
             tried: &[],
             is_repeat: false,
@@ -88,8 +91,13 @@ impl<'a> AcquireRequest<'a> {
 
     /// Passes the request to `look`, with the keys of the set that may serve it.
     pub(in crate::pool) fn within<T>(&self, set: &KeySet, look: impl FnOnce(&AcquireRequest<'_>) -> T) -> T {
-        let Some(serving) = &set.serving else { return look(self) };
-        let mask = serving.mask(self.model, self.endpoint);
+        let at_home = self.home.and_then(|home| set.at_home(home));
+        let serving = set.serving.as_ref().map(|serving| serving.mask(self.model, self.endpoint));
+        let mask = match (at_home, serving) {
+            (None, None) => return look(self),
+            (Some(mask), None) | (None, Some(mask)) => mask,
+            (Some(at_home), Some(serving)) => serving.and(&at_home),
+        };
         look(&AcquireRequest { mask: Some(&mask), ..*self })
     }
 

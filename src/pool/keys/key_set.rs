@@ -14,7 +14,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::key::Tier;
+use crate::key::{KeyId, Tier};
 use crate::pool::keys::account::Account;
 use crate::pool::keys::common::Common;
 use crate::pool::keys::current::Current;
@@ -22,7 +22,7 @@ use crate::pool::keys::key::Key;
 use crate::pool::keys::past::Past;
 use crate::pool::keys::quotas::Quotas;
 use crate::pool::keys::rendezvous::Rendezvous;
-use crate::pool::keys::serving::Serving;
+use crate::pool::keys::serving::{KeyMask, Serving};
 use crate::pool::keys::tier::TierRing;
 
 pub(crate) struct KeySet {
@@ -125,6 +125,14 @@ impl KeySet {
         let account = &self.keys[key].account;
         let present = account.present();
         if present < self.accounts.len() { present } else { account.home() }
+    }
+
+    /// Returns the keys of the account of a key. `None` if the set does not have the key.
+    pub(in crate::pool) fn at_home(&self, home: &KeyId) -> Option<KeyMask> {
+        let key = self.live().find(|key| self.keys[*key].id == *home)?;
+        let mut members = self.members(self.present_account(key), key);
+        members.sort_unstable();
+        Some(KeyMask::of(members))
     }
 
     /// Returns whether the account of a key was declared.

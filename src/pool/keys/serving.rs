@@ -86,7 +86,7 @@ impl Serving {
 
 impl KeyMask {
     /// Creates the mask of these keys, in ascending order of their numbers.
-    fn of(keys: impl IntoIterator<Item = usize>) -> Self {
+    pub(in crate::pool) fn of(keys: impl IntoIterator<Item = usize>) -> Self {
         let groups = group(keys);
         let mut words = vec![0; groups.last().map_or(0, |(word, _)| word + 1)];
         for &(word, bits) in &groups {
@@ -101,6 +101,11 @@ impl KeyMask {
 
     pub(in crate::pool) fn has(&self, key: usize) -> bool {
         (self.word(key / WORD) >> (key % WORD)) & 1 == 1
+    }
+
+    /// Returns the keys of both masks.
+    pub(in crate::pool) fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().enumerate().map(|(word, bits)| bits & other.word(word)).collect())
     }
 
     /// Returns whether no key may serve the request.

@@ -121,6 +121,7 @@ impl<B> RequestState<B> {
         let is_repeat = self.failures.as_deref().is_some_and(|failures| failures.is_repeat);
         let mut wanted = AcquireRequest::new().endpoint(self.request.path());
         (wanted.model, wanted.session, wanted.tried) = (model, session, tried);
+        wanted.home = self.request.home(self.config.pool.provider());
         (wanted.is_repeat, wanted.was_refused, wanted.cost) = (is_repeat, self.has_failed(), self.cost);
         wanted
     }

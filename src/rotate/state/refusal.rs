@@ -3,7 +3,9 @@
 use http::StatusCode;
 
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
+use crate::exchange::inspect::UpstreamResponse;
 use crate::pool::{Lease, ProvisionalCooldown};
+use crate::rotate::request::Template;
 
 /// A refusal that may be the fault of a key or of the request.
 pub(in crate::rotate) struct Refusal {
@@ -33,6 +35,22 @@ pub(in crate::rotate) fn among_places(verdict: Verdict, status: StatusCode, leas
     let is_missing = status == StatusCode::NOT_FOUND
         && matches!(verdict, Verdict::Rejected(Rejection::Invalid | Rejection::Unclear));
     if is_missing && lease.is_one_place_of_several() { Fault::not_here().into() } else { verdict }
+}
+
+/// Returns the verdict of a response, with regard to the other accounts of the pool: an object that does not exist for
+/// one of them may exist for another. No key is at fault.
+pub(in crate::rotate) fn among_accounts<B>(
+    verdict: Verdict,
+    request: &Template,
+    response: &UpstreamResponse<B>,
+) -> Verdict {
+    let status = response.head.status;
+    let may_be_missing = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+        && matches!(verdict, Verdict::Rejected(Rejection::Invalid | Rejection::Unclear));
+    if may_be_missing && request.names_missing(status, &response.body.begun()) {
+        return Fault::new(Reason::Forbidden, Scope::Key).with_one_resource(true).into();
+    }
+    verdict
 }
 
 // === impl RefusalKind ===

@@ -125,6 +125,14 @@ pub enum Problem {
     /// A percentage is above 100.
     #[error("not a percentage: write a whole number from 1 to 100")]
     Percent,
+    /// An origin of web pages is invalid.
+    #[error("not an origin: write `https://app.example.com`, without a path, or `*`")]
+    Origin,
+    /// All origins are allowed, and there is no token.
+    #[error(
+        "`*` would let any page use the gateway without a token: configure a `token`, or list the origins"
+    )]
+    OpenCors,
     /// A host name is invalid.
     #[error("not a host: write `gateway.internal` or `192.168.1.5`, without a scheme and a port")]
     Host,

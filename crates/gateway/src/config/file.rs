@@ -29,6 +29,8 @@ pub struct ConfigFile {
     #[serde(default)]
     pub(super) server: ServerTable,
     #[serde(default)]
+    pub(super) cors: CorsTable,
+    #[serde(default)]
     pub(super) status: StatusTable,
     #[serde(default)]
     pub(super) alert: Vec<AlertTable>,
@@ -119,6 +121,12 @@ pub(super) struct CallerTable {
     pub(super) tokens_per_minute: Option<NonZeroU64>,
     pub(super) tokens_per_day: Option<NonZeroU64>,
     pub(super) expires: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct CorsTable {
+    pub(super) origins: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -61,6 +61,8 @@
 //! quota = 0.9                                 # also when this share of a limit is used
 //! rotations_per_minute = 60                   # also for more rotations than this at a provider
 //! group_wait = "2s"                           # time for which further alerts are collected into one message
+//! [cors]                                      # web pages that may use the gateway
+//! origins = ["https://app.example.com"]      # or "*", with a token
 //! [rotation]                                  # for all providers
 //! selection = "round_robin"                   # or "in_order", "random", "least_in_flight", "most_remaining"
 //! affinity_header = "x-session-id"            # optional: requests with the same value use the same key
@@ -210,6 +212,7 @@ mod alert;
 mod base_url;
 mod caller;
 mod chain;
+mod cors;
 mod duration;
 mod endpoints;
 mod error;

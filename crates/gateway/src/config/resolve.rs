@@ -17,7 +17,7 @@ use crate::config::server::ServerSettings;
 use crate::config::status::StatusSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
-use crate::config::{Config, ProviderSettings, alert, base_url, caller, endpoints, limit, rule};
+use crate::config::{Config, ProviderSettings, alert, base_url, caller, cors, endpoints, limit, rule};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
@@ -39,12 +39,14 @@ struct CommonSettings<'a> {
 
 pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
     let root = ValuePath::default();
-    let ConfigFile { listen, token, chain, rotation, server, status, alert, caller, provider: tables } = file;
+    let ConfigFile { listen, token, chain, rotation, server, cors, status, alert, caller, provider: tables } =
+        file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
     let token = token.map(|token| token.token(sources, &root.field("token"))).transpose()?;
     let server = ServerSettings::resolve(server)?;
+    let cors = cors::origins(cors, token.is_some())?;
     let mut rotation = Rotation::resolve(rotation)?;
     rotation.also_warn_at(alert.iter().filter_map(|alert| alert.quota));
     let alerts = alert::webhooks(alert, sources)?;
@@ -76,6 +78,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
         status,
         alerts,
         callers,
+        cors,
         affinity_header,
         events,
         providers,

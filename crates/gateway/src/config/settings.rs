@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use http::{HeaderName, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::Route;
 use tower_key_rotation::pool::KeyPool;
@@ -27,6 +27,7 @@ pub struct Config {
     pub(super) status: StatusSettings,
     pub(super) alerts: Vec<Webhook>,
     pub(super) callers: Vec<CallerSettings>,
+    pub(super) cors: Vec<HeaderValue>,
     pub(super) affinity_header: Option<HeaderName>,
     pub(super) events: Events,
     /// Never empty, with unique names.
@@ -90,6 +91,11 @@ impl Config {
     /// Returns the webhooks of the `[[alert]]` tables.
     pub fn alerts(&self) -> &[Webhook] {
         &self.alerts
+    }
+
+    /// Returns the origins whose pages may use the gateway, from the `[cors]` table. `*` stands for all.
+    pub fn cors_origins(&self) -> &[HeaderValue] {
+        &self.cors
     }
 
     /// Returns the header whose value identifies related requests. A server turns its value into a
