@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use serde_json::{Value, json};
 
 /// One request at the stub.
@@ -44,7 +44,7 @@ impl Stub {
         let kept = Arc::clone(&calls);
         let router = Router::new().fallback(move |request: Request| async move {
             let (head, body) = request.into_parts();
-            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
             let path = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
             let (key, method) = (key(&head.headers), head.method.to_string());
             let call = StubCall { key, method, path, headers: head.headers, body };
