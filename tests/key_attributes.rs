@@ -57,6 +57,10 @@ const LIMITED: (u16, &str) =
 const NO_MODEL: (u16, &str) =
     (404, r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment does not exist."}}"#);
 
+const OVERLOADED: (u16, &str) =
+    (503, r#"{"error":{"code":"NoCapacity","message":"The model is at capacity."}}"#);
+const BROKEN: (u16, &str) = (500, r#"{"error":{"code":"InternalServerError","message":"Internal error."}}"#);
+
 impl Resource {
     async fn start(answer: (u16, &'static str)) -> Self {
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
@@ -187,6 +191,36 @@ async fn a_model_that_no_resource_has_is_the_callers_404() {
         assert!(String::from_utf8_lossy(&body).contains("DeploymentNotFound"));
     }
     assert_eq!(pool.usable(None), 3, "no key is blamed for the name");
+}
+
+#[tokio::test]
+async fn a_region_that_is_down_or_overloaded_costs_one_attempt() {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+    let (overloaded, good) = (Resource::start(OVERLOADED).await, Resource::start(GOOD).await);
+    let keys = [
+        api_key("closed").base_url(format!("http://{closed}").parse::<BaseUrl>().unwrap()),
+        api_key("overloaded").base_url(overloaded.base("")),
+        api_key("good").base_url(good.base("")),
+    ];
+    let pool = KeyPool::builder(azure()).keys(keys).build().unwrap();
+    let service = KeyRotationLayer::new(pool).layer(hyper());
+    let mut attempts = 0;
+    for _ in 0..20 {
+        let response = service.clone().oneshot(request("/openai/v1/responses", "gpt-4o")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        attempts += served(&response).len();
+    }
+    assert_eq!((attempts, overloaded.seen().len()), (22, 1));
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_every_resource_takes_no_key_from_others() {
+    let resources = [Resource::start(BROKEN).await, Resource::start(BROKEN).await];
+    let keys = ["a", "b"].iter().zip(&resources).map(|(id, it)| api_key(id).base_url(it.base("")));
+    let pool = KeyPool::builder(azure()).keys(keys).build().unwrap();
+    let service = KeyRotationLayer::new(pool.clone()).layer(hyper());
+    service.oneshot(request("/openai/v1/responses", "gpt-4o")).await.unwrap_err();
+    assert_eq!(pool.usable(None), 2);
 }
 
 #[tokio::test]

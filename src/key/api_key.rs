@@ -130,7 +130,8 @@ impl ApiKey {
     /// The key goes nowhere else, and no other key goes there unless it has the same base URL or the provider
     /// [allows](crate::Provider::allow_origin) the origin. A key with a base URL counts as its own account,
     /// unless it has a declared [`account`](Self::account) or responses show which it shares. If a resource does
-    /// not have the model or object of a request (404), the request goes on to keys with other base URLs.
+    /// not have the model or object of a request (404), is overloaded or can't be reached, the request goes on to keys
+    /// with other base URLs.
     ///
     /// ```
     /// use tower_key_rotation::{ApiKey, KeyPool, Provider};

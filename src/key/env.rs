@@ -50,6 +50,9 @@ use crate::provider::Provider;
 /// that is named almost like one of these, and a key that looks like a placeholder or like one of another
 /// provider.
 ///
+/// A variable holds secrets only. Base URLs and other attributes of keys are not searched: variables like
+/// `OPENAI_BASE_URL`, which SDKs read, often name a gateway, which would then call itself.
+///
 /// ```
 /// use tower_key_rotation::Provider;
 /// use tower_key_rotation::key::EnvKeys;

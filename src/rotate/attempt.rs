@@ -85,7 +85,7 @@ where
                 if response.is_unreadable {
                     state.report_unreadable();
                 }
-                let verdict = among_places(verdict, response.head.status, lease);
+                let verdict = among_places(verdict, Some(response.head.status), lease);
                 let verdict = among_accounts(verdict, &state.request, &response);
                 Ok(Tried { verdict, response: Ok(response), answered })
             }
@@ -94,7 +94,8 @@ where
             Err(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
-                Ok(Tried { verdict: classify(classifier, outcome).await, response: Err(error), answered })
+                let verdict = among_places(classify(classifier, outcome).await, None, lease);
+                Ok(Tried { verdict, response: Err(error), answered })
             }
         }
     }

@@ -29,12 +29,35 @@ pub(in crate::rotate) fn unclear_fault(verdict: &Verdict) -> Option<Fault> {
     is_unclear.then(|| Fault::new(Reason::Forbidden, Scope::AccountModel))
 }
 
-/// Returns the verdict of a response, with regard to the other base URLs of the pool: a model or an object that does
-/// not exist at one of them may exist at another.
-pub(in crate::rotate) fn among_places(verdict: Verdict, status: StatusCode, lease: &Lease) -> Verdict {
-    let is_missing = status == StatusCode::NOT_FOUND
-        && matches!(verdict, Verdict::Rejected(Rejection::Invalid | Rejection::Unclear));
-    if is_missing && lease.is_one_place_of_several() { Fault::not_here().into() } else { verdict }
+/// Returns the verdict of an attempt, with regard to the other base URLs of the pool. A model or an object that does
+/// not exist at one of them may exist at another, and one that is overloaded or can't be reached concerns its own keys
+/// only. Other faults of a provider may be caused by the request, which must not take a key from other requests.
+pub(in crate::rotate) fn among_places(
+    verdict: Verdict,
+    status: Option<StatusCode>,
+    lease: &Lease,
+) -> Verdict {
+    if !lease.is_one_place_of_several() {
+        return verdict;
+    }
+    match verdict {
+        Verdict::Rejected(Rejection::Invalid | Rejection::Unclear)
+            if status == Some(StatusCode::NOT_FOUND) =>
+        {
+            Fault::not_here().into()
+        }
+        Verdict::Fault(fault) if is_of_place(&fault) => match fault.scope() {
+            Scope::ProviderModel => fault.with_scope(Scope::KeyModel).into(),
+            _ => fault.with_scope(Scope::Key).into(),
+        },
+        verdict => verdict,
+    }
+}
+
+/// Returns whether a fault of the provider is one of the base URL that was called.
+fn is_of_place(fault: &Fault) -> bool {
+    let is_down = matches!(fault.reason(), Reason::Overloaded | Reason::Unreachable);
+    is_down && fault.scope().is_provider() && !fault.may_have_run() && !fault.is_by_own_rule()
 }
 
 /// Returns the verdict of a response, with regard to the other accounts of the pool: an object that does not exist for
