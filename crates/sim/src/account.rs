@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::quota::{Limits, Meter, Periods};
+use crate::store::Store;
 
 /// An organisation or project: limits and credit shared by all keys that name it.
 ///
@@ -33,6 +34,8 @@ pub(crate) struct Account {
     pub(crate) meter: Meter,
     /// Credit left, in tokens. `None` is unlimited.
     pub(crate) credit: Option<u64>,
+    /// The objects that calls with its keys have made.
+    pub(crate) store: Store,
 }
 
 // === impl SimAccount ===
@@ -74,7 +77,7 @@ impl SimAccount {
 impl Account {
     pub(crate) fn new(settings: SimAccount, periods: Periods) -> Self {
         let SimAccount { name: _, limits, model_limits, credit } = settings;
-        Self { meter: Meter::new(limits, model_limits, periods), credit }
+        Self { meter: Meter::new(limits, model_limits, periods), credit, store: Store::default() }
     }
 
     pub(crate) fn is_out_of_credit(&self) -> bool {

@@ -19,10 +19,24 @@
 //!   broken connection, or a stream that stalls, breaks or reports an error. A [`Script`] is a sequence of faults.
 //! - [`KeyHandle`] and [`AccountHandle`] change and observe a running provider.
 //!
+//! # Output
+//!
+//! A request gets text, JSON or a call of a tool:
+//!
+//! - A request with tools gets a call of the first one that the provider does not run itself, unless its tool
+//!   choice says otherwise or the conversation ends with a tool's result. The arguments fit the tool's schema.
+//! - A request with a JSON schema gets JSON that fits it, and one in JSON mode gets an object.
+//! - Any other request gets a text of as many [words](SimBuilder::words) as the test sets.
+//!
+//! JSON is the same for the same schema. Limits and credit count each output as that number of words.
+//!
+//! Files, batches, responses and conversations belong to the account of the key that made them. An account keeps
+//! the latest 1,000 objects of each kind. Keys of other accounts get the provider's 404.
+//!
 //! # Order of checks
 //!
 //! A call passes these checks in order, and the first that fails decides the response: the provider's
-//! [`Script`], the key (unknown or revoked), the key's own script, the request itself, the models that the key may
+//! [`Script`], the key (unknown or revoked), the key's own script, the request itself and its model, the models that the key may
 //! use, the account's credit, the key's [`Limits`], and the account's limits. Faults of scripts that only alter
 //! the response, such as a stall, take effect after all checks. A refused call takes nothing from limits and
 //! credit.
@@ -82,11 +96,14 @@ mod error;
 mod handle;
 mod key;
 mod log;
+mod models;
 mod quota;
+mod sample;
 mod script;
 mod server;
 mod simulator;
 mod state;
+mod store;
 mod wire;
 
 pub use self::account::SimAccount;

@@ -1,7 +1,7 @@
 //! The state of the provider, behind one lock.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use crate::account::{Account, SimAccount};
 use crate::dialect::Dialect;
 use crate::key::{Latency, SimKey};
 use crate::log::{Call, CallLog, Tally};
+use crate::models::Models;
 use crate::quota::{Gauges, Meter, Periods};
 use crate::script::Script;
 
@@ -37,6 +38,7 @@ pub(crate) struct State {
     /// The source of random latencies.
     pub(crate) rng: fastrand::Rng,
     pub(crate) periods: Periods,
+    pub(crate) models: Arc<Models>,
     pub(crate) log: CallLog,
     /// Counts of all calls.
     pub(crate) tally: Tally,

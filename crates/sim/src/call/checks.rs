@@ -52,7 +52,15 @@ fn first_fault(
     if too_large {
         return Some(Refusal::TooLarge.into());
     }
-    request.error().map(SimFault::Refuse).or(provider).or(own)
+    let wrong = request.error().or_else(|| unknown_model(state, request));
+    wrong.map(SimFault::Refuse).or(provider).or(own)
+}
+
+/// Returns the refusal of a model that the provider does not have.
+fn unknown_model(state: &State, request: &ReceivedRequest) -> Option<Refusal> {
+    let model = request.fields.model.as_deref()?;
+    let known = if request.looks_up_model() { state.models.lists(model) } else { state.models.serves(model) };
+    (!known).then_some(Refusal::ModelNotFound)
 }
 
 /// Takes the cost of the call from the limits of the key, and from the limits and the credit of its account.

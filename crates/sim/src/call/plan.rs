@@ -10,7 +10,8 @@ use super::prepared::PreparedResponse;
 use crate::error::SimError;
 use crate::script::{Refusal, SimFault};
 use crate::state::State;
-use crate::wire::{ReceivedRequest, Reply, ResponseInput, edge, refuse, respond};
+use crate::store::Store;
+use crate::wire::{Output, ReceivedRequest, Reply, ResponseInput, edge, refuse, respond};
 
 /// The outcome of a call.
 pub(super) struct Plan {
@@ -40,21 +41,28 @@ impl Plan {
         state.serial += 1;
         let label = request.secret.as_deref().and_then(|secret| state.label_of(secret));
         let fault = check(state, request, label.as_deref(), too_large, now);
+        let served = fault.as_ref().is_none_or(SimFault::alters_response);
         let (organization, gauges) = state.gauges(label.as_deref(), request.model(), now);
+        let models = state.models.clone();
         let input = ResponseInput {
             request,
+            models: &models,
+            words: state.words,
             organization: &organization,
             gauges,
             serial: state.serial,
             now,
-            words: state.words,
+            output: if served { Output::of(&request.body, state.words) } else { Output::none(state.words) },
         };
         let delay = match &fault {
             Some(SimFault::SlowHead(time)) => *time,
             _ => Duration::ZERO,
         };
-        let end = End::of(&input, fault.as_ref(), state.event_gap);
-        (Self { delay, end }, label, fault)
+        let event_gap = state.event_gap;
+        let mut nothing = Store::default();
+        let store = state.key_and_account(label.as_deref()).map(|(_, account)| &mut account.store);
+        let (end, refusal) = End::of(&input, fault.as_ref(), event_gap, store.unwrap_or(&mut nothing));
+        (Self { delay, end }, label, refusal.map(SimFault::Refuse).or(fault))
     }
 
     /// Returns the status of the response, if there will be one.
@@ -69,12 +77,18 @@ impl Plan {
 // === impl End ===
 
 impl End {
-    /// Applies `fault`. `event_gap` is the time between two events of a stream.
-    fn of(input: &ResponseInput<'_>, fault: Option<&SimFault>, event_gap: Duration) -> Self {
+    /// Applies `fault`. `event_gap` is the time between two events of a stream. Also returns the refusal of a
+    /// call that names an object which is not in `store`.
+    fn of(
+        input: &ResponseInput<'_>,
+        fault: Option<&SimFault>,
+        event_gap: Duration,
+        store: &mut Store,
+    ) -> (Self, Option<Refusal>) {
         let reply = match fault {
-            Some(SimFault::Reset) => return Self::Fail(SimError::reset()),
-            Some(SimFault::Refused) => return Self::Fail(SimError::refused()),
-            Some(SimFault::Silent) => return Self::Silence,
+            Some(SimFault::Reset) => return (Self::Fail(SimError::reset()), None),
+            Some(SimFault::Refused) => return (Self::Fail(SimError::refused()), None),
+            Some(SimFault::Silent) => return (Self::Silence, None),
             Some(SimFault::Refuse(refusal)) => refuse(input, refusal),
             Some(SimFault::Status { status, retry_after }) => status_reply(input, *status, *retry_after),
             Some(SimFault::Raw { status, headers, body }) => {
@@ -85,9 +99,16 @@ impl End {
             Some(SimFault::Redirect(origin)) => edge::redirect(origin, &input.request.path),
             Some(SimFault::Empty(status)) => edge::empty(*status),
             // All other faults alter the response to a call that passed the limits.
-            Some(_) | None => respond(input),
+            Some(_) | None => match respond(input, store) {
+                Ok(reply) => reply,
+                Err(refusal) => {
+                    let reply = refuse(input, &refusal);
+                    let response = PreparedResponse::new(input, reply, None, event_gap);
+                    return (Self::Respond(response), Some(refusal));
+                }
+            },
         };
-        Self::Respond(PreparedResponse::new(input, reply, fault, event_gap))
+        (Self::Respond(PreparedResponse::new(input, reply, fault, event_gap)), None)
     }
 }
 

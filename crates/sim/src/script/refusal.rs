@@ -68,6 +68,11 @@ pub enum Refusal {
     TooLarge,
     /// The request is invalid, for this reason.
     BadRequest(Cow<'static, str>),
+    /// The object that the request names does not exist, or is another account's. The text is OpenAI's
+    /// message.
+    ObjectNotFound(Cow<'static, str>),
+    /// The response that the request continues does not exist, or is another account's. Has its id.
+    PreviousResponseNotFound(String),
     /// The path does not exist.
     NotFound,
 }

@@ -10,6 +10,7 @@ use crate::account::{Account, SimAccount};
 use crate::dialect::Dialect;
 use crate::key::{Latency, SimKey};
 use crate::log::{CallLog, Tally};
+use crate::models::Models;
 use crate::quota::Periods;
 use crate::script::Script;
 use crate::state::{Shared, State};
@@ -48,6 +49,7 @@ pub struct SimBuilder {
     words: usize,
     seed: u64,
     periods: Periods,
+    models: Models,
 }
 
 // === impl SimBuilder ===
@@ -64,6 +66,7 @@ impl SimBuilder {
             words: 9,
             seed: 0,
             periods: Periods { rolling_days: dialect == Dialect::OpenAi, ..Periods::default() },
+            models: Models::of(dialect),
         }
     }
 
@@ -123,6 +126,45 @@ impl SimBuilder {
         self
     }
 
+    /// Adds a model to those that the provider lists. Default: a selection of the provider's own models.
+    ///
+    /// A model that is listed is also known as a snapshot (`gpt-4o-2024-11-20`), as `-latest`, and as the base
+    /// of a fine-tuned model (`ft:gpt-4o:…`). Looking up any other model is refused as
+    /// [`Refusal::ModelNotFound`](crate::Refusal::ModelNotFound). Calls with another model are served, unless
+    /// [`listed_models_only`](Self::listed_models_only) is set.
+    pub fn model(mut self, id: impl Into<String>) -> Self {
+        self.models.add(id.into());
+        self
+    }
+
+    /// Refuses calls with a model that is not listed as
+    /// [`Refusal::ModelNotFound`](crate::Refusal::ModelNotFound), as the provider does. Default: calls with any
+    /// model are served.
+    ///
+    /// ```
+    /// use http::{Request, StatusCode};
+    /// use tower::ServiceExt;
+    /// use tower_key_rotation_sim::Simulator;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sim = Simulator::openai().key(("a", "sk-a")).listed_models_only().model("fox-1").build();
+    /// let chat = |model: &str| {
+    ///     Request::post("/v1/chat/completions")
+    ///         .header("authorization", "Bearer sk-a")
+    ///         .body(format!(r#"{{"model":"{model}","messages":[]}}"#))
+    /// };
+    /// assert_eq!(sim.clone().oneshot(chat("gpt-4o")?).await?.status(), StatusCode::OK);
+    /// assert_eq!(sim.clone().oneshot(chat("fox-1")?).await?.status(), StatusCode::OK);
+    /// assert_eq!(sim.clone().oneshot(chat("fox-2")?).await?.status(), StatusCode::NOT_FOUND);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn listed_models_only(mut self) -> Self {
+        self.models.serve_listed_only();
+        self
+    }
+
     /// Sets the length of a minute of the limits. Default: 60 s.
     ///
     /// A second of the limits is a sixtieth of it. With zero, limits refill at once.
@@ -141,7 +183,7 @@ impl SimBuilder {
     /// Builds the simulator. Periods of [flapping](Script::flapping) scripts are counted from now.
     pub fn build(self) -> Simulator {
         let now = Instant::now();
-        let Self { dialect, keys, accounts, script, latency, event_gap, words, seed, periods } = self;
+        let Self { dialect, keys, accounts, script, latency, event_gap, words, seed, periods, models } = self;
         let named = |account: SimAccount| (account.name.clone(), Account::new(account, periods));
         let mut state = State {
             keys: Vec::new(),
@@ -152,6 +194,7 @@ impl SimBuilder {
             words,
             rng: fastrand::Rng::with_seed(seed),
             periods,
+            models: Arc::new(models),
             log: CallLog::default(),
             tally: Tally::default(),
             unknown_keys: Tally::default(),

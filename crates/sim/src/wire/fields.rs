@@ -12,10 +12,6 @@ pub(crate) struct BodyFields {
     pub(crate) streamed: bool,
     /// Whether a stream of chat completions ends with its usage.
     pub(crate) include_usage: bool,
-    /// Name of the first tool, if the response is to call it.
-    pub(crate) tool: Option<String>,
-    /// Number of texts to embed.
-    pub(crate) inputs: usize,
     /// Message of the error in the body, if there is one.
     pub(crate) error: Option<&'static str>,
 }
@@ -23,56 +19,64 @@ pub(crate) struct BodyFields {
 // === impl BodyFields ===
 
 impl BodyFields {
-    /// Reads a body. Endpoints without a body have only the model of their path.
-    pub(crate) fn read(route: &Route, body: &[u8]) -> Self {
-        if matches!(route.endpoint, Endpoint::Models | Endpoint::Unknown) {
-            return Self { model: route.model.clone(), ..Self::default() };
+    /// Reads a body, and returns it as JSON too. Endpoints without a body have only the model of their path.
+    pub(crate) fn read(route: &Route, body: &[u8]) -> (Self, Value) {
+        if !has_body(route.endpoint) {
+            return (Self { model: route.model.clone(), ..Self::default() }, Value::Null);
         }
         match serde_json::from_slice::<Value>(body) {
-            Ok(value) if value.is_object() => Self::of(route, &value),
-            _ => Self {
-                model: route.model.clone(),
-                error: Some("We could not parse the JSON body of your request."),
-                ..Self::default()
-            },
+            Ok(value) if value.is_object() => (Self::of(route, &value), value),
+            _ => {
+                let error = Some("We could not parse the JSON body of your request.");
+                (Self { model: route.model.clone(), error, ..Self::default() }, Value::Null)
+            }
         }
     }
 
-    fn of(route: &Route, value: &Value) -> Self {
+    pub(super) fn of(route: &Route, value: &Value) -> Self {
         let model = route.model.clone().or_else(|| value["model"].as_str().map(str::to_owned));
         let streamed = match route.endpoint {
-            Endpoint::Chat | Endpoint::Responses | Endpoint::Messages => value["stream"] == true,
+            Endpoint::Chat | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
+                value["stream"] == true
+            }
             _ => route.framing != Framing::Whole,
         };
         Self {
-            error: if model.is_none() { Some("you must provide a model parameter") } else { None },
+            error: if model.is_none() && needs_model(route.endpoint) {
+                Some("you must provide a model parameter")
+            } else {
+                None
+            },
             model,
             streamed,
             include_usage: value["stream_options"]["include_usage"] == true,
-            tool: callable_tool(value).filter(|_| !ends_with_tool_result(value)),
-            inputs: value["input"].as_array().map_or(1, Vec::len),
         }
     }
 }
 
-/// Returns the name of the first tool, unless the request forbids tool calls.
-fn callable_tool(value: &Value) -> Option<String> {
-    let tool = &value["tools"][0];
-    let named = [&tool["function"]["name"], &tool["name"], &tool["functionDeclarations"][0]["name"]];
-    if value["tool_choice"] == "none" {
-        return None;
-    }
-    named.iter().find_map(|name| name.as_str()).map(str::to_owned)
+/// Returns whether requests to this endpoint have a body that matters.
+fn has_body(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::CreateConversation
+            | Endpoint::CreateFile
+            | Endpoint::CreateBatch
+            | Endpoint::Images
+            | Endpoint::Moderations
+    ) || needs_model(endpoint)
 }
 
-/// Returns whether the conversation ends with the result of a tool. The response to it is text: another tool
-/// call would keep a caller that runs tools in a loop busy forever.
-fn ends_with_tool_result(value: &Value) -> bool {
-    let last = |list: &Value| list.as_array().and_then(|list| list.last()).cloned().unwrap_or_default();
-    let message = last(&value["messages"]);
-    let content = last(&value["contents"]);
-    message["role"] == "tool"
-        || last(&message["content"])["type"] == "tool_result"
-        || last(&value["input"])["type"] == "function_call_output"
-        || !last(&content["parts"])["functionResponse"].is_null()
+fn needs_model(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Chat
+            | Endpoint::Completions
+            | Endpoint::Responses
+            | Endpoint::Embeddings
+            | Endpoint::Messages
+            | Endpoint::CountTokens
+            | Endpoint::Generate
+            | Endpoint::Speech
+            | Endpoint::Transcription
+    )
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::output::Output;
 use super::request::ReceivedRequest;
 use crate::clock::unix_ms;
+use crate::models::Models;
 use crate::quota::{Gauge, Gauges};
-
-/// The text of every response, repeated or cut to the length that the test configures.
-const WORDS: [&str; 9] = ["The", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"];
 
 /// The data of one call that its response shows.
 pub(crate) struct ResponseInput<'a> {
@@ -20,8 +19,11 @@ pub(crate) struct ResponseInput<'a> {
     /// Number of the call, from 1. Ids contain it.
     pub(crate) serial: u64,
     pub(crate) now: Instant,
-    /// Number of words in the response.
+    pub(crate) models: &'a Models,
+    /// Number of words in a response.
     pub(crate) words: usize,
+    /// Output of the model. Without text if the call is refused.
+    pub(crate) output: Output,
 }
 
 // === impl ResponseInput ===
@@ -29,6 +31,20 @@ pub(crate) struct ResponseInput<'a> {
 impl ResponseInput<'_> {
     pub(crate) fn model(&self) -> &str {
         self.request.model()
+    }
+
+    /// Returns the data of the request that is on line `at`, from 0, of a batch.
+    pub(super) fn within<'b>(&'b self, request: &'b ReceivedRequest, at: usize) -> ResponseInput<'b> {
+        ResponseInput {
+            request,
+            output: Output::of(&request.body, self.words),
+            serial: self.serial | (at as u64 + 1) << 40,
+            organization: self.organization,
+            gauges: self.gauges,
+            now: self.now,
+            models: self.models,
+            words: self.words,
+        }
     }
 
     /// Returns an id in the provider's format. It differs from call to call.
@@ -46,21 +62,15 @@ impl ResponseInput<'_> {
     }
 
     pub(crate) fn completion_tokens(&self) -> u64 {
-        self.words as u64
+        self.output.tokens
     }
 
     pub(crate) fn total_tokens(&self) -> u64 {
         self.prompt_tokens() + self.completion_tokens()
     }
 
-    /// Returns the words of the response, each but the first with a space before it.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = String> {
-        let word = |at: usize| WORDS.get(at % WORDS.len()).copied().unwrap_or("word");
-        (0..self.words).map(move |at| if at == 0 { word(at).to_owned() } else { format!(" {}", word(at)) })
-    }
-
     pub(crate) fn text(&self) -> String {
-        self.pieces().collect()
+        self.output.pieces().concat()
     }
 
     /// Returns the gauge of requests. Without a limit, it is a made-up one for headers.

@@ -6,17 +6,22 @@
 mod anthropic;
 mod credentials;
 pub(crate) mod edge;
+mod embedding;
 mod fields;
+mod form;
 mod gemini;
 mod header;
 mod input;
 mod openai;
+mod output;
 mod reply;
 mod request;
 mod respond;
 mod route;
+mod wanted;
 
 pub(crate) use self::input::ResponseInput;
+pub(crate) use self::output::Output;
 pub(crate) use self::reply::{Content, Event, Part, Reply};
 pub(crate) use self::request::ReceivedRequest;
 pub(crate) use self::respond::{error_event, refuse, respond};

@@ -54,6 +54,11 @@ impl Reply {
         Self::whole(status, content_type("application/json; charset=utf-8"), format!("{value:#}\n").into())
     }
 
+    /// Returns a response whose body is not JSON.
+    pub(super) fn binary(kind: &'static str, body: Bytes) -> Self {
+        Self::whole(StatusCode::OK, content_type(kind), body)
+    }
+
     pub(super) fn stream(events: Vec<Event>) -> Self {
         let headers = content_type("text/event-stream; charset=utf-8");
         Self { status: StatusCode::OK, headers, content: Content::Stream(events) }

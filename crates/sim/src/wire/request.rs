@@ -1,11 +1,13 @@
 //! A request as the provider reads it.
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, request};
+use serde_json::Value;
 
 use super::credentials::credentials;
 use super::fields::BodyFields;
+use super::form::{self, FormFile};
 use super::route::{Endpoint, Format, Route};
 use crate::dialect::Dialect;
 use crate::script::Refusal;
@@ -14,6 +16,11 @@ use crate::script::Refusal;
 pub(crate) struct ReceivedRequest {
     pub(crate) route: Route,
     pub(crate) fields: BodyFields,
+    /// The body, if it is JSON, or the text fields of a form.
+    pub(crate) body: Value,
+    /// The first file of a form.
+    pub(crate) file: Option<FormFile>,
+    content_type: String,
     pub(crate) method: Method,
     pub(crate) path: String,
     /// The key, if the request carries one.
@@ -35,12 +42,15 @@ impl ReceivedRequest {
     /// Reads the head. The body counts as empty until [`read_body`](Self::read_body).
     pub(crate) fn from_head(dialect: Dialect, head: &request::Parts) -> Self {
         let query = head.uri.query().unwrap_or("");
-        let route = Route::of(dialect, head.uri.path(), query);
+        let route = Route::of(dialect, &head.method, head.uri.path(), query);
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let (secret, foreign_credentials) = credentials(route.format, &head.headers, query);
         Self {
             version_missing: route.format == Format::Anthropic && text("anthropic-version").is_none(),
             fields: BodyFields { model: route.model.clone(), ..BodyFields::default() },
+            body: Value::Null,
+            file: None,
+            content_type: text(CONTENT_TYPE.as_str()).unwrap_or("").to_owned(),
             route,
             method: head.method.clone(),
             path: head.uri.path().to_owned(),
@@ -52,8 +62,34 @@ impl ReceivedRequest {
         }
     }
 
+    /// Returns a request of a batch, which has no head of its own.
+    pub(super) fn of_batch(url: &str, body: &Value) -> Self {
+        let route = Route::of(Dialect::OpenAi, &Method::POST, url, "");
+        Self {
+            fields: BodyFields::of(&route, body),
+            prompt_tokens: (body.to_string().len() as u64 / 4).max(1),
+            body: body.clone(),
+            file: None,
+            content_type: String::new(),
+            route,
+            method: Method::POST,
+            path: url.to_owned(),
+            secret: None,
+            foreign_credentials: false,
+            idempotency_key: None,
+            announced: None,
+            version_missing: false,
+        }
+    }
+
     pub(crate) fn read_body(&mut self, body: &Bytes) {
-        self.fields = BodyFields::read(&self.route, body);
+        (self.fields, self.body) = match form::read(&self.content_type, body) {
+            Some((fields, file)) => {
+                self.file = file;
+                (BodyFields::of(&self.route, &fields), fields)
+            }
+            None => BodyFields::read(&self.route, body),
+        };
         self.prompt_tokens = (body.len() as u64 / 4).max(1);
     }
 
@@ -64,14 +100,18 @@ impl ReceivedRequest {
 
     /// Returns the error in the request itself, if any.
     pub(crate) fn error(&self) -> Option<Refusal> {
-        let expected = if self.route.endpoint == Endpoint::Models { Method::GET } else { Method::POST };
-        if self.route.endpoint == Endpoint::Unknown || self.method != expected {
+        if self.route.endpoint == Endpoint::Unknown {
             return Some(Refusal::NotFound);
         }
         if self.version_missing {
             return Some(Refusal::BadRequest("anthropic-version: header is required".into()));
         }
         self.fields.error.map(|error| Refusal::BadRequest(error.into()))
+    }
+
+    /// Returns whether the request asks about a model, rather than to use it.
+    pub(crate) fn looks_up_model(&self) -> bool {
+        self.route.endpoint == Endpoint::Model
     }
 
     /// Returns the name of the model; empty if the request names none.

@@ -5,20 +5,20 @@ use super::reply::{Event, Part, Reply};
 use super::route::{Endpoint, Format};
 use super::{anthropic, gemini, openai};
 use crate::script::Refusal;
+use crate::store::Store;
 
 /// Returns the response to a call that passed all checks.
-pub(crate) fn respond(input: &ResponseInput<'_>) -> Reply {
-    let route = &input.request.route;
-    match (route.format, route.endpoint) {
-        (Format::OpenAi, Endpoint::Responses) => {
-            openai::add_headers(openai::responses::respond(input), input)
-        }
-        (Format::OpenAi, _) => openai::add_headers(openai::chat::respond(input), input),
-        (Format::GeminiCompat, _) => gemini::add_headers(openai::chat::respond(input)),
-        (Format::AnthropicCompat, _) => anthropic::add_headers(openai::chat::respond(input), input),
-        (Format::Anthropic, _) => anthropic::add_headers(anthropic::messages::respond(input), input),
-        (Format::Gemini, _) => gemini::add_headers(gemini::content::respond(input)),
-    }
+///
+/// `store` has the objects of its account. The call is refused after all if it names an object that is not one
+/// of them.
+pub(crate) fn respond(input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
+    Ok(match input.request.route.format {
+        Format::OpenAi => openai::add_headers(openai::respond(input, store)?, input),
+        Format::GeminiCompat => gemini::add_headers(openai::respond(input, store)?),
+        Format::AnthropicCompat => anthropic::add_headers(openai::respond(input, store)?, input),
+        Format::Anthropic => anthropic::add_headers(anthropic::messages::respond(input), input),
+        Format::Gemini => gemini::add_headers(gemini::content::respond(input)),
+    })
 }
 
 /// Returns an error as the response.

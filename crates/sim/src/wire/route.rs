@@ -1,17 +1,40 @@
-//! The endpoint and the response format of a request, derived from its path.
+//! The endpoint and the response format of a request, derived from its method and path.
+
+use http::Method;
 
 use crate::dialect::Dialect;
 
-/// The operation that a path stands for.
+/// The operation that a method and a path stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Chat,
+    Completions,
     Responses,
+    Response,
+    DeleteResponse,
+    ResponseInput,
+    CreateConversation,
+    Conversation,
+    DeleteConversation,
     Embeddings,
     Models,
+    Model,
     Messages,
     CountTokens,
     Generate,
+    CreateFile,
+    Files,
+    File,
+    FileContent,
+    DeleteFile,
+    CreateBatch,
+    Batches,
+    Batch,
+    CancelBatch,
+    Images,
+    Speech,
+    Transcription,
+    Moderations,
     Unknown,
 }
 
@@ -43,17 +66,66 @@ pub(crate) struct Route {
     pub(crate) framing: Framing,
     /// Model named in the path. Most endpoints name it in the body instead.
     pub(crate) model: Option<String>,
+    /// Id of the object that the path names.
+    pub(crate) id: Option<String>,
 }
+
+/// Methods and the ends of paths. `*` stands for an id.
+type Table = [(&'static str, &'static str, Endpoint)];
+
+const COMPATIBLE: &Table = &[
+    ("POST", "chat/completions", Endpoint::Chat),
+    ("POST", "embeddings", Endpoint::Embeddings),
+    ("GET", "models", Endpoint::Models),
+    ("GET", "models/*", Endpoint::Model),
+];
+
+const OPENAI: &Table = &[
+    ("POST", "completions", Endpoint::Completions),
+    ("POST", "responses", Endpoint::Responses),
+    ("GET", "responses/*", Endpoint::Response),
+    ("DELETE", "responses/*", Endpoint::DeleteResponse),
+    ("GET", "responses/*/input_items", Endpoint::ResponseInput),
+    ("POST", "conversations", Endpoint::CreateConversation),
+    ("GET", "conversations/*", Endpoint::Conversation),
+    ("DELETE", "conversations/*", Endpoint::DeleteConversation),
+    ("POST", "files", Endpoint::CreateFile),
+    ("GET", "files", Endpoint::Files),
+    ("GET", "files/*", Endpoint::File),
+    ("GET", "files/*/content", Endpoint::FileContent),
+    ("DELETE", "files/*", Endpoint::DeleteFile),
+    ("POST", "batches", Endpoint::CreateBatch),
+    ("GET", "batches", Endpoint::Batches),
+    ("GET", "batches/*", Endpoint::Batch),
+    ("POST", "batches/*/cancel", Endpoint::CancelBatch),
+    ("POST", "images/generations", Endpoint::Images),
+    ("POST", "images/edits", Endpoint::Images),
+    ("POST", "images/variations", Endpoint::Images),
+    ("POST", "audio/speech", Endpoint::Speech),
+    ("POST", "audio/transcriptions", Endpoint::Transcription),
+    ("POST", "audio/translations", Endpoint::Transcription),
+    ("POST", "moderations", Endpoint::Moderations),
+];
+
+const ANTHROPIC: &Table = &[
+    ("POST", "messages", Endpoint::Messages),
+    ("POST", "messages/count_tokens", Endpoint::CountTokens),
+    ("POST", "chat/completions", Endpoint::Chat),
+    ("GET", "models", Endpoint::Models),
+    ("GET", "models/*", Endpoint::Model),
+];
 
 // === impl Route ===
 
 impl Route {
-    pub(crate) fn of(dialect: Dialect, path: &str, query: &str) -> Self {
+    pub(crate) fn of(dialect: Dialect, method: &Method, path: &str, query: &str) -> Self {
         match dialect {
-            Dialect::OpenAi => Self::compatible(path, Format::OpenAi),
-            Dialect::Gemini if path.contains("/openai/") => Self::compatible(path, Format::GeminiCompat),
-            Dialect::Gemini => Self::gemini(path, query),
-            Dialect::Anthropic => Self::anthropic(path),
+            Dialect::OpenAi => Self::compatible(method, path, Format::OpenAi),
+            Dialect::Gemini if path.contains("/openai/") => {
+                Self::compatible(method, path, Format::GeminiCompat)
+            }
+            Dialect::Gemini => Self::gemini(method, path, query),
+            Dialect::Anthropic => Self::anthropic(method, path),
         }
     }
 
@@ -62,60 +134,61 @@ impl Route {
         self.format == Format::GeminiCompat || self.framing == Framing::Array
     }
 
-    fn new(endpoint: Endpoint, format: Format) -> Self {
-        Self { endpoint, format, framing: Framing::Whole, model: None }
+    fn new(endpoint: Endpoint, format: Format, id: Option<&str>) -> Self {
+        let model = id.filter(|_| endpoint == Endpoint::Model).map(str::to_owned);
+        Self { endpoint, format, framing: Framing::Whole, model, id: id.map(str::to_owned) }
     }
 
-    fn compatible(path: &str, format: Format) -> Self {
-        let endpoint = if path.ends_with("/chat/completions") {
-            Endpoint::Chat
-        } else if path.ends_with("/embeddings") {
-            Endpoint::Embeddings
-        } else if path.ends_with("/responses") && format == Format::OpenAi {
-            Endpoint::Responses
-        } else if path.ends_with("/models") || path.contains("/models/") {
-            Endpoint::Models
-        } else {
-            Endpoint::Unknown
-        };
+    fn compatible(method: &Method, path: &str, format: Format) -> Self {
+        let own = if format == Format::OpenAi { OPENAI } else { &[] };
+        let found = find(COMPATIBLE, method, path).or_else(|| find(own, method, path));
+        let (endpoint, id) = found.unwrap_or((Endpoint::Unknown, None));
+        let mut route = Self::new(endpoint, format, id);
         let deployment = path.split_once("/deployments/").and_then(|(_, rest)| rest.split('/').next());
-        Self { model: deployment.map(str::to_owned), ..Self::new(endpoint, format) }
+        route.model = route.model.or_else(|| deployment.map(str::to_owned));
+        route
     }
 
-    fn anthropic(path: &str) -> Self {
-        if path.ends_with("/messages") {
-            Self::new(Endpoint::Messages, Format::Anthropic)
-        } else if path.ends_with("/messages/count_tokens") {
-            Self::new(Endpoint::CountTokens, Format::Anthropic)
-        } else if path.ends_with("/chat/completions") {
-            Self::new(Endpoint::Chat, Format::AnthropicCompat)
-        } else if path.ends_with("/models") || path.contains("/models/") {
-            Self::new(Endpoint::Models, Format::Anthropic)
-        } else {
-            Self::new(Endpoint::Unknown, Format::Anthropic)
-        }
+    fn anthropic(method: &Method, path: &str) -> Self {
+        let (endpoint, id) = find(ANTHROPIC, method, path).unwrap_or((Endpoint::Unknown, None));
+        // The format of a wrong method's error is that of the path.
+        let compatible = path.ends_with("/chat/completions");
+        let format = if compatible { Format::AnthropicCompat } else { Format::Anthropic };
+        Self::new(endpoint, format, id)
     }
 
-    fn gemini(path: &str, query: &str) -> Self {
-        if path.ends_with("/models") {
-            return Self::new(Endpoint::Models, Format::Gemini);
-        }
-        let named = path.split_once("/models/").map(|(_, rest)| rest);
-        let Some((model, method)) = named.and_then(|rest| rest.split_once(':')) else {
-            let endpoint = if named.is_some() { Endpoint::Models } else { Endpoint::Unknown };
-            return Self::new(endpoint, Format::Gemini);
+    fn gemini(method: &Method, path: &str, query: &str) -> Self {
+        let last = path.split_once("/models/").map(|(_, rest)| rest);
+        let Some((model, operation)) = last.and_then(|rest| rest.split_once(':')) else {
+            let (endpoint, id) = find(COMPATIBLE, method, path).unwrap_or((Endpoint::Unknown, None));
+            let is_list = matches!(endpoint, Endpoint::Models | Endpoint::Model);
+            return Self::new(if is_list { endpoint } else { Endpoint::Unknown }, Format::Gemini, id);
         };
-        let endpoint = match method {
+        let endpoint = match operation {
+            _ if method != Method::POST => Endpoint::Unknown,
             "generateContent" | "streamGenerateContent" => Endpoint::Generate,
-            "embedContent" => Endpoint::Embeddings,
+            "embedContent" | "batchEmbedContents" => Endpoint::Embeddings,
             "countTokens" => Endpoint::CountTokens,
             _ => Endpoint::Unknown,
         };
-        let framing = match method {
+        let framing = match operation {
             "streamGenerateContent" if query.split('&').any(|pair| pair == "alt=sse") => Framing::Sse,
             "streamGenerateContent" => Framing::Array,
             _ => Framing::Whole,
         };
-        Self { endpoint, format: Format::Gemini, framing, model: Some(model.to_owned()) }
+        Self { framing, model: Some(model.to_owned()), ..Self::new(endpoint, Format::Gemini, None) }
     }
+}
+
+/// Returns the endpoint with this method and end of the path, and the id in the path. Paths may begin with
+/// anything, such as a version or a deployment.
+fn find<'a>(table: &Table, method: &Method, path: &'a str) -> Option<(Endpoint, Option<&'a str>)> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    table.iter().filter(|(name, ..)| method.as_str() == *name).find_map(|(_, pattern, endpoint)| {
+        let wanted: Vec<&str> = pattern.split('/').collect();
+        let end = segments.get(segments.len().checked_sub(wanted.len())?..)?;
+        let same = end.iter().zip(&wanted).all(|(found, wanted)| *wanted == "*" || found == wanted);
+        let id = end.iter().zip(&wanted).find(|(_, wanted)| **wanted == "*").map(|(found, _)| *found);
+        same.then_some((*endpoint, id))
+    })
 }

@@ -58,7 +58,9 @@ fn error_parts(input: &ResponseInput<'_>, refusal: &Refusal) -> (u16, &'static s
         Refusal::Timeout => (504, "timeout_error", "Request timed out"),
         Refusal::ContextLength => (400, INVALID, "prompt is too long: 3333404 tokens > 200000 maximum"),
         Refusal::ContentFilter => (400, INVALID, "Output blocked by content filtering policy"),
-        Refusal::NotFound => (404, "not_found_error", "Not found"),
+        Refusal::NotFound | Refusal::ObjectNotFound(_) | Refusal::PreviousResponseNotFound(_) => {
+            (404, "not_found_error", "Not found")
+        }
     };
     (status, kind, message.to_owned())
 }

@@ -11,7 +11,8 @@ use crate::wire::route::Endpoint;
 pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
     match input.request.route.endpoint {
         Endpoint::CountTokens => Reply::json(StatusCode::OK, &json!({"input_tokens": input.prompt_tokens()})),
-        Endpoint::Models => Reply::json(StatusCode::OK, &models()),
+        Endpoint::Models => Reply::json(StatusCode::OK, &models(input.models.listed())),
+        Endpoint::Model => Reply::json(StatusCode::OK, &model(input.model())),
         _ if input.request.fields.streamed => Reply::stream(stream(input)),
         _ => {
             let block = block(input);
@@ -33,16 +34,16 @@ fn message(input: &ResponseInput<'_>, content: Value, stop_reason: Option<&str>)
 }
 
 fn block(input: &ResponseInput<'_>) -> Value {
-    match &input.request.fields.tool {
-        Some(tool) => {
-            json!({"type": "tool_use", "id": input.id("toolu_"), "name": tool, "input": {"topic": "foxes"}})
-        }
+    match input.output.call() {
+        Some(call) => json!({
+            "type": "tool_use", "id": input.id("toolu_"), "name": call.name, "input": call.arguments,
+        }),
         None => json!({"type": "text", "text": input.text()}),
     }
 }
 
 fn stop_reason(input: &ResponseInput<'_>) -> &'static str {
-    if input.request.fields.tool.is_some() { "tool_use" } else { "end_turn" }
+    if input.output.call().is_some() { "tool_use" } else { "end_turn" }
 }
 
 fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
@@ -50,13 +51,14 @@ fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
     let delta = |delta| {
         Event::named(Part::Content, &json!({"type": "content_block_delta", "index": 0, "delta": delta}))
     };
-    match input.request.fields.tool {
-        Some(_) => events.extend(
-            [r#"{"topic":"#, r#""foxes"}"#]
-                .map(|json| delta(json!({"type": "input_json_delta", "partial_json": json}))),
-        ),
+    match input.output.call() {
+        Some(call) => {
+            let json = |json| delta(json!({"type": "input_json_delta", "partial_json": json}));
+            events.extend(call.pieces().iter().map(json));
+        }
         None => {
-            events.extend(input.pieces().map(|piece| delta(json!({"type": "text_delta", "text": piece}))));
+            let text = |piece| delta(json!({"type": "text_delta", "text": piece}));
+            events.extend(input.output.pieces().iter().map(text));
         }
     }
     events.push(Event::named(Part::Closing, &json!({"type": "content_block_stop", "index": 0})));
@@ -72,7 +74,7 @@ fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
 
 fn preamble(input: &ResponseInput<'_>) -> Vec<Event> {
     let mut block = block(input);
-    match input.request.fields.tool {
+    match input.output.call() {
         Some(_) => block["input"] = json!({}),
         None => block["text"] = "".into(),
     }
@@ -81,12 +83,11 @@ fn preamble(input: &ResponseInput<'_>) -> Vec<Event> {
     [start, block, json!({"type": "ping"})].iter().map(|event| Event::named(Part::Preamble, event)).collect()
 }
 
-fn models() -> Value {
-    json!({
-        "data": [{
-            "type": "model", "id": "sim-large", "display_name": "Sim Large",
-            "created_at": "2025-02-19T00:00:00Z",
-        }],
-        "has_more": false, "first_id": "sim-large", "last_id": "sim-large",
-    })
+fn models(ids: &[String]) -> Value {
+    let data: Vec<Value> = ids.iter().map(|id| model(id)).collect();
+    json!({"data": data, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
+}
+
+fn model(id: &str) -> Value {
+    json!({"type": "model", "id": id, "display_name": id, "created_at": "2025-02-19T00:00:00Z"})
 }

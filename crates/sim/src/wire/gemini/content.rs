@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::embeddings;
 use super::error::error;
 use crate::script::Refusal;
 use crate::wire::input::ResponseInput;
@@ -13,19 +14,31 @@ use crate::wire::route::{Endpoint, Format, Framing};
 /// Returns the response to a call that passed all checks.
 pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
     let value = match input.request.route.endpoint {
-        Endpoint::Embeddings => json!({"embedding": {"values": [0.25, -0.5, 0.125]}}),
+        Endpoint::Embeddings => return embeddings::respond(input),
         Endpoint::CountTokens => json!({
             "totalTokens": input.prompt_tokens(),
             "promptTokensDetails": [{"modality": "TEXT", "tokenCount": input.prompt_tokens()}],
         }),
-        Endpoint::Models => json!({"models": [{
-            "name": "models/sim-large", "version": "001", "displayName": "Sim Large",
-            "supportedGenerationMethods": ["generateContent", "countTokens"],
-        }]}),
+        Endpoint::Models => {
+            let all: Vec<Value> = input.models.listed().iter().map(|id| model(id)).collect();
+            json!({"models": all})
+        }
+        Endpoint::Model => model(input.model()),
         _ if input.request.fields.streamed => return stream(input),
         _ => chunk(input, parts(input), Some("STOP"), input.completion_tokens()),
     };
     Reply::json(StatusCode::OK, &value)
+}
+
+fn model(id: &str) -> Value {
+    let methods = match id.contains("embedding") {
+        true => json!(["embedContent", "countTextTokens", "countTokens"]),
+        false => json!(["generateContent", "countTokens", "createCachedContent", "batchGenerateContent"]),
+    };
+    json!({
+        "name": format!("models/{id}"), "version": "001", "displayName": id, "inputTokenLimit": 1_048_576,
+        "outputTokenLimit": 65_536, "supportedGenerationMethods": methods,
+    })
 }
 
 /// Returns an error as an event of a stream. `is_first` says that no element of the stream was sent before it.
@@ -56,8 +69,8 @@ pub(super) fn filtered(input: &ResponseInput<'_>) -> Reply {
 }
 
 fn parts(input: &ResponseInput<'_>) -> Value {
-    match &input.request.fields.tool {
-        Some(tool) => json!([{"functionCall": {"name": tool, "args": {"topic": "foxes"}}}]),
+    match input.output.call() {
+        Some(call) => json!([{"functionCall": {"name": call.name, "args": call.arguments}}]),
         None => json!([{"text": input.text()}]),
     }
 }
@@ -81,10 +94,10 @@ fn chunk(input: &ResponseInput<'_>, parts: Value, finish: Option<&str>, so_far: 
 }
 
 fn stream(input: &ResponseInput<'_>) -> Reply {
-    let mut chunks: Vec<(Part, Value)> = match input.request.fields.tool {
+    let mut chunks: Vec<(Part, Value)> = match input.output.call() {
         Some(_) => vec![(Part::Content, chunk(input, parts(input), None, input.completion_tokens()))],
         None => (1..)
-            .zip(input.pieces())
+            .zip(input.output.pieces())
             .map(|(so_far, piece)| (Part::Content, chunk(input, json!([{"text": piece}]), None, so_far)))
             .collect(),
     };

@@ -1,6 +1,7 @@
 //! Gemini's API, with its OpenAI-compatible endpoints. Gemini states no limits in headers.
 
 pub(super) mod content;
+mod embeddings;
 pub(super) mod error;
 mod limit_error;
 

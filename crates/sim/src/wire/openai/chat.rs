@@ -1,4 +1,4 @@
-//! Chat completions, embeddings and the list of models, in OpenAI's format.
+//! Chat completions, in OpenAI's format.
 //!
 //! Three of the five response formats use it: OpenAI, and the OpenAI-compatible endpoints of Anthropic and
 //! Gemini. They differ in headers and errors, which other modules add.
@@ -8,17 +8,12 @@ use serde_json::{Value, json};
 
 use crate::wire::input::ResponseInput;
 use crate::wire::reply::{Event, Part, Reply};
-use crate::wire::route::Endpoint;
-
-const TOOL_ARGUMENTS: &str = r#"{"topic":"foxes"}"#;
 
 pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
-    match input.request.route.endpoint {
-        Endpoint::Embeddings => Reply::json(StatusCode::OK, &embeddings(input)),
-        Endpoint::Models => Reply::json(StatusCode::OK, &models()),
-        _ if input.request.fields.streamed => Reply::stream(stream(input)),
-        _ => Reply::json(StatusCode::OK, &completion(input, message(input), finish_reason(input))),
+    if input.request.fields.streamed {
+        return Reply::stream(stream(input));
     }
+    Reply::json(StatusCode::OK, &completion(input, message(input), finish_reason(input)))
 }
 
 /// Returns the response to a prompt that a content policy stopped, for providers that report it with status
@@ -43,13 +38,13 @@ fn completion(input: &ResponseInput<'_>, message: Value, finish_reason: &str) ->
 }
 
 fn message(input: &ResponseInput<'_>) -> Value {
-    match &input.request.fields.tool {
-        Some(tool) => json!({
+    match input.output.call() {
+        Some(call) => json!({
             "role": "assistant", "content": null, "refusal": null, "annotations": [],
             "tool_calls": [{
                 "id": input.id("call_"),
                 "type": "function",
-                "function": {"name": tool, "arguments": TOOL_ARGUMENTS},
+                "function": {"name": call.name, "arguments": call.arguments.to_string()},
             }],
         }),
         None => {
@@ -59,10 +54,10 @@ fn message(input: &ResponseInput<'_>) -> Value {
 }
 
 fn finish_reason(input: &ResponseInput<'_>) -> &'static str {
-    if input.request.fields.tool.is_some() { "tool_calls" } else { "stop" }
+    if input.output.call().is_some() { "tool_calls" } else { "stop" }
 }
 
-fn usage(input: &ResponseInput<'_>) -> Value {
+pub(super) fn usage(input: &ResponseInput<'_>) -> Value {
     json!({
         "prompt_tokens": input.prompt_tokens(),
         "completion_tokens": input.completion_tokens(),
@@ -78,13 +73,19 @@ fn usage(input: &ResponseInput<'_>) -> Value {
 fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
     let chunk = |part, delta, reason: Option<&str>| Event::data(part, &chunk(input, delta, reason));
     let mut events = vec![chunk(Part::Preamble, first_delta(input), None)];
-    match &input.request.fields.tool {
-        Some(_) => events.extend([r#"{"topic":"#, r#""foxes"}"#].map(|arguments| {
+    match input.output.call() {
+        Some(call) => events.extend(call.pieces().iter().map(|arguments| {
             let delta = json!({"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]});
             chunk(Part::Content, delta, None)
         })),
         None => {
-            events.extend(input.pieces().map(|piece| chunk(Part::Content, json!({"content": piece}), None)));
+            events.extend(
+                input
+                    .output
+                    .pieces()
+                    .iter()
+                    .map(|piece| chunk(Part::Content, json!({"content": piece}), None)),
+            );
         }
     }
     events.push(chunk(Part::Closing, json!({}), Some(finish_reason(input))));
@@ -96,12 +97,12 @@ fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
 }
 
 fn first_delta(input: &ResponseInput<'_>) -> Value {
-    match &input.request.fields.tool {
-        Some(tool) => json!({
+    match input.output.call() {
+        Some(call) => json!({
             "role": "assistant", "content": null, "refusal": null,
             "tool_calls": [{
                 "index": 0, "id": input.id("call_"), "type": "function",
-                "function": {"name": tool, "arguments": ""},
+                "function": {"name": call.name, "arguments": ""},
             }],
         }),
         None => json!({"role": "assistant", "content": "", "refusal": null}),
@@ -129,22 +130,4 @@ fn usage_chunk(input: &ResponseInput<'_>) -> Value {
     chunk["choices"] = json!([]);
     chunk["usage"] = usage(input);
     chunk
-}
-
-fn embeddings(input: &ResponseInput<'_>) -> Value {
-    let data = (0..input.request.fields.inputs)
-        .map(|index| json!({"object": "embedding", "index": index, "embedding": [0.25, -0.5, 0.125]}))
-        .collect::<Vec<_>>();
-    let tokens = input.prompt_tokens();
-    json!({
-        "object": "list",
-        "data": data,
-        "model": input.model(),
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-    })
-}
-
-fn models() -> Value {
-    let model = |id| json!({"id": id, "object": "model", "created": 1_715_367_049, "owned_by": "system"});
-    json!({"object": "list", "data": [model("sim-large"), model("sim-small")]})
 }

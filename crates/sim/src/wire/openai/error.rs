@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::script::{Refusal, SimDimension};
 use crate::wire::header::GoDuration;
 use crate::wire::input::ResponseInput;
+use crate::wire::route::Endpoint;
 
 const INVALID: &str = "invalid_request_error";
 
@@ -26,6 +27,8 @@ pub(in crate::wire) fn error(input: &ResponseInput<'_>, refusal: &Refusal) -> (S
     };
     let param = match refusal {
         Refusal::ContextLength => Some("messages"),
+        Refusal::ObjectNotFound(_) => Some("id"),
+        Refusal::PreviousResponseNotFound(_) => Some("previous_response_id"),
         _ => None,
     };
     let error = json!({"message": message, "type": kind, "param": param, "code": code});
@@ -106,6 +109,10 @@ fn model_error(input: &ResponseInput<'_>, refusal: &Refusal) -> ErrorParts {
         Refusal::ModelForbidden => {
             (403, format!("Project `proj_sim` does not have access to model `{model}`"))
         }
+        // The Responses endpoint has its own status for it.
+        _ if input.request.route.endpoint == Endpoint::Responses => {
+            (400, format!("The requested model '{model}' does not exist."))
+        }
         _ => (404, format!("The model `{model}` does not exist or you do not have access to it.")),
     };
     ErrorParts(status, INVALID, Some("model_not_found"), message)
@@ -127,6 +134,13 @@ fn server_error(refusal: &Refusal) -> ErrorParts {
 fn other_error(input: &ResponseInput<'_>, refusal: &Refusal) -> ErrorParts {
     let (status, kind, code, message) = match refusal {
         Refusal::BadRequest(reason) => return ErrorParts(400, INVALID, None, reason.clone().into_owned()),
+        Refusal::ObjectNotFound(message) => {
+            return ErrorParts(404, INVALID, None, message.clone().into_owned());
+        }
+        Refusal::PreviousResponseNotFound(id) => {
+            let message = format!("Previous response with id '{id}' not found.");
+            return ErrorParts(400, INVALID, Some("previous_response_not_found"), message);
+        }
         Refusal::OutOfCredit => (
             429,
             "insufficient_quota",

@@ -26,9 +26,9 @@ pub(super) fn identify(reply: Reply, input: &ResponseInput<'_>) -> Reply {
         .with("x-request-id", input.id("req_"))
 }
 
-/// Adds the limits of the model. The list of models has none.
+/// Adds the limits of the model. Calls without a model and the list of models have none.
 fn limit_headers(headers: &mut HeaderMap, input: &ResponseInput<'_>) {
-    if input.request.route.endpoint == Endpoint::Models {
+    if input.model().is_empty() || input.request.route.endpoint == Endpoint::Model {
         return;
     }
     let Gauge { limit, remaining, full_in } = input.requests();

@@ -1,15 +1,27 @@
 //! OpenAI's API. Other providers serve compatible endpoints in its [chat] format.
 
+mod audio;
+mod batches;
 pub(super) mod chat;
+mod completions;
+mod conversations;
+mod embeddings;
 pub(super) mod error;
+mod files;
 mod headers;
+mod images;
+mod moderations;
+mod object;
 pub(super) mod responses;
+mod stateful;
+mod stateless;
 
 use super::input::ResponseInput;
 use super::reply::Reply;
 use crate::script::Refusal;
 
 pub(super) use self::headers::add_headers;
+pub(super) use self::stateful::respond;
 
 /// Returns an error as the response.
 pub(super) fn refuse(input: &ResponseInput<'_>, refusal: &Refusal) -> Reply {
