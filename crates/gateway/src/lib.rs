@@ -65,6 +65,7 @@ mod router;
 mod serve;
 mod session;
 mod shape;
+mod shared;
 mod stall;
 pub mod status;
 mod upstream;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, request};
 use http_body::Body;
 use tower::BoxError;
+use tower_key_rotation::KeyPool;
 
 use crate::caller::Callers;
 use crate::config::{Config, ProviderSettings};
@@ -17,11 +18,14 @@ use crate::status::Status;
 
 const METRICS: &str = "/metrics";
 
-/// Returns the status of the pools of a configuration.
-pub(crate) fn status(config: &Config, options: &Options, callers: Callers) -> Status {
-    let pools = config.providers().iter().map(|provider| provider.pool().clone());
-    let status = Status::new(pools, config.events()).chain(config.chain().order()).callers(callers);
-    let status = status.lost_log_lines(options.lost_log_lines.clone());
+/// Returns the pools of a configuration.
+pub(crate) fn pools(config: &Config) -> impl Iterator<Item = KeyPool> {
+    config.providers().iter().map(|provider| provider.pool().clone())
+}
+
+/// Sets the status of the pools of a configuration.
+pub(crate) fn configured(status: Status, config: &Config, callers: Callers) -> Status {
+    let status = status.chain(config.chain().order()).callers(callers);
     let status = match config.status().required() {
         [] => status,
         required => status.required(required),

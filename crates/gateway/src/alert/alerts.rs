@@ -50,6 +50,7 @@ use crate::alert::webhook::Webhook;
 pub struct Alerts {
     targets: Vec<Target>,
     runs: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
 }
 
 /// Time for which events are collected after the first one, so that a busy gateway wakes the task 50 times a second.
@@ -109,7 +110,12 @@ impl Alerts {
             Watcher { name, detector, queue }
         };
         let watchers = self.targets.iter().map(watcher).collect();
-        let _task = runtime.spawn(watch(watchers, events.subscribe()));
+        let _task = runtime.spawn(watch(watchers, events.subscribe(), Arc::clone(&self.stopped)));
+    }
+
+    /// Ends the tasks within a second, when the alerts so far have been sent.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Sends a test alert to each webhook, once. Returns the names of the webhooks with the results.
@@ -128,7 +134,7 @@ impl fmt::Debug for Alerts {
     }
 }
 
-async fn watch(mut watchers: Vec<Watcher>, mut events: Subscription) {
+async fn watch(mut watchers: Vec<Watcher>, mut events: Subscription, stopped: Arc<AtomicBool>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -136,6 +142,9 @@ async fn watch(mut watchers: Vec<Watcher>, mut events: Subscription) {
             event = events.next() => Some(event),
             _ = ticks.tick() => None,
         };
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
         match first {
             None => watchers.iter_mut().for_each(Watcher::tick),
             Some(None) => return,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::Uri;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::alert::message::WebhookFormat;
 use crate::alert::rules::Rules;
@@ -48,6 +48,15 @@ impl Webhook {
             timeout: Duration::from_secs(10),
             backoff: (Duration::from_secs(1), Duration::from_secs(5 * 60)),
         }
+    }
+
+    /// Returns whether both are the same receiver with the same settings.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let secrets = [self, other].map(|it| it.secret.as_ref().map(ExposeSecret::expose_secret));
+        let settings = |it: &Self| (it.format, it.rules, it.group_wait, it.timeout, it.backoff);
+        (&self.name, &self.url) == (&other.name, &other.url)
+            && secrets[0] == secrets[1]
+            && settings(self) == settings(other)
     }
 
     /// Sets the format.

@@ -47,7 +47,7 @@ pub(crate) struct Callers(Arc<[Arc<Caller>]>);
 /// One caller and its usage.
 pub(crate) struct Caller {
     settings: CallerSettings,
-    meter: Meter,
+    meter: Arc<Meter>,
 }
 
 /// The usage of one caller.
@@ -66,7 +66,17 @@ pub struct CallerUsage {
 impl Callers {
     pub(crate) fn new(settings: &[CallerSettings]) -> Self {
         let caller = |settings: &CallerSettings| {
-            Arc::new(Caller { settings: settings.clone(), meter: Meter::default() })
+            Arc::new(Caller { settings: settings.clone(), meter: Arc::default() })
+        };
+        Self(settings.iter().map(caller).collect())
+    }
+
+    /// Returns the callers of a configuration that follows this one. A caller with the same name keeps its counts.
+    pub(crate) fn follow(&self, settings: &[CallerSettings]) -> Self {
+        let caller = |settings: &CallerSettings| {
+            let known = self.0.iter().find(|caller| caller.name() == settings.name());
+            let meter = known.map_or_else(Arc::default, |known| Arc::clone(&known.meter));
+            Arc::new(Caller { settings: settings.clone(), meter })
         };
         Self(settings.iter().map(caller).collect())
     }

@@ -40,7 +40,7 @@ pub struct ConfigFile {
     pub(super) provider: Vec<ProviderTable>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct ChainTable {
     pub(super) order: Option<Vec<String>>,
@@ -63,7 +63,7 @@ pub(super) struct ChainTable {
     pub(super) breaker: BreakerTable,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct BreakerTable {
     pub(super) enabled: Option<bool>,
@@ -157,7 +157,7 @@ pub(super) struct ProviderTable {
     pub(super) key: Vec<KeyTable>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct RuleTable {
     pub(super) name: Option<String>,
@@ -196,7 +196,7 @@ pub(super) struct KeyTable {
     pub(super) limit: Vec<LimitTable>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct LimitTable {
     pub(super) model: Option<String>,

@@ -93,10 +93,14 @@ impl Keys {
         self.accounts.iter().map(String::as_str)
     }
 
+    /// Returns the keys.
+    pub(super) fn list(&self) -> Vec<ApiKey> {
+        self.found.iter().map(|found| found.key.clone()).collect()
+    }
+
     /// Adds the keys to a pool and builds it. An error names the place of the key at fault.
     pub(super) fn build(&self, pool: KeyPoolBuilder, at: &ValuePath) -> Result<KeyPool, ConfigError> {
-        let keys = self.found.iter().map(|found| found.key.clone());
-        pool.keys(keys).build().map_err(|error| self.problem(error, at))
+        pool.keys(self.list()).build().map_err(|error| self.problem(error, at))
     }
 
     fn problem(&self, error: BuildError, at: &ValuePath) -> ConfigError {

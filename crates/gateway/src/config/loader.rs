@@ -9,9 +9,11 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::file::ConfigFile;
 use crate::config::format::Format;
 use crate::config::location::Location;
+use crate::config::read_file::ReadFile;
 use crate::config::secret::Sources;
 use crate::config::warning::Warning;
 use crate::config::{Config, resolve};
+use tower_key_rotation::event::Events;
 
 /// Reads and checks configurations; see the [module docs](super) for the format.
 ///
@@ -31,6 +33,7 @@ pub struct Loader {
     vars: Option<BTreeMap<String, String>>,
     format: Option<Format>,
     directory: Option<PathBuf>,
+    events: Option<Events>,
 }
 
 // === impl Loader ===
@@ -65,6 +68,12 @@ impl Loader {
         self
     }
 
+    /// Sets the event hub of all pools. Default: a hub of its own.
+    pub(crate) fn events(mut self, events: &Events) -> Self {
+        self.events = Some(events.clone());
+        self
+    }
+
     /// Loads a configuration from a file.
     ///
     /// # Errors
@@ -82,7 +91,8 @@ impl Loader {
         let text = std::fs::read_to_string(path).map_err(|error| problem(Problem::Read(error)))?;
         let directory = self.directory.clone().or_else(|| path.parent().map(Path::to_owned));
         let sources = self.sources(directory.unwrap_or_default(), Some(path));
-        read(&text, format, &sources).map_err(in_file)
+        sources.read.borrow_mut().push(ReadFile::new(path, &text));
+        self.read(&text, format, &sources).map_err(in_file)
     }
 
     /// Loads a configuration from a text in the given format.
@@ -91,7 +101,7 @@ impl Loader {
     ///
     /// Returns [`ConfigError`] with the problem and its place.
     pub fn parse(&self, text: &str, format: Format) -> Result<Config, ConfigError> {
-        read(text, format, &self.sources(self.directory.clone().unwrap_or_default(), None))
+        self.read(text, format, &self.sources(self.directory.clone().unwrap_or_default(), None))
     }
 
     /// Checks a configuration that was read as a part of something else.
@@ -100,7 +110,23 @@ impl Loader {
     ///
     /// Returns [`ConfigError`], whose place has a path and no position.
     pub fn resolve(&self, file: ConfigFile) -> Result<Config, ConfigError> {
-        resolved(file, &self.sources(self.directory.clone().unwrap_or_default(), None))
+        self.resolved(file, &self.sources(self.directory.clone().unwrap_or_default(), None))
+    }
+
+    fn read(&self, text: &str, format: Format, sources: &Sources) -> Result<Config, ConfigError> {
+        let file = format.parse(text)?;
+        self.resolved(file, sources).map_err(|mut error| {
+            if format == Format::Toml {
+                error.location_mut().position = error.location().path.find_in_toml(text);
+            }
+            error
+        })
+    }
+
+    fn resolved(&self, file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
+        let config = resolve::config(file, sources, self.events.clone().unwrap_or_default())?;
+        config.warnings().iter().for_each(Warning::log);
+        Ok(config)
     }
 
     fn sources(&self, directory: PathBuf, file: Option<&Path>) -> Sources {
@@ -109,24 +135,9 @@ impl Loader {
             directory,
             file: file.map(Path::to_owned),
             warnings: RefCell::default(),
+            read: RefCell::default(),
         }
     }
-}
-
-fn read(text: &str, format: Format, sources: &Sources) -> Result<Config, ConfigError> {
-    let file = format.parse(text)?;
-    resolved(file, sources).map_err(|mut error| {
-        if format == Format::Toml {
-            error.location_mut().position = error.location().path.find_in_toml(text);
-        }
-        error
-    })
-}
-
-fn resolved(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
-    let config = resolve::config(file, sources)?;
-    config.warnings().iter().for_each(Warning::log);
-    Ok(config)
 }
 
 fn environment() -> BTreeMap<String, String> {
@@ -138,11 +149,11 @@ fn environment() -> BTreeMap<String, String> {
 
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { vars, format, directory } = self;
+        let Self { vars, format, directory, events: _ } = self;
         f.debug_struct("Loader")
             .field("vars", &vars.as_ref().map(BTreeMap::len))
             .field("format", format)
             .field("directory", directory)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

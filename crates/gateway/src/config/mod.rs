@@ -174,6 +174,14 @@
 //! | `wait` | length of the cooldown, up to a day. Default: as the response says |
 //! | `until` | end of the cooldown, instead of `wait`: `"midnight"` of the provider, or `"midnight utc"`, `"midnight pacific"`, or with a POSIX rule |
 //!
+//! # Changes at run time
+//!
+//! [`Gateway::reload`](crate::Gateway::reload) loads the file again. The program does so on SIGHUP, and when the file, or
+//! a file with a secret, changes: written, renamed over, or behind a symbolic link that is swapped. A file with an error
+//! changes nothing. Keys that stay keep their state; a key with another secret starts clean, and a key that is gone
+//! finishes its requests. A change of the address to listen on, or of the limits of the listener, needs a restart, and so
+//! does a change of environment variables.
+//!
 //! # Secrets
 //!
 //! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference.
@@ -208,6 +216,7 @@
 //! # Ok::<(), tower_key_rotation_gateway::config::ConfigError>(())
 //! ```
 
+mod adopt;
 mod alert;
 mod base_url;
 mod caller;
@@ -227,6 +236,7 @@ mod listing;
 mod loader;
 mod location;
 mod model_list;
+mod read_file;
 mod redact;
 mod resolve;
 mod rotation;
@@ -239,6 +249,7 @@ mod status;
 mod text;
 mod warning;
 
+pub(crate) use self::adopt::adopt;
 pub use self::caller::{CallerLimits, CallerSettings};
 pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};

@@ -7,13 +7,14 @@ use tower_key_rotation::fallback::{InvalidRoute, Route};
 
 use crate::config::chain::ChainSettings;
 use crate::config::error::{ConfigError, Problem};
-use crate::config::file::{ConfigFile, KeyTable, LimitTable, ProviderTable};
+use crate::config::file::{ConfigFile, KeyTable, LimitTable, ProviderTable, RuleTable};
 use crate::config::keys::Keys;
 use crate::config::location::ValuePath;
 use crate::config::redact::redacted;
 use crate::config::rotation::Rotation;
 use crate::config::secret::Sources;
 use crate::config::server::ServerSettings;
+use crate::config::settings::PoolTable;
 use crate::config::status::StatusSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
@@ -37,7 +38,7 @@ struct CommonSettings<'a> {
     events: Events,
 }
 
-pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
+pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Result<Config, ConfigError> {
     let root = ValuePath::default();
     let ConfigFile { listen, token, chain, rotation, server, cors, status, alert, caller, provider: tables } =
         file;
@@ -54,7 +55,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
     if tables.is_empty() {
         return Err(Problem::NoProvider.at(root));
     }
-    let common = CommonSettings { sources, rotation, events: Events::new() };
+    let common = CommonSettings { sources, rotation, events };
     let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
     for (index, table) in tables.into_iter().enumerate() {
         let at = root.field("provider").index(index);
@@ -65,6 +66,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
         providers.push(provider(table, &common, &at)?);
     }
     let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
+    let chain_table = chain.clone();
     let chain = ChainSettings::resolve(chain, &names)?;
     let status = StatusSettings::resolve(status, &names, sources)?;
     let first = names.iter().position(|name| chain.order().first().is_some_and(|it| it == name)).unwrap_or(0);
@@ -74,6 +76,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
         listen,
         token,
         chain,
+        chain_table,
         server,
         status,
         alerts,
@@ -84,6 +87,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources) -> Result<Config, Conf
         providers,
         first,
         warnings,
+        files: sources.read.take(),
     })
 }
 
@@ -127,6 +131,8 @@ fn provider(
     let endpoints = endpoints::endpoints(endpoints.as_deref(), profile.endpoints(), &at.field("endpoints"))?;
     let route = route.of_provider(&profile).endpoints(endpoints);
     // The file sets the base URL of this provider, so its keys go there and nowhere else.
+    let pool_table =
+        common.pool_table(&(dialect, selection.clone(), learn_accounts), &base_url, &limit, &rule);
     let provider = rule::with_rules(profile.with_origin(origin), rule, at)?;
     let of_keys = key.iter().any(KeyTable::is_of_models);
     let limits_models = of_keys || limit.iter().any(|limit| limit.model.is_some());
@@ -136,10 +142,30 @@ fn provider(
     }
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = keys.build(limits(pool, limit, &keys, at)?, at)?;
-    Ok(ProviderSettings { name, base_url, models, route, endpoints, limits_models, pool })
+    let keys = keys.list();
+    Ok(ProviderSettings { name, base_url, models, route, endpoints, limits_models, pool, keys, pool_table })
 }
 
 impl CommonSettings<'_> {
+    /// Returns the settings of a pool as they are in the file, without its keys.
+    fn pool_table(
+        &self,
+        (dialect, selection, learn_accounts): &(Option<String>, Option<String>, Option<bool>),
+        base_url: &Uri,
+        limit: &[LimitTable],
+        rule: &[RuleTable],
+    ) -> PoolTable {
+        PoolTable {
+            dialect: dialect.clone(),
+            base_url: base_url.clone(),
+            selection: selection.clone(),
+            learn_accounts: *learn_accounts,
+            common: self.rotation.of_pools(),
+            limit: limit.to_vec(),
+            rule: rule.to_vec(),
+        }
+    }
+
     /// Starts a pool without keys, with the settings for all providers and for this one.
     fn pool(
         &self,

@@ -62,6 +62,11 @@ impl Rotation {
         })
     }
 
+    /// Returns the settings that concern pools.
+    pub(super) fn of_pools(&self) -> (Selection, Option<Vec<f64>>) {
+        (self.selection, self.warn_at.clone())
+    }
+
     /// Adds warning thresholds that alerts need.
     pub(super) fn also_warn_at(&mut self, shares: impl Iterator<Item = f64>) {
         for share in shares {

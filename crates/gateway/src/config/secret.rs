@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::error::{ConfigError, Problem};
 use crate::config::location::ValuePath;
+use crate::config::read_file::ReadFile;
 use crate::config::redact::{redacted_path, redacted_variable};
 use crate::config::warning::{Risk, Warning, is_readable_by_others};
 use tower_key_rotation::key::{InvalidSecret, Secret};
@@ -37,6 +38,8 @@ pub(super) struct Sources {
     pub(super) file: Option<PathBuf>,
     /// Warnings found so far.
     pub(super) warnings: RefCell<Vec<Warning>>,
+    /// Files that were read so far: that of the configuration, and those of secrets.
+    pub(super) read: RefCell<Vec<ReadFile>>,
 }
 
 impl Sources {
@@ -119,7 +122,9 @@ impl Reference {
             Self::Variable(name) => variable(name, &sources.vars),
             Self::File(path) => {
                 let path = sources.directory.join(path);
-                let text = file(&path)?;
+                let mut text = file(&path)?;
+                sources.read.borrow_mut().push(ReadFile::new(&path, &text));
+                text.truncate(text.trim_end_matches(['\r', '\n']).len());
                 sources.warn_of_file(&path, at);
                 Ok(text)
             }
@@ -156,7 +161,7 @@ fn variable(name: &str, vars: &BTreeMap<String, String>) -> Result<String, Probl
     Ok(value.trim().to_owned())
 }
 
-/// Reads a secret from a file, without line ends at its end. Stops at files that are longer than a secret may
+/// Reads a secret from a file, with line ends at its end. Stops at files that are longer than a secret may
 /// be.
 fn file(path: &Path) -> Result<String, Problem> {
     const LINE_ENDS: u64 = 16;
@@ -168,7 +173,6 @@ fn file(path: &Path) -> Result<String, Problem> {
         Ok(read) if read as u64 > limit => return Err(Problem::Secret(InvalidSecret::TooLong)),
         read => read.map_err(unreadable)?,
     };
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
     Ok(text)
 }
 

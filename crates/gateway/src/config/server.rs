@@ -12,7 +12,7 @@ use crate::config::file::ServerTable;
 use crate::config::location::ValuePath;
 
 /// The `[server]` table. `None` is a value that the file does not set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerSettings {
     head_timeout: Option<Duration>,
     body_timeout: Option<Duration>,

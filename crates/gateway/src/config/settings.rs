@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use http::{HeaderName, HeaderValue, Uri};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::Route;
-use tower_key_rotation::pool::KeyPool;
+use tower_key_rotation::key::ApiKey;
+use tower_key_rotation::pool::{KeyPool, Selection};
 use tower_key_rotation::provider::Endpoints;
 
 use crate::alert::Webhook;
 use crate::config::caller::CallerSettings;
 use crate::config::chain::ChainSettings;
+use crate::config::file::{ChainTable, LimitTable, RuleTable};
+use crate::config::read_file::ReadFile;
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
 use crate::config::status::StatusSettings;
@@ -23,6 +27,8 @@ pub struct Config {
     pub(super) listen: Option<SocketAddr>,
     pub(super) token: Option<Token>,
     pub(super) chain: ChainSettings,
+    /// The `[chain]` table as it is in the file.
+    pub(super) chain_table: ChainTable,
     pub(super) server: ServerSettings,
     pub(super) status: StatusSettings,
     pub(super) alerts: Vec<Webhook>,
@@ -35,6 +41,8 @@ pub struct Config {
     /// Index of the first provider of the chain.
     pub(super) first: usize,
     pub(super) warnings: Vec<Warning>,
+    /// The files that were read: that of the configuration, and those of secrets.
+    pub(super) files: Vec<ReadFile>,
 }
 
 /// One `[[provider]]` table: the provider's base URL, its keys, and its names for models.
@@ -47,6 +55,23 @@ pub struct ProviderSettings {
     pub(super) endpoints: Endpoints,
     pub(super) limits_models: bool,
     pub(super) pool: KeyPool,
+    /// The keys that the pool was built with.
+    pub(super) keys: Vec<ApiKey>,
+    pub(super) pool_table: PoolTable,
+}
+
+/// The settings of a pool as they are in the file, without its keys. Pools with equal settings differ in their keys
+/// only.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PoolTable {
+    pub(super) dialect: Option<String>,
+    pub(super) base_url: Uri,
+    pub(super) selection: Option<String>,
+    pub(super) learn_accounts: Option<bool>,
+    /// The settings for all pools: the selection, and the warning thresholds.
+    pub(super) common: (Selection, Option<Vec<f64>>),
+    pub(super) limit: Vec<LimitTable>,
+    pub(super) rule: Vec<RuleTable>,
 }
 
 // === impl Config ===
@@ -125,6 +150,18 @@ impl Config {
     /// any user can read. The loader has already logged each of them.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// Returns the files that were read: that of the configuration first, and those of secrets. Empty if the
+    /// configuration is no file and has no secret in a file.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| &*file.path)
+    }
+
+    /// Returns whether one of its [files](Self::files) has other content now, or can't be read. Reads the files and
+    /// therefore blocks.
+    pub fn is_outdated(&self) -> bool {
+        self.files.iter().any(ReadFile::has_changed)
     }
 
     /// Returns the provider with this name; `None` if there is none.

@@ -8,11 +8,11 @@ use serde::de::{Error, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// One value, or a list of at least one.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Several<T>(pub(super) Vec<T>);
 
 /// A text; a number counts as its digits.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Text(pub(super) String);
 
 struct SeveralVisitor<T>(PhantomData<T>);

@@ -48,7 +48,7 @@ use crate::history::usage::{Spans, UsageReport};
 pub struct Recorder(Arc<Inner>);
 
 struct Inner {
-    pools: Vec<KeyPool>,
+    pools: Mutex<Arc<[KeyPool]>>,
     events: Events,
     started: Timestamp,
     runs: AtomicBool,
@@ -88,7 +88,7 @@ impl Recorder {
     /// Creates a recorder for these pools and the hub that they share. It records nothing before it is started.
     pub fn new(pools: impl IntoIterator<Item = KeyPool>, events: &Events) -> Self {
         Self(Arc::new(Inner {
-            pools: pools.into_iter().collect(),
+            pools: Mutex::new(pools.into_iter().collect()),
             events: events.clone(),
             started: Timestamp::now(),
             runs: AtomicBool::new(false),
@@ -110,8 +110,13 @@ impl Recorder {
     }
 
     /// Returns the pools.
-    pub fn pools(&self) -> &[KeyPool] {
-        &self.0.pools
+    pub fn pools(&self) -> Arc<[KeyPool]> {
+        self.0.pools()
+    }
+
+    /// Replaces the pools. History and statistics go on.
+    pub(crate) fn set_pools(&self, pools: Arc<[KeyPool]>) {
+        *self.0.pools.lock().unwrap_or_else(PoisonError::into_inner) = pools;
     }
 
     /// Returns the time at which the recorder was created.
@@ -157,7 +162,7 @@ impl Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("pools", &self.0.pools).finish_non_exhaustive()
+        f.debug_struct("Recorder").field("pools", &self.pools()).finish_non_exhaustive()
     }
 }
 
@@ -188,8 +193,12 @@ impl Inner {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn pools(&self) -> Arc<[KeyPool]> {
+        Arc::clone(&self.pools.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn has_many_keys(&self) -> bool {
-        self.pools.iter().map(|pool| pool.snapshot().keys.len()).sum::<usize>() > MANY_KEYS
+        self.pools().iter().map(|pool| pool.snapshot().keys.len()).sum::<usize>() > MANY_KEYS
     }
 
     /// Records an event and those that have arrived after it.
@@ -206,7 +215,7 @@ impl Inner {
     }
 
     fn sample(&self) {
-        for pool in &self.pools {
+        for pool in &*self.pools() {
             let snapshot = pool.snapshot();
             self.recorded().statistics.sample(&snapshot);
         }

@@ -20,7 +20,7 @@ pub(super) fn keys(status: &Status, query: &Query) -> Response<Body> {
     if wanted.is_some_and(|name| status.pool(name).is_none()) {
         return reply::unknown_provider();
     }
-    let pools = status.recorder.pools().iter();
+    let pools = status.pools.iter();
     let pools = pools.filter(|pool| wanted.is_none_or(|name| pool.provider().name() == name));
     let document = json!({
         "at": Timestamp::now(),
@@ -41,7 +41,7 @@ pub(super) fn status(status: &Status) -> Response<Body> {
         "started_at": recorder.started(),
         "uptime_ms": now.as_unix_ms().saturating_sub(recorder.started().as_unix_ms()),
         "chain": status.chain,
-        "providers": recorder.pools().iter().map(|pool| provider(status, pool)).collect::<Vec<_>>(),
+        "providers": status.pools.iter().map(|pool| provider(status, pool)).collect::<Vec<_>>(),
         "totals": recorder.totals(),
         "events_missed": recorder.missed(),
         "log_lines_lost": status.lost_lines(),

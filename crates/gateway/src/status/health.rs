@@ -44,7 +44,7 @@ pub(super) fn overall(status: &Status) -> Health {
     let is_required = |pool: &&KeyPool| status.is_required(pool.provider().name());
     let is_empty = |pool: &KeyPool| usable(pool) == 0;
     let chain_is_down = status.required.is_none() && serving(status).all(is_empty);
-    if chain_is_down || status.recorder.pools().iter().filter(is_required).any(is_empty) {
+    if chain_is_down || status.pools.iter().filter(is_required).any(is_empty) {
         return Health::Down;
     }
     if serving(status).any(is_empty) { Health::Degraded } else { Health::Ok }
@@ -53,7 +53,7 @@ pub(super) fn overall(status: &Status) -> Health {
 /// Iterates over the pools of the chain, or over all pools if there is no chain.
 fn serving(status: &Status) -> impl Iterator<Item = &KeyPool> {
     let name = |pool: &KeyPool| pool.provider().name().to_owned();
-    let pools = status.recorder.pools().iter();
+    let pools = status.pools.iter();
     pools.filter(move |pool| status.chain.is_empty() || status.chain.contains(&name(pool)))
 }
 

@@ -75,6 +75,7 @@ use crate::response;
 #[must_use = "make a router of it"]
 pub struct Status {
     recorder: Recorder,
+    pools: Arc<[KeyPool]>,
     chain: Vec<String>,
     /// `None` requires any provider of the chain, or without a chain every provider.
     required: Option<Vec<String>>,
@@ -120,8 +121,10 @@ pub fn router(pools: impl IntoIterator<Item = KeyPool>, events: &Events) -> Rout
 impl Status {
     /// Creates the status of these pools. `events` is the hub that they share with their chain.
     pub fn new(pools: impl IntoIterator<Item = KeyPool>, events: &Events) -> Self {
+        let pools: Arc<[KeyPool]> = pools.into_iter().collect();
         Self {
-            recorder: Recorder::new(pools, events),
+            recorder: Recorder::new(pools.iter().cloned(), events),
+            pools,
             chain: Vec::new(),
             required: None,
             operator_token: None,
@@ -130,6 +133,13 @@ impl Status {
             readers: Readers::default(),
             stopping: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    /// Returns the status of other pools, without settings, that goes on with this history and its readers.
+    pub(crate) fn follow(&self, pools: impl IntoIterator<Item = KeyPool>) -> Self {
+        let pools: Arc<[KeyPool]> = pools.into_iter().collect();
+        self.recorder.set_pools(Arc::clone(&pools));
+        Self { pools, chain: Vec::new(), required: None, operator_token: None, ..self.clone() }
     }
 
     /// Sets the order of the providers in their chain. Default: no chain.
@@ -230,7 +240,7 @@ impl Status {
 
     /// Returns the pool of a provider.
     fn pool(&self, provider: &str) -> Option<&KeyPool> {
-        self.recorder.pools().iter().find(|pool| pool.provider().name() == provider)
+        self.pools.iter().find(|pool| pool.provider().name() == provider)
     }
 
     fn is_required(&self, provider: &str) -> bool {

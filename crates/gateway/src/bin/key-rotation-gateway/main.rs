@@ -21,6 +21,7 @@ mod init;
 mod log_writer;
 mod output;
 mod recorder;
+mod reload;
 mod signals;
 mod status;
 
@@ -50,7 +51,7 @@ use crate::explain::Explain;
 use crate::init::Init;
 use crate::log_writer::LogWriter;
 use crate::output::{LogFormat, Output};
-use crate::signals::Signals;
+use crate::signals::{Hangups, Signals};
 use crate::status::Status;
 
 /// A request costs many small allocations, most of them in the HTTP stack.
@@ -168,7 +169,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 async fn run(args: Args, output: Output) -> Result<(), BoxError> {
-    let signals = Signals::install()?;
+    let (signals, hangups) = (Signals::install()?, Hangups::install()?);
     let (config, demo) = match &args.config {
         Some(file) => (Loader::new().load(file)?, None),
         None => {
@@ -184,7 +185,7 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     let recorded = if args.no_metrics { None } else { Some(recorder::install()?) };
     let gateway = Gateway::new(config, options(args.max_request, recorded.clone(), &output.log));
     if args.check {
-        output.print(&describe(gateway.config()));
+        output.print(&describe(&gateway.config()));
         return Ok(());
     }
     if let Some(recorded) = recorded {
@@ -192,7 +193,11 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     }
     let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
     let address = listener.local_addr()?;
-    output.print(&format!("{}\nlistening on http://{address}\n", describe(gateway.config())));
+    output.print(&format!("{}\nlistening on http://{address}\n", describe(&gateway.config())));
+    let _watching = match args.config {
+        Some(file) => tokio::spawn(reload::reload(gateway.clone(), file, hangups)),
+        None => tokio::spawn(hangups.ignore()),
+    };
     if demo.is_some() {
         output.print(&invitation(&format!("http://{address}")));
     }

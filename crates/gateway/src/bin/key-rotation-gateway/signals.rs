@@ -1,24 +1,30 @@
-//! The signals that stop the gateway.
+//! The signals of the process.
 
 use std::io;
 
-/// The signals of the process. They are received from its creation on.
+/// The signals that stop the gateway. They are received from its creation on.
 #[cfg(unix)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
 }
 
-/// The signals of the process.
+/// The signals that stop the gateway.
 #[cfg(not(unix))]
 pub(crate) struct Signals;
+
+/// SIGHUP, which asks for the configuration to be loaded again. It does not end the process from its creation on.
+#[cfg(unix)]
+pub(crate) struct Hangups(tokio::signal::unix::Signal);
+
+/// SIGHUP, which this platform does not have.
+#[cfg(not(unix))]
+pub(crate) struct Hangups;
 
 // === impl Signals ===
 
 impl Signals {
-    /// Waits for the first SIGINT or SIGTERM. A second one ends the process immediately. A SIGHUP, which is sent when
-    /// a terminal closes, is ignored: the configuration is read once.
+    /// Waits for the first SIGINT or SIGTERM. A second one ends the process immediately.
     pub(crate) async fn stop(mut self) {
         self.next().await;
         tracing::info!(target: "gateway", "stopping: waiting for requests in flight; a second signal ends them");
@@ -33,23 +39,14 @@ impl Signals {
 impl Signals {
     pub(crate) fn install() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Waits for the next signal to stop, and returns the exit status of a process ended by it.
     async fn next(&mut self) -> i32 {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return 130,
-                _ = self.terminate.recv() => return 143,
-                _ = self.hangup.recv() => {
-                    tracing::info!(target: "gateway", "SIGHUP ignored: restart the gateway to load the configuration again");
-                }
-            }
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
         }
     }
 }
@@ -65,5 +62,44 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         130
+    }
+}
+
+// === impl Hangups ===
+
+impl Hangups {
+    /// Ignores the signal, which is also sent when a terminal closes.
+    pub(crate) async fn ignore(mut self) {
+        loop {
+            self.next().await;
+            tracing::info!(target: "gateway", "SIGHUP ignored: there is no configuration file");
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Hangups {
+    pub(crate) fn install() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next signal.
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Hangups {
+    pub(crate) fn install() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Never completes.
+    pub(crate) async fn next(&mut self) {
+        std::future::pending::<()>().await;
     }
 }

@@ -1,0 +1,89 @@
+//! Taking over the pools of a configuration that another one follows.
+
+use tower_key_rotation::pool::{KeyChanges, ReloadError};
+
+use crate::config::{Config, ProviderSettings, ServerSettings};
+
+/// The parts of a configuration that the one before it had in the same way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// Whether requests go to the same providers by the same rules, whatever their keys.
+    pub(crate) destinations: bool,
+}
+
+/// Takes over the pools of the configuration before, and gives them the keys of this one. Keys that stay keep their
+/// state. A provider with other settings than before keeps its new pool, whose keys start clean.
+///
+/// Logs what has changed.
+pub(crate) fn adopt(config: &mut Config, before: &Config) -> Kept {
+    let mut destinations = config.chain_table == before.chain_table
+        && config.providers.len() == before.providers.len()
+        && config.first == before.first;
+    for (index, provider) in config.providers.iter_mut().enumerate() {
+        let known = before.provider(&provider.name);
+        let is_kept = known.is_some_and(|known| take_pool(provider, known));
+        if known.is_none() {
+            tracing::info!(target: "gateway", provider = provider.name, "provider added");
+        } else if !is_kept {
+            tracing::info!(target: "gateway", provider = provider.name, "settings changed: its keys start clean");
+        }
+        destinations &= is_kept && before.providers.get(index).is_some_and(|it| is_routed_like(it, provider));
+    }
+    for gone in before.providers.iter().filter(|it| config.provider(&it.name).is_none()) {
+        tracing::info!(target: "gateway", provider = gone.name, "provider removed");
+    }
+    warn_of_restart(config, before);
+    Kept { destinations }
+}
+
+/// Takes over the pool of a provider, if only its keys have changed.
+fn take_pool(provider: &mut ProviderSettings, before: &ProviderSettings) -> bool {
+    if provider.pool_table != before.pool_table {
+        return false;
+    }
+    match before.pool.reload(provider.keys.iter().cloned()) {
+        Ok(changes) => report(&provider.name, &changes),
+        Err(error) => {
+            refused(&provider.name, &error);
+            return false;
+        }
+    }
+    provider.pool = before.pool.clone();
+    true
+}
+
+fn report(provider: &str, changes: &KeyChanges) {
+    if !changes.is_empty() {
+        let KeyChanges { added, replaced, changed, removed, unchanged, .. } = changes;
+        let [added, replaced, changed, removed] = [added, replaced, changed, removed].map(Vec::len);
+        tracing::info!(
+            target: "gateway", provider, added, replaced, changed, removed, unchanged, "keys reloaded"
+        );
+    }
+}
+
+fn refused(provider: &str, error: &ReloadError) {
+    tracing::error!(target: "gateway", provider, %error, "the keys were not taken over: they start clean");
+}
+
+/// Returns whether requests reach both providers in the same way.
+fn is_routed_like(one: &ProviderSettings, other: &ProviderSettings) -> bool {
+    one.name == other.name
+        && one.models == other.models
+        && one.endpoints == other.endpoints
+        && one.limits_models == other.limits_models
+}
+
+/// Says which changes have no effect before the gateway is started again: those of its listener.
+fn warn_of_restart(config: &Config, before: &Config) {
+    let limits = |it: &ServerSettings| {
+        let times = [it.head_timeout(), it.write_timeout(), it.shutdown_timeout()];
+        (times, it.max_connections(), it.max_requests())
+    };
+    if config.listen != before.listen || limits(&config.server) != limits(&before.server) {
+        tracing::warn!(
+            target: "gateway",
+            "`listen`, or a limit of the listener in `[server]`, has changed: restart the gateway to use it"
+        );
+    }
+}

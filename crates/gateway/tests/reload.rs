@@ -1,0 +1,192 @@
+//! A configuration that is loaded again by a running gateway.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use support::{Captured, MARKER, chat, header, post};
+use tower_key_rotation_gateway::config::Loader;
+use tower_key_rotation_gateway::{Gateway, GatewayBody, Options};
+use tower_key_rotation_sim::{SimFault, SimKey, SimServer, Simulator};
+
+const STREAM: &str = r#"{"stream":true,"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
+
+/// A gateway whose configuration is a file of the test.
+struct Running {
+    gateway: Gateway,
+    loader: Loader,
+    file: PathBuf,
+    sim: Simulator,
+    server: SimServer,
+}
+
+fn secret(label: &str) -> String {
+    format!("sk-{MARKER}-{label}")
+}
+
+/// A `[[provider]]` table with the keys of these labels, each with the id before the first dash.
+fn provider(origin: &str, keys: &[&str]) -> String {
+    let key = |label: &&str| {
+        let id = label.split('-').next().unwrap();
+        format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"{}\"\n", secret(label))
+    };
+    let keys: String = keys.iter().map(key).collect();
+    format!("[[provider]]\nname = \"openai\"\nbase_url = \"{origin}/v1\"\n{keys}")
+}
+
+impl Running {
+    async fn start(test: &str, keys: &[&str]) -> Self {
+        let sim =
+            Simulator::openai().keys(["a", "b", "c", "a-2"].map(|it| SimKey::new(it, secret(it)))).build();
+        let server = sim.serve().await.unwrap();
+        let folder = std::env::temp_dir().join(format!("gateway-reload-{}-{test}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("gateway.toml");
+        fs::write(&file, provider(&server.origin(), keys)).unwrap();
+        let loader = Loader::new().vars([("PATH", "/bin")]);
+        let gateway = Gateway::new(loader.load(&file).unwrap(), Options::new());
+        Self { gateway, loader, file, sim, server }
+    }
+
+    /// Writes the file and loads it.
+    fn load(&self, text: &str) -> Result<(), String> {
+        fs::write(&self.file, text).unwrap();
+        self.gateway.reload(&self.loader, &self.file).map_err(|error| error.to_string())
+    }
+
+    fn keys(&self, before: &str, keys: &[&str]) -> Result<(), String> {
+        self.load(&format!("{before}\n{}", provider(&self.server.origin(), keys)))
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response<GatewayBody> {
+        let (mut head, body) = request.into_parts();
+        head.headers.insert("host", "localhost".parse().unwrap());
+        self.gateway.handle(Request::from_parts(head, body), None).await
+    }
+
+    /// Sends a request that is served, and returns the key.
+    async fn serve(&self) -> String {
+        let response = self.send(chat("")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let key = response.headers()["x-served-by"].to_str().unwrap().to_owned();
+        response.into_body().collect().await.unwrap();
+        key
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let response = self.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    /// Returns the ids of the keys, each with its number of calls.
+    async fn calls(&self) -> Vec<(String, u64)> {
+        let status = self.json("/api/key-status").await;
+        let keys = status["providers"][0]["keys"].as_array().unwrap().clone();
+        keys.iter().map(|it| (it["id"].as_str().unwrap().to_owned(), it["calls"].as_u64().unwrap())).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_used_and_the_others_keep_their_state() {
+    let running = Running::start("keys", &["a", "b"]).await;
+    running.sim.key("b").fail(1, SimFault::rate_limited(std::time::Duration::from_secs(60)));
+    for _ in 0..4 {
+        running.serve().await;
+    }
+    let before = running.calls().await;
+    running.keys("", &["a", "b", "c"]).unwrap();
+    let after = running.calls().await;
+    assert_eq!((&after[..2], after[2].1), (&before[..], 0));
+    let served = [running.serve().await, running.serve().await];
+    assert!(
+        served.contains(&"openai/c".to_owned()) && !served.contains(&"openai/b".to_owned()),
+        "{served:?}"
+    );
+    running.keys("", &["a-2", "c"]).unwrap();
+    let calls = running.calls().await;
+    assert_eq!((&*calls[0].0, calls[0].1, &*calls[1].0), ("a", 0, "c"), "a replaced secret starts clean");
+    assert_eq!(running.sim.key("a-2").calls(), 0);
+}
+
+#[tokio::test]
+async fn a_broken_file_keeps_the_old_state_and_says_why() {
+    let running = Running::start("broken", &["a", "b"]).await;
+    running.serve().await;
+    let before = running.calls().await;
+    let origin = running.server.origin();
+    for (broken, says) in [
+        ("listen = 1 2".to_owned(), "gateway.toml"),
+        (String::new(), "provider"),
+        (provider(&origin, &["a", "a"]), "same secret"),
+        (provider("ftp://nowhere", &["a", "c"]), "base_url"),
+        (provider(&origin, &["a", "b", "c"]).replace("sk-", "env:NO_"), "name of a variable"),
+    ] {
+        let error = running.load(&broken).unwrap_err();
+        assert!(error.contains(says) && !error.contains("sk-"), "{says}: {error}");
+        assert_eq!(running.calls().await, before, "{says}");
+    }
+    fs::remove_file(&running.file).unwrap();
+    running.gateway.reload(&running.loader, &running.file).unwrap_err();
+    running.serve().await;
+}
+
+#[tokio::test]
+async fn everything_but_the_listener_changes() {
+    let running = Running::start("settings", &["a"]).await;
+    let other = Simulator::openai().key(SimKey::new("z", secret("z"))).build();
+    let server = other.serve().await.unwrap();
+    let log = Captured::default();
+    let _guard = log.install();
+
+    running.keys("token = \"a-token-of-callers\"", &["a"]).unwrap();
+    assert_eq!(running.send(chat("")).await.status(), StatusCode::UNAUTHORIZED);
+    let second = provider(&server.origin(), &["z"]).replace("openai", "other\"\ndialect = \"openai");
+    running.keys(&format!("[chain]\norder = [\"other\", \"openai\"]\n{second}"), &["a"]).unwrap();
+    assert_eq!(running.serve().await, "other/z");
+    let status = running.json("/status").await;
+    assert_eq!(
+        (status["chain"][0].as_str(), status["providers"].as_array().unwrap().len()),
+        (Some("other"), 2)
+    );
+    running.keys("listen = \"127.0.0.1:1\"", &["a"]).unwrap();
+    assert_eq!(running.serve().await, "openai/a");
+
+    let text = log.text();
+    for line in ["provider added", "provider removed", "restart the gateway"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains(MARKER), "{text}");
+}
+
+#[tokio::test]
+async fn history_goes_on_after_a_reload() {
+    let running = Running::start("history", &["a", "b"]).await;
+    running.serve().await;
+    running.keys("[chain]\nmax_attempts = 3", &["a", "b", "c"]).unwrap();
+    let seen = || async {
+        let history = running.json("/api/history").await;
+        history.to_string().matches("\"added\"").count() == 1
+    };
+    while !seen().await {
+        tokio::task::yield_now().await;
+    }
+    let usage = running.json("/api/usage").await.to_string();
+    assert!(usage.contains("\"openai\""), "{usage}");
+    assert_eq!(header(&running.send(chat("")).await, "x-attempts"), "1");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_ends_as_it_began() {
+    let running = Running::start("flight", &["a"]).await;
+    let response = running.send(post("/v1/chat/completions", Body::from(STREAM))).await;
+    running.keys("[chain]\nmax_attempts = 3", &["c"]).unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("[DONE]"));
+    assert_eq!(running.serve().await, "openai/c");
+}
