@@ -59,10 +59,13 @@
 //! | feature | adds |
 //! |---|---|
 //! | `decompress` | decodes compressed error responses, so that they can be judged and searched for the key |
+//! | `file-store` | `store::FileStore`: the state of pools in a file, across restarts |
 //! | `hyper-util` | recognizes hyper-util's errors; changes which requests are sent again, see below |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs with metrics enabled |
 //! | `secret-command` | [`SecretCommand`](key::SecretCommand), a source of secrets that runs a command |
 //! | `service-account` | [`ServiceAccount`](key::ServiceAccount), a source of access tokens for Google service accounts |
+//! | `redis` | `store::RedisStore`: the state of pools in Redis, shared by several processes |
+//! | `redis-tls` | `rediss://` URLs for it, by rustls; the program installs the provider of its cryptography |
 //! | `reqwest` | `ReqwestClient`, and recognizes its errors; changes which requests are sent again, see below |
 //!
 //! The features `hyper-util` and `reqwest` tell a request that never left the client from one that may have run. The
@@ -88,6 +91,8 @@ pub mod reqwest_client;
 pub mod respond;
 pub mod rotate;
 mod scrub;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+pub mod store;
 mod sync;
 mod text;
 mod wildcard;

@@ -302,6 +302,24 @@ pub enum EventKind {
         /// The key without requests. A key that was replaced has the id of its successor.
         key: KeyId,
     },
+    /// A store of the pool's state does not work. Requests go on. Emitted once, until
+    /// [`StoreRecovered`](Self::StoreRecovered).
+    #[non_exhaustive]
+    StoreFailed {
+        /// The kind of the store: `file` or `redis`.
+        store: &'static str,
+        /// The error.
+        reason: Arc<str>,
+    },
+    /// A store of the pool's state works again.
+    #[non_exhaustive]
+    StoreRecovered {
+        /// The kind of the store: `file` or `redis`.
+        store: &'static str,
+        /// Time for which it did not work.
+        #[serde(rename = "duration_ms", serialize_with = "ms")]
+        after: Duration,
+    },
 }
 
 /// Returns the whole milliseconds, rounded down.

@@ -86,6 +86,12 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         | EventKind::Changed { .. }
         | EventKind::Removed { .. }
         | EventKind::Drained { .. } => by_operator(who, &event.kind),
+        EventKind::StoreFailed { store, reason } => {
+            line!(warn, who, "store failed", store, reason = &**reason);
+        }
+        EventKind::StoreRecovered { store, after } => {
+            line!(info, who, "store recovered", store, duration_ms = whole_ms(*after));
+        }
     }
 }
 

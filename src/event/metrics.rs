@@ -184,6 +184,8 @@ impl Metrics {
             | EventKind::Metered { .. }
             | EventKind::Reset { .. }
             | EventKind::QuotaReset { .. }
+            | EventKind::StoreFailed { .. }
+            | EventKind::StoreRecovered { .. }
             | EventKind::Disabled { .. }
             | EventKind::Enabled { .. } => {}
         }

@@ -82,6 +82,10 @@ pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};
 pub use self::scope::cooldown::{Backoff, Cooldowns};
 pub use self::state::document::{OtherProvider, PoolState};
+#[cfg(feature = "redis")]
+pub(crate) use self::state::field::Field;
+#[cfg(feature = "redis")]
+pub(crate) use self::state::register::Register;
 
 use crate::clock::Moment;
 use crate::event::{EventKind, Severity};

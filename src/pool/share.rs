@@ -72,22 +72,59 @@ impl KeyPool {
             ahead = if state.at > now.saturating_add(SKEW_MS) { state.at - now } else { ahead };
         }
         let registers = state.registers.into_iter();
-        self.merge_registers(registers.map(|(field, register)| earlier(field, register, ahead)));
+        self.merge_registers(registers.map(|(field, register)| earlier(field, register, ahead)), |_, _| {});
         Ok(())
     }
 
-    /// Merges registers, and applies those that are news.
-    pub(crate) fn merge_registers(&self, registers: impl IntoIterator<Item = (Field, Register)>) {
+    /// Merges registers, and applies those that are news. Passes each of those to `note`.
+    fn merge_registers(
+        &self,
+        registers: impl IntoIterator<Item = (Field, Register)>,
+        note: impl Fn(&mut Replica, &Field),
+    ) {
         let set = self.0.set.load_full();
         let (replica, now) = (&mut *self.replica(), Moment::now());
         // What has happened here since the last look comes first, so that it is compared with the news.
         let present = look(replica, &set, now);
         let raised = registers.into_iter().filter_map(|(field, after)| {
             let before = replica.raise(&field, after)?;
+            note(replica, &field);
             Some(Raised { field, before, after })
         });
         let news = raised.collect();
         adopt(replica, &set, &present, news, now);
+    }
+
+    /// Merges registers that a store holds already.
+    #[cfg(feature = "redis")]
+    pub(crate) fn merge_stored(&self, registers: impl IntoIterator<Item = (Field, Register)>) {
+        self.merge_registers(registers, Replica::is_stored);
+    }
+
+    /// Returns the registers that have changed since the last call, or all of them after
+    /// [`resend`](Self::resend).
+    #[cfg(feature = "redis")]
+    pub(crate) fn changed_registers(&self) -> Vec<(Field, Register)> {
+        let set = self.0.set.load_full();
+        let replica = &mut *self.replica();
+        look(replica, &set, Moment::now());
+        replica.take_changed()
+    }
+
+    /// Lets the next call of [`changed_registers`](Self::changed_registers) return all registers.
+    #[cfg(feature = "redis")]
+    pub(crate) fn resend(&self) {
+        self.replica().resend();
+    }
+
+    /// Returns the registers among these that a pool would forget.
+    #[cfg(feature = "redis")]
+    pub(crate) fn useless(&self, mut registers: Vec<(Field, Register)>) -> Vec<(Field, Register)> {
+        let set = self.0.set.load_full();
+        let replica = &mut *self.replica();
+        refresh(replica, &set);
+        registers.retain(|(field, _)| !replica.known.contains_key(field));
+        registers
     }
 
     /// Notes that an operator has reset keys.

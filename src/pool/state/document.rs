@@ -107,6 +107,12 @@ impl PoolState {
         Ok(())
     }
 
+    /// Returns whether both states have the same records, whenever they were exported.
+    #[cfg(feature = "file-store")]
+    pub(crate) fn has_records_of(&self, other: &Self) -> bool {
+        self.registers == other.registers
+    }
+
     /// Checks that the state belongs to a provider.
     pub(in crate::pool) fn check(&self, provider: &str) -> Result<(), OtherProvider> {
         let is_same = self.provider == provider || self.provider.is_empty() || provider.is_empty();

@@ -1,6 +1,8 @@
 //! The replica: the registers of a pool, as exported or merged last.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "redis")]
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use crate::clock::{Timestamp, WallOffset};
@@ -14,6 +16,9 @@ use crate::provider::ModelId;
 /// The registers of a pool.
 pub(in crate::pool) struct Replica {
     pub(in crate::pool) known: BTreeMap<Field, Register>,
+    /// The fields that have changed since they were last taken. `None` means all.
+    #[cfg(feature = "redis")]
+    changed: Option<BTreeSet<Field>>,
     /// The id under which this pool counts.
     pub(in crate::pool) instance: Instance,
     pub(in crate::pool) clock: WallOffset,
@@ -45,6 +50,10 @@ impl Replica {
             return None;
         }
         self.known.insert(field.clone(), register);
+        #[cfg(feature = "redis")]
+        if let Some(changed) = &mut self.changed {
+            changed.insert(field.clone());
+        }
         Some(before)
     }
 
@@ -70,10 +79,37 @@ impl Replica {
     }
 }
 
+#[cfg(feature = "redis")]
+impl Replica {
+    /// Returns the registers that have changed since the last call. The first call returns all.
+    pub(in crate::pool) fn take_changed(&mut self) -> Vec<(Field, Register)> {
+        let changed = self.changed.replace(BTreeSet::new());
+        let register = |field: Field| self.known.get(&field).copied().map(|register| (field, register));
+        match changed {
+            Some(changed) => changed.into_iter().filter_map(register).collect(),
+            None => self.known.iter().map(|(field, register)| (field.clone(), *register)).collect(),
+        }
+    }
+
+    /// Takes a field off the changed ones, because the store has its register.
+    pub(in crate::pool) fn is_stored(&mut self, field: &Field) {
+        if let Some(changed) = &mut self.changed {
+            changed.remove(field);
+        }
+    }
+
+    /// Lets the next call of [`take_changed`](Self::take_changed) return all registers.
+    pub(in crate::pool) fn resend(&mut self) {
+        self.changed = None;
+    }
+}
+
 impl Default for Replica {
     fn default() -> Self {
         Self {
             known: BTreeMap::new(),
+            #[cfg(feature = "redis")]
+            changed: None,
             instance: Instance(fastrand::u64(1..)),
             clock: WallOffset::default(),
             present: None,

@@ -1,0 +1,95 @@
+//! Registers as Redis keeps them: fields of one hash, and the scripts that merge them.
+
+use redis::Script;
+
+use crate::pool::{Field, KeyPool, Register};
+
+/// Raises registers of the hash, atomically. A value that is no register is replaced. Publishes those that
+/// were raised, and keeps the hash for eight days.
+///
+/// All values have the same length, so the order of texts is the order of registers.
+const RAISE: &str = r"
+local news = {}
+for i = 1, #ARGV, 2 do
+  local old = redis.call('HGET', KEYS[1], ARGV[i])
+  local new = ARGV[i + 1]
+  if not old or #old ~= #new or string.find(old, '[^0-9a-f]') or new > old then
+    redis.call('HSET', KEYS[1], ARGV[i], new)
+    news[#news + 1] = ARGV[i]
+    news[#news + 1] = new
+  end
+end
+if #news > 0 then
+  redis.call('PEXPIRE', KEYS[1], 691200000)
+  redis.call('PUBLISH', KEYS[2], cjson.encode(news))
+end
+return #news / 2
+";
+
+/// Removes registers that still have these values.
+const REMOVE: &str = r"
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+";
+
+/// The names that the state of a pool has in Redis. The part in braces puts both into one slot of a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub(super) hash: String,
+    pub(super) channel: String,
+}
+
+/// The scripts.
+pub(super) struct Scripts {
+    pub(super) raise: Script,
+    pub(super) remove: Script,
+}
+
+/// A register as Redis keeps it.
+pub(super) type Entry = (String, String);
+
+// === impl Names ===
+
+impl Names {
+    pub(super) fn of(prefix: &str, pool: &KeyPool) -> Self {
+        let tag = format!("{{{prefix}:{}}}", pool.provider().name());
+        Self { hash: format!("{tag}:state"), channel: format!("{tag}:news") }
+    }
+}
+
+// === impl Scripts ===
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self { raise: Script::new(RAISE), remove: Script::new(REMOVE) }
+    }
+}
+
+/// Returns the entry of a register.
+pub(super) fn entry((field, Register(numbers)): &(Field, Register)) -> Option<Entry> {
+    let value = numbers.iter().map(|number| format!("{number:016x}")).collect();
+    Some((serde_json::to_string(field).ok()?, value))
+}
+
+/// Returns the register of an entry. `None` if it is none, or one of a later version.
+pub(super) fn register((field, value): &Entry) -> Option<(Field, Register)> {
+    let field: Field = serde_json::from_str(field).ok()?;
+    let mut register = Register::default();
+    if field == Field::Unknown || value.len() != 16 * register.0.len() || !value.is_ascii() {
+        return None;
+    }
+    for (index, number) in register.0.iter_mut().enumerate() {
+        *number = u64::from_str_radix(&value[16 * index..16 * (index + 1)], 16).ok()?;
+    }
+    Some((field, register))
+}
+
+/// Returns the entries of a message.
+pub(super) fn message(payload: &[u8]) -> Vec<Entry> {
+    let texts: Vec<String> = serde_json::from_slice(payload).unwrap_or_default();
+    let (pairs, _) = texts.as_chunks::<2>();
+    pairs.iter().map(|[field, value]| (field.clone(), value.clone())).collect()
+}
