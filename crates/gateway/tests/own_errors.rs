@@ -118,10 +118,9 @@ async fn a_413_names_the_limit_and_the_flag() {
     let gateway = gateway(&stub, &["fine-1"], "").await;
     let mut request = post("/v1/files", Body::from("{}"));
     request.headers_mut().insert("content-length", "40000000".parse().unwrap());
-    let raw = format!(
-        "POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000000\r\nconnection: close\r\n\r\n"
-    );
-    let response = support::raw::exchange(gateway.address, &raw).await;
+    let raw =
+        "POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000000\r\nconnection: close\r\n\r\n";
+    let response = support::raw::exchange(gateway.address, raw).await;
     for part in ["413", "33554432", "32 MiB", "--max-request", "x-should-retry: false"] {
         assert!(response.contains(part), "{part}: {response}");
     }
