@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -21,7 +21,7 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Reason, Verdict};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::{Error, KeyRotationLayer, RespondLayer, StopReason};
+use tower_key_rotation::{Error, KeyRotationLayer, ProviderFallbackLayer, RespondLayer, StopReason};
 
 type UpstreamResponse = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
@@ -45,6 +45,27 @@ async fn every_error_body_is_delivered_whole() {
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
         assert!(pool.snapshot().keys.iter().all(|key| key.state == KeyState::Available));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_length_beside_chunks_is_removed() {
+    for status in [200, 400, 429, 503] {
+        let both = || {
+            let mut response = answer(status, b"{}");
+            response.headers_mut().insert("transfer-encoding", HeaderValue::from_static("chunked"));
+            response.headers_mut().insert("content-length", HeaderValue::from_static("1"));
+            response
+        };
+        let rotation = KeyRotationLayer::new(pool(&["a"]));
+        let alone = RespondLayer::new().layer(rotation.layer(answering([both(), both()])));
+        let chain = ProviderFallbackLayer::new("only");
+        let chained = RespondLayer::new().layer(chain.layer(answering([both(), both()])));
+        for response in [alone.oneshot(chat("m")).await.unwrap(), chained.oneshot(chat("m")).await.unwrap()] {
+            let length = response.headers().get("content-length").cloned();
+            let whole = response.into_body().collect().await.unwrap().to_bytes();
+            assert!(length.is_none_or(|length| length == whole.len().to_string().as_str()), "{status}");
+        }
     }
 }
 

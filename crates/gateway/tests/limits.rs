@@ -220,6 +220,18 @@ async fn a_refusal_reaches_a_sending_caller() {
 }
 
 #[tokio::test]
+async fn a_false_length_does_not_split_a_response() {
+    let both = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 5\r\n\
+                transfer-encoding: chunked\r\n\r\n9\r\n{\"a\":\"b\"}\r\n0\r\n\r\n";
+    let gateway = gateway("", raw::upstream(both).await).await;
+    let request =
+        "POST /v1/x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+    let response = exchange(gateway.address, request).await;
+    assert_eq!(status(&response), 200, "{response}");
+    assert!(response.contains("content-length: 9\r\n"), "{response}");
+}
+
+#[tokio::test]
 async fn a_path_that_leaves_the_base_is_refused() {
     let (upstream, seen) = support::echo().await;
     let gateway = gateway("", upstream).await;

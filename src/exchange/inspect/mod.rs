@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Response;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http_body::Body;
@@ -230,7 +231,13 @@ pub(crate) fn classify<C: Classify>(
 }
 
 /// Splits a response. The head is shared, because the classifier sees it too.
+///
+/// A body in chunks has the length of its chunks (RFC 9112, section 6.3). A length that is stated beside them is
+/// removed: a server that repeats it would have the caller take the rest of the body for another response.
 pub(crate) fn into_parts<B>(response: Response<B>) -> (Arc<Parts>, B) {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        head.headers.remove(CONTENT_LENGTH);
+    }
     (Arc::new(head), body)
 }
