@@ -7,11 +7,11 @@ use jiff::{SignedDuration, ToSpan, Zoned};
 
 use crate::clock::Timestamp;
 
-/// Forms of dates and times, the longer first.
+/// Forms of dates and times, the longer first. Letters are in lower case, as in the text.
 const FORMS: [&str; 44] = [
-    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dt%H:%M:%S",
     "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dt%H:%M",
     "%Y-%m-%d %H:%M",
     "%Y/%m/%d %H:%M:%S",
     "%Y/%m/%d %H:%M",
@@ -89,6 +89,9 @@ pub(super) fn leading(text: &str, now: Timestamp, utc_offset: i8) -> Option<Time
     if let Ok(at) = word.parse::<jiff::Timestamp>() {
         return unix(at);
     }
+    if let Some(at) = since_epoch(word) {
+        return Some(at);
+    }
     let mut parsed = FORMS.iter().filter_map(|form| BrokenDownTime::parse_prefix(form, &text).ok());
     // The hour behind a date is no year.
     let (time, end) = parsed.find(|(time, _)| time.year().is_none_or(|year| year > 1_970))?;
@@ -124,7 +127,29 @@ fn plain(text: &str) -> String {
         .take(9)
         .filter(|word| !matches!(*word, "at" | "on" | "the" | "of" | "around"));
     let words = words.map(|word| word.trim_end_matches(',')).filter(|word| !is_weekday(word));
-    words.map(|word| cardinal(word).or_else(|| month(word)).unwrap_or(word)).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| cardinal(word).or_else(|| month(word)).or_else(|| clock(word)).unwrap_or(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Returns the time of day that has a name.
+fn clock(word: &str) -> Option<&'static str> {
+    match word.trim_end_matches(['.', ')', ';', '!']) {
+        "midnight" => Some("00:00"),
+        "noon" => Some("12:00"),
+        _ => None,
+    }
+}
+
+/// Returns the point in time that a word names in seconds or milliseconds since 1970.
+fn since_epoch(word: &str) -> Option<Timestamp> {
+    let number: u64 = word.parse().ok()?;
+    match word.len() {
+        10 => number.checked_mul(1_000).map(Timestamp::from_unix_ms),
+        13 => Some(Timestamp::from_unix_ms(number)),
+        _ => None,
+    }
 }
 
 /// Returns the first three letters of a month's name.

@@ -74,9 +74,11 @@ const MAX_BYTES: usize = 4 * 1024;
 /// Maximum number of lead-ins that are followed.
 const MAX_LEAD_INS: usize = 24;
 
-/// Words that a wait begins with, besides digits: months and weekdays, of which the beginning is enough, and
-/// numbers.
-const NAMES: [&str; 19] = [
+/// Words that a wait begins with, besides digits: times of day, months and weekdays, of which the beginning is
+/// enough, and numbers.
+const NAMES: [&str; 21] = [
+    "midnight",
+    "noon",
     "january",
     "february",
     "march",

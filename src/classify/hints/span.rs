@@ -1,5 +1,6 @@
 //! Durations in sentences: `2 days`, `6d 2hr`, `4hr 59min`, `an hour and 5 minutes`, `22.14:18:12`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo, Zoned};
@@ -27,7 +28,7 @@ fn parse(words: &[&str], now: Timestamp) -> Option<Duration> {
         match word {
             "and" => {}
             "a" | "an" | "one" => phrase.push_str(" 1"),
-            word => phrase.extend([" ", &word.replace("(s", "s").replace("hrs", "h").replace("hr", "h")]),
+            word => phrase.extend([" ", &unit(&without_separators(word))]),
         }
     }
     let phrase = phrase.trim();
@@ -36,6 +37,21 @@ fn parse(words: &[&str], now: Timestamp) -> Option<Duration> {
         return of_clock(phrase, now);
     }
     length(phrase, now)
+}
+
+/// Returns the word with the units that are known: `hr` is written `h`, `second(s` is written `seconds`.
+fn unit(word: &str) -> String {
+    word.replace("(s", "s").replace("hrs", "h").replace("hr", "h")
+}
+
+/// Removes the commas that separate thousands: `1,200` is a number of four digits. In `1,5` the comma is the decimal
+/// mark.
+fn without_separators(word: &str) -> Cow<'_, str> {
+    let digits = |group: &str| group.bytes().take_while(u8::is_ascii_digit).count();
+    let Some((first, rest)) = word.split_once(',') else { return Cow::Borrowed(word) };
+    let is_first = (1..=3).contains(&first.len()) && digits(first) == first.len() && !first.starts_with('0');
+    let separates = is_first && rest.split(',').all(|group| digits(group) == 3);
+    if separates { Cow::Owned(word.replace(',', "")) } else { Cow::Borrowed(word) }
 }
 
 /// Parses days, hours, minutes and seconds as .NET writes them, or hours, minutes and seconds.

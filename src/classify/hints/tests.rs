@@ -144,11 +144,37 @@ fn durations_in_sentences() {
 }
 
 #[test]
+fn commas_separate_thousands() {
+    for (text, wait) in [
+        ("try again in 1,200 seconds", ms(1_200_000)),
+        ("Retry after 86,400s.", ms(86_400_000)),
+        ("wait 1,209,600 seconds", ms(1_209_600_000)),
+        ("wait 1,5 hours", ms(5_400_000)),
+        ("wait 0,250 s", ms(250)),
+        ("wait 1,200, then retry", None),
+        ("try again in 2 days, 3 hours", ms(183_600_000)),
+    ] {
+        assert_eq!(sentence(text, NOW, 0), wait, "{text}");
+    }
+}
+
+#[test]
 fn points_in_sentences() {
     const HOUR: u64 = 3_600_000;
     for (text, expected) in [
         ("It will reset at 2026-04-01 00:00:00 +0800 CST. We recommend", ms(16 * HOUR)),
         ("Resets at 2026-03-31T05:00:00Z", ms(5 * HOUR)),
+        ("Resets at 2026-03-31T05:00:00", ms(5 * HOUR)),
+        ("Resets at 2026-03-31T05:00 UTC.", ms(5 * HOUR)),
+        ("Resets at 2026-03-31T05:00:00.250 PDT", ms(12 * HOUR)),
+        ("Resets at 2026-03-31T05:00:00 (Europe/Berlin)", ms(3 * HOUR)),
+        ("Quota resets at midnight Pacific time.", ms(7 * HOUR)),
+        ("resets at midnight (UTC)", ms(24 * HOUR)),
+        ("Try again after noon UTC", ms(12 * HOUR)),
+        ("Try again at 1774918800", ms(HOUR)),
+        ("resetAt: 1774918800000.", ms(HOUR)),
+        ("Try again at 1774911600", None),
+        ("Try again with request 9999999999", None),
         ("Resets at 2026-03-31T05:00:00.123+02:00.", ms(3 * HOUR + 123)),
         ("resets on 2026-04-01 at 06:30 UTC", ms(30 * HOUR + 1_800_000)),
         ("reset at 2026-03-31 12:00:00", ms(12 * HOUR)),
