@@ -42,6 +42,21 @@ const MESSAGES: &[(u16, &str, &str)] = &[
     (400, "InvalidParameter", "Range of input length should be [1, 98304]"),
     (400, "1261", "Prompt 超长"),
     (400, "invalid_request_error", "当前请求上下文长度超过最大限制 131072"),
+    // Budgets of tokens.
+    (400, "invalid_request_error", "Budget tokens exceeded the maximum of 24576."),
+    (400, "INVALID_ARGUMENT", "The reasoning budget was exceeded: 32768 tokens at most."),
+    (400, "invalid_request_error", "All 8192 tokens of the budget were spent on thinking tokens."),
+    // Text of the request that is cut off.
+    (
+        400,
+        "invalid_request_error",
+        "Unterminated string at column 20: {\"q\": \"your balance is insufficient, please rec",
+    ),
+    (
+        422,
+        "string_too_long",
+        "A tool's description has at most 1024 characters: \"Tells that the quota is exceeded and the",
+    ),
     // Parameters and schemas.
     (
         400,
@@ -230,6 +245,25 @@ const MESSAGES: &[(u16, &str, &str)] = &[
     (400, "invalid_request_error", "expected an object with the key «余额不足», got null"),
 ];
 
+/// Rejections that speak of other servers' refusals, or of a batch. AWS Bedrock has neither, and names the cause of an
+/// error by such words.
+const OF_OTHERS: &[(u16, &str, &str)] = &[
+    (400, "invalid_request_error", "Too many requests in batch: at most 50000 are allowed."),
+    (413, "invalid_request_error", "The batch contains too many requests (50001)."),
+    // Failures of a server that the request names.
+    (
+        400,
+        "invalid_image_url",
+        "Unable to fetch the image: the remote server returned 429 Too Many Requests.",
+    ),
+    (
+        424,
+        "http_error",
+        "Error retrieving tool list from MCP server: 'pay'. Http status code: 429 (Too Many Requests)",
+    ),
+    (424, "external_connector_error", "MCP server error: 401 unauthorized: invalid API key"),
+];
+
 type Shape = fn(u16, &str, &str) -> Value;
 
 /// The shapes of error bodies, with a provider that sends them.
@@ -268,10 +302,21 @@ const SHAPES: &[(&str, Shape)] = &[
 
 #[test]
 fn ordinary_rejections_stay_rejections() {
+    let count = rejected(MESSAGES, |_| true);
+    assert!(count > 800);
+}
+
+#[test]
+fn refusals_of_other_servers_stay_rejections() {
+    rejected(OF_OTHERS, |name| name != "bedrock");
+}
+
+/// Asserts that these messages are rejections, in all shapes of the chosen providers, and returns their number.
+fn rejected(messages: &[(u16, &str, &str)], chosen: fn(&str) -> bool) -> usize {
     let mut alarms = Vec::new();
     let mut count = 0;
-    for (status, code, message) in MESSAGES {
-        for (name, shape) in SHAPES {
+    for (status, code, message) in messages {
+        for (name, shape) in SHAPES.iter().filter(|(name, _)| chosen(name)) {
             let body = shape(*status, code, message).to_string();
             let outcome = Outcome::response(head(*status, &[]), Bytes::from(body.clone()), NOW);
             let verdict = ask(&provider(name), outcome);
@@ -282,8 +327,8 @@ fn ordinary_rejections_stay_rejections() {
             }
         }
     }
-    assert!(count > 800);
     assert_eq!(alarms, Vec::<String>::new());
+    count
 }
 
 /// A message that repeats the request in quotation marks has no other words that count.

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use crate::text::find::contains;
 
-/// Pairs of quotation marks. An apostrophe opens a quotation only where no letter precedes it.
+/// Pairs of quotation marks. An apostrophe opens a quotation only where no letter precedes it. A double quotation mark
+/// that nothing closes quotes the rest, because providers cut what they repeat of a request.
 const QUOTES: [(char, char); 10] = [
     ('"', '"'),
     ('\'', '\''),
@@ -64,8 +65,18 @@ fn quotation(open: char, before: Option<char>, behind: &str) -> Option<usize> {
         return None;
     }
     let is_end = |at: usize| open != '\'' || !behind[at + 1..].starts_with(char::is_alphanumeric);
-    let (at, mark) = behind.match_indices(*close).find(|(at, _)| is_end(*at))?;
-    Some(at + mark.len())
+    match behind.match_indices(*close).find(|(at, _)| is_end(*at)) {
+        Some((at, mark)) => Some(at + mark.len()),
+        None => opens_cut_quotation(open, before, behind).then_some(behind.len()),
+    }
+}
+
+/// Returns whether a mark without a closing one begins a quotation, by the letters at its sides.
+fn opens_cut_quotation(open: char, before: Option<char>, behind: &str) -> bool {
+    let is_opening = before.is_none_or(|before| before.is_whitespace() || ":=([{,".contains(before));
+    matches!(open, '"' | '“' | '「' | '『')
+        && is_opening
+        && behind.starts_with(|next: char| !next.is_whitespace())
 }
 
 /// Replaces addresses by nothing, and keeps the end of the sentence behind them.
@@ -128,6 +139,11 @@ mod tests {
             ("The “insufficient balance” text", "The text"),
             ("weekly/monthly limit", "weekly/monthly limit"),
             ("an open ' stays", "an open ' stays"),
+            ("an open \" stays", "an open \" stays"),
+            ("a disk of 5\" stays", "a disk of 5\" stays"),
+            ("Expected a name, got \"my balance is too lo", "Expected a name, got"),
+            ("Bad text: “top up no", "Bad text:"),
+            ("at {\"q\": \"insufficient bal", "at { :"),
         ] {
             let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert_eq!(words(&statement(message)), words(plain), "{message}");

@@ -39,6 +39,10 @@ const BAD_REQUEST: Words = &[
     "wrong type", "bad request", "syntax error", "type error", "request argument", "could not process",
     "content-type", "media type", "not a valid", "does not match", "did not match", "no endpoints found that support",
     "conflicting", "mutually exclusive", "not well-formed", "already exists", "max_tokens", "temperature",
+    "budget tokens", "budget_tokens", "thinking budget", "reasoning budget", "thinking tokens", "reasoning tokens",
+    "in batch", "in the batch", "in a batch", "per batch", "batch contains", "batch size", "batch has",
+    "mcp server", "mcp tool", "unable to fetch", "failed to fetch", "could not fetch", "couldn't fetch",
+    "unable to download", "failed to download", "could not download", "error while downloading", "remote server",
     "system prompt", "last message", "first message", "conversation roles", "messages with role", "cannot both",
 ];
 
