@@ -37,13 +37,13 @@ fn file(name: &str, content: &str) -> PathBuf {
 }
 
 /// Runs the command, with this text on its standard input.
-fn explain(args: &[&str], stdin: &str) -> Output {
+fn explain(args: &[&str], stdin: impl AsRef<[u8]>) -> Output {
     let mut command = Command::new(PROGRAM);
     command.arg("explain").args(args).env("EXPLAIN_KEY", "sk-tkrmarker");
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The process may end before it has read everything.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
     child.wait_with_output().unwrap()
 }
 
@@ -120,6 +120,9 @@ fn a_dump_of_curl_is_explained() {
         format!("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 9\r\n\r\n{body}"),
         format!("HTTP/1.1 429 Too Many Requests\nRetry-After: 9\n\n{body}"),
         format!("HTTP/2 429 \r\nretry-after: 9\r\ncontent-type: application/json\r\n\r\n{body}\r\n"),
+        format!("\r\n\nHTTP/1.1 429 X\r\nretry-after: 9\r\n\r\n{body}"),
+        format!("HTTP/1.1 429 X\r\ntransfer-encoding: chunked\r\nretry-after: 9\r\n\r\n{body}"),
+        format!("HTTP/1.1 429 X\r\ncontent-encoding: gzip\r\nretry-after: 9\r\n\r\n{body}"),
         format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 X\r\nretry-after: 9\r\n\r\n{body}"),
         format!(
             "HTTP/1.1 301 Moved\r\nretry-after: 1\r\n\r\nHTTP/1.1 200 Connection established\r\n\r\nHTTP/2 429\r\nretry-after: 9\r\n\r\n{body}"
@@ -136,6 +139,19 @@ fn a_dump_of_curl_is_explained() {
     assert_eq!(value(&lines_in_the_body, "decided by"), "status");
     let event = "HTTP/2 200\ncontent-type: text/event-stream\n\ndata: {\"error\":{\"code\":\"insufficient_quota\"}}\n\n";
     assert_eq!(value(&explain(&["--provider", "openai", "--stdin"], event), "verdict"), "quota_exceeded");
+}
+
+#[test]
+fn a_body_that_can_not_be_read_is_an_error() {
+    for (encoding, body, says) in [
+        ("transfer-encoding: chunked", &b"1a; x=1\r\n{}\r\n0\r\n\r\n"[..], "line 4: the body is in chunks"),
+        ("content-encoding: gzip", b"\x1f\x8b\x08\x00\xff\xfe", "line 4: the body is compressed"),
+    ] {
+        let dump = [format!("HTTP/1.1 429 X\r\n{encoding}\r\n\r\n").as_bytes(), body].concat();
+        let output = explain(&["--provider", "openai", "--stdin"], dump);
+        let errors = text(&output.stderr);
+        assert!(!output.status.success() && errors.contains(says), "{errors}");
+    }
 }
 
 #[test]

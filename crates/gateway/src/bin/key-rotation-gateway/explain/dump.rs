@@ -1,8 +1,10 @@
 //! A response as `curl -i` prints it: status line, headers, a blank line, the body.
 //!
-//! There may be several heads, after redirects, `100 Continue` or a proxy's `CONNECT`; the last one counts.
+//! There may be several heads, after redirects, `100 Continue` or a proxy's `CONNECT`; the last one counts. curl prints a
+//! body without its chunks, and still compressed unless it has `--compressed`; a body in another form is an error.
 
 use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
 use crate::explain::record::{Record, append};
@@ -10,11 +12,33 @@ use crate::explain::record::{Record, append};
 /// Parses a response. Lines end in CRLF or LF. An error begins with the number of its line.
 pub(super) fn parse(dump: &[u8]) -> Result<Record, String> {
     let mut lines = Lines { rest: dump, number: 0 };
+    while lines.peek().is_some_and(<[u8]>::is_empty) {
+        lines.take();
+    }
     let (mut status, mut headers) = head(&mut lines)?;
     while is_status_line(lines.peek()) {
         (status, headers) = head(&mut lines)?;
     }
-    Ok(Record::new(status, headers, Bytes::copy_from_slice(lines.rest)))
+    match unreadable(&headers, &lines) {
+        Some(how) => Err(format!("line {}: {how}", lines.number + 1)),
+        None => Ok(Record::new(status, headers, Bytes::copy_from_slice(lines.rest))),
+    }
+}
+
+/// Returns the reason for which the body that follows is not the one that the gateway would read.
+fn unreadable(headers: &HeaderMap, lines: &Lines<'_>) -> Option<&'static str> {
+    if headers.contains_key(TRANSFER_ENCODING) && lines.peek().is_some_and(is_chunk_size) {
+        return Some("the body is in chunks: call curl without --raw");
+    }
+    let is_text = std::str::from_utf8(lines.rest).is_ok();
+    (headers.contains_key(CONTENT_ENCODING) && !is_text)
+        .then_some("the body is compressed: call curl with --compressed")
+}
+
+/// Returns whether a line is the size of a chunk, perhaps with an extension.
+fn is_chunk_size(line: &[u8]) -> bool {
+    let size = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    !size.is_empty() && size.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// The lines that have not been read.
