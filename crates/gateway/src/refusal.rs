@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use http::header::{ALLOW, HeaderName, RETRY_AFTER};
+use http::header::{ALLOW, HeaderName, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
 
@@ -32,6 +32,7 @@ pub(crate) enum Refusal {
     Switched,
     TooLarge,
     UnreadableModel,
+    WebSocket,
 }
 
 // === impl Refusal ===
@@ -65,6 +66,7 @@ impl Refusal {
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
         }
     }
 
@@ -87,6 +89,7 @@ impl Refusal {
             Self::NoUrl => "invalid_url",
             Self::Stalled => "request_timeout",
             Self::Switched => "bad_gateway",
+            Self::WebSocket => "no_websocket",
             Self::TooLarge => "request_too_large",
             Self::UnreadableModel => "unreadable_model",
         }
@@ -121,6 +124,7 @@ impl Refusal {
             Self::NoUrl => "the URL can't be passed on: send a path without `.` and `..`",
             Self::ReadOnly => "this path only serves GET and HEAD",
             Self::Stalled => "the body of the request stalled: send the request again",
+            Self::WebSocket => "the gateway passes on no WebSocket: use the same API over HTTP",
             Self::Switched => "the provider switched the protocol, which the caller did not request",
             Self::TooLarge => {
                 return Cow::Owned(format!(
@@ -138,6 +142,7 @@ impl Refusal {
             Self::Busy => (RETRY_AFTER, HeaderValue::from_static("1")),
             Self::CallerLimit(seconds) => (RETRY_AFTER, HeaderValue::from(seconds)),
             Self::Method => (ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+            Self::WebSocket => (UPGRADE, HeaderValue::from_static("HTTP/1.1")),
             Self::ReadOnly => (ALLOW, HeaderValue::from_static("GET, HEAD")),
             _ => return None,
         })

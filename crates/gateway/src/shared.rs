@@ -22,6 +22,7 @@ use crate::cors::Cors;
 use crate::deliver::{deliver, deliver_linked};
 use crate::destination::{self, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
+use crate::headers;
 use crate::links::Links;
 use crate::models;
 use crate::options::Options;
@@ -148,6 +149,9 @@ impl Shared {
                     return Ok(destination::no_native(endpoint, reply).map(Either::Right));
                 }
             };
+            if headers::asks_for_websocket(&head.headers) {
+                return Err(Refusal::WebSocket);
+            }
             caller.map_or(Ok(()), |caller| caller.admit(&head, Timestamp::now()))?;
             let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));
             prepare::head(&self.config, &mut head, &destination)?;

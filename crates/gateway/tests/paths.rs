@@ -130,3 +130,22 @@ async fn results_of_a_batch_are_fetched_through_the_gateway() {
     let own = format!("https://{}/anthropic/v1/messages/batches/msgbatch_1/results", gateway.address);
     assert_eq!(body["results_url"], own);
 }
+
+#[tokio::test]
+async fn a_websocket_is_refused_with_426() {
+    let stub = Stub::start().await;
+    let gateway = gateway(&stub).await;
+    let head = |protocol: &str, path: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: {protocol}\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+    };
+    for path in ["/v1/responses", "/v1/realtime?model=m", "/gemini/ws/google.ai.Service"] {
+        let stream = support::raw::open(gateway.address, &head("WebSocket", path)).await;
+        assert_eq!(support::raw::status(&support::raw::until(stream, "no WebSocket").await), 426, "{path}");
+    }
+    assert!(stub.calls().is_empty());
+    let stream = support::raw::open(gateway.address, &head("h2c", "/v1/responses")).await;
+    assert_eq!(support::raw::status(&support::raw::until(stream, "you_sent").await), 200);
+}

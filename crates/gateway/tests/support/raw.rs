@@ -32,6 +32,19 @@ pub(crate) async fn rest(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&got).into_owned()
 }
 
+/// Returns the data that come until they contain `text`, or until the connection is closed.
+pub(crate) async fn until(mut stream: TcpStream, text: &str) -> String {
+    let (mut got, mut piece) = (String::new(), [0; 4096]);
+    while !got.contains(text) {
+        let read = timeout(PATIENCE, stream.read(&mut piece)).await.expect("the text comes").unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        got += &String::from_utf8_lossy(&piece[..read]);
+    }
+    got
+}
+
 pub(crate) fn status(response: &str) -> u16 {
     let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
     status.unwrap_or_else(|| panic!("no response: {response:?}"))
