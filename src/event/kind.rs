@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::classify::{Reason, Scope, Why};
 use crate::clock::Timestamp;
+use crate::event::millis::{maybe_ms, ms};
 use crate::event::outcome::AttemptOutcome;
 use crate::key::{AccountId, KeyId};
 use crate::provider::{Dimension, ModelId, Window};
@@ -32,7 +33,7 @@ pub enum EventKind {
         duration: Duration,
         /// The provider's id of the request, for questions to its support: the response's `x-request-id`,
         /// `request-id`, `x-amzn-requestid` or `apim-request-id`, cut to 128 characters. `None` if it shows a
-        /// part of the key, or if it has characters that are unusual in an id.
+        /// part of the key or has unusual characters.
         request_id: Option<Arc<str>>,
     },
     /// A request goes on with another key, or is retried.
@@ -57,8 +58,7 @@ pub enum EventKind {
     CooledDown {
         /// The key whose request was refused.
         key: KeyId,
-        /// The model of that request, if it is known. `scope` tells whether the cooldown is for this model
-        /// only.
+        /// The model of that request, if it is known. `scope` says whether only this model is concerned.
         model: Option<ModelId>,
         /// The reason of the fault.
         reason: Reason,
@@ -67,8 +67,7 @@ pub enum EventKind {
         /// Length of the cooldown. `None` if it lasts until the key is replaced or reset.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         wait: Option<Duration>,
-        /// Wait that the provider stated, if any. It exceeds `wait` if it is longer than the caps in
-        /// [`Cooldowns`](crate::pool::Cooldowns) allow.
+        /// Wait that the provider stated, if any, before the caps of [`Cooldowns`](crate::pool::Cooldowns).
         #[serde(rename = "hint_ms", serialize_with = "maybe_ms")]
         hint: Option<Duration>,
     },
@@ -99,8 +98,7 @@ pub enum EventKind {
         /// Time until the source is asked again.
         #[serde(rename = "wait_ms", serialize_with = "ms")]
         retry_in: Duration,
-        /// Time for which the present secret is valid, at most a year. `None` if there is no valid one, so that the key is
-        /// not used.
+        /// Time for which the present secret is valid, at most a year. `None`: the key is not used.
         #[serde(rename = "valid_for_ms", serialize_with = "maybe_ms")]
         valid_for: Option<Duration>,
     },
@@ -112,10 +110,8 @@ pub enum EventKind {
         /// The scope of the fault.
         scope: Scope,
     },
-    /// A pool has no usable key, either at all or for one model.
-    ///
-    /// Emitted once, when a request first fails for that reason, unless a key is usable again within a second
-    /// or a probe is under way. [`Available`](Self::Available) ends the state.
+    /// A pool has no usable key, at all or for one model. Emitted once until it is
+    /// [`Available`](Self::Available) again, and not if a key is usable within a second.
     #[non_exhaustive]
     Exhausted {
         /// The model of the request that failed, if it is known.
@@ -172,16 +168,14 @@ pub enum EventKind {
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
-    /// A response failed after it was handed to the caller. The caller has a part of it already, so the
-    /// request is not sent again.
+    /// A response failed after it was handed to the caller. The request is not sent again.
     #[non_exhaustive]
     StreamFailed {
         /// The key that served the response. `None` if the link of the chain has no keys of this crate.
         key: Option<KeyId>,
         /// The model, if the request names one and its body could still be read.
         model: Option<ModelId>,
-        /// The kind of the error, as named by
-        /// [`StreamErrorKind::as_str`](crate::body::StreamErrorKind::as_str).
+        /// The kind of the error: [`StreamErrorKind::as_str`](crate::body::StreamErrorKind::as_str).
         reason: &'static str,
     },
     /// A response has reported its tokens, at the end of its body.
@@ -189,8 +183,7 @@ pub enum EventKind {
     Metered {
         /// The key that served the response.
         key: KeyId,
-        /// The model, if it is known: the request names one and its body could still be read, or the pool
-        /// tracks the model.
+        /// The model, if it is known.
         model: Option<ModelId>,
         /// Number of tokens in the prompt. Zero if the response does not report it.
         input_tokens: u64,
@@ -198,14 +191,12 @@ pub enum EventKind {
         output_tokens: u64,
     },
     /// A request goes on at another provider of its chain.
-    #[non_exhaustive]
     FellOver {
         /// The link that failed or was skipped last. It is also the provider of the event.
         from: Arc<str>,
         /// The link that is called next.
         to: Arc<str>,
-        /// The reason why `from` was left: the [`Reason`] of a fault, or a word of
-        /// [`SkipReason::as_str`](crate::fallback::SkipReason::as_str).
+        /// The reason: that of a fault, or [`SkipReason::as_str`](crate::fallback::SkipReason::as_str).
         reason: &'static str,
     },
     /// The circuit breaker of a provider has opened, because too many calls failed.
@@ -232,15 +223,12 @@ pub enum EventKind {
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
-    /// An operator reset a key with [`reset`](crate::KeyPool::reset) or
-    /// [`reset_all`](crate::KeyPool::reset_all).
-    #[non_exhaustive]
+    /// An operator [reset](crate::KeyPool::reset) a key, or [all keys](crate::KeyPool::reset_all).
     Reset {
         /// The key. `None` for all keys of the pool.
         key: Option<KeyId>,
     },
-    /// An operator reset the counts of declared limits with
-    /// [`reset_quota`](crate::KeyPool::reset_quota).
+    /// An operator reset the [counts of declared limits](crate::KeyPool::reset_quota).
     #[non_exhaustive]
     QuotaReset {
         /// The key. The counts of its account are reset, too.
@@ -248,8 +236,7 @@ pub enum EventKind {
         /// The model, if only its counts were reset.
         model: Option<ModelId>,
     },
-    /// An operator put a key into a cooldown with [`cool_down`](crate::KeyPool::cool_down) or
-    /// [`cool_down_until`](crate::KeyPool::cool_down_until).
+    /// An operator put a key into a [cooldown](crate::KeyPool::cool_down).
     #[non_exhaustive]
     ForcedCooldown {
         /// The key that is in cooldown.
@@ -261,50 +248,41 @@ pub enum EventKind {
         wait: Duration,
     },
     /// An operator took a key out of use with [`disable`](crate::KeyPool::disable).
-    #[non_exhaustive]
     Disabled {
         /// The key that is disabled.
         key: KeyId,
     },
     /// An operator took a key into use again with [`enable`](crate::KeyPool::enable).
-    #[non_exhaustive]
     Enabled {
         /// The key that is enabled.
         key: KeyId,
     },
     /// A key was added to a pool at run time.
-    #[non_exhaustive]
     Added {
         /// The key that is new.
         key: KeyId,
     },
     /// The secret of a key, or its account, was replaced at run time. The key starts clean.
-    #[non_exhaustive]
     Replaced {
         /// The key that is new under this id.
         key: KeyId,
     },
     /// The settings of a key were changed at run time. Its state stays.
-    #[non_exhaustive]
     Changed {
         /// The key with other settings.
         key: KeyId,
     },
     /// A key was removed from a pool at run time. It takes no new request; its requests in flight go on.
-    #[non_exhaustive]
     Removed {
         /// The key that was removed.
         key: KeyId,
     },
     /// The last request of a key has ended that was removed, replaced or [drained](crate::KeyPool::drain).
-    #[non_exhaustive]
     Drained {
         /// The key without requests. A key that was replaced has the id of its successor.
         key: KeyId,
     },
-    /// A store of the pool's state does not work. Requests go on. Emitted once, until
-    /// [`StoreRecovered`](Self::StoreRecovered).
-    #[non_exhaustive]
+    /// A store of the pool's state does not work. Requests go on. Emitted once, until it works again.
     StoreFailed {
         /// The kind of the store: `file` or `redis`.
         store: &'static str,
@@ -312,7 +290,6 @@ pub enum EventKind {
         reason: Arc<str>,
     },
     /// A store of the pool's state works again.
-    #[non_exhaustive]
     StoreRecovered {
         /// The kind of the store: `file` or `redis`.
         store: &'static str,
@@ -320,17 +297,4 @@ pub enum EventKind {
         #[serde(rename = "duration_ms", serialize_with = "ms")]
         after: Duration,
     },
-}
-
-/// Returns the whole milliseconds, rounded down.
-pub(super) fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn ms<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    whole_ms(*time).serialize(serializer)
-}
-
-fn maybe_ms<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(whole_ms).serialize(serializer)
 }

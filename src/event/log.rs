@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::classify::Reason;
 use crate::clock::Timestamp;
-use crate::event::kind::whole_ms;
+use crate::event::millis::whole_ms;
 use crate::event::{Event, EventKind, Severity};
 use crate::key::{AccountId, KeyId};
 use crate::provider::ModelId;
@@ -48,9 +48,7 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::Recovered { key, model } => {
             line!(info, who, "recovered", %key, gen_ai.request.model = name(model));
         }
-        EventKind::InvalidKey { key, scope } => line!(
-            warn, who, "invalid key", %key, error.type = Reason::InvalidKey.as_str(), scope = scope.as_str()
-        ),
+        EventKind::InvalidKey { .. } => invalid_key(who, &event.kind),
         EventKind::SecretRenewed { .. } | EventKind::SecretUnavailable { .. } => of_source(who, &event.kind),
         EventKind::Exhausted { .. } => exhausted(who, &event.kind),
         EventKind::Available { model, after } => {
@@ -86,12 +84,7 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         | EventKind::Changed { .. }
         | EventKind::Removed { .. }
         | EventKind::Drained { .. } => by_operator(who, &event.kind),
-        EventKind::StoreFailed { store, reason } => {
-            line!(warn, who, "store failed", store, reason = &**reason);
-        }
-        EventKind::StoreRecovered { store, after } => {
-            line!(info, who, "store recovered", store, duration_ms = whole_ms(*after));
-        }
+        EventKind::StoreFailed { .. } | EventKind::StoreRecovered { .. } => of_store(who, &event.kind),
     }
 }
 
@@ -116,6 +109,19 @@ fn by_operator(who: Who<'_>, kind: &EventKind) {
     }
 }
 
+/// Writes whether a store of the state works.
+fn of_store(who: Who<'_>, kind: &EventKind) {
+    match kind {
+        EventKind::StoreFailed { store, reason } => {
+            line!(warn, who, "store failed", store, reason = &**reason);
+        }
+        EventKind::StoreRecovered { store, after } => {
+            line!(info, who, "store recovered", store, duration_ms = whole_ms(*after));
+        }
+        _ => {}
+    }
+}
+
 /// Writes what has become of the secret of a key with a source.
 fn of_source(who: Who<'_>, kind: &EventKind) {
     match kind {
@@ -128,6 +134,12 @@ fn of_source(who: Who<'_>, kind: &EventKind) {
         ),
         _ => {}
     }
+}
+
+fn invalid_key(who: Who<'_>, kind: &EventKind) {
+    let EventKind::InvalidKey { key, scope } = kind else { return };
+    let error = Reason::InvalidKey.as_str();
+    line!(warn, who, "invalid key", %key, error.type = error, scope = scope.as_str());
 }
 
 fn exhausted(who: Who<'_>, kind: &EventKind) {

@@ -103,7 +103,7 @@ impl Metrics {
         describe_counter!(RATE_LIMITS, Unit::Count, "Attempts that were refused as too fast.");
         describe_counter!(ROTATIONS, Unit::Count, "Times a request went on with another key.");
         describe_counter!(COOLDOWNS, Unit::Count, "Cooldowns of keys.");
-        describe_counter!(RECOVERIES, Unit::Count, "Probes that ended a bench.");
+        describe_counter!(RECOVERIES, Unit::Count, "Probes that ended a cooldown.");
         describe_counter!(INVALID_KEYS, Unit::Count, "Times a key was refused as invalid.");
         describe_counter!(
             EXHAUSTED,
@@ -131,13 +131,6 @@ impl Metrics {
         let count = |name: &'static str, key: &KeyId| {
             counter!(name, "provider" => provider(), "key" => label(key)).increment(1);
         };
-        let change = |change: &'static str| {
-            counter!(KEY_CHANGES, "provider" => provider(), "change" => change).increment(1);
-        };
-        let renewal = |key: &KeyId, outcome: &'static str| {
-            counter!(SECRET_RENEWALS, "provider" => provider(), "key" => label(key), "outcome" => outcome)
-                .increment(1);
-        };
         match &event.kind {
             EventKind::Attempt { .. } => self.attempt(event),
             EventKind::Rotated { reason, .. } => {
@@ -154,8 +147,8 @@ impl Metrics {
             }
             EventKind::Recovered { key, .. } => count(RECOVERIES, key),
             EventKind::InvalidKey { key, .. } => count(INVALID_KEYS, key),
-            EventKind::SecretRenewed { key, .. } => renewal(key, "renewed"),
-            EventKind::SecretUnavailable { key, .. } => renewal(key, "failed"),
+            EventKind::SecretRenewed { key, .. } => renewal(event, key, "renewed"),
+            EventKind::SecretUnavailable { key, .. } => renewal(event, key, "failed"),
             EventKind::Exhausted { model, .. } => {
                 let model = self.models.label(model.as_ref());
                 counter!(EXHAUSTED, "provider" => provider(), "model" => model).increment(1);
@@ -175,11 +168,11 @@ impl Metrics {
             EventKind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
             EventKind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
             EventKind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
-            EventKind::Added { .. } => change("added"),
-            EventKind::Replaced { .. } => change("replaced"),
-            EventKind::Changed { .. } => change("changed"),
-            EventKind::Removed { .. } => change("removed"),
-            EventKind::Drained { .. } => change("drained"),
+            EventKind::Added { .. } => change(event, "added"),
+            EventKind::Replaced { .. } => change(event, "replaced"),
+            EventKind::Changed { .. } => change(event, "changed"),
+            EventKind::Removed { .. } => change(event, "removed"),
+            EventKind::Drained { .. } => change(event, "drained"),
             EventKind::Available { .. }
             | EventKind::Metered { .. }
             | EventKind::Reset { .. }
@@ -285,6 +278,16 @@ fn owner(
 
 fn label(name: &impl ToString) -> SharedString {
     name.to_string().into()
+}
+
+fn change(event: &Event, change: &'static str) {
+    counter!(KEY_CHANGES, "provider" => SharedString::from(event.provider.clone()), "change" => change)
+        .increment(1);
+}
+
+fn renewal(event: &Event, key: &KeyId, outcome: &'static str) {
+    let provider = SharedString::from(event.provider.clone());
+    counter!(SECRET_RENEWALS, "provider" => provider, "key" => label(key), "outcome" => outcome).increment(1);
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ mod kind;
 mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod millis;
 mod outcome;
 mod subscription;
 

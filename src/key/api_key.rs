@@ -117,8 +117,7 @@ impl ApiKey {
         self
     }
 
-    /// Limits the number of requests in flight with this key: adds a quota [`Quota::concurrent`]. Default: no
-    /// limit.
+    /// Limits the number of requests in flight with this key, by a [`Quota::concurrent`]. Default: no limit.
     #[must_use]
     pub fn concurrency(self, requests: u32) -> Self {
         self.quota(Quota::concurrent(requests))

@@ -47,11 +47,9 @@ pub(super) fn attempt<S, C, B>(
     classifier: &C,
 ) -> impl Future<Output = Result<Tried<B>, Error>>
 where
-    S: Service<Request<ReplayBody>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
+    S: Service<Request<ReplayBody>, Response = Response<B>, Error: Into<BoxError>>,
     C: Classify,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     async move {
         let mut sent = Instant::from(lease.began());

@@ -100,14 +100,14 @@ fn is_failure(value: &Value) -> bool {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     let has_error =
         |holder: Option<&Value>| holder.and_then(|holder| holder.get("error")).is_some_and(is_said);
-    let answers = ["choices", "candidates", "type", "output", "usage"];
+    let members = ["choices", "candidates", "type", "output", "usage"];
     has_error(Some(value))
         || has_error(value.get("response"))
         || has_error(value.pointer("/choices/0"))
         || matches!(text("type"), "error" | "response.failed")
         || text("object") == "error"
         || (value.get("message").is_some_and(Value::is_string)
-            && answers.iter().all(|name| value.get(name).is_none()))
+            && members.iter().all(|name| value.get(name).is_none()))
 }
 
 fn by_type(kind: &str, value: &Value) -> Progress {

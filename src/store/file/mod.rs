@@ -213,7 +213,7 @@ fn set_aside(path: &Path, error: &serde_json::Error) -> io::Result<PathBuf> {
     let free = (1..).map(|number: u32| beside(path, &format!("damaged-{number}")));
     let aside = free.into_iter().find(|aside| !aside.exists()).unwrap_or_else(|| beside(path, "damaged"));
     fs::rename(path, &aside)?;
-    // The text of the error may quote the content, so only its place is told.
+    // The text of the error may quote the content, so only its place is named.
     tracing::warn!(
         target: "tower_key_rotation",
         file = %path.display(), moved_to = %aside.display(), line = error.line(), column = error.column(),

@@ -65,6 +65,16 @@ impl Detector {
                 self.begin(new("breaker", Severity::Critical).says(says), None)
             }
             EventKind::BreakerClosed => self.end(&new("breaker", Severity::Critical).incident, event.at),
+            EventKind::StoreFailed { store, .. } if self.rules.state_lost => {
+                let says = format!(
+                    "The {store} store of the keys' state fails: limits are counted by this process alone."
+                );
+                self.begin(Alert::new("state_lost", Severity::Warning, store, event.at).says(says), None)
+            }
+            // Each pool of the store has such an event, and they are one incident.
+            EventKind::StoreRecovered { store, .. } => {
+                self.end(&Alert::new("state_lost", Severity::Warning, store, event.at).incident, event.at)
+            }
             EventKind::QuotaWarning { .. } => self.quota(event),
             EventKind::Rotated { .. } if self.rules.rotations.is_some() => {
                 self.rates.entry(Arc::clone(name)).or_default().add(event.at);

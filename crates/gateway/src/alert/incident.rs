@@ -15,9 +15,9 @@ pub struct Alert {
     pub state: AlertState,
     /// The severity of the incident.
     pub severity: Severity,
-    /// The rule: `exhausted`, `key_invalid`, `breaker`, `quota`, `rotations` or `test`.
+    /// The rule: `exhausted`, `key_invalid`, `breaker`, `state_lost`, `quota`, `rotations` or `test`.
     pub rule: &'static str,
-    /// Name of the provider.
+    /// Name of the provider; of the store for `state_lost`.
     pub provider: String,
     /// The key, if the incident is about one.
     pub key: Option<String>,

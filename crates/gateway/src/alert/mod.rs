@@ -17,6 +17,7 @@
 //! | `exhausted` | a pool, or one of its models, has no usable key | it served a request again |
 //! | `key_invalid` | the provider refuses a key as invalid | the key served, was reset, replaced, disabled or removed |
 //! | `breaker` | the circuit breaker of a provider opened | it closed |
+//! | `state_lost` | the store that shares or keeps the state of keys fails | it works again |
 //! | `quota` | a share of a limit is used, see [`Rules::quota`] | the limit is full again; after an hour if that time is not known |
 //! | `rotations` | a provider has more rotations within a minute than [`Rules::rotations`] allows | it had fewer for a minute |
 //!

@@ -14,6 +14,7 @@ pub struct Rules {
     pub(super) exhausted: bool,
     pub(super) key_invalid: bool,
     pub(super) breaker: bool,
+    pub(super) state_lost: bool,
     pub(super) quota: Option<f64>,
     pub(super) rotations: Option<u32>,
 }
@@ -21,14 +22,28 @@ pub struct Rules {
 // === impl Rules ===
 
 impl Rules {
-    /// Creates the default rules: exhausted pools and models, invalid keys, breakers.
+    /// Creates the default rules: exhausted pools and models, invalid keys, breakers, the store of state.
     pub const fn new() -> Self {
-        Self { exhausted: true, key_invalid: true, breaker: true, quota: None, rotations: None }
+        Self {
+            exhausted: true,
+            key_invalid: true,
+            breaker: true,
+            state_lost: true,
+            quota: None,
+            rotations: None,
+        }
     }
 
     /// Creates rules without any incident, to add some.
     pub const fn none() -> Self {
-        Self { exhausted: false, key_invalid: false, breaker: false, quota: None, rotations: None }
+        Self {
+            exhausted: false,
+            key_invalid: false,
+            breaker: false,
+            state_lost: false,
+            quota: None,
+            rotations: None,
+        }
     }
 
     /// Sets whether a pool or model without a usable key is an incident.
@@ -46,6 +61,12 @@ impl Rules {
     /// Sets whether an open circuit breaker is an incident.
     pub const fn breaker(mut self, alert: bool) -> Self {
         self.breaker = alert;
+        self
+    }
+
+    /// Sets whether a store of state that fails is an incident.
+    pub const fn state_lost(mut self, alert: bool) -> Self {
+        self.state_lost = alert;
         self
     }
 

@@ -9,7 +9,7 @@ use crate::config::secret::Sources;
 use crate::config::text::is_printable;
 
 /// The names of rules that `on` lists.
-const RULES: &[&str] = &["breaker", "exhausted", "key_invalid"];
+const RULES: &[&str] = &["breaker", "exhausted", "key_invalid", "state_lost"];
 
 /// The names of formats.
 const FORMATS: &[&str] = &["alertmanager", "discord", "json", "pagerduty", "slack"];
@@ -57,6 +57,7 @@ fn rules(on: Option<&[String]>, at: &ValuePath) -> Result<Rules, ConfigError> {
             "breaker" => rules.breaker(true),
             "exhausted" => rules.exhausted(true),
             "key_invalid" => rules.key_invalid(true),
+            "state_lost" => rules.state_lost(true),
             _ => return Err(Problem::Choice { allowed: RULES }.at(at.index(index))),
         };
     }

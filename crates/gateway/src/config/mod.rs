@@ -57,7 +57,7 @@
 //! url = "env:SLACK_WEBHOOK"                   # or the URL itself
 //! format = "slack"                            # or "json" (default), "discord", "pagerduty", "alertmanager"
 //! secret = "env:ALERT_SECRET"                 # signs messages; PagerDuty's routing key
-//! on = ["exhausted", "key_invalid", "breaker"] # default: these three
+//! on = ["exhausted", "key_invalid", "breaker", "state_lost"] # default: these
 //! quota = 0.9                                 # also when this share of a limit is used
 //! rotations_per_minute = 60                   # also for more rotations than this at a provider
 //! group_wait = "2s"                           # time for which further alerts are collected into one message

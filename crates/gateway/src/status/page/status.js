@@ -249,6 +249,8 @@ function describe(it) {
     case 'pool_failed': return ['bad', 'Request failed here', list(words(it.reason), it.model, it.attempts + ' attempts')];
     case 'chain_failed': return ['bad', 'No provider served a request', list(it.attempts + ' attempts', it.deadline_passed && 'deadline passed')];
     case 'stream_failed': return ['bad', `${it.key || 'Stream'}: response broke off`, list(words(it.reason), it.model)];
+    case 'store_failed': return ['bad', `The ${it.store} store fails`, list(it.reason)];
+    case 'store_recovered': return ['ok', `The ${it.store} store works again`, it.duration_ms == null ? '' : 'after ' + span(it.duration_ms)];
     case 'forced_cooldown': return ['info', `${it.key}: cooled down by an operator`, list(it.model, wait)];
     case 'quota_reset': return ['info', `${it.key}: counts of limits reset`, list('by an operator', it.model)];
     default: return ['info', `${it.key || it.store || 'All keys'}: ${words(it.event)}`, list(it.model, it.reason && words(it.reason))];
