@@ -50,6 +50,7 @@
 //! | [`respond`] | turns errors into responses |
 //! | [`event`] | events: a stream to subscribe to, log lines, metrics |
 //! | [`clock`] | points in time |
+//! | [`guide`] | guides: getting started, order of layers, errors, testing, troubleshooting |
 //! | [`guard`] | keeps keys within their provider's origins, below a layer that follows redirects |
 //!
 //! # Features
@@ -82,6 +83,7 @@ pub mod event;
 mod exchange;
 pub mod fallback;
 pub mod guard;
+pub mod guide;
 pub mod key;
 pub mod limits;
 pub mod pool;
