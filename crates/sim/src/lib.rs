@@ -89,6 +89,7 @@
 //! ```
 
 mod account;
+mod answer;
 mod call;
 mod clock;
 mod dialect;
@@ -107,6 +108,7 @@ mod store;
 mod wire;
 
 pub use self::account::SimAccount;
+pub use self::answer::{SimAnswer, SimRequest};
 pub use self::call::{SimBody, SimFuture};
 pub use self::dialect::Dialect;
 pub use self::error::SimError;

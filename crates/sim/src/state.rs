@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::account::{Account, SimAccount};
+use crate::answer::Responder;
 use crate::dialect::Dialect;
 use crate::key::{Latency, SimKey};
 use crate::log::{Call, CallLog, Tally};
@@ -17,6 +18,8 @@ use crate::script::Script;
 /// A provider that all handles share. Its lock is held for one decision, and never across an await.
 pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
+    /// The function that chooses answers. It runs without the lock, so that it may use handles.
+    pub(crate) responder: Option<Responder>,
     state: Mutex<State>,
 }
 
@@ -62,8 +65,8 @@ pub(crate) struct Key {
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(dialect: Dialect, state: State) -> Self {
-        Self { dialect, state: Mutex::new(state) }
+    pub(crate) fn new(dialect: Dialect, responder: Option<Responder>, state: State) -> Self {
+        Self { dialect, responder, state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

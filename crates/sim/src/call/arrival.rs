@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::in_flight::InFlight;
 use super::plan::Plan;
+use crate::answer::{SimAnswer, SimRequest};
 use crate::log::Call;
 use crate::state::Shared;
 use crate::wire::ReceivedRequest;
@@ -33,8 +34,12 @@ impl Arrival {
     pub(super) fn decide(mut self, body: &Bytes, too_large: bool) -> (Plan, InFlight) {
         self.decided = true;
         self.request.read_body(body);
+        let request =
+            SimRequest { path: &self.request.path, model: self.request.model(), body: &self.request.body };
+        let answer = self.shared.responder.as_ref().map(|responder| responder.answer(&request));
         let mut state = self.shared.lock();
-        let (mut plan, key, fault) = Plan::decide(&mut state, &self.request, too_large);
+        let answer = answer.unwrap_or_else(SimAnswer::usual);
+        let (mut plan, key, fault) = Plan::decide(&mut state, &self.request, too_large, answer);
         let mut call = self.call(key.clone());
         call.status = plan.status();
         call.fault = fault;

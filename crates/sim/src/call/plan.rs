@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::checks::check;
 use super::prepared::PreparedResponse;
+use crate::answer::SimAnswer;
 use crate::error::SimError;
 use crate::script::{Refusal, SimFault};
 use crate::state::State;
@@ -36,6 +37,7 @@ impl Plan {
         state: &mut State,
         request: &ReceivedRequest,
         too_large: bool,
+        answer: SimAnswer,
     ) -> (Self, Option<String>, Option<SimFault>) {
         let now = Instant::now();
         state.serial += 1;
@@ -52,7 +54,11 @@ impl Plan {
             gauges,
             serial: state.serial,
             now,
-            output: if served { Output::of(&request.body, state.words) } else { Output::none(state.words) },
+            output: if served {
+                Output::chosen(answer, &request.body, state.words)
+            } else {
+                Output::none(state.words)
+            },
         };
         let delay = match &fault {
             Some(SimFault::SlowHead(time)) => *time,

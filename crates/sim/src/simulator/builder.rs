@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Simulator;
 use crate::account::{Account, SimAccount};
+use crate::answer::{Responder, SimAnswer, SimRequest};
 use crate::dialect::Dialect;
 use crate::key::{Latency, SimKey};
 use crate::log::{CallLog, Tally};
@@ -50,6 +51,7 @@ pub struct SimBuilder {
     seed: u64,
     periods: Periods,
     models: Models,
+    responder: Option<Responder>,
 }
 
 // === impl SimBuilder ===
@@ -67,6 +69,7 @@ impl SimBuilder {
             seed: 0,
             periods: Periods { rolling_days: dialect == Dialect::OpenAi, ..Periods::default() },
             models: Models::of(dialect),
+            responder: None,
         }
     }
 
@@ -123,6 +126,52 @@ impl SimBuilder {
     /// Sets the seed of everything random, which is the latency only. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets the time to the first token and the speed of the tokens after it. Default: no waits.
+    ///
+    /// This sets [`latency`](Self::latency) and [`event_gap`](Self::event_gap). A speed that is not positive
+    /// means no gap.
+    pub fn speed(self, first_token: Duration, tokens_per_second: f64) -> Self {
+        let gap = Duration::try_from_secs_f64(tokens_per_second.recip()).unwrap_or_default();
+        self.latency(Latency::Fixed(first_token)).event_gap(gap)
+    }
+
+    /// Sets a function that chooses the output of chat, messages, responses and completions. Default: the
+    /// simulator [chooses](crate#output).
+    ///
+    /// It is called once for each request that has arrived whole, and also for those that a fault or a limit
+    /// then refuses. It may use the handles of the simulator.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use http_body_util::BodyExt;
+    /// use tower::ServiceExt;
+    /// use tower_key_rotation_sim::{SimAnswer, Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sim = Simulator::openai()
+    ///     .key(("a", "sk-a"))
+    ///     .respond(|request| match request.body()["messages"][0]["content"].as_str() {
+    ///         Some("ping") => SimAnswer::text("pong"),
+    ///         _ => SimAnswer::usual(),
+    ///     })
+    ///     .build();
+    /// let request = Request::post("/v1/chat/completions")
+    ///     .header("authorization", "Bearer sk-a")
+    ///     .body(r#"{"model":"gpt-4o","messages":[{"role":"user","content":"ping"}]}"#.to_owned())?;
+    /// let body = sim.oneshot(request).await?.into_body().collect().await?.to_bytes();
+    /// assert!(String::from_utf8_lossy(&body).contains(r#""content":"pong""#));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn respond<A: Into<SimAnswer>>(
+        mut self,
+        respond: impl Fn(&SimRequest<'_>) -> A + Send + Sync + 'static,
+    ) -> Self {
+        self.responder = Some(Responder::new(respond));
         self
     }
 
@@ -183,7 +232,19 @@ impl SimBuilder {
     /// Builds the simulator. Periods of [flapping](Script::flapping) scripts are counted from now.
     pub fn build(self) -> Simulator {
         let now = Instant::now();
-        let Self { dialect, keys, accounts, script, latency, event_gap, words, seed, periods, models } = self;
+        let Self {
+            dialect,
+            keys,
+            accounts,
+            script,
+            latency,
+            event_gap,
+            words,
+            seed,
+            periods,
+            models,
+            responder,
+        } = self;
         let named = |account: SimAccount| (account.name.clone(), Account::new(account, periods));
         let mut state = State {
             keys: Vec::new(),
@@ -204,6 +265,6 @@ impl SimBuilder {
         for key in keys {
             state.add_key(key, now);
         }
-        Simulator { shared: Arc::new(Shared::new(dialect, state)) }
+        Simulator { shared: Arc::new(Shared::new(dialect, responder, state)) }
     }
 }

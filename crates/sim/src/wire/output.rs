@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::wanted::Wanted;
+use crate::answer::{AnswerKind, SimAnswer};
 use crate::sample::sample;
 
 /// Number of characters of JSON in one event of a stream.
@@ -49,6 +50,17 @@ impl Output {
             Wanted::Call(name, schema) => {
                 let call = ToolCall { name: name.to_owned(), arguments: sample(schema) };
                 Self { kind: OutputKind::Call(call), tokens: words as u64 }
+            }
+        }
+    }
+
+    /// Returns the output that the test chose.
+    pub(crate) fn chosen(answer: SimAnswer, body: &Value, words: usize) -> Self {
+        match answer.kind {
+            AnswerKind::Usual => Self::of(body, words),
+            AnswerKind::Text(text) => Self::text(text.split_inclusive(' ').map(str::to_owned).collect()),
+            AnswerKind::Call(name, arguments) => {
+                Self { kind: OutputKind::Call(ToolCall { name, arguments }), tokens: words as u64 }
             }
         }
     }
