@@ -77,12 +77,17 @@ impl<'a> Builder<'a> {
         }
         let mut types = types(schema);
         if types.is_empty() {
-            types.push(implied_type(schema).to_owned());
+            let others = ["string", "integer", "boolean", "null", "array", "object"];
+            types.extend([implied_type(schema)].into_iter().chain(others).map(str::to_owned));
         }
         if depth >= SHALLOW {
             types.sort_by_key(|name| matches!(name.as_str(), "object" | "array"));
         }
-        types.iter().map(|name| self.of_type(name, schema, depth, nth)).collect()
+        let mut all: Vec<Value> = types.iter().map(|name| self.of_type(name, schema, depth, nth)).collect();
+        let negative =
+            all.iter().filter_map(Value::as_i64).map(|number| Value::from(-number)).collect::<Vec<_>>();
+        all.extend(negative);
+        all
     }
 
     fn of_type(&self, name: &str, schema: &Flat, depth: usize, nth: usize) -> Value {
@@ -102,7 +107,13 @@ impl<'a> Builder<'a> {
         let none = Map::new();
         let object = |name: &str| schema.get(name).and_then(Value::as_object).unwrap_or(&none);
         let properties = object("properties");
-        let required = required(schema);
+        let mut required = required(schema);
+        for (name, others) in object("dependentRequired") {
+            if properties.contains_key(name) || required.contains(name) {
+                required.extend(names(Some(others)));
+                required.dedup();
+            }
+        }
         let most = count(schema, "maxProperties").unwrap_or(usize::MAX);
         let mut out = Map::new();
         for name in required.iter().chain(properties.keys().filter(|name| !required.contains(name))) {
@@ -179,8 +190,12 @@ impl<'a> Builder<'a> {
 
 /// Returns the names of the properties that an object must have.
 fn required(schema: &Flat) -> Vec<String> {
-    let listed = schema.get("required").and_then(Value::as_array);
-    listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    names(schema.get("required")).collect()
+}
+
+fn names(list: Option<&Value>) -> impl Iterator<Item = String> {
+    let listed = list.and_then(Value::as_array).into_iter().flatten();
+    listed.filter_map(Value::as_str).map(str::to_owned)
 }
 
 /// Returns whether a value of this schema may contain others.

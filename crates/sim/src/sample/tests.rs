@@ -49,6 +49,9 @@ fn combinations_are_resolved() {
         json!({"type": "string", "not": {"enum": ["fox", "dog"]}}),
         json!({"type": "object", "properties": {"k": {"enum": ["x", "y"]}, "n": {"type": "integer"}},
                "required": ["k"], "if": {"properties": {"k": {"const": "x"}}}, "then": {"required": ["n"]}}),
+        json!({"not": {"type": "string"}}),
+        json!({"type": "integer", "not": {"minimum": 0}}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}}, "dependentRequired": {"a": ["b"]}}),
         json!({"enum": ["red", 3, null], "type": ["integer", "null"]}),
     ] {
         assert_fits(schema);
