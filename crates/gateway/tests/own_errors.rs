@@ -116,11 +116,6 @@ async fn a_refusal_speaks_the_api_of_its_path() {
 async fn a_413_names_the_limit_and_the_flag() {
     let stub = Stub::start().await;
     let gateway = gateway(&stub, &["fine-1"], "").await;
-<<<<<<< HEAD
-    let mut request = post("/v1/files", Body::from("{}"));
-    request.headers_mut().insert("content-length", "40000000".parse().unwrap());
-=======
->>>>>>> b7a7f33 (Satisfy a lint in a test)
     let raw =
         "POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000000\r\nconnection: close\r\n\r\n";
     let response = support::raw::exchange(gateway.address, raw).await;
