@@ -5,6 +5,8 @@
 //! cargo run --example hot_reload
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example may print")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
