@@ -68,6 +68,7 @@ mod shape;
 mod shared;
 mod stall;
 pub mod status;
+mod stores;
 mod upstream;
 
 pub use self::gateway::Gateway;
@@ -76,6 +77,7 @@ pub use self::probe::{KeyProbe, probe};
 pub use self::response::GatewayBody;
 pub use self::router::router;
 pub use self::serve::serve;
+pub use self::stores::Stores;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

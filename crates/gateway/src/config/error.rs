@@ -16,6 +16,7 @@ use crate::config::listing::{Known, Searched};
 use crate::config::location::{Location, ValuePath};
 use tower_key_rotation::key::{InvalidName, InvalidSecret, InvalidServiceAccount};
 use tower_key_rotation::pool::BuildError;
+use tower_key_rotation::store::InvalidRedis;
 
 /// A configuration that cannot be used: the [problem](Problem) and its [place](Location).
 ///
@@ -151,6 +152,9 @@ pub enum Problem {
     /// The time at which a token expires is invalid.
     #[error("not a time: write `2027-01-31` or `2027-01-31T12:00:00Z`")]
     Expiry,
+    /// The URL of Redis is invalid.
+    #[error(transparent)]
+    Redis(InvalidRedis),
     /// The URL of a webhook is invalid.
     #[error("not the URL of a webhook: write `https://host/path`, or a reference to it")]
     Webhook,

@@ -22,6 +22,8 @@ use crate::config::several::{Several, Text};
 pub struct ConfigFile {
     pub(super) listen: Option<String>,
     pub(super) token: Option<Reference>,
+    pub(super) state_file: Option<String>,
+    pub(super) redis: Option<RedisTable>,
     #[serde(default)]
     pub(super) chain: ChainTable,
     #[serde(default)]
@@ -38,6 +40,13 @@ pub struct ConfigFile {
     pub(super) caller: Vec<CallerTable>,
     #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RedisTable {
+    pub(super) url: Reference,
+    pub(super) prefix: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -8,6 +8,10 @@
 //! ```toml
 //! listen = "127.0.0.1:8787"
 //! token = "env:GATEWAY_TOKEN"                 # token that callers must send; optional
+//! state_file = "/var/lib/gateway/state.json"  # keeps cooldowns and counts across restarts; default: none
+//! [redis]                                     # shares them between gateways; default: none
+//! url = "env:REDIS_URL"                       # redis://USER:PASSWORD@HOST:PORT/DATABASE
+//! prefix = "tower-key-rotation"               # of the names in Redis; gateways with one prefix share their state
 //! [chain]
 //! order = ["openai", "anthropic"]             # names of providers below; default: all of them
 //! start = "ordered"                           # or "round_robin"
@@ -246,6 +250,7 @@ mod server;
 mod settings;
 mod several;
 mod status;
+mod store;
 mod text;
 mod warning;
 
@@ -263,4 +268,5 @@ pub use self::secret::Token;
 pub use self::server::ServerSettings;
 pub use self::settings::{Config, ProviderSettings};
 pub use self::status::StatusSettings;
+pub use self::store::StoreSettings;
 pub use self::warning::{Risk, Warning};

@@ -16,6 +16,7 @@ use crate::config::secret::Sources;
 use crate::config::server::ServerSettings;
 use crate::config::settings::PoolTable;
 use crate::config::status::StatusSettings;
+use crate::config::store::StoreSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
 use crate::config::{Config, ProviderSettings, alert, base_url, caller, cors, endpoints, limit, rule};
@@ -40,12 +41,25 @@ struct CommonSettings<'a> {
 
 pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Result<Config, ConfigError> {
     let root = ValuePath::default();
-    let ConfigFile { listen, token, chain, rotation, server, cors, status, alert, caller, provider: tables } =
-        file;
+    let ConfigFile {
+        listen,
+        token,
+        state_file,
+        redis,
+        chain,
+        rotation,
+        server,
+        cors,
+        status,
+        alert,
+        caller,
+        provider: tables,
+    } = file;
     let address =
         |text: String| text.trim().parse().map_err(|e| Problem::Address(e).at(root.field("listen")));
     let listen = listen.map(address).transpose()?;
     let token = token.map(|token| token.token(sources, &root.field("token"))).transpose()?;
+    let stores = StoreSettings::resolve(state_file, redis, sources)?;
     let server = ServerSettings::resolve(server)?;
     let cors = cors::origins(cors, token.is_some())?;
     let mut rotation = Rotation::resolve(rotation)?;
@@ -75,6 +89,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
     Ok(Config {
         listen,
         token,
+        stores,
         chain,
         chain_table,
         server,

@@ -19,6 +19,7 @@ use crate::config::read_file::ReadFile;
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
 use crate::config::status::StatusSettings;
+use crate::config::store::StoreSettings;
 use crate::config::warning::Warning;
 
 /// A checked configuration. Created by a [`Loader`](crate::config::Loader).
@@ -26,6 +27,7 @@ use crate::config::warning::Warning;
 pub struct Config {
     pub(super) listen: Option<SocketAddr>,
     pub(super) token: Option<Token>,
+    pub(super) stores: StoreSettings,
     pub(super) chain: ChainSettings,
     /// The `[chain]` table as it is in the file.
     pub(super) chain_table: ChainTable,
@@ -111,6 +113,11 @@ impl Config {
     /// Returns whether every caller of a provider must send a token.
     pub const fn requires_token(&self) -> bool {
         self.token.is_some() || !self.callers.is_empty()
+    }
+
+    /// Returns the stores of the state of keys.
+    pub const fn stores(&self) -> &StoreSettings {
+        &self.stores
     }
 
     /// Returns the webhooks of the `[[alert]]` tables.

@@ -40,7 +40,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tower::BoxError;
 use tower_key_rotation_gateway::config::Loader;
-use tower_key_rotation_gateway::{Gateway, Options};
+use tower_key_rotation_gateway::{Gateway, Options, Stores};
 use tracing::Level;
 
 use crate::alert_test::AlertTest;
@@ -191,6 +191,7 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     if let Some(recorded) = recorded {
         tokio::spawn(recorder::upkeep(recorded));
     }
+    let stores = Stores::start(&gateway.config()).await?;
     let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
     let address = listener.local_addr()?;
     output.print(&format!("{}\nlistening on http://{address}\n", describe(&gateway.config())));
@@ -201,8 +202,9 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     if demo.is_some() {
         output.print(&invitation(&format!("http://{address}")));
     }
-    tower_key_rotation_gateway::serve(listener, gateway, signals.stop()).await?;
-    Ok(())
+    let served = tower_key_rotation_gateway::serve(listener, gateway, signals.stop()).await;
+    stores.stop().await;
+    Ok(served?)
 }
 
 fn options(max_request: usize, recorded: Option<PrometheusHandle>, log: &LogWriter) -> Options {
