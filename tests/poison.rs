@@ -26,7 +26,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LABELS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// A path that is refused with every key.
-const BAD: &str = "/v1/files/file-abc123";
+const BAD: &str = "/v1/embeddings";
 
 /// An error response of a provider.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ mod pool_builder {
 
     settings::settings!("KeyPoolBuilder":
         key, keys, keys_from_env, keys_from, selection, cooldowns, learn_accounts, max_models, quota,
-        account_quota, warn_at, events,
+        account_quota, warn_at, events, restore,
     );
 
     async fn key() {
@@ -114,6 +114,14 @@ mod pool_builder {
             let of_quotas = said.filter(|event| matches!(event.kind, EventKind::QuotaWarning { .. }));
             assert_eq!(of_quotas.count(), warnings);
         }
+    }
+
+    async fn restore() {
+        let before = builder().key(super::key("a")).key(super::key("b")).build().unwrap();
+        before.disable(&"a".into()).unwrap();
+        let pool =
+            builder().key(super::key("a")).key(super::key("b")).restore(before.export()).build().unwrap();
+        assert_eq!([next(&pool), next(&pool)], ["b", "b"]);
     }
 
     async fn events() {

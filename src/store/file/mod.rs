@@ -4,7 +4,7 @@ pub(super) mod error;
 mod write;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pool::{KeyPool, PoolState};
 use crate::store::file::error::FileStoreError;
-use crate::store::file::write::{beside, lock, replace};
+use crate::store::file::write::{Lock, beside, lock, replace};
 use crate::store::health::{Health, tell};
 
 /// A file that keeps the state of pools across restarts.
@@ -64,7 +64,7 @@ use crate::store::health::{Health, tell};
 pub struct FileStore {
     path: PathBuf,
     /// Locked for as long as the store exists.
-    _lock: File,
+    _lock: Lock,
     pools: Vec<KeyPool>,
     /// The states in the file that belong to no pool that was added.
     others: Vec<PoolState>,

@@ -9,16 +9,28 @@ use fs4::{FileExt, TryLockError};
 
 use crate::store::file::error::FileStoreError;
 
-/// Takes the lock of a file. The operating system frees it when the process ends, however it ends.
-pub(super) fn lock(path: &Path) -> Result<File, FileStoreError> {
+/// The lock of a file. The operating system frees it when the process ends, however it ends.
+pub(super) struct Lock(File);
+
+/// Takes the lock of a file.
+pub(super) fn lock(path: &Path) -> Result<Lock, FileStoreError> {
     let failed = |source| FileStoreError::Lock { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     let file = private(&mut options).open(beside(path, "lock")).map_err(failed)?;
     match FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(FileStoreError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+// === impl Lock ===
+
+impl Drop for Lock {
+    /// Unlocks explicitly: a child process that is being started at this moment has a copy of the open file.
+    fn drop(&mut self) {
+        let _freed_at_the_end = FileExt::unlock(&self.0);
     }
 }
 
