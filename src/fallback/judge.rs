@@ -157,8 +157,8 @@ where
         path: None,
         secret: None,
     };
-    let (verdict, answer) = inspector.inspect(into_parts(response), Timestamp::now()).await;
-    (verdict, answer.into_response())
+    let (verdict, response) = inspector.inspect(into_parts(response), Timestamp::now()).await;
+    (verdict, response.into_response())
 }
 
 /// Judges an error: that of a rotation layer, which states the outcome, or that of a client.

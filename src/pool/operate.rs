@@ -1,24 +1,18 @@
-//! Operations on keys: reset, disable, enable, cool down. See `reload` for those that change the keys.
+//! The operator's verbs, the change of keys at run time, and the state that outlives the process.
 
 use std::time::Duration;
 
-use crate::clock::{Moment, Timestamp};
-use crate::event::{EventKind, Severity};
-use crate::key::KeyId;
-use crate::limits::Ledger;
-use crate::pool::KeyPool;
-use crate::pool::keys::candidate::Candidate;
-use crate::pool::keys::key_set::KeySet;
-use crate::pool::keys::refresh::new_model_state;
-use crate::pool::learn::outage as auth_outage;
-use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::FOREVER;
+use crate::clock::Timestamp;
+#[cfg(doc)]
+use crate::event::EventKind;
+use crate::key::{ApiKey, KeyId, Secret};
+#[cfg(feature = "redis")]
+use crate::pool::state::replica::Replica;
+use crate::pool::{Draining, KeyChanges, KeyPool, OtherProvider, PoolState, ReloadError, UnknownKey};
+#[cfg(feature = "redis")]
+use crate::pool::{Field, Register};
+use crate::pool::{reload, share, verbs};
 use crate::provider::ModelId;
-
-/// An error: no key of the pool has this id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no key is named {0}: see the ids in the pool's snapshot")]
-pub struct UnknownKey(KeyId);
 
 impl KeyPool {
     /// Ends every cooldown of a key and of its account, for all models, and resets their limits: the limits
@@ -31,25 +25,12 @@ impl KeyPool {
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn reset(&self, key: &KeyId) -> Result<(), UnknownKey> {
-        let set = self.0.set.load();
-        let found = find(&set, key)?;
-        reset(&set, found, Moment::now());
-        self.note_reset(&set, [found]);
-        auth_outage::note(&set);
-        self.0.common.released.tell();
-        self.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
-        Ok(())
+        verbs::reset(self, key)
     }
 
     /// Resets every key, as [`reset`](Self::reset) does for one.
     pub fn reset_all(&self) {
-        let set = self.0.set.load();
-        let now = Moment::now();
-        set.live().for_each(|key| reset(&set, key, now));
-        self.note_reset(&set, set.live());
-        auth_outage::note(&set);
-        self.0.common.released.tell();
-        self.emit(Severity::Change, || EventKind::Reset { key: None });
+        verbs::reset_all(self);
     }
 
     /// Resets the counts of the declared limits of a key and of its account: those for one model if `model`
@@ -60,21 +41,7 @@ impl KeyPool {
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn reset_quota(&self, key: &KeyId, model: Option<&ModelId>) -> Result<(), UnknownKey> {
-        let set = self.0.set.load();
-        let (found, now) = (find(&set, key)?, Moment::now());
-        let model_states = set.common.models.all();
-        let model_states =
-            model_states.iter().filter(|model_state| model.is_none_or(|model| model_state.model == *model));
-        let levels = if model.is_some() { &Level::OF_MODEL[..] } else { &Level::ALL };
-        for model_state in
-            model_states.map(|model_state| Some(&**model_state)).chain(model.is_none().then_some(None))
-        {
-            recount(Candidate::new(&set, model_state, found), levels, now);
-        }
-        self.note_recount(&set, found, model);
-        self.0.common.released.tell();
-        self.emit(Severity::Change, || EventKind::QuotaReset { key: key.clone(), model: model.cloned() });
-        Ok(())
+        verbs::reset_quota(self, key, model)
     }
 
     /// Takes a key out of use until it is [enabled](Self::enable). Its requests in flight go on.
@@ -83,7 +50,7 @@ impl KeyPool {
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn disable(&self, key: &KeyId) -> Result<(), UnknownKey> {
-        self.set_disabled(key, true)
+        verbs::set_disabled(self, key, true)
     }
 
     /// Takes a [disabled](Self::disable) key into use again, in the state that it was in.
@@ -92,7 +59,7 @@ impl KeyPool {
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn enable(&self, key: &KeyId) -> Result<(), UnknownKey> {
-        self.set_disabled(key, false)
+        verbs::set_disabled(self, key, false)
     }
 
     /// Puts a key into a cooldown of at least `wait`, for one model if `model` is given and for all
@@ -105,7 +72,7 @@ impl KeyPool {
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn cool_down(&self, key: &KeyId, model: Option<&ModelId>, wait: Duration) -> Result<(), UnknownKey> {
         let now = Timestamp::now();
-        self.cool_down_from(key, model, now, now.saturating_add(wait))
+        verbs::cool_down_from(self, key, model, now, now.saturating_add(wait))
     }
 
     /// Puts a key into a cooldown until at least `until`, like [`cool_down`](Self::cool_down). A time in the
@@ -132,79 +99,147 @@ impl KeyPool {
         model: Option<&ModelId>,
         until: Timestamp,
     ) -> Result<(), UnknownKey> {
-        self.cool_down_from(key, model, Timestamp::now(), until)
+        verbs::cool_down_from(self, key, model, Timestamp::now(), until)
     }
 
-    fn cool_down_from(
-        &self,
-        id: &KeyId,
-        model: Option<&ModelId>,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<(), UnknownKey> {
-        let set = self.0.set.load();
-        let key = find(&set, id)?;
-        let model_state = model.map(|model| new_model_state(&set, model, now));
-        let candidate = Candidate::new(&set, model_state.as_deref(), key);
-        let level = if model.is_some() { Level::KeyModel } else { Level::Key };
-        if let Some(slot) = candidate.slot(level) {
-            // A cooldown without an end would be like disabling the key, so it is capped.
-            slot.cool_down(until.as_unix_ms().min(FOREVER - 1), now.as_unix_ms());
-            candidate.sync(level, now.as_unix_ms());
-        }
-        let wait = until.saturating_since(now);
-        self.emit(Severity::Change, || EventKind::ForcedCooldown {
-            key: id.clone(),
-            model: model.cloned(),
-            wait,
-        });
-        Ok(())
+    /// Makes these keys the keys of the pool, in this order. Every clone of the pool, and every layer that
+    /// was built with it, uses them from then on. Requests that wait for a key look again.
+    ///
+    /// A key stays if its secret and its declared account stay. It keeps its state: cooldowns, counters,
+    /// learned limits, learned accounts, sessions and requests in flight. Its id, tier, weight and quotas may
+    /// change; quotas that changed start to count anew. Every other key starts clean.
+    ///
+    /// A key that is not in the list takes no new request, and finishes those in flight; see
+    /// [`KeyChanges::draining`]. The change is atomic: no search for a key finds the pool between the two
+    /// lists. It costs a pass over all keys, and never delays a request.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ReloadError::Keys`] if [`build`](crate::pool::KeyPoolBuilder::build) would fail with these
+    /// keys. The pool is unchanged then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// let one = || Ok::<_, Box<dyn std::error::Error>>(ApiKey::new("sk-one")?.id("one"));
+    /// let pool = KeyPool::builder(Provider::openai()).key(one()?).build()?;
+    /// let changes = pool.reload([one()?, ApiKey::new("sk-two")?.id("two")])?;
+    /// assert_eq!((changes.added.len(), changes.unchanged), (1, 1));
+    /// assert_eq!(pool.usable(None), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reload(&self, keys: impl IntoIterator<Item = ApiKey>) -> Result<KeyChanges, ReloadError> {
+        reload::reload(self, keys.into_iter().collect())
     }
 
-    fn set_disabled(&self, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {
-        let set = self.0.set.load();
-        let now = Timestamp::now().as_unix_ms();
-        let candidate = Candidate::new(&set, None, find(&set, key)?);
-        candidate.key().set_disabled(disabled, now);
-        self.note_disabled(&set, candidate.key, disabled);
-        candidate.sync(Level::Key, now);
-        auth_outage::note(&set);
-        self.0.common.released.tell();
-        self.emit(Severity::Change, || match key.clone() {
-            key if disabled => EventKind::Disabled { key },
-            key => EventKind::Enabled { key },
-        });
-        Ok(())
+    /// Adds a key behind the others. The others stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ReloadError::Keys`] if the pool has its secret or its id already, or if its name or secret
+    /// is invalid. The pool is unchanged then.
+    pub fn add(&self, key: ApiKey) -> Result<(), ReloadError> {
+        reload::add(self, key)
     }
-}
 
-/// Returns the number of the key with this id.
-pub(in crate::pool) fn find(set: &KeySet, id: &KeyId) -> Result<usize, UnknownKey> {
-    set.live().find(|key| set.keys[*key].id == *id).ok_or_else(|| UnknownKey(id.clone()))
-}
-
-fn reset(set: &KeySet, key: usize, at: Moment) {
-    let (models, now) = (set.common.models.all(), at.as_unix_ms());
-    let model_states = std::iter::once(None).chain(models.iter().map(|model_state| Some(&**model_state)));
-    set.common.provisionals().forget(key);
-    set.common.shared_limit.clear();
-    for model_state in &models {
-        model_state.shared_limit.clear();
+    /// Replaces the secret of a key. The key keeps its id and its settings, and starts clean. Requests in
+    /// flight with the old secret go on, and what they report counts for the old secret only.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ReloadError::UnknownKey`] if no key has this id, and [`ReloadError::Keys`] if another key
+    /// has the secret. The pool is unchanged then.
+    pub fn replace(&self, key: &KeyId, secret: Secret) -> Result<Draining, ReloadError> {
+        reload::replace(self, key, secret)
     }
-    for candidate in model_states.map(|model| Candidate::new(set, model, key)) {
-        for level in Level::ALL {
-            if let Some(slot) = candidate.slot(level) {
-                slot.reset(now);
-                candidate.ledger(level).into_iter().for_each(Ledger::forget);
-            }
-        }
-        recount(candidate, &Level::ALL, at);
-    }
-}
 
-fn recount(candidate: Candidate<'_>, levels: &[Level], now: Moment) {
-    for &level in levels {
-        candidate.ledger(level).into_iter().for_each(|ledger| ledger.recount(now));
-        candidate.sync(level, now.as_unix_ms());
+    /// Removes a key. It takes no new request, and finishes those in flight.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ReloadError::UnknownKey`] if no key has this id, and [`ReloadError::LastKey`] if it is the
+    /// only key of the pool.
+    pub fn remove(&self, key: &KeyId) -> Result<Draining, ReloadError> {
+        reload::remove(self, key)
+    }
+
+    /// [Disables](Self::disable) a key, and returns a handle that waits for the end of its last request in
+    /// flight. Then an [event](EventKind::Drained) is emitted. The key stays in the pool and can be
+    /// [enabled](Self::enable) again.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`UnknownKey`] if no key has this id.
+    pub fn drain(&self, key: &KeyId) -> Result<Draining, UnknownKey> {
+        reload::drain(self, key)
+    }
+
+    /// Returns the state of the pool that is worth keeping or sharing: cooldowns, invalid and disabled keys,
+    /// learned accounts, and the counts of declared and learned limits. See [`PoolState`] for an example.
+    ///
+    /// It costs a look at every key and tracked model, and a copy of the state: call it every second, not for
+    /// every request. Requests do not wait for it.
+    pub fn export(&self) -> PoolState {
+        share::export(self)
+    }
+
+    /// Takes over the state of another process or of an earlier run, as far as it is newer than the pool's
+    /// own. Keys that the pool does not have are ignored, but their state is kept for a week.
+    ///
+    /// States may be merged in any order and repeatedly. The state of a pool of another provider changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`OtherProvider`] if the state belongs to the pool of another provider.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// let pool = || -> Result<_, Box<dyn std::error::Error>> {
+    ///     Ok(KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?)
+    /// };
+    /// let (here, there) = (pool()?, pool()?);
+    /// here.disable(&"one".into())?;
+    /// there.merge(here.export())?;
+    /// assert_eq!(there.usable(None), 0);
+    ///
+    /// there.enable(&"one".into())?;
+    /// here.merge(there.export())?;
+    /// assert_eq!(here.usable(None), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn merge(&self, state: PoolState) -> Result<(), OtherProvider> {
+        share::merge(self, state)
+    }
+
+    /// Merges registers that a store holds already.
+    #[cfg(feature = "redis")]
+    pub(crate) fn merge_stored(&self, registers: impl IntoIterator<Item = (Field, Register)>) {
+        share::merge_registers(self, registers, Replica::is_stored);
+    }
+
+    /// Returns the registers that have changed since the last call, or all of them after
+    /// [`resend`](Self::resend).
+    #[cfg(feature = "redis")]
+    pub(crate) fn changed_registers(&self) -> Vec<(Field, Register)> {
+        share::changed_registers(self)
+    }
+
+    /// Lets the next call of [`changed_registers`](Self::changed_registers) return all registers.
+    #[cfg(feature = "redis")]
+    pub(crate) fn resend(&self) {
+        share::locked(self).resend();
+    }
+
+    /// Returns the registers among these that a pool would forget.
+    #[cfg(feature = "redis")]
+    pub(crate) fn useless(&self, registers: Vec<(Field, Register)>) -> Vec<(Field, Register)> {
+        share::useless(self, registers)
     }
 }

@@ -20,148 +20,103 @@ use crate::pool::state::register::Register;
 use crate::pool::state::replica::Replica;
 use crate::provider::ModelId;
 
-impl KeyPool {
-    /// Returns the state of the pool that is worth keeping or sharing: cooldowns, invalid and disabled keys,
-    /// learned accounts, and the counts of declared and learned limits. See [`PoolState`] for an example.
-    ///
-    /// It costs a look at every key and tracked model, and a copy of the state: call it every second, not for
-    /// every request. Requests do not wait for it.
-    pub fn export(&self) -> PoolState {
-        let set = self.0.set.load_full();
-        let replica = &mut *self.replica();
-        let at = refresh(replica, &set);
-        PoolState { provider: self.provider().name().to_owned(), at, registers: replica.known.clone() }
-    }
+/// See [`KeyPool::export`].
+pub(in crate::pool) fn export(pool: &KeyPool) -> PoolState {
+    let set = pool.0.set.load_full();
+    let replica = &mut *locked(pool);
+    let at = refresh(replica, &set);
+    PoolState { provider: pool.provider().name().to_owned(), at, registers: replica.known.clone() }
+}
 
-    /// Takes over the state of another process or of an earlier run, as far as it is newer than the pool's
-    /// own. Keys that the pool does not have are ignored, but their state is kept for a week.
-    ///
-    /// States may be merged in any order and repeatedly. The state of a pool of another provider changes
-    /// nothing.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`OtherProvider`] if the state belongs to the pool of another provider.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
-    ///
-    /// let pool = || -> Result<_, Box<dyn std::error::Error>> {
-    ///     Ok(KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?)
-    /// };
-    /// let (here, there) = (pool()?, pool()?);
-    /// here.disable(&"one".into())?;
-    /// there.merge(here.export())?;
-    /// assert_eq!(there.usable(None), 0);
-    ///
-    /// there.enable(&"one".into())?;
-    /// here.merge(there.export())?;
-    /// assert_eq!(here.usable(None), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn merge(&self, state: PoolState) -> Result<(), OtherProvider> {
-        state.check(self.provider().name())?;
-        let mut ahead = 0;
-        {
-            let replica = &mut *self.replica();
-            replica.clock.follow();
-            let now = replica.clock.to_wall(Moment::now().as_unix_ms());
-            ahead = if state.at > now.saturating_add(SKEW_MS) { state.at - now } else { ahead };
-        }
-        let registers = state.registers.into_iter();
-        self.merge_registers(registers.map(|(field, register)| earlier(field, register, ahead)), |_, _| {});
-        Ok(())
+/// See [`KeyPool::merge`].
+pub(in crate::pool) fn merge(pool: &KeyPool, state: PoolState) -> Result<(), OtherProvider> {
+    state.check(pool.provider().name())?;
+    let mut ahead = 0;
+    {
+        let replica = &mut *locked(pool);
+        replica.clock.follow();
+        let now = replica.clock.to_wall(Moment::now().as_unix_ms());
+        ahead = if state.at > now.saturating_add(SKEW_MS) { state.at - now } else { ahead };
     }
+    let registers = state.registers.into_iter();
+    merge_registers(pool, registers.map(|(field, register)| earlier(field, register, ahead)), |_, _| {});
+    Ok(())
+}
 
-    /// Merges registers, and applies those that are news. Passes each of those to `note`.
-    fn merge_registers(
-        &self,
-        registers: impl IntoIterator<Item = (Field, Register)>,
-        note: impl Fn(&mut Replica, &Field),
-    ) {
-        let set = self.0.set.load_full();
-        let (replica, now) = (&mut *self.replica(), Moment::now());
-        // What has happened here since the last look comes first, so that it is compared with the news.
-        let present = look(replica, &set, now);
-        let raised = registers.into_iter().filter_map(|(field, after)| {
-            let before = replica.raise(&field, after)?;
-            note(replica, &field);
-            Some(Raised { field, before, after })
-        });
-        let news = raised.collect();
-        adopt(replica, &set, &present, news, now);
-    }
+/// Merges registers, and applies those that are news. Passes each of those to `note`.
+pub(in crate::pool) fn merge_registers(
+    pool: &KeyPool,
+    registers: impl IntoIterator<Item = (Field, Register)>,
+    note: impl Fn(&mut Replica, &Field),
+) {
+    let set = pool.0.set.load_full();
+    let (replica, now) = (&mut *locked(pool), Moment::now());
+    // What has happened here since the last look comes first, so that it is compared with the news.
+    let present = look(replica, &set, now);
+    let raised = registers.into_iter().filter_map(|(field, after)| {
+        let before = replica.raise(&field, after)?;
+        note(replica, &field);
+        Some(Raised { field, before, after })
+    });
+    let news = raised.collect();
+    adopt(replica, &set, &present, news, now);
+}
 
-    /// Merges registers that a store holds already.
-    #[cfg(feature = "redis")]
-    pub(crate) fn merge_stored(&self, registers: impl IntoIterator<Item = (Field, Register)>) {
-        self.merge_registers(registers, Replica::is_stored);
-    }
+#[cfg(feature = "redis")]
+pub(in crate::pool) fn changed_registers(pool: &KeyPool) -> Vec<(Field, Register)> {
+    let set = pool.0.set.load_full();
+    let replica = &mut *locked(pool);
+    look(replica, &set, Moment::now());
+    replica.take_changed()
+}
 
-    /// Returns the registers that have changed since the last call, or all of them after
-    /// [`resend`](Self::resend).
-    #[cfg(feature = "redis")]
-    pub(crate) fn changed_registers(&self) -> Vec<(Field, Register)> {
-        let set = self.0.set.load_full();
-        let replica = &mut *self.replica();
-        look(replica, &set, Moment::now());
-        replica.take_changed()
-    }
+#[cfg(feature = "redis")]
+pub(in crate::pool) fn useless(
+    pool: &KeyPool,
+    mut registers: Vec<(Field, Register)>,
+) -> Vec<(Field, Register)> {
+    let set = pool.0.set.load_full();
+    let replica = &mut *locked(pool);
+    refresh(replica, &set);
+    registers.retain(|(field, _)| !replica.known.contains_key(field));
+    registers
+}
 
-    /// Lets the next call of [`changed_registers`](Self::changed_registers) return all registers.
-    #[cfg(feature = "redis")]
-    pub(crate) fn resend(&self) {
-        self.replica().resend();
-    }
-
-    /// Returns the registers among these that a pool would forget.
-    #[cfg(feature = "redis")]
-    pub(crate) fn useless(&self, mut registers: Vec<(Field, Register)>) -> Vec<(Field, Register)> {
-        let set = self.0.set.load_full();
-        let replica = &mut *self.replica();
-        refresh(replica, &set);
-        registers.retain(|(field, _)| !replica.known.contains_key(field));
-        registers
-    }
-
-    /// Notes that an operator has reset keys.
-    pub(in crate::pool) fn note_reset(&self, set: &Arc<KeySet>, keys: impl IntoIterator<Item = usize>) {
-        let (replica, now) = (&mut *self.replica(), Moment::now());
-        let present = meet(replica, set, now);
-        for key in keys {
-            let candidate = Candidate::new(set, None, key);
-            for owner in Level::OF_KEY.into_iter().filter_map(|level| present.owner(candidate, level)) {
-                replica.stamp(&Field::Reset { owner }, now.into(), 0);
-            }
-        }
-    }
-
-    /// Notes that an operator has reset the counts of a key.
-    pub(in crate::pool) fn note_recount(&self, set: &Arc<KeySet>, key: usize, model: Option<&ModelId>) {
-        let (replica, now) = (&mut *self.replica(), Moment::now());
-        let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
-        let model = model.map(|model| ModelId::from(model.as_str().to_ascii_lowercase()));
+/// Notes that an operator has reset keys.
+pub(in crate::pool) fn note_reset(pool: &KeyPool, set: &Arc<KeySet>, keys: impl IntoIterator<Item = usize>) {
+    let (replica, now) = (&mut *locked(pool), Moment::now());
+    let present = meet(replica, set, now);
+    for key in keys {
+        let candidate = Candidate::new(set, None, key);
         for owner in Level::OF_KEY.into_iter().filter_map(|level| present.owner(candidate, level)) {
-            replica.stamp(&Field::Recount { owner, model: model.clone() }, now.into(), 0);
+            replica.stamp(&Field::Reset { owner }, now.into(), 0);
         }
     }
+}
 
-    /// Notes that an operator has disabled or enabled a key.
-    pub(in crate::pool) fn note_disabled(&self, set: &Arc<KeySet>, key: usize, disabled: bool) {
-        let (replica, now) = (&mut *self.replica(), Moment::now());
-        let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
-        if let Some(Owner::Key(digest)) = present.owner(candidate, Level::Key) {
-            let since = if disabled { replica.clock.to_wall(now.as_unix_ms()) } else { 0 };
-            replica.stamp(&Field::Disabled { key: digest }, now.into(), since);
-        }
+/// Notes that an operator has reset the counts of a key.
+pub(in crate::pool) fn note_recount(pool: &KeyPool, set: &Arc<KeySet>, key: usize, model: Option<&ModelId>) {
+    let (replica, now) = (&mut *locked(pool), Moment::now());
+    let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
+    let model = model.map(|model| ModelId::from(model.as_str().to_ascii_lowercase()));
+    for owner in Level::OF_KEY.into_iter().filter_map(|level| present.owner(candidate, level)) {
+        replica.stamp(&Field::Recount { owner, model: model.clone() }, now.into(), 0);
     }
+}
 
-    fn replica(&self) -> MutexGuard<'_, Replica> {
-        self.0.replica.lock().unwrap_or_else(PoisonError::into_inner)
+/// Notes that an operator has disabled or enabled a key.
+pub(in crate::pool) fn note_disabled(pool: &KeyPool, set: &Arc<KeySet>, key: usize, disabled: bool) {
+    let (replica, now) = (&mut *locked(pool), Moment::now());
+    let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
+    if let Some(Owner::Key(digest)) = present.owner(candidate, Level::Key) {
+        let since = if disabled { replica.clock.to_wall(now.as_unix_ms()) } else { 0 };
+        replica.stamp(&Field::Disabled { key: digest }, now.into(), since);
     }
+}
+
+/// Locks the state as exported or merged last.
+pub(in crate::pool) fn locked(pool: &KeyPool) -> MutexGuard<'_, Replica> {
+    pool.0.replica.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The difference of two clocks that is none of our business: 5 s.

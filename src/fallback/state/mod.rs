@@ -1,6 +1,5 @@
 //! The state of one request in a chain: the links it has tried, and the next one.
 
-mod absence;
 mod again;
 pub(in crate::fallback) mod failure;
 pub(in crate::fallback) mod next_link;

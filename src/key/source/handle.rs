@@ -17,7 +17,7 @@ use crate::key::source::credential::{Credential, SecretUnavailable};
 use crate::key::source::file::SecretFile;
 use crate::key::source::issued::Issued;
 use crate::key::source::listener::SourceListener;
-use crate::key::source::shared::{Shared, flight};
+use crate::key::source::shared::{SourceState, flight};
 
 /// A source of the secret of a key, which may change: an access token, or a key that another program rotates. Cheap to
 /// clone: clones share the secret, and so do keys of several pools.
@@ -61,7 +61,7 @@ use crate::key::source::shared::{Shared, flight};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SecretSource(Arc<Shared>);
+pub struct SecretSource(Arc<SourceState>);
 
 /// Age from which a refused secret counts as old (1 s).
 const FRESH: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ impl SecretSource {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        Self(Arc::new(Shared::new(name.into(), BoxCloneSyncService::new(service.map_err(Into::into)))))
+        Self(Arc::new(SourceState::new(name.into(), BoxCloneSyncService::new(service.map_err(Into::into)))))
     }
 
     /// Creates a source from a [`SecretFile`], named like the file, that is read every 30 s.

@@ -19,7 +19,7 @@ use crate::key::source::listener::SourceListener;
 use crate::key::source::schedule::{renew_in, retry_in};
 use crate::scrub;
 
-pub(super) struct Shared {
+pub(super) struct SourceState {
     pub(super) name: Arc<str>,
     service: BoxCloneSyncService<(), Credential, BoxError>,
     pub(super) current: ArcSwapOption<Issued>,
@@ -67,7 +67,7 @@ struct Expired;
 struct Dropped;
 
 /// Returns the call under way, or begins one.
-pub(super) fn flight(source: &Arc<Shared>) -> Flight {
+pub(super) fn flight(source: &Arc<SourceState>) -> Flight {
     let mut state = source.state();
     if let Some(flight) = state.flight.as_ref().filter(|flight| flight.peek().is_none()) {
         return flight.clone();
@@ -80,7 +80,7 @@ pub(super) fn flight(source: &Arc<Shared>) -> Flight {
 
 /// Calls the service, and settles the result with the source if that still exists.
 async fn call(
-    source: Weak<Shared>,
+    source: Weak<SourceState>,
     service: BoxCloneSyncService<(), Credential, BoxError>,
 ) -> Result<Arc<Issued>, SecretUnavailable> {
     let called = match timeout(TIMEOUT, service.oneshot(())).await {
@@ -93,9 +93,9 @@ async fn call(
     }
 }
 
-// === impl Shared ===
+// === impl SourceState ===
 
-impl Shared {
+impl SourceState {
     pub(super) fn new(name: Arc<str>, service: BoxCloneSyncService<(), Credential, BoxError>) -> Self {
         Self {
             name,
@@ -189,7 +189,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for SourceState {
     fn drop(&mut self) {
         self.changed.notify_one();
     }

@@ -153,6 +153,11 @@ impl KeySet {
             groups.iter().flat_map(of_word).filter(is_known).collect()
         })
     }
+
+    /// Returns whether limits or keys are declared for single models.
+    pub(in crate::pool) fn needs_models(&self) -> bool {
+        self.quotas.are_of_models() || self.serving.as_ref().is_some_and(|serving| serving.is_of_models())
+    }
 }
 
 /// Returns the ring of the keys of a tier. `numbers` are in ascending order.

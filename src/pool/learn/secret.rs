@@ -3,9 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
-use crate::key::{SecretUnavailable, SourceListener};
+use crate::key::{SecretSource, SecretUnavailable, SourceListener};
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::current::Current;
 use crate::pool::keys::key::KeyState;
@@ -18,6 +20,17 @@ use crate::pool::scope::slot::Cause;
 struct Listener {
     current: Arc<Current<KeySet>>,
     state: Weak<KeyState>,
+}
+
+/// Returns a future that keeps the secrets of all keys of a set fresh.
+pub(in crate::pool) fn renewal(set: &KeySet) -> impl Future<Output = ()> + Send + use<> {
+    let mut sources: Vec<_> = set.live().filter_map(|key| set.keys[key].spec.source()).collect();
+    sources.sort_unstable_by_key(|source| source.number());
+    sources.dedup();
+    let renewals: Vec<_> = sources.into_iter().map(SecretSource::renewal).collect();
+    async move {
+        join_all(renewals).await;
+    }
 }
 
 /// Lets every key with a source listen to it.

@@ -19,7 +19,7 @@ pub(super) struct Session<'a> {
     scripts: Scripts,
 }
 
-/// Time for connecting, and for each response: one second. Redis answers in less than a millisecond.
+/// Time for connecting, and for each response: one second. Redis responds in less than a millisecond.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time between two looks for changes of the pools: 50 ms.
