@@ -1,5 +1,6 @@
 //! Keys whose secrets come from a source, and change.
 
+#![cfg(feature = "secret-command")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
