@@ -240,6 +240,7 @@ mod listing;
 mod loader;
 mod location;
 mod model_list;
+mod problem;
 mod read_file;
 mod redact;
 mod resolve;

@@ -66,19 +66,8 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
     rotation.also_warn_at(alert.iter().filter_map(|alert| alert.quota));
     let alerts = alert::webhooks(alert, sources)?;
     let callers = caller::callers(caller, sources)?;
-    if tables.is_empty() {
-        return Err(Problem::NoProvider.at(root));
-    }
     let common = CommonSettings { sources, rotation, events };
-    let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
-    for (index, table) in tables.into_iter().enumerate() {
-        let at = root.field("provider").index(index);
-        if providers.iter().any(|provider| provider.name() == table.name) {
-            let name = redacted(&table.name).into_owned();
-            return Err(Problem::DuplicateProvider { name }.at(at.field("name")));
-        }
-        providers.push(provider(table, &common, &at)?);
-    }
+    let providers = providers(tables, &common, &root)?;
     let names: Vec<_> = providers.iter().map(ProviderSettings::name).collect();
     let chain_table = chain.clone();
     let chain = ChainSettings::resolve(chain, &names)?;
@@ -104,6 +93,26 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
         warnings,
         files: sources.read.take(),
     })
+}
+
+fn providers(
+    tables: Vec<ProviderTable>,
+    common: &CommonSettings<'_>,
+    root: &ValuePath,
+) -> Result<Vec<ProviderSettings>, ConfigError> {
+    if tables.is_empty() {
+        return Err(Problem::NoProvider.at(root.clone()));
+    }
+    let mut providers: Vec<ProviderSettings> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.into_iter().enumerate() {
+        let at = root.field("provider").index(index);
+        if providers.iter().any(|provider| provider.name() == table.name) {
+            let name = redacted(&table.name).into_owned();
+            return Err(Problem::DuplicateProvider { name }.at(at.field("name")));
+        }
+        providers.push(provider(table, common, &at)?);
+    }
+    Ok(providers)
 }
 
 fn provider(
