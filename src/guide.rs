@@ -10,10 +10,14 @@
 //! | [`limits`] | How are limits counted, and what may be paid twice? |
 //! | [`security`] | Where do keys go? |
 //! | [`troubleshooting`] | Why does it not do what I expect? |
+//! | [`configuration`] | Which keys has the gateway's configuration file? |
+//! | [`operating`] | How do I run the gateway, and see what it does? |
 //! | [`coming_from`] | I know LiteLLM, LangChain, or have a loop of my own: where is it here? |
 
 #[doc = include_str!("../docs/guide/coming_from.md")]
 pub mod coming_from {}
+#[doc = include_str!("../docs/guide/configuration.md")]
+pub mod configuration {}
 #[doc = include_str!("../docs/guide/errors.md")]
 pub mod errors {}
 #[doc = include_str!("../docs/guide/getting_started.md")]
@@ -22,6 +26,8 @@ pub mod getting_started {}
 pub mod layers {}
 #[doc = include_str!("../docs/guide/limits.md")]
 pub mod limits {}
+#[doc = include_str!("../docs/guide/operating.md")]
+pub mod operating {}
 #[doc = include_str!("../docs/guide/rotation.md")]
 pub mod rotation {}
 #[doc = include_str!("../docs/guide/security.md")]

@@ -1,18 +1,13 @@
 //! The `[[alert]]` tables, which make webhooks.
 
 use crate::alert::{Rules, Webhook, WebhookFormat};
+use crate::config::choices::{ALERT_FORMATS, ALERT_RULES};
 use crate::config::duration;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::AlertTable;
 use crate::config::location::ValuePath;
 use crate::config::secret::Sources;
 use crate::config::text::is_printable;
-
-/// The names of rules that `on` lists.
-const RULES: &[&str] = &["breaker", "exhausted", "key_invalid", "state_lost"];
-
-/// The names of formats.
-const FORMATS: &[&str] = &["alertmanager", "discord", "json", "pagerduty", "slack"];
 
 pub(super) fn webhooks(tables: Vec<AlertTable>, sources: &Sources) -> Result<Vec<Webhook>, ConfigError> {
     let root = ValuePath::default().field("alert");
@@ -46,7 +41,7 @@ fn webhook(table: AlertTable, sources: &Sources, at: &ValuePath) -> Result<Webho
 fn format(word: Option<&str>, at: &ValuePath) -> Result<WebhookFormat, ConfigError> {
     let Some(word) = word else { return Ok(WebhookFormat::default()) };
     let known = WebhookFormat::ALL.into_iter().find(|format| format.as_str() == word);
-    known.ok_or_else(|| Problem::Choice { allowed: FORMATS }.at(at.clone()))
+    known.ok_or_else(|| Problem::Choice { allowed: ALERT_FORMATS }.at(at.clone()))
 }
 
 fn rules(on: Option<&[String]>, at: &ValuePath) -> Result<Rules, ConfigError> {
@@ -58,7 +53,7 @@ fn rules(on: Option<&[String]>, at: &ValuePath) -> Result<Rules, ConfigError> {
             "exhausted" => rules.exhausted(true),
             "key_invalid" => rules.key_invalid(true),
             "state_lost" => rules.state_lost(true),
-            _ => return Err(Problem::Choice { allowed: RULES }.at(at.index(index))),
+            _ => return Err(Problem::Choice { allowed: ALERT_RULES }.at(at.index(index))),
         };
     }
     Ok(rules)
@@ -72,6 +67,6 @@ mod tests {
     fn the_names_in_errors_are_those_of_the_formats() {
         let mut names = WebhookFormat::ALL.map(WebhookFormat::as_str);
         names.sort_unstable();
-        assert_eq!(names, FORMATS);
+        assert_eq!(names, ALERT_FORMATS);
     }
 }

@@ -16,6 +16,8 @@ use crate::config::duration;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::location::ValuePath;
 use crate::config::redact::{redacted, redacted_path};
+#[cfg(feature = "schema")]
+use crate::config::schema::{Length, inline_schema};
 use crate::config::secret::{Reference, Sources};
 use crate::config::several::Several;
 use crate::config::warning::{Risk, Warning};
@@ -27,30 +29,69 @@ pub(super) enum KeySecret {
     Source(Box<SourceTable>),
 }
 
+/// A source that gives the secret and renews it; exactly one of `file`, `command`, `oauth2` and `service_account`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct SourceTable {
+    /// File with the secret, plain or JSON, relative to the configuration file: a mounted Kubernetes secret, a file of a
+    /// Vault agent.
+    ///
+    /// Default: none. Example: `"keys/openai"`
     file: Option<String>,
+    /// Program that prints the secret, plain or JSON, and its arguments.
+    ///
+    /// Default: none. Example: `["gcloud", "auth", "print-access-token"]`
     command: Option<Several<String>>,
+    /// Token endpoint that gives the secret for client credentials.
+    ///
+    /// Default: none.
     oauth2: Option<OAuth2Table>,
+    /// Google service account, for Vertex AI.
+    ///
+    /// Default: none.
     service_account: Option<ServiceAccountTable>,
+    /// Interval at which the file is read or the program is run.
+    ///
+    /// Default: 30 s for a file, 5 min for a program. Example: `"30m"`
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
     every: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct OAuth2Table {
+    /// URL of the token endpoint.
+    ///
+    /// Example: `"https://login.example.com/oauth2/token"`
     token_url: String,
+    /// Name of the client.
+    ///
+    /// Example: `"env:CLIENT_ID"`
     client_id: Reference,
+    /// Secret of the client.
+    ///
+    /// Example: `"env:CLIENT_SECRET"`
     client_secret: Reference,
+    /// Further parameters of the request for a token.
+    ///
+    /// Default: none. Example: `{ scope = "https://cognitiveservices.azure.com/.default" }`
     #[serde(default)]
     parameters: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct ServiceAccountTable {
+    /// JSON key file of the account, relative to the configuration file.
+    ///
+    /// Example: `"keys/vertex.json"`
     file: String,
+    /// Scope of the tokens.
+    ///
+    /// Default: `"https://www.googleapis.com/auth/cloud-platform"`. Example: `"https://www.googleapis.com/auth/generative-language"`
     scope: Option<String>,
 }
 
@@ -137,6 +178,12 @@ impl ServiceAccountTable {
         Ok(SecretSource::new("service-account", account))
     }
 }
+
+#[cfg(feature = "schema")]
+inline_schema!(KeySecret, generator => {
+    let (text, source) = (generator.subschema_for::<Reference>(), generator.subschema_for::<SourceTable>());
+    schemars::json_schema!({"anyOf": [text, source]})
+});
 
 impl<'de> Deserialize<'de> for KeySecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

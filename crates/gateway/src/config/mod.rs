@@ -225,6 +225,7 @@ mod alert;
 mod base_url;
 mod caller;
 mod chain;
+mod choices;
 mod cors;
 mod duration;
 mod endpoints;
@@ -232,6 +233,8 @@ mod error;
 mod file;
 mod format;
 mod invalid_rule;
+#[cfg(feature = "schema")]
+mod json_schema;
 mod key_attributes;
 mod key_source;
 mod keys;
@@ -243,9 +246,13 @@ mod model_list;
 mod problem;
 mod read_file;
 mod redact;
+#[cfg(feature = "schema")]
+mod reference;
 mod resolve;
 mod rotation;
 mod rule;
+#[cfg(feature = "schema")]
+mod schema;
 mod secret;
 mod server;
 mod settings;
@@ -262,9 +269,13 @@ pub use self::error::{ConfigError, Problem};
 pub use self::file::ConfigFile;
 pub use self::format::Format;
 pub use self::invalid_rule::InvalidRule;
+#[cfg(feature = "schema")]
+pub use self::json_schema::json_schema;
 pub use self::loader::Loader;
 pub use self::location::Location;
 pub use self::model_list::ModelList;
+#[cfg(feature = "schema")]
+pub use self::reference::reference;
 pub use self::secret::Token;
 pub use self::server::ServerSettings;
 pub use self::settings::{Config, ProviderSettings};

@@ -3,6 +3,7 @@
 use tower_key_rotation::classify::{Reason, Scope};
 use tower_key_rotation::provider::{Provider, Rule, RuleBuilder, RuleError, RuleField};
 
+use crate::config::choices::VERDICTS;
 use crate::config::duration;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::RuleTable;
@@ -11,9 +12,6 @@ use crate::config::location::ValuePath;
 
 /// Value of `until`, alone or before a time zone.
 const MIDNIGHT: &str = "midnight";
-
-/// Verdicts that a table can name.
-const VERDICTS: &[&str] = &["fault", "deliver", "ignore"];
 
 /// Adds the rules of the tables to a provider.
 pub(super) fn with_rules(

@@ -22,6 +22,7 @@ mod log_writer;
 mod output;
 mod recorder;
 mod reload;
+mod schema;
 mod signals;
 mod status;
 
@@ -51,6 +52,7 @@ use crate::explain::Explain;
 use crate::init::Init;
 use crate::log_writer::LogWriter;
 use crate::output::{LogFormat, Output};
+use crate::schema::Schema;
 use crate::signals::{Hangups, Signals};
 use crate::status::Status;
 
@@ -99,6 +101,7 @@ enum Command {
     Check(Check),
     Explain(Explain),
     Init(Init),
+    Schema(Schema),
     Status(Status),
     /// Print the completions of a shell.
     Completions {
@@ -137,6 +140,7 @@ impl Command {
             Self::Check(check) => runtime()?.block_on(check.run()),
             Self::Explain(explain) => explain.run(&mut io::stdout().lock(), &mut io::stderr().lock()),
             Self::Init(init) => init.run(),
+            Self::Schema(schema) => schema.run(),
             Self::Status(status) => runtime()?.block_on(status.run()),
             Self::Completions { shell } => {
                 let mut command = Args::command();
