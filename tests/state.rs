@@ -434,6 +434,7 @@ enum Action {
     Reset(usize),
     ResetQuota(usize),
     Switch(usize, bool),
+    Force { key: usize, model: bool, seconds: u64 },
     Sleep(u64),
     Merge(usize),
 }
@@ -455,6 +456,11 @@ fn action() -> impl Strategy<Value = Action> {
         (0..3_usize).prop_map(Action::Reset),
         (0..3_usize).prop_map(Action::ResetQuota),
         (0..3_usize, any::<bool>()).prop_map(|(key, disabled)| Action::Switch(key, disabled)),
+        (0..3_usize, any::<bool>(), 0..5_000_u64).prop_map(|(key, model, seconds)| Action::Force {
+            key,
+            model,
+            seconds
+        }),
         (1..4_000_000_u64).prop_map(Action::Sleep),
         (0..100_usize).prop_map(Action::Merge),
     ]
@@ -491,6 +497,10 @@ async fn acted(actions: &[(usize, Action)]) -> (Vec<KeyPool>, Vec<PoolState>) {
             Action::ResetQuota(key) => pool.reset_quota(&KEYS[*key].into(), None).unwrap(),
             Action::Switch(key, true) => pool.disable(&KEYS[*key].into()).unwrap(),
             Action::Switch(key, false) => pool.enable(&KEYS[*key].into()).unwrap(),
+            Action::Force { key, model: with_model, seconds } => {
+                let (model, wait) = (with_model.then_some(&model), Duration::from_secs(*seconds));
+                pool.cool_down(&KEYS[*key].into(), model, wait).unwrap();
+            }
             Action::Sleep(ms) => tokio::time::advance(Duration::from_millis(*ms)).await,
             Action::Merge(number) if !states.is_empty() => {
                 pool.merge(PoolState::clone(&states[number % states.len()])).unwrap();
@@ -517,13 +527,13 @@ fn lasting(state: &PoolState) -> Vec<serde_json::Value> {
     std::mem::take(records)
 }
 
-fn seen(pool: &KeyPool) -> Vec<(KeyState, Vec<u64>)> {
+fn seen(pool: &KeyPool) -> Vec<(KeyState, bool, Vec<u64>)> {
     let snapshot = pool.snapshot();
     let windows = |key: &tower_key_rotation::pool::KeySnapshot| {
         let days = key.limits.iter().filter(|limit| limit.window.is_some_and(|it| it.length() == DAY));
         days.map(|limit| limit.remaining).collect()
     };
-    snapshot.keys.iter().map(|key| (key.state, windows(key))).collect()
+    snapshot.keys.iter().map(|key| (key.state, key.forced, windows(key))).collect()
 }
 
 proptest! {

@@ -1,4 +1,7 @@
 //! The operator's verbs, the change of keys at run time, and the state that outlives the process.
+//!
+//! The verbs reach every process that shares the state by a [store](crate::store) or by [`KeyPool::merge`]. The keys
+//! themselves are not shared: each process takes them from its own configuration.
 
 use std::time::Duration;
 
@@ -6,6 +9,7 @@ use crate::clock::Timestamp;
 #[cfg(doc)]
 use crate::event::EventKind;
 use crate::key::{ApiKey, KeyId, Secret};
+use crate::pool::state::register::Switch;
 #[cfg(feature = "redis")]
 use crate::pool::state::replica::Replica;
 use crate::pool::{Draining, KeyChanges, KeyPool, OtherProvider, PoolState, ReloadError, UnknownKey};
@@ -50,7 +54,7 @@ impl KeyPool {
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn disable(&self, key: &KeyId) -> Result<(), UnknownKey> {
-        verbs::set_disabled(self, key, true)
+        verbs::switch(self, key, Switch::Disabled)
     }
 
     /// Takes a [disabled](Self::disable) key into use again, in the state that it was in.
@@ -59,7 +63,7 @@ impl KeyPool {
     ///
     /// Returns [`UnknownKey`] if no key has this id.
     pub fn enable(&self, key: &KeyId) -> Result<(), UnknownKey> {
-        verbs::set_disabled(self, key, false)
+        verbs::switch(self, key, Switch::Enabled)
     }
 
     /// Puts a key into a cooldown of at least `wait`, for one model if `model` is given and for all
@@ -144,7 +148,7 @@ impl KeyPool {
         reload::add(self, key)
     }
 
-    /// Replaces the secret of a key. The key keeps its id and its settings, and starts clean. Requests in
+    /// Replaces the secret of a key in this process. The key keeps its id and its settings, and starts clean. Requests in
     /// flight with the old secret go on, and what they report counts for the old secret only.
     ///
     /// # Errors
@@ -157,6 +161,10 @@ impl KeyPool {
 
     /// Removes a key. It takes no new request, and finishes those in flight.
     ///
+    /// Other processes that share the state keep the key, because it is in their configuration: while a change is rolled
+    /// out, some processes need a key that others have no more. To take a key out of use everywhere, [`drain`](Self::drain)
+    /// it first.
+    ///
     /// # Errors
     ///
     /// Returns [`ReloadError::UnknownKey`] if no key has this id, and [`ReloadError::LastKey`] if it is the
@@ -168,6 +176,9 @@ impl KeyPool {
     /// [Disables](Self::disable) a key, and returns a handle that waits for the end of its last request in
     /// flight. Then an [event](EventKind::Drained) is emitted. The key stays in the pool and can be
     /// [enabled](Self::enable) again.
+    ///
+    /// Other processes that share the state disable the key as well, and each emits the event at the end of its own last
+    /// request.
     ///
     /// # Errors
     ///

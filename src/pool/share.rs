@@ -9,14 +9,16 @@ use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::FOREVER;
-use crate::pool::state::adopt::{Raised, adopt, meet};
+use crate::pool::state::adopt::{adopt, meet};
+use crate::pool::state::adoption::Raised;
 use crate::pool::state::document::{OtherProvider, PoolState};
 use crate::pool::state::field::Field;
 use crate::pool::state::observe::observe;
+use crate::pool::state::orders::Orders;
 use crate::pool::state::owner::Owner;
 use crate::pool::state::present::Present;
 use crate::pool::state::prune::prune;
-use crate::pool::state::register::Register;
+use crate::pool::state::register::{Register, SavedOrder, Switch};
 use crate::pool::state::replica::Replica;
 use crate::provider::ModelId;
 
@@ -50,16 +52,26 @@ pub(in crate::pool) fn merge_registers(
     note: impl Fn(&mut Replica, &Field),
 ) {
     let set = pool.0.set.load_full();
+    let orders = adopt_registers(pool, &set, registers, note);
+    orders.announce(&set);
+}
+
+fn adopt_registers(
+    pool: &KeyPool,
+    set: &Arc<KeySet>,
+    registers: impl IntoIterator<Item = (Field, Register)>,
+    note: impl Fn(&mut Replica, &Field),
+) -> Orders {
     let (replica, now) = (&mut *locked(pool), Moment::now());
     // What has happened here since the last look comes first, so that it is compared with the news.
-    let present = look(replica, &set, now);
+    let present = look(replica, set, now);
     let raised = registers.into_iter().filter_map(|(field, after)| {
         let before = replica.raise(&field, after)?;
         note(replica, &field);
         Some(Raised { field, before, after })
     });
     let news = raised.collect();
-    adopt(replica, &set, &present, news, now);
+    adopt(replica, set, &present, news, now)
 }
 
 #[cfg(feature = "redis")]
@@ -89,7 +101,7 @@ pub(in crate::pool) fn note_reset(pool: &KeyPool, set: &Arc<KeySet>, keys: impl 
     for key in keys {
         let candidate = Candidate::new(set, None, key);
         for owner in Level::OF_KEY.into_iter().filter_map(|level| present.owner(candidate, level)) {
-            replica.stamp(&Field::Reset { owner }, now.into(), 0);
+            replica.stamp(&Field::Reset { owner }, now.into(), [0, 0]);
         }
     }
 }
@@ -100,17 +112,41 @@ pub(in crate::pool) fn note_recount(pool: &KeyPool, set: &Arc<KeySet>, key: usiz
     let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
     let model = model.map(|model| ModelId::from(model.as_str().to_ascii_lowercase()));
     for owner in Level::OF_KEY.into_iter().filter_map(|level| present.owner(candidate, level)) {
-        replica.stamp(&Field::Recount { owner, model: model.clone() }, now.into(), 0);
+        replica.stamp(&Field::Recount { owner, model: model.clone() }, now.into(), [0, 0]);
     }
 }
 
-/// Notes that an operator has disabled or enabled a key.
-pub(in crate::pool) fn note_disabled(pool: &KeyPool, set: &Arc<KeySet>, key: usize, disabled: bool) {
+/// Notes that an operator has disabled, drained or enabled a key.
+pub(in crate::pool) fn note_switch(pool: &KeyPool, set: &Arc<KeySet>, key: usize, switch: Switch) {
     let (replica, now) = (&mut *locked(pool), Moment::now());
     let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
-    if let Some(Owner::Key(digest)) = present.owner(candidate, Level::Key) {
-        let since = if disabled { replica.clock.to_wall(now.as_unix_ms()) } else { 0 };
-        replica.stamp(&Field::Disabled { key: digest }, now.into(), since);
+    if let Some(Owner::Key(key)) = present.owner(candidate, Level::Key) {
+        let since = replica.clock.to_wall(now.as_unix_ms());
+        let numbers = match switch {
+            Switch::Enabled => [0, 0],
+            Switch::Disabled => [since, 0],
+            Switch::Drained => [since, 1],
+        };
+        replica.stamp(&Field::Disabled { key }, now.into(), numbers);
+    }
+}
+
+/// Notes that an operator has ordered a cooldown of a key until `until`, for one model or for all.
+pub(in crate::pool) fn note_forced(
+    pool: &KeyPool,
+    set: &Arc<KeySet>,
+    candidate: Candidate<'_>,
+    model: Option<ModelId>,
+    until: u64,
+) {
+    let (replica, now) = (&mut *locked(pool), Moment::now());
+    let present = meet(replica, set, now);
+    if let Some(owner @ Owner::Key(key)) = present.owner(candidate, Level::Key) {
+        replica.clock.follow();
+        let field = Field::Forced { key, model };
+        let generation = SavedOrder::from(replica.get(&field)).generation.max(replica.reset_of(&owner));
+        let [until, since] = [until, now.as_unix_ms()].map(|time| replica.clock.to_wall(time));
+        replica.raise(&field, SavedOrder { generation, until, since }.into());
     }
 }
 
@@ -142,7 +178,7 @@ fn look(replica: &mut Replica, set: &Arc<KeySet>, now: Moment) -> Arc<Present> {
 /// Moves the end of a cooldown to the past. A state from the future was exported before the wall clock was
 /// set back, so its cooldowns would last longer than they were meant to.
 fn earlier(field: Field, Register(mut numbers): Register, by: u64) -> (Field, Register) {
-    if let (Field::Cooldown { .. }, [_, until, ..]) = (&field, &mut numbers)
+    if let (Field::Cooldown { .. } | Field::Forced { .. }, [_, until, ..]) = (&field, &mut numbers)
         && *until < FOREVER
     {
         *until = until.saturating_sub(by);

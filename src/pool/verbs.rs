@@ -11,7 +11,8 @@ use crate::pool::keys::refresh::new_model_state;
 use crate::pool::learn::outage as auth_outage;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::FOREVER;
-use crate::pool::share::{note_disabled, note_recount, note_reset};
+use crate::pool::share::{note_forced, note_recount, note_reset, note_switch};
+use crate::pool::state::register::Switch;
 use crate::provider::ModelId;
 
 /// An error: no key of the pool has this id.
@@ -80,8 +81,10 @@ pub(in crate::pool) fn cool_down_from(
     let level = if model.is_some() { Level::KeyModel } else { Level::Key };
     if let Some(slot) = candidate.slot(level) {
         // A cooldown without an end would be like disabling the key, so it is capped.
-        slot.cool_down(until.as_unix_ms().min(FOREVER - 1), now.as_unix_ms());
+        let until = until.as_unix_ms().min(FOREVER - 1);
+        slot.force(until, now.as_unix_ms());
         candidate.sync(level, now.as_unix_ms());
+        note_forced(pool, &set, candidate, candidate.model_at(level), until);
     }
     let wait = until.saturating_since(now);
     pool.emit(Severity::Change, || EventKind::ForcedCooldown {
@@ -92,13 +95,13 @@ pub(in crate::pool) fn cool_down_from(
     Ok(())
 }
 
-/// See [`KeyPool::disable`] and [`KeyPool::enable`].
-pub(in crate::pool) fn set_disabled(pool: &KeyPool, key: &KeyId, disabled: bool) -> Result<(), UnknownKey> {
+/// See [`KeyPool::disable`], [`KeyPool::enable`] and [`KeyPool::drain`].
+pub(in crate::pool) fn switch(pool: &KeyPool, key: &KeyId, switch: Switch) -> Result<(), UnknownKey> {
     let set = pool.0.set.load();
-    let now = Timestamp::now().as_unix_ms();
+    let (now, disabled) = (Timestamp::now().as_unix_ms(), switch != Switch::Enabled);
     let candidate = Candidate::new(&set, None, find(&set, key)?);
     candidate.key().set_disabled(disabled, now);
-    note_disabled(pool, &set, candidate.key, disabled);
+    note_switch(pool, &set, candidate.key, switch);
     candidate.sync(Level::Key, now);
     auth_outage::note(&set);
     pool.0.common.released.tell();

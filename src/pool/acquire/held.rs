@@ -36,7 +36,7 @@ fn most_lasting(candidate: Candidate<'_>, now: u64) -> Option<Reason> {
 
 fn reason(state: State) -> Option<Reason> {
     Some(match state.cause? {
-        Cause::RateLimited | Cause::Guessed | Cause::Paced => Reason::RateLimited,
+        Cause::RateLimited | Cause::Guessed | Cause::Paced | Cause::Forced => Reason::RateLimited,
         Cause::QuotaExceeded => Reason::QuotaExceeded,
         Cause::Forbidden => Reason::Forbidden,
         Cause::Invalid => Reason::InvalidKey,

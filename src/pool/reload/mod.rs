@@ -16,7 +16,8 @@ use crate::pool::build::successor::successor;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::reload::follow::follow;
 use crate::pool::report::drained::left;
-use crate::pool::verbs::{find, set_disabled};
+use crate::pool::state::register::Switch;
+use crate::pool::verbs::{find, switch};
 use crate::pool::{BuildError, KeyPool, UnknownKey};
 
 /// See [`KeyPool::reload`].
@@ -64,7 +65,7 @@ pub(in crate::pool) fn remove(pool: &KeyPool, key: &KeyId) -> Result<Draining, R
 
 /// See [`KeyPool::drain`].
 pub(in crate::pool) fn drain(pool: &KeyPool, key: &KeyId) -> Result<Draining, UnknownKey> {
-    set_disabled(pool, key, true)?;
+    switch(pool, key, Switch::Drained)?;
     let set = pool.0.set.load();
     let entry = &set.keys[find(&set, key)?];
     entry.drain();

@@ -63,6 +63,9 @@ pub struct KeySnapshot {
     pub tier: Tier,
     /// The state of the key for every model. It includes the state of its account.
     pub state: KeyState,
+    /// Whether an operator has [forced](crate::KeyPool::cool_down) the cooldown that the key is in.
+    #[serde(default)]
+    pub forced: bool,
     /// The time at which the state began. `None` if the state never changed, or if the start is unknown: the
     /// key is held back with others, or its limits are used up.
     pub since: Option<Timestamp>,
@@ -99,6 +102,9 @@ pub struct ModelSnapshot {
     pub model: ModelId,
     /// The state of the key for this model.
     pub state: KeyState,
+    /// Whether an operator has [forced](crate::KeyPool::cool_down) the cooldown that the key is in for this model.
+    #[serde(default)]
+    pub forced: bool,
     /// The time at which the state began; `None` if that is unknown.
     pub since: Option<Timestamp>,
     /// The time at which the state ends by itself; `None` if it does not.
@@ -122,7 +128,7 @@ pub enum KeyState {
     Probing,
     /// The quota or balance is used up.
     QuotaExceeded,
-    /// The rate limit is used up.
+    /// The rate limit is used up, or an operator has forced a cooldown.
     RateLimited,
 }
 
@@ -149,15 +155,16 @@ fn key_snapshot(
     let counts = entry.stats.counts();
     let found = match timestamp(entry.disabled_since()) {
         None => found(candidate, Level::OF_KEY, now),
-        since => Found { state: KeyState::Disabled, since, until: None },
+        since => Found { state: KeyState::Disabled, forced: false, since, until: None },
     };
     let models = model_states.iter().filter_map(|model_state| {
         let candidate = Candidate::new(set, Some(model_state), key);
         let found = self::found(candidate, Level::OF_MODEL, now);
-        let Found { state, since, until } = found;
+        let Found { state, forced, since, until } = found;
         (state != KeyState::Available).then(|| ModelSnapshot {
             model: model_state.model.clone(),
             state,
+            forced,
             since,
             until,
         })
@@ -169,6 +176,7 @@ fn key_snapshot(
         account_learned: candidate.account != entry.account.home(),
         tier: entry.spec.declared_tier(),
         state: found.state,
+        forced: found.forced,
         since: found.since,
         until: found.until,
         last_used: timestamp(counts.last_used),
@@ -186,6 +194,7 @@ fn key_snapshot(
 
 struct Found {
     state: KeyState,
+    forced: bool,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
 }
@@ -203,10 +212,12 @@ fn found(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Found 
             return used_up;
         }
         let latest = levels.into_iter().filter_map(|level| Some(candidate.slot(level)?.since())).max();
-        return Found { state: KeyState::Available, since: timestamp(latest.unwrap_or(0)), until: None };
+        let since = timestamp(latest.unwrap_or(0));
+        return Found { state: KeyState::Available, forced: false, since, until: None };
     };
     let until = Some(state.until).filter(|until| *until > now.as_unix_ms() && *until < FOREVER);
-    Found { state: KeyState::of(state, now), since, until: until.map(Timestamp::from_unix_ms) }
+    let forced = state.cause == Some(Cause::Forced) && until.is_some();
+    Found { state: KeyState::of(state, now), forced, since, until: until.map(Timestamp::from_unix_ms) }
 }
 
 /// Returns the state of a key that the shared limit detector holds back because others of its kind were
@@ -221,6 +232,7 @@ fn held(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Option<
     let state = State { until, cause: Some(cause), ..State::default() };
     (until > now.as_unix_ms()).then(|| Found {
         state: KeyState::of(state, now),
+        forced: false,
         since: None,
         until: timestamp(until),
     })
@@ -231,7 +243,7 @@ fn used_up(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Opti
     let until = levels.into_iter().map(|level| candidate.limit(level)).max().and_then(Bar::until)?;
     let left = Timestamp::from_unix_ms(until).saturating_since(now);
     let state = if left < QUOTA { KeyState::RateLimited } else { KeyState::QuotaExceeded };
-    (!left.is_zero()).then(|| Found { state, since: None, until: timestamp(until) })
+    (!left.is_zero()).then(|| Found { state, forced: false, since: None, until: timestamp(until) })
 }
 
 /// Limits that are back within this time are reported as a rate limit, others as a quota: 1 h.
@@ -274,7 +286,7 @@ impl KeyState {
         }
         match state.cause {
             None => Self::Available,
-            Some(Cause::RateLimited | Cause::Guessed | Cause::Paced) => Self::RateLimited,
+            Some(Cause::RateLimited | Cause::Guessed | Cause::Paced | Cause::Forced) => Self::RateLimited,
             Some(Cause::QuotaExceeded) => Self::QuotaExceeded,
             Some(Cause::Invalid) => Self::Invalid,
             Some(Cause::Forbidden) => Self::Forbidden,

@@ -156,7 +156,7 @@ impl Cooldowns {
             Cause::Forbidden => {
                 hint.map_or_else(|| self.forbidden.wait(strikes), |hint| hint.min(self.quota_clamp))
             }
-            Cause::RateLimited | Cause::Guessed | Cause::Paced => {
+            Cause::RateLimited | Cause::Guessed | Cause::Paced | Cause::Forced => {
                 self.limited(self.rate, self.rate_clamp, hint, strikes)
             }
             Cause::QuotaExceeded => self.limited(self.quota, self.quota_clamp, hint, strikes),

@@ -138,7 +138,7 @@ impl Slot {
         now: u64,
         until: impl Fn(u8) -> u64,
     ) -> CooldownChange {
-        let (before, after) = self.update(|state| state.cooldown(permit, cause, &until));
+        let (before, after) = self.update(|state| state.cooldown(permit, cause, now, &until));
         // A scope without an end that was probed early has been out all along, so the time of the change
         // stays.
         if before.cause != after.cause || before.until != FOREVER {
@@ -159,8 +159,10 @@ impl Slot {
         }
         // No other lease is entitled. Any change of the slow start in the meantime belongs to an older epoch.
         let epoch = next(permit.epoch);
-        let limited =
-            matches!(cooldown.cause, Some(Cause::RateLimited | Cause::Guessed | Cause::QuotaExceeded));
+        let limited = matches!(
+            cooldown.cause,
+            Some(Cause::RateLimited | Cause::Guessed | Cause::Forced | Cause::QuotaExceeded)
+        );
         self.ramp.begin(epoch, if limited { last } else { 0 });
         let (before, after) = self.update(|state| if entitled(state) { state.cleared() } else { state });
         self.changed(before, after, now);
@@ -200,30 +202,26 @@ impl Slot {
         self.changed(before, after, now);
     }
 
-    /// Puts the scope into a cooldown until at least `until`. It counts as no failure, but as a change of
-    /// regime, so that a probe in flight does not end it.
-    pub(crate) fn cool_down(&self, until: u64, now: u64) {
-        let (before, after) = self.update(|state| {
-            if state.until == FOREVER {
-                return state;
-            }
-            let cause = state.cause.or(Some(Cause::RateLimited));
-            let until = state.until.max(until);
-            State { until, cause, probing: false, epoch: next(state.epoch), ..state }
-        });
-        self.changed(before, after, now);
+    /// Puts the scope into a cooldown until at least `until`, by an operator's order of the time `since`. It counts
+    /// as no failure, but as a change of regime, so that a probe in flight does not end it. Returns whether that
+    /// changes anything.
+    pub(crate) fn force(&self, until: u64, since: u64) -> bool {
+        let (before, after) = self.update(|state| state.forced(until, since));
+        self.changed(before, after, since);
+        before != after
     }
 
     /// Takes over a cooldown from another process or an earlier run, unless the present one lasts longer.
     /// `since` is the time at which it began. Returns whether that changes anything.
-    pub(crate) fn adopt(&self, cooldown: State, since: u64) -> bool {
+    pub(crate) fn adopt(&self, cooldown: State, since: u64, now: u64) -> bool {
         let State { until, cause, strikes, .. } = cooldown;
         let (before, after) = self.update(|state| {
             if state.cause.is_some() && state.until >= until {
                 return state;
             }
             let strikes = strikes.max(state.strikes);
-            State { until, cause, strikes, probing: false, epoch: next(state.epoch) }
+            let longer = cause.map_or(state, |cause| state.lengthened(until, cause, now));
+            State { until, cause: longer.cause, strikes, probing: false, epoch: next(state.epoch) }
         });
         self.changed(before, after, since.max(1));
         before != after

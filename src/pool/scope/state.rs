@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     Paced = 5,
     /// A rate limit whose wait the pool has guessed. A probe follows, but it counts as no failure in a row.
     Guessed = 6,
+    /// A cooldown that an operator has ordered.
+    Forced = 7,
 }
 
 /// The state of a scope, unpacked.
@@ -71,7 +73,13 @@ impl State {
 
     /// Returns the state after a failure. `until` returns the end of the cooldown, given the failures in a
     /// row before it.
-    pub(in crate::pool) fn cooldown(self, permit: Permit, cause: Cause, until: impl Fn(u8) -> u64) -> Self {
+    pub(in crate::pool) fn cooldown(
+        self,
+        permit: Permit,
+        cause: Cause,
+        now: u64,
+        until: impl Fn(u8) -> u64,
+    ) -> Self {
         let news = self.epoch == permit.epoch;
         if !news && self.cause.is_none() {
             // The scope was freed since this lease began, on newer evidence: an old report starts no
@@ -82,13 +90,36 @@ impl State {
         let earlier = if news { self.strikes } else { self.strikes.saturating_sub(1) };
         let until = until(earlier).min(FOREVER);
         let longer = self.cause.is_none() || until > self.until;
-        let cooldown = if longer { Self { until, cause: Some(cause), ..self } } else { self };
+        let cooldown = if longer { self.lengthened(until, cause, now) } else { self };
         if !news {
             return cooldown;
         }
         let more = u8::from(!matches!(cause, Cause::Paced | Cause::Guessed));
         let strikes = (self.strikes + more).min(MAX_STRIKES);
         Self { probing: false, strikes, epoch: next(self.epoch), ..cooldown }
+    }
+
+    /// Returns the cooldown with a later end. An operator's order that lasts at `now` is then lengthened by a limit,
+    /// because a limit would permit early attempts.
+    pub(in crate::pool) const fn lengthened(self, until: u64, cause: Cause, now: u64) -> Self {
+        let is_limit = matches!(cause, Cause::RateLimited | Cause::Guessed | Cause::Paced);
+        let cause = match self.cause {
+            Some(Cause::Forced) if is_limit && self.until > now => Cause::Forced,
+            _ => cause,
+        };
+        Self { until, cause: Some(cause), ..self }
+    }
+
+    /// Returns the cooldown of an operator's order of the time `since`, which lasts until at least `until`.
+    pub(in crate::pool) fn forced(self, until: u64, since: u64) -> Self {
+        let is_known = self.cause == Some(Cause::Forced) && self.until >= until;
+        if self.until == FOREVER || is_known {
+            return self;
+        }
+        let is_lasting = matches!(self.cause, Some(Cause::QuotaExceeded | Cause::Forbidden));
+        let stays = self.cause.is_some() && self.until > until && (is_lasting || until <= since);
+        let cause = if stays { self.cause } else { Some(Cause::Forced) };
+        Self { until: self.until.max(until), cause, probing: false, epoch: next(self.epoch), ..self }
     }
 
     pub(in crate::pool) const fn cleared(self) -> Self {
@@ -116,6 +147,7 @@ impl State {
             4 => Some(Cause::Forbidden),
             5 => Some(Cause::Paced),
             6 => Some(Cause::Guessed),
+            7 => Some(Cause::Forced),
             _ => None,
         };
         Self {

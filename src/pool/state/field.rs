@@ -28,6 +28,12 @@ pub(crate) enum Field {
     },
     /// Whether an operator has disabled a key.
     Disabled { key: KeyDigest },
+    /// The cooldown that an operator has ordered for a key.
+    Forced {
+        key: KeyDigest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<ModelId>,
+    },
     /// The account that the responses of a key show.
     Identity { key: KeyDigest },
     /// A limit that responses reported.
@@ -67,7 +73,8 @@ impl Field {
         match self {
             Self::Cooldown { .. } => &["generation", "until", "cause", "strikes", "since"],
             Self::Reset { .. } | Self::Recount { .. } => &["generation"],
-            Self::Disabled { .. } => &["generation", "since"],
+            Self::Disabled { .. } => &["generation", "since", "drains"],
+            Self::Forced { .. } => &["generation", "until", "since"],
             Self::Identity { .. } => &["at", "identity"],
             Self::Learned { .. } => &["at", "limit", "remaining", "full_at"],
             Self::Count { .. } => &["generation", "ends", "version", "used", "full_at"],
@@ -85,7 +92,9 @@ impl Field {
             | Self::Learned { owner, .. }
             | Self::Count { owner, .. }
             | Self::Seen { owner } => Some(owner.clone()),
-            Self::Disabled { key } | Self::Identity { key } => Some(Owner::Key(*key)),
+            Self::Disabled { key } | Self::Forced { key, .. } | Self::Identity { key } => {
+                Some(Owner::Key(*key))
+            }
             Self::Unknown => None,
         }
     }

@@ -6,6 +6,8 @@
 //!
 //! - The first number of a cooldown is its *generation*. An operator's reset, or a probe that ends a cooldown
 //!   early, raises it, so that older cooldowns lose against it, even longer ones.
+//! - Each verb of an operator has a register of its own. So a cooldown that an operator has forced stays forced, and
+//!   the early end of another cooldown does not end it.
 //! - Each process counts requests in registers of its own, under a random id. Only that process raises them,
 //!   and other processes add the difference to their own counts, so nothing is counted twice.
 //!
@@ -16,10 +18,12 @@
 //! Times in registers are those of the wall clock, in milliseconds since the Unix epoch.
 
 pub(in crate::pool) mod adopt;
+pub(in crate::pool) mod adoption;
 pub(in crate::pool) mod count;
 pub(in crate::pool) mod document;
 pub(in crate::pool) mod field;
 pub(in crate::pool) mod observe;
+pub(in crate::pool) mod orders;
 pub(in crate::pool) mod owner;
 pub(in crate::pool) mod present;
 pub(in crate::pool) mod prune;

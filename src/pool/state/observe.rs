@@ -14,7 +14,7 @@ use crate::pool::state::count;
 use crate::pool::state::field::Field;
 use crate::pool::state::owner::Owner;
 use crate::pool::state::present::Present;
-use crate::pool::state::register::{Register, SavedCooldown};
+use crate::pool::state::register::{Register, SavedCooldown, SavedOrder};
 use crate::pool::state::replica::Replica;
 use crate::provider::ModelId;
 
@@ -62,9 +62,24 @@ fn grouped(models: &[Arc<ModelState>]) -> HashSet<*const crate::pool::keys::mode
 fn observe_scope(replica: &mut Replica, candidate: Candidate<'_>, level: Level, owner: &Owner, now: Moment) {
     let Some(slot) = candidate.slot(level) else { return };
     let state = slot.state();
-    if state.cause.is_some() || state.epoch != 0 {
+    if state.cause == Some(Cause::Forced) {
+        forced(replica, candidate.model_at(level), owner, slot, now);
+    } else if state.cause.is_some() || state.epoch != 0 {
         let field = Field::Cooldown { owner: owner.clone(), model: candidate.model_at(level) };
         cooldown(replica, field, owner, slot, now);
+    }
+}
+
+/// Records a forced cooldown again, if another order or a reset from before it has replaced it on the way.
+fn forced(replica: &mut Replica, model: Option<ModelId>, owner: &Owner, slot: &Slot, now: Moment) {
+    let Owner::Key(key) = owner else { return };
+    let (clock, reset) = (replica.clock, replica.reset_of(owner));
+    let (until, wall) = (clock.to_wall(slot.state().until), clock.to_wall(now.as_unix_ms()));
+    let field = Field::Forced { key: *key, model };
+    let known = SavedOrder::from(replica.get(&field));
+    if until > wall && !known.holds(reset, wall) {
+        let (generation, since) = (known.generation.max(reset), clock.to_wall(slot.since()));
+        replica.raise(&field, SavedOrder { generation, until, since }.into());
     }
 }
 

@@ -55,6 +55,7 @@ fn is_of_use(field: &Field, register: Register, now: u64) -> bool {
                 || within(saved.until, HOUR_MS)
                 || (is_end && within(saved.generation, WEEK_MS))
         }
+        Field::Forced { .. } => within(register.0[1], HOUR_MS),
         Field::Count { .. } => {
             let saved = SavedCount::from(register);
             within(saved.ends.max(saved.full_at), HOUR_MS)

@@ -38,6 +38,28 @@ pub(in crate::pool) struct SavedCount {
     pub(in crate::pool) full_at: u64,
 }
 
+/// The last order of an operator about the use of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Switch {
+    Enabled,
+    Disabled,
+    /// Disabled, with an announcement when the last request has ended.
+    Drained,
+}
+
+/// The register of a cooldown that an operator has ordered.
+///
+/// The end counts before the time of the order, so that of two orders that cross on their way the longer one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::pool) struct SavedOrder {
+    /// The time of the last reset by an operator that the order follows.
+    pub(in crate::pool) generation: u64,
+    /// The end of the cooldown.
+    pub(in crate::pool) until: u64,
+    /// The time of the order.
+    pub(in crate::pool) since: u64,
+}
+
 /// The texts of causes, by number.
 pub(in crate::pool) const CAUSES: [&str; 7] =
     ["none", "rate_limited", "quota_exceeded", "invalid_key", "forbidden", "paced", "guessed"];
@@ -72,6 +94,28 @@ impl From<SavedCooldown> for Register {
     fn from(saved: SavedCooldown) -> Self {
         let SavedCooldown { generation, until, cause, strikes, since } = saved;
         Self([generation, until, cause.map_or(0, |cause| cause as u64), strikes.into(), since])
+    }
+}
+
+// === impl SavedOrder ===
+
+impl SavedOrder {
+    /// Returns whether the order holds at `now`, although the key was reset at `reset`.
+    pub(in crate::pool) const fn holds(&self, reset: u64, now: u64) -> bool {
+        self.until > now && (self.generation >= reset || self.since > reset)
+    }
+}
+
+impl From<Register> for SavedOrder {
+    /// A register that another process has garbled gives no endless cooldown.
+    fn from(Register([generation, until, since, ..]): Register) -> Self {
+        Self { generation, until: until.min(FOREVER - 1), since }
+    }
+}
+
+impl From<SavedOrder> for Register {
+    fn from(SavedOrder { generation, until, since }: SavedOrder) -> Self {
+        Self([generation, until, since, 0, 0])
     }
 }
 

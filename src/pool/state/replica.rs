@@ -22,6 +22,8 @@ pub(in crate::pool) struct Replica {
     /// The id under which this pool counts.
     pub(in crate::pool) instance: Instance,
     pub(in crate::pool) clock: WallOffset,
+    /// The time of its creation, by the wall clock.
+    pub(in crate::pool) born: u64,
     /// The names of the present keys and accounts, and the set that has them.
     present: Option<(Weak<KeySet>, Arc<Present>)>,
 }
@@ -71,11 +73,11 @@ impl Replica {
     }
 
     /// Raises the first number of a register: to the time now, or by one if it is later than that.
-    pub(in crate::pool) fn stamp(&mut self, field: &Field, now: Timestamp, second: u64) {
+    pub(in crate::pool) fn stamp(&mut self, field: &Field, now: Timestamp, [second, third]: [u64; 2]) {
         self.clock.follow();
         let after = self.get(field).0[0].saturating_add(1);
         let stamp = self.clock.to_wall(now.as_unix_ms()).max(after);
-        self.raise(field, Register([stamp, second, 0, 0, 0]));
+        self.raise(field, Register([stamp, second, third, 0, 0]));
     }
 }
 
@@ -106,12 +108,15 @@ impl Replica {
 
 impl Default for Replica {
     fn default() -> Self {
+        let mut clock = WallOffset::default();
+        clock.follow();
         Self {
             known: BTreeMap::new(),
             #[cfg(feature = "redis")]
             changed: None,
             instance: Instance(fastrand::u64(1..)),
-            clock: WallOffset::default(),
+            clock,
+            born: clock.to_wall(Timestamp::now().as_unix_ms()),
             present: None,
         }
     }

@@ -5,7 +5,7 @@ const $ = id => document.getElementById(id);
 const STATES = {
   available: ['Available', 'ok'], probing: ['Probing', 'info'], rate_limited: ['Rate limited', 'wait'],
   quota_exceeded: ['Quota used up', 'wait'], invalid: ['Invalid', 'bad'], forbidden: ['Forbidden', 'bad'],
-  disabled: ['Disabled', 'idle'], models_out: ['Some models out', 'wait'],
+  disabled: ['Disabled', 'idle'], forced: ['Forced cooldown', 'idle'], models_out: ['Some models out', 'wait'],
 };
 const VERBS = {
   reset: ['Reset', 'Ends every cooldown of the key and forgets the counts of its limits.'],
@@ -175,8 +175,9 @@ function toggle(menu, open) {
   document.querySelectorAll('.menu ul').forEach(it => { it.hidden = true; it.previousSibling.setAttribute('aria-expanded', 'false'); });
   list.hidden = !shown; menu.firstChild.setAttribute('aria-expanded', String(shown));
 }
+const stateOf = it => it.forced ? 'forced' : it.state;
 function drawKey(node, provider, key) {
-  const state = key.state === 'available' && key.models.length ? 'models_out' : key.state;
+  const state = key.state === 'available' && key.models.length ? 'models_out' : stateOf(key);
   const [label, tone] = STATES[state] || [words(state), 'idle'];
   const chip = node.querySelector('.state');
   attr(chip, 'data-tone', tone); attr(chip, 'data-label', label); attr(chip, 'data-until', String(key.until || '')); attr(node, 'data-state', key.state);
@@ -184,7 +185,7 @@ function drawKey(node, provider, key) {
   text(node.querySelector('.sub'), sub.filter(Boolean).join(' · '));
   drawTimes(node.querySelector('.times'), provider, key.id);
   sync(node.querySelector('.out'), key.models.slice(0, 8), it => it.model, () => h('span', { class: 'tag' }), (tag, it) => {
-    attr(tag, 'data-label', `${it.model} ${(STATES[it.state] || [words(it.state)])[0].toLowerCase()}`); attr(tag, 'data-until', String(it.until || ''));
+    attr(tag, 'data-label', `${it.model} ${(STATES[stateOf(it)] || [words(it.state)])[0].toLowerCase()}`); attr(tag, 'data-until', String(it.until || ''));
   });
   const limits = key.limits.map(it => [null, it]).concat(key.model_limits.flatMap(of => of.limits.map(it => [of.model, it])));
   limits.sort((a, b) => a[1].remaining / (a[1].limit || 1) - b[1].remaining / (b[1].limit || 1));
