@@ -19,7 +19,9 @@ pub enum NoSecret {
     #[error("invalid JSON")]
     Json,
     /// The JSON has no member with a secret.
-    #[error("the JSON has none of `access_token`, `accessToken`, `token`, `secret`, `api_key` and `key`")]
+    #[error(
+        "the JSON has none of `access_token`, `accessToken`, `token`, `secret`, `api_key`, `key` and `AccessKeyId`"
+    )]
     Member,
 }
 
@@ -27,15 +29,22 @@ pub enum NoSecret {
 /// ExecCredential, and words of programs of one's own.
 const SECRETS: [&str; 6] = ["access_token", "accessToken", "token", "secret", "api_key", "key"];
 
-/// Names of the objects around them: Kubernetes' ExecCredential, `gcloud config config-helper`, Vault.
-const WRAPPERS: [&str; 4] = ["status", "credential", "data", "auth"];
+/// Names of the objects around them: Kubernetes' ExecCredential, `gcloud config config-helper`, Vault, `aws sts`.
+const WRAPPERS: [&str; 5] = ["status", "credential", "data", "auth", "Credentials"];
 
 /// Names of members with the seconds until the expiry.
 const SECONDS_LEFT: [&str; 3] = ["expires_in", "expiresIn", "lease_duration"];
 
 /// Names of members with the time of the expiry, in seconds since the Unix epoch or by RFC 3339.
-const EXPIRIES: [&str; 6] =
-    ["expires_at", "expires_on", "expiresAt", "expirationTimestamp", "token_expiry", "expiration"];
+const EXPIRIES: [&str; 7] = [
+    "expires_at",
+    "expires_on",
+    "expiresAt",
+    "expirationTimestamp",
+    "token_expiry",
+    "expiration",
+    "Expiration",
+];
 
 /// Reads a secret: a plain text, or a JSON object.
 pub(super) fn read(text: &str) -> Result<Credential, NoSecret> {
@@ -45,9 +54,13 @@ pub(super) fn read(text: &str) -> Result<Credential, NoSecret> {
     }
     let whole: Value = serde_json::from_str(text).map_err(|_| NoSecret::Json)?;
     let inner = WRAPPERS.iter().filter_map(|name| whole.get(name));
+    let secret_of = |object| {
+        let plain = first(object, &SECRETS, Value::as_str).map(str::to_owned);
+        plain.or_else(|| aws(object))
+    };
     let (object, secret) = std::iter::once(&whole)
         .chain(inner)
-        .find_map(|object| Some((object, first(object, &SECRETS, Value::as_str)?)))
+        .find_map(|object| Some((object, secret_of(object)?)))
         .ok_or(NoSecret::Member)?;
     let mut credential = Credential::new(Secret::new(secret).map_err(NoSecret::Text)?);
     let expiry = |object| {
@@ -57,6 +70,16 @@ pub(super) fn read(text: &str) -> Result<Credential, NoSecret> {
     };
     credential.expires_at = expiry(object).or_else(|| expiry(&whole));
     Ok(credential)
+}
+
+/// Returns AWS credentials as a key: `ID:SECRET`, or `ID:SECRET:TOKEN` of a session. So they come from
+/// `aws configure export-credentials`, from `aws sts`, and from the metadata services of AWS, which call the token
+/// `Token`.
+fn aws(object: &Value) -> Option<String> {
+    let text = |name: &str| object.get(name)?.as_str();
+    let [id, secret] = [text("AccessKeyId")?, text("SecretAccessKey")?];
+    let token = text("SessionToken").or_else(|| text("Token"));
+    Some([Some(id), Some(secret), token].into_iter().flatten().collect::<Vec<_>>().join(":"))
 }
 
 /// Returns the first of these members that has a value.
@@ -105,6 +128,22 @@ mod tests {
             assert_eq!(read.secret.expose(), "sk-one", "{text}");
             assert_eq!(read.expires_at.map(Timestamp::as_unix_ms), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn aws_credentials_are_one_secret() {
+        let own = r#""AccessKeyId":"AKIA1","SecretAccessKey":"s/+","Expiration":"2100-01-01T00:00:00+00:00""#;
+        for (text, expected) in [
+            (format!(r#"{{"Version":1,{own}}}"#), "AKIA1:s/+"),
+            (format!(r#"{{{own},"SessionToken":"t="}}"#), "AKIA1:s/+:t="),
+            (format!(r#"{{"Code":"Success",{own},"Token":"t="}}"#), "AKIA1:s/+:t="),
+            (format!(r#"{{"Credentials":{{{own},"SessionToken":"t="}}}}"#), "AKIA1:s/+:t="),
+        ] {
+            let read = read(&text).unwrap();
+            assert_eq!(read.secret.expose(), expected);
+            assert_eq!(read.expires_at.map(Timestamp::as_unix_ms), Some(4_102_444_800_000));
+        }
+        assert_eq!(read(r#"{"AccessKeyId":"AKIA1"}"#).unwrap_err(), NoSecret::Member);
     }
 
     #[test]
