@@ -50,6 +50,7 @@
 //! | [`respond`] | turns errors into responses |
 //! | [`event`] | events: a stream to subscribe to, log lines, metrics |
 //! | [`clock`] | points in time |
+//! | [`cloud`] | one dialect over several clouds: Claude at Vertex AI and Bedrock, GPT at Azure, Gemini at Vertex AI |
 //! | [`guide`] | guides: getting started, order of layers, errors, testing, troubleshooting |
 //! | [`guard`] | keeps keys within their provider's origins, below a layer that follows redirects |
 //!
@@ -60,11 +61,13 @@
 //! | feature | adds |
 //! |---|---|
 //! | `decompress` | decodes compressed error responses, so that they can be judged and searched for the key |
+//! | `eventstream` | streams of Bedrock as server-sent events, for [`cloud`] |
 //! | `file-store` | `store::FileStore`: the state of pools in a file, across restarts |
 //! | `hyper-util` | recognizes hyper-util's errors; changes which requests are sent again, see below |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade, for hubs with metrics enabled |
 //! | `secret-command` | [`SecretCommand`](key::SecretCommand), a source of secrets that runs a command |
 //! | `service-account` | [`ServiceAccount`](key::ServiceAccount), a source of access tokens for Google service accounts |
+//! | `sigv4` | AWS credentials as keys, which sign requests to Bedrock, for [`cloud`] |
 //! | `redis` | `store::RedisStore`: the state of pools in Redis, shared by several processes |
 //! | `redis-tls` | `rediss://` URLs for it, by rustls; the program installs the provider of its cryptography |
 //! | `reqwest` | `ReqwestClient`, and recognizes its errors; changes which requests are sent again, see below |
@@ -78,6 +81,7 @@
 pub mod body;
 pub mod classify;
 pub mod clock;
+pub mod cloud;
 mod error;
 pub mod event;
 mod exchange;

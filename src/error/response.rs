@@ -56,7 +56,9 @@ impl Error {
             Self::AllKeysFailed(failed) => failed.summary().response(),
             Self::AllProvidersFailed(failed) => failed.summary().response(),
             Self::Body(_) => own(StatusCode::BAD_REQUEST, "request_body_failed"),
-            Self::ApplyKey(error) if error.is_unroutable() => last(StatusCode::BAD_REQUEST, "unroutable"),
+            Self::ApplyKey(error) if error.unroutable_because().is_some() => {
+                last(StatusCode::BAD_REQUEST, "unroutable")
+            }
             Self::ApplyKey(_) => last(StatusCode::INTERNAL_SERVER_ERROR, "foreign_origin"),
             Self::UnknownLink(_) => last(StatusCode::BAD_REQUEST, "unknown_provider"),
             Self::Service(error) if transport::nature(error) == Nature::Shed => {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::classify::Fault;
 use crate::error::stop_reason::StopReason;
+use crate::provider::Unroutable;
 
 /// The reason for which a link of a chain did not serve the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,8 @@ pub enum SkipReason {
     Fault(Fault),
     /// Rotation over the link's keys stopped: they were tried, or all are in cooldown.
     Keys(StopReason),
-    /// The link does not have the endpoint of the request, and neither does any other link of the chain.
+    /// The link does not have the endpoint of the request, and neither does any other link of the chain; or its
+    /// [cloud](crate::cloud) does not.
     NoEndpoint,
     /// The link's route does not know the model. It was skipped without a call.
     NoModel,
@@ -52,6 +54,17 @@ impl SkipReason {
             Self::Shed => "load_shed",
             Self::NotReplayable => "not_replayable",
             Self::Unroutable => "unroutable",
+        }
+    }
+}
+
+impl From<Unroutable> for SkipReason {
+    fn from(unroutable: Unroutable) -> Self {
+        match unroutable {
+            Unroutable::NoModel => Self::NoModel,
+            Unroutable::NotReplayable => Self::NotReplayable,
+            Unroutable::NoEndpoint => Self::NoEndpoint,
+            Unroutable::NotFound | Unroutable::Url | Unroutable::Streaming => Self::Unroutable,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::fallback::hold_back::{self, hold_back};
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::settings::ContextLength;
 use crate::fallback::state::ChainState;
+use crate::provider::Unroutable;
 
 /// The outcome of calling a link.
 pub(super) enum LinkOutcome<B> {
@@ -171,14 +172,19 @@ async fn failed<B>(
     let error = match error.downcast::<Error>().map(|error| *error) {
         Ok(Error::AllKeysFailed(failed)) => return LinkOutcome::left(ProviderFailed::keys(name, *failed)),
         Ok(Error::Service(source)) => return not_ready(source, name),
-        Ok(error @ Error::ApplyKey(_)) => {
-            let left = ProviderFailed::new(name, SkipReason::NotReady);
+        Ok(Error::ApplyKey(error)) => {
+            let because = error.unroutable_because().map_or(SkipReason::NotReady, SkipReason::from);
+            let (left, error) = (ProviderFailed::new(name, because), Error::ApplyKey(error));
             return LinkOutcome::left(ProviderFailed { source: Some(error.into()), ..left });
         }
         Ok(error) => return LinkOutcome::Ended(error),
         Err(error) if transport::nature(&error) == Nature::Shed => return not_ready(error, name),
         Err(error) => error,
     };
+    if let Some(unroutable) = Unroutable::among(&error) {
+        let left = ProviderFailed::new(name, unroutable.into());
+        return LinkOutcome::left(ProviderFailed { source: Some(error), ..left });
+    }
     context.take_attempt();
     let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
     match classify(&chain.general.classifier(), outcome).await {

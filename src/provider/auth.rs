@@ -65,7 +65,21 @@ pub enum AuthScheme {
     /// The key is then part of every URL that an inner layer may log or put into an error. Prefer a header
     /// wherever the provider accepts one.
     Query(Cow<'static, str>),
+    /// AWS credentials sign each request, by Signature Version 4: a key `ID:SECRET` or `ID:SECRET:TOKEN`, of the access
+    /// key's id, the secret access key, and the session token of temporary credentials. Any other key is a bearer
+    /// token, such as a Bedrock API key.
+    ///
+    /// The rotation layer hands the credentials to the [`CloudLayer`](crate::cloud::CloudLayer) inside it, which signs
+    /// the request as it is sent. Without that layer, and from [`Lease::apply_key`](crate::pool::Lease::apply_key), the
+    /// request goes unsigned.
+    #[cfg(feature = "sigv4")]
+    AwsSigV4,
 }
+
+/// An extension of a request with the credentials that sign it.
+#[cfg(feature = "sigv4")]
+#[derive(Clone)]
+pub(crate) struct SigningSecret(pub(crate) Secret);
 
 // === impl AuthScheme ===
 
@@ -85,6 +99,12 @@ impl AuthScheme {
             Self::Bearer => ["Bearer ", key].concat(),
             Self::Prefixed(_, word) => [word, " ", key].concat(),
             Self::Header(_) | Self::Query(_) => key.to_owned(),
+            #[cfg(feature = "sigv4")]
+            Self::AwsSigV4 => match Secret::aws_in(key) {
+                // Credentials are in no header.
+                Some(_) => String::new(),
+                None => ["Bearer ", key].concat(),
+            },
         };
         let mut value = HeaderValue::try_from(text).map_err(|_| InvalidSecret::Character { position: 0 })?;
         value.set_sensitive(true);
@@ -102,6 +122,10 @@ impl AuthScheme {
             Self::Bearer => drop(headers.insert(AUTHORIZATION, value.clone())),
             Self::Header(name) | Self::Prefixed(name, _) => drop(headers.insert(name, value.clone())),
             Self::Query(name) => *uri = with_parameter(uri, name, value)?,
+            #[cfg(feature = "sigv4")]
+            Self::AwsSigV4 if value.is_empty() => {}
+            #[cfg(feature = "sigv4")]
+            Self::AwsSigV4 => drop(headers.insert(AUTHORIZATION, value.clone())),
         }
         Ok(())
     }
@@ -118,6 +142,8 @@ impl AuthScheme {
             Self::Header(name) | Self::Prefixed(name, _) => drop(headers.remove(name)),
             Self::Query(name) => remove_parameters(uri, |pair| is_parameter(pair, name))?,
             Self::Bearer => {}
+            #[cfg(feature = "sigv4")]
+            Self::AwsSigV4 => {}
         }
         remove_parameters(uri, is_carrier_parameter)
     }
@@ -130,6 +156,8 @@ impl fmt::Debug for AuthScheme {
             Self::Header(name) => write!(f, "Header({name})"),
             Self::Prefixed(name, word) => write!(f, "Prefixed({name}, {word:?})"),
             Self::Query(name) => write!(f, "Query({name})"),
+            #[cfg(feature = "sigv4")]
+            Self::AwsSigV4 => f.write_str("AwsSigV4"),
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 
 use crate::provider::base_path::{BasePath, LeavesBase, has_dot_segment};
 use crate::provider::origin::Origin;
-use crate::provider::rename::Unroutable;
+use crate::provider::unroutable::Unroutable;
 
 /// A base URL: scheme, host, port, and the path below which all requests stay. Created by parsing a text.
 ///

@@ -93,7 +93,7 @@ pub(super) fn is_carrier_parameter(pair: &str) -> bool {
 }
 
 /// Returns whether a pair of a query has this name.
-pub(super) fn is_parameter(pair: &str, name: &str) -> bool {
+pub(crate) fn is_parameter(pair: &str, name: &str) -> bool {
     percent_decode_str(name_of(pair)).eq(name.bytes())
 }
 

@@ -44,7 +44,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Maximum length of the JSON text of a name: each byte may be written as `\u0000`, between two quotes.
 const LONGEST_VALUE: usize = 6 * ModelId::MAX_LEN + 2;
 
-pub(super) fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
+pub(crate) fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
     let all: Cow<'_, [u8]> = match frames {
         [frame] => Cow::Borrowed(frame),
         frames => Cow::Owned(frames.concat()),

@@ -24,6 +24,7 @@ use crate::body::ReplayBody;
 use crate::provider::document::each_model;
 use crate::provider::form::models as models_in_form;
 use crate::provider::model::{ModelId, ModelPath, decoded};
+use crate::provider::unroutable::Unroutable;
 
 /// The provider's names for the models that callers name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,24 +34,6 @@ pub(crate) struct ModelNames {
     pub(crate) any: Option<ModelId>,
     /// Whether a model without a provider's name is refused.
     pub(crate) strict: bool,
-}
-
-/// The reason for which a request can't be sent to a URL, or under another name of its model. Nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unroutable {
-    /// The route is strict and does not know the model.
-    #[error("the provider has no name for the model: add it to the route's models, or `\"*\"`")]
-    NoModel,
-    /// The model has another name there, and the request's body can't be read to its end and sent again.
-    #[error("the body that names the model is too long to be rewritten: raise the replay cap")]
-    NotReplayable,
-    /// The model has another name there, and the request does not show the caller's name.
-    #[error("the model has another name here, and is not named in the path, a JSON body or a form")]
-    NotFound,
-    /// The resulting URL would be invalid, or outside the base URL.
-    #[error("the request's path makes no URL with the base URL, or would leave it with a dot segment")]
-    Url,
 }
 
 /// The format of a body, which determines the place of the model's name.
@@ -139,7 +122,7 @@ impl ModelNames {
             return Err(Unroutable::NotFound);
         }
         let changed = splice(&all, &named.spans, format.write(name).as_bytes());
-        describe(&mut parts.headers, changed.len());
+        describe_body(&mut parts.headers, changed.len());
         parts.extensions.insert(name.clone());
         Ok(ReplayBody::from(changed))
     }
@@ -161,6 +144,8 @@ impl ModelNames {
     }
 }
 
+// === impl Named ===
+
 impl Named {
     fn found(&self) -> Found<'_> {
         if self.spans.is_empty() { Found::Nothing } else { Found::named(self.name.as_ref()) }
@@ -174,7 +159,7 @@ impl<'a> Found<'a> {
 }
 
 /// Corrects the headers for a body that was changed.
-fn describe(headers: &mut HeaderMap, len: usize) {
+pub(crate) fn describe_body(headers: &mut HeaderMap, len: usize) {
     if let Some(present) = headers.get_mut(CONTENT_LENGTH) {
         *present = HeaderValue::from(len);
     }
@@ -216,11 +201,16 @@ fn with_path_part(uri: &Uri, encoded: &str, name: &ModelId) -> Result<Uri, Unrou
     // Only in Cloudflare's paths a slash in the name is a slash of the path.
     let slashes = whole[..span.start].ends_with("/ai/run/");
     let segments = name.as_str().split(if slashes { '/' } else { '\0' });
-    let name: Vec<Cow<'_, str>> = segments.map(|part| utf8_percent_encode(part, SEGMENT).into()).collect();
+    let name: Vec<Cow<'_, str>> = segments.map(encode_segment).collect();
     let path = format!("{}{}{}", &whole[..span.start], name.join("/"), &whole[span.end..]);
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(path.parse().map_err(|_| Unroutable::Url)?);
     Uri::from_parts(parts).map_err(|_| Unroutable::Url)
+}
+
+/// Encodes a name as one segment of a path.
+pub(crate) fn encode_segment(name: &str) -> Cow<'_, str> {
+    utf8_percent_encode(name, SEGMENT).into()
 }
 
 // === impl Format ===

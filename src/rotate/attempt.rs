@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::exchange::inspect::{classify, into_parts};
 use crate::key::KeyId;
 use crate::pool::{ApplyKeyError, Lease};
-use crate::provider::ModelNames;
+use crate::provider::{ModelNames, Unroutable};
 use crate::rotate::request::Template;
 use crate::rotate::state::RequestState;
 use crate::rotate::state::refusal::{among_accounts, among_places};
@@ -90,6 +90,9 @@ where
             // Neither a provider nor a key is involved.
             Err(error) if transport::nature(&error) == Nature::Shed => Err(Error::Service(error)),
             Err(error) => {
+                if let Some(unroutable) = Unroutable::among(&error) {
+                    return Err(ApplyKeyError::unroutable(lease.key_id(), unroutable).into());
+                }
                 let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
                 let verdict = among_places(classify(classifier, outcome).await, None, lease);

@@ -25,6 +25,16 @@ use sha2::Sha256;
 #[derive(Clone)]
 pub struct Secret(Arc<SecretString>);
 
+/// AWS credentials, as the parts of a secret.
+#[cfg(feature = "sigv4")]
+#[derive(Clone, Copy)]
+pub(crate) struct AwsCredentials<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) secret: &'a str,
+    /// Token of a session, of temporary credentials.
+    pub(crate) token: Option<&'a str>,
+}
+
 /// The reason why a text cannot be a key. Contains the position of the fault and never the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -106,6 +116,21 @@ impl Secret {
     /// Returns the secret text, for comparison and for removing it from what a provider echoes.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Returns the AWS credentials, if it consists of them: `ID:SECRET` or `ID:SECRET:TOKEN`.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn aws(&self) -> Option<AwsCredentials<'_>> {
+        Self::aws_in(self.expose())
+    }
+
+    /// Returns the AWS credentials of which a secret text consists.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn aws_in(text: &str) -> Option<AwsCredentials<'_>> {
+        let mut parts = text.split(':');
+        let (id, secret, token) = (parts.next()?, parts.next()?, parts.next());
+        let is_whole = parts.next().is_none() && ![Some(id), Some(secret), token].contains(&Some(""));
+        is_whole.then_some(AwsCredentials { id, secret, token })
     }
 }
 

@@ -192,12 +192,7 @@ impl<B> ChainState<B> {
         if let Some(error) = self.body.take_error() {
             return Err(Error::Body(error));
         }
-        let because = match unroutable {
-            Unroutable::NoModel => SkipReason::NoModel,
-            Unroutable::NotReplayable => SkipReason::NotReplayable,
-            Unroutable::NotFound | Unroutable::Url => SkipReason::Unroutable,
-        };
-        self.book(next, ProviderFailed::new(self.name_of(next.link), because));
+        self.book(next, ProviderFailed::new(self.name_of(next.link), unroutable.into()));
         Ok(())
     }
 

@@ -18,7 +18,6 @@ pub struct ApplyKeyError {
     message: String,
     #[source]
     source: Option<BoxError>,
-    is_unroutable: bool,
 }
 
 /// Applies the key of a lease to a request to `uri`. `own` are the operator's headers that name the account.
@@ -48,6 +47,11 @@ pub(in crate::pool) fn apply_to<B>(
     let own = request.extensions().get::<AccountHeaders>().cloned();
     apply(lease, &mut uri, request.headers_mut(), own.as_ref())?;
     *request.uri_mut() = uri;
+    #[cfg(feature = "sigv4")]
+    if *lease.set.common.provider.auth() == crate::provider::AuthScheme::AwsSigV4 {
+        let secret = crate::provider::SigningSecret(lease.secret().clone());
+        request.extensions_mut().insert(secret);
+    }
     let destination = lease.candidate().key().spec.destination();
     if tell || destination.is_some() {
         let chosen = ChosenKey::new(lease.key_id().clone(), lease.account().cloned(), destination.cloned());
@@ -111,28 +115,29 @@ impl ApplyKeyError {
                  it an absolute URI before it reaches the rotation layer"
             ),
         };
-        Self { message, source: None, is_unroutable: false }
+        Self { message, source: None }
     }
 
     fn url(source: http::Error) -> Self {
         let message = "the URL can't be rewritten: send one that is shorter".into();
-        Self { message, source: Some(source.into()), is_unroutable: false }
+        Self { message, source: Some(source.into()) }
     }
 
     pub(crate) fn unroutable(key: &KeyId, source: Unroutable) -> Self {
         let message = format!("the request can't be sent with key {key}: {source}");
-        Self { message, source: Some(source.into()), is_unroutable: true }
+        Self { message, source: Some(source.into()) }
     }
 
     /// The source of the key has no valid secret.
     pub(crate) fn no_secret(key: &KeyId) -> Self {
         let message =
             format!("key {key} has no valid secret: wait for its source with `SecretSource::ready`");
-        Self { message, source: None, is_unroutable: false }
+        Self { message, source: None }
     }
 
-    /// Returns whether the request has no place at the base URL of the key, or no model that it could rename.
-    pub(crate) const fn is_unroutable(&self) -> bool {
-        self.is_unroutable
+    /// Returns the reason for which the request can't be sent with the key, if the request is the reason: it has no
+    /// place at the base URL of the key or in its cloud, or no model that could be renamed.
+    pub(crate) fn unroutable_because(&self) -> Option<Unroutable> {
+        self.source.as_ref()?.downcast_ref().copied()
     }
 }

@@ -30,9 +30,10 @@ pub(super) static ROWS: [Preset; 6] = [
     .model_path(ModelPath::Azure),
     // Bearer tokens, and the name of the variable:
     // <https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html>.
-    Preset::new(
+    Preset::with_auth(
         "bedrock",
-        "https://bedrock-runtime.us-east-1.amazonaws.com",
+        Some("https://bedrock-runtime.us-east-1.amazonaws.com"),
+        BEDROCK_AUTH,
         &["BEDROCK"],
         &clouds::BEDROCK,
         "https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html",
@@ -93,6 +94,12 @@ pub(super) static ROWS: [Preset; 6] = [
     .hosts(&["https://*.snowflakecomputing.com"])
     .env_names(&["SNOWFLAKE_CORTEX_PAT"]),
 ];
+
+/// Keys of Bedrock: tokens, or credentials that sign.
+#[cfg(feature = "sigv4")]
+const BEDROCK_AUTH: AuthScheme = AuthScheme::AwsSigV4;
+#[cfg(not(feature = "sigv4"))]
+const BEDROCK_AUTH: AuthScheme = AuthScheme::Bearer;
 
 /// Origins of Bedrock, one per region: a wildcard would let a key go to any service that Amazon hosts for its
 /// customers.

@@ -1,0 +1,69 @@
+//! Signatures of requests: AWS Signature Version 4.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as signature};
+use aws_sigv4::sign::v4::SigningParams;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use tower::BoxError;
+
+use crate::clock::Timestamp;
+use crate::scrub::secret::{AwsCredentials, Secret};
+
+/// The error of a request that can't be signed. It contains no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("the request can't be signed: look for invalid characters in its URL and its headers")]
+struct Unsigned;
+
+/// Signs a request to a service in a region. `body` is the body that is sent. Returns the part of the credentials that
+/// the request carries and that a response may echo.
+pub(super) fn sign(
+    parts: &mut Parts,
+    body: &[u8],
+    credentials: &AwsCredentials<'_>,
+    (service, region): (&str, &str),
+) -> Result<Secret, BoxError> {
+    let AwsCredentials { id, secret, token } = *credentials;
+    // An error response in an encoding could not be searched for the token.
+    parts.headers.remove(ACCEPT_ENCODING);
+    let old = parts.headers.keys().filter(|name| is_of_signatures(name)).cloned().collect::<Vec<_>>();
+    old.into_iter().for_each(|name| drop(parts.headers.remove(name)));
+    let identity = Credentials::new(id, secret, token.map(str::to_owned), None, "key").into();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(Timestamp::now().as_unix_ms());
+    let params = SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(service)
+        .time(now)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|_| Unsigned)?
+        .into();
+    let uri = parts.uri.to_string();
+    let signed = parts.headers.iter().filter(|(name, _)| is_signed(name));
+    let signed = signed.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let request = SignableRequest::new(parts.method.as_str(), uri, signed, SignableBody::Bytes(body));
+    let instructions =
+        signature(request.map_err(|_| Unsigned)?, &params).map_err(|_| Unsigned)?.into_parts().0;
+    for (name, value) in instructions.headers() {
+        let mut value = HeaderValue::try_from(value).map_err(|_| Unsigned)?;
+        value.set_sensitive(true);
+        parts.headers.insert(HeaderName::try_from(name).map_err(|_| Unsigned)?, value);
+    }
+    Ok(Secret::new(token.unwrap_or(id))?)
+}
+
+/// Returns whether a header is one that a signature adds.
+fn is_of_signatures(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "x-amz-date" | "x-amz-content-sha256" | "x-amz-security-token")
+        || *name == AUTHORIZATION
+}
+
+/// Returns whether a header is signed: AWS's own, which have to be, and the type of the body. Others may change on the
+/// way.
+fn is_signed(name: &HeaderName) -> bool {
+    [CONTENT_TYPE, HOST].contains(name) || name.as_str().starts_with("x-amz")
+}
