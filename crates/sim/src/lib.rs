@@ -33,6 +33,13 @@
 //! Files, batches, responses and conversations belong to the account of the key that made them. An account keeps
 //! the latest 1,000 objects of each kind. Keys of other accounts get the provider's 404.
 //!
+//! # WebSockets
+//!
+//! Over HTTP/1, [`serve`](Simulator::serve) also has OpenAI's Realtime API (`/v1/realtime`), OpenAI's Responses over a
+//! WebSocket (`/v1/responses`) and Gemini's Live API (`/ws/…BidiGenerateContent`). A handshake is a call like any other:
+//! it is checked, logged and refused in the same way, and counts as in flight until the WebSocket ends. A response has
+//! the text of the client's last message. A message that is no event of the API is sent back as it is.
+//!
 //! # Order of checks
 //!
 //! A call passes these checks in order, and the first that fails decides the response: the provider's

@@ -33,6 +33,8 @@ const OPENAI: &[&str] = &[
     "dall-e-2",
     "dall-e-3",
     "gpt-image-1",
+    "gpt-realtime",
+    "gpt-realtime-mini",
     "omni-moderation-latest",
     "text-moderation-latest",
 ];
@@ -57,6 +59,7 @@ const GEMINI: &[&str] = &[
     "gemini-2.5-flash-lite",
     "gemini-2.0-flash",
     "gemini-2.0-flash-lite",
+    "gemini-live-2.5-flash",
     "gemma-3-27b-it",
     "gemini-embedding-001",
     "text-embedding-004",

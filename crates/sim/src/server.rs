@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
+use http::{Request, Uri};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -13,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::call::SimFuture;
+use crate::call::{SimFuture, Stopped};
 use crate::state::Shared;
 
 /// Time for which busy connections may go on when the server stops.
@@ -131,8 +132,13 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::
     // A failure only adds delay.
     let _ = stream.set_nodelay(true);
     let builder = auto::Builder::new(TokioExecutor::new());
-    let service = service_fn(move |request| SimFuture::new(shared.clone(), request));
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let stopping = Stopped(stopped.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(stopping.clone());
+        SimFuture::new(shared.clone(), request)
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
         () = until(&mut stopped) => connection.as_mut().graceful_shutdown(),

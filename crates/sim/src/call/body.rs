@@ -54,6 +54,11 @@ impl SimBody {
         Self { steps, sleep: None, left, exact, in_flight }
     }
 
+    /// Returns a body that has ended.
+    pub(super) const fn empty() -> Self {
+        Self { steps: VecDeque::new(), sleep: None, left: 0, exact: true, in_flight: None }
+    }
+
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, SimError>>> {
         loop {
             if let Some(sleep) = &mut self.sleep {

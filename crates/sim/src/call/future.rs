@@ -10,10 +10,12 @@ use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
+use hyper::upgrade::OnUpgrade;
 
 use super::arrival::Arrival;
 use super::body::SimBody;
 use super::plan::{End, Plan};
+use super::socket::{self, Stopped};
 use crate::error::SimError;
 use crate::state::Shared;
 
@@ -62,7 +64,8 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let stopped = head.extensions.remove::<Stopped>();
     let arrival = Arrival::new(shared, &head);
     let (body, too_large) = receive(body).await?;
     let (Plan { delay, end }, in_flight) = arrival.decide(&body, too_large);
@@ -71,6 +74,10 @@ where
     }
     match end {
         End::Respond(response) => Ok(response.into_response(in_flight)),
+        End::Switch(response, session) => {
+            let on_upgrade = head.extensions.remove::<OnUpgrade>();
+            Ok(socket::open(response.into_head(), on_upgrade, stopped, *session, in_flight))
+        }
         End::Fail(error) => Err(error),
         End::Silence => {
             let _in_flight = in_flight;

@@ -7,6 +7,8 @@ mod future;
 mod in_flight;
 mod plan;
 mod prepared;
+mod socket;
 
 pub use self::body::SimBody;
 pub use self::future::SimFuture;
+pub(crate) use self::socket::Stopped;

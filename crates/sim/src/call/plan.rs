@@ -12,7 +12,7 @@ use crate::error::SimError;
 use crate::script::{Refusal, SimFault};
 use crate::state::State;
 use crate::store::Store;
-use crate::wire::{Output, ReceivedRequest, Reply, ResponseInput, edge, refuse, respond};
+use crate::wire::{Output, ReceivedRequest, Reply, ResponseInput, SocketSession, edge, refuse, respond};
 
 /// The outcome of a call.
 pub(super) struct Plan {
@@ -24,6 +24,8 @@ pub(super) struct Plan {
 /// The end of a call, after its delay.
 pub(super) enum End {
     Respond(PreparedResponse),
+    /// Switches to a WebSocket.
+    Switch(PreparedResponse, Box<SocketSession>),
     Fail(SimError),
     Silence,
 }
@@ -74,7 +76,7 @@ impl Plan {
     /// Returns the status of the response, if there will be one.
     pub(super) fn status(&self) -> Option<StatusCode> {
         match &self.end {
-            End::Respond(response) => Some(response.status),
+            End::Respond(response) | End::Switch(response, _) => Some(response.status),
             End::Fail(_) | End::Silence => None,
         }
     }
@@ -114,7 +116,11 @@ impl End {
                 }
             },
         };
-        (Self::Respond(PreparedResponse::new(input, reply, fault, event_gap)), None)
+        let response = PreparedResponse::new(input, reply, fault, event_gap);
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            return (Self::Switch(response, Box::new(SocketSession::of(input))), None);
+        }
+        (Self::Respond(response), None)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, response};
 
 use super::body::{BodyStep, SimBody};
 use super::in_flight::InFlight;
@@ -52,6 +52,14 @@ impl PreparedResponse {
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
+    }
+
+    /// Returns the head of a response without a body.
+    pub(super) fn into_head(self) -> response::Parts {
+        let (mut head, ()) = Response::new(()).into_parts();
+        (head.status, head.headers) = (self.status, self.headers);
+        head.headers.remove(CONTENT_LENGTH);
+        head
     }
 
     fn whole(

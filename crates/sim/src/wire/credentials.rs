@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::route::Format;
+use super::websocket::protocols;
 
 /// Headers that can carry a credential, at any provider.
 const CREDENTIAL_HEADERS: [&str; 6] =
@@ -25,8 +26,12 @@ pub(super) fn credentials(format: Format, headers: &HeaderMap, query: &str) -> (
     let from_query = in_query.filter(|_| used.is_none() && format == Format::Gemini).map(str::to_owned);
     let carried = CREDENTIAL_HEADERS.iter().map(|&name| headers.get_all(name).iter().count()).sum::<usize>();
     let expected = usize::from(used.is_some());
-    let foreign = carried > expected || (in_query.is_some() && from_query.is_none());
-    (from_header.or(from_query), foreign)
+    let in_protocols = protocols(headers).find_map(|it| it.strip_prefix("openai-insecure-api-key."));
+    let from_protocols = in_protocols.filter(|_| used.is_none()).map(str::to_owned);
+    let foreign = carried > expected
+        || (in_query.is_some() && from_query.is_none())
+        || (in_protocols.is_some() && from_protocols.is_none());
+    (from_header.or(from_query).or(from_protocols), foreign)
 }
 
 fn header_secret(name: &str, headers: &HeaderMap) -> Option<String> {

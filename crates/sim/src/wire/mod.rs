@@ -19,9 +19,11 @@ mod request;
 mod respond;
 mod route;
 mod wanted;
+mod websocket;
 
 pub(crate) use self::input::ResponseInput;
 pub(crate) use self::output::Output;
 pub(crate) use self::reply::{Content, Event, Part, Reply};
 pub(crate) use self::request::ReceivedRequest;
 pub(crate) use self::respond::{error_event, refuse, respond};
+pub(crate) use self::websocket::SocketSession;

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, request};
+use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 
 use super::credentials::credentials;
 use super::fields::BodyFields;
 use super::form::{self, FormFile};
 use super::route::{Endpoint, Format, Route};
+use super::websocket::Handshake;
 use crate::dialect::Dialect;
 use crate::script::Refusal;
 
@@ -28,6 +30,8 @@ pub(crate) struct ReceivedRequest {
     /// Whether a credential arrived in another place than the key's.
     pub(crate) foreign_credentials: bool,
     pub(crate) idempotency_key: Option<String>,
+    /// The handshake of a WebSocket, if the request is one.
+    pub(super) handshake: Option<Handshake>,
     /// Length of the body, as the head announced it.
     announced: Option<u64>,
     /// Whether the request lacks the version that Anthropic requires.
@@ -57,6 +61,8 @@ impl ReceivedRequest {
             secret,
             foreign_credentials,
             idempotency_key: text("idempotency-key").map(str::to_owned),
+            // Without a connection that can switch, it is a plain request.
+            handshake: head.extensions.get::<OnUpgrade>().and_then(|_| Handshake::of(&head.headers)),
             announced: text(CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok()),
             prompt_tokens: 1,
         }
@@ -77,6 +83,7 @@ impl ReceivedRequest {
             secret: None,
             foreign_credentials: false,
             idempotency_key: None,
+            handshake: None,
             announced: None,
             version_missing: false,
         }

@@ -3,7 +3,7 @@
 use super::input::ResponseInput;
 use super::reply::{Event, Part, Reply};
 use super::route::{Endpoint, Format};
-use super::{anthropic, gemini, openai};
+use super::{anthropic, gemini, openai, websocket};
 use crate::script::Refusal;
 use crate::store::Store;
 
@@ -12,6 +12,9 @@ use crate::store::Store;
 /// `store` has the objects of its account. The call is refused after all if it names an object that is not one
 /// of them.
 pub(crate) fn respond(input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
+    if input.request.route.is_websocket() {
+        return websocket::respond(input);
+    }
     Ok(match input.request.route.format {
         Format::OpenAi => openai::add_headers(openai::respond(input, store)?, input),
         Format::GeminiCompat => gemini::add_headers(openai::respond(input, store)?),

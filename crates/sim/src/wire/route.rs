@@ -35,6 +35,12 @@ pub(crate) enum Endpoint {
     Speech,
     Transcription,
     Moderations,
+    /// A Realtime session, over a WebSocket.
+    Realtime,
+    /// Responses, over a WebSocket.
+    ResponsesSocket,
+    /// Gemini's Live API, over a WebSocket.
+    Live,
     Unknown,
 }
 
@@ -105,6 +111,8 @@ const OPENAI: &Table = &[
     ("POST", "audio/transcriptions", Endpoint::Transcription),
     ("POST", "audio/translations", Endpoint::Transcription),
     ("POST", "moderations", Endpoint::Moderations),
+    ("GET", "realtime", Endpoint::Realtime),
+    ("GET", "responses", Endpoint::ResponsesSocket),
 ];
 
 const ANTHROPIC: &Table = &[
@@ -120,9 +128,12 @@ const ANTHROPIC: &Table = &[
 impl Route {
     pub(crate) fn of(dialect: Dialect, method: &Method, path: &str, query: &str) -> Self {
         match dialect {
-            Dialect::OpenAi => Self::compatible(method, path, Format::OpenAi),
+            Dialect::OpenAi => Self::compatible(method, path, Format::OpenAi).with_model_in(query),
             Dialect::Gemini if path.contains("/openai/") => {
                 Self::compatible(method, path, Format::GeminiCompat)
+            }
+            Dialect::Gemini if path.contains("BidiGenerateContent") => {
+                Self::new(Endpoint::Live, Format::Gemini, None)
             }
             Dialect::Gemini => Self::gemini(method, path, query),
             Dialect::Anthropic => Self::anthropic(method, path),
@@ -132,6 +143,19 @@ impl Route {
     /// Returns whether an error is wrapped in an array of one element.
     pub(crate) fn wraps_errors(&self) -> bool {
         self.format == Format::GeminiCompat || self.framing == Framing::Array
+    }
+
+    /// Takes the model of a Realtime session from the query.
+    fn with_model_in(mut self, query: &str) -> Self {
+        if self.endpoint == Endpoint::Realtime {
+            self.model = query.split('&').find_map(|pair| pair.strip_prefix("model=")).map(str::to_owned);
+        }
+        self
+    }
+
+    /// Returns whether the endpoint is a WebSocket.
+    pub(crate) fn is_websocket(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Realtime | Endpoint::ResponsesSocket | Endpoint::Live)
     }
 
     fn new(endpoint: Endpoint, format: Format, id: Option<&str>) -> Self {
