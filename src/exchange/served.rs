@@ -16,6 +16,10 @@ use crate::provider::{ModelId, Provider};
 ///
 /// A rotation layer adds it to each response that it delivers.
 ///
+/// A request counts as in flight until the body of its response has ended. After a switch of protocols (status 101, a
+/// WebSocket), it counts as long as a clone of this value exists: keep one until the upgraded connection ends. See
+/// [WebSockets](crate::rotate#websockets).
+///
 /// ```
 /// use bytes::Bytes;
 /// use http::{Request, Response};

@@ -11,12 +11,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri};
 use percent_encoding::percent_encode;
 
 use crate::provider::carrier::{is_carrier, is_carrier_parameter, is_parameter};
+use crate::provider::websocket;
 use crate::scrub::QUERY;
 use crate::scrub::secret::{InvalidSecret, Secret};
 
@@ -133,10 +134,17 @@ impl AuthScheme {
     /// Removes from a request every credential, including those of this scheme, and everything that names the
     /// account that pays.
     pub(crate) fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), http::Error> {
+        let mut protocols = None;
         // Most requests have at most one carrier, and checking the names of a few headers is cheaper than
         // looking up each known name.
         while let Some(name) = headers.keys().find(|name| is_carrier(name)).cloned() {
+            if name == SEC_WEBSOCKET_PROTOCOL {
+                protocols = websocket::without_credentials(headers);
+            }
             headers.remove(name);
+        }
+        if let Some(protocols) = protocols {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocols);
         }
         match self {
             Self::Header(name) | Self::Prefixed(name, _) => drop(headers.remove(name)),

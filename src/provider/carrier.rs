@@ -41,6 +41,7 @@ pub(super) fn is_carrier(name: &HeaderName) -> bool {
         "key" => !ends(&["idempotency-key", "cache-key", "websocket-key", "session-key", "affinity-key"]),
         "token" => ends(&["auth-token", "access-token", "security-token", "api-token", "id-token"]),
         "apikey" | "authorization" | "auxiliary" | "cookie" => true,
+        "protocol" => name == "sec-websocket-protocol",
         "id" | "email" | "secret" | "auth" | "to" => is_listed(name) || is_account(name),
         _ => is_account(name),
     }
@@ -139,6 +140,7 @@ mod tests {
             "x-dashscope-workspace",
             "cf-access-client-secret",
             "cf-access-token",
+            "sec-websocket-protocol",
         ] {
             assert!(carrier(name), "{name}");
         }

@@ -96,7 +96,7 @@ impl ProviderClassifier {
             return by(DecidedBy::NoResponse, by_transport(outcome.error().unwrap_or(Transport::Broken)));
         };
         let body = outcome.event().map_or_else(|| outcome.body(), Event::data);
-        let seen = Seen { status, headers, path: outcome.path(), body, is_error: !status.is_success() };
+        let seen = Seen { status, headers, path: outcome.path(), body, is_error: is_error(status) };
         if seen.is_error {
             return self.refused(seen, outcome.now());
         }
@@ -197,6 +197,11 @@ fn by_transport(transport: Transport) -> Verdict {
 
 fn by(step: DecidedBy, verdict: impl Into<Verdict>) -> Explanation {
     Explanation { verdict: verdict.into(), by: step }
+}
+
+/// Returns whether a status is that of an error. A switch of protocols is what the request asked for.
+fn is_error(status: StatusCode) -> bool {
+    !status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Goes through the built-in steps.

@@ -22,6 +22,8 @@ pub enum Endpoint {
     Embeddings,
     /// Responses: `/v1/responses`.
     Responses,
+    /// Responses over a WebSocket: an upgrade at `/v1/responses`.
+    ResponsesWebSocket,
     /// The list of models: `/v1/models`.
     Models,
     /// Moderations: `/v1/moderations`.
@@ -48,8 +50,10 @@ pub enum Endpoint {
     Containers,
     /// Evals and graders: `/v1/evals`.
     Evals,
-    /// Realtime sessions: `/v1/realtime`.
+    /// Realtime sessions: `/v1/realtime`, over a WebSocket, and the calls that prepare one.
     Realtime,
+    /// Google's Live API, over a WebSocket: `/ws/google.ai.generativelanguage.…`.
+    Live,
     /// Rerankings: `/v1/rerank`.
     Rerank,
     /// Anthropic's own API: `/v1/messages`, and all that goes with it.
@@ -65,6 +69,7 @@ words!(Endpoint {
     Completions => "completions",
     Embeddings => "embeddings",
     Responses => "responses",
+    ResponsesWebSocket => "responses_websocket",
     Models => "models",
     Moderations => "moderations",
     Images => "images",
@@ -79,6 +84,7 @@ words!(Endpoint {
     Containers => "containers",
     Evals => "evals",
     Realtime => "realtime",
+    Live => "live",
     Rerank => "rerank",
     Messages => "messages",
     GenerateContent => "generate_content",
@@ -196,7 +202,8 @@ impl Endpoints {
     pub const ALL: Self = Self(u32::MAX);
 
     /// All endpoints of OpenAI's API, with those that this crate does not know.
-    pub const OPENAI: Self = Self::ALL.without(Endpoint::Messages).without(Endpoint::GenerateContent);
+    pub const OPENAI: Self =
+        Self::ALL.without(Endpoint::Messages).without(Endpoint::GenerateContent).without(Endpoint::Live);
 
     /// The endpoints that most copies of OpenAI's API have: chat, completions, embeddings and models.
     pub const COMMON: Self =

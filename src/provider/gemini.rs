@@ -29,6 +29,7 @@ pub(super) static PRESET: Preset = Preset::with_auth(
     Endpoint::Embeddings,
     Endpoint::Models,
     Endpoint::GenerateContent,
+    Endpoint::Live,
 ]))
 .aliases(&["google", "google-gemini", "google-ai-studio"])
 .env_names(&["GOOGLE_GENERATIVE_AI_API_KEY"])
@@ -43,7 +44,7 @@ pub(super) static VERTEX: Preset = Preset::new(
     &VERTEX_DIALECT,
     "https://cloud.google.com/vertex-ai/generative-ai/docs/start/quickstarts",
 )
-.endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::GenerateContent]))
+.endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::GenerateContent, Endpoint::Live]))
 .aliases(&["vertex-ai", "vertexai", "google-vertex"])
 .hosts(VERTEX_ORIGINS)
 .key_starts(&["AIza"])

@@ -35,6 +35,7 @@ mod rename;
 mod rule;
 mod stored_id;
 mod unroutable;
+mod websocket;
 
 #[cfg(feature = "sigv4")]
 pub(crate) use self::auth::SigningSecret;
@@ -60,3 +61,4 @@ pub use self::rule::{Rule, RuleBuilder, RuleError, RuleField, RuleProblem};
 pub(crate) use self::stored_id::names_stored;
 pub use self::stored_id::{stored_ids_in_json, stored_ids_in_path};
 pub use self::unroutable::Unroutable;
+pub use self::websocket::{asks_for_websocket, subprotocol_credentials, websocket_endpoint};

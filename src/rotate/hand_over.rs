@@ -1,8 +1,8 @@
 //! Handing a response over to the caller.
 
 use bytes::Bytes;
-use http::Response;
 use http::header::CONTENT_LENGTH;
+use http::{Response, StatusCode};
 use http_body::Body;
 use tower::BoxError;
 
@@ -13,6 +13,8 @@ use crate::exchange::served::Served;
 
 /// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is left to
 /// the chain, because a layer in between may decode it.
+///
+/// After a switch of protocols [`Served`] alone keeps the accounting open, as long as a clone of it exists.
 pub(super) fn handed_over<B>(
     response: UpstreamResponse<B>,
     mut served: Served,
@@ -26,6 +28,14 @@ where
 {
     let is_stream = response.is_stream();
     let mut response = response.into_response();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // The bytes of the connection are no body, and its end is not that of the body.
+        if context.is_some() {
+            served.set_guarded();
+        }
+        response.extensions_mut().insert(served);
+        return response;
+    }
     if context.is_some() && is_stream {
         forget_length(&mut response);
     }

@@ -41,6 +41,22 @@
 //! revoked key) goes on to every account that was not tried, up to the attempt limit. A refusal
 //! [of one resource](crate::classify::Fault::one_resource) does so too, and is delivered if no key may serve it.
 //!
+//! # WebSockets
+//!
+//! The handshake of a WebSocket is a request like any other, and rotates while it is refused. The inner client must speak
+//! HTTP/1.1 and keep the `hyper::upgrade::OnUpgrade` extension of its response, as hyper-util's client does.
+//!
+//! - Status 101 is a success. The response keeps its extensions, so `hyper::upgrade::on` returns the connection.
+//! - The request counts as in flight at its key and account until the last clone of [`Served`](crate::Served) is
+//!   dropped: keep the one of the response as long as the connection.
+//! - Credentials in `Sec-WebSocket-Protocol` and in the query are removed, and the rest of the list stays.
+//! - A [chain](crate::fallback) asks only links whose [endpoints](crate::provider::Endpoints) have the WebSocket:
+//!   [`Realtime`](crate::provider::Endpoint::Realtime), [`Live`](crate::provider::Endpoint::Live) or
+//!   [`ResponsesWebSocket`](crate::provider::Endpoint::ResponsesWebSocket).
+//! - Frames are not read. A limit of a model that only a frame names is not counted, and neither are tokens.
+//!
+//! `examples/websocket.rs` opens one, and `key-rotation-gateway` passes WebSockets of its callers on.
+//!
 //! # Readiness
 //!
 //! The first attempt uses the instance that was polled ready; each later one drives a clone to readiness.

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::Response;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::uri::PathAndQuery;
+use http::{Response, StatusCode};
 use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
@@ -82,6 +82,8 @@ impl<C: Classify> Inspector<'_, C> {
 
     fn is_worth_a_look(&self, head: &Parts, media: Media) -> bool {
         match media {
+            // The bytes after a switch of protocols are no body.
+            _ if head.status == StatusCode::SWITCHING_PROTOCOLS => false,
             _ if !head.status.is_success() => true,
             Media::Events => self.limits.look_into_streams && is_readable(&head.headers),
             _ => self.look_into_success && (cfg!(feature = "decompress") || is_readable(&head.headers)),

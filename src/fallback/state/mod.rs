@@ -73,7 +73,7 @@ impl<B> ChainState<B> {
                 settings.error_events,
             ),
             hold_back,
-            ahead: LinkOrder::of(&chain, &parts.method, parts.uri.path(), &parts.extensions),
+            ahead: LinkOrder::of(&chain, &parts),
             behind: Vec::new(),
             last: None,
             left: None,

@@ -1,11 +1,11 @@
 //! The links that have not had their turn.
 
-use http::{Extensions, Method};
+use http::request::Parts;
 
 use crate::exchange::home::Home;
 use crate::fallback::link::Chain;
 use crate::fallback::pin::ProviderPin;
-use crate::provider::Endpoint;
+use crate::provider::{Endpoint, asks_for_websocket, websocket_endpoint};
 
 /// The order of the links: from the start on, and round to it again. For a request that is pinned, or has a
 /// [`Home`], one link only.
@@ -26,13 +26,11 @@ pub(in crate::fallback) struct LinkOrder {
 // === impl LinkOrder ===
 
 impl LinkOrder {
-    pub(in crate::fallback) fn of<B>(
-        chain: &Chain<B>,
-        method: &Method,
-        path: &str,
-        extensions: &Extensions,
-    ) -> Self {
-        let endpoint = Endpoint::of_path(path);
+    pub(in crate::fallback) fn of<B>(chain: &Chain<B>, head: &Parts) -> Self {
+        let Parts { method, extensions, .. } = head;
+        let path = head.uri.path();
+        let is_websocket = asks_for_websocket(&head.headers);
+        let endpoint = if is_websocket { websocket_endpoint(path) } else { Endpoint::of_path(path) };
         let home = extensions.get::<Home>().map(Home::provider);
         let home = home.and_then(|home| chain.links.iter().position(|link| *link.name == *home));
         let pin = extensions.get::<ProviderPin>();
@@ -42,7 +40,8 @@ impl LinkOrder {
             let left = usize::from(pinned.is_some());
             return Self { next: pinned.unwrap_or_default(), left, unseen: left, endpoint, home: pinned };
         }
-        let is_bound = endpoint.is_bound(method, path);
+        // A WebSocket begins a conversation, although its handshake is a GET.
+        let is_bound = !is_websocket && endpoint.is_bound(method, path);
         let home = chain.links.iter().position(|link| link.route.serves(endpoint)).filter(|_| is_bound);
         let next = home.unwrap_or_else(|| chain.start());
         let mut order = Self { next, left: 0, unseen: chain.links.len(), endpoint, home };
