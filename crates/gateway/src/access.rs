@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
-use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY};
+use tower_key_rotation::provider::{CREDENTIAL_HEADERS, QUERY_KEY, subprotocol_credentials};
 
 use crate::config::Token;
 use crate::origin::OwnHosts;
@@ -41,7 +41,8 @@ pub(crate) fn credentials<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> impl Iter
     let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| is_key(pair));
     let in_query =
         pairs.filter_map(|pair| pair.split_once('=')).map(|(_, value)| percent_decode_str(value).into());
-    in_headers.chain(in_query)
+    let in_protocols = subprotocol_credentials(headers).map(|value| Cow::Borrowed(value.as_bytes()));
+    in_headers.chain(in_query).chain(in_protocols)
 }
 
 /// Returns the credential of an `Authorization` header of the scheme `Bearer`.

@@ -10,6 +10,7 @@
 //! | `attempts` | number of calls that providers got |
 //! | `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens` | tokens that the response reports |
 //! | `duration_ms` | time from the head of the request to the end of the response |
+//! | `bytes_up`, `bytes_down` | bytes from and to the caller, for a WebSocket |
 //! | `error.type` | the error that broke the response off |
 
 use std::pin::Pin;
@@ -29,6 +30,7 @@ use tower_key_rotation::{ModelId, Served};
 use crate::caller::Caller;
 use crate::deliver::ATTEMPTS;
 use crate::response::GatewayBody;
+use crate::websocket::{Tunnel, TunnelTraffic};
 
 const TARGET: &str = "gateway::access";
 
@@ -49,6 +51,7 @@ pub(crate) struct AccessLine {
     attempts: Option<u32>,
     model: Option<ModelId>,
     served: Option<Served>,
+    websocket: Option<Arc<TunnelTraffic>>,
 }
 
 pin_project! {
@@ -79,6 +82,7 @@ impl AccessLine {
             attempts: None,
             model: None,
             served: None,
+            websocket: None,
         }))
     }
 
@@ -95,6 +99,11 @@ impl AccessLine {
         self.served = head.extensions.remove();
         let named = head.extensions.remove::<RequestedModel>().map(|RequestedModel(model)| model);
         self.model = named.or_else(|| self.served.as_ref()?.model().cloned());
+        if let Some(tunnel) = head.extensions.get::<Tunnel>() {
+            self.websocket = Some(Arc::clone(tunnel.traffic()));
+            tunnel.attach(self);
+            return Response::from_parts(head, body);
+        }
         let body = match body {
             Either::Left(body) => OwnBody::new(Accounted { body, _line: self }),
             Either::Right(body) => OwnBody::new(Accounted { body, _line: self }),
@@ -104,6 +113,8 @@ impl AccessLine {
 
     fn write(&self, usage: Option<Usage>, now: Timestamp) {
         let served = self.served.as_ref();
+        let websocket = self.websocket.as_deref();
+        let broken = served.and_then(Served::stream_error).map(StreamErrorKind::as_str);
         tracing::info!(
             target: TARGET,
             method = %self.method,
@@ -117,7 +128,9 @@ impl AccessLine {
             gen_ai.usage.input_tokens = usage.and_then(|usage| usage.input_tokens),
             gen_ai.usage.output_tokens = usage.and_then(|usage| usage.output_tokens),
             duration_ms = now.as_unix_ms().saturating_sub(self.began.as_unix_ms()),
-            error.type = served.and_then(Served::stream_error).map(StreamErrorKind::as_str),
+            bytes_up = websocket.map(TunnelTraffic::bytes_up),
+            bytes_down = websocket.map(TunnelTraffic::bytes_down),
+            error.type = broken.or_else(|| websocket?.error()),
             "request"
         );
     }

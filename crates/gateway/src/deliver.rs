@@ -22,7 +22,7 @@ pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
 /// Returns the response for the caller.
 pub(crate) fn deliver(result: Result<Response<ChainBody>, Error>, reply: Reply) -> Response<GatewayBody> {
     match result {
-        // The gateway passes on no request for another protocol, so no caller expects one.
+        // A request for another protocol does not come here, so no caller expects one.
         Ok(response) if response.status().is_informational() => {
             reply.refuse(Refusal::Switched).map(Either::Right)
         }
@@ -53,7 +53,8 @@ pub(crate) async fn deliver_linked(
     }
 }
 
-fn served(response: Response<ChainBody>) -> Response<GatewayBody> {
+/// Returns a provider's response with the headers for the caller.
+pub(crate) fn served(response: Response<ChainBody>) -> Response<GatewayBody> {
     let (mut head, body) = response.into_parts();
     headers::to_caller(&mut head.headers);
     // The version belongs to the connection of the provider. An HTTP/1.0 caller can't tell a truncated body from a

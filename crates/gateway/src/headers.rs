@@ -1,7 +1,7 @@
 //! Removal of headers that belong to one side only.
 
 use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName, UPGRADE};
+use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName};
 
 /// Removes the headers of a request that are not for the provider: hop-by-hop headers, the host, the accepted
 /// encodings (responses must be readable), and traces of the caller's browser and of proxies before the gateway. Some
@@ -17,12 +17,6 @@ pub(crate) fn to_provider(headers: &mut HeaderMap) {
 /// host, its edge and the account of the key.
 pub(crate) fn to_caller(headers: &mut HeaderMap) {
     remove(headers, |name| is_hop_by_hop(name.as_str()) || is_of_the_provider(name.as_str()));
-}
-
-/// Returns whether a request asks to switch to WebSocket.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let mut protocols = headers.get_all(UPGRADE).iter().filter_map(|protocols| protocols.to_str().ok());
-    protocols.any(|protocols| protocols.split(',').any(|it| it.trim().eq_ignore_ascii_case("websocket")))
 }
 
 /// Removes the headers that match, and those that a `Connection` header names. Looks through all names first: most

@@ -70,6 +70,7 @@ mod stall;
 pub mod status;
 mod stores;
 mod upstream;
+mod websocket;
 
 pub use self::gateway::Gateway;
 pub use self::options::Options;

@@ -26,6 +26,7 @@ pub(crate) enum Refusal {
     Method,
     Model,
     NoToken,
+    NoUpgrade,
     NoUrl,
     ReadOnly,
     Stalled,
@@ -66,7 +67,7 @@ impl Refusal {
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
+            Self::NoUpgrade | Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
         }
     }
 
@@ -89,6 +90,7 @@ impl Refusal {
             Self::NoUrl => "invalid_url",
             Self::Stalled => "request_timeout",
             Self::Switched => "bad_gateway",
+            Self::NoUpgrade => "no_upgrade",
             Self::WebSocket => "no_websocket",
             Self::TooLarge => "request_too_large",
             Self::UnreadableModel => "unreadable_model",
@@ -124,7 +126,10 @@ impl Refusal {
             Self::NoUrl => "the URL can't be passed on: send a path without `.` and `..`",
             Self::ReadOnly => "this path only serves GET and HEAD",
             Self::Stalled => "the body of the request stalled: send the request again",
-            Self::WebSocket => "the gateway passes on no WebSocket: use the same API over HTTP",
+            Self::NoUpgrade => "this connection can't switch to WebSocket: send a GET over HTTP/1.1",
+            Self::WebSocket => {
+                "no provider of this gateway has a WebSocket at this path: use the same API over HTTP"
+            }
             Self::Switched => "the provider switched the protocol, which the caller did not request",
             Self::TooLarge => {
                 return Cow::Owned(format!(
@@ -142,7 +147,7 @@ impl Refusal {
             Self::Busy => (RETRY_AFTER, HeaderValue::from_static("1")),
             Self::CallerLimit(seconds) => (RETRY_AFTER, HeaderValue::from(seconds)),
             Self::Method => (ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
-            Self::WebSocket => (UPGRADE, HeaderValue::from_static("HTTP/1.1")),
+            Self::NoUpgrade | Self::WebSocket => (UPGRADE, HeaderValue::from_static("HTTP/1.1")),
             Self::ReadOnly => (ALLOW, HeaderValue::from_static("GET, HEAD")),
             _ => return None,
         })

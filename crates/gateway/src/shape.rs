@@ -36,7 +36,8 @@ impl Shape {
         if path.split('/').skip(2).any(|segment| segment == "openai") {
             return Self::OpenAi;
         }
-        let is_versioned = path.split('/').take(4).any(|segment| matches!(segment, "v1beta" | "v1alpha"));
+        let is_versioned =
+            path.split('/').take(4).any(|segment| matches!(segment, "v1beta" | "v1alpha" | "ws"));
         match Endpoint::of_path(path) {
             Endpoint::Messages => Self::Anthropic,
             Endpoint::GenerateContent => Self::Google,

@@ -11,6 +11,7 @@ use http_body_util::Either;
 use tower::{BoxError, Service, ServiceExt};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::provider::asks_for_websocket;
 
 use crate::access;
 use crate::affinity::{self, Affinity};
@@ -22,7 +23,6 @@ use crate::cors::Cors;
 use crate::deliver::{deliver, deliver_linked};
 use crate::destination::{self, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
-use crate::headers;
 use crate::links::Links;
 use crate::models;
 use crate::options::Options;
@@ -36,6 +36,7 @@ use crate::request_body;
 use crate::requested_model;
 use crate::response::GatewayBody;
 use crate::status::Status;
+use crate::websocket;
 
 /// Maximum pause within the body of a request, unless the configuration sets one (30 s).
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -145,12 +146,16 @@ impl Shared {
                     let own = (&*self.config, &self.options, &self.status);
                     return Ok(Box::pin(own::respond(own, &head, body, reply)).await.map(Either::Right));
                 }
+                Err(NoDestination::Native(_)) if asks_for_websocket(&head.headers) => {
+                    return Err(Refusal::WebSocket);
+                }
                 Err(NoDestination::Native(endpoint)) => {
                     return Ok(destination::no_native(endpoint, reply).map(Either::Right));
                 }
             };
-            if headers::asks_for_websocket(&head.headers) {
-                return Err(Refusal::WebSocket);
+            if asks_for_websocket(&head.headers) {
+                let parts = (&*self.config, &*self.affinity);
+                return Box::pin(websocket::respond(parts, head, &destination, caller, reply)).await;
             }
             caller.map_or(Ok(()), |caller| caller.admit(&head, Timestamp::now()))?;
             let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));

@@ -42,6 +42,7 @@
 //! body_timeout = "30s"                        # pauses in the body of a request
 //! write_timeout = "60s"                       # a caller that does not read its response
 //! shutdown_timeout = "30s"
+//! websocket_idle_timeout = "10m"              # a WebSocket without a byte from either side
 //! max_connections = 4096
 //! max_requests = 4096                         # in flight
 //! hosts = ["gateway.internal"]                # names by which callers without a token reach it

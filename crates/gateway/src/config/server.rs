@@ -18,6 +18,7 @@ pub struct ServerSettings {
     body_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     shutdown_timeout: Option<Duration>,
+    websocket_idle_timeout: Option<Duration>,
     max_connections: Option<NonZeroU32>,
     max_requests: Option<NonZeroU32>,
     hosts: Vec<String>,
@@ -47,6 +48,11 @@ impl ServerSettings {
         self.shutdown_timeout
     }
 
+    /// Returns the maximum time without a byte from either side of a WebSocket.
+    pub const fn websocket_idle_timeout(&self) -> Option<Duration> {
+        self.websocket_idle_timeout
+    }
+
     /// Returns the maximum number of open connections.
     pub const fn max_connections(&self) -> Option<NonZeroU32> {
         self.max_connections
@@ -70,6 +76,7 @@ impl ServerSettings {
             body_timeout: time("body_timeout", table.body_timeout)?,
             write_timeout: time("write_timeout", table.write_timeout)?,
             shutdown_timeout: time("shutdown_timeout", table.shutdown_timeout)?,
+            websocket_idle_timeout: time("websocket_idle_timeout", table.websocket_idle_timeout)?,
             max_connections: table.max_connections,
             max_requests: table.max_requests,
             hosts: hosts(table.hosts.unwrap_or_default(), &at.field("hosts"))?,

@@ -17,7 +17,7 @@ const CLOSING: Duration = Duration::from_millis(500);
 /// another connection. After `stop`, serves it until its requests have ended.
 pub(super) async fn run(
     connection: impl GracefulConnection,
-    slot: Slot,
+    slot: &Slot,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {

@@ -6,13 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::log_throttle::LogThrottle;
 use crate::serve::traffic::Traffic;
+use crate::websocket::Tunnel;
 
 /// Interval of the search for a connection to close, while there is no room (50 ms).
 const RETRY: Duration = Duration::from_millis(50);
+
+/// Maximum time for tunnels to close at the end of a shutdown (500 ms), and at most a quarter of it.
+const TUNNELS: Duration = Duration::from_millis(500);
 
 /// The open connections of a listener.
 pub(super) struct Connections {
@@ -70,8 +75,17 @@ impl Connections {
         Slot { connections: Arc::clone(self), number, traffic, _room: room }
     }
 
-    /// Waits until all connections have ended.
-    pub(super) async fn ended(&self) {
+    /// Waits until all connections have ended. Closes tunnels that are still open shortly before the limit.
+    pub(super) async fn end_within(&self, limit: Duration) -> Result<(), Elapsed> {
+        let last = TUNNELS.min(limit / 4);
+        if timeout(limit - last, self.ended()).await.is_ok() {
+            return Ok(());
+        }
+        self.open().values().filter_map(|traffic| traffic.tunnel()).for_each(Tunnel::stop);
+        timeout(last, self.ended()).await
+    }
+
+    async fn ended(&self) {
         drop(self.room.acquire_many(self.max).await);
     }
 

@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use self::connections::{Connections, Slot};
 use self::limits::Limits;
@@ -60,8 +60,8 @@ struct Requests {
 
 /// Serves a gateway over HTTP/1.1 and HTTP/2, within the limits of the `[server]` table of its configuration.
 ///
-/// Runs until `stop` completes. It then accepts no more connections, and lets requests in flight end within
-/// `shutdown_timeout`. A panic of a request becomes status 500 and ends no other request.
+/// Runs until `stop` completes. It then accepts no more connections, and lets requests in flight and WebSockets end
+/// within `shutdown_timeout`. WebSockets that are still open shortly before its end are closed. A panic of a request becomes status 500 and ends no other request.
 ///
 /// ```no_run
 /// use tokio::net::TcpListener;
@@ -102,7 +102,7 @@ pub async fn serve(
     drop(listener);
     status.stop();
     let _no_connection_may_be_left = stopping.send(true);
-    let ended = timeout(limits.shutdown, connections.ended()).await;
+    let ended = connections.end_within(limits.shutdown).await;
     ended.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "requests were still in flight"))
 }
 
@@ -141,7 +141,10 @@ impl Server {
         let stream = TokioIo::new(Watched::new(stream, Arc::clone(&traffic)));
         let (http, limits) = (self.http.clone(), self.limits);
         let service = service_fn(move |request| self.request(request, local.ip(), &traffic));
-        connection::run(http.serve_connection(stream, service), slot, limits, stopped).await;
+        connection::run(http.serve_connection_with_upgrades(stream, service), &slot, limits, stopped).await;
+        if let Some(tunnel) = slot.traffic.tunnel().cloned() {
+            tunnel.attach(slot);
+        }
     }
 
     fn request(
@@ -160,7 +163,7 @@ impl Server {
                 Ok(response) => response.await.unwrap_or_else(caught),
                 Err(refused) => refused,
             };
-            Ok(response.map(|body| Tracked::new(body, in_flight.unwrap_or_else(|refused| refused))))
+            Ok(Tracked::response(response, in_flight.unwrap_or_else(|refused| refused)))
         }
     }
 }

@@ -6,18 +6,21 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
+
+use crate::websocket::Tunnel;
 
 /// The observed state of one connection.
 pub(super) struct Traffic {
@@ -30,6 +33,8 @@ pub(super) struct Traffic {
     blocked_since: AtomicU64,
     /// Closes the connection, to make room for another.
     pub(super) close: Notify,
+    /// The tunnel that the connection has become.
+    tunnel: OnceLock<Tunnel>,
 }
 
 const READS: u64 = u64::MAX;
@@ -52,7 +57,7 @@ pin_project! {
     pub(super) struct Tracked<B> {
         #[pin]
         body: B,
-        in_flight: InFlight,
+        in_flight: Option<InFlight>,
     }
 }
 
@@ -66,12 +71,18 @@ impl Traffic {
             idle_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(READS),
             close: Notify::new(),
+            tunnel: OnceLock::new(),
         })
     }
 
     pub(super) fn request(self: &Arc<Self>, permit: Option<OwnedSemaphorePermit>) -> InFlight {
         self.busy.fetch_add(1, Ordering::Relaxed);
         InFlight { traffic: Arc::clone(self), _permit: permit }
+    }
+
+    /// Returns the tunnel that the connection has become, if it has.
+    pub(super) fn tunnel(&self) -> Option<&Tunnel> {
+        self.tunnel.get()
     }
 
     /// Returns the time since which no request is in flight; `None` while one is.
@@ -122,8 +133,15 @@ impl Drop for InFlight {
 // === impl Tracked ===
 
 impl<B> Tracked<B> {
-    pub(super) const fn new(body: B, in_flight: InFlight) -> Self {
-        Self { body, in_flight }
+    /// Tracks a request until the body of its response, or the tunnel that follows the response, has ended.
+    pub(super) fn response(mut response: Response<B>, in_flight: InFlight) -> Response<Self> {
+        let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() else {
+            return response.map(|body| Self { body, in_flight: Some(in_flight) });
+        };
+        // A connection becomes a tunnel only once.
+        let _first = in_flight.traffic.tunnel.set(tunnel.clone());
+        tunnel.attach(in_flight);
+        response.map(|body| Self { body, in_flight: None })
     }
 }
 

@@ -62,20 +62,25 @@ impl Stub {
 
     /// The `[[provider]]` tables of providers with these keys: the first key has the id `k0`..
     pub(crate) fn providers(&self, providers: &[(&str, &[&str])]) -> String {
-        let key = |(index, key): (usize, &&str)| {
-            format!("[[provider.key]]\nid = \"k{index}\"\nsecret = \"{key}-0123456789\"\n")
-        };
-        let table = |(name, keys): &(&str, &[&str])| {
-            let keys: String = keys.iter().enumerate().map(key).collect();
-            let path = if *name == "gemini" { "/v1beta/openai" } else { "/v1" };
-            format!("[[provider]]\nname = \"{name}\"\nbase_url = \"http://{}{path}\"\n{keys}", self.address)
-        };
-        providers.iter().map(table).collect()
+        self::providers(self.address, providers)
     }
 }
 
+/// The `[[provider]]` tables of providers at an address.
+pub(crate) fn providers(address: SocketAddr, providers: &[(&str, &[&str])]) -> String {
+    let key = |(index, key): (usize, &&str)| {
+        format!("[[provider.key]]\nid = \"k{index}\"\nsecret = \"{key}-0123456789\"\n")
+    };
+    let table = |(name, keys): &(&str, &[&str])| {
+        let keys: String = keys.iter().enumerate().map(key).collect();
+        let path = if *name == "gemini" { "/v1beta/openai" } else { "/v1" };
+        format!("[[provider]]\nname = \"{name}\"\nbase_url = \"http://{address}{path}\"\n{keys}")
+    };
+    providers.iter().map(table).collect()
+}
+
 /// The key of a request, in any place.
-fn key(headers: &HeaderMap) -> String {
+pub(crate) fn key(headers: &HeaderMap) -> String {
     let names = ["authorization", "x-api-key", "x-goog-api-key"];
     let value = names.iter().find_map(|name| headers.get(*name)?.to_str().ok()).unwrap_or("-");
     value.trim_start_matches("Bearer ").trim_end_matches("-0123456789").to_owned()

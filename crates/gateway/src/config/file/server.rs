@@ -48,6 +48,11 @@ pub(in crate::config) struct ServerTable {
     /// Default: `"30s"`. Example: `"5m"`
     #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
     pub(in crate::config) shutdown_timeout: Option<String>,
+    /// Maximum time without a byte from either side of a WebSocket, pings included. The WebSocket is closed after it.
+    ///
+    /// Default: `"10m"`. Example: `"1h"`
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
+    pub(in crate::config) websocket_idle_timeout: Option<String>,
     /// Maximum number of open connections. An idle one is closed for a new one.
     ///
     /// Default: half of the files that the process may open, at most 4,096. Example: `1024`

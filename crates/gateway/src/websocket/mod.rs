@@ -1,0 +1,124 @@
+//! WebSockets: a handshake is sent with a key as any other request, and rotates while it is refused. After the switch of
+//! protocols the bytes of both sides are passed on unchanged, until one of them ends.
+//!
+//! A tunnel holds its place in the limits of key, account and caller, and among the requests in flight, until it ends.
+//! Frames are not read: a model that only a frame names is not known here, and its usage is not counted.
+
+mod handshake;
+mod traffic;
+mod tunnel;
+
+use axum::body::Body;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Response, StatusCode, Uri, request};
+use http_body_util::Either;
+use hyper::upgrade::OnUpgrade;
+use tower::{Service, ServiceExt};
+use tower_key_rotation::Served;
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::provider::{Endpoint, asks_for_websocket, websocket_endpoint};
+
+use self::handshake::Handshake;
+use self::traffic::Limits;
+pub(crate) use self::traffic::TunnelTraffic;
+pub(crate) use self::tunnel::Tunnel;
+use crate::affinity::Affinity;
+use crate::caller::Caller;
+use crate::config::{Config, ProviderSettings};
+use crate::deliver::{deliver, served};
+use crate::destination::Destination;
+use crate::prepare;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::response::GatewayBody;
+use crate::upstream::ChainBody;
+
+/// Sends a handshake to its destination. Returns the response to it: a switch of protocols, with the running [`Tunnel`]
+/// as an extension, or a refusal.
+pub(crate) async fn respond(
+    (config, affinity): (&Config, &Affinity),
+    mut head: request::Parts,
+    to: &Destination<'_>,
+    caller: Option<&Caller>,
+    reply: Reply,
+) -> Result<Response<GatewayBody>, Refusal> {
+    let handshake = Handshake::take(&mut head)?;
+    let names_model = names_model(&head.uri);
+    if !has_websocket(config, to, websocket_endpoint(head.uri.path())) {
+        return Err(Refusal::WebSocket);
+    }
+    if let Some(caller) = caller {
+        admit(caller, &head)?;
+    }
+    prepare::head(config, &mut head, to)?;
+    handshake.apply(&mut head.headers);
+    affinity.place(&mut head, None);
+    let mut chain = to.chain.clone();
+    let result = match ServiceExt::<http::Request<ReplayBody>>::ready(&mut chain).await {
+        Ok(chain) => chain.call(http::Request::from_parts(head, ReplayBody::empty())).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            switch(response, handshake.caller, Limits::of(config.server()))
+        }
+        other => {
+            let response = deliver(other, reply);
+            if shows_absence(response.status(), names_model) { Err(Refusal::WebSocket) } else { Ok(response) }
+        }
+    }
+}
+
+/// Returns whether some provider of the destination has a WebSocket at this endpoint.
+fn has_websocket(config: &Config, to: &Destination<'_>, endpoint: Endpoint) -> bool {
+    let mut chain = config.chain().order().iter().filter_map(|name| config.provider(name));
+    let has = |provider: &ProviderSettings| provider.endpoints().contains(endpoint);
+    to.provider.map_or_else(|| chain.any(has), |provider| provider.endpoints().contains(endpoint))
+}
+
+/// Counts the handshake for its caller. A caller that is limited to some models must name one in the query, since the
+/// gateway does not read frames.
+fn admit(caller: &Caller, head: &request::Parts) -> Result<(), Refusal> {
+    if caller.limits_models() {
+        let model = model(&head.uri).ok_or(Refusal::UnreadableModel)?;
+        if !caller.may_ask(&model) {
+            return Err(Refusal::Model);
+        }
+    }
+    caller.admit(head, Timestamp::now())
+}
+
+fn names_model(uri: &Uri) -> bool {
+    model(uri).is_some()
+}
+
+/// Returns the model in the query of a handshake.
+fn model(uri: &Uri) -> Option<String> {
+    let encoded = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("model="))?;
+    percent_encoding::percent_decode_str(encoded).decode_utf8().ok().map(Into::into)
+}
+
+/// Returns whether a response shows that the provider has no WebSocket at this path. The refusal of a model does not.
+fn shows_absence(status: StatusCode, names_model: bool) -> bool {
+    status.is_success()
+        || matches!(status.as_u16(), 405 | 426 | 501)
+        || status == StatusCode::NOT_FOUND && !names_model
+}
+
+/// Starts the tunnel between the caller and a provider that has switched the protocol.
+fn switch(
+    mut response: Response<ChainBody>,
+    caller: OnUpgrade,
+    limits: Limits,
+) -> Result<Response<GatewayBody>, Refusal> {
+    let provider = response.extensions_mut().remove::<OnUpgrade>();
+    let provider = provider.filter(|_| asks_for_websocket(response.headers())).ok_or(Refusal::Switched)?;
+    let lease = response.extensions().get::<Served>().cloned();
+    let tunnel = Tunnel::start((caller, provider), lease, limits);
+    let mut response = served(response).map(|_empty| Either::Right(Body::empty()));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response.extensions_mut().insert(tunnel);
+    Ok(response)
+}

@@ -1,0 +1,212 @@
+//! The traffic of one tunnel: its bytes, and the limits on pauses.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::ServerSettings;
+
+/// Maximum time for the second side to end after the first (5 s).
+const LINGER: Duration = Duration::from_secs(5);
+
+/// No time.
+const NEVER: u64 = u64::MAX;
+
+/// Limits on pauses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Maximum time without a byte from either side.
+    idle: Duration,
+    /// Maximum time during which a side does not read.
+    write: Duration,
+}
+
+/// The bytes of a tunnel so far, and the reason of its end.
+pub(crate) struct TunnelTraffic {
+    began: Instant,
+    caller: End,
+    provider: End,
+    /// Time of the last byte from either side, in milliseconds since `began`.
+    last: AtomicU64,
+    /// Time at which one side ended, in milliseconds since `began`; [`NEVER`] if none has.
+    ended: AtomicU64,
+    ends: Notify,
+    error: OnceLock<&'static str>,
+}
+
+/// One side of a tunnel.
+struct End {
+    /// Bytes that it sent.
+    bytes: AtomicU64,
+    /// Time since which it does not read, in milliseconds since the beginning; [`NEVER`] if it reads.
+    blocked: AtomicU64,
+}
+
+/// The two sides of a tunnel.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Caller,
+    Provider,
+}
+
+/// The connection of one side. Records its traffic.
+pub(super) struct Observed {
+    io: TokioIo<Upgraded>,
+    side: Side,
+    traffic: Arc<TunnelTraffic>,
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// Default of the limit on silence (10 min).
+    const IDLE: Duration = Duration::from_secs(600);
+    /// Default of the limit on a side that does not read (60 s).
+    const WRITE: Duration = Duration::from_secs(60);
+
+    pub(super) fn of(server: &ServerSettings) -> Self {
+        Self {
+            idle: server.websocket_idle_timeout().unwrap_or(Self::IDLE),
+            write: server.write_timeout().unwrap_or(Self::WRITE),
+        }
+    }
+}
+
+// === impl TunnelTraffic ===
+
+impl TunnelTraffic {
+    pub(super) fn new() -> Arc<Self> {
+        let end = || End { bytes: AtomicU64::new(0), blocked: AtomicU64::new(NEVER) };
+        Arc::new(Self {
+            began: Instant::now(),
+            caller: end(),
+            provider: end(),
+            last: AtomicU64::new(0),
+            ended: AtomicU64::new(NEVER),
+            ends: Notify::new(),
+            error: OnceLock::new(),
+        })
+    }
+
+    /// Returns the number of bytes that the caller sent.
+    pub(crate) fn bytes_up(&self) -> u64 {
+        self.caller.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of bytes that the provider sent.
+    pub(crate) fn bytes_down(&self) -> u64 {
+        self.provider.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the reason for which the gateway ended the tunnel, or a connection broke.
+    pub(crate) fn error(&self) -> Option<&'static str> {
+        self.error.get().copied()
+    }
+
+    pub(super) fn failed(&self, reason: &'static str) {
+        let _first = self.error.set(reason);
+    }
+
+    /// Waits until a limit is exceeded, and returns its name. `None`: the other side had ended properly before.
+    pub(super) async fn exceeds(&self, limits: Limits) -> Option<&'static str> {
+        loop {
+            let (now, time) = (Instant::now(), |at: &AtomicU64| at.load(Ordering::Relaxed));
+            let blocked = [&self.caller.blocked, &self.provider.blocked].into_iter();
+            let blocked =
+                blocked.filter_map(|since| Some((self.at(time(since))? + limits.write, Some("stalled"))));
+            let idle = self.at(time(&self.last)).map(|last| (last + limits.idle, Some("idle_timeout")));
+            let half = self.at(time(&self.ended)).map(|ended| (ended + LINGER, None));
+            let first = blocked.chain(idle).chain(half).min_by_key(|(due, _)| *due);
+            let (due, reason) = first.unwrap_or((now + limits.idle, None));
+            if due <= now {
+                return reason;
+            }
+            // A side may stop to read during the sleep.
+            tokio::select! {
+                () = sleep_until(due.min(now + limits.write)) => {}
+                () = self.ends.notified() => {}
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(Instant::now().saturating_duration_since(self.began).as_millis()).unwrap_or(NEVER - 1)
+    }
+
+    fn at(&self, ms: u64) -> Option<Instant> {
+        (ms != NEVER).then(|| self.began + Duration::from_millis(ms))
+    }
+
+    const fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Provider => &self.provider,
+        }
+    }
+
+    fn read(&self, side: Side, bytes: usize) {
+        if bytes > 0 {
+            self.end(side).bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.last.store(self.now(), Ordering::Relaxed);
+        } else if self.ended.load(Ordering::Relaxed) == NEVER {
+            self.ended.store(self.now(), Ordering::Relaxed);
+            self.ends.notify_one();
+        }
+    }
+
+    fn wrote<T>(&self, side: Side, written: Poll<T>) -> Poll<T> {
+        let blocked = &self.end(side).blocked;
+        let was = blocked.load(Ordering::Relaxed);
+        match (written.is_pending(), was == NEVER) {
+            (true, true) => blocked.store(self.now(), Ordering::Relaxed),
+            (false, false) => blocked.store(NEVER, Ordering::Relaxed),
+            _ => {}
+        }
+        written
+    }
+}
+
+// === impl Observed ===
+
+impl Observed {
+    pub(super) fn new(connection: Upgraded, side: Side, traffic: &Arc<TunnelTraffic>) -> Self {
+        Self { io: TokioIo::new(connection), side, traffic: Arc::clone(traffic) }
+    }
+}
+
+impl AsyncRead for Observed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, into))?;
+        self.traffic.read(self.side, into.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Observed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, data);
+        self.traffic.wrote(self.side, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
