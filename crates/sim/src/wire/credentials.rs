@@ -3,8 +3,8 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use super::handshake::protocols;
 use super::route::Format;
-use super::websocket::protocols;
 
 /// Headers that can carry a credential, at any provider.
 const CREDENTIAL_HEADERS: [&str; 6] =

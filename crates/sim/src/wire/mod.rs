@@ -10,6 +10,7 @@ mod embedding;
 mod fields;
 mod form;
 mod gemini;
+mod handshake;
 mod header;
 mod input;
 mod openai;

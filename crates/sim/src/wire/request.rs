@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::credentials::credentials;
 use super::fields::BodyFields;
 use super::form::{self, FormFile};
+use super::handshake::Handshake;
 use super::route::{Endpoint, Format, Route};
-use super::websocket::Handshake;
 use crate::dialect::Dialect;
 use crate::script::Refusal;
 

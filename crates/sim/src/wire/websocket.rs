@@ -1,25 +1,11 @@
-//! WebSockets: the handshake, and the events of each API.
+//! The events of each API over a WebSocket.
 
-use http::StatusCode;
-use http::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
-};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::input::ResponseInput;
 use super::reply::Reply;
 use super::route::Endpoint;
 use crate::script::Refusal;
-
-/// The only subprotocol that a provider selects.
-const REALTIME: &str = "realtime";
-
-/// The parts of a WebSocket handshake that matter.
-pub(crate) struct Handshake {
-    accept: String,
-    offers_realtime: bool,
-}
 
 /// The state of one WebSocket: it sends back what it is told.
 #[derive(Clone, Debug)]
@@ -34,35 +20,7 @@ pub(crate) struct SocketSession {
 
 /// Returns the response to a handshake. A plain GET at the path of a WebSocket is not found.
 pub(super) fn respond(input: &ResponseInput<'_>) -> Result<Reply, Refusal> {
-    let handshake = input.request.handshake.as_ref().ok_or(Refusal::NotFound)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = HeaderValue::try_from(&handshake.accept) {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    }
-    if handshake.offers_realtime {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(REALTIME));
-    }
-    Ok(Reply::whole(StatusCode::SWITCHING_PROTOCOLS, headers, "".into()))
-}
-
-/// Iterates over the subprotocols that a client offers.
-pub(super) fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).map(str::trim)
-}
-
-// === impl Handshake ===
-
-impl Handshake {
-    /// Reads the headers. `None` if they are not those of a handshake.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let upgrade = headers.get(UPGRADE)?.as_bytes();
-        let key = headers.get("sec-websocket-key").filter(|_| upgrade.eq_ignore_ascii_case(b"websocket"))?;
-        let offers_realtime = protocols(headers).any(|it| it == REALTIME);
-        Some(Self { accept: derive_accept_key(key.as_bytes()), offers_realtime })
-    }
+    Ok(input.request.handshake.as_ref().ok_or(Refusal::NotFound)?.reply())
 }
 
 // === impl SocketSession ===
