@@ -8,6 +8,7 @@ pub(crate) mod secret;
 mod unit;
 mod written;
 
+use std::cell::LazyCell;
 use std::error::Error;
 
 use http::header::HeaderName;
@@ -103,10 +104,10 @@ pub(crate) fn head(head: &mut Parts, secret: &str) {
 /// Removes the secret from headers or trailers. A header whose name shows the secret is dropped.
 pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
     let Some(written) = Written::new(secret) else { return };
-    let rarest = written.rarest();
+    let rarest = LazyCell::new(|| written.rarest());
     let in_value = |value: &HeaderValue| {
         let text = value.as_bytes();
-        written.fits(text.len()) && may_show(text, rarest) && written.look(text) != Overwritten::default()
+        written.fits(text.len()) && may_show(text, *rarest) && written.look(text) != Overwritten::default()
     };
     let in_name = |name: &HeaderName| shows_in_name(name.as_str().as_bytes(), secret.as_bytes());
     // Mostly it is in neither, which is found out in one pass.

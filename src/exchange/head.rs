@@ -3,6 +3,8 @@
 //! Most requests have one attempt. The first attempt therefore gets the caller's own header map, and the copy
 //! for later attempts is a [text](HeaderCopy). Only a further attempt builds a map from it.
 
+use std::mem::take;
+
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -14,11 +16,15 @@ pub(crate) struct Head {
     method: Method,
     uri: Uri,
     version: Version,
-    /// The caller's own headers, until the first attempt takes them.
-    first: Option<HeaderMap>,
-    /// Copy of the headers, once the first attempt has taken them.
-    kept: HeaderCopy,
+    headers: Headers,
     extensions: Extensions,
+}
+
+enum Headers {
+    /// The caller's own headers, until the first attempt takes them.
+    Own(HeaderMap),
+    /// Copy of the headers, once the first attempt has taken them.
+    Copy(HeaderCopy),
 }
 
 /// Header by which a caller declares that executing a request twice does no harm.
@@ -33,7 +39,7 @@ impl Head {
             // An empty `Extensions` may hold an allocation, which every clone would copy.
             extensions = Extensions::new();
         }
-        Self { method, uri, version, first: Some(headers), kept: HeaderCopy::default(), extensions }
+        Self { method, uri, version, headers: Headers::Own(headers), extensions }
     }
 
     /// Builds a request with the head as it came.
@@ -42,12 +48,14 @@ impl Head {
         request.method_mut().clone_from(&self.method);
         request.uri_mut().clone_from(&self.uri);
         *request.version_mut() = self.version;
-        *request.headers_mut() = match self.first.take() {
-            Some(headers) => {
-                self.kept = HeaderCopy::new(&headers);
-                headers
+        *request.headers_mut() = match &mut self.headers {
+            Headers::Own(headers) => {
+                let copy = Headers::Copy(HeaderCopy::new(headers));
+                let own = take(headers);
+                self.headers = copy;
+                own
             }
-            None => self.kept.to_map(),
+            Headers::Copy(copy) => copy.to_map(),
         };
         request.extensions_mut().clone_from(&self.extensions);
         request
@@ -72,8 +80,11 @@ impl Head {
 
     /// Iterates over the values of a header.
     fn headers(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        let first = self.first.iter().flat_map(move |headers| headers.get_all(name));
-        first.map(HeaderValue::as_bytes).chain(self.kept.get_all(name))
+        let (own, copy) = match &self.headers {
+            Headers::Own(headers) => (Some(headers.get_all(name)), None),
+            Headers::Copy(copy) => (None, Some(copy.get_all(name))),
+        };
+        own.into_iter().flatten().map(HeaderValue::as_bytes).chain(copy.into_iter().flatten())
     }
 
     /// Returns whether the body is compressed or encoded otherwise.

@@ -6,7 +6,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 ///
 /// A clone of a header map takes several allocations, and one reference count for each name and value. The text
 /// takes one allocation. It is parsed only where headers are needed again.
-#[derive(Default)]
 pub(super) struct HeaderCopy(Vec<u8>);
 
 /// Separator between a name and a value. No name contains it.

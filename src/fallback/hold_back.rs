@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request, response};
+use http::{Method, Response, StatusCode, request, response};
 use http_body::{Body, Frame};
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
@@ -24,7 +23,7 @@ use crate::classify::{Fault, Reason, Scope};
 use crate::error::ProviderFailed;
 use crate::error::SkipReason;
 use crate::exchange::future::with_deadline;
-use crate::exchange::inspect::is_readable;
+use crate::exchange::inspect::{is_json, is_readable};
 use crate::exchange::served::Served;
 use crate::fallback::commit::Commit;
 use crate::fallback::link::Link;
@@ -111,15 +110,6 @@ pub(super) fn failed(error: BoxError, head: &mut response::Parts, link: &Link) -
     let attempts = served.map_or_else(Vec::new, |served| served.into_failed(&link.name, status, &fault));
     let left = ProviderFailed::new(Arc::clone(&link.name), SkipReason::Fault(fault));
     Box::new(ProviderFailed { attempts, status: Some(status), source: Some(error), ..left })
-}
-
-/// Returns whether the type is `application/json` or ends with `+json`, and is not a stream of JSON.
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
-    let suffix = essence.len().checked_sub(5).map(|at| &essence[at..]).unwrap_or_default();
-    is(b"application/json") || (suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json"))
 }
 
 /// Returns whether the data are one JSON document, or several in sequence.

@@ -42,8 +42,9 @@ pub(super) fn is_carrier(name: &HeaderName) -> bool {
         "token" => ends(&["auth-token", "access-token", "security-token", "api-token", "id-token"]),
         "apikey" | "authorization" | "auxiliary" | "cookie" => true,
         "protocol" => name == "sec-websocket-protocol",
-        "id" | "email" | "secret" | "auth" | "to" => is_listed(name) || is_account(name),
-        _ => is_account(name),
+        "id" => is_listed(name) || is_account(name),
+        "email" | "secret" | "auth" | "to" => is_listed(name),
+        word => names_account(word),
     }
 }
 
@@ -56,8 +57,12 @@ fn is_listed(name: &str) -> bool {
 
 /// Returns whether a request header names the account that pays, without carrying a credential.
 fn is_account(name: &str) -> bool {
+    names_account(last_word(name.strip_suffix("-id").unwrap_or(name)))
+}
+
+fn names_account(word: &str) -> bool {
     matches!(
-        last_word(name.strip_suffix("-id").unwrap_or(name)),
+        word,
         "organization" | "organisation" | "project" | "workspace" | "tenant" | "subscription" | "account"
     )
 }

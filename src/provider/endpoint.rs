@@ -127,31 +127,32 @@ impl Endpoint {
         if is_google_call(path) {
             return Self::GenerateContent;
         }
-        path.split('/').find_map(Self::of_segment).unwrap_or(Self::Other)
+        let mut segments = path.as_bytes().split(|byte| *byte == b'/');
+        segments.find_map(Self::of_segment).unwrap_or(Self::Other)
     }
 
-    fn of_segment(segment: &str) -> Option<Self> {
+    fn of_segment(segment: &[u8]) -> Option<Self> {
         Some(match segment {
-            "chat" => Self::Chat,
-            "completions" => Self::Completions,
-            "embeddings" => Self::Embeddings,
-            "responses" => Self::Responses,
-            "models" => Self::Models,
-            "moderations" => Self::Moderations,
-            "images" => Self::Images,
-            "audio" => Self::Audio,
-            "videos" => Self::Videos,
-            "files" | "uploads" => Self::Files,
-            "batches" => Self::Batches,
-            "fine_tuning" | "fine-tunes" => Self::FineTuning,
-            "vector_stores" => Self::VectorStores,
-            "assistants" | "threads" => Self::Assistants,
-            "conversations" => Self::Conversations,
-            "containers" => Self::Containers,
-            "evals" => Self::Evals,
-            "realtime" => Self::Realtime,
-            "rerank" => Self::Rerank,
-            "messages" => Self::Messages,
+            b"chat" => Self::Chat,
+            b"completions" => Self::Completions,
+            b"embeddings" => Self::Embeddings,
+            b"responses" => Self::Responses,
+            b"models" => Self::Models,
+            b"moderations" => Self::Moderations,
+            b"images" => Self::Images,
+            b"audio" => Self::Audio,
+            b"videos" => Self::Videos,
+            b"files" | b"uploads" => Self::Files,
+            b"batches" => Self::Batches,
+            b"fine_tuning" | b"fine-tunes" => Self::FineTuning,
+            b"vector_stores" => Self::VectorStores,
+            b"assistants" | b"threads" => Self::Assistants,
+            b"conversations" => Self::Conversations,
+            b"containers" => Self::Containers,
+            b"evals" => Self::Evals,
+            b"realtime" => Self::Realtime,
+            b"rerank" => Self::Rerank,
+            b"messages" => Self::Messages,
             _ => return None,
         })
     }
@@ -188,8 +189,8 @@ impl Endpoint {
 
 /// Returns whether a path calls a method of Google's API.
 fn is_google_call(path: &str) -> bool {
-    let last = path.rsplit('/').next().unwrap_or_default();
-    last.split_once(':').is_some_and(|(_, method)| GOOGLE_METHODS.contains(&method))
+    let colon = memchr::memrchr(b':', path.as_bytes());
+    colon.is_some_and(|colon| GOOGLE_METHODS.contains(&&path[colon + 1..]))
 }
 
 // === impl Endpoints ===

@@ -45,20 +45,21 @@ pub(super) async fn next_key<B>(
         if lease.as_ref().is_some_and(|lease| !lease.has_secret()) {
             lease = lease.map(|lease| ready_first(state, lease));
         }
-        match lease {
-            None => return Err(no_key(state)),
-            Some(_) if state.context.as_ref().is_some_and(|context| !context.take_attempt()) => {
+        // A lease is large, and stays where it is until it is returned.
+        if let Some(found) = &mut lease {
+            if state.context.as_ref().is_some_and(|context| !context.take_attempt()) {
                 return Err(StopReason::AttemptLimit);
             }
-            // A lease is moved as seldom as possible.
-            Some(lease) if lease.has_secret() => return Ok(lease),
-            Some(mut lease) => match Box::pin(fetch(state, &mut lease)).await {
-                Ok(()) => return Ok(lease),
-                Err(Some(reason)) => return Err(reason),
-                Err(None) if state.is_late() => return Err(StopReason::Deadline),
-                Err(None) => {}
-            },
+            if !found.has_secret() {
+                match Box::pin(fetch(state, found)).await {
+                    Ok(()) => {}
+                    Err(Some(reason)) => return Err(reason),
+                    Err(None) if state.is_late() => return Err(StopReason::Deadline),
+                    Err(None) => continue,
+                }
+            }
         }
+        return lease.ok_or_else(|| no_key(state));
     }
 }
 

@@ -7,13 +7,15 @@
 //!
 //! [`acquire`]: crate::rotate::acquire
 
+use std::mem::take;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryFutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, ready, select};
+use futures_util::{FutureExt, TryFutureExt};
+use http::response::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
@@ -41,7 +43,7 @@ use crate::scrub;
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn attempt<S, C, B>(
     service: &mut S,
-    ready: bool,
+    ready: &mut bool,
     state: &mut RequestState<B>,
     lease: &mut Lease,
     classifier: &C,
@@ -53,7 +55,7 @@ where
 {
     async move {
         let mut sent = Instant::from(lease.began());
-        if !ready {
+        if !take(ready) {
             service.ready().await.map_err(|error| Error::Service(error.into()))?;
             sent = Instant::now();
         }
@@ -61,44 +63,76 @@ where
             Some(names) => Some(Box::pin(renamed(&mut state.request, names, lease.key_id())).await?),
             None => None,
         };
-        let call = pin!({
-            // In a block, because the future would otherwise have room for the request as long as it runs.
-            let mut request = renamed.map_or_else(|| state.request.make(), |renamed| *renamed);
-            lease.apply_key_to(&mut request, state.config.tell_key)?;
-            service.call(request).map_ok(into_parts)
-        });
-        let upload = state.request.upload();
-        let call = in_time(state.head_timeout(), sent, &upload, call);
-        let called = if lease.is_exclusive() && !upload.has_ended() {
-            Box::pin(probing(lease, &upload, pin!(call))).await
-        } else {
-            call.await
+        // In a block, because the future would otherwise have room for its variables during the inspection.
+        let called = {
+            let call = pin!({
+                let mut request = renamed.map_or_else(|| state.request.make(), |renamed| *renamed);
+                lease.apply_key_to(&mut request, state.config.tell_key)?;
+                service.call(request).map_ok(into_parts)
+            });
+            let upload = state.request.upload();
+            let call = in_time(state.head_timeout(), sent, &upload, call);
+            if lease.is_exclusive() && !upload.has_ended() {
+                Box::pin(probing(lease, &upload, pin!(call))).await
+            } else {
+                call.await
+            }
         };
-        let answered = Moment::now();
-        match called {
-            Ok((mut head, body)) => {
-                scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
-                let inspector = state.inspector(classifier, lease);
-                let (verdict, response) = inspector.inspect((head, body), answered.into()).await;
+        receive(called, state, lease, classifier).await
+    }
+}
+
+/// Inspects the response to the call, or judges its error.
+fn receive<'a, C, B>(
+    called: Result<(Arc<Parts>, B), BoxError>,
+    state: &'a RequestState<B>,
+    lease: &'a Lease,
+    classifier: &'a C,
+) -> impl Future<Output = Result<Tried<B>, Error>> + use<'a, C, B>
+where
+    C: Classify,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let answered = Moment::now();
+    // Its parts, because the whole state can't be shared with another thread.
+    let (request, pool) = (&state.request, &state.config.pool);
+    match called {
+        Ok((mut head, body)) => {
+            scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
+            let inspected = state.inspector(classifier, lease).inspect((head, body), answered.into());
+            Either::Left(inspected.map(move |(verdict, response)| {
                 if response.is_unreadable {
-                    state.report_unreadable();
+                    pool.report_unreadable();
                 }
                 let verdict = among_places(verdict, Some(response.head.status), lease);
-                let verdict = among_accounts(verdict, &state.request, &response);
+                let verdict = among_accounts(verdict, request, &response);
                 Ok(Tried { verdict, response: Ok(response), answered })
-            }
-            // Neither a provider nor a key is involved.
-            Err(error) if transport::nature(&error) == Nature::Shed => Err(Error::Service(error)),
-            Err(error) => {
-                if let Some(unroutable) = Unroutable::among(&error) {
-                    return Err(ApplyKeyError::unroutable(lease.key_id(), unroutable).into());
-                }
+            }))
+        }
+        Err(error) => match of_an_attempt(error, lease) {
+            Err(own) => Either::Right(Either::Left(ready(Err(own)))),
+            Ok(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
                 let outcome = Outcome::transport(transport::of(&error), answered.into());
-                let verdict = among_places(classify(classifier, outcome).await, None, lease);
-                Ok(Tried { verdict, response: Err(error), answered })
+                Either::Right(Either::Right(classify(classifier, outcome).map(move |verdict| {
+                    let verdict = among_places(verdict, None, lease);
+                    Ok(Tried { verdict, response: Err(error), answered })
+                })))
             }
-        }
+        },
+    }
+}
+
+/// Returns an error that tells something of the provider or the key. Fails with the others: the service had no
+/// capacity, or can't build the request.
+fn of_an_attempt(error: BoxError, lease: &Lease) -> Result<BoxError, Error> {
+    if transport::nature(&error) == Nature::Shed {
+        return Err(Error::Service(error));
+    }
+    match Unroutable::among(&error) {
+        Some(unroutable) => Err(ApplyKeyError::unroutable(lease.key_id(), unroutable).into()),
+        None => Ok(error),
     }
 }
 

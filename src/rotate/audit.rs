@@ -8,6 +8,7 @@ use http::response::Parts;
 
 use crate::classify::Verdict;
 use crate::clock::Moment;
+use crate::error::Error;
 use crate::event::{AttemptOutcome, EventKind, Severity};
 use crate::key::KeyId;
 use crate::pool::{KeyPool, Lease};
@@ -42,9 +43,11 @@ impl Audit {
         Moment::now().saturating_since(self.began)
     }
 
-    /// Reports nothing, because nothing was sent.
-    pub(super) fn forget(&mut self) {
+    /// Reports nothing, because nothing was sent, and the attempt costs the key nothing. Returns the error.
+    pub(super) fn unsent(mut self, lease: &mut Lease, error: Error) -> Error {
         self.heard = None;
+        lease.set_unsent();
+        error
     }
 
     /// Reports the outcome. Returns the model that the request names, for later events. `None` if there is no

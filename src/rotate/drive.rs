@@ -1,9 +1,9 @@
 //! The course of one request through rotation: acquire a key, attempt, settle, decide.
 
-use std::mem::take;
 use std::pin::pin;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::sleep;
@@ -47,40 +47,41 @@ where
             if state.is_late() {
                 return Err(failed(state, StopReason::Deadline));
             }
-            let mut lease = match next_key(&mut state, &mut kept).await {
-                Ok(lease) => lease,
-                Err(reason) => return end(state, reason),
+            // In a block, because the future would otherwise have room for its variables during the sleep.
+            let next = {
+                let mut lease = match next_key(&mut state, &mut kept).await {
+                    Ok(lease) => lease,
+                    Err(reason) => return end(state, reason),
+                };
+                let audit = state.audit(&lease);
+                let deadline = state.request.own_deadline();
+                let tried = match {
+                    let attempt = attempt(&mut service, &mut ready, &mut state, &mut lease, &classifier);
+                    with_deadline(deadline, pin!(attempt)).await.ok()
+                } {
+                    Some(Ok(tried)) => tried,
+                    Some(Err(unsent)) => return Err(audit.unsent(&mut lease, unsent)),
+                    None => return Err(cut_off(state, &lease, audit)),
+                };
+                let (tried, audit) = match secret::renewal(&state, &lease, tried, audit) {
+                    Either::Left(current) => current,
+                    Either::Right(renewal) => match renewal.await {
+                        (Some(issued), refused) => {
+                            kept = Some(secret::keep(&mut state, lease, issued, refused));
+                            continue;
+                        }
+                        (None, refused) => refused,
+                    },
+                };
+                settle(&mut state, &mut lease, tried, audit)
             };
-            let mut audit = state.audit(&lease);
-            let deadline = state.request.own_deadline();
-            let attempt = attempt(&mut service, take(&mut ready), &mut state, &mut lease, &classifier);
-            let Ok(tried) = with_deadline(deadline, pin!(attempt)).await else {
-                // The audit reports the end of the attempt before the error is made.
-                drop(audit);
-                cut_off(&mut state, &lease);
-                return Err(failed(state, StopReason::Deadline));
-            };
-            let tried = tried.inspect_err(|_unsent| {
-                lease.set_unsent();
-                audit.forget();
-            })?;
-            if let Some(renewal) = secret::renewal(&state, &lease, &tried.verdict)
-                && let Some(issued) = renewal.await
-            {
-                kept = Some(secret::keep(&mut state, lease, issued, tried, audit));
-                continue;
-            }
-            let next = settle(&mut state, &mut lease, tried, audit);
-            drop(lease);
             match next {
                 Next::Deliver(response) => return Ok(response),
                 Next::GiveUp(reason) => return end(state, reason),
                 Next::Fail(error) => return Err(error),
                 Next::Rotate => {}
                 Next::Retry(wait) => {
-                    if with_deadline(state.request.own_deadline(), Box::pin(sleep(wait))).await.is_err() {
-                        return Err(failed(state, StopReason::Deadline));
-                    }
+                    let _late = with_deadline(state.request.own_deadline(), Box::pin(sleep(wait))).await;
                 }
             }
         }

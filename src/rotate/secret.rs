@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 use http_body::Body;
 use tower::BoxError;
 
@@ -12,11 +12,14 @@ use crate::clock::Moment;
 use crate::error::{Attempt, StopReason};
 use crate::exchange::context::ChainContext;
 use crate::exchange::future::with_deadline;
-use crate::key::{Issued, SecretUnavailable};
+use crate::key::{Issued, SecretSource, SecretUnavailable};
 use crate::pool::Lease;
 use crate::rotate::audit::Audit;
 use crate::rotate::state::RequestState;
 use crate::rotate::tried::Tried;
+
+/// A new secret, if there is one, and the attempt whose secret was refused.
+pub(super) type Renewed<B> = (Option<Arc<Issued>>, (Tried<B>, Audit));
 
 /// Waits for the source of the key to fetch a secret. If it fails, the request goes on with another key, or ends for
 /// the returned reason.
@@ -57,30 +60,39 @@ fn give_up<B>(state: &mut RequestState<B>, lease: &Lease, error: SecretUnavailab
 }
 
 /// Returns the renewal of the secret after the provider has refused it. It yields the secret with which the same key
-/// may try again. `None` if the key may not: another refusal of it came just before, or no attempt is left.
-pub(super) fn renewal<B>(
+/// may try again, if there is one. The attempt comes back at once if the key may not: the provider did not refuse it,
+/// another refusal of it came just before, or no attempt is left.
+///
+/// The attempt is moved into the renewal, so that the future of a request has no room for it in two places.
+pub(super) fn renewal<B: Send + 'static>(
     state: &RequestState<B>,
     lease: &Lease,
-    verdict: &Verdict,
-) -> Option<BoxFuture<'static, Option<Arc<Issued>>>> {
+    tried: Tried<B>,
+    audit: Audit,
+) -> Either<(Tried<B>, Audit), BoxFuture<'static, Renewed<B>>> {
+    let Some((number, source)) = refused(state, lease, &tried.verdict) else {
+        return Either::Left((tried, audit));
+    };
+    let (context, deadline) = (state.context.clone(), state.request.own_deadline());
+    Either::Right(Box::pin(async move {
+        let renewed = with_deadline(deadline, Box::pin(source.after(number))).await.ok().flatten();
+        let is_taken = renewed.is_none() || context.as_ref().is_none_or(ChainContext::take_attempt);
+        if !is_taken {
+            // The attempt that was refused is over, and counts as a call.
+            context.iter().for_each(ChainContext::call);
+        }
+        (renewed.filter(|_| is_taken), (tried, audit))
+    }))
+}
+
+/// Returns the number and the source of a secret that was refused, if it may be renewed for this request.
+fn refused<B>(state: &RequestState<B>, lease: &Lease, verdict: &Verdict) -> Option<(u64, SecretSource)> {
     let (number, source) = (lease.issued()?.number, lease.source()?.clone());
     let is_refused = verdict.fault().is_some_and(|fault| fault.reason() == Reason::InvalidKey);
     let attempts = state.failures.as_deref().map_or(&[][..], |failures| &failures.attempts[..]);
     let is_second = attempts.last().is_some_and(|last| is_refusal_of(last, lease));
     let is_left = attempts.len() + 1 < state.config.policy.max_attempts;
-    if !is_refused || is_second || !is_left || !state.request.is_replayable() {
-        return None;
-    }
-    let (context, deadline) = (state.context.clone(), state.request.own_deadline());
-    Some(Box::pin(async move {
-        let renewed = with_deadline(deadline, Box::pin(source.after(number))).await.ok()??;
-        let is_taken = context.as_ref().is_none_or(ChainContext::take_attempt);
-        if !is_taken {
-            // The attempt that was refused is over, and counts as a call.
-            context.iter().for_each(ChainContext::call);
-        }
-        is_taken.then_some(renewed)
-    }))
+    (is_refused && !is_second && is_left && state.request.is_replayable()).then_some((number, source))
 }
 
 fn is_refusal_of(attempt: &Attempt, lease: &Lease) -> bool {
@@ -93,8 +105,7 @@ pub(super) fn keep<B>(
     state: &mut RequestState<B>,
     mut lease: Lease,
     issued: Arc<Issued>,
-    tried: Tried<B>,
-    audit: Audit,
+    (tried, audit): (Tried<B>, Audit),
 ) -> Box<Lease>
 where
     B: Body<Data = Bytes> + Send + 'static,

@@ -17,6 +17,7 @@ use crate::exchange::inspect::UpstreamResponse;
 use crate::exchange::served::Served;
 use crate::key::KeyId;
 use crate::pool::Lease;
+use crate::rotate::audit::Audit;
 use crate::rotate::hand_over::handed_over;
 use crate::rotate::state::RequestState;
 use crate::rotate::state::failed_attempts::FailedAttempts;
@@ -134,8 +135,14 @@ fn waits<B>(
     }
 }
 
-/// Records an attempt that the deadline ended. No key is at fault.
-pub(super) fn cut_off<B>(state: &mut RequestState<B>, lease: &Lease) {
+/// Ends a request whose attempt the deadline has ended. No key is at fault.
+pub(super) fn cut_off<B>(mut state: RequestState<B>, lease: &Lease, audit: Audit) -> Error
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // The audit reports the end of the attempt before the error is made.
+    drop(audit);
     let attempt = Attempt {
         provider: Arc::from(state.config.pool.provider().name()),
         key: Some(lease.key_id().clone()),
@@ -145,4 +152,5 @@ pub(super) fn cut_off<B>(state: &mut RequestState<B>, lease: &Lease) {
         duration: Moment::now().saturating_since(lease.began()),
     };
     state.failures().add(attempt);
+    failed(state, StopReason::Deadline)
 }

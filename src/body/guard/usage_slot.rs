@@ -96,7 +96,12 @@ impl UsageSlot {
 
     /// Returns whether the usage is wanted, now or possibly later.
     pub(super) fn is_of_use(&self) -> bool {
-        self.0.settle.wants_usage() || Arc::strong_count(&self.0) > 1
+        self.0.settle.wants_usage() || self.is_shared()
+    }
+
+    /// Returns whether anything else may read the slot.
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     pub(super) fn leave(&self, left: Option<BodyRemainder>, end: BodyEnd) {
@@ -105,7 +110,9 @@ impl UsageSlot {
         }
         let told = left.as_ref().filter(|_| self.0.settle.wants_usage()).and_then(BodyRemainder::usage);
         self.0.settle.settle(told);
-        if let Some(left) = told.map(BodyRemainder::Counted).or(left) {
+        if self.is_shared()
+            && let Some(left) = told.map(BodyRemainder::Counted).or(left)
+        {
             // The first one that was stored comes from the same body.
             let _known = self.0.left.set(left);
         }

@@ -6,6 +6,9 @@ use http_body::Body;
 
 use crate::body::is_identity;
 
+/// The media type of JSON, as nearly all providers write it.
+const JSON: &[u8] = b"application/json";
+
 /// Returns whether the response is a successful event stream that can be read.
 pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
@@ -45,7 +48,7 @@ impl Media {
             start.is_some_and(|start| essence[start..].eq_ignore_ascii_case(end))
         };
         match () {
-            () if is(b"application/json") => Self::Content,
+            () if essence == JSON || is(JSON) => Self::Content,
             () if is(b"text/event-stream") => Self::Events,
             () if ITEMS.iter().any(ends) => Self::Items,
             () => Self::Content,
@@ -53,10 +56,19 @@ impl Media {
     }
 }
 
+/// Returns whether the type is `application/json` or ends with `+json`, and is not a stream of JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(essence) = essence(headers) else { return false };
+    let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
+    let suffix = essence.len().checked_sub(5).map(|at| &essence[at..]).unwrap_or_default();
+    essence == JSON || is(JSON) || suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json")
+}
+
 /// Returns the media type without its parameters.
 fn essence(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(CONTENT_TYPE)?;
-    value.as_bytes().split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    Some(value[..end].trim_ascii())
 }
 
 /// Returns whether a body can be read without decoding.

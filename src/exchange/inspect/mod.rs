@@ -23,7 +23,7 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
 pub(crate) use self::limits::Limits;
-pub(crate) use self::media::{forget_length, is_readable, is_stream};
+pub(crate) use self::media::{forget_length, is_json, is_readable, is_stream};
 pub(crate) use self::response::UpstreamResponse;
 use crate::body::sse::{Decoder, Event};
 use crate::body::{Decoded, Redactor, Rest, Search, decode};
@@ -47,15 +47,15 @@ pub(crate) struct Inspector<'a, C> {
     pub(crate) secret: Option<&'a Secret>,
 }
 
-impl<C: Classify> Inspector<'_, C> {
+impl<'a, C: Classify> Inspector<'a, C> {
     /// Returns the classifier's verdict about a response that came `now`, given in its [parts](into_parts), and the
     /// whole response.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
     pub(crate) fn inspect<B>(
-        &self,
+        self,
         (head, body): (Arc<Parts>, B),
         now: Timestamp,
-    ) -> impl Future<Output = (Verdict, UpstreamResponse<B>)>
+    ) -> impl Future<Output = (Verdict, UpstreamResponse<B>)> + use<'a, B, C>
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,

@@ -95,11 +95,6 @@ impl<B> RequestState<B> {
         }
     }
 
-    /// Reports a response that could be judged by its status only.
-    pub(super) fn report_unreadable(&self) {
-        self.config.pool.report_unreadable();
-    }
-
     /// Returns the failed attempts, to add one.
     pub(super) fn failures(&mut self) -> &mut FailedAttempts<B> {
         self.failures.get_or_insert_default()
