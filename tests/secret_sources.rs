@@ -159,6 +159,28 @@ async fn short_lived_tokens_are_renewed_without_a_failed_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_are_added_later_are_renewed_too() {
+    let (first, second) = (Cloud::new(20 * SECOND), Cloud::new(20 * SECOND));
+    let pool = pool_of([ApiKey::new(support::secret("fixed")).unwrap().id("fixed")]);
+    let renewal = tokio::spawn(pool.renewal());
+    sleep(SECOND).await;
+    assert!(!renewal.is_finished());
+    pool.add(ApiKey::from(first.source()).id("first")).unwrap();
+    pool.add(ApiKey::from(second.source()).id("second")).unwrap();
+    sleep(SECOND).await;
+    assert_eq!((first.issued(), second.issued()), (1, 1), "without any request");
+    drop(pool.remove(&"first".into()).unwrap());
+    sleep(100 * SECOND).await;
+    assert!(second.issued() > 4, "{} tokens in 100 s", second.issued());
+    let issued = first.issued();
+    sleep(100 * SECOND).await;
+    assert_eq!(first.issued(), issued, "a key that was removed needs no secret");
+    drop(pool);
+    sleep(SECOND).await;
+    assert!(renewal.is_finished(), "it ends with the pool");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_without_a_secret_share_one_call() {
     let cloud = Cloud::new(3_600 * SECOND);
     let pool = pool_of([ApiKey::from(cloud.source())]);

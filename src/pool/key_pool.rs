@@ -45,7 +45,7 @@ use crate::provider::{ModelId, Provider};
 pub struct KeyPool(pub(in crate::pool) Arc<Shared>);
 
 /// The identity of a pool, which distinguishes the pools that serve one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PoolId(usize);
 
 // === impl KeyPool ===
@@ -184,13 +184,11 @@ impl KeyPool {
         wait::acquire_until(self, request, until)
     }
 
-    /// Returns a future that keeps the secrets of all keys with a [source](crate::key::SecretSource) fresh. It ends when
-    /// none of these sources is used any more, and at once if no key has one. Spawn it once.
-    ///
-    /// Keys that are added later are not included: spawn the [`renewal`](crate::key::SecretSource::renewal) of their
-    /// sources.
+    /// Returns a future that keeps the secrets of all keys with a [source](crate::key::SecretSource) fresh, also of keys
+    /// that are added later. It ends when the last handle to the pool is gone. Spawn it once.
     pub fn renewal(&self) -> impl Future<Output = ()> + Send + use<> {
-        renewal(&self.0.set.load())
+        let (pool, changed) = (Arc::downgrade(&self.0), Arc::clone(&self.0.common.reloaded));
+        renewal(changed, move || pool.upgrade().map(|pool| pool.set.load_full()))
     }
 
     pub(crate) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {

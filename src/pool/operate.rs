@@ -37,6 +37,25 @@ impl KeyPool {
         verbs::reset_all(self);
     }
 
+    /// Ends every cooldown now, except those that an operator has [forced](Self::cool_down): the next request with a
+    /// key probes it. Counts, limits and disabled keys stay as they are. Use it when refusals may have had another cause
+    /// than the keys, such as a wrong base URL. The probes emit events, and the method itself none.
+    ///
+    /// ```
+    /// use tower_key_rotation::classify::{Fault, Reason, Scope};
+    /// use tower_key_rotation::{ApiKey, KeyPool, Provider};
+    ///
+    /// let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one")?.id("one")).build()?;
+    /// pool.acquire(())?.fail(&Fault::new(Reason::InvalidKey, Scope::Key), None);
+    /// assert!(pool.acquire(()).is_err());
+    /// pool.probe_all();
+    /// assert!(pool.acquire(())?.is_probe());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn probe_all(&self) {
+        verbs::probe_all(self);
+    }
+
     /// Resets the counts of the declared limits of a key and of its account: those for one model if `model`
     /// is given, and all otherwise. Requests in flight keep their places in a concurrency limit. Cooldowns,
     /// and limits that responses reported, stay.
@@ -246,6 +265,13 @@ impl KeyPool {
     #[cfg(feature = "redis")]
     pub(crate) fn resend(&self) {
         share::locked(self).resend();
+    }
+
+    /// Lets registers be returned again that the store does not have, or has with a smaller value. `stored` is all that
+    /// it has.
+    #[cfg(feature = "redis")]
+    pub(crate) fn resend_lost(&self, stored: Vec<(Field, Register)>) {
+        share::locked(self).resend_lost(&stored.into_iter().collect());
     }
 
     /// Returns the registers among these that a pool would forget.

@@ -45,6 +45,7 @@ impl Shared {
         prepare(&set);
         listen(&set);
         self.set.store(set);
+        self.common.reloaded.notify_waiters();
     }
 
     /// Leases a key. Looks again if the keys have changed meanwhile.
@@ -102,5 +103,11 @@ impl Shared {
     /// Returns whether the pool has no other keys than this set.
     fn is_latest(&self, set: &Arc<KeySet>) -> bool {
         Arc::ptr_eq(set, &self.set.load())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.common.reloaded.notify_waiters();
     }
 }

@@ -10,7 +10,7 @@ use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::new_model_state;
 use crate::pool::learn::outage as auth_outage;
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::FOREVER;
+use crate::pool::scope::slot::{Cause, FOREVER};
 use crate::pool::share::{note_forced, note_recount, note_reset, note_switch};
 use crate::pool::state::register::Switch;
 use crate::provider::ModelId;
@@ -41,6 +41,24 @@ pub(in crate::pool) fn reset_all(pool: &KeyPool) {
     auth_outage::note(&set);
     pool.0.common.released.tell();
     pool.emit(Severity::Change, || EventKind::Reset { key: None });
+}
+
+/// See [`KeyPool::probe_all`].
+pub(in crate::pool) fn probe_all(pool: &KeyPool) {
+    let set = pool.0.set.load();
+    let (models, now) = (set.common.models.all(), Moment::now().as_unix_ms());
+    for key in set.live() {
+        let lanes = std::iter::once(None).chain(models.iter().map(|model_state| Some(&**model_state)));
+        for candidate in lanes.map(|lane| Candidate::new(&set, lane, key)) {
+            for level in Level::ALL {
+                let slot = candidate.slot(level).filter(|slot| slot.state().cause != Some(Cause::Forced));
+                slot.into_iter().for_each(|slot| slot.end_bench(now));
+                candidate.sync(level, now);
+            }
+        }
+    }
+    auth_outage::note(&set);
+    pool.0.common.released.tell();
 }
 
 /// See [`KeyPool::reset_quota`].

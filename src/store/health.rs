@@ -1,40 +1,49 @@
 //! Whether a store works, reported once for each change.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
-use crate::pool::KeyPool;
+use crate::pool::{KeyPool, PoolId};
 
-/// The health of one store.
+/// The health of one store, for each of its pools.
 #[derive(Debug)]
 pub(super) struct Health {
     store: &'static str,
-    /// The time since which the store fails.
-    failing: Option<Timestamp>,
+    /// The time since which the store fails for a pool.
+    failing: Mutex<HashMap<PoolId, Timestamp>>,
 }
 
 // === impl Health ===
 
 impl Health {
-    pub(super) const fn new(store: &'static str) -> Self {
-        Self { store, failing: None }
+    pub(super) fn new(store: &'static str) -> Self {
+        Self { store, failing: Mutex::default() }
     }
 
-    /// Notes that the store works. Emits an event if it failed before.
-    pub(super) fn works(&mut self, pools: &[KeyPool]) {
-        if let Some(since) = self.failing.take() {
-            let after = Timestamp::now().saturating_since(since);
-            let store = self.store;
-            pools
-                .iter()
-                .for_each(|pool| pool.emit(Severity::Change, || EventKind::StoreRecovered { store, after }));
+    /// Notes that the store works for these pools. Emits an event at each for which it failed before.
+    pub(super) fn works(&self, pools: &[KeyPool]) {
+        for pool in pools {
+            let since = self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&pool.id());
+            if let Some(since) = since {
+                let (store, after) = (self.store, Timestamp::now().saturating_since(since));
+                pool.emit(Severity::Change, || EventKind::StoreRecovered { store, after });
+            }
         }
     }
 
-    /// Notes that the store fails. Emits an event if it worked before. `reason` shows no secret.
-    pub(super) fn fails(&mut self, pools: &[KeyPool], reason: &str) {
-        if self.failing.is_none() {
-            self.failing = Some(Timestamp::now());
-            tell(pools, self.store, reason);
+    /// Notes that the store fails for these pools. Emits an event at each for which it worked before. `reason` shows
+    /// no secret.
+    pub(super) fn fails(&self, pools: &[KeyPool], reason: &str) {
+        for pool in pools {
+            let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_news = !failing.contains_key(&pool.id());
+            failing.entry(pool.id()).or_insert_with(Timestamp::now);
+            drop(failing);
+            if is_news {
+                tell(std::slice::from_ref(pool), self.store, reason);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 #[cfg(feature = "file-store")]
 mod file;
 mod health;
+mod pools;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -17,6 +18,7 @@ mod redis;
 pub use self::file::FileStore;
 #[cfg(feature = "file-store")]
 pub use self::file::error::FileStoreError;
+pub use self::pools::StorePools;
 #[cfg(feature = "redis")]
 pub use self::redis::status::RedisStatus;
 #[cfg(feature = "redis")]

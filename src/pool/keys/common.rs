@@ -49,6 +49,8 @@ pub(in crate::pool) struct Common {
     pub(in crate::pool) released: Released,
     /// Notified when a request of a disabled or removed key has ended.
     pub(in crate::pool) left: Notify,
+    /// Notified when the keys have changed, and when the pool is gone.
+    pub(in crate::pool) reloaded: Arc<Notify>,
     pub(in crate::pool) outage: Outage,
     pub(in crate::pool) latency: LatencyEstimate,
     pub(in crate::pool) events: Events,
@@ -93,6 +95,7 @@ impl Common {
             auth_outage: AuthOutage::default(),
             released: Released::default(),
             left: Notify::new(),
+            reloaded: Arc::default(),
             outage: Outage::default(),
             latency: LatencyEstimate::default(),
             events,

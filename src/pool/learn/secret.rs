@@ -1,13 +1,19 @@
 //! News from the sources of secrets: events, and the end of refusals that concerned an older secret.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
-use crate::key::{SecretSource, SecretUnavailable, SourceListener};
+use crate::key::{SecretUnavailable, SourceListener};
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::current::Current;
 use crate::pool::keys::key::KeyState;
@@ -22,14 +28,34 @@ struct Listener {
     state: Weak<KeyState>,
 }
 
-/// Returns a future that keeps the secrets of all keys of a set fresh.
-pub(in crate::pool) fn renewal(set: &KeySet) -> impl Future<Output = ()> + Send + use<> {
-    let mut sources: Vec<_> = set.live().filter_map(|key| set.keys[key].spec.source()).collect();
-    sources.sort_unstable_by_key(|source| source.number());
-    sources.dedup();
-    let renewals: Vec<_> = sources.into_iter().map(SecretSource::renewal).collect();
-    async move {
-        join_all(renewals).await;
+/// Keeps the secrets of all keys of a pool fresh. `present` returns its present keys, and `None` when the pool is gone;
+/// `changed` is notified of both.
+pub(in crate::pool) async fn renewal(changed: Arc<Notify>, present: impl Fn() -> Option<Arc<KeySet>>) {
+    let (mut renewals, mut known) = (FuturesUnordered::new(), HashSet::new());
+    loop {
+        // Listen before looking. Otherwise a notification in between would be missed.
+        let mut changed = pin!(changed.notified());
+        Notified::enable(changed.as_mut());
+        let Some(set) = present() else { return };
+        for source in set.live().filter_map(|key| set.keys[key].spec.source()) {
+            let (number, renewal) = (source.number(), source.renewal());
+            if known.insert(number) {
+                // Until it has ended, no other source gets the number.
+                renewals.push(renewal.map(move |()| number));
+            }
+        }
+        drop(set);
+        while let Either::Left((ended, _)) = select(pin!(ended(&mut renewals)), changed.as_mut()).await {
+            known.remove(&ended);
+        }
+    }
+}
+
+/// Returns the number of the next source that has ended. Never returns if there is none.
+async fn ended<F: Future<Output = usize>>(renewals: &mut FuturesUnordered<F>) -> usize {
+    match renewals.next().await {
+        Some(number) => number,
+        None => std::future::pending().await,
     }
 }
 

@@ -100,6 +100,14 @@ impl Replica {
         }
     }
 
+    /// Adds the fields to the changed ones whose registers a store does not have.
+    pub(in crate::pool) fn resend_lost(&mut self, stored: &BTreeMap<Field, Register>) {
+        if let Some(changed) = &mut self.changed {
+            let lost = self.known.iter().filter(|(field, register)| stored.get(*field) < Some(*register));
+            changed.extend(lost.map(|(field, _)| field.clone()));
+        }
+    }
+
     /// Lets the next call of [`take_changed`](Self::take_changed) return all registers.
     pub(in crate::pool) fn resend(&mut self) {
         self.changed = None;

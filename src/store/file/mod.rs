@@ -19,6 +19,7 @@ use crate::pool::{KeyPool, PoolState};
 use crate::store::file::error::FileStoreError;
 use crate::store::file::write::{Lock, beside, lock, replace};
 use crate::store::health::{Health, tell};
+use crate::store::pools::StorePools;
 
 /// A file that keeps the state of pools across restarts.
 ///
@@ -65,7 +66,9 @@ pub struct FileStore {
     path: PathBuf,
     /// Locked for as long as the store exists.
     _lock: Lock,
-    pools: Vec<KeyPool>,
+    pools: StorePools,
+    /// The pools whose states were restored.
+    kept: Vec<KeyPool>,
     /// The states in the file that belong to no pool that was added.
     others: Vec<PoolState>,
     /// The states as they were written last.
@@ -107,8 +110,9 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Content { pools: Vec::new() }, None),
             Err(error) => return Err(failed(error)),
         };
-        let (others, pools, written) = (content.pools, Vec::new(), Vec::new());
-        Ok(Self { path, _lock: lock, pools, others, written, set_aside, every: Self::EVERY })
+        let (others, kept, written) = (content.pools, Vec::new(), Vec::new());
+        let (pools, every) = (StorePools::default(), Self::EVERY);
+        Ok(Self { path, _lock: lock, pools, kept, others, written, set_aside, every })
     }
 
     /// Sets the time between two looks for changes. Default: [`EVERY`](Self::EVERY).
@@ -120,6 +124,28 @@ impl FileStore {
     /// Adds a pool, and restores its state from the file. The file has one state for each provider, so the
     /// pools need different providers.
     pub fn add(&mut self, pool: &KeyPool) {
+        self.pools.add(pool);
+        self.follow();
+    }
+
+    /// Returns a handle that changes the pools while the store runs. A pool that takes the place of another one of the
+    /// same provider takes over its state.
+    pub fn pools(&self) -> StorePools {
+        self.pools.clone()
+    }
+
+    /// Restores the states of pools that are new, and keeps the states of those that are gone.
+    fn follow(&mut self) {
+        let pools = self.pools.list();
+        let is_in = |list: &[KeyPool], pool: &KeyPool| list.iter().any(|other| other.id() == pool.id());
+        let before = std::mem::replace(&mut self.kept, pools);
+        let gone = before.iter().filter(|pool| !is_in(&self.kept, pool));
+        self.others.extend(gone.map(KeyPool::export));
+        let new: Vec<_> = self.kept.iter().filter(|pool| !is_in(&before, pool)).cloned().collect();
+        new.iter().for_each(|pool| self.restore(pool));
+    }
+
+    fn restore(&mut self, pool: &KeyPool) {
         for state in self.others.extract_if(.., |state| state.provider() == pool.provider().name()) {
             // The providers are the same.
             let _merged = pool.merge(state);
@@ -128,7 +154,6 @@ impl FileStore {
             let reason = format!("the state file was not readable and is now {}", path.display());
             tell(std::slice::from_ref(pool), STORE, &reason);
         }
-        self.pools.push(pool.clone());
     }
 
     /// Returns the path to which a file with wrong content was moved. `None` if the file was right.
@@ -166,16 +191,16 @@ impl FileStore {
     }
 
     async fn keep(mut self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let (mut shutdown, mut health) = (pin!(shutdown), Health::new(STORE));
+        let (mut shutdown, health) = (pin!(shutdown), Health::new(STORE));
+        let mut changed = self.pools.watch();
         loop {
-            let is_over = match select(shutdown.as_mut(), pin!(tokio::time::sleep(self.every))).await {
-                Either::Left(_) => true,
-                Either::Right(_) => false,
-            };
+            let (due, news) = (pin!(tokio::time::sleep(self.every)), pin!(changed.changed()));
+            let is_over = matches!(select(shutdown.as_mut(), select(due, news)).await, Either::Left(_));
+            self.follow();
             let result = self.save_changes().await;
             match &result {
-                Ok(()) => health.works(&self.pools),
-                Err(error) => health.fails(&self.pools, &error.to_string()),
+                Ok(()) => health.works(&self.kept),
+                Err(error) => health.fails(&self.kept, &error.to_string()),
             }
             if is_over {
                 return result;
@@ -197,7 +222,7 @@ impl FileStore {
     }
 
     fn states(&self) -> Vec<PoolState> {
-        self.pools.iter().map(KeyPool::export).collect()
+        self.kept.iter().map(KeyPool::export).collect()
     }
 
     fn content(&self, states: &[PoolState]) -> io::Result<Arc<[u8]>> {
@@ -224,10 +249,10 @@ fn set_aside(path: &Path, error: &serde_json::Error) -> io::Result<PathBuf> {
 
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, _lock: _, pools, others: _, written: _, set_aside, every } = self;
+        let Self { path, _lock: _, pools: _, kept, others: _, written: _, set_aside, every } = self;
         f.debug_struct("FileStore")
             .field("path", path)
-            .field("pools", &pools.len())
+            .field("pools", &kept.len())
             .field("set_aside", set_aside)
             .field("every", every)
             .finish_non_exhaustive()

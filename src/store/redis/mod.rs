@@ -1,5 +1,7 @@
 //! State that several processes share by Redis.
 
+mod link;
+mod servers;
 mod session;
 pub(super) mod status;
 mod wire;
@@ -7,15 +9,15 @@ mod wire;
 use std::fmt;
 use std::future::pending;
 use std::pin::pin;
-use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
+use futures_util::future::{Either, join, join_all, select};
 use tokio::sync::watch;
 
 use crate::pool::KeyPool;
 use crate::store::health::Health;
-use crate::store::redis::session::Session;
+use crate::store::pools::StorePools;
+use crate::store::redis::link::{Ended, Link};
+use crate::store::redis::servers::Servers;
 use crate::store::redis::status::RedisStatus;
 use crate::store::redis::wire::Names;
 
@@ -30,8 +32,14 @@ use crate::store::redis::wire::Names;
 ///
 /// For each provider one hash `{PREFIX:PROVIDER}:state`, which expires eight days after the last change, and
 /// one channel `{PREFIX:PROVIDER}:news`. Both have the same hash tag, so they may lie in a cluster. They hold
-/// no secrets. A user of an ACL needs the commands `EVAL`, `EVALSHA`, `HGET`, `HSET`, `HGETALL`, `HDEL`,
+/// no secrets. A user of an ACL needs the commands `EVALSHA`, `SCRIPT LOAD`, `HGET`, `HSET`, `HGETALL`, `HDEL`,
 /// `PEXPIRE`, `PUBLISH`, `SUBSCRIBE`, and access to `{PREFIX:*` keys and channels.
+///
+/// # Clusters and Sentinels
+///
+/// The redirections of a cluster are followed, without any setting. Add the URLs of some more nodes with
+/// [`or_at`](Self::or_at), in case the first one is away. With [sentinels](Self::sentinel), the store uses the master
+/// that they name, and asks them again when it fails.
 ///
 /// # Example
 ///
@@ -49,10 +57,11 @@ use crate::store::redis::wire::Names;
 /// ```
 #[must_use = "spawn `run`"]
 pub struct RedisStore {
-    client: Client,
+    servers: Servers,
     prefix: String,
-    pools: Vec<KeyPool>,
-    connected: watch::Sender<bool>,
+    pools: StorePools,
+    /// Number of links that are not connected.
+    missing: watch::Sender<usize>,
 }
 
 /// An error: a URL of Redis is invalid. It does not contain the URL, which may hold a password.
@@ -61,13 +70,6 @@ pub struct RedisStore {
     "the URL of Redis is invalid: write redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// with the feature `redis-tls`"
 )]
 pub struct InvalidRedis;
-
-/// First time until Redis is tried again (100 ms), and the longest (5 s). A random half is added.
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(5);
-
-/// Time for the last write at a shutdown.
-const LAST_WRITE: Duration = Duration::from_secs(1);
 
 // === impl RedisStore ===
 
@@ -81,11 +83,39 @@ impl RedisStore {
     ///
     /// Returns [`InvalidRedis`] if the URL is none of Redis.
     pub fn new(url: &str) -> Result<Self, InvalidRedis> {
-        let info = url.into_connection_info().map_err(|_| InvalidRedis)?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings)).map_err(|_| InvalidRedis)?;
-        let (prefix, pools) = (Self::PREFIX.to_owned(), Vec::new());
-        Ok(Self { client, prefix, pools, connected: watch::Sender::new(false) })
+        let servers = Servers::at(url).ok_or(InvalidRedis)?;
+        let (prefix, pools) = (Self::PREFIX.to_owned(), StorePools::default());
+        Ok(Self { servers, prefix, pools, missing: watch::Sender::new(1) })
+    }
+
+    /// Adds the URL of another server, which is tried when the one before does not work: another node of a cluster, or
+    /// the server that takes over. Give each URL the user and the password.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidRedis`] if the URL is none of Redis.
+    pub fn or_at(mut self, url: &str) -> Result<Self, InvalidRedis> {
+        self.servers.or_at(url).map(|()| self).ok_or(InvalidRedis)
+    }
+
+    /// Adds the URL of a Sentinel. The host of the store's own URL is then the name of the master, whose address the
+    /// sentinels know; its user, password and database are those of the master.
+    ///
+    /// ```
+    /// use tower_key_rotation::store::RedisStore;
+    ///
+    /// let store = RedisStore::new("redis://user:password@mymaster/0")?
+    ///     .sentinel("redis://10.0.0.1:26379")?
+    ///     .sentinel("redis://10.0.0.2:26379")?;
+    /// # drop(store);
+    /// # Ok::<(), tower_key_rotation::store::InvalidRedis>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidRedis`] if the URL is none of Redis.
+    pub fn sentinel(mut self, url: &str) -> Result<Self, InvalidRedis> {
+        self.servers.sentinel(url).map(|()| self).ok_or(InvalidRedis)
     }
 
     /// Sets the first part of the names in Redis. Processes with the same prefix share their state. Default:
@@ -96,14 +126,19 @@ impl RedisStore {
     }
 
     /// Adds a pool. Pools of one provider share one state, also within a process.
-    pub fn pool(mut self, pool: &KeyPool) -> Self {
-        self.pools.push(pool.clone());
+    pub fn pool(self, pool: &KeyPool) -> Self {
+        self.pools.add(pool);
         self
+    }
+
+    /// Returns a handle that changes the pools while the store runs.
+    pub fn pools(&self) -> StorePools {
+        self.pools.clone()
     }
 
     /// Returns a handle that tells whether the store is connected.
     pub fn status(&self) -> RedisStatus {
-        RedisStatus(self.connected.subscribe())
+        RedisStatus(self.missing.subscribe())
     }
 
     /// Shares the state until `shutdown` ends.
@@ -120,56 +155,54 @@ impl RedisStore {
     }
 
     async fn share(self, shutdown: impl Future<Output = ()>) {
-        let Self { client, prefix, pools, connected } = self;
-        let named: Vec<_> = pools.iter().map(|pool| (pool.clone(), Names::of(&prefix, pool))).collect();
-        let (mut shutdown, mut health) = (pin!(shutdown), Health::new("redis"));
-        let mut wait = FIRST_RETRY;
+        let Self { servers, prefix, pools, missing } = self;
+        let (mut shutdown, health) = (pin!(shutdown), Health::new("redis"));
+        let mut changed = pools.watch();
         loop {
-            let error = {
-                let mut session = match select(shutdown.as_mut(), pin!(Session::open(&client, &named))).await
-                {
-                    Either::Left(_) => return,
-                    Either::Right((session, _)) => session,
-                };
-                match &mut session {
-                    Ok(session) => {
-                        wait = FIRST_RETRY;
-                        health.works(&pools);
-                        connected.send_replace(true);
-                        let error = match select(shutdown.as_mut(), pin!(session.exchange())).await {
-                            Either::Left(_) => None,
-                            Either::Right((error, _)) => Some(error),
-                        };
-                        let Some(error) = error else {
-                            // Redis may be away; the process must end in any case.
-                            let _written = tokio::time::timeout(LAST_WRITE, session.tell()).await;
-                            return;
-                        };
-                        error.to_string()
-                    }
-                    Err(error) => error.to_string(),
-                }
+            let pools = changed.borrow_and_update().clone();
+            let named = pools.into_iter().map(|pool| (pool.clone(), Names::of(&prefix, &pool))).collect();
+            let (stop, stopped) = watch::channel(false);
+            let ended = async {
+                let changed = pin!(changed.changed());
+                let is_over = matches!(select(shutdown.as_mut(), changed).await, Either::Left(_));
+                stop.send_replace(true);
+                is_over
             };
-            connected.send_replace(false);
-            health.fails(&pools, &error);
-            let jitter = wait.mul_f64(fastrand::f64() / 2.0);
-            if let Either::Left(_) =
-                select(shutdown.as_mut(), pin!(tokio::time::sleep(wait.saturating_add(jitter)))).await
-            {
+            missing.send_replace(1);
+            let (is_over, ()) = join(ended, link(&servers, named, (&health, &missing), stopped)).await;
+            if is_over {
                 return;
             }
-            wait = wait.saturating_mul(2).min(LAST_RETRY);
         }
+    }
+}
+
+/// Shares the state of pools until `stop` is true: over one connection, or over one for each pool if their state is at
+/// several nodes of a cluster.
+async fn link(
+    servers: &Servers,
+    pools: Vec<(KeyPool, Names)>,
+    (health, missing): (&Health, &watch::Sender<usize>),
+    stop: watch::Receiver<bool>,
+) {
+    let link = async |pools| {
+        let mut stop = stop.clone();
+        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        Link::new(servers.clone(), pools, health, missing).run(stopped).await
+    };
+    if link(pools.clone()).await == Ended::Scattered {
+        missing.send_replace(pools.len());
+        join_all(pools.into_iter().map(|pool| link(vec![pool]))).await;
     }
 }
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client: _, prefix, pools, connected } = self;
+        let Self { servers: _, prefix, pools, missing } = self;
         f.debug_struct("RedisStore")
             .field("prefix", prefix)
-            .field("pools", &pools.len())
-            .field("connected", &*connected.borrow())
+            .field("pools", &pools.list().len())
+            .field("connected", &(*missing.borrow() == 0))
             .finish_non_exhaustive()
     }
 }

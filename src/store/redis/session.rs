@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::broadcast;
@@ -9,7 +10,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use crate::pool::KeyPool;
-use crate::store::redis::wire::{Entry, Names, Scripts, entry, message, register};
+use crate::store::redis::servers::TIMEOUT;
+use crate::store::redis::wire::{Entry, KEPT_MS, Names, Scripts, entry, message, register};
 
 /// A connection, and the pools whose state it exchanges.
 pub(super) struct Session<'a> {
@@ -19,13 +21,10 @@ pub(super) struct Session<'a> {
     scripts: Scripts,
 }
 
-/// Time for connecting, and for each response: one second. Redis responds in less than a millisecond.
-const TIMEOUT: Duration = Duration::from_secs(1);
-
 /// Time between two looks for changes of the pools: 50 ms.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Time between two comparisons of the whole state, in case a message was lost: 10 s.
+/// Time between two comparisons of the whole state, in case a message or the state was lost: 10 s.
 const RECONCILE: Duration = Duration::from_secs(10);
 
 /// Maximum number of registers in one command, so that none blocks Redis for long.
@@ -45,13 +44,15 @@ impl<'a> Session<'a> {
             .set_response_timeout(Some(TIMEOUT))
             .set_push_sender(sender);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        for (_, names) in pools {
-            connection.subscribe(&names.channel).await?;
+        let channels: Vec<_> = pools.iter().map(|(_, names)| &names.channel).collect();
+        if !channels.is_empty() {
+            connection.subscribe(channels).await?;
         }
         let mut session = Self { connection, news, pools, scripts: Scripts::new() };
         // Redis may be empty, or may have lost the last writes.
         pools.iter().for_each(|(pool, _)| pool.resend());
         session.reconcile().await?;
+        try_join_all(pools.iter().map(|(_, names)| keep(session.connection.clone(), names))).await?;
         Ok(session)
     }
 
@@ -64,9 +65,9 @@ impl<'a> Session<'a> {
                 reconcile_at = now + RECONCILE;
                 self.reconcile().await
             } else if now >= look_at {
-                let result = self.tell().await;
+                let changed = self.look();
                 look_at = next_look(now);
-                result
+                self.write(&changed).await
             } else {
                 match tokio::time::timeout_at(look_at, self.news.recv()).await {
                     Ok(Ok(news)) => self.hear(&news),
@@ -83,41 +84,34 @@ impl<'a> Session<'a> {
 
     /// Writes what has changed in the pools.
     pub(super) async fn tell(&mut self) -> RedisResult<()> {
-        for (pool, names) in self.pools {
-            let changed: Vec<_> = pool.changed_registers().iter().filter_map(entry).collect();
-            for batch in changed.chunks(BATCH) {
-                let mut call = self.scripts.raise.key(&names.hash);
-                call.key(&names.channel);
-                for (field, value) in batch {
-                    call.arg(field).arg(value);
-                }
-                let result: RedisResult<u64> = call.invoke_async(&mut self.connection).await;
-                if result.is_err() {
-                    // The changes are taken from the pool, and may not have arrived.
-                    pool.resend();
-                }
-                result?;
+        let changed = self.look();
+        self.write(&changed).await
+    }
+
+    /// Returns what has changed in each pool.
+    fn look(&self) -> Vec<Vec<Entry>> {
+        let changed = |pool: &KeyPool| pool.changed_registers().iter().filter_map(entry).collect();
+        self.pools.iter().map(|(pool, _)| changed(pool)).collect()
+    }
+
+    /// Writes what has changed in each pool.
+    async fn write(&self, changed: &[Vec<Entry>]) -> RedisResult<()> {
+        let write = async |((pool, names), changed): (&(KeyPool, Names), &Vec<Entry>)| {
+            let written = write(self.connection.clone(), &self.scripts, names, changed).await;
+            if written.is_err() {
+                // The changes are taken from the pool, and may not have arrived.
+                pool.resend();
             }
-        }
+            written
+        };
+        try_join_all(self.pools.iter().zip(changed).map(write)).await?;
         Ok(())
     }
 
     /// Merges the whole state in both directions, and removes registers that are of no use.
     async fn reconcile(&mut self) -> RedisResult<()> {
-        for (pool, names) in self.pools {
-            let mut read = redis::cmd("HGETALL");
-            let entries: Vec<Entry> = read.arg(&names.hash).query_async(&mut self.connection).await?;
-            let registers: Vec<_> = entries.iter().filter_map(register).collect();
-            pool.merge_stored(registers.clone());
-            let dead: Vec<_> = pool.useless(registers).iter().filter_map(entry).collect();
-            for batch in dead.chunks(BATCH) {
-                let mut call = self.scripts.remove.key(&names.hash);
-                for (field, value) in batch {
-                    call.arg(field).arg(value);
-                }
-                let _removed: Value = call.invoke_async(&mut self.connection).await?;
-            }
-        }
+        try_join_all(self.pools.iter().map(|it| hear_all(self.connection.clone(), &self.scripts, it)))
+            .await?;
         self.tell().await
     }
 
@@ -133,6 +127,54 @@ impl<'a> Session<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Keeps the state for eight days more. A server that permits no writes refuses it, also if there is no news to write.
+async fn keep(mut connection: MultiplexedConnection, names: &Names) -> RedisResult<()> {
+    redis::cmd("PEXPIRE").arg(&names.hash).arg(KEPT_MS).query_async(&mut connection).await
+}
+
+/// Writes what has changed in a pool.
+async fn write(
+    mut connection: MultiplexedConnection,
+    scripts: &Scripts,
+    names: &Names,
+    changed: &[Entry],
+) -> RedisResult<()> {
+    for batch in changed.chunks(BATCH) {
+        let mut call = scripts.raise.key(&names.hash);
+        call.key(&names.channel);
+        for (field, value) in batch {
+            call.arg(field).arg(value);
+        }
+        let _raised: u64 = call.invoke_async(&mut connection).await?;
+    }
+    Ok(())
+}
+
+/// Merges the whole state of a pool, removes registers that are of no use, and lets those that Redis has lost be
+/// written again.
+async fn hear_all(
+    mut connection: MultiplexedConnection,
+    scripts: &Scripts,
+    (pool, names): &(KeyPool, Names),
+) -> RedisResult<()> {
+    let mut read = redis::cmd("HGETALL");
+    // Another program may have written any bytes.
+    let entries: Vec<(Vec<u8>, Vec<u8>)> = read.arg(&names.hash).query_async(&mut connection).await?;
+    let registers: Vec<_> = entries.iter().filter_map(register).collect();
+    drop(entries);
+    pool.merge_stored(registers.clone());
+    let dead: Vec<_> = pool.useless(registers.clone()).iter().filter_map(entry).collect();
+    pool.resend_lost(registers);
+    for batch in dead.chunks(BATCH) {
+        let mut call = scripts.remove.key(&names.hash);
+        for (field, value) in batch {
+            call.arg(field).arg(value);
+        }
+        let _removed: Value = call.invoke_async(&mut connection).await?;
+    }
+    Ok(())
 }
 
 /// Returns the time of the next look. A look at very many keys takes long, and must not take all the time.

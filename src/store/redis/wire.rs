@@ -4,8 +4,11 @@ use redis::Script;
 
 use crate::pool::{Field, KeyPool, Register};
 
-/// Raises registers of the hash, atomically. A value that is no register is replaced. Publishes those that
-/// were raised, and keeps the hash for eight days.
+/// Time for which the state is kept after the last change, in milliseconds: eight days.
+pub(super) const KEPT_MS: u64 = 691_200_000;
+
+/// Raises registers of the hash, atomically. A value that is no register is replaced, and so is one from a time that
+/// never comes, which would win for ever. Publishes those that were raised, and keeps the hash for eight days.
 ///
 /// All values have the same length, so the order of texts is the order of registers.
 const RAISE: &str = r"
@@ -13,14 +16,15 @@ local news = {}
 for i = 1, #ARGV, 2 do
   local old = redis.call('HGET', KEYS[1], ARGV[i])
   local new = ARGV[i + 1]
-  if not old or #old ~= #new or string.find(old, '[^0-9a-f]') or new > old then
+  if not old or #old ~= #new or string.find(old, '[^0-9a-f]') or new > old
+    or string.sub(old, 1, 16) > '000003ffffffffff' then
     redis.call('HSET', KEYS[1], ARGV[i], new)
     news[#news + 1] = ARGV[i]
     news[#news + 1] = new
   end
 end
 if #news > 0 then
-  redis.call('PEXPIRE', KEYS[1], 691200000)
+  redis.call('PEXPIRE', KEYS[1], 691200000) -- KEPT_MS
   redis.call('PUBLISH', KEYS[2], cjson.encode(news))
 end
 return #news / 2
@@ -74,9 +78,13 @@ pub(super) fn entry((field, Register(numbers)): &(Field, Register)) -> Option<En
     Some((serde_json::to_string(field).ok()?, value))
 }
 
+/// The last time that a register may have: 15 May 2109, in milliseconds since the Unix epoch.
+const LAST: u64 = (1 << 42) - 1;
+
 /// Returns the register of an entry. `None` if it is none, or one of a later version.
-pub(super) fn register((field, value): &Entry) -> Option<(Field, Register)> {
-    let field: Field = serde_json::from_str(field).ok()?;
+pub(super) fn register((field, value): &(impl AsRef<[u8]>, impl AsRef<[u8]>)) -> Option<(Field, Register)> {
+    let field: Field = serde_json::from_slice(field.as_ref()).ok()?;
+    let value = std::str::from_utf8(value.as_ref()).ok()?;
     let mut register = Register::default();
     if field == Field::Unknown || value.len() != 16 * register.0.len() || !value.is_ascii() {
         return None;
@@ -84,7 +92,7 @@ pub(super) fn register((field, value): &Entry) -> Option<(Field, Register)> {
     for (index, number) in register.0.iter_mut().enumerate() {
         *number = u64::from_str_radix(&value[16 * index..16 * (index + 1)], 16).ok()?;
     }
-    Some((field, register))
+    (register.0[0] <= LAST).then_some((field, register))
 }
 
 /// Returns the entries of a message.
