@@ -74,9 +74,11 @@ impl Gateway {
     /// Loads the configuration again, and uses it from the next request on. Requests in flight go on as they began.
     ///
     /// Keys that stay keep their state, and so do history, the counts of callers, connections to providers, and the
-    /// circuit breakers if the chain stays. The keys of a provider whose other settings have changed (its dialect,
-    /// base URL, limits, rules, selection) start clean, and so do keys whose secret comes from a source that renews
-    /// it. The address to listen on and the limits of the listener stay as they are.
+    /// circuit breakers if the chain stays. If other settings of a provider have changed (its dialect, base URL, limits,
+    /// rules, selection), its keys keep their cooldowns, counts of limits and operators' orders, and their numbers of
+    /// calls start anew; after a change of dialect, base URL or rules, keys in cooldown are probed at once. A key whose
+    /// secret comes from a source keeps its state while the definition of the source stays. The address to listen on and
+    /// the limits of the listener stay as they are. [`Stores`](crate::Stores) follow by [`Stores::follow`](crate::Stores::follow).
     ///
     /// Reads files and therefore blocks. Logs what has changed.
     ///
@@ -97,7 +99,7 @@ impl Gateway {
     pub fn reload(&self, loader: &Loader, path: impl AsRef<Path>) -> Result<(), ConfigError> {
         let _one_at_a_time = self.0.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.shared.load_full();
-        let config = loader.clone().events(before.config.events()).load(path)?;
+        let config = loader.clone().following(&before.config).load(path)?;
         self.0.shared.store(Arc::new(before.follow(config)));
         Ok(())
     }

@@ -6,7 +6,8 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 
-/// The tasks that keep the secrets of keys with sources fresh, one for each provider.
+/// The tasks that keep the secrets of keys with sources fresh, one for each pool. A task ends with its pool, so a
+/// configuration that follows another one starts those of its new pools only.
 #[derive(Debug, Default)]
 pub(crate) struct Renewals {
     run: AtomicBool,
@@ -22,7 +23,7 @@ impl Renewals {
         }
         let Ok(runtime) = Handle::try_current() else { return };
         if !self.run.swap(true, Ordering::Relaxed) {
-            for provider in config.providers() {
+            for provider in config.providers().iter().filter(|it| it.begins_renewal()) {
                 let _task = runtime.spawn(provider.pool().renewal());
             }
         }

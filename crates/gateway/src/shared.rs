@@ -93,7 +93,7 @@ impl Shared {
             cors: Cors::new(config.cors_origins()),
             status: own::configured(status, &config, callers.clone()),
             alerts: self.alerts_of(&config),
-            // A source of secrets is created with its configuration, so none is renewed yet.
+            // Those of pools that stay run already.
             renewals: Renewals::default(),
             config: Arc::new(config),
             options: self.options.clone(),

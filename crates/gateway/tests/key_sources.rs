@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use support::{Gateway, MARKER, Seen, chat, echo, secret, token_endpoint};
 use tokio::time::timeout;
@@ -85,6 +87,49 @@ async fn a_token_endpoint_is_asked_once() {
     let form =
         format!("grant_type=client_credentials&client_id=me&client_secret={}&scope=all", secret("client"));
     assert_eq!(*forms.lock().unwrap(), [form]);
+}
+
+/// The key file of a service account. Its key was made for tests and is used nowhere.
+fn account_file(endpoint: impl std::fmt::Display) -> String {
+    let key = include_str!("../../../src/key/source/service_account/test_key.b64");
+    let label = ["PRIVATE", "KEY"].join(" ");
+    let file = serde_json::json!({
+        "client_email": "me@project.iam.gserviceaccount.com",
+        "private_key": format!("-----BEGIN {label}-----\n{key}-----END {label}-----\n"),
+        "token_uri": format!("http://{endpoint}/token"),
+    });
+    file.to_string()
+}
+
+#[tokio::test]
+async fn a_service_account_signs_for_its_token_once() {
+    let (address, seen) = echo().await;
+    let forms = Arc::<Mutex<Vec<String>>>::default();
+    let endpoint = token_endpoint(&forms, secret("token")).await;
+    let folder = folder("key-sources-account");
+    let path = folder.join("account.json");
+    std::fs::write(&path, account_file(endpoint)).unwrap();
+    let source = format!("{{ service_account = {{ file = \"{}\", scope = \"tests\" }} }}", path.display());
+    let gateway = Gateway::at(&provider(address, &source)).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.send(chat("")).await.status(), StatusCode::OK);
+    }
+    assert_eq!(keys(&seen), [secret("token"), secret("token"), secret("token")]);
+    let forms = forms.lock().unwrap().clone();
+    let [form] = &forms[..] else { panic!("{} tokens were fetched", forms.len()) };
+    let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
+    let assertion = form.strip_prefix(grant).expect("the form of RFC 7523");
+    let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(
+        (claims["iss"].as_str(), claims["scope"].as_str(), claims["aud"].as_str()),
+        (
+            Some("me@project.iam.gserviceaccount.com"),
+            Some("tests"),
+            Some(&*format!("http://{endpoint}/token"))
+        )
+    );
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]

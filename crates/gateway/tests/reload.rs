@@ -11,6 +11,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use support::{Captured, MARKER, chat, header, post};
+use tower_key_rotation::classify::{Fault, Reason, Scope};
+use tower_key_rotation::pool::KeyState;
 use tower_key_rotation_gateway::config::Loader;
 use tower_key_rotation_gateway::{Gateway, GatewayBody, Options};
 use tower_key_rotation_sim::{SimFault, SimKey, SimServer, Simulator};
@@ -162,6 +164,55 @@ async fn everything_but_the_listener_changes() {
         assert!(text.contains(line), "{line}: {text}");
     }
     assert!(!text.contains(MARKER), "{text}");
+}
+
+#[tokio::test]
+async fn a_key_with_a_source_keeps_its_state_while_its_definition_stays() {
+    let running = Running::start("source", &["a"]).await;
+    let file = running.file.with_file_name("key");
+    fs::write(&file, secret("b")).unwrap();
+    let with = |before: &str, more: &str| {
+        let head = "[[provider]]\nname = \"openai\"";
+        let source = format!("{{ file = {:?}{more} }}", file.display().to_string());
+        let origin = running.server.origin();
+        running.load(&format!(
+            "{before}\n{head}\nbase_url = \"{origin}/v1\"\n[[provider.key]]\nid = \"s\"\nsecret = {source}\n"
+        ))
+    };
+    with("", "").unwrap();
+    running.serve().await;
+    with("[chain]\nmax_attempts = 3", "").unwrap();
+    assert_eq!(running.calls().await, [("s".to_owned(), 1)]);
+    running.serve().await;
+    assert_eq!(running.calls().await, [("s".to_owned(), 2)]);
+    with("", ", every = \"1h\"").unwrap();
+    assert_eq!(running.calls().await, [("s".to_owned(), 0)], "another definition is another source");
+    running.serve().await;
+}
+
+#[tokio::test]
+async fn keys_keep_what_they_can_when_their_provider_has_other_settings() {
+    let running = Running::start("kept", &["a", "b", "c"]).await;
+    let pool = || running.gateway.config().providers()[0].pool().clone();
+    let states = || pool().snapshot().keys.iter().map(|key| (key.state, key.forced)).collect::<Vec<_>>();
+    pool().cool_down(&"b".into(), None, std::time::Duration::from_secs(600)).unwrap();
+    pool().acquire(()).unwrap().fail(&Fault::new(Reason::InvalidKey, Scope::Key), None);
+    pool().disable(&"c".into()).unwrap();
+    let before = [(KeyState::Invalid, false), (KeyState::RateLimited, true), (KeyState::Disabled, false)];
+    assert_eq!(states(), before);
+    // A limit of its own: the pool is built anew, and nothing is forgotten.
+    let table = provider(&running.server.origin(), &["a", "b", "c"]);
+    running.load(&format!("{table}[[provider.limit]]\nrequests_per_day = 2\n")).unwrap();
+    assert_eq!(states(), before);
+    // Another address: refusals there may have been mistaken, orders of the operator are not.
+    let other = running.sim.serve().await.unwrap();
+    let table = provider(&other.origin(), &["a", "b", "c"]);
+    running.load(&format!("{table}[[provider.limit]]\nrequests_per_day = 2\n")).unwrap();
+    assert_eq!(running.serve().await, "openai/a");
+    assert_eq!(states(), [(KeyState::Available, false), before[1], before[2]]);
+    // The count of the day goes on after one more change.
+    running.load(&format!("{table}[[provider.limit]]\nrequests_per_day = 1\n")).unwrap();
+    assert_eq!(pool().usable(None), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Taking over the pools of a configuration that another one follows.
 
+use std::sync::Arc;
+
 use tower_key_rotation::pool::{KeyChanges, ReloadError};
 
 use crate::config::{Config, ProviderSettings, ServerSettings};
@@ -12,7 +14,7 @@ pub(crate) struct Kept {
 }
 
 /// Takes over the pools of the configuration before, and gives them the keys of this one. Keys that stay keep their
-/// state. A provider with other settings than before keeps its new pool, whose keys start clean.
+/// state. A provider with other settings than before keeps its new pool, which takes over the state of the keys.
 ///
 /// Logs what has changed.
 pub(crate) fn adopt(config: &mut Config, before: &Config) -> Kept {
@@ -24,8 +26,8 @@ pub(crate) fn adopt(config: &mut Config, before: &Config) -> Kept {
         let is_kept = known.is_some_and(|known| take_pool(provider, known));
         if known.is_none() {
             tracing::info!(target: "gateway", provider = provider.name, "provider added");
-        } else if !is_kept {
-            tracing::info!(target: "gateway", provider = provider.name, "settings changed: its keys start clean");
+        } else if let Some(known) = known.filter(|_| !is_kept) {
+            take_state(provider, known);
         }
         destinations &= is_kept && before.providers.get(index).is_some_and(|it| is_routed_like(it, provider));
     }
@@ -49,7 +51,22 @@ fn take_pool(provider: &mut ProviderSettings, before: &ProviderSettings) -> bool
         }
     }
     provider.pool = before.pool.clone();
+    provider.is_renewing = Arc::clone(&before.is_renewing);
     true
+}
+
+/// Takes over the state of the keys. If they are used at another address, or their responses mean something else, the
+/// cooldowns of before may have no cause any more: the next request with such a key probes it.
+fn take_state(provider: &ProviderSettings, before: &ProviderSettings) {
+    if let Err(error) = provider.pool.merge(before.pool.export()) {
+        tracing::error!(target: "gateway", provider = provider.name, %error, "the keys start clean");
+        return;
+    }
+    let are_probed = !provider.pool_table.is_alike(&before.pool_table);
+    if are_probed {
+        provider.pool.probe_all();
+    }
+    tracing::info!(target: "gateway", provider = provider.name, are_probed, "settings changed: its keys keep their state");
 }
 
 fn report(provider: &str, changes: &KeyChanges) {
@@ -63,7 +80,7 @@ fn report(provider: &str, changes: &KeyChanges) {
 }
 
 fn refused(provider: &str, error: &ReloadError) {
-    tracing::error!(target: "gateway", provider, %error, "the keys were not taken over: they start clean");
+    tracing::error!(target: "gateway", provider, %error, "the keys were not taken over");
 }
 
 /// Returns whether requests reach both providers in the same way.

@@ -125,19 +125,28 @@ impl KeySecret {
 
 impl SourceTable {
     fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+        let text = self.every.clone().unwrap_or_default();
         let every = duration::optional(self.every, &at.field("every"))?;
-        let source = match (self.file, self.command, self.oauth2, self.service_account) {
+        let (source, definition) = match (self.file, self.command, self.oauth2, self.service_account) {
             (Some(path), None, None, None) => {
                 let path = sources.directory.join(path.trim());
                 sources.warn_of_file(&path, at);
-                SecretSource::file(path)
+                let definition = vec!["file".to_owned(), path.display().to_string()];
+                (SecretSource::file(path), definition)
             }
-            (None, Some(command), None, None) => command_source(&command.0, sources, &at.field("command"))?,
+            (None, Some(command), None, None) => {
+                let directory = sources.directory.display().to_string();
+                let definition =
+                    ["command".to_owned(), directory].into_iter().chain(command.0.iter().cloned());
+                (command_source(&command.0, sources, &at.field("command"))?, definition.collect())
+            }
             (None, None, Some(table), None) => table.source(sources, &at.field("oauth2"))?,
             (None, None, None, Some(table)) => table.source(sources, &at.field("service_account"))?,
             _ => return Err(Problem::SecretSource.at(at.clone())),
         };
-        Ok(every.into_iter().fold(source, SecretSource::check_every))
+        let source = every.into_iter().fold(source, SecretSource::check_every);
+        let definition: Vec<_> = definition.iter().chain([&text]).map(String::as_str).collect();
+        Ok(sources.keep(&definition, source))
     }
 }
 
@@ -153,29 +162,37 @@ fn command_source(words: &[String], sources: &Sources, at: &ValuePath) -> Result
 }
 
 impl OAuth2Table {
-    fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+    /// Returns the source, and all that defines it.
+    fn source(self, sources: &Sources, at: &ValuePath) -> Result<(SecretSource, Vec<String>), ConfigError> {
         let problem = |reason| Problem::Url { reason }.at(at.field("token_url"));
         let (url, _) = base_url::base_url(&self.token_url).map_err(problem)?;
         if let Some(host) = base_url::exposed_host(&url) {
             let risk = Risk::ClearText { host: redacted(host).into_owned() };
             sources.warn(Warning::new(at.field("token_url"), risk));
         }
+        let parameters = self.parameters.iter().flat_map(|(name, value)| [name.clone(), value.clone()]);
+        let shown = [self.token_url.clone()].into_iter().chain(parameters);
+        let referred = [&self.client_id, &self.client_secret].map(|it| it.raw(sources).unwrap_or_default());
+        let definition = ["oauth2".to_owned()].into_iter().chain(referred).chain(shown).collect();
         let id = self.client_id.plain(sources, &at.field("client_id"))?;
         let secret = self.client_secret.key(sources, &at.field("client_secret"))?;
         let name = redacted(url.host().unwrap_or("oauth2")).into_owned();
         let service = ClientCredentials::new(client::client(), url, id, secret);
         let parameters = self.parameters.into_iter();
-        Ok(SecretSource::new(name, parameters.fold(service, |it, (name, value)| it.parameter(name, value))))
+        let service = parameters.fold(service, |it, (name, value)| it.parameter(name, value));
+        Ok((SecretSource::new(name, service), definition))
     }
 }
 
 impl ServiceAccountTable {
-    fn source(self, sources: &Sources, at: &ValuePath) -> Result<SecretSource, ConfigError> {
+    /// Returns the source, and all that defines it.
+    fn source(self, sources: &Sources, at: &ValuePath) -> Result<(SecretSource, Vec<String>), ConfigError> {
         let text = Reference::File(self.file.trim().into()).plain(sources, &at.field("file"))?;
         let account = ServiceAccount::from_json(client::client(), &text);
         let account = account.map_err(|why| Problem::ServiceAccount(why).at(at.field("file")))?;
+        let definition = vec!["service-account".to_owned(), text, self.scope.clone().unwrap_or_default()];
         let account = self.scope.into_iter().fold(account, ServiceAccount::scope);
-        Ok(SecretSource::new("service-account", account))
+        Ok((SecretSource::new("service-account", account), definition))
     }
 }
 

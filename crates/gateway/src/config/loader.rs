@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::ConfigFile;
 use crate::config::format::Format;
+use crate::config::known_source::KnownSource;
 use crate::config::location::Location;
 use crate::config::read_file::ReadFile;
 use crate::config::secret::Sources;
@@ -34,6 +35,7 @@ pub struct Loader {
     format: Option<Format>,
     directory: Option<PathBuf>,
     events: Option<Events>,
+    known_sources: Vec<KnownSource>,
 }
 
 // === impl Loader ===
@@ -68,9 +70,11 @@ impl Loader {
         self
     }
 
-    /// Sets the event hub of all pools. Default: a hub of its own.
-    pub(crate) fn events(mut self, events: &Events) -> Self {
-        self.events = Some(events.clone());
+    /// Lets configurations follow this one: with its event hub, and with those of its sources of secrets that have the
+    /// same definition.
+    pub(crate) fn following(mut self, config: &Config) -> Self {
+        self.events = Some(config.events.clone());
+        self.known_sources = config.known_sources.clone();
         self
     }
 
@@ -136,6 +140,8 @@ impl Loader {
             file: file.map(Path::to_owned),
             warnings: RefCell::default(),
             read: RefCell::default(),
+            before: self.known_sources.clone().into(),
+            found: RefCell::default(),
         }
     }
 }
@@ -149,7 +155,7 @@ fn environment() -> BTreeMap<String, String> {
 
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { vars, format, directory, events: _ } = self;
+        let Self { vars, format, directory, events: _, known_sources: _ } = self;
         f.debug_struct("Loader")
             .field("vars", &vars.as_ref().map(BTreeMap::len))
             .field("format", format)

@@ -1,6 +1,7 @@
 //! Conversion of a [`ConfigFile`] into a [`Config`]. The checks run from the top of the file to its end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::Uri;
 use tower_key_rotation::fallback::{InvalidRoute, Route};
@@ -92,6 +93,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
         first,
         warnings,
         files: sources.read.take(),
+        known_sources: sources.found.take(),
     })
 }
 
@@ -167,7 +169,19 @@ fn provider(
     let pool = common.pool(provider, selection.as_deref(), learn_accounts, at)?;
     let pool = keys.build(limits(pool, limit, &keys, at)?, at)?;
     let keys = keys.list();
-    Ok(ProviderSettings { name, base_url, models, route, endpoints, limits_models, pool, keys, pool_table })
+    let is_renewing = Arc::default();
+    Ok(ProviderSettings {
+        name,
+        base_url,
+        models,
+        route,
+        endpoints,
+        limits_models,
+        pool,
+        keys,
+        pool_table,
+        is_renewing,
+    })
 }
 
 impl CommonSettings<'_> {

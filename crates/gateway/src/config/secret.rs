@@ -13,11 +13,12 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 
 use crate::config::error::{ConfigError, Problem};
+use crate::config::known_source::KnownSource;
 use crate::config::location::ValuePath;
 use crate::config::read_file::ReadFile;
 use crate::config::redact::{redacted_path, redacted_variable};
 use crate::config::warning::{Risk, Warning, is_readable_by_others};
-use tower_key_rotation::key::{InvalidSecret, Secret};
+use tower_key_rotation::key::{InvalidSecret, Secret, SecretSource};
 
 /// Minimum length of a token in characters (8).
 const SHORTEST_TOKEN: usize = 8;
@@ -40,6 +41,10 @@ pub(super) struct Sources {
     pub(super) warnings: RefCell<Vec<Warning>>,
     /// Files that were read so far: that of the configuration, and those of secrets.
     pub(super) read: RefCell<Vec<ReadFile>>,
+    /// The sources of secrets that a configuration before this one had, as far as they were not found here yet.
+    pub(super) before: RefCell<Vec<KnownSource>>,
+    /// The sources of secrets that were found so far.
+    pub(super) found: RefCell<Vec<KnownSource>>,
 }
 
 impl Sources {
@@ -49,6 +54,17 @@ impl Sources {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
+    }
+
+    /// Returns the source with this definition that a configuration before had, so that its secret, and the state of
+    /// its key, stay. Otherwise returns `made`.
+    pub(super) fn keep(&self, definition: &[&str], made: SecretSource) -> SecretSource {
+        let made = KnownSource::new(definition, made);
+        let mut before = self.before.borrow_mut();
+        let known = before.iter().position(|known| known.agrees_with(&made));
+        let kept = known.map_or(made, |index| before.swap_remove(index));
+        self.found.borrow_mut().push(kept.clone());
+        kept.source
     }
 
     pub(super) fn warn_of_file(&self, path: &Path, at: &ValuePath) {
@@ -107,6 +123,15 @@ impl Reference {
             if is_short { Err(Problem::ShortToken { least: SHORTEST_TOKEN }) } else { Ok(Token(token)) }
         });
         token.map_err(|problem| problem.at(at.clone()))
+    }
+
+    /// Returns the text as it is, to compare it with another one. `None` if it can't be read.
+    pub(super) fn raw(&self, sources: &Sources) -> Option<String> {
+        match self {
+            Self::Variable(name) => sources.vars.get(name).cloned(),
+            Self::File(path) => std::fs::read_to_string(sources.directory.join(path)).ok(),
+            Self::Literal(text) => Some(text.expose_secret().to_owned()),
+        }
     }
 
     /// Returns a text that need not be secret.

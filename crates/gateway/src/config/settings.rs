@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderName, HeaderValue, Uri};
 use tower_key_rotation::event::Events;
@@ -15,6 +17,7 @@ use crate::alert::Webhook;
 use crate::config::caller::CallerSettings;
 use crate::config::chain::ChainSettings;
 use crate::config::file::{ChainTable, LimitTable, RuleTable};
+use crate::config::known_source::KnownSource;
 use crate::config::read_file::ReadFile;
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
@@ -45,6 +48,8 @@ pub struct Config {
     pub(super) warnings: Vec<Warning>,
     /// The files that were read: that of the configuration, and those of secrets.
     pub(super) files: Vec<ReadFile>,
+    /// The sources of secrets of its keys.
+    pub(super) known_sources: Vec<KnownSource>,
 }
 
 /// One `[[provider]]` table: the provider's base URL, its keys, and its names for models.
@@ -60,6 +65,8 @@ pub struct ProviderSettings {
     /// The keys that the pool was built with.
     pub(super) keys: Vec<ApiKey>,
     pub(super) pool_table: PoolTable,
+    /// Whether a task renews the secrets of the pool.
+    pub(super) is_renewing: Arc<AtomicBool>,
 }
 
 /// The settings of a pool as they are in the file, without its keys. Pools with equal settings differ in their keys
@@ -74,6 +81,15 @@ pub(super) struct PoolTable {
     pub(super) common: (Selection, Option<Vec<f64>>),
     pub(super) limit: Vec<LimitTable>,
     pub(super) rule: Vec<RuleTable>,
+}
+
+// === impl PoolTable ===
+
+impl PoolTable {
+    /// Returns whether requests to both pools reach the same address, and responses mean the same.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        self.dialect == other.dialect && self.base_url == other.base_url && self.rule == other.rule
+    }
 }
 
 // === impl Config ===
@@ -213,6 +229,11 @@ impl ProviderSettings {
     /// its model in a way that can be read with certainty.
     pub const fn limits_models(&self) -> bool {
         self.limits_models
+    }
+
+    /// Returns whether no task renews the secrets of the pool yet, and notes that one does from now on.
+    pub(crate) fn begins_renewal(&self) -> bool {
+        !self.is_renewing.swap(true, Ordering::Relaxed)
     }
 
     /// Returns the pool of this provider's keys. They are sent only to the origin of

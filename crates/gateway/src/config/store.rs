@@ -8,7 +8,7 @@ use tower_key_rotation::store::{InvalidRedis, RedisStore};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::RedisTable;
 use crate::config::location::ValuePath;
-use crate::config::secret::Sources;
+use crate::config::secret::{Reference, Sources};
 
 /// The stores of the state of keys.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +19,9 @@ pub struct StoreSettings {
 
 /// The `[redis]` table.
 #[derive(Clone, Debug)]
-struct RedisSettings {
-    url: SecretString,
+pub struct RedisSettings {
+    urls: Vec<SecretString>,
+    sentinels: Vec<SecretString>,
     prefix: Option<String>,
 }
 
@@ -32,9 +33,9 @@ impl StoreSettings {
         self.file.as_deref()
     }
 
-    /// Creates the store that shares the state of keys by Redis, without pools. `None` without a `[redis]` table.
-    pub fn redis(&self) -> Option<RedisStore> {
-        self.redis.as_ref().and_then(|redis| redis.store().ok())
+    /// Returns the settings of the store that shares the state of keys by Redis. `None` without a `[redis]` table.
+    pub const fn redis(&self) -> Option<&RedisSettings> {
+        self.redis.as_ref()
     }
 
     pub(super) fn resolve(
@@ -50,20 +51,52 @@ impl StoreSettings {
 // === impl RedisSettings ===
 
 impl RedisSettings {
-    fn resolve(table: RedisTable, sources: &Sources) -> Result<Self, ConfigError> {
-        let at = ValuePath::default().field("redis").field("url");
-        let settings = Self { url: table.url.plain(sources, &at)?.into(), prefix: table.prefix };
-        match settings.store() {
-            Ok(_valid) => Ok(settings),
-            Err(error) => Err(Problem::Redis(error).at(at)),
-        }
-    }
-
-    fn store(&self) -> Result<RedisStore, InvalidRedis> {
-        let store = RedisStore::new(self.url.expose_secret().trim())?;
+    /// Creates the store, without pools.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidRedis`] if a URL is none of Redis. That of a configuration is valid.
+    pub fn store(&self) -> Result<RedisStore, InvalidRedis> {
+        let mut urls = self.urls.iter().map(|url| url.expose_secret().trim());
+        let store = RedisStore::new(urls.next().unwrap_or_default())?;
+        let store = urls.try_fold(store, RedisStore::or_at)?;
+        let mut sentinels = self.sentinels.iter().map(|url| url.expose_secret().trim());
+        let store = sentinels.try_fold(store, RedisStore::sentinel)?;
         Ok(match &self.prefix {
             Some(prefix) => store.prefix(prefix.as_str()),
             None => store,
         })
     }
+
+    fn resolve(table: RedisTable, sources: &Sources) -> Result<Self, ConfigError> {
+        let at = ValuePath::default().field("redis");
+        let (urls, sentinels) = (at.field("url"), at.field("sentinels"));
+        let settings = Self {
+            urls: resolved(&table.url.0, sources, &urls)?,
+            sentinels: resolved(&table.sentinels, sources, &sentinels)?,
+            prefix: table.prefix,
+        };
+        match settings.store() {
+            Ok(_valid) => Ok(settings),
+            Err(error) => {
+                let urls_are_valid = Self { sentinels: Vec::new(), ..settings }.store().is_ok();
+                Err(Problem::Redis(error).at(if urls_are_valid { sentinels } else { urls }))
+            }
+        }
+    }
+}
+
+impl PartialEq for RedisSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let shown = |all: &[SecretString]| -> Vec<String> {
+            all.iter().map(|url| url.expose_secret().to_owned()).collect()
+        };
+        self.prefix == other.prefix
+            && shown(&self.urls) == shown(&other.urls)
+            && shown(&self.sentinels) == shown(&other.sentinels)
+    }
+}
+
+fn resolved(all: &[Reference], sources: &Sources, at: &ValuePath) -> Result<Vec<SecretString>, ConfigError> {
+    all.iter().map(|one| one.plain(sources, at).map(SecretString::from)).collect()
 }

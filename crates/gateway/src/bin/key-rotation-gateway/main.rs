@@ -200,7 +200,7 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     output.print(&format!("{}\nlistening on http://{address}\n", describe(&gateway.config())));
     let _watching = match args.config {
-        Some(file) => tokio::spawn(reload::reload(gateway.clone(), file, hangups)),
+        Some(file) => tokio::spawn(reload::reload(gateway.clone(), stores.clone(), file, hangups)),
         None => tokio::spawn(hangups.ignore()),
     };
     if demo.is_some() {

@@ -14,8 +14,8 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
-use tower_key_rotation_gateway::Gateway;
 use tower_key_rotation_gateway::config::Loader;
+use tower_key_rotation_gateway::{Gateway, Stores};
 
 use crate::signals::Hangups;
 
@@ -43,7 +43,7 @@ struct Failure {
 }
 
 /// Loads the configuration again whenever one of its files has changed, and on SIGHUP. Never returns.
-pub(crate) async fn reload(gateway: Gateway, file: PathBuf, mut hangups: Hangups) {
+pub(crate) async fn reload(gateway: Gateway, stores: Stores, file: PathBuf, mut hangups: Hangups) {
     let (mut folders, mut failure) = (Folders::new(), None);
     loop {
         folders.watch(&files(&gateway, &file));
@@ -59,6 +59,7 @@ pub(crate) async fn reload(gateway: Gateway, file: PathBuf, mut hangups: Hangups
         }
         if forced || failure.is_some() || gateway.config().is_outdated() {
             failure = load(&gateway, &file, failure.filter(|_| !forced)).await;
+            stores.follow(&gateway.config()).await;
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct ConfigFile {
     ///
     /// Default: none, the state ends with the process. Example: `"/var/lib/gateway/state.json"`
     pub(super) state_file: Option<String>,
-    /// Shares the state of keys between gateways. Needs a restart to change.
+    /// Shares the state of keys between gateways.
     ///
     /// Default: none.
     pub(super) redis: Option<RedisTable>,

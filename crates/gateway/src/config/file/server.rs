@@ -9,15 +9,22 @@ use tower_key_rotation::pool::Selection;
 #[cfg(feature = "schema")]
 use crate::config::schema::{Length, Word};
 use crate::config::secret::Reference;
+use crate::config::several::Several;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(in crate::config) struct RedisTable {
-    /// URL of the server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// URL of the server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`. Of a list, the next one is tried when one does not
+    /// work: nodes of a cluster, for example. With `sentinels`, the host is the name of the master.
     ///
     /// Example: `"env:REDIS_URL"`
-    pub(in crate::config) url: Reference,
+    pub(in crate::config) url: Several<Reference>,
+    /// URLs of Sentinels, which know the address of the master.
+    ///
+    /// Default: none. Example: `["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"]`
+    #[serde(default)]
+    pub(in crate::config) sentinels: Vec<Reference>,
     /// Beginning of all names in Redis. Gateways with the same prefix share their state.
     ///
     /// Default: `"tower-key-rotation"`. Example: `"staging"`
