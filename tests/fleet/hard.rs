@@ -24,15 +24,14 @@ async fn is_avoided_soon(sim: &Simulator, status: u16) {
     until(LATER, async || refusals(sim, status) > 0).await;
     let first = Instant::now();
     let mut seen = (refusals(sim, status), first);
-    while first.elapsed() < SOON * 3 {
+    while Instant::now() < first + SOON * 3 {
         sleep(Duration::from_millis(1)).await;
         if refusals(sim, status) > seen.0 {
             seen = (refusals(sim, status), Instant::now());
         }
     }
     let after = seen.1 - first;
-    println!("{} refusals with {status}, the last one {after:?} after the first", seen.0);
-    assert!(after < SOON, "a refused key is used {after:?} later");
+    assert!(after < SOON, "{} refusals with {status}, the last one {after:?} after the first", seen.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

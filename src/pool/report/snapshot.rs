@@ -161,13 +161,8 @@ fn key_snapshot(
         let candidate = Candidate::new(set, Some(model_state), key);
         let found = self::found(candidate, Level::OF_MODEL, now);
         let Found { state, forced, since, until } = found;
-        (state != KeyState::Available).then(|| ModelSnapshot {
-            model: model_state.model.clone(),
-            state,
-            forced,
-            since,
-            until,
-        })
+        let model = || model_state.model.clone();
+        (state != KeyState::Available).then(|| ModelSnapshot { model: model(), state, forced, since, until })
     });
     KeySnapshot {
         id: entry.id.clone(),

@@ -48,7 +48,7 @@ impl<'a> Session<'a> {
         if !channels.is_empty() {
             connection.subscribe(channels).await?;
         }
-        let mut session = Self { connection, news, pools, scripts: Scripts::new() };
+        let session = Self { connection, news, pools, scripts: Scripts::new() };
         // Redis may be empty, or may have lost the last writes.
         pools.iter().for_each(|(pool, _)| pool.resend());
         session.reconcile().await?;
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
     }
 
     /// Writes what has changed in the pools.
-    pub(super) async fn tell(&mut self) -> RedisResult<()> {
+    pub(super) async fn tell(&self) -> RedisResult<()> {
         let changed = self.look();
         self.write(&changed).await
     }
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
     }
 
     /// Merges the whole state in both directions, and removes registers that are of no use.
-    async fn reconcile(&mut self) -> RedisResult<()> {
+    async fn reconcile(&self) -> RedisResult<()> {
         try_join_all(self.pools.iter().map(|it| hear_all(self.connection.clone(), &self.scripts, it)))
             .await?;
         self.tell().await

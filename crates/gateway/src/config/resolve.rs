@@ -144,15 +144,8 @@ fn provider(
     let profile = profile(&name, dialect.as_deref()).map_err(|problem| problem.at(at.field("dialect")))?;
     let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
     let (base_url, origin) = base_url::base_url(&base_url).map_err(in_url)?;
-    if let Some(host) = base_url::exposed_host(&base_url) {
-        let risk = Risk::ClearText { host: redacted(host).into_owned() };
-        common.sources.warn(Warning::new(at.field("base_url"), risk));
-    }
-    for (from, to) in &models {
-        if [from, to].into_iter().any(|name| name.is_empty() || !is_printable(name)) {
-            return Err(Problem::Model.at(at.field("models").field(from)));
-        }
-    }
+    warn_of_clear_text(&base_url, common.sources, &at.field("base_url"));
+    check_models(&models, &at.field("models"))?;
     let route = route(&base_url, &models).map_err(|_| in_url("it can't be the beginning of a URL"))?;
     let endpoints = endpoints::endpoints(endpoints.as_deref(), profile.endpoints(), &at.field("endpoints"))?;
     let route = route.of_provider(&profile).endpoints(endpoints);
@@ -182,6 +175,21 @@ fn provider(
         pool_table,
         is_renewing,
     })
+}
+
+fn warn_of_clear_text(base_url: &Uri, sources: &Sources, at: &ValuePath) {
+    if let Some(host) = base_url::exposed_host(base_url) {
+        let risk = Risk::ClearText { host: redacted(host).into_owned() };
+        sources.warn(Warning::new(at.clone(), risk));
+    }
+}
+
+fn check_models(models: &BTreeMap<String, String>, at: &ValuePath) -> Result<(), ConfigError> {
+    let is_wrong = |name: &String| name.is_empty() || !is_printable(name);
+    match models.iter().find(|(from, to)| is_wrong(from) || is_wrong(to)) {
+        Some((from, _)) => Err(Problem::Model.at(at.field(from))),
+        None => Ok(()),
+    }
 }
 
 impl CommonSettings<'_> {
