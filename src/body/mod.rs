@@ -11,6 +11,7 @@ mod replay;
 mod response;
 mod rest;
 pub mod sse;
+mod stored;
 mod upload;
 
 use std::task::Poll;
@@ -26,9 +27,11 @@ pub(crate) use self::guard::{BodyEnd, EndListener, EventDialect, Settle, StreamG
 pub use self::guard::{StreamError, StreamErrorKind};
 pub use self::meter::Usage;
 pub(crate) use self::redact::{Redactor, Search};
+pub(crate) use self::replay::Pieces;
 pub use self::replay::ReplayBody;
 pub use self::response::ResponseBody;
 pub(crate) use self::rest::Rest;
+pub use self::stored::{ReadStored, StoredBody};
 pub(crate) use self::upload::Upload;
 
 /// The result of polling a body.

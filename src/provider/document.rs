@@ -4,174 +4,37 @@
 //! form. Nested members, quoted text and values do not count. Of two members with that name the last counts,
 //! as the parsers of providers read it.
 //!
-//! A document is parsed only as far as it could name another model: if the text behind the first name has
-//! neither `"model"` nor an escape that may stand for it, it is not parsed.
-//!
 //! A limit may depend on the name, so some callers need to be sure: [`NamedModel::is_sure`] tells whether a
 //! provider that reads the body cannot find another name in it. Broken documents, other text encodings and
 //! forms with two different names are not sure.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::sync::LazyLock;
-
 use bytes::Bytes;
-use memchr::memmem::Finder;
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-use crate::provider::form;
 use crate::provider::model::ModelId;
+use crate::provider::search::{Found, Name, search};
 
 /// The model that a body names.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NamedModel {
     pub(crate) model: Option<ModelId>,
     /// Whether no reader of the body finds another model.
     pub(crate) is_sure: bool,
 }
 
-/// The member's name. A finder is built once, since building it costs more than it takes to search a short document.
-static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"model\""));
-
-/// The beginning of an escape that may stand for a letter of the name.
-static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u"));
-
-/// Mark at the beginning of a UTF-8 text, which some parsers skip.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Maximum length of the JSON text of a name: each byte may be written as `\u0000`, between two quotes.
-const LONGEST_VALUE: usize = 6 * ModelId::MAX_LEN + 2;
-
+/// Returns the model that a body in memory names.
 pub(crate) fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
-    let all: Cow<'_, [u8]> = match frames {
-        [frame] => Cow::Borrowed(frame),
-        frames => Cow::Owned(frames.concat()),
-    };
-    match content_type.filter(|content_type| form::is_form(content_type)) {
-        Some(content_type) => in_form(content_type, &all),
-        None => in_json(&all),
-    }
+    search(content_type, frames).into()
 }
 
-fn in_form(content_type: &[u8], body: &[u8]) -> NamedModel {
-    let Some(names) = form::models(content_type, body) else { return NamedModel::default() };
-    let Some(last) = names.last() else { return NamedModel { model: None, is_sure: true } };
-    let model = ModelId::new(last);
-    // Servers differ in which of two fields counts.
-    let is_sure = model.is_some() && names.iter().all(|name| name == last);
-    NamedModel { model, is_sure }
-}
-
-fn in_json(document: &[u8]) -> NamedModel {
-    let text = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
-    if text.trim_ascii_start().first() != Some(&b'{') {
-        let is_sure = text.is_empty() || serde_json::from_slice::<IgnoredAny>(text).is_ok();
-        return NamedModel { model: None, is_sure };
-    }
-    let mut last = None;
-    let is_whole = each_model(text, |value| last = Some(value));
-    let name = last.map(name_of);
-    let is_sure = is_whole && !matches!(name, Some(Name::None));
-    NamedModel { model: name.and_then(Name::model), is_sure }
-}
-
-enum Name {
-    Model(ModelId),
-    /// The value `null`, which counts as an absent member.
-    Null,
-    None,
-}
-
-impl Name {
-    fn model(self) -> Option<ModelId> {
-        match self {
-            Self::Model(model) => Some(model),
-            Self::Null | Self::None => None,
-        }
-    }
-}
-
-fn name_of(value: &str) -> Name {
-    if value.len() > LONGEST_VALUE {
-        // Reading it would copy it, and a request may be as large as its sender likes.
-        return Name::None;
-    }
-    match serde_json::from_str::<Option<String>>(value) {
-        Ok(None) => Name::Null,
-        Ok(Some(name)) => ModelId::new(&name).map_or(Name::None, Name::Model),
-        Err(_) => Name::None,
-    }
-}
-
-/// Calls `show` with the text of the value of each top-level member `model`, in order. Each is a slice of the
-/// document.
-///
-/// Returns whether the document was read as far as it can have such members.
-pub(crate) fn each_model<'de>(document: &'de [u8], mut show: impl FnMut(&'de str)) -> bool {
-    let mut reader = serde_json::Deserializer::from_slice(document);
-    let mut is_last = false;
-    let walk = TopLevel { document, show: &mut show, is_last: &mut is_last };
-    let walked = walk.deserialize(&mut reader).is_ok() && reader.end().is_ok();
-    walked || is_last
-}
-
-/// A visitor of the top-level members of a document.
-struct TopLevel<'a, 'de> {
-    document: &'de [u8],
-    show: &'a mut dyn FnMut(&'de str),
-    /// Set if no further member `model` follows the last value that was shown.
-    is_last: &'a mut bool,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Member {
-    Model,
-    #[serde(other)]
-    Other,
-}
-
-impl TopLevel<'_, '_> {
-    /// Returns whether the text behind a value may have another member `model`.
-    fn may_follow(&self, value: &str) -> bool {
-        let end = value.as_ptr().addr() + value.len() - self.document.as_ptr().addr();
-        let rest = &self.document[end..];
-        MODEL.find(rest).is_some() || ESCAPE.find(rest).is_some()
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for TopLevel<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TopLevel<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a document that names a model")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        while let Some(member) = members.next_key::<Member>()? {
-            match member {
-                Member::Other => drop(members.next_value::<IgnoredAny>()?),
-                Member::Model => {
-                    let value = members.next_value::<&'de RawValue>()?.get();
-                    (self.show)(value);
-                    if !self.may_follow(value) {
-                        *self.is_last = true;
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
+impl From<Found> for NamedModel {
+    fn from(found: Found) -> Self {
+        let name = found.last();
+        let is_sure = found.is_whole && name != Some(Name::None) && !found.is_ambiguous();
+        let model = match name {
+            Some(Name::Model(model)) => Some(model),
+            Some(Name::Null | Name::None) | None => None,
+        };
+        Self { model, is_sure }
     }
 }
 

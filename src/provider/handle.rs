@@ -10,11 +10,12 @@ use http::{HeaderMap, HeaderValue, Uri};
 use crate::body::meter::Usage;
 use crate::clock::Timestamp;
 use crate::provider::profile::Profile;
+use crate::provider::search::{Found, search};
 use crate::provider::{
     AccountFingerprint, AuthScheme, BasePath, Endpoint, Endpoints, Limit, ModelId, ModelPath, NamedModel,
     Origin, ProviderBuilder, ProviderClassifier, Rule,
 };
-use crate::provider::{anthropic, compatible, document, gemini, limits, model, openai, preset};
+use crate::provider::{anthropic, compatible, gemini, limits, model, openai, preset};
 
 /// A profile of one LLM API. Cheap to clone.
 ///
@@ -251,7 +252,12 @@ impl Provider {
 
     /// Returns the model that a body names, and whether no reader can find another.
     pub(crate) fn named_model(&self, content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
-        let mut named = document::read(content_type, frames);
+        self.named(search(content_type, frames))
+    }
+
+    /// Returns the model among the names that were found in a body.
+    pub(crate) fn named(&self, found: Found) -> NamedModel {
+        let mut named = NamedModel::from(found);
         if self.0.model_path == ModelPath::Google {
             named.model = named.model.map(model::without_collection);
         }

@@ -1,17 +1,15 @@
 //! Replacing the name of a model in a request, and nothing else.
 //!
 //! A request is not parsed and serialized again: that would change numbers, escapes and the order of members, and
-//! prompt caches compare bytes. Instead the *place* of the name is found, and only that is replaced. In a JSON
-//! document the place is the value of the top-level member `model`. A visitor finds it that skips everything else
-//! unread and asks serde_json for the raw text of the value. A nested or quoted `model` is not a member of the top
-//! level, and a member whose name is written with escapes is one. Parsers differ on which of two members with the
-//! same name counts, so all of them are replaced, by the new name of the last one.
+//! prompt caches compare bytes. Instead the *place* of the name is [found](ModelSearch), and only that is replaced. In
+//! a JSON document the place is the value of the top-level member `model`; a nested or quoted `model` is not a member of
+//! the top level, and a member whose name is written with escapes is one. Parsers differ on which of two members with
+//! the same name counts, so all of them are replaced, by the new name of the last one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -20,10 +18,9 @@ use http_body::Body;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::body::ReplayBody;
-use crate::provider::document::each_model;
-use crate::provider::form::models as models_in_form;
+use crate::body::{Pieces, ReplayBody};
 use crate::provider::model::{ModelId, ModelPath, decoded};
+use crate::provider::search::ModelSearch;
 use crate::provider::unroutable::Unroutable;
 
 /// The provider's names for the models that callers name.
@@ -46,9 +43,8 @@ enum Format {
 }
 
 /// The names of a model in a body: their places, and the last name, if it is a valid model name.
-#[derive(Default)]
 struct Named {
-    spans: Vec<Range<usize>>,
+    spans: Vec<Range<u64>>,
     name: Option<ModelId>,
 }
 
@@ -115,16 +111,16 @@ impl ModelNames {
         if format == Format::Opaque || body.is_end_stream() {
             return if model.is_some() { Err(Unroutable::NotFound) } else { Ok(body.clone()) };
         }
-        let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
-        let named = format.find(&parts.headers, &all);
+        let pieces = body.pieces().await.ok_or(Unroutable::NotReplayable)?;
+        let named = search(&parts.headers, &pieces).await?;
         let Some(name) = self.choose(model, named.found(), pinned)? else { return Ok(body.clone()) };
         if named.spans.is_empty() {
             return Err(Unroutable::NotFound);
         }
-        let changed = splice(&all, &named.spans, format.write(name).as_bytes());
+        let changed = pieces.replace(&named.spans, &format.write(name).into());
         describe_body(&mut parts.headers, changed.len());
         parts.extensions.insert(name.clone());
-        Ok(ReplayBody::from(changed))
+        Ok(ReplayBody::of_pieces(changed))
     }
 
     /// Returns the new name, for the model that the caller stated in an extension or else for the one that was
@@ -159,25 +155,13 @@ impl<'a> Found<'a> {
 }
 
 /// Corrects the headers for a body that was changed.
-pub(crate) fn describe_body(headers: &mut HeaderMap, len: usize) {
+pub(crate) fn describe_body(headers: &mut HeaderMap, len: impl Into<HeaderValue>) {
     if let Some(present) = headers.get_mut(CONTENT_LENGTH) {
-        *present = HeaderValue::from(len);
+        *present = len.into();
     }
     for digest in DIGESTS {
         headers.remove(digest);
     }
-}
-
-fn splice(all: &[u8], spans: &[Range<usize>], new: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(all.len() + spans.len() * new.len());
-    let mut done = 0;
-    for span in spans {
-        out.extend_from_slice(&all[done..span.start]);
-        out.extend_from_slice(new);
-        done = span.end;
-    }
-    out.extend_from_slice(&all[done..]);
-    out.freeze()
 }
 
 /// Returns the range of a slice within the whole that it was taken from.
@@ -232,14 +216,6 @@ impl Format {
         }
     }
 
-    fn find(self, headers: &HeaderMap, all: &[u8]) -> Named {
-        match self {
-            Self::Json => in_json(all),
-            Self::Form => in_form(headers, all),
-            Self::Opaque => Named::default(),
-        }
-    }
-
     fn write(self, name: &ModelId) -> String {
         match self {
             Self::Json => Value::from(name.as_str()).to_string(),
@@ -250,21 +226,13 @@ impl Format {
 
 // === bodies ===
 
-fn in_json(document: &[u8]) -> Named {
-    let mut values: Vec<&str> = Vec::new();
-    // A document that is broken further on is the caller's fault, and the provider refuses it.
-    each_model(document, |value| values.extend(value.starts_with('"').then_some(value)));
-    let name = values.last().and_then(|value| serde_json::from_str::<String>(value).ok());
-    named(document, &values, name.as_deref())
-}
-
-fn in_form(headers: &HeaderMap, body: &[u8]) -> Named {
-    let values =
-        headers.get(CONTENT_TYPE).and_then(|form| models_in_form(form.as_bytes(), body)).unwrap_or_default();
-    named(body, &values, values.last().copied())
-}
-
-fn named(all: &[u8], values: &[&str], name: Option<&str>) -> Named {
-    let spans = values.iter().map(|value| span_of(all, value)).collect();
-    Named { spans, name: name.and_then(ModelId::new) }
+/// Searches a body for the names of models. A document that is broken further on is the caller's fault, and the
+/// provider refuses it.
+async fn search(headers: &HeaderMap, body: &Pieces) -> Result<Named, Unroutable> {
+    let mut search = ModelSearch::new(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+    if !body.show(|data, is_last| search.push(data, is_last)).await {
+        return Err(Unroutable::NotReplayable);
+    }
+    let (spans, name) = search.finish().texts();
+    Ok(Named { spans, name })
 }

@@ -9,13 +9,13 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::body::{ReplayBody, Upload};
+use crate::body::{Pieces, ReplayBody, Upload};
 use crate::exchange::head::Head;
 use crate::exchange::home::Home;
 use crate::key::KeyId;
 use crate::limits::Cost;
 use crate::pool::Session;
-use crate::provider::{ModelId, NamedModel, Provider, stored_ids_in_json, stored_ids_in_path};
+use crate::provider::{ModelId, ModelSearch, NamedModel, Provider, stored_ids_in_json, stored_ids_in_path};
 use crate::rotate::endpoint;
 use crate::rotate::estimate::Estimator;
 
@@ -35,6 +35,8 @@ pub(super) struct Template {
     model: Option<ModelId>,
     /// Whether the whole body was searched for a model, and names none.
     names_none: bool,
+    /// The model that a body names of which a part is kept outside of memory.
+    stored: Option<Box<NamedModel>>,
     /// Whether a chain around the layer ends the request at its deadline.
     chain_ends: bool,
     deadline: Option<Instant>,
@@ -46,16 +48,29 @@ impl Template {
     pub(super) fn new(parts: Parts, deadline: Option<Instant>, chain_ends: bool) -> Self {
         let model = parts.extensions.get::<ModelId>().cloned();
         let head = Head::new(parts);
-        Self { head, body: ReplayBody::empty(), model, names_none: false, chain_ends, deadline }
+        Self { head, body: ReplayBody::empty(), model, names_none: false, stored: None, chain_ends, deadline }
     }
 
     /// Takes the body. Up to `cap` bytes of a streaming body can be sent again.
-    pub(super) async fn receive<B>(&mut self, body: B, cap: usize)
+    pub(super) async fn receive<B>(&mut self, body: B, cap: usize, provider: &Provider)
     where
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
         self.body = ReplayBody::new(body, cap).await;
+        if self.model.is_none()
+            && let Some(pieces) = self.body.stored_pieces()
+        {
+            Box::pin(self.search(&pieces, provider)).await;
+        }
+    }
+
+    /// Searches a body for its model that is too large to be read later.
+    async fn search(&mut self, pieces: &Pieces, provider: &Provider) {
+        let mut search = ModelSearch::new(self.head.header(&CONTENT_TYPE));
+        if pieces.show(|data, is_last| search.push(data, is_last)).await {
+            self.stored = Some(Box::new(provider.named(search.finish())));
+        }
     }
 
     /// Builds the request, without a key.
@@ -95,11 +110,16 @@ impl Template {
     }
 
     fn named_model(&self, provider: &Provider) -> NamedModel {
+        let is_empty = self.body.read(|frames| frames.iter().all(Bytes::is_empty));
+        if !is_empty && self.head.is_encoded() { NamedModel::default() } else { self.read_model(provider) }
+    }
+
+    fn read_model(&self, provider: &Provider) -> NamedModel {
+        if let Some(named) = &self.stored {
+            return (**named).clone();
+        }
         let content_type = self.head.header(&CONTENT_TYPE);
-        self.body.read(|frames| match frames.iter().all(Bytes::is_empty) {
-            false if self.head.is_encoded() => NamedModel::default(),
-            _ => provider.named_model(content_type, frames),
-        })
+        self.body.read(|frames| provider.named_model(content_type, frames))
     }
 
     /// Returns the estimated cost of the request, from the part of its body that has arrived.
@@ -116,9 +136,7 @@ impl Template {
     }
 
     fn look_for_model(&self, provider: &Provider) -> Option<ModelId> {
-        let content_type = self.head.header(&CONTENT_TYPE);
-        let in_path = provider.model_in_path(self.head.uri());
-        in_path.or_else(|| self.body.read(|frames| provider.named_model(content_type, frames).model))
+        provider.model_in_path(self.head.uri()).or_else(|| self.read_model(provider).model)
     }
 
     /// Returns the model, if it is already known.

@@ -66,6 +66,7 @@ mod serve;
 mod session;
 mod shape;
 mod shared;
+mod spool;
 mod stall;
 pub mod status;
 mod stores;

@@ -29,7 +29,9 @@ impl Options {
         Self { max_request: Self::MAX_REQUEST, metrics: None, lost_log_lines: None }
     }
 
-    /// Sets the maximum size of a request body in bytes. A larger request gets status 413.
+    /// Sets the maximum size of a request body in bytes. A larger request gets status 413. A request of any size up to it
+    /// can be sent again with another key or to another provider; `max_body_memory` in the configuration limits the
+    /// memory that all of them take.
     pub const fn max_request(mut self, bytes: usize) -> Self {
         self.max_request = bytes;
         self

@@ -7,6 +7,7 @@ use http::header::{ALLOW, HeaderName, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
 
+use crate::spool::{NoRoom, StorageFailed};
 use crate::stall::Stalled;
 
 /// The reason why a request is not passed on, or its response is not.
@@ -25,13 +26,16 @@ pub(crate) enum Refusal {
     Foreign,
     Method,
     Model,
+    NoRoom,
     NoToken,
     NoUpgrade,
     NoUrl,
     ReadOnly,
     Stalled,
+    Storage,
     Switched,
     TooLarge,
+    TooLargeToKeep,
     UnreadableModel,
     WebSocket,
 }
@@ -46,6 +50,15 @@ impl Refusal {
             if part.is::<LengthLimitError>() {
                 return Self::TooLarge;
             }
+            if part.is::<StorageFailed>() {
+                return Self::Storage;
+            }
+            if let Some(no_room) = part.downcast_ref() {
+                return match no_room {
+                    NoRoom::Now => Self::NoRoom,
+                    NoRoom::Ever => Self::TooLargeToKeep,
+                };
+            }
             if part.is::<Stalled>() {
                 return Self::Stalled;
             }
@@ -57,7 +70,7 @@ impl Refusal {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::Body | Self::Commit | Self::NoUrl => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NoRoom | Self::Storage => StatusCode::SERVICE_UNAVAILABLE,
             Self::CallerLimit(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Encoded | Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
@@ -66,7 +79,7 @@ impl Refusal {
             Self::Expired | Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Switched => StatusCode::BAD_GATEWAY,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::TooLargeToKeep => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoUpgrade | Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
         }
     }
@@ -86,13 +99,15 @@ impl Refusal {
             Self::Foreign => "foreign_origin",
             Self::Method | Self::ReadOnly => "method_not_allowed",
             Self::Model => "model_not_allowed",
+            Self::NoRoom => "no_room_for_body",
             Self::NoToken => "invalid_api_key",
             Self::NoUrl => "invalid_url",
             Self::Stalled => "request_timeout",
+            Self::Storage => "body_not_stored",
             Self::Switched => "bad_gateway",
             Self::NoUpgrade => "no_upgrade",
             Self::WebSocket => "no_websocket",
-            Self::TooLarge => "request_too_large",
+            Self::TooLarge | Self::TooLargeToKeep => "request_too_large",
             Self::UnreadableModel => "unreadable_model",
         }
     }
@@ -120,12 +135,23 @@ impl Refusal {
             Self::UnreadableModel => {
                 "this token is limited to some models, and the model of the request can't be read: send JSON, uncompressed"
             }
+            Self::NoRoom => {
+                "the bodies of other requests take all the room of the gateway: try again, or have the operator raise \
+                 `max_body_memory` or `max_body_disk` in [server]"
+            }
             Self::NoToken => {
                 "the gateway's token is missing or wrong: send it where your SDK sends the API key"
             }
             Self::NoUrl => "the URL can't be passed on: send a path without `.` and `..`",
             Self::ReadOnly => "this path only serves GET and HEAD",
             Self::Stalled => "the body of the request stalled: send the request again",
+            Self::Storage => {
+                "the gateway can't keep a request of this size: its log has the cause, and a smaller request may pass"
+            }
+            Self::TooLargeToKeep => {
+                "the request is larger than the gateway may keep on disk: have the operator raise `max_body_disk` in \
+                 [server]"
+            }
             Self::NoUpgrade => "this connection can't switch to WebSocket: send a GET over HTTP/1.1",
             Self::WebSocket => {
                 "no provider of this gateway has a WebSocket at this path: use the same API over HTTP"
@@ -144,7 +170,7 @@ impl Refusal {
     /// Returns the header that belongs to the response.
     pub(crate) fn header(self) -> Option<(HeaderName, HeaderValue)> {
         Some(match self {
-            Self::Busy => (RETRY_AFTER, HeaderValue::from_static("1")),
+            Self::Busy | Self::NoRoom => (RETRY_AFTER, HeaderValue::from_static("1")),
             Self::CallerLimit(seconds) => (RETRY_AFTER, HeaderValue::from(seconds)),
             Self::Method => (ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
             Self::NoUpgrade | Self::WebSocket => (UPGRADE, HeaderValue::from_static("HTTP/1.1")),
@@ -162,7 +188,9 @@ impl Refusal {
                 | Self::Busy
                 | Self::CallerLimit(_)
                 | Self::Failed
+                | Self::NoRoom
                 | Self::Stalled
+                | Self::Storage
                 | Self::Switched
         )
     }

@@ -32,9 +32,10 @@ use crate::prepare;
 use crate::refusal::Refusal;
 use crate::renewals::Renewals;
 use crate::reply::Reply;
-use crate::request_body;
+use crate::request_body::Intake;
 use crate::requested_model;
 use crate::response::GatewayBody;
+use crate::spool::BodyBudget;
 use crate::status::Status;
 use crate::websocket;
 
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) destinations: Arc<Destinations>,
     affinity: Arc<Affinity>,
+    bodies: BodyBudget,
     pub(crate) cors: Option<Cors>,
     pub(crate) status: Status,
     alerts: Alerts,
@@ -67,6 +69,7 @@ impl Shared {
         Self {
             destinations: Arc::new(Destinations::new(&config, &client, options.max_request)),
             affinity: Arc::default(),
+            bodies: BodyBudget::new(config.server()),
             cors: Cors::new(config.cors_origins()),
             status: own::configured(status, &config, callers.clone()),
             alerts: Alerts::over_https(config.alerts().iter().cloned()),
@@ -90,6 +93,7 @@ impl Shared {
         Self {
             destinations,
             affinity: Arc::clone(&self.affinity),
+            bodies: self.bodies.clone(),
             cors: Cors::new(config.cors_origins()),
             status: own::configured(status, &config, callers.clone()),
             alerts: self.alerts_of(&config),
@@ -165,13 +169,15 @@ impl Shared {
                 return Ok(listed.unwrap_or_else(|failed| deliver(*failed, reply)));
             }
             let limits_models = caller.is_some_and(Caller::limits_models);
-            let body = request_body::take(body, &head.headers, (max, timeout), limits_models).await?;
+            let intake = Intake { max, timeout, budget: &self.bodies, whole: limits_models };
+            let body = intake.take(body, &head.headers).await?;
             let model = requested_model::read((&self.config, caller), &head, &destination, &body)?;
             self.affinity.place(&mut head, body.bytes());
             let learns = affinity::learns(&head);
             let mut chain = destination.chain.clone();
+            let (body, _room) = body.into_parts();
             let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
-                Ok(chain) => chain.call(Request::from_parts(head, ReplayBody::from(body))).await,
+                Ok(chain) => chain.call(Request::from_parts(head, body)).await,
                 Err(error) => Err(error),
             };
             let home = result.as_ref().ok().filter(|_| learns).and_then(affinity::home);

@@ -8,25 +8,35 @@
 //!
 //! Recording stops at a cap, and when only one clone is left. Past that point only one clone can continue, the one
 //! that pulled first, so that no attempt ever sends a body with a gap.
+//!
+//! A whole body may also be given in [pieces](Pieces), the larger of which is kept outside of memory.
 
+pub(in crate::body) mod pieces;
 pub(in crate::body) mod record;
 pub(in crate::body) mod source;
 pub(in crate::body) mod tee;
+mod whole;
+
 use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::BoxError;
 
+pub(crate) use self::pieces::Pieces;
+use crate::body::replay::pieces::PiecesReader;
 use crate::body::replay::record::Source;
 use crate::body::replay::source::IntoBytes;
 use crate::body::replay::tee::{Cursor, Tee};
+use crate::body::replay::whole::Whole;
+use crate::body::stored::StoredBody;
 use crate::body::upload::Upload;
 
 /// A request body that can be sent again. The layers of this crate send it to the service inside them.
@@ -56,11 +66,7 @@ pub struct ReplayBody(Inner);
 enum Inner {
     Whole(Whole),
     Teed(Cursor),
-}
-
-struct Whole {
-    all: Bytes,
-    sent: bool,
+    Pieces(PiecesReader),
 }
 
 // === impl ReplayBody ===
@@ -71,7 +77,7 @@ impl ReplayBody {
 
     /// Creates an empty body.
     pub const fn empty() -> Self {
-        Self(Inner::Whole(Whole { all: Bytes::new(), sent: false }))
+        Self(Inner::Whole(Whole::new(Bytes::new())))
     }
 
     /// Makes a body replayable. Of a streaming body, the first `cap` bytes are recorded. The future never waits. A
@@ -99,6 +105,49 @@ impl ReplayBody {
         }
     }
 
+    /// Creates a body of which only the beginning is in memory: `start`, followed by `len` bytes that are kept
+    /// elsewhere, such as in a file.
+    ///
+    /// Every attempt reads it anew. The beginning is also searched for ids and caps of tokens, so it should have some
+    /// kilobytes. If the rest can't be read, the request fails with [`Error::Body`](crate::Error::Body).
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::BodyExt;
+    /// use tower_key_rotation::body::{ReadStored, ReplayBody, StoredBody};
+    ///
+    /// /// Stands for a file.
+    /// struct Disk(Bytes);
+    ///
+    /// impl StoredBody for Disk {
+    ///     fn read(&self, at: u64, len: usize) -> ReadStored {
+    ///         let rest = self.0.slice(at as usize..);
+    ///         let data = rest.slice(..rest.len().min(len));
+    ///         Box::pin(async { Ok(data) })
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower::BoxError> {
+    /// let body = ReplayBody::stored(Bytes::from("hel"), Disk(Bytes::from("lo")), 2);
+    /// let again = body.clone();
+    /// assert_eq!(body.collect().await?.to_bytes(), "hello");
+    /// assert_eq!(again.collect().await?.to_bytes(), "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stored(start: Bytes, rest: impl StoredBody, len: u64) -> Self {
+        Self::of_pieces(Pieces::stored(start, Arc::new(rest), len))
+    }
+
+    /// Creates a body of pieces. Small ones in memory are joined, because clients handle bytes better than a stream.
+    pub(crate) fn of_pieces(pieces: Pieces) -> Self {
+        match pieces.joined(Self::CAP) {
+            Some(all) => Self::from(all),
+            None => Self(Inner::Pieces(PiecesReader::new(pieces))),
+        }
+    }
+
     /// Returns the whole body if it came in one piece, from its beginning.
     ///
     /// For clients that handle bytes better than a stream.
@@ -108,34 +157,54 @@ impl ReplayBody {
     /// Returns the body itself, at its position, if it is a stream.
     pub fn try_into_bytes(self) -> Result<Bytes, Self> {
         match self.0 {
-            Inner::Whole(whole) => Ok(whole.all),
-            Inner::Teed(_) => Err(self),
+            Inner::Whole(whole) => Ok(whole.into_bytes()),
+            Inner::Teed(_) | Inner::Pieces(_) => Err(self),
         }
     }
 
     /// Returns whether a clone would get the whole body.
     pub fn is_replayable(&self) -> bool {
         match &self.0 {
-            Inner::Whole(_) => true,
+            Inner::Whole(_) | Inner::Pieces(_) => true,
             Inner::Teed(cursor) => cursor.is_replayable(),
         }
     }
 
-    /// Returns the whole body in one piece, and leaves this one as it is. Waits for a stream to end. `None` if
-    /// it fails, or if it is too long to be recorded; then it can still be sent, once. Trailers are left out.
-    pub(crate) async fn gather(&self) -> Option<Bytes> {
+    /// Returns the whole body, and leaves this one as it is. Waits for a stream to end. `None` if it fails, or if it is
+    /// too long to be recorded; then it can still be sent, once. Trailers are left out.
+    pub(crate) async fn pieces(&self) -> Option<Pieces> {
         let cursor = match &self.0 {
-            Inner::Whole(whole) => return Some(whole.all.clone()),
+            Inner::Whole(whole) => return Some(Pieces::in_memory(vec![whole.all().clone()])),
+            Inner::Pieces(reader) => return Some(reader.pieces().clone()),
             Inner::Teed(cursor) => cursor,
         };
         self.upload().record().await;
-        cursor.is_recording().then(|| joined(&cursor.recorded()))
+        cursor.is_recording().then(|| Pieces::in_memory(cursor.recorded()))
+    }
+
+    /// Returns the whole body in one piece, as [`pieces`](Self::pieces) does in several. A part that is kept outside of
+    /// memory is read.
+    pub(crate) async fn gather(&self) -> Option<Bytes> {
+        let pieces = self.pieces().await?;
+        if let Some(all) = pieces.joined(usize::MAX) {
+            return Some(all);
+        }
+        let mut all = BytesMut::new();
+        pieces.show(|data, _| all.extend_from_slice(data)).await.then(|| all.freeze())
+    }
+
+    /// Returns the body if a part of it is kept outside of memory.
+    pub(crate) fn stored_pieces(&self) -> Option<Pieces> {
+        match &self.0 {
+            Inner::Pieces(reader) if !reader.pieces().is_in_memory() => Some(reader.pieces().clone()),
+            _ => None,
+        }
     }
 
     /// Returns the upload of the body by its caller.
     pub(crate) fn upload(&self) -> Upload {
         match &self.0 {
-            Inner::Whole(_) => Upload::WHOLE,
+            Inner::Whole(_) | Inner::Pieces(_) => Upload::WHOLE,
             Inner::Teed(cursor) => Upload::new(cursor.watcher()),
         }
     }
@@ -145,22 +214,17 @@ impl ReplayBody {
         match &self.0 {
             Inner::Whole(_) => None,
             Inner::Teed(cursor) => cursor.take_error(),
+            Inner::Pieces(reader) => reader.pieces().take_error(),
         }
     }
 
-    /// Reads the part of the body that has arrived, from its beginning.
+    /// Reads the part of the body that has arrived and is in memory, from its beginning.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&[Bytes]) -> T) -> T {
         match &self.0 {
-            Inner::Whole(whole) => read(std::slice::from_ref(&whole.all)),
+            Inner::Whole(whole) => read(std::slice::from_ref(whole.all())),
             Inner::Teed(cursor) => read(&cursor.recorded()),
+            Inner::Pieces(reader) => read(&reader.pieces().start()),
         }
-    }
-}
-
-fn joined(frames: &[Bytes]) -> Bytes {
-    match frames {
-        [only] => only.clone(),
-        frames => frames.concat().into(),
     }
 }
 
@@ -180,7 +244,7 @@ fn downcast<T: 'static, B: 'static>(body: B) -> Result<T, B> {
 
 impl From<Bytes> for ReplayBody {
     fn from(all: Bytes) -> Self {
-        Self(Inner::Whole(Whole { all, sent: false }))
+        Self(Inner::Whole(Whole::new(all)))
     }
 }
 
@@ -201,6 +265,7 @@ impl Body for ReplayBody {
         match &mut self.0 {
             Inner::Whole(whole) => Poll::Ready(whole.take().map(|data| Ok(Frame::data(data)))),
             Inner::Teed(cursor) => cursor.poll_frame(cx),
+            Inner::Pieces(reader) => reader.poll_frame(cx),
         }
     }
 
@@ -208,6 +273,7 @@ impl Body for ReplayBody {
         match &self.0 {
             Inner::Whole(whole) => whole.rest() == 0,
             Inner::Teed(cursor) => cursor.is_end_stream(),
+            Inner::Pieces(reader) => reader.left() == 0,
         }
     }
 
@@ -215,6 +281,7 @@ impl Body for ReplayBody {
         match &self.0 {
             Inner::Whole(whole) => SizeHint::with_exact(whole.rest() as u64),
             Inner::Teed(cursor) => cursor.size_hint(),
+            Inner::Pieces(reader) => SizeHint::with_exact(reader.left()),
         }
     }
 }
@@ -225,25 +292,5 @@ impl fmt::Debug for ReplayBody {
             .field("size_hint", &self.size_hint())
             .field("replayable", &self.is_replayable())
             .finish()
-    }
-}
-
-// === impl Whole ===
-
-impl Whole {
-    fn take(&mut self) -> Option<Bytes> {
-        let rest = self.rest() > 0;
-        self.sent = true;
-        rest.then(|| self.all.clone())
-    }
-
-    const fn rest(&self) -> usize {
-        if self.sent { 0 } else { self.all.len() }
-    }
-}
-
-impl Clone for Whole {
-    fn clone(&self) -> Self {
-        Self { all: self.all.clone(), sent: false }
     }
 }

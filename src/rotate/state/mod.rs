@@ -76,7 +76,7 @@ impl<B> RequestState<B> {
             Some(context) => context.join(),
             None => self.config.policy.begin(),
         }
-        self.request.receive(body, self.config.replay_cap).await;
+        self.request.receive(body, self.config.replay_cap, self.config.pool.provider()).await;
     }
 
     /// Starts the audit of an attempt.

@@ -95,7 +95,8 @@ fn is_routed_like(one: &ProviderSettings, other: &ProviderSettings) -> bool {
 fn warn_of_restart(config: &Config, before: &Config) {
     let limits = |it: &ServerSettings| {
         let times = [it.head_timeout(), it.write_timeout(), it.shutdown_timeout()];
-        (times, it.max_connections(), it.max_requests())
+        let bodies = (it.max_body_memory(), it.max_body_disk());
+        (times, it.max_connections(), it.max_requests(), bodies)
     };
     if config.listen != before.listen || limits(&config.server) != limits(&before.server) {
         tracing::warn!(

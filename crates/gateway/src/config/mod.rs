@@ -45,6 +45,8 @@
 //! websocket_idle_timeout = "10m"              # a WebSocket without a byte from either side
 //! max_connections = 4096
 //! max_requests = 4096                         # in flight
+//! max_body_memory = 67_108_864                # bytes of requests above 256 KiB that are kept in memory together
+//! max_body_disk = 4_294_967_296               # bytes of the others, in unnamed temporary files
 //! hosts = ["gateway.internal"]                # names by which callers without a token reach it
 //! [status]                                    # the status of keys at /, /status, /health and /api/…
 //! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, drain, enable, cool down; default: off

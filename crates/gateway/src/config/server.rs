@@ -1,7 +1,7 @@
 //! The `[server]` table: limits on connections and requests, and host names.
 //!
-//! [`serve`](crate::serve()) applies the limits, and the gateway the host names. An app that mounts the router on a
-//! server of its own sets limits there.
+//! [`serve`](crate::serve()) applies the limits on connections and requests, and the gateway the others and the host
+//! names. An app that mounts the router on a server of its own sets limits on connections and requests there.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct ServerSettings {
     websocket_idle_timeout: Option<Duration>,
     max_connections: Option<NonZeroU32>,
     max_requests: Option<NonZeroU32>,
+    max_body_memory: Option<u64>,
+    max_body_disk: Option<u64>,
     hosts: Vec<String>,
 }
 
@@ -63,6 +65,17 @@ impl ServerSettings {
         self.max_requests
     }
 
+    /// Returns the maximum number of bytes of large requests that are kept in memory together. A request above 256 KiB
+    /// that finds no room there is kept in a temporary file.
+    pub const fn max_body_memory(&self) -> Option<u64> {
+        self.max_body_memory
+    }
+
+    /// Returns the maximum number of bytes of requests that are kept in temporary files together.
+    pub const fn max_body_disk(&self) -> Option<u64> {
+        self.max_body_disk
+    }
+
     /// Returns the host names by which callers reach the server, in lower case and without a port.
     pub fn hosts(&self) -> &[String] {
         &self.hosts
@@ -79,6 +92,8 @@ impl ServerSettings {
             websocket_idle_timeout: time("websocket_idle_timeout", table.websocket_idle_timeout)?,
             max_connections: table.max_connections,
             max_requests: table.max_requests,
+            max_body_memory: table.max_body_memory,
+            max_body_disk: table.max_body_disk,
             hosts: hosts(table.hosts.unwrap_or_default(), &at.field("hosts"))?,
         })
     }

@@ -68,6 +68,16 @@ pub(in crate::config) struct ServerTable {
     ///
     /// Default: `4096`. Example: `512`
     pub(in crate::config) max_requests: Option<NonZeroU32>,
+    /// Maximum number of bytes of requests above 256 KiB that are kept in memory together. A request that finds no room
+    /// there is kept in an unnamed temporary file below `TMPDIR`.
+    ///
+    /// Default: `67108864`. Example: `268435456`
+    pub(in crate::config) max_body_memory: Option<u64>,
+    /// Maximum number of bytes of requests that are kept in temporary files together. Further ones get status 503, and one
+    /// that is larger than all of it gets 413.
+    ///
+    /// Default: `4294967296`. Example: `1073741824`
+    pub(in crate::config) max_body_disk: Option<u64>,
     /// Host names, without ports, by which callers without a token reach the gateway, in addition to `localhost`, loopback
     /// addresses and the address it listens on.
     ///

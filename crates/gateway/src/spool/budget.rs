@@ -1,0 +1,108 @@
+//! The memory and the room on disk that the bodies of requests may take.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::ServerSettings;
+
+/// Default maximum of memory for bodies (64 MiB).
+const MEMORY: u64 = 64 * 1024 * 1024;
+
+/// Default maximum of room on disk for bodies (4 GiB).
+const DISK: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Number of bytes of one permit (4 KiB).
+const UNIT: u64 = 4 * 1024;
+
+/// The memory and the room on disk that all bodies together may take.
+#[derive(Clone)]
+pub(crate) struct BodyBudget {
+    memory: Share,
+    disk: Share,
+}
+
+/// Room for one body, which is free again when this is dropped.
+pub(crate) struct Room {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The reason for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoRoom {
+    #[error("other bodies take the room")]
+    Now,
+    #[error("the body is larger than all the room")]
+    Ever,
+}
+
+#[derive(Clone)]
+struct Share {
+    free: Arc<Semaphore>,
+    units: u32,
+}
+
+// === impl BodyBudget ===
+
+impl BodyBudget {
+    pub(crate) fn new(server: &ServerSettings) -> Self {
+        Self {
+            memory: Share::new(server.max_body_memory().unwrap_or(MEMORY)),
+            disk: Share::new(server.max_body_disk().unwrap_or(DISK)),
+        }
+    }
+
+    /// Takes memory for a body, if it is free.
+    pub(crate) fn memory(&self, bytes: u64) -> Option<Room> {
+        self.memory.take(bytes).ok()
+    }
+
+    /// Waits for memory for a body. A body that is larger than all of it takes all.
+    pub(crate) async fn wait_for_memory(&self, bytes: u64) -> Option<Room> {
+        let units = units(bytes).min(self.memory.units);
+        let permit = Arc::clone(&self.memory.free).acquire_many_owned(units).await.ok()?;
+        Some(Room { _permit: permit })
+    }
+
+    /// Takes room on disk for a body.
+    pub(crate) fn disk(&self, bytes: u64) -> Result<Room, NoRoom> {
+        self.disk.take(bytes)
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    fn new(bytes: u64) -> Self {
+        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
+        Self { free: Arc::new(Semaphore::new(units as usize)), units }
+    }
+
+    fn take(&self, bytes: u64) -> Result<Room, NoRoom> {
+        let units = units(bytes);
+        if units > self.units {
+            return Err(NoRoom::Ever);
+        }
+        let permit = Arc::clone(&self.free).try_acquire_many_owned(units).map_err(|_taken| NoRoom::Now)?;
+        Ok(Room { _permit: permit })
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn room_is_taken_and_given_back() {
+        let share = Share::new(10 * UNIT);
+        let first = share.take(6 * UNIT + 1);
+        assert_eq!(share.take(4 * UNIT).err(), Some(NoRoom::Now));
+        assert_eq!(share.take(11 * UNIT).err(), Some(NoRoom::Ever));
+        drop(first);
+        assert!(share.take(10 * UNIT).is_ok());
+    }
+}
