@@ -16,7 +16,6 @@ use http::{Response, Uri, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Either;
 use pin_project_lite::pin_project;
-use tower::BoxError;
 use tower_key_rotation::provider::{Endpoint, stored_ids_in_json, stored_ids_in_path};
 use tower_key_rotation::{Home, Served, Session};
 
@@ -25,6 +24,9 @@ use crate::session;
 
 /// Maximum number of ids that are remembered (65,536). The oldest are forgotten first.
 const MOST: usize = 1 << 16;
+
+/// Length of the end of a frame in which an id may begin that the next frame ends: the longest id, in quotes (258).
+const CUT: usize = 258;
 
 /// Parts of the paths of Google's API whose responses name objects.
 const GOOGLE: [&str; 4] = ["files", "cachedContents", "fileSearchStores", "upload"];
@@ -47,11 +49,13 @@ struct Memory {
 
 pin_project! {
     /// The body of a response whose ids are remembered as they pass.
-    struct Learning {
+    struct Learning<B> {
         #[pin]
-        body: GatewayBody,
+        body: B,
         affinity: Arc<Affinity>,
         home: Home,
+        // The end of the data so far.
+        end: Vec<u8>,
     }
 }
 
@@ -122,7 +126,11 @@ impl Affinity {
         let next = response.headers().get("x-goog-upload-url").and_then(|next| next.to_str().ok());
         let query = next.and_then(|next| next.split_once('?')).map_or("", |(_, query)| query);
         self.remember(stored_ids_in_path(&["?", query].concat()), &home);
-        response.map(|body| Either::Right(OwnBody::new(Learning { body, affinity: Arc::clone(self), home })))
+        response.map(|body| Either::Right(OwnBody::new(self.learning(body, home))))
+    }
+
+    fn learning<B>(self: &Arc<Self>, body: B, home: Home) -> Learning<B> {
+        Learning { body, affinity: Arc::clone(self), home, end: Vec::new() }
     }
 
     fn remember<'a>(&self, ids: impl Iterator<Item = &'a str>, home: &Home) {
@@ -148,20 +156,28 @@ impl Affinity {
 
 // === impl Learning ===
 
-impl Body for Learning {
+impl<B: Body<Data = Bytes>> Body for Learning<B> {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.body.poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
             this.affinity.remember(stored_ids_in_json(data), this.home);
+            this.end.extend_from_slice(&data[..data.len().min(CUT)]);
+            this.affinity.remember(stored_ids_in_json(this.end), this.home);
+            if data.len() > CUT {
+                this.end.clear();
+                this.end.extend_from_slice(&data[data.len() - CUT..]);
+            } else {
+                this.end.drain(..this.end.len().saturating_sub(CUT));
+            }
         }
         Poll::Ready(frame)
     }
@@ -177,17 +193,38 @@ impl Body for Learning {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream::{self, StreamExt};
+    use http_body_util::{BodyExt, StreamBody};
     use tower_key_rotation::KeyPool;
     use tower_key_rotation::{ApiKey, Provider};
 
     use super::*;
 
+    fn home() -> Home {
+        let key = ApiKey::new("sk-one").unwrap().id("one");
+        let pool = KeyPool::builder(Provider::openai()).key(key).build().unwrap();
+        Home::new("openai", pool.acquire(()).unwrap().key_id().clone())
+    }
+
+    #[tokio::test]
+    async fn an_id_is_learned_wherever_its_response_is_cut() {
+        let response = format!(r#"{{"id":"file-0123456789","more":"{}"}}"#, "x".repeat(3_000));
+        for size in 1..400 {
+            let affinity = Arc::<Affinity>::default();
+            let pieces: Vec<_> = response.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+            let frames = stream::iter(pieces).map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
+            affinity.learning(StreamBody::new(frames), home()).collect().await.unwrap();
+            let found = affinity.home(&"/v1/files/file-0123456789".parse().unwrap(), None);
+            assert_eq!(found, Some(home()), "pieces of {size}");
+        }
+    }
+
     #[test]
     fn the_oldest_ids_are_forgotten() {
         let affinity = Affinity::default();
-        let key = ApiKey::new("sk-one").unwrap().id("one");
-        let pool = KeyPool::builder(Provider::openai()).key(key).build().unwrap();
-        let home = Home::new("openai", pool.acquire(()).unwrap().key_id().clone());
+        let home = home();
         let id = |number: usize| format!("file-{number:012}");
         for number in 0..=MOST {
             affinity.remember([id(number).as_str()].into_iter(), &home);
