@@ -5,6 +5,7 @@
 //! of a batch. Names that the provider expects back in a request, such as the `uri` of a file, stay as they are.
 
 use axum::body::Body as OwnBody;
+use axum::extract::NestedPath;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, HOST, HeaderName, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, Uri, request};
@@ -60,7 +61,8 @@ pub(crate) struct Links {
 // === impl Links ===
 
 impl Links {
-    /// Returns the change for the responses to a request for the native API of a provider, if they may have links.
+    /// Returns the change for the responses to a request for the native API of a provider, if they may have links. The
+    /// links lead below the path at which an app has mounted the gateway.
     pub(crate) fn of(head: &request::Parts, provider: &str, base: &Uri) -> Option<Self> {
         let path = head.uri.path();
         let has_links = path.split('/').any(|segment| PATHS.contains(&segment)) || path.contains(":predict");
@@ -72,7 +74,8 @@ impl Links {
         let host = text("x-forwarded-host").or_else(|| text(HOST.as_str()));
         let host = host.or_else(|| head.uri.authority().map(http::uri::Authority::as_str))?;
         let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
-        Some(Self { from, to: format!("{scheme}://{host}/{provider}") })
+        let nested = head.extensions.get::<NestedPath>().map_or("", NestedPath::as_str).trim_end_matches('/');
+        Some(Self { from, to: format!("{scheme}://{host}{nested}/{provider}") })
     }
 
     /// Changes the links in headers.

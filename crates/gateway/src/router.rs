@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::routing::any;
 
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -39,8 +40,10 @@ use crate::options::Options;
 /// ```
 pub fn router(config: Config, options: Options) -> Router {
     let gateway = Gateway::new(config, options);
-    Router::new().fallback(move |request: Request| {
+    let handle = move |request: Request| {
         let response = gateway.handle(request, None);
         async move { response.await.map(Body::new) }
-    })
+    };
+    // A fallback alone would be lost in a router that is nested in a nested one.
+    Router::new().route("/", any(handle.clone())).route("/{*path}", any(handle.clone())).fallback(handle)
 }

@@ -8,6 +8,8 @@ use http::Request;
 use serde_json::{Value, json};
 use support::stub::{Stub, reply};
 use support::{Gateway, header, post, text};
+use tower::ServiceExt;
+use tower_key_rotation_gateway::{Options, router};
 
 const ALL: [(&str, &[&str]); 3] = [("openai", &["a-1"]), ("anthropic", &["b-1"]), ("gemini", &["c-1"])];
 
@@ -129,6 +131,26 @@ async fn results_of_a_batch_are_fetched_through_the_gateway() {
     let body: Value = serde_json::from_str(&text(response).await).unwrap();
     let own = format!("https://{}/anthropic/v1/messages/batches/msgbatch_1/results", gateway.address);
     assert_eq!(body["results_url"], own);
+}
+
+#[tokio::test]
+async fn links_lead_to_the_path_of_a_mounted_gateway() {
+    let stub = Stub::with(|call| {
+        let host = call.headers["host"].to_str().unwrap();
+        let mut response = reply(200, &json!({}));
+        let next = format!("http://{host}/upload/v1beta/files?upload_id=1");
+        response.headers_mut().insert("x-goog-upload-url", next.parse().unwrap());
+        response
+    })
+    .await;
+    let router = router(support::config(&stub.providers(&ALL)), Options::new());
+    let app = axum::Router::new().nest("/a", axum::Router::new().nest("/llm", router));
+    let mut request = post("/a/llm/gemini/upload/v1beta/files", Body::from("{}"));
+    request.headers_mut().insert("host", "localhost".parse().unwrap());
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let next = header(&response, "x-goog-upload-url");
+    assert_eq!(next, "http://localhost/a/llm/gemini/upload/v1beta/files?upload_id=1");
 }
 
 #[tokio::test]
