@@ -18,14 +18,14 @@ use tower::{Layer, ServiceBuilder};
 use tower_key_rotation::body::ResponseBody;
 use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::{
-    BreakerPolicy, Commit, ContextLength, ProviderFallback, ProviderFallbackLayer, Route, Start,
+    BreakerPolicy, Commit, ContextLength, ProviderFallback, ProviderFallbackLayer, Route, Start, Timeouts,
 };
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{Error, KeyRotationLayer, RetryBudget, Served};
 use tower_key_rotation_sim::{Refusal, Script, SimBody, SimFault, Simulator};
 
 settings::settings!("ProviderFallbackLayer":
-    route, fallback, start, deadline, head_timeout, first_content_timeout, idle_timeout, commit, complete_cap,
+    route, fallback, start, deadline, head_timeout, first_content_timeout, idle_timeout, timeouts_for, commit, complete_cap,
     context_length, resend_ambiguous, wait_for_key, patience, max_attempts, backoff, retry_budget, breaker, replay_cap,
     events, error_events,
 );
@@ -78,6 +78,17 @@ async fn first_content_timeout() {
         let chain = chain(&slow(), |layer| layer.first_content_timeout(limit * SECOND));
         let response = send(&chain, chat_stream("m")).await.unwrap();
         assert_eq!((support::served(&response).provider(), ms_since(began)), (link, took));
+    }
+}
+
+async fn timeouts_for() {
+    let sims = [provider(Script::always(SimFault::Silent)), provider(Script::new())];
+    for (pattern, took) in [("m*", 2_000), ("other*", 7_000)] {
+        let began = Instant::now();
+        let limits = Timeouts::new().head(2 * SECOND);
+        let chain = chain(&sims, |layer| layer.head_timeout(7 * SECOND).timeouts_for(pattern, limits));
+        assert_eq!(ask(&chain).await.unwrap(), "1");
+        assert_eq!(ms_since(began), took, "{pattern}");
     }
 }
 

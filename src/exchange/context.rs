@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::exchange::inspect::Limits;
 use crate::exchange::keys_tried::KeysTried;
+use crate::exchange::time_limits::TimeLimits;
 use crate::pool::PoolId;
 
 /// A request extension by which a chain passes its budget and its timeouts to its links.
@@ -39,9 +40,12 @@ struct Budget {
     longest_wait: AtomicU64,
     /// The keys that were tried, by pool. The lock is held briefly, never across an await.
     tried: Mutex<Vec<(PoolId, KeysTried)>>,
-    head_timeout: Option<Duration>,
-    idle_timeout: Option<Duration>,
-    limits: Limits,
+    /// The time limits for all models, followed by those for some.
+    times: Arc<[TimeLimits]>,
+    /// The number of the time limits that apply to the present link.
+    chosen: AtomicUsize,
+    /// Whether event streams are inspected before the commit.
+    look_into_streams: bool,
     /// Whether a failing stream reports its error in a last event.
     error_events: bool,
 }
@@ -49,9 +53,8 @@ struct Budget {
 impl ChainContext {
     pub(crate) fn new(
         attempts: usize,
-        head_timeout: Option<Duration>,
-        idle_timeout: Option<Duration>,
-        limits: Limits,
+        times: Arc<[TimeLimits]>,
+        look_into_streams: bool,
         error_events: bool,
     ) -> Self {
         Self(Arc::new(Budget {
@@ -61,9 +64,9 @@ impl ChainContext {
             called: AtomicBool::new(false),
             longest_wait: AtomicU64::new(0),
             tried: Mutex::default(),
-            head_timeout,
-            idle_timeout,
-            limits,
+            times,
+            chosen: AtomicUsize::new(0),
+            look_into_streams,
             error_events,
         }))
     }
@@ -138,14 +141,23 @@ impl ChainContext {
         self.0.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Chooses the time limits of the present link. Zero: those for all models.
+    pub(crate) fn choose_times(&self, number: usize) {
+        self.0.chosen.store(number.min(self.0.times.len() - 1), Ordering::Relaxed);
+    }
+
+    fn times(&self) -> &TimeLimits {
+        &self.0.times[self.0.chosen.load(Ordering::Relaxed)]
+    }
+
     /// Returns the time limit for the head of a response.
     pub(crate) fn head_timeout(&self) -> Option<Duration> {
-        self.0.head_timeout
+        self.times().head
     }
 
     /// Returns the idle timeout of response bodies. A layer that joins the context guards the bodies it delivers.
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
-        self.0.idle_timeout
+        self.times().idle
     }
 
     /// Returns whether a stream that fails after its commit also reports the error in a last event.
@@ -154,7 +166,7 @@ impl ChainContext {
     }
 
     /// Returns the limits for inspecting a response.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.0.limits
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { look_into_streams: self.0.look_into_streams, ..self.times().inspect }
     }
 }

@@ -10,3 +10,4 @@ pub(crate) mod inspect;
 pub(crate) mod keys_tried;
 pub(crate) mod retry;
 pub(crate) mod served;
+pub(crate) mod time_limits;

@@ -15,11 +15,11 @@ use crate::body::{
 };
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
+use crate::exchange::context::ChainContext;
 use crate::exchange::inspect::is_stream;
 use crate::exchange::served::Served;
 use crate::fallback::breaker::BreakerPermit;
 use crate::fallback::link::{Chain, Link};
-use crate::fallback::settings::Settings;
 
 /// The settlement of a response of a link without keys, when its body has ended.
 struct Keyless(Arc<Link>);
@@ -31,15 +31,15 @@ struct Keyless(Arc<Link>);
 pub(super) fn guard<B>(
     response: &mut Response<ResponseBody<B>>,
     link: &Arc<Link>,
-    settings: &Settings,
+    context: &ChainContext,
     joined: bool,
     dialect: EventDialect,
 ) -> UsageSlot {
     let served = response.extensions().get::<Served>().filter(|_| joined);
     let slot = served.map_or_else(|| UsageSlot::new(Keyless(Arc::clone(link))), Served::usage_slot);
     if !served.is_some_and(Served::is_guarded) {
-        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), settings.idle_timeout);
-        let told = settings.error_events && !response.headers().contains_key(http::header::CONTENT_LENGTH);
+        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), context.idle_timeout());
+        let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
         response.body_mut().watch(guard.with_error_events(told.then_some(dialect)));
     }
     slot

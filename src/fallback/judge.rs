@@ -86,10 +86,10 @@ where
         let joined = context.is_joined();
         if !joined {
             forget_length(&mut response);
-            let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
+            let limits = RestLimits::new(context.idle_timeout(), state.deadline());
             ResponseBody::limit(&mut response, limits);
         }
-        let slot = after_commit::guard(&mut response, link, &chain.settings, joined, state.dialect());
+        let slot = after_commit::guard(&mut response, link, context, joined, state.dialect());
         if let Some(check) = state.hold_back.check(&response, state.deadline()) {
             let (mut head, body) = response.into_parts();
             match hold_back(body, slot.clone(), check).await {
@@ -100,7 +100,7 @@ where
         return LinkOutcome::Guarded(Box::new((response, slot)));
     };
     let retry_after = if let SkipReason::Fault(fault) = &because { fault.retry_after() } else { None };
-    let limits = RestLimits::new(chain.settings.idle_timeout, state.deadline());
+    let limits = RestLimits::new(context.idle_timeout(), state.deadline());
     let status = Some(response.status());
     let is_kept = because != SkipReason::NotFound || !state.has_failed();
     let last_response =

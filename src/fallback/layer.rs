@@ -18,6 +18,7 @@ use crate::fallback::link::{Boxed, Chain, Link};
 use crate::fallback::route::Route;
 use crate::fallback::service::ProviderFallback;
 use crate::fallback::settings::{ContextLength, Settings, Start};
+use crate::fallback::timeouts::Timeouts;
 
 /// Puts several providers behind one service, and falls back to the next one if a provider fails.
 ///
@@ -106,12 +107,12 @@ impl<B> ProviderFallbackLayer<B> {
     }
 
     /// Sets the time limit for the first content of a stream, counted from its head, whatever else the stream sends
-    /// before it. A stream that sends more than 8 MiB without content is abandoned earlier. Default: no limit; the
-    /// chain commits to a stream after 10 s, 64 KiB or 200 events without content.
+    /// before it. Once it has shown that the model thinks, each keep-alive begins the limit anew, up to ten limits in
+    /// total. A stream that sends more than 8 MiB without content is abandoned earlier. Default: no limit; the chain
+    /// commits to a stream after 10 s, 64 KiB or 200 events without content.
     #[must_use]
     pub const fn first_content_timeout(mut self, limit: Duration) -> Self {
-        self.settings.limits.peek_time = limit;
-        self.settings.limits.late_is_fault = true;
+        self.settings.limits.set_first_content(limit);
         self
     }
 
@@ -122,6 +123,30 @@ impl<B> ProviderFallbackLayer<B> {
     #[must_use]
     pub const fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.idle_timeout = Some(limit);
+        self
+    }
+
+    /// Sets other time limits for the models that a pattern matches, in which `*` stands for any text. May be called
+    /// repeatedly; the first pattern that matches applies. Default: the same limits for all models.
+    ///
+    /// The pattern is compared with the name under which the link is asked for the model. If the beginning of a body
+    /// names no model, the chain waits for its end.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_key_rotation::ProviderFallbackLayer;
+    /// use tower_key_rotation::fallback::Timeouts;
+    ///
+    /// let minutes = |minutes| Duration::from_secs(60 * minutes);
+    /// let thinking = Timeouts::new().head(minutes(10)).first_content(minutes(10));
+    /// let layer = ProviderFallbackLayer::<String>::new("openai")
+    ///     .head_timeout(Duration::from_secs(30))
+    ///     .timeouts_for("o*", thinking)
+    ///     .timeouts_for("*-thinking", thinking);
+    /// ```
+    #[must_use]
+    pub fn timeouts_for(mut self, models: impl Into<String>, timeouts: Timeouts) -> Self {
+        self.settings.by_model.push((models.into(), timeouts));
         self
     }
 

@@ -11,6 +11,7 @@ use tower::util::BoxCloneSyncService;
 use crate::body::ReplayBody;
 use crate::clock::LatencyEstimate;
 use crate::event::{EventKind, EventSource, Events, Severity};
+use crate::exchange::time_limits::TimeLimits;
 use crate::fallback::breaker::{Breaker, BreakerPolicy};
 use crate::fallback::route::Route;
 use crate::fallback::settings::{Settings, Start};
@@ -35,6 +36,8 @@ pub(super) struct Chain<B> {
     /// The services of all but the first.
     others: Vec<Boxed<B>>,
     pub(super) settings: Settings,
+    /// The time limits of the settings: those for all models, followed by those for some.
+    pub(super) times: Arc<[TimeLimits]>,
     /// The provider whose rules apply to links without rules of their own.
     pub(super) general: Provider,
     /// The next link to start with, in turn.
@@ -65,6 +68,7 @@ impl<B> Chain<B> {
         Self {
             links,
             others,
+            times: settings.times(),
             settings,
             general,
             cursor: AtomicUsize::new(0),
@@ -88,7 +92,7 @@ impl<B> Chain<B> {
 
 impl<B> fmt::Debug for Chain<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { links, others: _, settings, general: _, cursor: _, is_failing: _ } = self;
+        let Self { links, others: _, settings, times: _, general: _, cursor: _, is_failing: _ } = self;
         f.debug_struct("Chain")
             .field("links", &links.iter().map(|link| &*link.name).collect::<Vec<_>>())
             .field("settings", settings)

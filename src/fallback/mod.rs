@@ -106,6 +106,7 @@ mod route;
 mod service;
 mod settings;
 mod state;
+mod timeouts;
 
 pub use self::breaker::BreakerPolicy;
 pub use self::commit::Commit;
@@ -114,6 +115,7 @@ pub use self::pin::ProviderPin;
 pub use self::route::{InvalidRoute, Route};
 pub use self::service::ProviderFallback;
 pub use self::settings::{ContextLength, Start};
+pub use self::timeouts::Timeouts;
 pub use crate::error::{AllProvidersFailed, ProviderFailed, SkipReason, UnknownLink};
 pub use crate::exchange::future::ResponseFuture;
 pub use crate::provider::Unroutable;

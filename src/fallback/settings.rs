@@ -1,13 +1,16 @@
 //! The settings of a chain, and their defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::ReplayBody;
 use crate::event::Events;
 use crate::exchange::inspect::Limits;
 use crate::exchange::retry::{RetryBudget, RetryDelay};
+use crate::exchange::time_limits::TimeLimits;
 use crate::fallback::breaker::BreakerPolicy;
 use crate::fallback::commit::Commit;
+use crate::fallback::timeouts::{self, Timeouts};
 use crate::text::words;
 
 /// The settings of a chain, shared by all its requests.
@@ -17,6 +20,8 @@ pub(super) struct Settings {
     pub(super) deadline: Option<Duration>,
     pub(super) head_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
+    /// Time limits for the models that match a pattern.
+    pub(super) by_model: Vec<(String, Timeouts)>,
     pub(super) limits: Limits,
     pub(super) commit: Commit,
     pub(super) complete_cap: usize,
@@ -70,6 +75,12 @@ words!(ContextLength {
 impl Settings {
     pub(super) const MAX_ATTEMPTS: usize = 16;
     pub(super) const COMPLETE_CAP: usize = 8 * 1024 * 1024;
+
+    /// Returns the time limits for all models, followed by those for some.
+    pub(super) fn times(&self) -> Arc<[TimeLimits]> {
+        let Self { head_timeout, idle_timeout, limits, .. } = *self;
+        timeouts::all(TimeLimits { head: head_timeout, idle: idle_timeout, inspect: limits }, &self.by_model)
+    }
 }
 
 impl Default for Settings {
@@ -79,6 +90,7 @@ impl Default for Settings {
             deadline: None,
             head_timeout: None,
             idle_timeout: None,
+            by_model: Vec::new(),
             limits: Limits::DEFAULT,
             commit: Commit::default(),
             complete_cap: Self::COMPLETE_CAP,

@@ -247,15 +247,10 @@ impl Provider {
     /// Of several the last counts. The body may be cut off behind it. Returns `None` for a name that is not a
     /// valid [`ModelId`].
     pub fn model_in_body(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
-        self.named_model(content_type.map(HeaderValue::as_bytes), frames).model
+        self.named(search(content_type.map(HeaderValue::as_bytes), frames)).model
     }
 
-    /// Returns the model that a body names, and whether no reader can find another.
-    pub(crate) fn named_model(&self, content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
-        self.named(search(content_type, frames))
-    }
-
-    /// Returns the model among the names that were found in a body.
+    /// Returns the model among the names that were found in a body, and whether no reader can find another.
     pub(crate) fn named(&self, found: Found) -> NamedModel {
         let mut named = NamedModel::from(found);
         if self.0.model_path == ModelPath::Google {

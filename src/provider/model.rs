@@ -82,7 +82,7 @@ impl ModelPath {
     /// Every place that can be recognised by the shape of a path alone.
     pub(crate) const ALL: [Self; 4] = [Self::Google, Self::Azure, Self::Bedrock, Self::Cloudflare];
 
-    pub(super) fn find(self, uri: &Uri) -> Option<ModelId> {
+    pub(crate) fn find(self, uri: &Uri) -> Option<ModelId> {
         decoded(self.encoded(uri.path())?)
     }
 

@@ -1,7 +1,7 @@
 //! Replacing the name of a model in a request, and nothing else.
 //!
 //! A request is not parsed and serialized again: that would change numbers, escapes and the order of members, and
-//! prompt caches compare bytes. Instead the *place* of the name is [found](ModelSearch), and only that is replaced. In
+//! prompt caches compare bytes. Instead the *place* of the name is [found](search_stored), and only that is replaced. In
 //! a JSON document the place is the value of the top-level member `model`; a nested or quoted `model` is not a member of
 //! the top level, and a member whose name is written with escapes is one. Parsers differ on which of two members with
 //! the same name counts, so all of them are replaced, by the new name of the last one.
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::body::{Pieces, ReplayBody};
 use crate::provider::model::{ModelId, ModelPath, decoded};
-use crate::provider::search::ModelSearch;
+use crate::provider::search::search_stored;
 use crate::provider::unroutable::Unroutable;
 
 /// The provider's names for the models that callers name.
@@ -229,10 +229,7 @@ impl Format {
 /// Searches a body for the names of models. A document that is broken further on is the caller's fault, and the
 /// provider refuses it.
 async fn search(headers: &HeaderMap, body: &Pieces) -> Result<Named, Unroutable> {
-    let mut search = ModelSearch::new(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
-    if !body.show(|data, is_last| search.push(data, is_last)).await {
-        return Err(Unroutable::NotReplayable);
-    }
-    let (spans, name) = search.finish().texts();
+    let found = search_stored(headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes), body).await;
+    let (spans, name) = found.ok_or(Unroutable::NotReplayable)?.texts();
     Ok(Named { spans, name })
 }

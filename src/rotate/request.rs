@@ -9,13 +9,15 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::body::{Pieces, ReplayBody, Upload};
+use crate::body::{ReplayBody, Upload};
 use crate::exchange::head::Head;
 use crate::exchange::home::Home;
 use crate::key::KeyId;
 use crate::limits::Cost;
 use crate::pool::Session;
-use crate::provider::{ModelId, ModelSearch, NamedModel, Provider, stored_ids_in_json, stored_ids_in_path};
+use crate::provider::{
+    ModelId, NamedModel, Provider, search, search_stored, stored_ids_in_json, stored_ids_in_path,
+};
 use crate::rotate::endpoint;
 use crate::rotate::estimate::Estimator;
 
@@ -61,15 +63,8 @@ impl Template {
         if self.model.is_none()
             && let Some(pieces) = self.body.stored_pieces()
         {
-            Box::pin(self.search(&pieces, provider)).await;
-        }
-    }
-
-    /// Searches a body for its model that is too large to be read later.
-    async fn search(&mut self, pieces: &Pieces, provider: &Provider) {
-        let mut search = ModelSearch::new(self.head.header(&CONTENT_TYPE));
-        if pieces.show(|data, is_last| search.push(data, is_last)).await {
-            self.stored = Some(Box::new(provider.named(search.finish())));
+            let found = Box::pin(search_stored(self.head.header(&CONTENT_TYPE), &pieces)).await;
+            self.stored = found.map(|found| Box::new(provider.named(found)));
         }
     }
 
@@ -119,7 +114,7 @@ impl Template {
             return (**named).clone();
         }
         let content_type = self.head.header(&CONTENT_TYPE);
-        self.body.read(|frames| provider.named_model(content_type, frames))
+        self.body.read(|frames| provider.named(search(content_type, frames)))
     }
 
     /// Returns the estimated cost of the request, from the part of its body that has arrived.

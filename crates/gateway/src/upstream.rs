@@ -58,7 +58,9 @@ fn configured(layer: Links, chain: &ChainSettings, cap: usize) -> Links {
     let layer = set(layer, chain.deadline(), Links::deadline);
     let layer = set(layer, chain.head_timeout(), Links::head_timeout);
     let layer = set(layer, chain.first_content_timeout(), Links::first_content_timeout);
-    set(layer, chain.idle_timeout(), Links::idle_timeout)
+    let layer = set(layer, chain.idle_timeout(), Links::idle_timeout);
+    let of_models = chain.timeouts().iter();
+    of_models.fold(layer, |layer, (models, timeouts)| layer.timeouts_for(models.as_str(), *timeouts))
 }
 
 fn set<T>(layer: Links, value: Option<T>, set: impl FnOnce(Links, T) -> Links) -> Links {

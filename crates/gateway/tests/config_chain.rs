@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tower_key_rotation::fallback::BreakerPolicy;
+use tower_key_rotation::fallback::{BreakerPolicy, Timeouts};
 use tower_key_rotation_gateway::config::{Config, ConfigError, Format, Loader};
 
 const PROVIDER: &str =
@@ -53,10 +53,39 @@ fn a_chain_has_budgets_and_a_breaker() {
 }
 
 #[test]
+fn models_have_time_limits_of_their_own() {
+    let config = load(
+        "[[chain.timeouts]]\nmodels = [\"o*\", \"*-thinking\"]\nhead_timeout = \"15m\"\nidle_timeout = \"5m\"\n\
+         [[chain.timeouts]]\nmodels = [\"*-flash\"]\nfirst_content_timeout = \"10s\"",
+    );
+    let config = config.unwrap();
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let thinking = Timeouts::new().head(minutes(15)).idle(minutes(5));
+    let quick = Timeouts::new().first_content(Duration::from_secs(10));
+    let expected = [("o*", thinking), ("*-thinking", thinking), ("*-flash", quick)];
+    assert_eq!(config.chain().timeouts(), expected.map(|(models, limits)| (models.to_owned(), limits)));
+    for models in ["[]", "[\"\"]"] {
+        let table = format!("[[chain.timeouts]]\nmodels = {models}");
+        refused(&table, "chain.timeouts[0].models", 2, "model");
+    }
+}
+
+#[test]
+fn the_example_lets_models_think_for_three_minutes() {
+    let vars = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"].map(|name| (name, "sk-one"));
+    let example = Loader::new().vars(vars).parse(include_str!("../gateway.toml"), Format::Toml).unwrap();
+    let chain = example.chain();
+    for limit in [chain.head_timeout(), chain.first_content_timeout(), chain.idle_timeout(), chain.deadline()]
+    {
+        assert!(limit.unwrap() >= Duration::from_secs(300));
+    }
+}
+
+#[test]
 fn a_server_has_limits_and_hosts() {
     let config = load(
         "[server]\nhead_timeout = \"1s\"\nbody_timeout = \"2s\"\nwrite_timeout = \"3s\"\nshutdown_timeout = \"4s\"\n\
-         max_connections = 5\nmax_requests = 6\nhosts = [\"Gateway.internal\", \"10.0.0.1\", \"[::1]\"]",
+         max_connections = 5\nmax_requests = 6\nmax_body_memory = 0\nmax_body_disk = 7\nhosts = [\"Gateway.internal\", \"10.0.0.1\", \"[::1]\"]",
     )
     .unwrap();
     let server = config.server();
@@ -64,6 +93,7 @@ fn a_server_has_limits_and_hosts() {
         [server.head_timeout(), server.body_timeout(), server.write_timeout(), server.shutdown_timeout()];
     assert_eq!(times.map(|time| time.unwrap().as_secs()), [1, 2, 3, 4]);
     assert_eq!((server.max_connections().unwrap().get(), server.max_requests().unwrap().get()), (5, 6));
+    assert_eq!((server.max_body_memory(), server.max_body_disk()), (Some(0), Some(7)));
     assert_eq!(server.hosts(), ["gateway.internal", "10.0.0.1", "[::1]"]);
     for host in ["", "http://h", "h:80", "*.h", "a b", "u@h", "h/"] {
         refused(&format!("[server]\nhosts = [\"a\", \"{host}\"]"), "server.hosts[1]", 2, "not a host");

@@ -54,6 +54,7 @@ fn table_of<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
 fn smallest(table: &str, key: &str) -> Value {
     match table {
         "redis" => json!({"url": "redis://localhost"}),
+        "chain.timeouts" => json!({"models": ["o*"]}),
         "alert" => json!({"url": "https://hooks.example.com/1"}),
         "caller" => json!({"name": "one", "token": "token-of-one"}),
         "provider" => json!({"name": "openai", "base_url": "https://api.openai.com/v1"}),
@@ -81,7 +82,15 @@ fn file_with(key: &Key, value: &Value) -> Value {
         let inner_name = key.path.get(depth).unwrap_or(&key.name);
         let mut whole = smallest(&table, inner_name).as_object().cloned().unwrap();
         whole.extend(inner);
-        let is_list = ["alert", "caller", "provider", "provider.key", "provider.limit", "provider.rule"];
+        let is_list = [
+            "alert",
+            "caller",
+            "chain.timeouts",
+            "provider",
+            "provider.key",
+            "provider.limit",
+            "provider.rule",
+        ];
         let is_list = is_list.contains(&&*table) || table == "provider.key.limit";
         let whole = if is_list { json!([whole]) } else { Value::Object(whole) };
         match depth.checked_sub(1) {

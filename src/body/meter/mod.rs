@@ -16,5 +16,5 @@ mod tests;
 mod usage;
 
 pub(crate) use self::completion::{Completion, Ending};
-pub(crate) use self::progress::{Progress, progress};
+pub(crate) use self::progress::{Progress, begins_thinking, progress};
 pub use self::usage::Usage;

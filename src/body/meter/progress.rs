@@ -46,6 +46,24 @@ pub(crate) fn progress(event: &Event) -> Progress {
     }
 }
 
+/// Returns whether an event shows that the model has begun to think: the start of a block of thinking, or a part of it
+/// without text. A model that does not show its thoughts sends nothing else for minutes, except keep-alives.
+pub(crate) fn begins_thinking(event: &Event) -> bool {
+    let Ok(value) = serde_json::from_slice::<Value>(event.data().trim_ascii()) else { return false };
+    let value = value.get(0).unwrap_or(&value);
+    let started =
+        ["/content_block/type", "/item/type"].iter().filter_map(|kind| value.pointer(kind)?.as_str());
+    let delta = value.pointer("/choices/0/delta").and_then(Value::as_object);
+    let parts = value.pointer("/candidates/0/content/parts").and_then(Value::as_array);
+    started.into_iter().any(|kind| matches!(kind, "thinking" | "redacted_thinking" | "reasoning"))
+        || delta.is_some_and(|delta| {
+            ["reasoning_content", "reasoning"]
+                .iter()
+                .any(|name| delta.get(*name).is_some_and(Value::is_string))
+        })
+        || parts.is_some_and(|parts| parts.iter().any(|part| part.get("thought") == Some(&Value::Bool(true))))
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Ends {
@@ -113,6 +131,8 @@ fn is_failure(value: &Value) -> bool {
 fn by_type(kind: &str, value: &Value) -> Progress {
     match kind {
         "ping"
+        // <https://github.com/openai/openai-node/issues/1964>
+        | "keepalive"
         | "message_start"
         | "message-start"
         | "stream-start"

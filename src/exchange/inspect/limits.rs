@@ -36,6 +36,12 @@ impl Limits {
         late_is_fault: false,
     };
 
+    /// Sets the time limit for the first content.
+    pub(crate) const fn set_first_content(&mut self, limit: Duration) {
+        self.peek_time = limit;
+        self.late_is_fault = true;
+    }
+
     /// Returns the time limit for inspecting a response with this status.
     pub(crate) fn time_for(&self, status: StatusCode) -> Duration {
         if status.is_success() { self.peek_time } else { self.peek_time.min(Self::REFUSAL_TIME) }

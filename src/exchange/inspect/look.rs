@@ -17,6 +17,9 @@ pub(crate) struct Look<B> {
     pub(crate) bytes: usize,
     /// Whether the body has ended without an error.
     pub(crate) ended: bool,
+    /// Time limit of the inspection.
+    time: Duration,
+    began: Instant,
     /// End of the inspection. `None`: the instant is too far away to be represented.
     until: Option<Instant>,
 }
@@ -27,6 +30,9 @@ pub(crate) enum Seen {
     End,
     Late,
 }
+
+/// Number of time limits for which a stream may be kept alive (10).
+const LONGEST: u32 = 10;
 
 /// Number of bytes kept before the clock is checked for each piece (64 KiB). A timer alone never fires while the
 /// body always has more data ready.
@@ -40,13 +46,15 @@ where
     B::Error: Into<BoxError>,
 {
     pub(crate) fn new(body: B, time: Duration) -> Self {
-        Self {
-            body: Box::pin(body),
-            seen: VecDeque::new(),
-            bytes: 0,
-            ended: false,
-            until: Instant::now().checked_add(time),
-        }
+        let began = Instant::now();
+        let until = began.checked_add(time);
+        Self { body: Box::pin(body), seen: VecDeque::new(), bytes: 0, ended: false, time, began, until }
+    }
+
+    /// Begins the time limit anew, up to ten limits in total.
+    pub(crate) fn prolong(&mut self) {
+        let latest = self.began.checked_add(self.time.saturating_mul(LONGEST));
+        self.until = Instant::now().checked_add(self.time).into_iter().chain(latest).min();
     }
 
     /// Returns the memory used for the frames that were read, in bytes.

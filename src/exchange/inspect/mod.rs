@@ -25,6 +25,7 @@ use tower::{BoxError, ServiceExt};
 pub(crate) use self::limits::Limits;
 pub(crate) use self::media::{forget_length, is_json, is_readable, is_stream};
 pub(crate) use self::response::UpstreamResponse;
+use crate::body::meter::begins_thinking;
 use crate::body::sse::{Decoder, Event};
 use crate::body::{Decoded, Redactor, Rest, Search, decode};
 use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
@@ -38,7 +39,7 @@ use crate::scrub::secret::Secret;
 /// Inspects a response: reads as much as needed and asks the classifier.
 pub(crate) struct Inspector<'a, C> {
     pub(crate) classifier: &'a C,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: Limits,
     /// Whether the provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
     /// Path of the request, for the classifier.
@@ -163,7 +164,7 @@ impl<'a, C: Classify> Inspector<'a, C> {
     /// Shows the classifier one event after the other until it decides or a cap commits to the stream.
     ///
     /// If there is a time limit for the first content, no cap commits: a stream whose preamble is too large to keep
-    /// counts as failed.
+    /// counts as failed. Once a stream has shown that the model thinks, all that it sends prolongs the limit.
     async fn events<B>(&self, head: &Arc<Parts>, look: &mut Look<B>) -> Verdict
     where
         B: Body<Data = Bytes> + Send,
@@ -171,7 +172,7 @@ impl<'a, C: Classify> Inspector<'a, C> {
     {
         let mut decoder = Decoder::new();
         let mut search = self.secret.cloned().map(Search::new);
-        let mut shown = 0;
+        let (mut shown, mut thinks) = (0, false);
         loop {
             let last = match look.next().await {
                 Seen::Data(data) => {
@@ -190,6 +191,7 @@ impl<'a, C: Classify> Inspector<'a, C> {
             let complete = std::iter::from_fn(|| decoder.next_event().ok().flatten());
             for event in complete.chain(last.clone().flatten()) {
                 shown += 1;
+                thinks = thinks || self.limits.late_is_fault && begins_thinking(&event);
                 match self.ask_about_stream(head, Some(event)).await {
                     Verdict::Inspect if self.limits.late_is_fault || shown < self.limits.peek_events => {}
                     Verdict::Inspect => return Verdict::Success,
@@ -198,6 +200,9 @@ impl<'a, C: Classify> Inspector<'a, C> {
             }
             if last.is_some() {
                 return self.ask_about_stream(head, None).await;
+            }
+            if thinks {
+                look.prolong();
             }
             if self.limits.late_is_fault && look.kept() >= Limits::MOST_PREAMBLE {
                 return Fault::new(Reason::Truncated, Scope::Provider).into();

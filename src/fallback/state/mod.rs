@@ -23,7 +23,6 @@ use crate::event::{EventKind, EventSource, Severity};
 use crate::exchange::context::ChainContext;
 use crate::exchange::deadline::Deadline;
 use crate::exchange::head::Head;
-use crate::exchange::inspect::Limits;
 use crate::exchange::served::Served;
 use crate::fallback::Unroutable;
 use crate::fallback::breaker::BreakerOpen;
@@ -33,6 +32,7 @@ use crate::fallback::pin::ProviderPin;
 use crate::fallback::state::failure::LinkFailure;
 use crate::fallback::state::next_link::NextLink;
 use crate::fallback::state::order::LinkOrder;
+use crate::fallback::timeouts;
 use crate::provider::ModelId;
 
 /// The state of one request in a chain.
@@ -62,14 +62,12 @@ impl<B> ChainState<B> {
     pub(super) fn new(chain: Arc<Chain<B>>, parts: Parts) -> Self {
         let settings = &chain.settings;
         let hold_back = HoldBack::of(&parts, settings);
-        let limits = Limits { look_into_streams: hold_back.looks_into_streams(), ..settings.limits };
         Self {
             deadline: parts.extensions.get::<Deadline>().map(|deadline| deadline.instant()),
             context: ChainContext::new(
                 settings.max_attempts,
-                settings.head_timeout,
-                settings.idle_timeout,
-                limits,
+                Arc::clone(&chain.times),
+                hold_back.looks_into_streams(),
                 settings.error_events,
             ),
             hold_back,
@@ -154,6 +152,11 @@ impl<B> ChainState<B> {
         }
         if link.route.renames() {
             Box::pin(self.rename(request, link)).await?;
+        }
+        if !self.chain.settings.by_model.is_empty() {
+            let (by_model, reader) = (&self.chain.settings.by_model, &self.chain.general);
+            let chosen = Box::pin(timeouts::choose(by_model, request, reader)).await;
+            self.context.choose_times(chosen);
         }
         link.route.direct(request)?;
         request.extensions_mut().insert(self.context.clone());

@@ -15,9 +15,10 @@ pub(crate) use self::found::{Found, Name};
 
 use self::form::FormSearch;
 use self::json::JsonSearch;
+use crate::body::Pieces;
 
 /// The search of one body.
-pub(crate) enum ModelSearch {
+enum ModelSearch {
     Json(JsonSearch),
     Form(Box<FormSearch>),
     /// A form that does not say how its parts are separated.
@@ -28,7 +29,7 @@ pub(crate) enum ModelSearch {
 
 impl ModelSearch {
     /// Begins the search of a form, or of a JSON document if the content type is any other.
-    pub(crate) fn new(content_type: Option<&[u8]>) -> Self {
+    fn new(content_type: Option<&[u8]>) -> Self {
         match content_type.filter(|content_type| form::is_form(content_type)) {
             Some(content_type) => {
                 FormSearch::new(content_type).map_or(Self::Unreadable, |search| Self::Form(Box::new(search)))
@@ -38,7 +39,7 @@ impl ModelSearch {
     }
 
     /// Reads the next piece of the body. `is_last`: no other piece follows, so the search ends early if it can.
-    pub(crate) fn push(&mut self, piece: &[u8], is_last: bool) {
+    fn push(&mut self, piece: &[u8], is_last: bool) {
         match self {
             Self::Json(search) => search.push(piece, is_last),
             Self::Form(search) => search.push(piece),
@@ -47,13 +48,19 @@ impl ModelSearch {
     }
 
     /// Returns the names that were found.
-    pub(crate) fn finish(self) -> Found {
+    fn finish(self) -> Found {
         match self {
             Self::Json(search) => search.finish(),
             Self::Form(search) => search.finish(),
             Self::Unreadable => Found::of_form(Vec::new(), false),
         }
     }
+}
+
+/// Searches a body that is too large for memory. `None` if it can't be read.
+pub(crate) async fn search_stored(content_type: Option<&[u8]>, body: &Pieces) -> Option<Found> {
+    let mut search = ModelSearch::new(content_type);
+    body.show(|data, is_last| search.push(data, is_last)).await.then(|| search.finish())
 }
 
 /// Searches pieces that are in memory.

@@ -10,8 +10,11 @@ use crate::config::file::{BreakerTable, ChainTable};
 use crate::config::location::ValuePath;
 use crate::config::model_list::ModelList;
 use crate::config::redact::redacted;
+use crate::config::timeouts;
 use tower_key_rotation::UnknownWord;
-use tower_key_rotation::fallback::{BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start};
+use tower_key_rotation::fallback::{
+    BreakerPolicy, Commit, ContextLength, ProviderFallbackLayer, Start, Timeouts,
+};
 
 /// The `[chain]` table: settings of a [`ProviderFallbackLayer`]. `None` is a value that the file does not
 /// set.
@@ -32,6 +35,7 @@ pub struct ChainSettings {
     pub(super) patience: Option<Duration>,
     pub(super) complete_cap: Option<NonZeroU64>,
     pub(super) models: ModelList,
+    pub(super) timeouts: Vec<(String, Timeouts)>,
     pub(super) breaker: BreakerPolicy,
 }
 
@@ -117,6 +121,12 @@ impl ChainSettings {
         &self.models
     }
 
+    /// Returns the time limits for models that match a pattern, in place of those above. The first pattern that matches
+    /// applies.
+    pub fn timeouts(&self) -> &[(String, Timeouts)] {
+        &self.timeouts
+    }
+
     /// Returns when the breaker of a provider opens, and for how long. Default: [`BreakerPolicy::new`].
     pub const fn breaker(&self) -> BreakerPolicy {
         self.breaker
@@ -142,6 +152,7 @@ impl ChainSettings {
             wait_for_key: table.wait_for_key,
             patience: time("patience", table.patience)?,
             complete_cap: table.complete_cap,
+            timeouts: timeouts::timeouts(table.timeouts, &at.field("timeouts"))?,
             breaker: breaker(table.breaker, &at.field("breaker"))?,
         })
     }

@@ -15,10 +15,10 @@
 //! [chain]
 //! order = ["openai", "anthropic"]             # names of providers below; default: all of them
 //! start = "ordered"                           # or "round_robin"
-//! deadline = "60s"
-//! head_timeout = "30s"
-//! first_content_timeout = "15s"
-//! idle_timeout = "20s"
+//! deadline = "10m"                            # from a request to the commit of its response; default: none
+//! head_timeout = "5m"                         # head of a response, for each attempt; default: none
+//! first_content_timeout = "5m"                # from the head of a stream to its first content; default: none
+//! idle_timeout = "5m"                         # pauses in a stream; default: none
 //! commit = "first_content"                    # or "head", "complete"
 //! context_length = "fall_over"                # or "deliver"
 //! max_attempts = 16                           # of one request, over all providers
@@ -29,6 +29,9 @@
 //! patience = "3s"                             # longest wait for a provider before the next one is used
 //! complete_cap = 8_388_608                    # maximum bytes of a response that are held back
 //! models = "union"                            # or the provider whose models `GET /v1/models` lists
+//! [[chain.timeouts]]                          # other limits for some models; the first pattern that matches applies
+//! models = ["gpt-4o*", "*-flash"]
+//! head_timeout = "30s"                        # also first_content_timeout, idle_timeout
 //! [chain.breaker]                             # when a provider is skipped
 //! enabled = true
 //! consecutive = 5                             # opens after this many faults in a row, or
@@ -264,6 +267,7 @@ mod several;
 mod status;
 mod store;
 mod text;
+mod timeouts;
 mod warning;
 
 pub(crate) use self::adopt::adopt;

@@ -91,9 +91,37 @@ pub(in crate::config) struct ChainTable {
     ///
     /// Default: `"union"`. Example: `"openai"`
     pub(in crate::config) models: Option<String>,
+    /// Time limits for some models, in place of those above; any number. The first pattern that matches the model applies.
+    #[serde(default)]
+    pub(in crate::config) timeouts: Vec<TimeoutsTable>,
     /// When a provider is left out for a while.
     #[serde(default)]
     pub(in crate::config) breaker: BreakerTable,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct TimeoutsTable {
+    /// Models, by the name that the provider gets; `*` stands for any text.
+    ///
+    /// Example: `["o*", "*-thinking"]`
+    pub(in crate::config) models: Vec<String>,
+    /// Maximum time for the head of a response, for each attempt.
+    ///
+    /// Default: that of the chain. Example: `"15m"`
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
+    pub(in crate::config) head_timeout: Option<String>,
+    /// Maximum time between the head of a stream and its first content.
+    ///
+    /// Default: that of the chain. Example: `"15m"`
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
+    pub(in crate::config) first_content_timeout: Option<String>,
+    /// Maximum pause in a stream after its commit.
+    ///
+    /// Default: that of the chain. Example: `"5m"`
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
+    pub(in crate::config) idle_timeout: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

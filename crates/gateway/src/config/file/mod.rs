@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 pub(super) use self::alert::AlertTable;
 pub(super) use self::caller::CallerTable;
-pub(super) use self::chain::{BreakerTable, ChainTable};
+pub(super) use self::chain::{BreakerTable, ChainTable, TimeoutsTable};
 pub(super) use self::key::KeyTable;
 pub(super) use self::limit::LimitTable;
 pub(super) use self::provider::{ProviderTable, RuleTable};
