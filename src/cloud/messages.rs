@@ -28,7 +28,7 @@ pub(super) struct Message {
     pub(super) body: ReplayBody,
 }
 
-/// Vertex AI (<https://platform.claude.com/docs/en/api/claude-on-vertex-ai>).
+/// Vertex AI (<https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai>).
 pub(super) const VERTEX: Form = Form { version: "vertex-2023-10-16", removed: &["model"], moved: &[] };
 
 /// Vertex AI's count of tokens, whose path does not name the model (the SDK for Python, 2.14.0).

@@ -83,16 +83,20 @@
 //! | cloud | key |
 //! |---|---|
 //! | Vertex AI | an access token, from a [`ServiceAccount`](crate::key::ServiceAccount) or another source |
-//! | Azure | a key of the resource; tokens of Microsoft Entra need [`AuthScheme::Bearer`](crate::provider::AuthScheme) |
+//! | Azure | a key of the resource, or an access token of Microsoft Entra, from [`ClientCredentials`](crate::key::ClientCredentials) or another source |
 //! | Bedrock | a Bedrock API key, or AWS credentials that sign each request: see [`AuthScheme`](crate::provider::AuthScheme), feature `sigv4` |
 //!
 //! # Not changed
+//!
+//! Signatures of thinking are valid at Anthropic, Vertex AI and Bedrock alike, so a conversation with thinking may go
+//! on at another of them ([extended thinking](https://platform.claude.com/docs/en/build-with-claude/extended-thinking)).
 //!
 //! Clouds offer a part of the models and of the betas, and refuse members that they do not know. Batches and files of
 //! Anthropic's API are at none of them; embeddings of Gemini have other bodies at Vertex AI. Vertex AI requires `role`
 //! in `contents`, which AI Studio supplies itself.
 //!
-//! Sources: [Claude on Vertex AI](https://platform.claude.com/docs/en/api/claude-on-vertex-ai), [Messages at
+//! Sources: [Claude on Vertex
+//! AI](https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai), [Messages at
 //! Bedrock](https://docs.aws.amazon.com/bedrock/latest/userguide/inference-messages-api.html), [Signature Version
 //! 4](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html), [Azure
 //! OpenAI](https://learn.microsoft.com/azure/ai-foundry/openai/reference), and the SDKs for Python of Anthropic

@@ -46,6 +46,8 @@ pub struct Route {
     base: Option<BaseUrl>,
     /// The part of the caller's path that the base replaces: empty, or a path with a leading and no trailing slash.
     prefix: String,
+    /// Whether the base joins paths by the rules of its provider, and replaces no prefix.
+    native: bool,
     names: ModelNames,
     endpoints: Endpoints,
     company: Option<Arc<str>>,
@@ -66,6 +68,7 @@ impl Route {
         Self {
             base: None,
             prefix: "/v1".into(),
+            native: false,
             names: ModelNames::default(),
             endpoints: Endpoints::ALL,
             company: None,
@@ -160,6 +163,17 @@ impl Route {
         self
     }
 
+    /// Joins the caller's path with the base URL as the native API of a provider needs it, whose paths have versions of
+    /// their own: `https://api.anthropic.com` and `/v1/messages` make `/v1/messages`, and a base URL that ends with
+    /// `/v1beta/openai` and `/v1beta/models/MODEL:generateContent` make `/v1beta/models/MODEL:generateContent`. Default:
+    /// the base URL [replaces](Self::from_prefix) `/v1`.
+    #[must_use]
+    pub fn native(mut self, provider: &Provider) -> Self {
+        self.base = self.base.map(|base| base.with_base_path(|path| provider.base_path(path)));
+        self.native = true;
+        self
+    }
+
     /// Sets the provider's name for the model that callers name `caller`. May be called repeatedly, for
     /// different models.
     #[must_use]
@@ -234,7 +248,10 @@ impl Route {
             let mut uri = std::mem::take(request.uri_mut());
             // Everything that belonged to another destination goes.
             AuthScheme::Bearer.strip(&mut uri, request.headers_mut()).map_err(|_| Unroutable::Url)?;
-            base.direct_below(&mut uri, request.headers_mut(), &self.prefix)?;
+            match self.native {
+                true => base.direct(&mut uri, request.headers_mut())?,
+                false => base.direct_below(&mut uri, request.headers_mut(), &self.prefix)?,
+            }
             *request.uri_mut() = uri;
         }
         let headers = request.headers_mut();
@@ -259,11 +276,12 @@ impl Default for Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { base, prefix, names, endpoints, company, drop, set } = self;
+        let Self { base, prefix, native, names, endpoints, company, drop, set } = self;
         let base = base.as_ref().map(|base| format!("{base}{}", base.path()));
         f.debug_struct("Route")
             .field("base", &base)
             .field("prefix", prefix)
+            .field("native", native)
             .field("names", names)
             .field("endpoints", endpoints)
             .field("company", company)

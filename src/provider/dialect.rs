@@ -23,6 +23,8 @@ pub(super) struct Dialect {
     pub(super) errors_in_ok_bodies: bool,
     /// Path below which a key is sent as a bearer token.
     pub(super) bearer_below: Option<&'static str>,
+    /// Whether an access token (a JWT) is sent as a bearer token, whatever the scheme of keys.
+    pub(super) bearer_tokens: bool,
     /// Offset from UTC, in hours, of times that a message states without a zone.
     pub(super) utc_offset: i8,
     /// Whether daily quotas reset at midnight Pacific time rather than UTC.
@@ -40,6 +42,7 @@ pub(super) const COMMON: Dialect = Dialect {
     exact_resets: true,
     errors_in_ok_bodies: false,
     bearer_below: None,
+    bearer_tokens: false,
     utc_offset: 0,
     pacific_days: false,
     account: &[],

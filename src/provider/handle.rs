@@ -16,6 +16,7 @@ use crate::provider::{
     Origin, ProviderBuilder, ProviderClassifier, Rule,
 };
 use crate::provider::{anthropic, compatible, gemini, limits, model, openai, preset};
+use crate::scrub::secret::Secret;
 
 /// A profile of one LLM API. Cheap to clone.
 ///
@@ -108,10 +109,10 @@ impl Provider {
 
     /// Returns how a key is put onto a request to `uri`.
     ///
-    /// Equal to [`auth`](Self::auth), unless a part of the API takes keys differently: Gemini's
-    /// OpenAI-compatible endpoint expects a bearer token.
-    pub(crate) fn auth_at(&self, uri: &Uri) -> &AuthScheme {
-        self.0.auth_at(uri)
+    /// Equal to [`auth`](Self::auth), unless a part of the API or a kind of keys differs: Gemini's OpenAI-compatible
+    /// endpoint, and the access tokens of Azure.
+    pub(crate) fn auth_at(&self, uri: &Uri, secret: &Secret) -> &AuthScheme {
+        self.0.auth_at(uri, secret)
     }
 
     /// Returns the path of a base URL as the boundary for the paths of requests.

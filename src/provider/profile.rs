@@ -7,6 +7,7 @@ use http::Uri;
 use crate::provider::dialect::{Dialect, system};
 use crate::provider::preset::Preset;
 use crate::provider::{AuthScheme, Endpoints, ModelPath, Origin, Rule};
+use crate::scrub::secret::Secret;
 
 #[derive(Clone)]
 pub(super) struct Profile {
@@ -50,7 +51,10 @@ impl Profile {
     }
 
     /// Returns how a key is put onto a request to `uri`.
-    pub(super) fn auth_at(&self, uri: &Uri) -> &AuthScheme {
+    pub(super) fn auth_at(&self, uri: &Uri, secret: &Secret) -> &AuthScheme {
+        if self.dialect.bearer_tokens && secret.is_token() {
+            return &AuthScheme::Bearer;
+        }
         match self.dialect.bearer_below {
             Some(part) if matches!(self.auth, AuthScheme::Header(_)) && uri.path().contains(part) => {
                 &AuthScheme::Bearer

@@ -118,6 +118,12 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// Returns whether it has the form of a JWT, as access tokens have and keys have not.
+    pub(crate) fn is_token(&self) -> bool {
+        let text = self.expose();
+        text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
+    }
+
     /// Returns the AWS credentials, if it consists of them: `ID:SECRET` or `ID:SECRET:TOKEN`.
     #[cfg(feature = "sigv4")]
     pub(crate) fn aws(&self) -> Option<AwsCredentials<'_>> {

@@ -21,6 +21,8 @@ pub(crate) struct Destinations {
     providers: HashMap<String, ProviderService>,
     /// The provider for each native API, if there is one.
     native: Vec<(Endpoint, String)>,
+    /// The chain for each native API that several providers of the chain have.
+    native_chains: Vec<(Endpoint, Chain)>,
 }
 
 /// The place to which a request is sent.
@@ -40,11 +42,31 @@ pub(crate) enum NoDestination {
     Native(Endpoint),
 }
 
+/// Native APIs that paths without a provider's name may mean.
+const NATIVE: [Endpoint; 2] = [Endpoint::Messages, Endpoint::GenerateContent];
+
+/// Iterates over the providers of the chain that have an endpoint, in order.
+fn in_chain(endpoint: Endpoint, config: &Config) -> impl Iterator<Item = &ProviderSettings> {
+    let chain = config.chain().order().iter().filter_map(|name| config.provider(name));
+    chain.filter(move |provider| provider.endpoints().contains(endpoint))
+}
+
 /// Returns the name of the first provider that has an endpoint. Those of the chain come first.
 fn first_with(endpoint: Endpoint, config: &Config) -> Option<&str> {
-    let chain = config.chain().order().iter().filter_map(|name| config.provider(name));
-    let mut all = chain.chain(config.providers());
-    all.find(|provider| provider.endpoints().contains(endpoint)).map(ProviderSettings::name)
+    let all = config.providers().iter().filter(|provider| provider.endpoints().contains(endpoint));
+    in_chain(endpoint, config).chain(all).next().map(ProviderSettings::name)
+}
+
+/// Returns the chain of an endpoint, if several providers of the chain have it.
+fn chain_of(
+    endpoint: Endpoint,
+    config: &Config,
+    client: &HttpClient,
+    cap: usize,
+) -> Option<(Endpoint, Chain)> {
+    let providers: Vec<_> = in_chain(endpoint, config).collect();
+    let chain = upstream::native(config, &providers, client, cap).filter(|_| providers.len() > 1)?;
+    Some((endpoint, chain))
 }
 
 /// Returns the response for a native path that no provider of the configuration serves.
@@ -63,16 +85,19 @@ impl Destinations {
     pub(crate) fn new(config: &Config, client: &HttpClient, cap: usize) -> Self {
         let service =
             |it: &ProviderSettings| (it.name().to_owned(), ProviderService::new(config, it, client, cap));
-        let native = [Endpoint::Messages, Endpoint::GenerateContent].into_iter();
         Self {
             chain: upstream::chain(config, client, cap),
             providers: config.providers().iter().map(service).collect(),
-            native: native.filter_map(|it| Some((it, first_with(it, config)?.to_owned()))).collect(),
+            native: NATIVE
+                .into_iter()
+                .filter_map(|it| Some((it, first_with(it, config)?.to_owned())))
+                .collect(),
+            native_chains: NATIVE.into_iter().filter_map(|it| chain_of(it, config, client, cap)).collect(),
         }
     }
 
-    /// Returns the destination of a request: the provider that its path names, the one whose native API it uses, or the
-    /// chain.
+    /// Returns the destination of a request: the provider that its path names, those whose native API it uses, or the
+    /// chain. A call that concerns the account of one provider goes to the first one with its native API.
     pub(crate) fn find(&self, head: &request::Parts) -> Result<Destination<'_>, NoDestination> {
         let path = head.uri.path();
         let (first, rest) = paths::split(path);
@@ -80,6 +105,10 @@ impl Destinations {
             return Ok(Destination::native(provider, path.len() - rest.len()));
         }
         if let Some(endpoint) = paths::native(path, &head.headers) {
+            let chain = self.native_chains.iter().find(|(own, _)| *own == endpoint);
+            if let Some((_, chain)) = chain.filter(|_| paths::any_can_serve(endpoint, path)) {
+                return Ok(Destination { chain, provider: None, prefix: 0 });
+            }
             let provider = self.native.iter().find(|(own, _)| *own == endpoint);
             let provider = provider.and_then(|(_, name)| self.providers.get(name));
             return provider

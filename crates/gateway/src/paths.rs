@@ -56,6 +56,17 @@ pub(crate) fn native(path: &str, headers: &HeaderMap) -> Option<Endpoint> {
     }
 }
 
+/// Returns whether a path of a native API is a call that each provider of the API can serve: it makes no object, and
+/// names none in its path.
+pub(crate) fn any_can_serve(endpoint: Endpoint, path: &str) -> bool {
+    match endpoint {
+        Endpoint::Messages => path.ends_with("/messages") || path.ends_with("/messages/count_tokens"),
+        _ => ["generateContent", "streamGenerateContent", "countTokens"]
+            .iter()
+            .any(|method| path.strip_suffix(method).is_some_and(|model| model.ends_with(':'))),
+    }
+}
+
 /// Returns the path that was probably meant by an unknown one.
 pub(crate) fn meant<'a>(path: &str, providers: impl Iterator<Item = &'a str>) -> Option<String> {
     let (first, rest) = split(path);

@@ -4,6 +4,7 @@ use hyper::body::Incoming;
 use tower::Layer;
 use tower_key_rotation::KeyRotationLayer;
 use tower_key_rotation::body::ResponseBody;
+use tower_key_rotation::cloud::{CloudBody, CloudLayer, CloudService};
 use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer};
 use tower_key_rotation::rotate::KeyRotation;
 
@@ -11,13 +12,16 @@ use crate::client::HttpClient;
 use crate::config::{ChainSettings, Config, ProviderSettings};
 
 /// The client with the key rotation of one provider.
-type Rotating = KeyRotation<HttpClient>;
+type Rotating = KeyRotation<CloudService<HttpClient>>;
 
 /// A chain of providers behind one service.
-pub(crate) type Chain = ProviderFallback<Rotating, ResponseBody<Incoming>>;
+pub(crate) type Chain = ProviderFallback<Rotating, RotatedBody>;
+
+/// The body of a response of one provider.
+type RotatedBody = ResponseBody<CloudBody<Incoming>>;
 
 /// The body of a response of a chain.
-pub(crate) type ChainBody = ResponseBody<ResponseBody<Incoming>>;
+pub(crate) type ChainBody = ResponseBody<RotatedBody>;
 
 /// Returns the chain of the configuration.
 pub(crate) fn chain(config: &Config, client: &HttpClient, cap: usize) -> Chain {
@@ -29,6 +33,22 @@ pub(crate) fn chain(config: &Config, client: &HttpClient, cap: usize) -> Chain {
     layer.layer(rotating(first, client, cap))
 }
 
+/// Returns the chain of providers with one native API. Paths keep their versions. Like [`single`], it emits no events.
+pub(crate) fn native(
+    config: &Config,
+    providers: &[&ProviderSettings],
+    client: &HttpClient,
+    cap: usize,
+) -> Option<Chain> {
+    let route = |it: &ProviderSettings| it.route().clone().native(it.pool().provider());
+    let (first, others) = providers.split_first()?;
+    let layer = ProviderFallbackLayer::new(first.name()).route(route(first));
+    let layer = others.iter().fold(configured(layer, config.chain(), cap), |layer, provider| {
+        layer.fallback(provider.name(), rotating(provider, client, cap), route(provider))
+    });
+    Some(layer.layer(rotating(first, client, cap)))
+}
+
 /// Returns a chain of one provider, for requests that already have the provider's URL. It emits no events: those of its
 /// breaker could not be distinguished from those of the chain's breakers.
 pub(crate) fn single(config: &Config, provider: &ProviderSettings, client: &HttpClient, cap: usize) -> Chain {
@@ -38,10 +58,11 @@ pub(crate) fn single(config: &Config, provider: &ProviderSettings, client: &Http
 
 /// `cap` is the number of bytes of a request that can be sent again.
 fn rotating(provider: &ProviderSettings, client: &HttpClient, cap: usize) -> Rotating {
-    KeyRotationLayer::new(provider.pool().clone()).replay_cap(cap).layer(client.clone())
+    let client = CloudLayer::new(provider.cloud().cloned()).layer(client.clone());
+    KeyRotationLayer::new(provider.pool().clone()).replay_cap(cap).layer(client)
 }
 
-type Links = ProviderFallbackLayer<ResponseBody<Incoming>>;
+type Links = ProviderFallbackLayer<RotatedBody>;
 
 /// Applies the `[chain]` table to a layer.
 fn configured(layer: Links, chain: &ChainSettings, cap: usize) -> Links {

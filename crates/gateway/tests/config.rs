@@ -216,7 +216,7 @@ const WRONG: &[(&str, &str, usize, &str)] = &[
     ("[chain]\n\"sk-tkrmarker1\" = 1", "", 2, "unknown field, expected one of `order`"),
     ("", "", 0, "no provider: add a [[provider]]"),
     ("PROVIDER\nkeys_env = \"OPENAI\"\nkeys_env = \"OPENAI\"", "", 6, "duplicate key"),
-    ("[[provider]]\nname = \"openai\"", "", 1, "missing field `base_url`"),
+    ("[[provider]]\nname = \"openai\"", "provider[0]", 1, "missing field `base_url`"),
     ("PROVIDER\nkeyz_env = \"OPENAI\"", "", 5, "unknown field `keyz_env`"),
     ("PROVIDER\nkeys_env = \"GROQ\"", "provider[0]", 1, "no key: set one of GROQ_API_KEY, GROQ_API_KEY_*, "),
     (

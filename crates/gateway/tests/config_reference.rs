@@ -57,6 +57,15 @@ fn smallest(table: &str, key: &str) -> Value {
         "chain.timeouts" => json!({"models": ["o*"]}),
         "alert" => json!({"url": "https://hooks.example.com/1"}),
         "caller" => json!({"name": "one", "token": "token-of-one"}),
+        "provider" if key == "project" || key == "location" => {
+            json!({"name": "vertex", "cloud": "vertex", "project": "one", "location": "global"})
+        }
+        "provider" if key == "region" => json!({"name": "bedrock", "cloud": "bedrock"}),
+        "provider" if key == "api_version" => {
+            json!({"name": "azure", "cloud": "azure", "base_url": "https://one.openai.azure.com"})
+        }
+        "provider" if key == "cloud" => json!({"name": "openai", "project": "one", "location": "global"}),
+        "provider.key.secret.aws" => json!({"access_key_id": "AKIA1", "secret_access_key": "secret-1"}),
         "provider" => json!({"name": "openai", "base_url": "https://api.openai.com/v1"}),
         "provider.key" => json!({"secret": "sk-two"}),
         "provider.limit" | "provider.key.limit" if key == "reset" => json!({"requests_per_day": 1}),
@@ -129,6 +138,9 @@ fn load(file: &Value) -> Result<Config, String> {
         ("OPENAI_API_KEY_2", "sk-six"),
         ("ANTHROPIC_API_KEY", "sk-ant-one"),
         ("AZURE_API_KEY", "azure-one"),
+        ("AWS_ACCESS_KEY_ID", "AKIA1"),
+        ("AWS_SECRET_ACCESS_KEY", "secret-of-aws"),
+        ("AWS_SESSION_TOKEN", "token-of-session"),
         ("SEARCH_TOKEN", "token-of-search"),
         ("SLACK_WEBHOOK", "https://hooks.example.com/2"),
         ("TEAM_A_KEY", "sk-four"),

@@ -140,6 +140,22 @@ async fn all_other_paths() {
 }
 
 #[tokio::test]
+async fn tokens_of_entra_are_bearer_tokens() {
+    let (client, log) = upstream(ok);
+    let token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJhenVyZSJ9.c2lnbmF0dXJl";
+    let keys =
+        vec![key(token, "https://r.openai.azure.com"), key("eyJ-is-a-key", "https://r.openai.azure.com")];
+    let (service, _) = rotating(Cloud::azure(), "azure", keys, client);
+    for _ in 0..2 {
+        send(&service, post("/v1/chat/completions", r#"{"model":"gpt-4o"}"#)).await.unwrap();
+    }
+    let seen = log.take();
+    let headers = |seen: &Seen| (seen.header("authorization").to_owned(), seen.header("api-key").to_owned());
+    assert_eq!(headers(&seen[0]), (format!("Bearer {token}"), String::new()));
+    assert_eq!(headers(&seen[1]), (String::new(), "eyJ-is-a-key".to_owned()));
+}
+
+#[tokio::test]
 async fn what_a_cloud_does_not_have_is_not_sent() {
     let (client, log) = upstream(ok);
     let (vertex, pool) = rotating(Cloud::vertex(), "vertex", vec![key("token", VERTEX)], client.clone());

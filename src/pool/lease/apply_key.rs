@@ -82,7 +82,7 @@ fn apply_key(
     provider.auth().strip(uri, headers).map_err(ApplyKeyError::url)?;
     own.into_iter().for_each(|own| own.apply(headers));
     destination.into_iter().for_each(|destination| destination.set_headers(headers));
-    let auth = provider.auth_at(uri);
+    let auth = provider.auth_at(uri, issued.map_or_else(|| key.spec.secret(), Issued::secret));
     let header = match issued {
         Some(issued) => issued.header(auth),
         None if auth == provider.auth() => Ok(key.header.clone()),

@@ -6,7 +6,9 @@ use crate::classify::{Reason, Rejection, Scope, Verdict};
 use crate::provider::dialect::{COMMON, Dialect};
 use crate::provider::limits::Windows;
 
-pub(super) static AZURE: Dialect = Dialect { rules: AZURE_RULES, errors_in_ok_bodies: true, ..COMMON };
+/// Tokens of Microsoft Entra are bearer tokens, keys of a resource have a header of their own.
+pub(super) static AZURE: Dialect =
+    Dialect { rules: AZURE_RULES, errors_in_ok_bodies: true, bearer_tokens: true, ..COMMON };
 
 pub(super) static BEDROCK: Dialect =
     Dialect { rules: BEDROCK_RULES, judge: name_the_exception, errors_in_ok_bodies: true, ..COMMON };

@@ -86,6 +86,7 @@ fn refused(provider: &str, error: &ReloadError) {
 /// Returns whether requests reach both providers in the same way.
 fn is_routed_like(one: &ProviderSettings, other: &ProviderSettings) -> bool {
     one.name == other.name
+        && one.cloud == other.cloud
         && one.models == other.models
         && one.endpoints == other.endpoints
         && one.limits_models == other.limits_models

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tower_key_rotation::key::{ApiKey, ClientCredentials, SecretCommand, SecretSource, ServiceAccount};
+use tower_key_rotation::key::{
+    ApiKey, ClientCredentials, Secret, SecretCommand, SecretSource, ServiceAccount,
+};
 
 use crate::client;
 use crate::config::base_url;
@@ -29,7 +31,8 @@ pub(super) enum KeySecret {
     Source(Box<SourceTable>),
 }
 
-/// A source that gives the secret and renews it; exactly one of `file`, `command`, `oauth2` and `service_account`.
+/// A source that gives the secret and renews it; exactly one of `file`, `command`, `oauth2`,
+/// `service_account` and `aws`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -51,11 +54,34 @@ pub(super) struct SourceTable {
     ///
     /// Default: none.
     service_account: Option<ServiceAccountTable>,
+    /// AWS credentials that do not change, for Bedrock. Credentials that expire come from a `file` or a `command`, such as
+    /// `aws configure export-credentials`.
+    ///
+    /// Default: none.
+    aws: Option<AwsTable>,
     /// Interval at which the file is read or the program is run.
     ///
     /// Default: 30 s for a file, 5 min for a program. Example: `"30m"`
     #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
     every: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table")]
+struct AwsTable {
+    /// Id of the access key.
+    ///
+    /// Example: `"env:AWS_ACCESS_KEY_ID"`
+    access_key_id: Reference,
+    /// The secret access key.
+    ///
+    /// Example: `"env:AWS_SECRET_ACCESS_KEY"`
+    secret_access_key: Reference,
+    /// Token of the session, of temporary credentials.
+    ///
+    /// Default: none. Example: `"env:AWS_SESSION_TOKEN"`
+    session_token: Option<Reference>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,7 +140,20 @@ impl KeySecret {
                 let key = ApiKey::from(reference.key(sources, at)?);
                 Ok((key, reference.name().map(str::to_owned)))
             }
-            Self::Source(table) => {
+            Self::Source(mut table) => {
+                if let Some(aws) = table.aws.take() {
+                    return match *table {
+                        SourceTable {
+                            file: None,
+                            command: None,
+                            oauth2: None,
+                            service_account: None,
+                            aws: None,
+                            every: None,
+                        } => Ok((aws.key(sources, &at.field("aws"))?, None)),
+                        _ => Err(Problem::SecretSource.at(at.clone())),
+                    };
+                }
                 let source = table.source(sources, at)?;
                 let name = source.name().to_owned();
                 Ok((ApiKey::from(source), Some(name)))
@@ -184,6 +223,22 @@ impl OAuth2Table {
     }
 }
 
+impl AwsTable {
+    /// Returns the key `ID:SECRET` or `ID:SECRET:TOKEN`, as the library takes it.
+    fn key(self, sources: &Sources, at: &ValuePath) -> Result<ApiKey, ConfigError> {
+        let Self { access_key_id, secret_access_key, session_token } = self;
+        let mut text = access_key_id.plain(sources, &at.field("access_key_id"))?;
+        let secret = secret_access_key.plain(sources, &at.field("secret_access_key"))?;
+        let token =
+            session_token.map(|token| token.plain(sources, &at.field("session_token"))).transpose()?;
+        for part in std::iter::once(secret).chain(token) {
+            text = [text, part].join(":");
+        }
+        let secret = Secret::new(text).map_err(|why| Problem::Secret(why).at(at.clone()))?;
+        Ok(ApiKey::from(secret))
+    }
+}
+
 impl ServiceAccountTable {
     /// Returns the source, and all that defines it.
     fn source(self, sources: &Sources, at: &ValuePath) -> Result<(SecretSource, Vec<String>), ConfigError> {
@@ -212,7 +267,7 @@ impl<'de> Visitor<'de> for KeySecretVisitor {
     type Value = KeySecret;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or a table with `file`, `command`, `oauth2` or `service_account`")
+        f.write_str("a text, or a table with `file`, `command`, `oauth2`, `service_account` or `aws`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<KeySecret, E> {

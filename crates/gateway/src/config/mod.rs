@@ -121,6 +121,14 @@
 //! keys_env = "ANTHROPIC"
 //! [provider.models]
 //! "*" = "claude-sonnet-5-5"                   # any other model
+//! [[provider]]                                # Claude again, from a cloud: see `ProviderSettings::cloud`
+//! name = "claude-on-bedrock"
+//! cloud = "bedrock"                           # or "bedrock-mantle", "vertex", "azure"
+//! region = "us-east-1"                        # of Bedrock; Vertex AI has `project` and `location`, Azure `api_version`
+//! models = { "claude-sonnet-4-5" = "us.anthropic.claude-sonnet-4-5-20250929-v1:0" }
+//! [[provider.key]]
+//! id = "aws"
+//! secret = { aws = { access_key_id = "env:AWS_ACCESS_KEY_ID", secret_access_key = "env:AWS_SECRET_ACCESS_KEY" } }
 //! ```
 //!
 //! # Keys that differ
@@ -232,6 +240,7 @@ mod base_url;
 mod caller;
 mod chain;
 mod choices;
+mod cloud;
 mod cors;
 mod duration;
 mod endpoints;

@@ -97,6 +97,15 @@ pub enum Problem {
         /// Reason for which the URL is invalid.
         reason: &'static str,
     },
+    /// A provider has no base URL, and its cloud does not give it one.
+    #[error("missing field `base_url`: write `https://host/path`")]
+    NoUrl,
+    /// The fields about the cloud of a provider do not fit each other.
+    #[error("{reason}")]
+    Cloud {
+        /// Reason for which they do not fit.
+        reason: &'static str,
+    },
     /// A duration is invalid or zero.
     #[error("not a duration: write `500ms`, `60s` or `1m30s`")]
     Duration,
@@ -230,7 +239,9 @@ pub enum Problem {
         source: io::Error,
     },
     /// The table of a secret names none of the sources, or several, or a command without words.
-    #[error("not a source of a secret: write one of `file`, `command`, `oauth2` and `service_account`")]
+    #[error(
+        "not a source of a secret: write one of `file`, `command`, `oauth2`, `service_account` and `aws`"
+    )]
     SecretSource,
     /// A file is not the key file of a service account.
     #[error("not the key file of a service account")]

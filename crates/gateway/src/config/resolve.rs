@@ -7,6 +7,7 @@ use http::Uri;
 use tower_key_rotation::fallback::{InvalidRoute, Route};
 
 use crate::config::chain::ChainSettings;
+use crate::config::cloud::Place;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::{ConfigFile, KeyTable, LimitTable, ProviderTable, RuleTable};
 use crate::config::keys::Keys;
@@ -21,6 +22,7 @@ use crate::config::store::StoreSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
 use crate::config::{Config, ProviderSettings, alert, base_url, caller, cors, endpoints, limit, rule};
+use tower_key_rotation::cloud::Cloud;
 use tower_key_rotation::event::Events;
 use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
 use tower_key_rotation::provider::Provider;
@@ -118,23 +120,13 @@ fn providers(
 }
 
 fn provider(
-    table: ProviderTable,
+    mut table: ProviderTable,
     common: &CommonSettings<'_>,
     at: &ValuePath,
 ) -> Result<ProviderSettings, ConfigError> {
-    let ProviderTable {
-        name,
-        dialect,
-        base_url,
-        keys_env,
-        selection,
-        learn_accounts,
-        endpoints,
-        models,
-        limit,
-        rule,
-        key,
-    } = table;
+    let Place { base_url, cloud, dialect } = Place::take(&mut table, at)?;
+    let ProviderTable { name, keys_env, selection, learn_accounts, endpoints, models, limit, .. } = table;
+    let (rule, key) = (table.rule, table.key);
     if !is_name(&name) {
         return Err(Problem::Name.at(at.field("name")));
     }
@@ -147,7 +139,8 @@ fn provider(
     warn_of_clear_text(&base_url, common.sources, &at.field("base_url"));
     check_models(&models, &at.field("models"))?;
     let route = route(&base_url, &models).map_err(|_| in_url("it can't be the beginning of a URL"))?;
-    let endpoints = endpoints::endpoints(endpoints.as_deref(), profile.endpoints(), &at.field("endpoints"))?;
+    let own = cloud.as_ref().map_or_else(|| profile.endpoints(), Cloud::endpoints);
+    let endpoints = endpoints::endpoints(endpoints.as_deref(), own, &at.field("endpoints"))?;
     let route = route.of_provider(&profile).endpoints(endpoints);
     // The file sets the base URL of this provider, so its keys go there and nowhere else.
     let pool_table =
@@ -166,6 +159,7 @@ fn provider(
     Ok(ProviderSettings {
         name,
         base_url,
+        cloud,
         models,
         route,
         endpoints,

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, json_schema};
 use tower_key_rotation::UnknownWord;
 
-use crate::config::choices::{ALERT_FORMATS, ALERT_RULES, VERDICTS};
+use crate::config::choices::{ALERT_FORMATS, ALERT_RULES, CLOUDS, VERDICTS};
 use crate::config::secret::Reference;
 use crate::config::several::{Several, Text};
 
@@ -18,6 +18,9 @@ pub(super) struct Length;
 
 /// A word of a type of the library.
 pub(super) struct Word<T>(PhantomData<T>);
+
+/// The name of a cloud.
+pub(super) struct CloudName;
 
 /// The format of an alert.
 pub(super) struct AlertFormat;
@@ -52,6 +55,7 @@ inline_schema!(Length, _generator => json_schema!({
     "title": "length of time",
     "pattern": "^\\s*[0-9].*[a-zA-Zµ]\\s*$",
 }));
+inline_schema!(CloudName, _generator => one_of(CLOUDS));
 inline_schema!(AlertFormat, _generator => one_of(ALERT_FORMATS));
 inline_schema!(AlertRule, _generator => one_of(ALERT_RULES));
 inline_schema!(Verdict, _generator => one_of(VERDICTS));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderName, HeaderValue, Uri};
+use tower_key_rotation::cloud::Cloud;
 use tower_key_rotation::event::Events;
 use tower_key_rotation::fallback::Route;
 use tower_key_rotation::key::ApiKey;
@@ -57,6 +58,7 @@ pub struct Config {
 pub struct ProviderSettings {
     pub(super) name: String,
     pub(super) base_url: Uri,
+    pub(super) cloud: Option<Cloud>,
     pub(super) models: BTreeMap<String, String>,
     pub(super) route: Route,
     pub(super) endpoints: Endpoints,
@@ -207,6 +209,29 @@ impl ProviderSettings {
     /// Returns the base URL: scheme, host, and the beginning of every path.
     pub const fn base_url(&self) -> &Uri {
         &self.base_url
+    }
+
+    /// Returns the cloud whose own paths and members requests get; `None` if they are sent as callers write them.
+    ///
+    /// A provider with a `cloud` serves the dialects of Anthropic, OpenAI and Google at the paths of Vertex AI, Bedrock or
+    /// Azure; [`cloud`](tower_key_rotation::cloud) lists what is rewritten, and what is not. `POST /v1/messages` and
+    /// `/v1/messages/count_tokens` go to all providers of the chain that have Anthropic's Messages, in order, and
+    /// `/v1beta/models/MODEL:generateContent`, `:streamGenerateContent` and `:countTokens` to all that have Google's API. So
+    /// a coding agent that uses Anthropic goes on at Vertex AI and Bedrock. Other paths of these APIs, such as files and
+    /// batches, concern the account of the first provider and go nowhere else.
+    ///
+    /// | `cloud` | base URL | fields | keys |
+    /// |---|---|---|---|
+    /// | `vertex` | `https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/LOCATION` | `project`, `location` | a `service_account`, or another source of access tokens |
+    /// | `bedrock` | `https://bedrock-runtime.REGION.amazonaws.com` | `region` | an API key, `aws`, or `ID:SECRET[:TOKEN]` from a source |
+    /// | `bedrock-mantle` | `https://bedrock-mantle.REGION.api.aws` | `region` | as `bedrock` |
+    /// | `azure` | required: `https://RESOURCE.openai.azure.com` | `api_version` | a key of the resource, or `oauth2` for Microsoft Entra |
+    ///
+    /// A `base_url` beside `cloud` replaces the origin: a proxy or a private endpoint. Of a Vertex key with a project of its
+    /// own it is the whole `https://…/v1/projects/PROJECT/locations/LOCATION`. Azure serves Claude if `endpoints` has
+    /// `"+messages"`.
+    pub const fn cloud(&self) -> Option<&Cloud> {
+        self.cloud.as_ref()
     }
 
     /// Iterates over the renamed models as pairs of the caller's name and this provider's name, ordered by

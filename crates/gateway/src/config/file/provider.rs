@@ -11,7 +11,7 @@ use tower_key_rotation::pool::Selection;
 use crate::config::file::key::KeyTable;
 use crate::config::file::limit::LimitTable;
 #[cfg(feature = "schema")]
-use crate::config::schema::{Length, Verdict, Word};
+use crate::config::schema::{CloudName, Length, Verdict, Word};
 use crate::config::several::{Several, Text};
 
 #[derive(Debug, Deserialize)]
@@ -24,12 +24,35 @@ pub(in crate::config) struct ProviderTable {
     pub(in crate::config) name: String,
     /// Name of the preset whose API this is, or `"compatible"` for any other OpenAI-compatible API.
     ///
-    /// Default: the preset with the provider's name. Example: `"compatible"`
+    /// Default: the preset of the `cloud`, or the one with the provider's name. Example: `"compatible"`
     pub(in crate::config) dialect: Option<String>,
     /// Base URL of the API, with the path below which its endpoints are. Keys are sent to its origin and nowhere else.
+    /// With a `cloud`: the origin of a proxy or of a private endpoint.
     ///
-    /// Example: `"https://api.openai.com/v1"`
-    pub(in crate::config) base_url: String,
+    /// Default: that of the `cloud`; required without one, and for Azure. Example: `"https://api.openai.com/v1"`
+    pub(in crate::config) base_url: Option<String>,
+    /// Cloud whose own paths and members requests get: Claude, GPT or Gemini of a cloud as a provider in the dialects of
+    /// Anthropic, OpenAI and Google.
+    ///
+    /// Default: none. Example: `"vertex"`
+    #[cfg_attr(feature = "schema", schemars(with = "Option<CloudName>"))]
+    pub(in crate::config) cloud: Option<String>,
+    /// Project at Vertex AI.
+    ///
+    /// Default: the one in `base_url`. Example: `"my-project"`
+    pub(in crate::config) project: Option<String>,
+    /// Location at Vertex AI: a region, `global`, `us` or `eu`.
+    ///
+    /// Default: the one in `base_url`. Example: `"us-east5"`
+    pub(in crate::config) location: Option<String>,
+    /// Region of Bedrock, for which requests are signed.
+    ///
+    /// Default: none; required for Bedrock. Example: `"us-east-1"`
+    pub(in crate::config) region: Option<String>,
+    /// Version of Azure's API with deployments in the path.
+    ///
+    /// Default: none, the API below `/openai/v1`. Example: `"2024-10-21"`
+    pub(in crate::config) api_version: Option<String>,
     /// Prefix of environment variables with keys: `OPENAI` finds `OPENAI_API_KEY`, `OPENAI_API_KEY_1`, `OPENAI_API_KEYS`
     /// and so on.
     ///
