@@ -22,6 +22,12 @@ impl Health {
         Self { store, failing: Mutex::default() }
     }
 
+    /// Forgets all pools but these.
+    pub(super) fn keep(&self, pools: &[KeyPool]) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.retain(|id, _| pools.iter().any(|pool| pool.id() == *id));
+    }
+
     /// Notes that the store works for these pools. Emits an event at each for which it failed before.
     pub(super) fn works(&self, pools: &[KeyPool]) {
         for pool in pools {

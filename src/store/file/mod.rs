@@ -197,6 +197,7 @@ impl FileStore {
             let (due, news) = (pin!(tokio::time::sleep(self.every)), pin!(changed.changed()));
             let is_over = matches!(select(shutdown.as_mut(), select(due, news)).await, Either::Left(_));
             self.follow();
+            health.keep(&self.kept);
             let result = self.save_changes().await;
             match &result {
                 Ok(()) => health.works(&self.kept),

@@ -160,6 +160,7 @@ impl RedisStore {
         let mut changed = pools.watch();
         loop {
             let pools = changed.borrow_and_update().clone();
+            health.keep(&pools);
             let named = pools.into_iter().map(|pool| (pool.clone(), Names::of(&prefix, &pool))).collect();
             let (stop, stopped) = watch::channel(false);
             let ended = async {

@@ -44,7 +44,7 @@ pub struct ConfigFile {
     ///
     /// Default: none. Example: `"env:GATEWAY_TOKEN"`
     pub(super) token: Option<Reference>,
-    /// File that keeps cooldowns, invalid keys and counts across restarts. It holds no secret. Needs a restart to change.
+    /// File that keeps cooldowns, invalid keys and counts across restarts. It holds no secret.
     ///
     /// Default: none, the state ends with the process. Example: `"/var/lib/gateway/state.json"`
     pub(super) state_file: Option<String>,
