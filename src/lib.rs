@@ -45,6 +45,7 @@
 //! | [`limits`] | the state of quotas, declared and learned |
 //! | [`key`] | keys, and loading them from the environment |
 //! | [`provider`] | everything that differs between providers |
+//! | [`check`] | checks whether keys are still valid |
 //! | [`classify`] | from the outcome of an attempt to a verdict |
 //! | [`body`] | bodies that can be sent again, and bodies that are inspected |
 //! | [`respond`] | turns errors into responses |
@@ -79,6 +80,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod body;
+pub mod check;
 pub mod classify;
 pub mod clock;
 pub mod cloud;

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, advance, timeout};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
-use tower_key_rotation::event::{Event, EventKind, Subscription};
+use tower_key_rotation::event::{Event, EventKind, OperatorEvent, Subscription};
 use tower_key_rotation::key::{KeyId, Secret};
 use tower_key_rotation::limits::Quota;
 use tower_key_rotation::pool::{
@@ -139,7 +139,16 @@ async fn a_drained_key_stays_and_can_be_enabled() {
     running.succeed();
     assert_eq!(draining.in_flight(), 1);
     let kinds: Vec<_> = events(&mut subscription).await.into_iter().map(|event| event.kind).collect();
-    assert!(matches!(&kinds[..], [EventKind::Disabled { .. }, EventKind::Enabled { .. }]), "{kinds:?}");
+    assert!(
+        matches!(
+            &kinds[..],
+            [
+                EventKind::Operator(OperatorEvent::Disabled { .. }),
+                EventKind::Operator(OperatorEvent::Enabled { .. })
+            ]
+        ),
+        "{kinds:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

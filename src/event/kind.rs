@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::classify::{Reason, Scope, Why};
 use crate::clock::Timestamp;
 use crate::event::millis::{maybe_ms, ms};
+use crate::event::operator::OperatorEvent;
 use crate::event::outcome::AttemptOutcome;
-use crate::key::{AccountId, KeyId};
+use crate::key::{AccountId, CheckResult, KeyId};
 use crate::provider::{Dimension, ModelId, Window};
 
 /// The kind of an [`Event`](crate::event::Event), with its details.
@@ -223,66 +224,8 @@ pub enum EventKind {
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
     },
-    /// An operator [reset](crate::KeyPool::reset) a key, or [all keys](crate::KeyPool::reset_all).
-    Reset {
-        /// The key. `None` for all keys of the pool.
-        key: Option<KeyId>,
-    },
-    /// An operator reset the [counts of declared limits](crate::KeyPool::reset_quota).
-    #[non_exhaustive]
-    QuotaReset {
-        /// The key. The counts of its account are reset, too.
-        key: KeyId,
-        /// The model, if only its counts were reset.
-        model: Option<ModelId>,
-    },
-    /// An operator put a key into a [cooldown](crate::KeyPool::cool_down).
-    #[non_exhaustive]
-    ForcedCooldown {
-        /// The key that is in cooldown.
-        key: KeyId,
-        /// The model, if the cooldown is for this model only.
-        model: Option<ModelId>,
-        /// Minimum length of the cooldown.
-        #[serde(rename = "wait_ms", serialize_with = "ms")]
-        wait: Duration,
-    },
-    /// An operator took a key out of use with [`disable`](crate::KeyPool::disable).
-    Disabled {
-        /// The key that is disabled.
-        key: KeyId,
-    },
-    /// An operator took a key into use again with [`enable`](crate::KeyPool::enable).
-    Enabled {
-        /// The key that is enabled.
-        key: KeyId,
-    },
-    /// A key was added to a pool at run time.
-    Added {
-        /// The key that is new.
-        key: KeyId,
-    },
-    /// The secret of a key, or its account, was replaced at run time. The key starts clean.
-    Replaced {
-        /// The key that is new under this id.
-        key: KeyId,
-    },
-    /// The settings of a key were changed at run time. Its state stays.
-    Changed {
-        /// The key with other settings.
-        key: KeyId,
-    },
-    /// A key was removed from a pool at run time. It takes no new request; its requests in flight go on.
-    Removed {
-        /// The key that was removed.
-        key: KeyId,
-    },
-    /// The last request of a key has ended that was removed, replaced or [drained](crate::KeyPool::drain).
-    Drained {
-        /// The key without requests. A key that was replaced has the id of its successor.
-        key: KeyId,
-    },
     /// A store of the pool's state does not work. Requests go on. Emitted once, until it works again.
+    #[non_exhaustive]
     StoreFailed {
         /// The kind of the store: `file` or `redis`.
         store: &'static str,
@@ -290,6 +233,7 @@ pub enum EventKind {
         reason: Arc<str>,
     },
     /// A store of the pool's state works again.
+    #[non_exhaustive]
     StoreRecovered {
         /// The kind of the store: `file` or `redis`.
         store: &'static str,
@@ -297,4 +241,24 @@ pub enum EventKind {
         #[serde(rename = "duration_ms", serialize_with = "ms")]
         after: Duration,
     },
+    /// A key was checked, by [`KeyChecks`](crate::check::KeyChecks). A confirmed refusal is followed by
+    /// [`InvalidKey`](Self::InvalidKey), and the end of one by [`Recovered`](Self::Recovered).
+    #[non_exhaustive]
+    Checked {
+        /// The key that was checked.
+        key: KeyId,
+        /// The result of the check.
+        result: CheckResult,
+        /// The status of the response that decided, if there was one.
+        status: Option<u16>,
+    },
+    /// An operator acted on keys. The events of [`OperatorEvent`] are serialized like the other kinds.
+    #[serde(untagged)]
+    Operator(OperatorEvent),
+}
+
+impl From<OperatorEvent> for EventKind {
+    fn from(event: OperatorEvent) -> Self {
+        Self::Operator(event)
+    }
 }

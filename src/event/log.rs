@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::event::millis::whole_ms;
-use crate::event::{Event, EventKind, Severity};
+use crate::event::{Event, EventKind, OperatorEvent, Severity};
 use crate::key::{AccountId, KeyId};
 use crate::provider::ModelId;
 
@@ -74,38 +74,31 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
         EventKind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
         EventKind::BreakerClosed => line!(info, who, "breaker closed"),
         EventKind::ChainFailed { .. } => chain_failed(who, &event.kind, severity),
-        EventKind::Reset { .. }
-        | EventKind::QuotaReset { .. }
-        | EventKind::ForcedCooldown { .. }
-        | EventKind::Disabled { .. }
-        | EventKind::Enabled { .. }
-        | EventKind::Added { .. }
-        | EventKind::Replaced { .. }
-        | EventKind::Changed { .. }
-        | EventKind::Removed { .. }
-        | EventKind::Drained { .. } => by_operator(who, &event.kind),
+        EventKind::Operator(operated) => by_operator(who, operated),
+        EventKind::Checked { key, result, status } => line!(
+            debug, who, "checked", %key, outcome = result.as_str(), http.response.status_code = status
+        ),
         EventKind::StoreFailed { .. } | EventKind::StoreRecovered { .. } => of_store(who, &event.kind),
     }
 }
 
 /// Writes what an operator has done to a key, or to all keys.
-fn by_operator(who: Who<'_>, kind: &EventKind) {
-    match kind {
-        EventKind::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
-        EventKind::QuotaReset { key, model } => {
+fn by_operator(who: Who<'_>, event: &OperatorEvent) {
+    match event {
+        OperatorEvent::Reset { key } => line!(info, who, "reset", key = key.as_ref().map(KeyId::as_str)),
+        OperatorEvent::QuotaReset { key, model } => {
             line!(info, who, "quota reset", %key, gen_ai.request.model = name(model));
         }
-        EventKind::ForcedCooldown { key, model, wait } => line!(
+        OperatorEvent::ForcedCooldown { key, model, wait } => line!(
             info, who, "forced cooldown", %key, gen_ai.request.model = name(model), wait_ms = whole_ms(*wait)
         ),
-        EventKind::Disabled { key } => line!(info, who, "disabled", %key),
-        EventKind::Enabled { key } => line!(info, who, "enabled", %key),
-        EventKind::Added { key } => line!(info, who, "added", %key),
-        EventKind::Replaced { key } => line!(info, who, "replaced", %key),
-        EventKind::Changed { key } => line!(info, who, "changed", %key),
-        EventKind::Removed { key } => line!(info, who, "removed", %key),
-        EventKind::Drained { key } => line!(info, who, "drained", %key),
-        _ => {}
+        OperatorEvent::Disabled { key } => line!(info, who, "disabled", %key),
+        OperatorEvent::Enabled { key } => line!(info, who, "enabled", %key),
+        OperatorEvent::Added { key } => line!(info, who, "added", %key),
+        OperatorEvent::Replaced { key } => line!(info, who, "replaced", %key),
+        OperatorEvent::Changed { key } => line!(info, who, "changed", %key),
+        OperatorEvent::Removed { key } => line!(info, who, "removed", %key),
+        OperatorEvent::Drained { key } => line!(info, who, "drained", %key),
     }
 }
 

@@ -25,6 +25,7 @@
 //! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | number of keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state of the key, 0 for the other states; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics). Its average over a time is the share of that time spent in the state |
 //! | `tower_key_rotation_key_changes_total` | counter | | `provider`, `change` | changes of the keys of a pool at run time: `added`, `replaced`, `changed`, `removed`, `drained` |
+//! | `tower_key_rotation_key_checks_total` | counter | | `provider`, `key`, `result` | checks of keys that have ended, by [result](crate::key::CheckResult) |
 //! | `tower_key_rotation_secret_renewals_total` | counter | | `provider`, `key`, `outcome` | secrets that a source was asked for: `renewed`, `failed` |
 //! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
 //!
@@ -51,7 +52,7 @@ use metrics::{
 use crate::body::meter::Usage;
 use crate::classify::Reason;
 pub(super) use crate::event::metrics::models::Models;
-use crate::event::{AttemptOutcome, Event, EventKind};
+use crate::event::{AttemptOutcome, Event, EventKind, OperatorEvent};
 use crate::key::{AccountId, KeyId};
 use crate::limits::LimitStatus;
 use crate::provider::ModelId;
@@ -80,6 +81,7 @@ const QUOTA_LEFT: &str = "tower_key_rotation_quota_remaining_ratio";
 const TOKENS: &str = "tower_key_rotation_tokens_total";
 const KEYS: &str = "tower_key_rotation_keys";
 const KEY_STATE: &str = "tower_key_rotation_key_state";
+const CHECKS: &str = "tower_key_rotation_key_checks_total";
 const SECRET_RENEWALS: &str = "tower_key_rotation_secret_renewals_total";
 const KEY_CHANGES: &str = "tower_key_rotation_key_changes_total";
 const MISSED: &str = "tower_key_rotation_events_missed_total";
@@ -121,6 +123,7 @@ impl Metrics {
         describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
         describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
         describe_counter!(KEY_CHANGES, Unit::Count, "Changes of the keys of a pool at run time.");
+        describe_counter!(CHECKS, Unit::Count, "Checks of keys that have ended.");
         describe_counter!(SECRET_RENEWALS, Unit::Count, "Secrets that a source was asked for.");
         describe_counter!(MISSED, Unit::Count, "Events that subscribers were too slow for.");
         Self { models: Arc::clone(models) }
@@ -139,10 +142,6 @@ impl Metrics {
             EventKind::CooledDown { key, reason, .. } => {
                 let reason = reason.as_str();
                 counter!(COOLDOWNS, "provider" => provider(), "key" => label(key), "reason" => reason)
-                    .increment(1);
-            }
-            EventKind::ForcedCooldown { key, .. } => {
-                counter!(COOLDOWNS, "provider" => provider(), "key" => label(key), "reason" => "operator")
                     .increment(1);
             }
             EventKind::Recovered { key, .. } => count(RECOVERIES, key),
@@ -168,19 +167,16 @@ impl Metrics {
             EventKind::BreakerHalfOpen => gauge!(BREAKER, "provider" => provider()).set(1.0),
             EventKind::BreakerOpened { .. } => gauge!(BREAKER, "provider" => provider()).set(2.0),
             EventKind::ChainFailed { .. } => counter!(CHAIN_FAILURES, "provider" => provider()).increment(1),
-            EventKind::Added { .. } => change(event, "added"),
-            EventKind::Replaced { .. } => change(event, "replaced"),
-            EventKind::Changed { .. } => change(event, "changed"),
-            EventKind::Removed { .. } => change(event, "removed"),
-            EventKind::Drained { .. } => change(event, "drained"),
+            EventKind::Operator(operated) => by_operator(event, operated),
+            EventKind::Checked { key, result, .. } => {
+                let result = result.as_str();
+                counter!(CHECKS, "provider" => provider(), "key" => label(key), "result" => result)
+                    .increment(1);
+            }
             EventKind::Available { .. }
             | EventKind::Metered { .. }
-            | EventKind::Reset { .. }
-            | EventKind::QuotaReset { .. }
             | EventKind::StoreFailed { .. }
-            | EventKind::StoreRecovered { .. }
-            | EventKind::Disabled { .. }
-            | EventKind::Enabled { .. } => {}
+            | EventKind::StoreRecovered { .. } => {}
         }
     }
 
@@ -280,9 +276,26 @@ fn label(name: &impl ToString) -> SharedString {
     name.to_string().into()
 }
 
-fn change(event: &Event, change: &'static str) {
-    counter!(KEY_CHANGES, "provider" => SharedString::from(event.provider.clone()), "change" => change)
-        .increment(1);
+/// Counts what operators do to keys.
+fn by_operator(event: &Event, operated: &OperatorEvent) {
+    let provider = SharedString::from(event.provider.clone());
+    let change = match operated {
+        OperatorEvent::Added { .. } => "added",
+        OperatorEvent::Replaced { .. } => "replaced",
+        OperatorEvent::Changed { .. } => "changed",
+        OperatorEvent::Removed { .. } => "removed",
+        OperatorEvent::Drained { .. } => "drained",
+        OperatorEvent::ForcedCooldown { key, .. } => {
+            let key = label(key);
+            return counter!(COOLDOWNS, "provider" => provider, "key" => key, "reason" => "operator")
+                .increment(1);
+        }
+        OperatorEvent::Reset { .. }
+        | OperatorEvent::QuotaReset { .. }
+        | OperatorEvent::Disabled { .. }
+        | OperatorEvent::Enabled { .. } => return,
+    };
+    counter!(KEY_CHANGES, "provider" => provider, "change" => change).increment(1);
 }
 
 fn renewal(event: &Event, key: &KeyId, outcome: &'static str) {

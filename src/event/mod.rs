@@ -72,6 +72,7 @@ mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod millis;
+mod operator;
 mod outcome;
 mod subscription;
 
@@ -82,6 +83,7 @@ use serde::Serialize;
 pub use self::hub::Events;
 pub(crate) use self::hub::{EventSource, Severity};
 pub use self::kind::EventKind;
+pub use self::operator::OperatorEvent;
 pub use self::outcome::AttemptOutcome;
 pub use self::subscription::{Missed, Subscription};
 use crate::clock::Timestamp;

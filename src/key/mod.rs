@@ -14,6 +14,7 @@
 //! ```
 
 mod api_key;
+mod check;
 mod chosen;
 mod destination;
 mod env;
@@ -24,6 +25,7 @@ mod tier;
 
 pub use self::api_key::ApiKey;
 pub(crate) use self::api_key::settings::{are_alike, check_names, digest, for_provider, identity};
+pub use self::check::{CheckResult, KeyCheck};
 pub use self::chosen::ChosenKey;
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 pub use self::id::{AccountId, InvalidName, KeyId};

@@ -44,6 +44,7 @@
 
 mod acquire;
 mod build;
+mod checked;
 mod key_pool;
 mod keys;
 mod learn;
@@ -62,6 +63,7 @@ pub use self::acquire::exhausted::Exhausted;
 pub use self::acquire::request::AcquireRequest;
 pub use self::build::builder::KeyPoolBuilder;
 pub use self::build::error::BuildError;
+pub(crate) use self::checked::CheckedKey;
 pub use self::key_pool::KeyPool;
 pub(crate) use self::key_pool::PoolId;
 pub use self::keys::selection::Selection;

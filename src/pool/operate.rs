@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 #[cfg(doc)]
-use crate::event::EventKind;
+use crate::event::OperatorEvent;
 use crate::key::{ApiKey, KeyId, Secret};
 use crate::pool::state::register::Switch;
 #[cfg(feature = "redis")]
@@ -193,7 +193,7 @@ impl KeyPool {
     }
 
     /// [Disables](Self::disable) a key, and returns a handle that waits for the end of its last request in
-    /// flight. Then an [event](EventKind::Drained) is emitted. The key stays in the pool and can be
+    /// flight. Then an [event](OperatorEvent::Drained) is emitted. The key stays in the pool and can be
     /// [enabled](Self::enable) again.
     ///
     /// Other processes that share the state disable the key as well, and each emits the event at the end of its own last

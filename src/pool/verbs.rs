@@ -1,7 +1,7 @@
 //! The operator's verbs, apart from those that change the keys: see `operate` for their meaning.
 
 use crate::clock::{Moment, Timestamp};
-use crate::event::{EventKind, Severity};
+use crate::event::{OperatorEvent, Severity};
 use crate::key::KeyId;
 use crate::limits::Ledger;
 use crate::pool::KeyPool;
@@ -28,7 +28,7 @@ pub(in crate::pool) fn reset(pool: &KeyPool, key: &KeyId) -> Result<(), UnknownK
     note_reset(pool, &set, [found]);
     auth_outage::note(&set);
     pool.0.common.released.tell();
-    pool.emit(Severity::Change, || EventKind::Reset { key: Some(key.clone()) });
+    pool.emit(Severity::Change, || OperatorEvent::Reset { key: Some(key.clone()) }.into());
     Ok(())
 }
 
@@ -40,7 +40,7 @@ pub(in crate::pool) fn reset_all(pool: &KeyPool) {
     note_reset(pool, &set, set.live());
     auth_outage::note(&set);
     pool.0.common.released.tell();
-    pool.emit(Severity::Change, || EventKind::Reset { key: None });
+    pool.emit(Severity::Change, || OperatorEvent::Reset { key: None }.into());
 }
 
 /// See [`KeyPool::probe_all`].
@@ -80,7 +80,8 @@ pub(in crate::pool) fn reset_quota(
     }
     note_recount(pool, &set, found, model);
     pool.0.common.released.tell();
-    pool.emit(Severity::Change, || EventKind::QuotaReset { key: key.clone(), model: model.cloned() });
+    let (key, model) = (key.clone(), model.cloned());
+    pool.emit(Severity::Change, || OperatorEvent::QuotaReset { key, model }.into());
     Ok(())
 }
 
@@ -105,11 +106,8 @@ pub(in crate::pool) fn cool_down_from(
         note_forced(pool, &set, candidate, candidate.model_at(level), until);
     }
     let wait = until.saturating_since(now);
-    pool.emit(Severity::Change, || EventKind::ForcedCooldown {
-        key: id.clone(),
-        model: model.cloned(),
-        wait,
-    });
+    let (key, model) = (id.clone(), model.cloned());
+    pool.emit(Severity::Change, || OperatorEvent::ForcedCooldown { key, model, wait }.into());
     Ok(())
 }
 
@@ -123,9 +121,10 @@ pub(in crate::pool) fn switch(pool: &KeyPool, key: &KeyId, switch: Switch) -> Re
     candidate.sync(Level::Key, now);
     auth_outage::note(&set);
     pool.0.common.released.tell();
-    pool.emit(Severity::Change, || match key.clone() {
-        key if disabled => EventKind::Disabled { key },
-        key => EventKind::Enabled { key },
+    let key = key.clone();
+    pool.emit(Severity::Change, || match disabled {
+        true => OperatorEvent::Disabled { key }.into(),
+        false => OperatorEvent::Enabled { key }.into(),
     });
     Ok(())
 }

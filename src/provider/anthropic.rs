@@ -15,6 +15,7 @@ use crate::classify::response::{Reset, UpstreamResponse};
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope, Verdict, hints};
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::preset::Preset;
 use crate::provider::{AuthScheme, Endpoint, Endpoints, X_API_KEY};
 
@@ -28,6 +29,7 @@ pub(super) static PRESET: Preset = Preset::with_auth(
 )
 .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Models, Endpoint::Messages]))
 .aliases(&["claude"])
+.key_call(KeyCall::new("/models", Proof::Key))
 .key_starts(&["sk-ant-"]);
 
 static DIALECT: Dialect = Dialect { rules: RULES, judge, exact_resets: false, account: &ACCOUNT, ..COMMON };

@@ -13,6 +13,7 @@ use crate::classify::response::UpstreamResponse;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Fault, Reason, Rejection, Scope, Verdict};
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::preset::Preset;
 use crate::provider::{AuthScheme, Endpoint, Endpoints, ModelPath, X_GOOG_API_KEY};
 
@@ -32,6 +33,7 @@ pub(super) static PRESET: Preset = Preset::with_auth(
     Endpoint::Live,
 ]))
 .aliases(&["google", "google-gemini", "google-ai-studio"])
+.key_call(KeyCall::new("/models", Proof::Key))
 .env_names(&["GOOGLE_GENERATIVE_AI_API_KEY"])
 .key_starts(&["AIza"])
 .model_path(ModelPath::Google);

@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::provider::profile::Profile;
 use crate::provider::search::{Found, search};
 use crate::provider::{
-    AccountFingerprint, AuthScheme, BasePath, Endpoint, Endpoints, Limit, ModelId, ModelPath, NamedModel,
-    Origin, ProviderBuilder, ProviderClassifier, Rule,
+    AccountFingerprint, AuthScheme, BasePath, Endpoint, Endpoints, KeyCall, Limit, ModelId, ModelPath,
+    NamedModel, Origin, ProviderBuilder, ProviderClassifier, Rule,
 };
 use crate::provider::{anthropic, compatible, gemini, limits, model, openai, preset};
 use crate::scrub::secret::Secret;
@@ -107,12 +107,15 @@ impl Provider {
         &self.0.auth
     }
 
-    /// Returns how a key is put onto a request to `uri`.
-    ///
-    /// Equal to [`auth`](Self::auth), unless a part of the API or a kind of keys differs: Gemini's OpenAI-compatible
-    /// endpoint, and the access tokens of Azure.
+    /// Returns how a key is put onto a request to `uri`: as [`auth`](Self::auth) says, unless a part of the API or a kind
+    /// of keys differs: Gemini's OpenAI-compatible endpoint, and the access tokens of Azure.
     pub(crate) fn auth_at(&self, uri: &Uri, secret: &Secret) -> &AuthScheme {
         self.0.auth_at(uri, secret)
+    }
+
+    /// Returns the free call that proves a key; `None` if none is known.
+    pub(crate) fn key_call(&self) -> Option<KeyCall> {
+        self.0.key_call()
     }
 
     /// Returns the path of a base URL as the boundary for the paths of requests.

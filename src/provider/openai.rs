@@ -13,6 +13,7 @@ use http::HeaderName;
 use crate::classify::rules::{Rule, fault, reject};
 use crate::classify::{Reason, Rejection, Scope};
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::limits::Windows;
 use crate::provider::preset::Preset;
 use crate::provider::{Endpoint, Endpoints};
@@ -26,6 +27,7 @@ pub(super) static PRESET: Preset = Preset::new(
 )
 .endpoints(Endpoints::OPENAI)
 .aliases(&["open-ai", "chatgpt"])
+.key_call(KeyCall::new("/models", Proof::Key))
 .key_starts(&["sk-proj-"]);
 
 /// The backend of ChatGPT subscriptions that Codex uses. Takes access tokens instead of keys.

@@ -1,6 +1,7 @@
 //! A provider as data.
 
 use crate::provider::dialect::Dialect;
+use crate::provider::key_call::KeyCall;
 use crate::provider::{AuthScheme, Endpoints, ModelPath};
 
 /// A provider as data.
@@ -25,6 +26,8 @@ pub(super) struct Preset {
     /// Endpoints below the base URL, and in the provider's own API.
     pub(super) endpoints: Endpoints,
     pub(super) dialect: &'static Dialect,
+    /// The free call that proves a key, if it is not the list of models.
+    pub(super) key_call: Option<KeyCall>,
     /// Page that states the base URL and the authentication.
     pub(super) docs: &'static str,
 }
@@ -75,6 +78,7 @@ impl Preset {
             model_path: ModelPath::None,
             endpoints: Endpoints::COMMON,
             dialect,
+            key_call: None,
             docs,
         }
     }
@@ -112,6 +116,12 @@ impl Preset {
     /// Sets the endpoints. Default: [`Endpoints::COMMON`].
     pub(super) const fn endpoints(mut self, endpoints: Endpoints) -> Self {
         self.endpoints = endpoints;
+        self
+    }
+
+    /// Sets the free call that proves a key. Default: the list of models, if the provider has one.
+    pub(super) const fn key_call(mut self, call: KeyCall) -> Self {
+        self.key_call = Some(call);
         self
     }
 

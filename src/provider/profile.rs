@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use http::Uri;
 
 use crate::provider::dialect::{Dialect, system};
+use crate::provider::key_call::KeyCall;
 use crate::provider::preset::Preset;
-use crate::provider::{AuthScheme, Endpoints, ModelPath, Origin, Rule};
+use crate::provider::{AuthScheme, Endpoint, Endpoints, ModelPath, Origin, Rule};
 use crate::scrub::secret::Secret;
 
 #[derive(Clone)]
@@ -74,5 +75,14 @@ impl Profile {
         let url = self.preset?.base_url?;
         let uri: Uri = url.parse().ok()?;
         self.origins.iter().any(|origin| origin.contains(&uri)).then_some(url)
+    }
+
+    /// Returns the free call that proves a key; `None` if none is known.
+    ///
+    /// A provider without a call of its own is asked for its list of models, if it has one. A path that does not exist
+    /// could be refused like an invalid key.
+    pub(super) fn key_call(&self) -> Option<KeyCall> {
+        let own = self.preset.and_then(|preset| preset.key_call);
+        own.or_else(|| self.endpoints.contains(Endpoint::Models).then_some(KeyCall::MODELS))
     }
 }

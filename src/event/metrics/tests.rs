@@ -9,7 +9,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::classify::Scope;
 use crate::event::metrics::*;
-use crate::event::{EventSource, Events, Severity};
+use crate::event::{EventSource, Events, OperatorEvent, Severity};
 use crate::provider::Dimension;
 
 type Row = (String, BTreeSet<String>);
@@ -137,17 +137,17 @@ fn say_everything(events: &Events) {
         EventKind::BreakerHalfOpen,
         EventKind::BreakerClosed,
         EventKind::ChainFailed { providers: 2, attempts: 2, deadline_passed: false, retry_after: None },
-        EventKind::Reset { key: None },
-        EventKind::Disabled { key: key.clone() },
+        OperatorEvent::Reset { key: None }.into(),
+        OperatorEvent::Disabled { key: key.clone() }.into(),
         EventKind::SecretRenewed { key: key.clone(), lifetime: None },
-        EventKind::Enabled { key: key.clone() },
-        EventKind::QuotaReset { key: key.clone(), model: None },
-        EventKind::ForcedCooldown { key: key.clone(), model: None, wait },
-        EventKind::Added { key: key.clone() },
-        EventKind::Replaced { key: key.clone() },
-        EventKind::Changed { key: key.clone() },
-        EventKind::Removed { key: key.clone() },
-        EventKind::Drained { key },
+        OperatorEvent::Enabled { key: key.clone() }.into(),
+        OperatorEvent::QuotaReset { key: key.clone(), model: None }.into(),
+        OperatorEvent::ForcedCooldown { key: key.clone(), model: None, wait }.into(),
+        OperatorEvent::Added { key: key.clone() }.into(),
+        OperatorEvent::Replaced { key: key.clone() }.into(),
+        OperatorEvent::Changed { key: key.clone() }.into(),
+        OperatorEvent::Removed { key: key.clone() }.into(),
+        OperatorEvent::Drained { key }.into(),
     ];
     for kind in kinds {
         events.emit(Severity::Detail, EventSource { name: &link, system: None }, || kind);

@@ -10,6 +10,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::key::{ApiKey, KeyId};
 use crate::limits::Ledger;
 use crate::pool::keys::account::Membership;
+use crate::pool::keys::last_check::LastCheck;
 use crate::pool::keys::standing::LastSuccess;
 use crate::pool::keys::stats::Stats;
 use crate::pool::keys::usage::UsageCounters;
@@ -40,6 +41,7 @@ pub(in crate::pool) struct KeyState {
     pub(in crate::pool) slot: Slot,
     pub(in crate::pool) stats: Stats,
     pub(in crate::pool) served: LastSuccess,
+    pub(in crate::pool) last_check: LastCheck,
     /// Usage of the responses to its requests.
     pub(in crate::pool) usage_counters: UsageCounters,
 }
@@ -69,6 +71,7 @@ impl KeyState {
             slot: Slot::default(),
             stats: Stats::default(),
             served: LastSuccess::default(),
+            last_check: LastCheck::default(),
             usage_counters: UsageCounters::default(),
         }
     }

@@ -6,6 +6,7 @@ pub(in crate::pool) mod common;
 pub(in crate::pool) mod current;
 pub(in crate::pool) mod key;
 pub(in crate::pool) mod key_set;
+pub(in crate::pool) mod last_check;
 pub(in crate::pool) mod model;
 pub(in crate::pool) mod model_counters;
 pub(in crate::pool) mod past;

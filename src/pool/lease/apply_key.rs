@@ -63,7 +63,7 @@ pub(in crate::pool) fn apply_to<B>(
 /// Applies a key to a request to `uri`, after directing the request to the base URL of the key, if it has one. Without
 /// one, the origin of `uri` must belong to the provider. Removes all other credentials. `own` are the operator's
 /// headers that name the account, and `issued` is the secret of a key with a source.
-fn apply_key(
+pub(in crate::pool) fn apply_key(
     provider: &Provider,
     key: &Key,
     uri: &mut Uri,
@@ -118,7 +118,7 @@ impl ApplyKeyError {
         Self { message, source: None }
     }
 
-    fn url(source: http::Error) -> Self {
+    pub(in crate::pool) fn url(source: http::Error) -> Self {
         let message = "the URL can't be rewritten: send one that is shorter".into();
         Self { message, source: Some(source.into()) }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use self::changes::KeyChanges;
 pub use self::draining::Draining;
 pub use self::error::ReloadError;
-use crate::event::{EventKind, Severity};
+use crate::event::{OperatorEvent, Severity};
 use crate::key::{ApiKey, KeyId, Secret};
 use crate::pool::build::successor::successor;
 use crate::pool::keys::key_set::KeySet;
@@ -95,13 +95,13 @@ fn change(
 /// Emits an event for each key that has changed.
 fn announce(pool: &KeyPool, changes: &KeyChanges) {
     let KeyChanges { added, replaced, changed, removed, unchanged: _, draining: _ } = changes;
-    let emit = |keys: &[KeyId], kind: fn(KeyId) -> EventKind| {
-        keys.iter().for_each(|key| pool.emit(Severity::Change, || kind(key.clone())));
+    let emit = |keys: &[KeyId], kind: fn(KeyId) -> OperatorEvent| {
+        keys.iter().for_each(|key| pool.emit(Severity::Change, || kind(key.clone()).into()));
     };
-    emit(added, |key| EventKind::Added { key });
-    emit(replaced, |key| EventKind::Replaced { key });
-    emit(changed, |key| EventKind::Changed { key });
-    emit(removed, |key| EventKind::Removed { key });
+    emit(added, |key| OperatorEvent::Added { key });
+    emit(replaced, |key| OperatorEvent::Replaced { key });
+    emit(changed, |key| OperatorEvent::Changed { key });
+    emit(removed, |key| OperatorEvent::Removed { key });
 }
 
 /// Returns the keys of a set as they were given to the pool.

@@ -1,6 +1,6 @@
 //! The end of the last request of a key that takes no more.
 
-use crate::event::{EventKind, Severity};
+use crate::event::{OperatorEvent, Severity};
 use crate::pool::keys::common::Common;
 use crate::pool::keys::key::Key;
 
@@ -9,7 +9,7 @@ use crate::pool::keys::key::Key;
 #[cold]
 pub(in crate::pool) fn left(common: &Common, key: &Key) {
     if key.is_drained_now() {
-        common.emit(Severity::Change, || EventKind::Drained { key: key.id.clone() });
+        common.emit(Severity::Change, || OperatorEvent::Drained { key: key.id.clone() }.into());
     }
     common.left.notify_waiters();
 }

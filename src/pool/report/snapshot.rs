@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Moment, Timestamp};
-use crate::key::{AccountId, KeyId, Tier};
+use crate::key::{AccountId, KeyCheck, KeyId, Tier};
 use crate::limits::LimitStatus;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
@@ -92,6 +92,9 @@ pub struct KeySnapshot {
     pub model_limits: Vec<ModelLimits>,
     /// The models for which the key is not available.
     pub models: Vec<ModelSnapshot>,
+    /// The last check of the key, if it was checked.
+    #[serde(default)]
+    pub last_check: Option<KeyCheck>,
 }
 
 /// The state of a key for one model at one moment.
@@ -184,6 +187,7 @@ fn key_snapshot(
         limits: statuses(candidate, Level::OF_KEY, Moment::now()),
         model_limits: by_model(candidate, model_states, Moment::now()),
         models: models.collect(),
+        last_check: entry.last_check.get(),
     }
 }
 

@@ -227,6 +227,16 @@ impl Slot {
         before != after
     }
 
+    /// Ends the cooldown of an invalid scope, unless its regime has changed since `epoch`. Returns whether it did.
+    pub(crate) fn prove_valid(&self, epoch: u16, now: u64) -> bool {
+        let (before, after) = self.update(|state| match state.cause {
+            Some(Cause::Invalid) if state.epoch == epoch => state.cleared(),
+            _ => state,
+        });
+        self.changed(before, after, now);
+        before != after
+    }
+
     /// Ends a cooldown now, so that the next lease probes.
     pub(crate) fn end_bench(&self, now: u64) {
         let (before, after) = self.update(|state| match state.cause {

@@ -4,7 +4,7 @@
 //! then.
 
 use crate::clock::Timestamp;
-use crate::event::{EventKind, Severity};
+use crate::event::{OperatorEvent, Severity};
 use crate::key::KeyId;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
@@ -21,7 +21,7 @@ use crate::provider::ModelId;
 #[derive(Default)]
 #[must_use = "the events are emitted by `announce`"]
 pub(in crate::pool) struct Orders {
-    events: Vec<EventKind>,
+    events: Vec<OperatorEvent>,
     /// The numbers of the keys whose last request is to be announced.
     draining: Vec<usize>,
 }
@@ -44,7 +44,7 @@ impl Orders {
             }
             candidate.sync(level, now);
         });
-        self.tell(it, owner, generation, |key| EventKind::Reset { key: Some(key) });
+        self.tell(it, owner, generation, |key| OperatorEvent::Reset { key: Some(key) });
     }
 
     pub(super) fn recount(
@@ -60,7 +60,7 @@ impl Orders {
                 candidate.sync(level, it.now.as_unix_ms());
             }
         });
-        self.tell(it, owner, generation, |key| EventKind::QuotaReset { key, model: model.cloned() });
+        self.tell(it, owner, generation, |key| OperatorEvent::QuotaReset { key, model: model.cloned() });
     }
 
     pub(super) fn switch(&mut self, it: &Adoption<'_>, key: KeyDigest, register: Register) {
@@ -70,9 +70,9 @@ impl Orders {
         candidate.key().set_disabled(is_disabled, it.replica.clock.local(since));
         candidate.sync(Level::Key, it.now.as_unix_ms());
         if is_disabled {
-            self.tell(it, &owner, generation, |key| EventKind::Disabled { key });
+            self.tell(it, &owner, generation, |key| OperatorEvent::Disabled { key });
         } else {
-            self.tell(it, &owner, generation, |key| EventKind::Enabled { key });
+            self.tell(it, &owner, generation, |key| OperatorEvent::Enabled { key });
         }
         if is_disabled && drains != 0 && is_news(it, generation) {
             candidate.key().drain();
@@ -98,7 +98,7 @@ impl Orders {
             candidate.sync(level, now);
         }
         let wait = Timestamp::from_unix_ms(order.until).saturating_since(Timestamp::from_unix_ms(wall));
-        self.tell(it, &owner, order.since, |key| EventKind::ForcedCooldown {
+        self.tell(it, &owner, order.since, |key| OperatorEvent::ForcedCooldown {
             key,
             model: model.cloned(),
             wait,
@@ -108,14 +108,14 @@ impl Orders {
     /// Emits the events. The caller holds no lock.
     pub(in crate::pool) fn announce(self, set: &KeySet) {
         for event in self.events {
-            set.common.emit(Severity::Change, || event);
+            set.common.emit(Severity::Change, || event.into());
         }
         self.draining.iter().for_each(|key| left(&set.common, &set.keys[*key]));
     }
 
     /// Adds an event, if an order concerns a key and is newer than the pool. The account of the key has a register
     /// of its own.
-    fn tell(&mut self, it: &Adoption<'_>, owner: &Owner, at: u64, kind: impl FnOnce(KeyId) -> EventKind) {
+    fn tell(&mut self, it: &Adoption<'_>, owner: &Owner, at: u64, kind: impl FnOnce(KeyId) -> OperatorEvent) {
         if let (Owner::Key(_), Some(key), true) = (owner, it.present.key(owner), is_news(it, at)) {
             self.events.push(kind(it.set.keys[key].id.clone()));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_key_rotation::ModelId;
 use tower_key_rotation::clock::Timestamp;
-use tower_key_rotation::event::{Event, EventKind};
+use tower_key_rotation::event::{Event, EventKind, OperatorEvent};
 use tower_key_rotation::key::{AccountId, KeyId};
 
 use crate::alert::incident::{Alert, Severity};
@@ -81,11 +81,13 @@ impl Detector {
                 Vec::new()
             }
             EventKind::Recovered { key, model: None, .. }
-            | EventKind::Reset { key: Some(key), .. }
-            | EventKind::Disabled { key, .. }
-            | EventKind::Replaced { key, .. }
-            | EventKind::Removed { key, .. } => self.key_is_well(event, key),
-            EventKind::Reset { key: None, .. } => self.end_all("key_invalid", event),
+            | EventKind::Operator(
+                OperatorEvent::Reset { key: Some(key), .. }
+                | OperatorEvent::Disabled { key, .. }
+                | OperatorEvent::Replaced { key, .. }
+                | OperatorEvent::Removed { key, .. },
+            ) => self.key_is_well(event, key),
+            EventKind::Operator(OperatorEvent::Reset { key: None, .. }) => self.end_all("key_invalid", event),
             _ => Vec::new(),
         }
     }

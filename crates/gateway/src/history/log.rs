@@ -54,7 +54,8 @@ impl HistoryLog {
             | EventKind::FellOver { .. }
             | EventKind::PoolFailed { .. }
             | EventKind::ChainFailed { .. }
-            | EventKind::StreamFailed { .. } => &mut self.of_requests,
+            | EventKind::StreamFailed { .. }
+            | EventKind::Checked { .. } => &mut self.of_requests,
             _ => &mut self.changes,
         };
         if entries.len() >= Self::MAX {

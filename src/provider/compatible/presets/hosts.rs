@@ -2,6 +2,7 @@
 
 use crate::provider::compatible::hosts;
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::preset::Preset;
 use crate::provider::{Endpoint, Endpoints};
 
@@ -108,6 +109,8 @@ pub(super) static ROWS: [Preset; 19] = [
         &hosts::REPLICATE,
         "https://replicate.com/docs/reference/http",
     )
+    // The account of the token: <https://replicate.com/docs/reference/http#account.get>.
+    .key_call(KeyCall::new("/account", Proof::Key))
     .env_names(&["REPLICATE_API_TOKEN"])
     .key_starts(&["r8_"]),
     Preset::new(
@@ -127,6 +130,8 @@ pub(super) static ROWS: [Preset; 19] = [
         "https://docs.api.nvidia.com/nim/",
     )
     .aliases(&["nim", "nvidia-nim"])
+    // The list needs no key: <https://github.com/langchain-ai/langchain-nvidia/issues/92>.
+    .key_call(KeyCall::new("/models", Proof::Nothing))
     .key_starts(&["nvapi-"]),
     Preset::new(
         "deepinfra",

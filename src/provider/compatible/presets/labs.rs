@@ -2,6 +2,7 @@
 
 use crate::provider::compatible::labs;
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::preset::Preset;
 use crate::provider::{Endpoint, Endpoints};
 
@@ -31,6 +32,8 @@ pub(super) static ROWS: [Preset; 7] = [
         &labs::DEEPSEEK,
         "https://api-docs.deepseek.com/",
     )
+    // The balance: <https://api-docs.deepseek.com/api/get-user-balance>.
+    .key_call(KeyCall::at_origin("/user/balance", Proof::Key))
     .endpoints(Endpoints::of(&[Endpoint::Chat, Endpoint::Completions, Endpoint::Models])),
     Preset::new(
         "xai",
@@ -57,6 +60,8 @@ pub(super) static ROWS: [Preset; 7] = [
         &labs::COHERE,
         "https://docs.cohere.com/reference/about",
     )
+    // The list has another version than the rest: <https://docs.cohere.com/reference/list-models>.
+    .key_call(KeyCall::at_origin("/v1/models", Proof::Unknown))
     .endpoints(Endpoints::COMMON.with(Endpoint::Rerank))
     .hosts(&["https://api.cohere.ai"]),
     Preset::new(

@@ -2,6 +2,7 @@
 
 use crate::provider::compatible::{hosts, openrouter};
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::preset::Preset;
 use crate::provider::{Endpoint, Endpoints};
 
@@ -16,6 +17,9 @@ pub(super) static ROWS: [Preset; 6] = [
         "https://openrouter.ai/docs/api/reference/errors",
     )
     .endpoints(Endpoints::COMMON.with(Endpoint::Responses))
+    // The list of models needs no key (<https://github.com/accomplish-ai/coworker/pull/208>), the key itself does:
+    // <https://openrouter.ai/docs/api/api-reference/api-keys/get-current-key>.
+    .key_call(KeyCall::new("/key", Proof::Key))
     .key_starts(&["sk-or-"]),
     Preset::new(
         "vercel",

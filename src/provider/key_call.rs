@@ -1,0 +1,38 @@
+//! The free call that proves a key, as data of the presets.
+
+/// A call that costs nothing, and that a provider serves with a valid key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyCall {
+    /// The path, with a leading slash.
+    pub(crate) path: &'static str,
+    /// Whether the path begins at the origin. Otherwise it follows the base URL.
+    pub(crate) is_at_origin: bool,
+    /// Whether a success proves that the key is valid.
+    pub(crate) proof: Proof,
+}
+
+/// Whether a success proves that a key is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The provider's documentation requires a key for the call.
+    Key,
+    /// The provider serves every caller.
+    Nothing,
+    /// The same call without a key tells.
+    Unknown,
+}
+
+impl KeyCall {
+    /// The list of models, which most providers refuse without a key, and some do not.
+    pub(in crate::provider) const MODELS: Self = Self::new("/models", Proof::Unknown);
+
+    /// Creates a call below the base URL.
+    pub(in crate::provider) const fn new(path: &'static str, proof: Proof) -> Self {
+        Self { path, is_at_origin: false, proof }
+    }
+
+    /// Creates a call whose path begins at the origin, whatever the path of the base URL.
+    pub(in crate::provider) const fn at_origin(path: &'static str, proof: Proof) -> Self {
+        Self { path, is_at_origin: true, proof }
+    }
+}
