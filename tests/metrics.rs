@@ -44,6 +44,8 @@ async fn a_hub_with_metrics_counts_requests() {
         "keys{provider=openai,state=available} 2",
         "rate_limits_total{provider=openai,key=a,model=other} 1",
         "rotations_total{provider=openai,reason=rate_limited} 1",
+        "usable_keys{provider=openai,model=gpt-x} 1",
+        "usable_keys{provider=openai,model=} 2",
     ];
     assert_eq!(
         seen, expected,

@@ -141,6 +141,14 @@ impl Events {
         }
     }
 
+    /// Sets the number of keys that a request for a model could use, if metrics are enabled.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn measure_usable(&self, provider: &str, model: Option<&ModelId>, keys: usize) {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.usable(provider, model, keys);
+        }
+    }
+
     /// Subscribes to all events from now on.
     pub fn subscribe(&self) -> Subscription {
         let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(self.0.capacity));

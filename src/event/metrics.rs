@@ -24,6 +24,7 @@
 //! | `tower_key_rotation_tokens_total` | counter | | `provider`, `model`, `direction` | tokens that responses report: `input`, and `output` including thinking; counted by the pool when a response has ended |
 //! | `tower_key_rotation_keys` | gauge | | `provider`, `state` | number of keys in each state; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_state` | gauge | | `provider`, `key`, `state` | 1 for the state of the key, 0 for the other states; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics). Its average over a time is the share of that time spent in the state |
+//! | `tower_key_rotation_usable_keys` | gauge | | `provider`, `model` | number of keys that a request for the model could use; an empty `model` stands for requests of no certain model. Models that a pool does not track are absent, and as usable as those; set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
 //! | `tower_key_rotation_key_changes_total` | counter | | `provider`, `change` | changes of the keys of a pool at run time: `added`, `replaced`, `changed`, `removed`, `drained` |
 //! | `tower_key_rotation_key_checks_total` | counter | | `provider`, `key`, `result` | checks of keys that have ended, by [result](crate::key::CheckResult) |
 //! | `tower_key_rotation_secret_renewals_total` | counter | | `provider`, `key`, `outcome` | secrets that a source was asked for: `renewed`, `failed` |
@@ -40,6 +41,7 @@
 //! others are `other`, and so are undeclared names of more than 100 bytes. `unknown` stands for requests
 //! whose model is not known.
 
+mod gauges;
 mod models;
 
 use std::collections::HashMap;
@@ -51,6 +53,8 @@ use metrics::{
 
 use crate::body::meter::Usage;
 use crate::classify::Reason;
+pub(crate) use crate::event::metrics::gauges::{key_state, keys};
+use crate::event::metrics::gauges::{owner, set_left, usable};
 pub(super) use crate::event::metrics::models::Models;
 use crate::event::{AttemptOutcome, Event, EventKind, OperatorEvent};
 use crate::key::{AccountId, KeyId};
@@ -77,10 +81,7 @@ const FALLBACKS: &str = "tower_key_rotation_fallbacks_total";
 const CHAIN_FAILURES: &str = "tower_key_rotation_chain_failures_total";
 const BREAKER: &str = "tower_key_rotation_breaker_state";
 const QUOTA_WARNINGS: &str = "tower_key_rotation_quota_warnings_total";
-const QUOTA_LEFT: &str = "tower_key_rotation_quota_remaining_ratio";
 const TOKENS: &str = "tower_key_rotation_tokens_total";
-const KEYS: &str = "tower_key_rotation_keys";
-const KEY_STATE: &str = "tower_key_rotation_key_state";
 const CHECKS: &str = "tower_key_rotation_key_checks_total";
 const SECRET_RENEWALS: &str = "tower_key_rotation_secret_renewals_total";
 const KEY_CHANGES: &str = "tower_key_rotation_key_changes_total";
@@ -118,10 +119,8 @@ impl Metrics {
         describe_counter!(CHAIN_FAILURES, Unit::Count, "Requests that no link could serve.");
         describe_gauge!(BREAKER, "0 closed, 1 half-open, 2 open.");
         describe_counter!(QUOTA_WARNINGS, Unit::Count, "Thresholds of a quota that were passed.");
-        describe_gauge!(QUOTA_LEFT, "The share of a quota that is left.");
         describe_counter!(TOKENS, Unit::Count, "Tokens that responses report.");
-        describe_gauge!(KEYS, Unit::Count, "Keys in each state.");
-        describe_gauge!(KEY_STATE, "1 for the state a key is in, 0 for the others.");
+        gauges::describe();
         describe_counter!(KEY_CHANGES, Unit::Count, "Changes of the keys of a pool at run time.");
         describe_counter!(CHECKS, Unit::Count, "Checks of keys that have ended.");
         describe_counter!(SECRET_RENEWALS, Unit::Count, "Secrets that a source was asked for.");
@@ -225,6 +224,14 @@ impl Metrics {
         }
     }
 
+    /// Sets the number of keys that a request for a model could use, unless the model has no label.
+    pub(super) fn usable(&self, provider: &str, model: Option<&ModelId>, keys: usize) {
+        let label = model.map_or_else(SharedString::default, |_| self.models.label(model));
+        if &*label != "other" {
+            usable(provider, label, keys);
+        }
+    }
+
     pub(super) fn tokens(&self, provider: &str, model: Option<&ModelId>, usage: &Usage) {
         let model = self.models.label(model);
         for (direction, tokens) in [("input", usage.input()), ("output", usage.output())] {
@@ -235,41 +242,9 @@ impl Metrics {
     }
 }
 
-/// Sets the number of keys of a provider in a state.
-pub(crate) fn keys(provider: &str, state: &'static str, keys: usize) {
-    gauge!(KEYS, "provider" => provider.to_owned(), "state" => state).set(keys as f64);
-}
-
-/// Sets whether a key is in a state.
-pub(crate) fn key_state(provider: &str, key: &KeyId, state: &'static str, is_in: bool) {
-    gauge!(KEY_STATE, "provider" => provider.to_owned(), "key" => label(key), "state" => state)
-        .set(f64::from(u8::from(is_in)));
-}
-
 /// Counts events that a subscriber was too slow for.
 pub(super) fn missed(events: u64) {
     counter!(MISSED).increment(events);
-}
-
-/// Sets the share of a quota that is left.
-fn set_left(owner: &[(&'static str, SharedString); 4], model: SharedString, left: f64) {
-    let with_model = [&owner[..], &[("model", model)]].concat();
-    gauge!(QUOTA_LEFT, &with_model).set(left.max(0.0));
-}
-
-/// Returns the labels for the owner and the dimension of a quota.
-fn owner(
-    provider: &Arc<str>,
-    key: Option<&KeyId>,
-    account: Option<&AccountId>,
-    dimension: &'static str,
-) -> [(&'static str, SharedString); 4] {
-    [
-        ("provider", SharedString::from(Arc::clone(provider))),
-        ("key", key.map_or_else(SharedString::default, label)),
-        ("account", account.map_or_else(SharedString::default, label)),
-        ("dimension", SharedString::const_str(dimension)),
-    ]
 }
 
 fn label(name: &impl ToString) -> SharedString {

@@ -228,12 +228,12 @@ impl KeyPool {
     /// remainder of their limits. Call it before each scrape, or every few seconds, because a cooldown ends
     /// and a limit resets without an event.
     ///
-    /// It sets seven gauges for each key, and one for each known limit and model of the key. Those of limits
-    /// are set only if the pool's hub [keeps count](crate::event::Events::with_metrics). The models for which
-    /// a key is in cooldown are not included; see [`snapshot`](Self::snapshot) for those.
+    /// It sets seven gauges for each key, and one for each known limit and model of the key, and one for the usable keys
+    /// of each tracked model. Those of limits and of usable keys are set only if the pool's hub
+    /// [keeps count](crate::event::Events::with_metrics).
     #[cfg(feature = "metrics")]
     pub fn record_metrics(&self) {
-        metrics::record(&self.0.common, &self.snapshot());
+        metrics::record(&self.0.common, &self.snapshot(), |model| self.usable(model));
     }
 
     /// Subscribes to the events of the pool's keys and of the requests that use them, from now on, and to those of

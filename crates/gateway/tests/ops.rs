@@ -1,10 +1,11 @@
-//! The files for operation name only metrics and labels that exist.
+//! The files for operation name only metrics and labels that exist, and Prometheus' own tool accepts the rules.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -22,20 +23,24 @@ fn names<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-/// The metrics of the library's table with their labels, and those of the program.
+/// The metrics of the tables of the library and of callers with their labels, and those of the program.
 fn metrics() -> Option<BTreeMap<String, BTreeSet<String>>> {
-    let (Some(library), Some(program)) =
-        (read("../../src/event/metrics.rs"), read("src/bin/key-rotation-gateway/recorder.rs"))
-    else {
+    let (Some(library), Some(callers), Some(program)) = (
+        read("../../src/event/metrics.rs"),
+        read("src/caller/mod.rs"),
+        read("src/bin/key-rotation-gateway/recorder.rs"),
+    ) else {
         eprintln!("skipped: the source of the metrics is no part of this package");
         return None;
     };
-    let rows = library.lines().filter(|line| line.starts_with("//! | `tower_key_rotation"));
-    let rows = rows.map(|row| {
+    let row = |row: &str, labels: usize| {
         let cells: Vec<_> = row.split('|').collect();
-        let labels = cells[4].split('`').skip(1).step_by(2).map(str::to_owned);
+        let labels = cells[labels].split('`').skip(1).step_by(2).map(str::to_owned);
         (cells[1].trim().trim_matches('`').to_owned(), labels.collect())
-    });
+    };
+    let is_row = |line: &&str| line.starts_with("//! | `tower_key_rotation");
+    let of_callers = callers.lines().filter(is_row).map(|line| row(line, 2));
+    let rows = library.lines().filter(is_row).map(|line| row(line, 4)).chain(of_callers);
     let own = names(&program, PREFIX).map(|name| (name.to_owned(), BTreeSet::new()));
     let found: BTreeMap<_, _> = rows.chain(own).collect();
     assert!(found.len() > 15, "{found:?}");
@@ -83,6 +88,31 @@ fn each_metric_of_keys_and_requests_is_on_the_dashboard_or_in_a_rule() {
     let all = expressions().join(" ");
     let missing: Vec<_> = metrics.keys().filter(|name| !all.contains(&name[..])).collect();
     assert!(missing.len() <= 6, "{missing:?}");
+}
+
+#[test]
+fn promtool_accepts_the_rules_and_each_fires() {
+    let ops = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops");
+    for arguments in
+        [["check", "rules", "prometheus-rules.yaml"], ["test", "rules", "prometheus-rules.test.yaml"]]
+    {
+        let run = Command::new("promtool").args(arguments).current_dir(&ops).output();
+        let Ok(output) = run else {
+            let what = "promtool can't be started: install Debian's package `prometheus`";
+            assert!(std::env::var("REQUIRE_SERVICES").as_deref() != Ok("1"), "{what}");
+            eprintln!("skipped: {what}");
+            return;
+        };
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+    let (rules, tests) = (read("ops/prometheus-rules.yaml"), read("ops/prometheus-rules.test.yaml"));
+    let (rules, tests) = (rules.unwrap(), tests.unwrap());
+    for rule in names_after(&rules, "- alert: ").map(|rest| rest.lines().next().unwrap()) {
+        let fires = format!("alertname: {rule}\n        exp_alerts:\n          - ");
+        let is_quiet = format!("alertname: {rule}, exp_alerts: []");
+        assert!(tests.contains(&fires) && tests.contains(&is_quiet), "{rule} has no test");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use crate::classify::Scope;
 use crate::event::metrics::*;
 use crate::event::{EventSource, Events, OperatorEvent, Severity};
+use crate::key::CheckResult;
 use crate::provider::Dimension;
 
 type Row = (String, BTreeSet<String>);
@@ -23,6 +24,7 @@ fn the_table_has_all_names_with_their_labels_and_no_other() {
         events.count_tokens("openai", Some(&"m".into()), &Usage::default());
         keys("openai", "available", 1);
         key_state("openai", &"a".into(), "available", true);
+        events.measure_usable("openai", None, 1);
         missed(1);
         events
     });
@@ -147,7 +149,8 @@ fn say_everything(events: &Events) {
         OperatorEvent::Replaced { key: key.clone() }.into(),
         OperatorEvent::Changed { key: key.clone() }.into(),
         OperatorEvent::Removed { key: key.clone() }.into(),
-        OperatorEvent::Drained { key }.into(),
+        OperatorEvent::Drained { key: key.clone() }.into(),
+        EventKind::Checked { key, result: CheckResult::Valid, status: Some(200) },
     ];
     for kind in kinds {
         events.emit(Severity::Detail, EventSource { name: &link, system: None }, || kind);

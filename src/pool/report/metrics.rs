@@ -3,10 +3,15 @@
 use crate::event::metrics;
 use crate::pool::keys::common::Common;
 use crate::pool::report::snapshot::{KeyState, PoolSnapshot};
+use crate::provider::ModelId;
 
-/// Sets the gauges of a pool: the number of keys in each state, the state of each key, and the remainder of
-/// their limits.
-pub(in crate::pool) fn record(common: &Common, snapshot: &PoolSnapshot) {
+/// Sets the gauges of a pool: the number of keys in each state, the state of each key, the remainder of their limits,
+/// and the number of keys that are usable for each model.
+pub(in crate::pool) fn record(
+    common: &Common,
+    snapshot: &PoolSnapshot,
+    usable: impl Fn(Option<&ModelId>) -> usize,
+) {
     for state in KeyState::ALL {
         let is_in = snapshot.keys.iter().filter(|key| key.state == state);
         metrics::keys(&snapshot.provider, state.as_str(), is_in.count());
@@ -15,6 +20,9 @@ pub(in crate::pool) fn record(common: &Common, snapshot: &PoolSnapshot) {
         }
     }
     let Common { name, events, .. } = common;
+    for model in snapshot.models.iter().map(|it| Some(&it.model)).chain([None]) {
+        events.measure_usable(name, model, usable(model));
+    }
     for key in &snapshot.keys {
         let of_models = key.model_limits.iter();
         let of_models = of_models.flat_map(|it| it.limits.iter().map(|limit| (Some(&it.model), limit)));
