@@ -72,6 +72,11 @@ impl<S, C> KeyChecks<S, C> {
         }
     }
 
+    /// Returns the pool whose keys are checked.
+    pub const fn pool(&self) -> &KeyPool {
+        &self.pool
+    }
+
     /// Sets the base URL of the provider, for keys without one of their own. Default: that of the provider's
     /// [preset](crate::Provider::base_url). Without any, checks end as
     /// [`Unreachable`](CheckResult::Unreachable).

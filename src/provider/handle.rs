@@ -107,8 +107,7 @@ impl Provider {
         &self.0.auth
     }
 
-    /// Returns how a key is put onto a request to `uri`: as [`auth`](Self::auth) says, unless a part of the API or a kind
-    /// of keys differs: Gemini's OpenAI-compatible endpoint, and the access tokens of Azure.
+    /// Returns how a key is put onto a request to `uri`. Differs from [`auth`](Self::auth) at parts of Gemini and Azure.
     pub(crate) fn auth_at(&self, uri: &Uri, secret: &Secret) -> &AuthScheme {
         self.0.auth_at(uri, secret)
     }
@@ -234,8 +233,7 @@ impl Provider {
         self.0.errors_in_ok_bodies()
     }
 
-    /// Returns whether daily quotas reset at midnight Pacific time rather than UTC. True for Gemini
-    /// (<https://ai.google.dev/gemini-api/docs/rate-limits>).
+    /// Returns whether daily quotas reset at midnight Pacific time (<https://ai.google.dev/gemini-api/docs/rate-limits>).
     pub(crate) fn has_pacific_days(&self) -> bool {
         self.0.dialect.pacific_days
     }

@@ -14,7 +14,7 @@
 //! | [`Gateway`] | the gateway as a function from a request to a response |
 //! | [`serve()`] | a server for a gateway, with limits on connections and requests |
 //! | [`status::router`] | the status of any pools, to mount in any axum app |
-//! | [`probe()`] | asks each provider for its models with each key, which costs nothing |
+//! | [`check_keys()`] | checks every key with a call that costs nothing |
 //! | [`alert::Alerts`] | messages to webhooks when keys or providers fail |
 //! | [`history::Recorder`] | history and statistics of any pools |
 //!
@@ -44,6 +44,7 @@ mod extensions;
 mod gateway;
 mod headers;
 pub mod history;
+mod key_checks;
 mod links;
 mod log_throttle;
 mod models;
@@ -52,7 +53,6 @@ mod origin;
 mod own;
 mod paths;
 mod prepare;
-mod probe;
 mod prometheus;
 mod provider;
 mod refusal;
@@ -74,8 +74,8 @@ mod upstream;
 mod websocket;
 
 pub use self::gateway::Gateway;
+pub use self::key_checks::{CheckedKey, check_keys};
 pub use self::options::Options;
-pub use self::probe::{KeyProbe, probe};
 pub use self::response::GatewayBody;
 pub use self::router::router;
 pub use self::serve::serve;

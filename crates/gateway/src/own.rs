@@ -8,7 +8,9 @@ use tower::BoxError;
 use tower_key_rotation::KeyPool;
 
 use crate::caller::Callers;
+use crate::client::HttpClient;
 use crate::config::{Config, ProviderSettings};
+use crate::key_checks::checks_of;
 use crate::options::Options;
 use crate::paths;
 use crate::prometheus;
@@ -24,8 +26,10 @@ pub(crate) fn pools(config: &Config) -> impl Iterator<Item = KeyPool> {
 }
 
 /// Sets the status of the pools of a configuration.
-pub(crate) fn configured(status: Status, config: &Config, callers: Callers) -> Status {
+pub(crate) fn configured(status: Status, config: &Config, callers: Callers, client: &HttpClient) -> Status {
     let status = status.chain(config.chain().order()).callers(callers);
+    let checks = config.providers().iter().filter_map(|provider| checks_of(config, provider, client));
+    let status = checks.fold(status, Status::checks);
     let status = match config.status().required() {
         [] => status,
         required => status.required(required),

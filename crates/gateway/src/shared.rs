@@ -24,6 +24,7 @@ use crate::deliver::{deliver, deliver_linked};
 use crate::destination::{self, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
 use crate::links::Links;
+use crate::key_checks::Schedule;
 use crate::models;
 use crate::options::Options;
 use crate::origin::OwnHosts;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     alerts: Alerts,
     renewals: Renewals,
     callers: Callers,
+    schedule: Schedule,
     client: HttpClient,
 }
 
@@ -71,10 +73,11 @@ impl Shared {
             affinity: Arc::default(),
             bodies: BodyBudget::new(config.server()),
             cors: Cors::new(config.cors_origins()),
-            status: own::configured(status, &config, callers.clone()),
+            status: own::configured(status, &config, callers.clone(), &client),
             alerts: Alerts::over_https(config.alerts().iter().cloned()),
             renewals: Renewals::default(),
             config: Arc::new(config),
+            schedule: Schedule::default(),
             options,
             callers,
             client,
@@ -91,15 +94,17 @@ impl Shared {
         let callers = self.callers.follow(config.callers());
         let status = self.status.follow(own::pools(&config));
         Self {
+        self.schedule.stop();
             destinations,
             affinity: Arc::clone(&self.affinity),
             bodies: self.bodies.clone(),
             cors: Cors::new(config.cors_origins()),
-            status: own::configured(status, &config, callers.clone()),
+            status: own::configured(status, &config, callers.clone(), &self.client),
             alerts: self.alerts_of(&config),
             // Those of pools that stay run already.
             renewals: Renewals::default(),
             config: Arc::new(config),
+            schedule: Schedule::default(),
             options: self.options.clone(),
             callers,
             client: self.client.clone(),
@@ -125,6 +130,7 @@ impl Shared {
         self.alerts.start(self.config.events());
         self.renewals.start(&self.config);
     }
+        self.schedule.start(&self.config, &self.client);
 
     /// Returns the response of a provider, or of a path of the gateway's own.
     pub(crate) fn respond<B>(

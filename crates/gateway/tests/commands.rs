@@ -119,10 +119,14 @@ async fn a_live_check_asks_with_each_key() {
     let (a, b) = (secret("a"), secret("b"));
     let vars = [("KEY_a", a.as_str()), ("KEY_b", &b), ("TOKEN", "a-long-token")];
     let (is_ok, text, log) = run(&["check", "--live", "--config", file.to_str().unwrap()], vars).await;
-    assert!(!is_ok && log.contains("1 of 2 keys were not served"), "{log}");
-    assert!(text.contains("  openai a: works\n") && text.contains("  openai b: "), "{text}");
+    assert!(!is_ok && log.contains("1 of 2 keys were not proven valid"), "{log}");
+    assert!(
+        text.contains("  openai a: works (status 200)\n")
+            && text.contains("  openai b: the provider refuses"),
+        "{text}"
+    );
     assert!(!text.contains("b: works"), "{text}");
-    assert_eq!(sims.openai.calls(), 2, "each key is asked once");
+    assert_eq!(sims.openai.calls(), 3, "a refusal is confirmed");
     assert_secretless(&(text + &log));
 }
 

@@ -54,6 +54,10 @@
 //! [status]                                    # the status of keys at /, /status, /health and /api/…
 //! operator_token = "env:OPERATOR_TOKEN"       # turns verbs on: reset, disable, drain, enable, cool down; default: off
 //! required = ["openai"]                       # must have a usable key for /health to be 200; default: any of the chain
+//! [checks]                                    # of keys, with calls that cost nothing; see `tower_key_rotation::check`
+//! every = "10m"                               # each key once in this time; default: only on demand
+//! confirm_after = "5s"                        # time between a refusal and the call that confirms it
+//! timeout = "10s"                             # of one call
 //! [[caller]]                                  # a token with a name and limits of its own; any number
 //! name = "search"                             # in logs, metrics and reports
 //! token = "env:SEARCH_TOKEN"
@@ -86,6 +90,7 @@
 //! learn_accounts = true                       # learn from responses which keys share an account
 //! endpoints = ["+rerank", "-images"]          # adds to those of the dialect, and takes from them
 //! [provider.models]                           # this provider's name for a model that a caller names
+//! check = "/account"                          # path of a free call that proves a key; default: that of the dialect
 //! "gpt-4o" = "gpt-4o-2024-11-20"
 //! [[provider.limit]]                          # of each account; a key without one is an account of its own
 //! model = "gpt-4o*"                           # of each such model, by the provider's name
@@ -242,6 +247,7 @@ mod chain;
 mod choices;
 mod cloud;
 mod cors;
+mod check;
 mod duration;
 mod endpoints;
 mod error;
@@ -283,6 +289,7 @@ pub(crate) use self::adopt::adopt;
 pub use self::caller::{CallerLimits, CallerSettings};
 pub use self::chain::ChainSettings;
 pub use self::error::{ConfigError, Problem};
+pub use self::check::CheckSettings;
 pub use self::file::ConfigFile;
 pub use self::format::Format;
 pub use self::invalid_rule::InvalidRule;

@@ -106,6 +106,9 @@ pub enum Problem {
         /// Reason for which they do not fit.
         reason: &'static str,
     },
+    /// A path is invalid.
+    #[error("not a path: write `/account`")]
+    Path,
     /// A duration is invalid or zero.
     #[error("not a duration: write `500ms`, `60s` or `1m30s`")]
     Duration,

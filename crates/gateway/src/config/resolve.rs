@@ -7,6 +7,7 @@ use http::Uri;
 use tower_key_rotation::fallback::{InvalidRoute, Route};
 
 use crate::config::chain::ChainSettings;
+use crate::config::check::CheckSettings;
 use crate::config::cloud::Place;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::file::{ConfigFile, KeyTable, LimitTable, ProviderTable, RuleTable};
@@ -21,7 +22,7 @@ use crate::config::status::StatusSettings;
 use crate::config::store::StoreSettings;
 use crate::config::text::is_printable;
 use crate::config::warning::{Risk, Warning};
-use crate::config::{Config, ProviderSettings, alert, base_url, caller, cors, endpoints, limit, rule};
+use crate::config::{Config, ProviderSettings, alert, base_url, caller, check, cors, endpoints, limit, rule};
 use tower_key_rotation::cloud::Cloud;
 use tower_key_rotation::event::Events;
 use tower_key_rotation::pool::{KeyPool, KeyPoolBuilder};
@@ -54,6 +55,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
         server,
         cors,
         status,
+        checks,
         alert,
         caller,
         provider: tables,
@@ -75,6 +77,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
     let chain_table = chain.clone();
     let chain = ChainSettings::resolve(chain, &names)?;
     let status = StatusSettings::resolve(status, &names, sources)?;
+    let checks = CheckSettings::resolve(checks)?;
     let first = names.iter().position(|name| chain.order().first().is_some_and(|it| it == name)).unwrap_or(0);
     let CommonSettings { rotation: Rotation { affinity_header, .. }, events, .. } = common;
     let warnings = sources.warnings.take();
@@ -86,6 +89,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
         chain_table,
         server,
         status,
+        checks,
         alerts,
         callers,
         cors,
@@ -126,13 +130,8 @@ fn provider(
 ) -> Result<ProviderSettings, ConfigError> {
     let Place { base_url, cloud, dialect } = Place::take(&mut table, at)?;
     let ProviderTable { name, keys_env, selection, learn_accounts, endpoints, models, limit, .. } = table;
-    let (rule, key) = (table.rule, table.key);
-    if !is_name(&name) {
-        return Err(Problem::Name.at(at.field("name")));
-    }
-    if let Some(name) = RESERVED.into_iter().find(|reserved| *reserved == name) {
-        return Err(Problem::ReservedName { name }.at(at.field("name")));
-    }
+    let (rule, key, check_path) = (table.rule, table.key, table.check);
+    check_name(&name).map_err(|problem| problem.at(at.field("name")))?;
     let profile = profile(&name, dialect.as_deref()).map_err(|problem| problem.at(at.field("dialect")))?;
     let in_url = |reason| Problem::Url { reason }.at(at.field("base_url"));
     let (base_url, origin) = base_url::base_url(&base_url).map_err(in_url)?;
@@ -142,6 +141,7 @@ fn provider(
     let own = cloud.as_ref().map_or_else(|| profile.endpoints(), Cloud::endpoints);
     let endpoints = endpoints::endpoints(endpoints.as_deref(), own, &at.field("endpoints"))?;
     let route = route.of_provider(&profile).endpoints(endpoints);
+    let check_path = check::path(check_path, &at.field("check"))?;
     // The file sets the base URL of this provider, so its keys go there and nowhere else.
     let pool_table =
         common.pool_table(&(dialect, selection.clone(), learn_accounts), &base_url, &limit, &rule);
@@ -164,6 +164,7 @@ fn provider(
         route,
         endpoints,
         limits_models,
+        check_path,
         pool,
         keys,
         pool_table,
@@ -234,9 +235,14 @@ fn route(base_url: &Uri, models: &BTreeMap<String, String>) -> Result<Route, Inv
     Ok(models.iter().fold(Route::to(&base_url.to_string())?, renamed))
 }
 
-fn is_name(name: &str) -> bool {
+/// Checks that a name can be a part of a path, and is that of no other path of the gateway.
+fn check_name(name: &str) -> Result<(), Problem> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !name.is_empty() && name.bytes().all(allowed) && name.bytes().any(|byte| byte != b'.')
+    if name.is_empty() || !name.bytes().all(allowed) || name.bytes().all(|byte| byte == b'.') {
+        return Err(Problem::Name);
+    }
+    let reserved = RESERVED.into_iter().find(|reserved| *reserved == name);
+    reserved.map_or(Ok(()), |name| Err(Problem::ReservedName { name }))
 }
 
 fn profile(name: &str, dialect: Option<&str>) -> Result<Provider, Problem> {

@@ -17,6 +17,7 @@ use tower_key_rotation::provider::Endpoints;
 use crate::alert::Webhook;
 use crate::config::caller::CallerSettings;
 use crate::config::chain::ChainSettings;
+use crate::config::check::CheckSettings;
 use crate::config::file::{ChainTable, LimitTable, RuleTable};
 use crate::config::known_source::KnownSource;
 use crate::config::read_file::ReadFile;
@@ -37,6 +38,7 @@ pub struct Config {
     pub(super) chain_table: ChainTable,
     pub(super) server: ServerSettings,
     pub(super) status: StatusSettings,
+    pub(super) checks: CheckSettings,
     pub(super) alerts: Vec<Webhook>,
     pub(super) callers: Vec<CallerSettings>,
     pub(super) cors: Vec<HeaderValue>,
@@ -63,6 +65,7 @@ pub struct ProviderSettings {
     pub(super) route: Route,
     pub(super) endpoints: Endpoints,
     pub(super) limits_models: bool,
+    pub(super) check_path: Option<String>,
     pub(super) pool: KeyPool,
     /// The keys that the pool was built with.
     pub(super) keys: Vec<ApiKey>,
@@ -121,6 +124,11 @@ impl Config {
     /// Returns the `[status]` table: the operator token, and the providers that health requires.
     pub const fn status(&self) -> &StatusSettings {
         &self.status
+    }
+
+    /// Returns the `[checks]` table: checks of keys on a schedule.
+    pub const fn checks(&self) -> &CheckSettings {
+        &self.checks
     }
 
     /// Returns the `[[caller]]` tables.
@@ -254,6 +262,11 @@ impl ProviderSettings {
     /// its model in a way that can be read with certainty.
     pub const fn limits_models(&self) -> bool {
         self.limits_models
+    }
+
+    /// Returns the path of the free call that proves a key, below the base URL; `None` for that of the dialect.
+    pub fn check_path(&self) -> Option<&str> {
+        self.check_path.as_deref()
     }
 
     /// Returns whether no task renews the secrets of the pool yet, and notes that one does from now on.

@@ -15,6 +15,7 @@
 //! | `/api/events` | the history as it happens, as server-sent events |
 //! | `/api/openapi.json` | the description of these paths in OpenAPI 3.1 |
 //! | `POST /api/keys` | a verb of an operator: `reset`, `disable`, `drain`, `enable`, `cool_down` |
+//! | `POST /api/keys/ID/check` | a [check](tower_key_rotation::check) of a key; `?provider=NAME` if several providers have its id |
 //!
 //! No document contains a secret. Keys are named by their ids.
 //!
@@ -27,6 +28,7 @@
 //! `Authorization: Bearer …`, and the verb again in the header `x-confirm`, which no form of a foreign web page can
 //! send.
 
+mod check;
 mod documents;
 mod health;
 mod live;
@@ -40,15 +42,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as OwnBody;
-use axum::extract::Request;
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, request};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use tokio::sync::watch;
-use tower::BoxError;
+use tower::{BoxError, Service};
 use tower_key_rotation::KeyPool;
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::check::KeyChecks;
 use tower_key_rotation::event::Events;
 
+use self::check::Checkers;
 use self::live::Readers;
 use self::query::Query;
 use crate::caller::Callers;
@@ -82,6 +86,7 @@ pub struct Status {
     operator_token: Option<Token>,
     lost_log_lines: Option<Arc<dyn Fn() -> u64 + Send + Sync>>,
     callers: Callers,
+    checkers: Checkers,
     readers: Readers,
     stopping: Arc<watch::Sender<bool>>,
 }
@@ -130,6 +135,7 @@ impl Status {
             operator_token: None,
             lost_log_lines: None,
             callers: Callers::default(),
+            checkers: Checkers::default(),
             readers: Readers::default(),
             stopping: Arc::new(watch::Sender::new(false)),
         }
@@ -139,7 +145,8 @@ impl Status {
     pub(crate) fn follow(&self, pools: impl IntoIterator<Item = KeyPool>) -> Self {
         let pools: Arc<[KeyPool]> = pools.into_iter().collect();
         self.recorder.set_pools(Arc::clone(&pools));
-        Self { pools, chain: Vec::new(), required: None, operator_token: None, ..self.clone() }
+        let checkers = Checkers::default();
+        Self { pools, chain: Vec::new(), required: None, operator_token: None, checkers, ..self.clone() }
     }
 
     /// Sets the order of the providers in their chain. Default: no chain.
@@ -159,6 +166,20 @@ impl Status {
     /// Turns the verbs on, for callers with this token. Default: off.
     pub fn operator_token(mut self, token: Token) -> Self {
         self.operator_token = Some(token);
+        self
+    }
+
+    /// Turns the checks of the keys of a pool on, for callers with the operator token. May be called for each pool.
+    /// Default: none.
+    pub fn checks<S, B>(mut self, checks: KeyChecks<S>) -> Self
+    where
+        S: Service<Request<ReplayBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.checkers.add(checks);
         self
     }
 
@@ -186,7 +207,7 @@ impl Status {
 
     /// Returns the paths of the [module docs](self) as a router.
     pub fn router(self) -> Router {
-        Router::new().fallback(move |request: Request| {
+        Router::new().fallback(move |request: Request<OwnBody>| {
             let status = self.clone();
             async move {
                 let (head, body) = request.into_parts();
@@ -217,6 +238,9 @@ impl Status {
         let path = head.uri.path();
         if path == operate::PATH {
             return Some(operate::respond(self, head, body).await);
+        }
+        if let Some(key) = check::key_of(path) {
+            return Some(check::respond(self, head, key).await);
         }
         let is_read = [Method::GET, Method::HEAD].contains(&head.method);
         let found = self.read(path, &Query::of(&head.uri), head)?;

@@ -55,9 +55,11 @@ enum Verb {
 
 /// A reason for which a verb is not carried out.
 #[derive(Clone, Copy)]
-enum Denied {
+pub(super) enum Denied {
+    Ambiguous,
     Length,
     Malformed,
+    NoChecks,
     NoToken,
     Off,
     Unconfirmed,
@@ -85,7 +87,7 @@ where
     let body = Limited::new(body, MAX_BODY).collect().await;
     let order = body.ok().and_then(|body| serde_json::from_slice::<Order>(&body.to_bytes()).ok());
     let Some(order) = order else { return Denied::Malformed.into_response() };
-    if head.headers.get(CONFIRM).is_none_or(|value| value != order.verb.as_str()) {
+    if !is_confirmed(head, order.verb.as_str()) {
         return Denied::Unconfirmed.into_response();
     }
     let Some(pool) = status.pool(&order.provider) else { return reply::unknown_provider() };
@@ -101,7 +103,13 @@ where
     }
 }
 
-fn allowed(status: &Status, head: &request::Parts) -> Result<(), Denied> {
+/// Returns whether a request repeats the verb in its header.
+pub(super) fn is_confirmed(head: &request::Parts, verb: &str) -> bool {
+    head.headers.get(CONFIRM).is_some_and(|value| value == verb)
+}
+
+/// Checks that verbs are on, and that the request has the token and a confirmation.
+pub(super) fn allowed(status: &Status, head: &request::Parts) -> Result<(), Denied> {
     if status.operator_token.is_none() {
         return Err(Denied::Off);
     }
@@ -151,8 +159,16 @@ impl Verb {
 // === impl Denied ===
 
 impl Denied {
-    fn into_response(self) -> Response<OwnBody> {
+    pub(super) fn into_response(self) -> Response<OwnBody> {
         let (status, code, message) = match self {
+            Self::Ambiguous => (
+                StatusCode::BAD_REQUEST,
+                "ambiguous_key",
+                "several providers have a key with this id: add `?provider=NAME`",
+            ),
+            Self::NoChecks => {
+                (StatusCode::NOT_IMPLEMENTED, "no_checks", "checks of keys are off for this provider")
+            }
             Self::Length => {
                 (StatusCode::BAD_REQUEST, "invalid_length", "cool_down needs `seconds`, from 1 to 86400")
             }

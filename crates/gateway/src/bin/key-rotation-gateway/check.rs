@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use tower::BoxError;
+use tower_key_rotation::check::CheckResult;
 use tower_key_rotation::pool::KeySnapshot;
 use tower_key_rotation_gateway::config::{Config, Loader, ProviderSettings};
-use tower_key_rotation_gateway::{KeyProbe, probe};
+use tower_key_rotation_gateway::{CheckedKey, check_keys};
 
 use crate::describe::shown;
 
@@ -18,7 +19,7 @@ pub(crate) struct Check {
     /// Configuration file in TOML or JSON.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Ask each provider for its list of models, once with each key. This costs nothing.
+    /// Check each key with a call that costs nothing: the list of models, or the account of the key.
     #[arg(long)]
     live: bool,
 }
@@ -34,25 +35,48 @@ impl Check {
             return Ok(());
         }
         drop(out);
-        let probes = probe(&config).await;
-        let lines: Vec<_> = probes.iter().map(line).collect();
+        let checked = check_keys(&config).await;
+        let lines: Vec<_> = checked.iter().map(line).collect();
         writeln!(io::stdout().lock(), "\nlive\n{}", lines.join("\n"))?;
-        let failed = probes.iter().filter(|probe| !probe.is_served()).count();
-        if failed > 0 {
-            Err(format!("{failed} of {} keys were not served", probes.len()).into())
+        let proven = checked
+            .iter()
+            .filter(|it| it.check.is_some_and(|check| check.result == CheckResult::Valid))
+            .count();
+        if proven < checked.len() {
+            let failed = checked.len() - proven;
+            Err(format!("{failed} of {} keys were not proven valid", checked.len()).into())
         } else {
             Ok(())
         }
     }
 }
 
-fn line(probe: &KeyProbe) -> String {
-    let found = match &probe.result {
-        Ok(status) if status.is_success() => "works".to_owned(),
-        Ok(status) => format!("status {}, which says nothing about the key", status.as_u16()),
-        Err(error) => error.replace('\n', " "),
-    };
-    format!("  {} {}: {found}", probe.provider, shown(probe.key.as_str()))
+fn line(checked: &CheckedKey) -> String {
+    let CheckedKey { provider, key, check, .. } = checked;
+    let status = check.and_then(|check| check.status);
+    let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
+    let meaning =
+        check.map_or("not known: the cloud has no free call that proves a key", |it| meaning(it.result));
+    format!("  {provider} {}: {meaning}{status}", shown(key.as_str()))
+}
+
+fn meaning(result: CheckResult) -> &'static str {
+    match result {
+        CheckResult::Valid => "works",
+        CheckResult::Invalid => "the provider refuses the key: replace it",
+        CheckResult::OpenList => "not known: the provider's list of models is open to every caller",
+        CheckResult::NoCall => {
+            "not known: the provider has no free call that proves a key; set `check` to its path"
+        }
+        CheckResult::Forbidden => "not known: the key may not make this call",
+        CheckResult::QuotaExceeded => "not known: its quota or balance is used up",
+        CheckResult::RateLimited => "not known: too many requests",
+        CheckResult::ServerError => "not known: the provider fails",
+        CheckResult::Timeout => "not known: the provider did not respond in time",
+        CheckResult::Unreachable => "not known: no connection, no secret, or the key may not be sent there",
+        CheckResult::Unconfirmed => "not known: it was refused once, and not a second time",
+        _ => "not known",
+    }
 }
 
 fn report(config: &Config) -> String {

@@ -10,6 +10,7 @@
 mod alert;
 mod caller;
 mod chain;
+mod checks;
 mod key;
 mod limit;
 mod provider;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 pub(super) use self::alert::AlertTable;
 pub(super) use self::caller::CallerTable;
 pub(super) use self::chain::{BreakerTable, ChainTable, TimeoutsTable};
+pub(super) use self::checks::ChecksTable;
 pub(super) use self::key::KeyTable;
 pub(super) use self::limit::LimitTable;
 pub(super) use self::provider::{ProviderTable, RuleTable};
@@ -68,6 +70,9 @@ pub struct ConfigFile {
     /// The status of keys at `/`, `/status`, `/health` and `/api/…`.
     #[serde(default)]
     pub(super) status: StatusTable,
+    /// Checks of keys, with calls that cost nothing.
+    #[serde(default)]
+    pub(super) checks: ChecksTable,
     /// A webhook that gets a message when keys or providers fail, and when they are back. Any number.
     #[serde(default)]
     pub(super) alert: Vec<AlertTable>,

@@ -71,6 +71,10 @@ pub(in crate::config) struct ProviderTable {
     ///
     /// Default: those of the preset. Example: `["+rerank", "-images"]`
     pub(in crate::config) endpoints: Option<Vec<String>>,
+    /// Path below the base URL of a call that costs nothing and that the provider refuses without a valid key.
+    ///
+    /// Default: that of the preset, which is the list of models for most. Example: `"/account"`
+    pub(in crate::config) check: Option<String>,
     /// The provider's name for a model that a caller names; `"*"` stands for any other model.
     ///
     /// Default: none. Example: `{ "gpt-4o" = "gpt-4o-2024-11-20" }`

@@ -13,8 +13,13 @@ const VERBS = {
   drain: ['Drain', 'The key is disabled, and an event tells when its last request has ended.'],
   disable: ['Disable', 'The key is not used until it is enabled again.'],
   enable: ['Enable', 'The key is used again.'],
+  check: ['Check', 'The provider is asked whether the key is valid. The call costs nothing. A key that is refused twice is not used any more.'],
 };
 const OPERATOR = ['forced_cooldown', 'quota_reset', 'reset', 'disabled', 'enabled', 'drained', 'added', 'replaced', 'changed', 'removed'];
+const CHECKS = {
+  valid: 'valid', invalid: 'refused', open_list: 'proves nothing: the list is open to everyone', no_call: 'no free call proves it',
+  unconfirmed: 'refused once only',
+};
 const MAX_KEYS = 200, MAX_EVENTS = 200;
 
 let token = sessionStorage.getItem('token') || '';
@@ -181,7 +186,7 @@ function drawKey(node, provider, key) {
   const [label, tone] = STATES[state] || [words(state), 'idle'];
   const chip = node.querySelector('.state');
   attr(chip, 'data-tone', tone); attr(chip, 'data-label', label); attr(chip, 'data-until', String(key.until || '')); attr(node, 'data-state', key.state);
-  const sub = [key.tier === 'backup' ? 'backup' : null, key.account ? 'account ' + key.account : null, key.in_flight ? key.in_flight + ' in flight' : null, ago(key.last_used)];
+  const sub = [key.tier === 'backup' ? 'backup' : null, key.account ? 'account ' + key.account : null, key.in_flight ? key.in_flight + ' in flight' : null, ago(key.last_used), checked(key.last_check)];
   text(node.querySelector('.sub'), sub.filter(Boolean).join(' · '));
   drawTimes(node.querySelector('.times'), provider, key.id);
   sync(node.querySelector('.out'), key.models.slice(0, 8), it => it.model, () => h('span', { class: 'tag' }), (tag, it) => {
@@ -203,8 +208,11 @@ function drawKey(node, provider, key) {
   const menu = node.querySelector('.menu');
   show(menu, statusShown.has_verbs && operator !== '');
   for (const it of menu.querySelectorAll('li')) {
-    show(it, it.dataset.verb === 'reset' || (it.dataset.verb === 'enable') === (key.state === 'disabled'));
+    show(it, ['reset', 'check'].includes(it.dataset.verb) || (it.dataset.verb === 'enable') === (key.state === 'disabled'));
   }
+}
+function checked(it) {
+  return it ? `checked ${ago(it.at)}: ${CHECKS[it.result] || words(it.result)}` : null;
 }
 function windowName(window) {
   return { 1: ' / s', 60: ' / min', 3600: ' / h', 86400: ' / day', 2592000: ' / month' }[window] || ' / ' + span(window * 1000);
@@ -252,6 +260,7 @@ function describe(it) {
     case 'stream_failed': return ['bad', `${it.key || 'Stream'}: response broke off`, list(words(it.reason), it.model)];
     case 'store_failed': return ['bad', `The ${it.store} store fails`, list(it.reason)];
     case 'store_recovered': return ['ok', `The ${it.store} store works again`, it.duration_ms == null ? '' : 'after ' + span(it.duration_ms)];
+    case 'checked': return [it.result === 'valid' ? 'ok' : it.result === 'invalid' ? 'bad' : 'info', `${it.key}: checked`, list(CHECKS[it.result] || words(it.result), it.status && 'status ' + it.status)];
     case 'forced_cooldown': return ['info', `${it.key}: cooled down by an operator`, list(it.model, wait)];
     case 'quota_reset': return ['info', `${it.key}: counts of limits reset`, list('by an operator', it.model)];
     default: return ['info', `${it.key || it.store || 'All keys'}: ${words(it.event)}`, list(it.model, it.reason && words(it.reason))];
@@ -401,6 +410,10 @@ const verb = (given, order) => fetchJson('api/keys', { method: 'POST', body: JSO
 function operate(name, provider, key) {
   const [title, message] = VERBS[name];
   ask({ title: `${title} ${key}?`, message: `${provider}: ${message}`, yes: title, seconds: name === 'cool_down', run: async () => {
+    if (name === 'check') {
+      await fetchJson(`api/keys/${encodeURIComponent(key)}/check?provider=${encodeURIComponent(provider)}`, { method: 'POST', headers: { authorization: 'Bearer ' + operator, 'x-confirm': name } });
+      return load();
+    }
     const order = { verb: name, provider, key };
     if (name === 'cool_down') order.seconds = Number($('ask-seconds').value);
     await verb(operator, order); await load();
