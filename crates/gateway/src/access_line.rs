@@ -27,7 +27,7 @@ use tower_key_rotation::body::{StreamErrorKind, Usage};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::{ModelId, Served};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Place};
 use crate::deliver::ATTEMPTS;
 use crate::response::GatewayBody;
 use crate::websocket::{Tunnel, TunnelTraffic};
@@ -52,6 +52,8 @@ pub(crate) struct AccessLine {
     model: Option<ModelId>,
     served: Option<Served>,
     websocket: Option<Arc<TunnelTraffic>>,
+    /// The place of the caller among the requests in flight.
+    place: Option<Arc<Place>>,
 }
 
 pin_project! {
@@ -83,6 +85,7 @@ impl AccessLine {
             model: None,
             served: None,
             websocket: None,
+            place: None,
         }))
     }
 
@@ -97,6 +100,7 @@ impl AccessLine {
         self.status = head.status;
         self.attempts = head.headers.get(ATTEMPTS).and_then(|it| it.to_str().ok()?.parse().ok());
         self.served = head.extensions.remove();
+        self.place = head.extensions.remove();
         let named = head.extensions.remove::<RequestedModel>().map(|RequestedModel(model)| model);
         self.model = named.or_else(|| self.served.as_ref()?.model().cloned());
         if let Some(tunnel) = head.extensions.get::<Tunnel>() {

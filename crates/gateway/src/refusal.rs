@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     Busy,
     /// A limit of the caller is used up, for this number of seconds.
     CallerLimit(u32),
+    /// The caller has its share of the requests in flight.
+    CallerShare,
     Commit,
     Encoded,
     Endpoint,
@@ -71,7 +73,7 @@ impl Refusal {
         match self {
             Self::Body | Self::Commit | Self::NoUrl => StatusCode::BAD_REQUEST,
             Self::Busy | Self::NoRoom | Self::Storage => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CallerLimit(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::CallerLimit(_) | Self::CallerShare => StatusCode::TOO_MANY_REQUESTS,
             Self::Encoded | Self::UnreadableModel => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Endpoint | Self::Foreign | Self::Model => StatusCode::FORBIDDEN,
@@ -91,6 +93,7 @@ impl Refusal {
             Self::Broken => "response_failed",
             Self::Busy => "gateway_busy",
             Self::CallerLimit(_) => "caller_limit",
+            Self::CallerShare => "caller_share",
             Self::Commit => "invalid_commit",
             Self::Encoded => "compressed_request",
             Self::Endpoint => "endpoint_not_allowed",
@@ -119,6 +122,9 @@ impl Refusal {
             Self::Broken => "the response of the provider broke off: send the request again",
             Self::Busy => "the gateway has reached its maximum of requests in flight: try again",
             Self::CallerLimit(_) => "the limit of this token is used up: wait as long as retry-after says",
+            Self::CallerShare => {
+                "this token has its share of the requests in flight: wait until one of its requests has ended"
+            }
             Self::Commit => "x-commit must be complete, first-content or head",
             Self::Encoded => {
                 "a limit is declared for models, and a compressed body hides the model: send the body uncompressed"
@@ -170,7 +176,7 @@ impl Refusal {
     /// Returns the header that belongs to the response.
     pub(crate) fn header(self) -> Option<(HeaderName, HeaderValue)> {
         Some(match self {
-            Self::Busy | Self::NoRoom => (RETRY_AFTER, HeaderValue::from_static("1")),
+            Self::Busy | Self::CallerShare | Self::NoRoom => (RETRY_AFTER, HeaderValue::from_static("1")),
             Self::CallerLimit(seconds) => (RETRY_AFTER, HeaderValue::from(seconds)),
             Self::Method => (ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
             Self::NoUpgrade | Self::WebSocket => (UPGRADE, HeaderValue::from_static("HTTP/1.1")),
@@ -187,6 +193,7 @@ impl Refusal {
                 | Self::Broken
                 | Self::Busy
                 | Self::CallerLimit(_)
+                | Self::CallerShare
                 | Self::Failed
                 | Self::NoRoom
                 | Self::Stalled

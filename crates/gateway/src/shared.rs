@@ -16,15 +16,15 @@ use tower_key_rotation::provider::asks_for_websocket;
 use crate::access;
 use crate::affinity::{self, Affinity};
 use crate::alert::Alerts;
-use crate::caller::{Caller, Callers};
+use crate::caller::{self, Caller, Callers};
 use crate::client::{self, HttpClient};
 use crate::config::{Config, adopt};
 use crate::cors::Cors;
 use crate::deliver::{deliver, deliver_linked};
 use crate::destination::{self, Destinations, NoDestination};
 use crate::drain::DrainOnDrop;
-use crate::links::Links;
 use crate::key_checks::Schedule;
+use crate::links::Links;
 use crate::models;
 use crate::options::Options;
 use crate::origin::OwnHosts;
@@ -54,8 +54,8 @@ pub(crate) struct Shared {
     pub(crate) status: Status,
     alerts: Alerts,
     renewals: Renewals,
-    callers: Callers,
     schedule: Schedule,
+    callers: Callers,
     client: HttpClient,
 }
 
@@ -65,7 +65,7 @@ impl Shared {
     /// Creates the parts of a gateway's first configuration.
     pub(crate) fn new(config: Config, options: Options) -> Self {
         let client = client::client();
-        let callers = Callers::new(config.callers());
+        let callers = Callers::new(&config);
         let status = Status::new(own::pools(&config), config.events());
         let status = status.lost_log_lines(options.lost_log_lines.clone());
         Self {
@@ -76,8 +76,8 @@ impl Shared {
             status: own::configured(status, &config, callers.clone(), &client),
             alerts: Alerts::over_https(config.alerts().iter().cloned()),
             renewals: Renewals::default(),
-            config: Arc::new(config),
             schedule: Schedule::default(),
+            config: Arc::new(config),
             options,
             callers,
             client,
@@ -91,10 +91,10 @@ impl Shared {
             true => Arc::clone(&self.destinations),
             false => Arc::new(Destinations::new(&config, &self.client, self.options.max_request)),
         };
-        let callers = self.callers.follow(config.callers());
+        let callers = self.callers.follow(&config);
         let status = self.status.follow(own::pools(&config));
-        Self {
         self.schedule.stop();
+        Self {
             destinations,
             affinity: Arc::clone(&self.affinity),
             bodies: self.bodies.clone(),
@@ -103,8 +103,8 @@ impl Shared {
             alerts: self.alerts_of(&config),
             // Those of pools that stay run already.
             renewals: Renewals::default(),
-            config: Arc::new(config),
             schedule: Schedule::default(),
+            config: Arc::new(config),
             options: self.options.clone(),
             callers,
             client: self.client.clone(),
@@ -129,8 +129,8 @@ impl Shared {
         self.status.recorder().start();
         self.alerts.start(self.config.events());
         self.renewals.start(&self.config);
-    }
         self.schedule.start(&self.config, &self.client);
+    }
 
     /// Returns the response of a provider, or of a path of the gateway's own.
     pub(crate) fn respond<B>(
@@ -167,7 +167,7 @@ impl Shared {
                 let parts = (&*self.config, &*self.affinity);
                 return Box::pin(websocket::respond(parts, head, &destination, caller, reply)).await;
             }
-            caller.map_or(Ok(()), |caller| caller.admit(&head, Timestamp::now()))?;
+            let place = caller.map(|caller| caller.admit(&head, Timestamp::now())).transpose()?;
             let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));
             prepare::head(&self.config, &mut head, &destination)?;
             if destination.provider.is_none() && models::is_list(&head, &self.config) {
@@ -195,7 +195,7 @@ impl Shared {
                 Some(home) => self.affinity.learn(response, home),
                 None => response,
             };
-            Ok(requested_model::told(response, model))
+            Ok(caller::in_place(requested_model::told(response, model), place))
         }
     }
 

@@ -53,6 +53,11 @@ impl Meter {
         Err(wait)
     }
 
+    /// Counts a request that is refused for another reason than these limits.
+    pub(super) fn refuse(&self, now: Timestamp) {
+        self.rings().change(now, |counts| counts.refused += 1);
+    }
+
     pub(super) fn tokens(&self, input: u64, output: u64, now: Timestamp) {
         self.rings().change(now, |counts| {
             counts.input_tokens = counts.input_tokens.saturating_add(input);

@@ -3,8 +3,8 @@
 //! A `[[caller]]` table of the configuration gives a caller a token and a name. A caller may be limited to some models
 //! and paths, and to amounts of requests and tokens. Its limits count over the last minute and the last 24 hours; a
 //! request is counted when it is passed on, and its tokens at the end of the response, so the last requests may exceed
-//! a limit of tokens. Over a limit, a caller gets status 429 with `retry-after`, without a call to a provider. No key is
-//! blamed for it.
+//! a limit of tokens. A caller may also be limited to a share of `max_requests`, the requests in flight of all callers.
+//! Over a limit, a caller gets status 429 with `retry-after`, without a call to a provider. No key is blamed for it.
 //!
 //! A request of a caller that is limited to models is read as a whole, and refused if a name in it is not permitted or
 //! can't be read. A request that names no model is passed on: limit the `endpoints`, too.
@@ -19,8 +19,10 @@
 
 mod meter;
 mod model_names;
+mod places;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +34,10 @@ use tower_key_rotation::clock::Timestamp;
 pub use self::meter::CallerCounts;
 use self::meter::Meter;
 pub(crate) use self::model_names::{likely_model, model_names};
+use self::places::Places;
+pub(crate) use self::places::{Place, in_place};
 use crate::access;
-use crate::config::CallerSettings;
+use crate::config::{CallerSettings, Config, ServerSettings};
 use crate::history::Spans;
 use crate::refusal::Refusal;
 
@@ -48,6 +52,9 @@ pub(crate) struct Callers(Arc<[Arc<Caller>]>);
 pub(crate) struct Caller {
     settings: CallerSettings,
     meter: Arc<Meter>,
+    places: Arc<Places>,
+    /// Maximum number of its requests in flight.
+    most_places: u32,
 }
 
 /// The usage of one caller.
@@ -56,6 +63,8 @@ pub(crate) struct Caller {
 pub struct CallerUsage {
     /// Name of the caller.
     pub caller: String,
+    /// Number of its requests in flight.
+    pub in_flight: u32,
     /// Its usage.
     #[serde(flatten)]
     pub usage: Spans<CallerCounts>,
@@ -64,21 +73,21 @@ pub struct CallerUsage {
 // === impl Callers ===
 
 impl Callers {
-    pub(crate) fn new(settings: &[CallerSettings]) -> Self {
-        let caller = |settings: &CallerSettings| {
-            Arc::new(Caller { settings: settings.clone(), meter: Arc::default() })
-        };
-        Self(settings.iter().map(caller).collect())
+    pub(crate) fn new(config: &Config) -> Self {
+        Self::default().follow(config)
     }
 
     /// Returns the callers of a configuration that follows this one. A caller with the same name keeps its counts.
-    pub(crate) fn follow(&self, settings: &[CallerSettings]) -> Self {
+    pub(crate) fn follow(&self, config: &Config) -> Self {
+        let all_places = config.server().max_requests().map_or(ServerSettings::MAX_REQUESTS, NonZeroU32::get);
         let caller = |settings: &CallerSettings| {
             let known = self.0.iter().find(|caller| caller.name() == settings.name());
             let meter = known.map_or_else(Arc::default, |known| Arc::clone(&known.meter));
-            Arc::new(Caller { settings: settings.clone(), meter })
+            let places = known.map_or_else(Arc::default, |known| Arc::clone(&known.places));
+            let most_places = settings.limits().places_of(all_places);
+            Arc::new(Caller { settings: settings.clone(), meter, places, most_places })
         };
-        Self(settings.iter().map(caller).collect())
+        Self(config.callers().iter().map(caller).collect())
     }
 
     /// Returns the caller whose token a request has. Looks at every caller, so that the time does not tell which it is.
@@ -98,6 +107,7 @@ impl Callers {
     pub(crate) fn usage(&self, now: Timestamp) -> Vec<CallerUsage> {
         let usage = |caller: &Arc<Caller>| CallerUsage {
             caller: caller.name().to_owned(),
+            in_flight: caller.places.taken(),
             usage: caller.meter.usage(now),
         };
         self.0.iter().map(usage).collect()
@@ -111,17 +121,22 @@ impl Caller {
         self.settings.name()
     }
 
-    /// Counts a request, if the caller may send it.
-    pub(crate) fn admit(&self, head: &request::Parts, now: Timestamp) -> Result<(), Refusal> {
+    /// Counts a request, if the caller may send it. Returns its place among the requests in flight.
+    pub(crate) fn admit(&self, head: &request::Parts, now: Timestamp) -> Result<Place, Refusal> {
         if self.settings.expires().is_some_and(|end| end <= now) {
             return Err(Refusal::Expired);
         }
         if !self.may_use(head.uri.path()) {
             return Err(Refusal::Endpoint);
         }
+        let Some(place) = self.places.take(self.most_places) else {
+            self.meter.refuse(now);
+            return Err(Refusal::CallerShare);
+        };
         let admitted = self.meter.admit(self.settings.limits(), now);
         let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
-        admitted.map_err(|wait| Refusal::CallerLimit(seconds(wait)))
+        admitted.map_err(|wait| Refusal::CallerLimit(seconds(wait)))?;
+        Ok(place)
     }
 
     /// Returns whether the caller is limited to some models. The body of its requests must then be read.

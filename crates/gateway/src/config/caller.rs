@@ -23,8 +23,8 @@ pub struct CallerSettings {
     expires: Option<Timestamp>,
 }
 
-/// The limits of one caller. They count over the last minute and the last 24 hours. `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The limits of one caller. Those of amounts count over the last minute and the last 24 hours. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallerLimits {
     /// Requests within a minute.
@@ -35,6 +35,18 @@ pub struct CallerLimits {
     pub tokens_per_minute: Option<NonZeroU64>,
     /// Tokens within 24 hours.
     pub tokens_per_day: Option<NonZeroU64>,
+    /// Share of the requests in flight that the gateway allows, above 0 and up to 1.
+    pub share: Option<f64>,
+}
+
+// === impl CallerLimits ===
+
+impl CallerLimits {
+    /// Returns the maximum number of requests in flight of the caller, at least 1, given that of the gateway.
+    pub(crate) fn places_of(&self, all: u32) -> u32 {
+        // The share is at most 1.
+        self.share.map_or(all, |share| (f64::from(all) * share) as u32).max(1)
+    }
 }
 
 // === impl CallerSettings ===
@@ -79,6 +91,9 @@ impl CallerSettings {
             return Err(Problem::CallerEndpoint.at(at.field("endpoints").index(index)));
         }
         let token = table.token.token(sources, &at.field("token"))?;
+        if table.share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+            return Err(Problem::Share.at(at.field("share")));
+        }
         let expires = table.expires.map(|text| expiry(&text).map_err(|it| it.at(at.field("expires"))));
         let patterns = |list: Vec<String>| list.into_iter().map(ModelPattern::from).collect();
         Ok(Self {
@@ -91,6 +106,7 @@ impl CallerSettings {
                 requests_per_day: table.requests_per_day,
                 tokens_per_minute: table.tokens_per_minute,
                 tokens_per_day: table.tokens_per_day,
+                share: table.share,
             },
             expires: expires.transpose()?,
         })

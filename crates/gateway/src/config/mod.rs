@@ -65,6 +65,7 @@
 //! endpoints = ["/v1/chat/*", "/v1/models"]    # default: all
 //! requests_per_minute = 60                    # also requests_per_day
 //! tokens_per_day = 2_000_000                  # also tokens_per_minute
+//! share = 0.25                                # of `max_requests` in [server] that may be its requests; default: all
 //! expires = "2027-01-31"                      # beginning of that day in UTC, or a time such as 2027-01-31T12:00:00Z
 //! [[alert]]                                   # messages when keys or providers fail; see `crate::alert`
 //! name = "chat"                               # for logs; default: the format
@@ -89,8 +90,8 @@
 //! selection = "most_remaining"                # in place of the selection in [rotation]
 //! learn_accounts = true                       # learn from responses which keys share an account
 //! endpoints = ["+rerank", "-images"]          # adds to those of the dialect, and takes from them
-//! [provider.models]                           # this provider's name for a model that a caller names
 //! check = "/account"                          # path of a free call that proves a key; default: that of the dialect
+//! [provider.models]                           # this provider's name for a model that a caller names
 //! "gpt-4o" = "gpt-4o-2024-11-20"
 //! [[provider.limit]]                          # of each account; a key without one is an account of its own
 //! model = "gpt-4o*"                           # of each such model, by the provider's name
@@ -244,10 +245,10 @@ mod alert;
 mod base_url;
 mod caller;
 mod chain;
+mod check;
 mod choices;
 mod cloud;
 mod cors;
-mod check;
 mod duration;
 mod endpoints;
 mod error;
@@ -288,8 +289,8 @@ mod warning;
 pub(crate) use self::adopt::adopt;
 pub use self::caller::{CallerLimits, CallerSettings};
 pub use self::chain::ChainSettings;
-pub use self::error::{ConfigError, Problem};
 pub use self::check::CheckSettings;
+pub use self::error::{ConfigError, Problem};
 pub use self::file::ConfigFile;
 pub use self::format::Format;
 pub use self::invalid_rule::InvalidRule;

@@ -29,6 +29,9 @@ pub struct ServerSettings {
 // === impl ServerSettings ===
 
 impl ServerSettings {
+    /// Maximum number of requests in flight, unless the file sets one (4,096).
+    pub const MAX_REQUESTS: u32 = 4096;
+
     /// Returns the maximum time that a connection may take to send the head of a request, including its first
     /// byte.
     pub const fn head_timeout(&self) -> Option<Duration> {

@@ -25,8 +25,6 @@ pub(super) struct Limits {
 impl Limits {
     /// Default maximum of connections, if the process may open twice as many files (4,096).
     const CONNECTIONS: u32 = 4096;
-    /// Default maximum of requests in flight (4,096).
-    const REQUESTS: u32 = 4096;
 
     pub(super) fn new(server: &ServerSettings) -> Self {
         let or = |number: Option<NonZeroU32>, default| number.map_or(default, NonZeroU32::get);
@@ -35,7 +33,7 @@ impl Limits {
             write: server.write_timeout().unwrap_or(Duration::from_secs(60)),
             shutdown: server.shutdown_timeout().unwrap_or(Duration::from_secs(30)),
             connections: or(server.max_connections(), half_of_files().min(Self::CONNECTIONS)),
-            requests: or(server.max_requests(), Self::REQUESTS),
+            requests: or(server.max_requests(), ServerSettings::MAX_REQUESTS),
         }
     }
 }

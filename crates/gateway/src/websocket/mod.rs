@@ -24,7 +24,7 @@ use self::traffic::Limits;
 pub(crate) use self::traffic::TunnelTraffic;
 pub(crate) use self::tunnel::Tunnel;
 use crate::affinity::Affinity;
-use crate::caller::Caller;
+use crate::caller::{self, Caller, Place};
 use crate::config::{Config, ProviderSettings};
 use crate::deliver::{deliver, served};
 use crate::destination::Destination;
@@ -48,9 +48,7 @@ pub(crate) async fn respond(
     if !has_websocket(config, to, websocket_endpoint(head.uri.path())) {
         return Err(Refusal::WebSocket);
     }
-    if let Some(caller) = caller {
-        admit(caller, &head)?;
-    }
+    let place = caller.map(|caller| admit(caller, &head)).transpose()?;
     prepare::head(config, &mut head, to)?;
     handshake.apply(&mut head.headers);
     affinity.place(&mut head, None);
@@ -61,7 +59,8 @@ pub(crate) async fn respond(
     };
     match result {
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            switch(response, handshake.caller, Limits::of(config.server()))
+            let switched = switch(response, handshake.caller, Limits::of(config.server()))?;
+            Ok(caller::in_place(switched, place))
         }
         other => {
             let response = deliver(other, reply);
@@ -79,7 +78,7 @@ fn has_websocket(config: &Config, to: &Destination<'_>, endpoint: Endpoint) -> b
 
 /// Counts the handshake for its caller. A caller that is limited to some models must name one in the query, since the
 /// gateway does not read frames.
-fn admit(caller: &Caller, head: &request::Parts) -> Result<(), Refusal> {
+fn admit(caller: &Caller, head: &request::Parts) -> Result<Place, Refusal> {
     if caller.limits_models() {
         let model = model(&head.uri).ok_or(Refusal::UnreadableModel)?;
         if !caller.may_ask(&model) {

@@ -44,6 +44,10 @@ pub(in crate::config) struct CallerTable {
     ///
     /// Default: no limit. Example: `2_000_000`
     pub(in crate::config) tokens_per_day: Option<NonZeroU64>,
+    /// Share of `max_requests` in `[server]` that may be requests of the caller, above 0 and up to 1.
+    ///
+    /// Default: `1.0`. Example: `0.25`
+    pub(in crate::config) share: Option<f64>,
     /// End of the token: a date, which means its beginning in UTC, or a time such as `2027-01-31T12:00:00Z`.
     ///
     /// Default: never. Example: `"2027-01-31"`
