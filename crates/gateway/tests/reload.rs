@@ -4,95 +4,17 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 use http_body_util::BodyExt;
-use serde_json::Value;
-use support::{Captured, MARKER, chat, header, post};
+use support::running::{Running, provider};
+use support::{Captured, MARKER, chat, header, post, secret};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation_gateway::config::Loader;
-use tower_key_rotation_gateway::{Gateway, GatewayBody, Options};
-use tower_key_rotation_sim::{SimFault, SimKey, SimServer, Simulator};
+use tower_key_rotation_sim::{SimFault, SimKey, Simulator};
 
 const STREAM: &str = r#"{"stream":true,"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
-
-/// A gateway whose configuration is a file of the test.
-struct Running {
-    gateway: Gateway,
-    loader: Loader,
-    file: PathBuf,
-    sim: Simulator,
-    server: SimServer,
-}
-
-fn secret(label: &str) -> String {
-    format!("sk-{MARKER}-{label}")
-}
-
-/// A `[[provider]]` table with the keys of these labels, each with the id before the first dash.
-fn provider(origin: &str, keys: &[&str]) -> String {
-    let key = |label: &&str| {
-        let id = label.split('-').next().unwrap();
-        format!("[[provider.key]]\nid = \"{id}\"\nsecret = \"{}\"\n", secret(label))
-    };
-    let keys: String = keys.iter().map(key).collect();
-    format!("[[provider]]\nname = \"openai\"\nbase_url = \"{origin}/v1\"\n{keys}")
-}
-
-impl Running {
-    async fn start(test: &str, keys: &[&str]) -> Self {
-        let sim =
-            Simulator::openai().keys(["a", "b", "c", "a-2"].map(|it| SimKey::new(it, secret(it)))).build();
-        let server = sim.serve().await.unwrap();
-        let folder = std::env::temp_dir().join(format!("gateway-reload-{}-{test}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("gateway.toml");
-        fs::write(&file, provider(&server.origin(), keys)).unwrap();
-        let loader = Loader::new().vars([("PATH", "/bin")]);
-        let gateway = Gateway::new(loader.load(&file).unwrap(), Options::new());
-        Self { gateway, loader, file, sim, server }
-    }
-
-    /// Writes the file and loads it.
-    fn load(&self, text: &str) -> Result<(), String> {
-        fs::write(&self.file, text).unwrap();
-        self.gateway.reload(&self.loader, &self.file).map_err(|error| error.to_string())
-    }
-
-    fn keys(&self, before: &str, keys: &[&str]) -> Result<(), String> {
-        self.load(&format!("{before}\n{}", provider(&self.server.origin(), keys)))
-    }
-
-    async fn send(&self, request: Request<Body>) -> Response<GatewayBody> {
-        let (mut head, body) = request.into_parts();
-        head.headers.insert("host", "localhost".parse().unwrap());
-        self.gateway.handle(Request::from_parts(head, body), None).await
-    }
-
-    /// Sends a request that is served, and returns the key.
-    async fn serve(&self) -> String {
-        let response = self.send(chat("")).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        let key = response.headers()["x-served-by"].to_str().unwrap().to_owned();
-        response.into_body().collect().await.unwrap();
-        key
-    }
-
-    async fn json(&self, path: &str) -> Value {
-        let response = self.send(Request::get(path).body(Body::empty()).unwrap()).await;
-        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
-    }
-
-    /// Returns the ids of the keys, each with its number of calls.
-    async fn calls(&self) -> Vec<(String, u64)> {
-        let status = self.json("/api/key-status").await;
-        let keys = status["providers"][0]["keys"].as_array().unwrap().clone();
-        keys.iter().map(|it| (it["id"].as_str().unwrap().to_owned(), it["calls"].as_u64().unwrap())).collect()
-    }
-}
 
 #[tokio::test]
 async fn a_new_key_is_used_and_the_others_keep_their_state() {

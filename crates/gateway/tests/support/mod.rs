@@ -4,6 +4,8 @@
 
 mod log;
 pub(crate) mod raw;
+pub(crate) mod running;
+pub(crate) mod sink;
 pub(crate) mod stub;
 
 use std::convert::Infallible;
