@@ -194,7 +194,7 @@ async fn a_silent_provider_is_given_up_in_time() {
     let began = tokio::time::Instant::now();
     let check = checks.check(&"a".into()).await.unwrap();
     assert_eq!((check.result, check.status), (CheckResult::Timeout, None));
-    assert_eq!((began.elapsed(), pool.usable(None)), (KeyChecks::TIMEOUT, 1));
+    assert_eq!((tokio::time::Instant::now() - began, pool.usable(None)), (KeyChecks::TIMEOUT, 1));
 }
 
 #[tokio::test]

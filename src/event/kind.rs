@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::classify::{Reason, Scope, Why};
 use crate::clock::Timestamp;
+use crate::event::caller_name::CallerName;
 use crate::event::millis::{maybe_ms, ms};
 use crate::event::operator::OperatorEvent;
 use crate::event::outcome::AttemptOutcome;
@@ -53,6 +54,9 @@ pub enum EventKind {
         wait: Option<Duration>,
         /// The reason for the verdict: the step of the classification that decided, and the evidence.
         why: Option<Why>,
+        /// The name of the caller, if the request [has one](CallerName).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        caller: Option<CallerName>,
     },
     /// A key, or a scope that it shares with other keys, was put into a cooldown.
     #[non_exhaustive]
@@ -168,6 +172,9 @@ pub enum EventKind {
         /// Time until a retry makes sense, if it is known.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
+        /// The name of the caller, if the request [has one](CallerName).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        caller: Option<CallerName>,
     },
     /// A response failed after it was handed to the caller. The request is not sent again.
     #[non_exhaustive]
@@ -199,6 +206,9 @@ pub enum EventKind {
         to: Arc<str>,
         /// The reason: that of a fault, or [`SkipReason::as_str`](crate::fallback::SkipReason::as_str).
         reason: &'static str,
+        /// The name of the caller, if the request [has one](CallerName).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        caller: Option<CallerName>,
     },
     /// The circuit breaker of a provider has opened, because too many calls failed.
     #[non_exhaustive]
@@ -223,6 +233,9 @@ pub enum EventKind {
         /// Shortest time until a retry makes sense, if it is known.
         #[serde(rename = "wait_ms", serialize_with = "maybe_ms")]
         retry_after: Option<Duration>,
+        /// The name of the caller, if the request [has one](CallerName).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        caller: Option<CallerName>,
     },
     /// A store of the pool's state does not work. Requests go on. Emitted once, until it works again.
     #[non_exhaustive]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::classify::Reason;
 use crate::clock::Timestamp;
 use crate::event::millis::whole_ms;
-use crate::event::{Event, EventKind, OperatorEvent, Severity};
+use crate::event::{CallerName, Event, EventKind, OperatorEvent, Severity};
 use crate::key::{AccountId, KeyId};
 use crate::provider::ModelId;
 
@@ -36,10 +36,10 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             error.type = outcome.error(), http.response.status_code = status,
             duration_ms = whole_ms(*duration), request_id = request_id.as_deref()
         ),
-        EventKind::Rotated { key, model, reason, scope, wait, why } => line!(
+        EventKind::Rotated { key, model, reason, scope, wait, why, caller } => line!(
             debug, who, "rotated", %key, gen_ai.request.model = name(model),
             error.type = reason.as_str(), scope = scope.as_str(), wait_ms = ms(*wait),
-            why = why.map(tracing::field::display)
+            why = why.map(tracing::field::display), caller = named(caller)
         ),
         EventKind::CooledDown { key, model, reason, scope, wait, hint } => line!(
             info, who, "cooled down", %key, gen_ai.request.model = name(model),
@@ -55,9 +55,9 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             line!(info, who, "available", gen_ai.request.model = name(model), duration_ms = whole_ms(*after));
         }
         EventKind::QuotaWarning { .. } => quota(who, &event.kind),
-        EventKind::PoolFailed { model, reason, attempts, retry_after } => line!(
+        EventKind::PoolFailed { model, reason, attempts, retry_after, caller } => line!(
             debug, who, "pool failed", gen_ai.request.model = name(model), error.type = reason, attempts,
-            wait_ms = ms(*retry_after)
+            wait_ms = ms(*retry_after), caller = named(caller)
         ),
         EventKind::StreamFailed { key, model, reason } => line!(
             info, who, "stream failed", key = key.as_ref().map(KeyId::as_str),
@@ -67,9 +67,9 @@ pub(super) fn write(event: &Event, system: Option<&str>, severity: Severity) {
             debug, who, "metered", %key, gen_ai.request.model = name(model),
             gen_ai.usage.input_tokens = input_tokens, gen_ai.usage.output_tokens = output_tokens
         ),
-        EventKind::FellOver { from, to, reason } => {
-            line!(debug, who, "fell over", from = &**from, to = &**to, error.type = reason);
-        }
+        EventKind::FellOver { from, to, reason, caller } => line!(
+            debug, who, "fell over", from = &**from, to = &**to, error.type = reason, caller = named(caller)
+        ),
         EventKind::BreakerOpened { wait } => line!(info, who, "breaker opened", wait_ms = whole_ms(*wait)),
         EventKind::BreakerHalfOpen => line!(info, who, "breaker half-open"),
         EventKind::BreakerClosed => line!(info, who, "breaker closed"),
@@ -142,12 +142,14 @@ fn exhausted(who: Who<'_>, kind: &EventKind) {
 }
 
 fn chain_failed(who: Who<'_>, kind: &EventKind, severity: Severity) {
-    let EventKind::ChainFailed { providers, attempts, deadline_passed, retry_after } = kind else { return };
-    let wait_ms = ms(*retry_after);
+    let EventKind::ChainFailed { providers, attempts, deadline_passed, retry_after, caller } = kind else {
+        return;
+    };
+    let (wait_ms, caller) = (ms(*retry_after), named(caller));
     if severity == Severity::Alarm {
-        line!(warn, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
+        line!(warn, who, "chain failed", providers, attempts, deadline_passed, wait_ms, caller);
     } else {
-        line!(debug, who, "chain failed", providers, attempts, deadline_passed, wait_ms);
+        line!(debug, who, "chain failed", providers, attempts, deadline_passed, wait_ms, caller);
     }
 }
 
@@ -173,6 +175,10 @@ fn quota(who: Who<'_>, kind: &EventKind) {
         %dimension, window = window.map(tracing::field::display), used, threshold, remaining, limit,
         resets_at_ms = resets_at.map(Timestamp::as_unix_ms)
     );
+}
+
+fn named(caller: &Option<CallerName>) -> Option<&str> {
+    caller.as_ref().map(CallerName::as_str)
 }
 
 fn name(model: &Option<ModelId>) -> Option<&str> {

@@ -158,7 +158,7 @@ impl Metrics {
             EventKind::StreamFailed { reason, .. } => {
                 counter!(STREAM_FAILURES, "provider" => provider(), "reason" => *reason).increment(1);
             }
-            EventKind::FellOver { from, to, reason } => {
+            EventKind::FellOver { from, to, reason, .. } => {
                 counter!(FALLBACKS, "from" => from.clone(), "to" => to.clone(), "reason" => *reason)
                     .increment(1);
             }

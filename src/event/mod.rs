@@ -62,10 +62,12 @@
 //! | `error.type` | the cause of the failure: a [`Reason`](crate::classify::Reason), or another word that the event's docs name |
 //! | `http.response.status_code` | the status of a response |
 //! | `gen_ai.usage.input_tokens`, `gen_ai.usage.output_tokens` | tokens that a response reports |
+//! | `caller` | the [name of the caller](CallerName), if the request has one |
 //! | `key`, `account`, `scope`, `outcome`, `request_id`, `attempts`, `providers`, `from`, `to` | as in the event |
 //! | `wait_ms`, `hint_ms`, `duration_ms` | milliseconds |
 //! | `dimension`, `window`, `used`, `threshold`, `remaining`, `limit`, `resets_at_ms` | the state of a quota |
 
+mod caller_name;
 mod hub;
 mod kind;
 mod log;
@@ -80,6 +82,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use self::caller_name::CallerName;
 pub use self::hub::Events;
 pub(crate) use self::hub::{EventSource, Severity};
 pub use self::kind::EventKind;

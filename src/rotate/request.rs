@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::body::{ReplayBody, Upload};
+use crate::event::CallerName;
 use crate::exchange::head::Head;
 use crate::exchange::home::Home;
 use crate::key::KeyId;
@@ -200,6 +201,11 @@ impl Template {
             [whole] => stored_ids_in_json(whole).any(is_about),
             pieces => stored_ids_in_json(&pieces.concat()).any(is_about),
         })
+    }
+
+    /// Returns the name of the caller, for an event.
+    pub(super) fn caller(&self) -> Option<CallerName> {
+        self.head.extensions().get().cloned()
     }
 
     /// Returns the session that the request belongs to.

@@ -241,5 +241,6 @@ fn report_rotation<B>(state: &RequestState<B>, fault: &Fault, wait: Option<Durat
         scope: fault.scope(),
         wait,
         why: fault.why(),
+        caller: state.request.caller(),
     });
 }

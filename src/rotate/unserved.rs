@@ -96,6 +96,7 @@ where
         reason: stop_reason.as_str(),
         attempts: attempts.len(),
         retry_after,
+        caller: state.request.caller(),
     });
     Error::from(AllKeysFailed {
         provider: pool.provider().clone(),

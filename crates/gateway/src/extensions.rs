@@ -1,6 +1,7 @@
 //! The request extensions that an app around the gateway may add.
 
 use http::Extensions;
+use tower_key_rotation::event::CallerName;
 use tower_key_rotation::fallback::Commit;
 use tower_key_rotation::{Deadline, Home, ModelId, ProviderPin, Session};
 
@@ -14,6 +15,7 @@ pub(crate) fn for_layers(given: &mut Extensions) -> Extensions {
     }
     let mut kept = Extensions::new();
     if !given.is_empty() {
+        take::<CallerName>(given, &mut kept);
         take::<Commit>(given, &mut kept);
         take::<Deadline>(given, &mut kept);
         take::<Home>(given, &mut kept);

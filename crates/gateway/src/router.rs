@@ -18,7 +18,7 @@ use crate::options::Options;
 /// `[server]` table), so that a web page can't use the gateway through its reader's browser. Limits on connections
 /// and requests are those of the app's server.
 ///
-/// The app may add the request extensions of the layers: [`Session`](tower_key_rotation::Session),
+/// The app may add the request extensions of the layers: [`CallerName`](tower_key_rotation::event::CallerName), [`Session`](tower_key_rotation::Session),
 /// [`Deadline`](tower_key_rotation::Deadline), [`ModelId`](tower_key_rotation::ModelId),
 /// [`ProviderPin`](tower_key_rotation::ProviderPin) and [`Commit`](tower_key_rotation::fallback::Commit). Other
 /// extensions are removed.

@@ -167,7 +167,7 @@ impl Shared {
                 let parts = (&*self.config, &*self.affinity);
                 return Box::pin(websocket::respond(parts, head, &destination, caller, reply)).await;
             }
-            let place = caller.map(|caller| caller.admit(&head, Timestamp::now())).transpose()?;
+            let place = caller.map(|caller| caller.admit(&mut head, Timestamp::now())).transpose()?;
             let links = destination.provider.and_then(|it| Links::of(&head, it.name(), it.base_url()));
             prepare::head(&self.config, &mut head, &destination)?;
             if destination.provider.is_none() && models::is_list(&head, &self.config) {

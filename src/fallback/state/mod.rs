@@ -182,6 +182,7 @@ impl<B> ChainState<B> {
             from: Arc::clone(from),
             to: Arc::clone(&to.name),
             reason,
+            caller: self.head.extensions().get().cloned(),
         });
     }
 
@@ -261,6 +262,7 @@ impl<B> ChainState<B> {
             attempts: failed.attempts().count(),
             deadline_passed,
             retry_after: failed.retry_after(),
+            caller: self.head.extensions().get().cloned(),
         });
         Error::from(failed)
     }

@@ -21,8 +21,7 @@ use crate::pool::scope::shared_limit::CanaryGate;
 use crate::pool::scope::slot::{Cause, FOREVER, Slot, State};
 use crate::provider::ModelId;
 
-/// The state of a pool at one moment. Created by
-/// [`KeyPool::snapshot`](crate::pool::KeyPool::snapshot).
+/// The state of a pool at one moment. Created by [`KeyPool::snapshot`](crate::pool::KeyPool::snapshot).
 ///
 /// ```
 /// use tower_key_rotation::pool::KeyState;
@@ -56,8 +55,7 @@ pub struct KeySnapshot {
     pub account: Option<AccountId>,
     /// The number of the key's account. Keys that share an account have the same number.
     pub account_number: usize,
-    /// Whether responses showed that the key shares this account. If not, the account was declared, or is the
-    /// key's own.
+    /// Whether responses showed that the key shares this account. If not, it was declared, or is the key's own.
     pub account_learned: bool,
     /// The key's tier: primary or backup.
     pub tier: Tier,
@@ -66,11 +64,9 @@ pub struct KeySnapshot {
     /// Whether an operator has [forced](crate::KeyPool::cool_down) the cooldown that the key is in.
     #[serde(default)]
     pub forced: bool,
-    /// The time at which the state began. `None` if the state never changed, or if the start is unknown: the
-    /// key is held back with others, or its limits are used up.
+    /// The time at which the state began. `None` if it never changed, or if its beginning is unknown.
     pub since: Option<Timestamp>,
-    /// The time at which the state ends by itself. `None` if it does not end by itself, and for a key that is
-    /// available.
+    /// The time at which the state ends by itself. `None` if it does not, and for a key that is available.
     pub until: Option<Timestamp>,
     /// The time at which an attempt last used the key.
     pub last_used: Option<Timestamp>,
@@ -219,8 +215,7 @@ fn found(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Found 
     Found { state: KeyState::of(state, now), forced, since, until: until.map(Timestamp::from_unix_ms) }
 }
 
-/// Returns the state of a key that the shared limit detector holds back because others of its kind were
-/// refused.
+/// Returns the state of a key that is held back because others of its kind were refused.
 fn held(candidate: Candidate<'_>, levels: [Level; 2], now: Timestamp) -> Option<Found> {
     let shared_limit = candidate.shared_limits()[usize::from(levels[0].is_model())];
     let until = match candidate.held(shared_limit, now.as_unix_ms())? {

@@ -9,8 +9,9 @@
 //! A request of a caller that is limited to models is read as a whole, and refused if a name in it is not permitted or
 //! can't be read. A request that names no model is passed on: limit the `endpoints`, too.
 //!
-//! A caller uses providers only: the status of keys needs the gateway's `token` or the operator token. The usage of
-//! callers is in `/api/usage`, in the access line of each request, and in these metrics:
+//! A caller uses providers only: the status of keys needs the gateway's `token` or the operator token. The name of a
+//! caller is in the history of its rotations, fallbacks and failures. The usage of callers is in `/api/usage`, in the
+//! access line of each request, and in these metrics:
 //!
 //! | name | labels | description |
 //! |---|---|---|
@@ -30,6 +31,7 @@ use http::{HeaderMap, StatusCode, Uri, request};
 use metrics::counter;
 use serde::Serialize;
 use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::event::CallerName;
 
 pub use self::meter::CallerCounts;
 use self::meter::Meter;
@@ -51,6 +53,7 @@ pub(crate) struct Callers(Arc<[Arc<Caller>]>);
 /// One caller and its usage.
 pub(crate) struct Caller {
     settings: CallerSettings,
+    event_name: CallerName,
     meter: Arc<Meter>,
     places: Arc<Places>,
     /// Maximum number of its requests in flight.
@@ -85,7 +88,8 @@ impl Callers {
             let meter = known.map_or_else(Arc::default, |known| Arc::clone(&known.meter));
             let places = known.map_or_else(Arc::default, |known| Arc::clone(&known.places));
             let most_places = settings.limits().places_of(all_places);
-            Arc::new(Caller { settings: settings.clone(), meter, places, most_places })
+            let event_name = CallerName::new(settings.name());
+            Arc::new(Caller { settings: settings.clone(), event_name, meter, places, most_places })
         };
         Self(config.callers().iter().map(caller).collect())
     }
@@ -121,8 +125,9 @@ impl Caller {
         self.settings.name()
     }
 
-    /// Counts a request, if the caller may send it. Returns its place among the requests in flight.
-    pub(crate) fn admit(&self, head: &request::Parts, now: Timestamp) -> Result<Place, Refusal> {
+    /// Counts a request, if the caller may send it, and names the caller in its events. Returns its place among the
+    /// requests in flight.
+    pub(crate) fn admit(&self, head: &mut request::Parts, now: Timestamp) -> Result<Place, Refusal> {
         if self.settings.expires().is_some_and(|end| end <= now) {
             return Err(Refusal::Expired);
         }
@@ -136,6 +141,7 @@ impl Caller {
         let admitted = self.meter.admit(self.settings.limits(), now);
         let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
         admitted.map_err(|wait| Refusal::CallerLimit(seconds(wait)))?;
+        head.extensions.insert(self.event_name.clone());
         Ok(place)
     }
 

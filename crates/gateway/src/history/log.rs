@@ -28,6 +28,7 @@ pub struct HistoryQuery {
     since: Option<Timestamp>,
     provider: Option<String>,
     key: Option<String>,
+    caller: Option<String>,
     event: Option<String>,
     limit: Option<usize>,
 }
@@ -103,6 +104,12 @@ impl HistoryQuery {
         self
     }
 
+    /// Selects entries about requests of one caller, by its name.
+    pub fn caller(mut self, name: impl Into<String>) -> Self {
+        self.caller = Some(name.into());
+        self
+    }
+
     /// Selects entries of one kind, by its name in snake case: `rotated`, `cooled_down`, …
     pub fn event(mut self, name: impl Into<String>) -> Self {
         self.event = Some(name.into());
@@ -125,6 +132,6 @@ impl HistoryQuery {
         let has = |field: &str, wanted: &Option<String>| {
             wanted.as_deref().is_none_or(|wanted| entry.get(field).and_then(Value::as_str) == Some(wanted))
         };
-        has("key", &self.key) && has("event", &self.event)
+        has("key", &self.key) && has("caller", &self.caller) && has("event", &self.event)
     }
 }

@@ -10,7 +10,7 @@
 //! | `/ready` | 200 while requests are accepted, 503 once the server stops |
 //! | `/status` | providers, breakers, totals, version, uptime |
 //! | `/api/key-status` | the state, limits and counters of every key; `?provider=NAME` for one provider |
-//! | `/api/history` | rotations, cooldowns, fallbacks and other events, the latest first; `limit`, `after`, `since`, `provider`, `key` and `event` select |
+//! | `/api/history` | rotations, cooldowns, fallbacks and other events, the latest first; `limit`, `after`, `since`, `provider`, `key`, `caller` and `event` select |
 //! | `/api/usage` | attempts, tokens, errors and latency of each provider, key and model; requests and tokens of each caller |
 //! | `/api/events` | the history as it happens, as server-sent events |
 //! | `/api/openapi.json` | the description of these paths in OpenAPI 3.1 |

@@ -42,6 +42,7 @@ impl Query {
         for (name, set) in [
             ("provider", HistoryQuery::provider as fn(HistoryQuery, String) -> HistoryQuery),
             ("key", HistoryQuery::key),
+            ("caller", HistoryQuery::caller),
             ("event", HistoryQuery::event),
         ] {
             if let Some(value) = self.get(name) {

@@ -48,7 +48,7 @@ pub(crate) async fn respond(
     if !has_websocket(config, to, websocket_endpoint(head.uri.path())) {
         return Err(Refusal::WebSocket);
     }
-    let place = caller.map(|caller| admit(caller, &head)).transpose()?;
+    let place = caller.map(|caller| admit(caller, &mut head)).transpose()?;
     prepare::head(config, &mut head, to)?;
     handshake.apply(&mut head.headers);
     affinity.place(&mut head, None);
@@ -78,7 +78,7 @@ fn has_websocket(config: &Config, to: &Destination<'_>, endpoint: Endpoint) -> b
 
 /// Counts the handshake for its caller. A caller that is limited to some models must name one in the query, since the
 /// gateway does not read frames.
-fn admit(caller: &Caller, head: &request::Parts) -> Result<Place, Refusal> {
+fn admit(caller: &Caller, head: &mut request::Parts) -> Result<Place, Refusal> {
     if caller.limits_models() {
         let model = model(&head.uri).ok_or(Refusal::UnreadableModel)?;
         if !caller.may_ask(&model) {

@@ -243,20 +243,21 @@ function drawTimes(node, provider, id) {
 function describe(it) {
   const wait = it.wait_ms == null ? null : 'for ' + span(it.wait_ms);
   const list = (...parts) => parts.filter(Boolean).join(' · ');
+  const of = it => it.caller && 'request of ' + it.caller;
   switch (it.event) {
-    case 'rotated': return ['wait', `${it.key}: on with another key`, list(words(it.reason), it.model, it.why && 'by ' + it.why, it.wait_ms ? 'after ' + span(it.wait_ms) : null)];
+    case 'rotated': return ['wait', `${it.key}: on with another key`, list(words(it.reason), it.model, it.why && 'by ' + it.why, it.wait_ms ? 'after ' + span(it.wait_ms) : null, of(it))];
     case 'cooled_down': return ['wait', `${it.key}: cooled down`, list(words(it.reason), 'scope ' + words(it.scope), it.model, it.wait_ms == null ? 'until it is reset' : wait)];
     case 'recovered': return ['ok', `${it.key}: recovered`, list(it.model)];
     case 'invalid_key': return ['bad', `${it.key}: refused as invalid`, 'Replace the key'];
     case 'exhausted': return ['bad', `No usable key${it.model ? ' for ' + it.model : ''}`, it.wait_ms == null ? '' : 'first key back in ' + span(it.wait_ms)];
     case 'available': return ['ok', `Usable again${it.model ? ': ' + it.model : ''}`, it.duration_ms == null ? '' : 'after ' + span(it.duration_ms)];
     case 'quota_warning': return ['wait', `${it.key || it.account || 'Quota'}: ${Math.round(it.used * 100)} % used`, list(words(it.dimension), it.model)];
-    case 'fell_over': return ['wait', `${it.from} → ${it.to}`, list('fallback', words(it.reason))];
+    case 'fell_over': return ['wait', `${it.from} → ${it.to}`, list('fallback', words(it.reason), of(it))];
     case 'breaker_opened': return ['bad', 'Breaker opened', wait];
     case 'breaker_half_open': return ['info', 'Breaker half-open', 'one request tests the provider'];
     case 'breaker_closed': return ['ok', 'Breaker closed', 'the provider is used again'];
-    case 'pool_failed': return ['bad', 'Request failed here', list(words(it.reason), it.model, it.attempts + ' attempts')];
-    case 'chain_failed': return ['bad', 'No provider served a request', list(it.attempts + ' attempts', it.deadline_passed && 'deadline passed')];
+    case 'pool_failed': return ['bad', 'Request failed here', list(words(it.reason), it.model, it.attempts + ' attempts', of(it))];
+    case 'chain_failed': return ['bad', 'No provider served a request', list(it.attempts + ' attempts', it.deadline_passed && 'deadline passed', of(it))];
     case 'stream_failed': return ['bad', `${it.key || 'Stream'}: response broke off`, list(words(it.reason), it.model)];
     case 'store_failed': return ['bad', `The ${it.store} store fails`, list(it.reason)];
     case 'store_recovered': return ['ok', `The ${it.store} store works again`, it.duration_ms == null ? '' : 'after ' + span(it.duration_ms)];
