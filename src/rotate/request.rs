@@ -61,12 +61,17 @@ impl Template {
         B::Error: Into<BoxError>,
     {
         self.body = ReplayBody::new(body, cap).await;
-        if self.model.is_none()
-            && let Some(pieces) = self.body.stored_pieces()
-        {
-            let found = Box::pin(search_stored(self.head.header(&CONTENT_TYPE), &pieces)).await;
-            self.stored = found.map(|found| Box::new(provider.named(found)));
+        // Boxed, because most bodies are in memory.
+        if self.model.is_none() && self.body.stored_pieces().is_some() {
+            Box::pin(self.search(provider)).await;
         }
+    }
+
+    /// Searches a body for its model that is too large to be read later.
+    async fn search(&mut self, provider: &Provider) {
+        let Some(pieces) = self.body.stored_pieces() else { return };
+        let found = search_stored(self.head.header(&CONTENT_TYPE), &pieces).await;
+        self.stored = found.map(|found| Box::new(provider.named(found)));
     }
 
     /// Builds the request, without a key.

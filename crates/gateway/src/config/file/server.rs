@@ -69,7 +69,7 @@ pub(in crate::config) struct ServerTable {
     /// Default: `4096`. Example: `512`
     pub(in crate::config) max_requests: Option<NonZeroU32>,
     /// Maximum number of bytes of requests above 256 KiB that are kept in memory together. A request that finds no room
-    /// there is kept in an unnamed temporary file below `TMPDIR`.
+    /// there is kept in an unnamed temporary file below `TMPDIR`. Each of them takes up to 2 MiB beside it.
     ///
     /// Default: `67108864`. Example: `268435456`
     pub(in crate::config) max_body_memory: Option<u64>,
