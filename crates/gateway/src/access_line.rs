@@ -30,6 +30,7 @@ use tower_key_rotation::{ModelId, Served};
 use crate::caller::{Caller, Place};
 use crate::deliver::ATTEMPTS;
 use crate::response::GatewayBody;
+use crate::trace::Trace;
 use crate::websocket::{Tunnel, TunnelTraffic};
 
 const TARGET: &str = "gateway::access";
@@ -54,6 +55,7 @@ pub(crate) struct AccessLine {
     websocket: Option<Arc<TunnelTraffic>>,
     /// The place of the caller among the requests in flight.
     place: Option<Arc<Place>>,
+    trace: Option<Box<Trace>>,
 }
 
 pin_project! {
@@ -61,16 +63,20 @@ pin_project! {
     struct Accounted<B> {
         #[pin]
         body: B,
-        _line: Box<AccessLine>,
+        line: Box<AccessLine>,
     }
 }
 
 // === impl AccessLine ===
 
 impl AccessLine {
-    /// Begins the line of a request. `None` if it is neither logged nor counted for a caller.
-    pub(crate) fn begin(head: &request::Parts, caller: Option<&Arc<Caller>>) -> Option<Box<Self>> {
-        if caller.is_none() && !Self::is_written() {
+    /// Begins the line of a request. `None` if it is neither logged nor traced nor counted for a caller.
+    pub(crate) fn begin(
+        head: &request::Parts,
+        caller: Option<&Arc<Caller>>,
+        trace: Option<Box<Trace>>,
+    ) -> Option<Box<Self>> {
+        if caller.is_none() && trace.is_none() && !Self::is_written() {
             return None;
         }
         let path = head.uri.path();
@@ -86,6 +92,7 @@ impl AccessLine {
             served: None,
             websocket: None,
             place: None,
+            trace,
         }))
     }
 
@@ -95,7 +102,10 @@ impl AccessLine {
     }
 
     /// Adds the facts of a response, and lets its body end the line.
-    pub(crate) fn follow(mut self: Box<Self>, response: Response<GatewayBody>) -> Response<GatewayBody> {
+    pub(crate) fn follow(mut self: Box<Self>, mut response: Response<GatewayBody>) -> Response<GatewayBody> {
+        if let Some(trace) = &mut self.trace {
+            trace.answered(&mut response);
+        }
         let (mut head, body) = response.into_parts();
         self.status = head.status;
         self.attempts = head.headers.get(ATTEMPTS).and_then(|it| it.to_str().ok()?.parse().ok());
@@ -109,8 +119,8 @@ impl AccessLine {
             return Response::from_parts(head, body);
         }
         let body = match body {
-            Either::Left(body) => OwnBody::new(Accounted { body, _line: self }),
-            Either::Right(body) => OwnBody::new(Accounted { body, _line: self }),
+            Either::Left(body) => OwnBody::new(Accounted { body, line: self }),
+            Either::Right(body) => OwnBody::new(Accounted { body, line: self }),
         };
         Response::from_parts(head, Either::Right(body))
     }
@@ -149,6 +159,9 @@ impl Drop for AccessLine {
             caller.count(self.status, tokens, now);
         }
         self.write(usage, now);
+        if let Some(trace) = self.trace.take() {
+            (*trace).end(self.caller.as_ref().map(|it| it.name()), self.model.as_ref(), self.served.as_ref());
+        }
     }
 }
 
@@ -162,7 +175,14 @@ impl<B: Body<Data = Bytes>> Body for Accounted<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let polled = this.body.poll_frame(cx);
+        if let (Some(trace), Poll::Ready(Some(Ok(frame)))) = (&mut this.line.trace, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            trace.see(data);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Delivery of a provider's response, or of the error that explains why there is none.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::header::HeaderName;
 use http::{HeaderValue, Response, Version};
@@ -11,6 +13,7 @@ use crate::links::Links;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::response::GatewayBody;
+use crate::trace::FailedAttempts;
 use crate::upstream::ChainBody;
 
 /// Provider and key that served the request: `openai/team-a`.
@@ -81,14 +84,15 @@ fn failed(error: Error, reply: Reply) -> Response<Body> {
     let id = ["x-request-id", "request-id"].iter().find_map(|name| response.headers().get(*name));
     let (status, id) = (response.status().as_u16(), id.and_then(|id| id.to_str().ok()));
     tracing::info!(target: "gateway", status, request_id = id, reasons, "request failed");
-    response.headers_mut().insert(ATTEMPTS, HeaderValue::from(attempts));
+    response.headers_mut().insert(ATTEMPTS, HeaderValue::from(attempts.0.len()));
+    response.extensions_mut().insert(attempts);
     response
 }
 
-fn attempts(error: &Error) -> usize {
-    match error {
-        Error::AllKeysFailed(failed) => failed.attempts().len(),
-        Error::AllProvidersFailed(failed) => failed.attempts().count(),
-        _ => 0,
-    }
+fn attempts(error: &Error) -> FailedAttempts {
+    FailedAttempts(match error {
+        Error::AllKeysFailed(failed) => failed.attempts().into(),
+        Error::AllProvidersFailed(failed) => failed.attempts().cloned().collect(),
+        _ => Arc::default(),
+    })
 }

@@ -5,7 +5,9 @@ use tower_key_rotation::event::CallerName;
 use tower_key_rotation::fallback::Commit;
 use tower_key_rotation::{Deadline, Home, ModelId, ProviderPin, Session};
 
-/// Returns the extensions of an app around the gateway that the layers read. The others would be cloned for every
+use crate::trace::Tries;
+
+/// Returns the extensions of an app around the gateway that the layers read, and the tries of a trace. The others would be cloned for every
 /// attempt.
 pub(crate) fn for_layers(given: &mut Extensions) -> Extensions {
     fn take<T: Clone + Send + Sync + 'static>(from: &mut Extensions, to: &mut Extensions) {
@@ -22,6 +24,7 @@ pub(crate) fn for_layers(given: &mut Extensions) -> Extensions {
         take::<ModelId>(given, &mut kept);
         take::<ProviderPin>(given, &mut kept);
         take::<Session>(given, &mut kept);
+        take::<Tries>(given, &mut kept);
     }
     kept
 }

@@ -25,6 +25,7 @@ use crate::reply::Reply;
 use crate::response::GatewayBody;
 use crate::shared::Shared;
 use crate::status::Status;
+use crate::trace::Trace;
 
 /// A gateway over the providers of a configuration. Cheap to clone.
 ///
@@ -142,7 +143,9 @@ impl Gateway {
         let is_served = shared.is_served(&head);
         let permission = shared.authorize(&head, is_served, local);
         let caller = permission.as_ref().ok().and_then(Option::as_ref);
-        let line = is_served.then(|| AccessLine::begin(&head, caller)).flatten();
+        let tracer = shared.options.tracer.as_ref().filter(|_| is_served);
+        let trace = Trace::begin(tracer, &mut head);
+        let line = is_served.then(|| AccessLine::begin(&head, caller, trace)).flatten();
         let reply = shared.reply(&head);
         let responding = shared.respond(head, body, permission, reply);
         async move {

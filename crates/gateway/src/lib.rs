@@ -17,6 +17,7 @@
 //! | [`check_keys()`] | checks every key with a call that costs nothing |
 //! | [`alert::Alerts`] | messages to webhooks when keys or providers fail |
 //! | [`history::Recorder`] | history and statistics of any pools |
+//! | `Traces` | traces by OTLP, with the feature `otlp` |
 //!
 //! # Paths
 //!
@@ -70,7 +71,9 @@ mod spool;
 mod stall;
 pub mod status;
 mod stores;
+mod trace;
 mod upstream;
+mod userinfo;
 mod websocket;
 
 pub use self::gateway::Gateway;
@@ -80,6 +83,8 @@ pub use self::response::GatewayBody;
 pub use self::router::router;
 pub use self::serve::serve;
 pub use self::stores::Stores;
+#[cfg(feature = "otlp")]
+pub use self::trace::{InvalidTraces, Traces};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Decides when an event is logged: at most every 10 s.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct LogThrottle(Mutex<State>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     last_line: Option<Instant>,
     /// Number of events since the last line.

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::trace::Tracer;
+#[cfg(feature = "otlp")]
+use crate::trace::Traces;
+
 /// Settings of a [`Gateway`](crate::Gateway) that belong to the process and not to the configuration file.
 ///
 /// ```
@@ -16,6 +20,7 @@ pub struct Options {
     pub(crate) max_request: usize,
     pub(crate) metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     pub(crate) lost_log_lines: Option<Arc<dyn Fn() -> u64 + Send + Sync>>,
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
 // === impl Options ===
@@ -26,7 +31,7 @@ impl Options {
 
     /// Creates the default options: requests up to [`MAX_REQUEST`](Self::MAX_REQUEST), no metrics.
     pub fn new() -> Self {
-        Self { max_request: Self::MAX_REQUEST, metrics: None, lost_log_lines: None }
+        Self { max_request: Self::MAX_REQUEST, metrics: None, lost_log_lines: None, tracer: None }
     }
 
     /// Sets the maximum size of a request body in bytes. A larger request gets status 413. A request of any size up to it
@@ -51,6 +56,13 @@ impl Options {
         self.lost_log_lines = Some(Arc::new(count));
         self
     }
+
+    /// Exports traces of the requests to providers. Default: none.
+    #[cfg(feature = "otlp")]
+    pub fn traces(mut self, traces: Traces) -> Self {
+        self.tracer = Some(Arc::new(traces));
+        self
+    }
 }
 
 impl Default for Options {
@@ -61,11 +73,12 @@ impl Default for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { max_request, metrics, lost_log_lines } = self;
+        let Self { max_request, metrics, lost_log_lines, tracer } = self;
         f.debug_struct("Options")
             .field("max_request", max_request)
             .field("metrics", &metrics.is_some())
             .field("lost_log_lines", &lost_log_lines.is_some())
+            .field("traces", &tracer.is_some())
             .finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The model that a request names: may its caller use it, and its name for the access line.
+//! The model that a request names: may its caller use it, and its name for the access line and the trace.
 
 use http::{Response, request};
 use tower_key_rotation::ModelId;
@@ -10,9 +10,10 @@ use crate::destination::Destination;
 use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
 
-/// Returns the model for the access line, if there is one. Refuses a model that the caller may not use.
+/// Returns the model for the access line and the trace, if there is one. Refuses a model that the caller may not use.
 pub(crate) fn read(
     (config, caller): (&Config, Option<&Caller>),
+    is_traced: bool,
     head: &request::Parts,
     to: &Destination<'_>,
     body: &RequestBody,
@@ -27,7 +28,7 @@ pub(crate) fn read(
         }
         return Ok(names.first().and_then(|name| ModelId::new(name)));
     }
-    if !AccessLine::is_written() {
+    if !is_traced && !AccessLine::is_written() {
         return Ok(None);
     }
     let in_path = provider.and_then(|provider| provider.model_in_path(&head.uri));

@@ -64,7 +64,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Creates the parts of a gateway's first configuration.
     pub(crate) fn new(config: Config, options: Options) -> Self {
-        let client = client::client();
+        let client = client::client().recording_tries(options.tracer.is_some());
         let callers = Callers::new(&config);
         let status = Status::new(own::pools(&config), config.events());
         let status = status.lost_log_lines(options.lost_log_lines.clone());
@@ -177,7 +177,9 @@ impl Shared {
             let limits_models = caller.is_some_and(Caller::limits_models);
             let intake = Intake { max, timeout, budget: &self.bodies, whole: limits_models };
             let body = intake.take(body, &head.headers).await?;
-            let model = requested_model::read((&self.config, caller), &head, &destination, &body)?;
+            let is_traced = self.options.tracer.is_some();
+            let model =
+                requested_model::read((&self.config, caller), is_traced, &head, &destination, &body)?;
             self.affinity.place(&mut head, body.bytes());
             let learns = affinity::learns(&head);
             let mut chain = destination.chain.clone();

@@ -58,8 +58,11 @@ pub(crate) fn single(config: &Config, provider: &ProviderSettings, client: &Http
 
 /// `cap` is the number of bytes of a request that can be sent again.
 fn rotating(provider: &ProviderSettings, client: &HttpClient, cap: usize) -> Rotating {
-    let client = CloudLayer::new(provider.cloud().cloned()).layer(client.clone());
-    KeyRotationLayer::new(provider.pool().clone()).replay_cap(cap).layer(client)
+    let records_tries = client.records_tries();
+    let named = client.of(provider.name(), provider.pool().provider().company());
+    let client = CloudLayer::new(provider.cloud().cloned()).layer(named);
+    let layer = KeyRotationLayer::new(provider.pool().clone()).replay_cap(cap);
+    layer.tell_key(records_tries).layer(client)
 }
 
 type Links = ProviderFallbackLayer<RotatedBody>;

@@ -19,6 +19,7 @@ use crate::alert::incident::Alert;
 use crate::alert::message::WebhookFormat;
 use crate::alert::signature;
 use crate::alert::webhook::Webhook;
+use crate::userinfo;
 
 /// Maximum time for which a message is sent again (1 h).
 const GIVE_UP: Duration = Duration::from_secs(60 * 60);
@@ -159,6 +160,7 @@ impl Target {
         if let Some(secret) = signing {
             signature::sign(request.headers_mut(), secret, body, Timestamp::now());
         }
+        userinfo::move_to_header(&mut request);
         request
     }
 }

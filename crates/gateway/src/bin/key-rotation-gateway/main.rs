@@ -40,6 +40,8 @@ use mimalloc::MiMalloc;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tower::BoxError;
+#[cfg(feature = "otlp")]
+use tower_key_rotation_gateway::Traces;
 use tower_key_rotation_gateway::config::Loader;
 use tower_key_rotation_gateway::{Gateway, Options, Stores};
 use tracing::Level;
@@ -187,7 +189,12 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
         return Err(open_to_all(address).into());
     }
     let recorded = if args.no_metrics { None } else { Some(recorder::install()?) };
-    let gateway = Gateway::new(config, options(args.max_request, recorded.clone(), &output.log));
+    let options = options(args.max_request, recorded.clone(), &output.log);
+    #[cfg(feature = "otlp")]
+    let traces = Traces::from_env()?;
+    #[cfg(feature = "otlp")]
+    let options = traces.iter().cloned().fold(options, Options::traces);
+    let gateway = Gateway::new(config, options);
     if args.check {
         output.print(&describe(&gateway.config()));
         return Ok(());
@@ -208,6 +215,10 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     }
     let served = tower_key_rotation_gateway::serve(listener, gateway, signals.stop()).await;
     stores.stop().await;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     Ok(served?)
 }
 
