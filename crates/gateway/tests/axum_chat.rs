@@ -4,8 +4,6 @@
 
 #[path = "../examples/axum_chat/app.rs"]
 mod app;
-#[path = "../examples/axum_chat/cache.rs"]
-mod cache;
 #[path = "../examples/axum_chat/chat.rs"]
 mod chat;
 #[path = "../examples/axum_chat/embeddings.rs"]

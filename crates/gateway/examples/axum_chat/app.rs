@@ -1,26 +1,29 @@
-//! The paths of the app.
+//! The paths of the app, and the state that all requests share.
 
 use axum::routing::{get, post};
 use axum::{Router, response::Html};
+use moka::future::Cache;
+use tokio::time::Duration;
 use tower_key_rotation_gateway::status;
 
-use crate::{cache, chat, embeddings, providers::Providers, stream, ws};
+use crate::chat::{self, Prompt, Reply};
+use crate::{embeddings, providers::Providers, stream, ws};
 
-/// The state that all requests share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) providers: Providers,
-    pub(crate) replies: cache::Replies,
+    /// Whole replies. One that is here costs no request.
+    pub(crate) replies: Cache<Prompt, Reply>,
 }
 
 pub(crate) fn router(providers: Providers) -> Router {
-    let status = status::router(providers.pools.clone(), &providers.events);
+    let replies = Cache::builder().max_capacity(1000).time_to_live(Duration::from_secs(600)).build();
     Router::new()
+        .nest_service("/status", status::router(providers.pools.clone(), &providers.events))
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/api/chat", post(chat::chat))
         .route("/api/chat/stream", post(stream::chat))
-        .route("/api/chat/ws", get(ws::connect))
+        .route("/api/chat/ws", get(ws::open))
         .route("/api/embeddings", post(embeddings::embed))
-        .with_state(App { providers, replies: cache::replies() })
-        .nest_service("/status", status)
+        .with_state(App { providers, replies })
 }

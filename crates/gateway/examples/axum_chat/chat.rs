@@ -2,66 +2,58 @@
 
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::State};
-use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_key_rotation::Served;
 
-use crate::{app::App, errors::Problem};
+use crate::{app::App, errors, errors::Problem, errors::Result};
 
-pub(crate) const URL: &str = "http://chain/v1/chat/completions";
-
-/// A request of a caller. Without a model, any provider serves it.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
-pub(crate) struct ChatRequest {
+pub(crate) struct Prompt {
     /// As in OpenAI's API.
     messages: Value,
-    pub(crate) model: Option<String>,
+    model: Option<String>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(crate) struct Reply {
     pub(crate) text: String,
-    provider: Option<String>,
+    provider: String,
     /// The id of the key, which is no secret.
-    key: Option<String>,
+    key: String,
     failed_attempts: usize,
 }
 
-pub(crate) async fn chat(
-    State(app): State<App>,
-    Json(request): Json<ChatRequest>,
-) -> Result<Response, Problem> {
-    // Equal requests at the same time wait for the first of them, and cost one call.
-    let entry = app.replies.entry(request.clone()).or_try_insert_with(ask(&app, &request)).await;
+pub(crate) async fn chat(State(app): State<App>, Json(prompt): Json<Prompt>) -> Result<Response> {
+    // Equal prompts at the same time wait for the first of them, and cost one call.
+    let entry = app.replies.entry(prompt.clone()).or_try_insert_with(ask(&app, &prompt)).await;
     let entry = entry.map_err(|problem| Problem::clone(&problem))?;
     let cache = if entry.is_fresh() { "miss" } else { "hit" };
     Ok(([("x-cache", cache)], Json(entry.into_value())).into_response())
 }
 
-async fn ask(app: &App, request: &ChatRequest) -> Result<Reply, Problem> {
-    let response = app.providers.send(URL, request.model.as_deref(), &request.body(false)).await?;
-    let reply = Reply::new(response.extensions().get());
-    let body = response.into_body().collect().await.map_err(Problem::broken)?.to_bytes();
-    let body: Value = serde_json::from_slice(&body).map_err(Problem::broken)?;
+async fn ask(app: &App, prompt: &Prompt) -> Result<Reply> {
+    let response = prompt.send(app, false).await?;
+    let reply = Reply::of(&response);
+    let body = errors::json(response).await?;
     let text = body["choices"][0]["message"]["content"].as_str().unwrap_or_default();
     Ok(Reply { text: text.to_owned(), ..reply })
 }
 
-impl ChatRequest {
-    /// Returns the body in OpenAI's format, which every provider of the chain takes.
-    pub(crate) fn body(&self, stream: bool) -> Value {
+impl Prompt {
+    /// Sends the prompt in OpenAI's format, which every provider of the chain takes.
+    pub(crate) async fn send(&self, app: &App, stream: bool) -> Result<Response> {
         let model = self.model.as_deref().unwrap_or("default"); // each route has a name for it
-        json!({ "model": model, "messages": self.messages, "stream": stream })
+        let body = json!({ "model": model, "messages": self.messages, "stream": stream });
+        app.providers.send("/v1/chat/completions", self.model.as_deref(), &body).await
     }
 }
 
 impl Reply {
-    /// Creates a reply that has no text yet.
-    pub(crate) fn new(served: Option<&Served>) -> Self {
-        let provider = served.map(|served| served.provider().to_owned());
-        let key = served.map(|served| served.key_id().to_string());
-        let failed_attempts = served.map_or(0, |served| served.attempts().len());
-        Self { text: String::new(), provider, key, failed_attempts }
+    /// Returns a reply that has no text yet.
+    pub(crate) fn of(response: &Response) -> Self {
+        let Some(served) = response.extensions().get::<Served>() else { return Self::default() };
+        let (provider, key) = (served.provider().to_owned(), served.key_id().to_string());
+        Self { text: String::new(), provider, key, failed_attempts: served.attempts().len() }
     }
 }

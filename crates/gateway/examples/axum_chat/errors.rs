@@ -1,15 +1,13 @@
 //! Errors as problem responses (RFC 9457), with every attempt. None contains a secret.
 
 use axum::{Json, response::IntoResponse, response::Response};
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
-use http_body_util::BodyExt;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tower::BoxError;
 use tower_key_rotation::{Attempt, Error};
 
-/// The body of a problem response.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Problem {
     r#type: &'static str,
@@ -20,68 +18,60 @@ pub(crate) struct Problem {
     attempts: Vec<Value>,
 }
 
+pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
+
+/// Reads a response to its end.
+pub(crate) async fn json(response: Response) -> Result<Value> {
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.map_err(Problem::broken)?;
+    serde_json::from_slice(&body).map_err(Problem::broken)
+}
+
 impl Problem {
-    fn new(status: StatusCode, r#type: &'static str, detail: String) -> Self {
+    fn new(r#type: &'static str, detail: String, status: StatusCode) -> Self {
         // A refusal of our key says nothing about the caller's own.
         let status = if (401..=403).contains(&status.as_u16()) { 502 } else { status.as_u16() };
         Self { r#type, status, detail, retry_after: None, attempts: Vec::new() }
     }
 
     pub(crate) fn bad_request(detail: impl Into<BoxError>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "/problems/bad-request", detail.into().to_string())
+        Self::new("/problems/bad-request", detail.into().to_string(), StatusCode::BAD_REQUEST)
     }
 
     /// A response that broke, or that can't be read.
     pub(crate) fn broken(error: impl Into<BoxError>) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "/problems/broken-response", error.into().to_string())
+        Self::new("/problems/broken-response", error.into().to_string(), StatusCode::BAD_GATEWAY)
     }
 
     /// A provider's error response about the request.
-    pub(crate) async fn refused(response: http::Response<crate::providers::Body>) -> Self {
-        let status = response.status();
-        let body = response.into_body().collect().await.map(|it| it.to_bytes().to_vec()).unwrap_or_default();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    pub(crate) async fn refused(response: Response) -> Self {
+        let (status, body) = (response.status(), json(response).await.unwrap_or_default());
         let detail = body["error"]["message"].as_str().unwrap_or("the provider refused the request");
-        Self::new(status, "/problems/refused", detail.to_owned())
+        Self::new("/problems/refused", detail.to_owned(), status)
     }
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let detail = error.to_string();
-        let (r#type, wait, attempts) = match &error {
-            Error::AllKeysFailed(all) => {
-                ("/problems/all-keys-failed", all.retry_after(), all.attempts().iter().map(attempt).collect())
-            }
-            Error::AllProvidersFailed(all) => {
-                let one = all.providers().len() == 1; // the request named a model
-                let r#type = if one { "/problems/all-keys-failed" } else { "/problems/all-providers-failed" };
-                (r#type, all.retry_after(), all.attempts().map(attempt).collect())
-            }
-            _ => ("/problems/failed", None, Vec::new()),
-        };
+        let (mut r#type, mut wait, mut attempts) = ("/problems/failed", None, Vec::new());
+        if let Error::AllProvidersFailed(all) = &error {
+            let one = all.providers().len() == 1; // the request named a model
+            r#type = if one { "/problems/all-keys-failed" } else { "/problems/all-providers-failed" };
+            (wait, attempts) = (all.retry_after(), all.attempts().map(attempt).collect());
+        }
         let retry_after = wait.map(|wait| wait.as_secs() + 1);
-        Self { retry_after, attempts, ..Self::new(error.into_response().status(), r#type, detail) }
+        Self { retry_after, attempts, ..Self::new(r#type, error.to_string(), error.into_response().status()) }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let wait = self.retry_after.map(HeaderValue::from);
-        let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        response.headers_mut().extend(wait.map(|wait| (RETRY_AFTER, wait)));
-        response
+        let wait = self.retry_after.map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+        (status, [(CONTENT_TYPE, "application/problem+json")], wait, Json(self)).into_response()
     }
 }
 
-fn attempt(attempt: &Attempt) -> Value {
-    json!({
-        "provider": attempt.provider,
-        "key": attempt.key.as_ref().map(ToString::to_string),
-        "status": attempt.status.map(|status| status.as_u16()),
-        "reason": attempt.fault.reason(),
-        "cooldown_seconds": attempt.cooldown.map(|wait| wait.as_secs_f64()),
-    })
+fn attempt(it: &Attempt) -> Value {
+    let (key, status) = (it.key.as_ref().map(ToString::to_string), it.status.map(|status| status.as_u16()));
+    json!({ "provider": it.provider, "key": key, "status": status, "reason": it.fault.reason() })
 }

@@ -1,26 +1,20 @@
 //! The providers: a pool of keys for each, and the chain through them.
 
-use std::time::Duration;
-
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::{Request, header::CONTENT_TYPE};
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
+use tokio::time::Duration;
+use tower::util::{BoxCloneSyncService, MapResponse};
 use tower::{BoxError, Layer, ServiceExt};
-use tower_key_rotation::body::{ReplayBody, ResponseBody};
-use tower_key_rotation::fallback::{ProviderFallback, Route, Start};
-use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, ProviderFallbackLayer, ProviderPin};
-use tower_key_rotation::{event::Events, key::EnvKeys, rotate::KeyRotation};
-use tower_key_rotation_sim::{Limits, SimKey, SimServer, Simulator};
+use tower_key_rotation::fallback::{Route, Start};
+use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider, ProviderFallbackLayer};
+use tower_key_rotation::{ProviderPin, event::Events, key::EnvKeys};
 
-use crate::errors::Problem;
-
-type HttpClient = Client<HttpsConnector<HttpConnector>, ReplayBody>;
-pub(crate) type Body = ResponseBody<ResponseBody<Incoming>>;
+use crate::errors::{Problem, Result};
 
 /// The providers that the app knows: name, default model, beginnings of the names of all models.
 const MODELS: [(&str, &str, &[&str]); 3] = [
@@ -32,51 +26,27 @@ const MODELS: [(&str, &str, &[&str]); 3] = [
 /// One provider of the chain: the way to it, and its keys.
 pub(crate) type Link = (Provider, Route, Vec<ApiKey>);
 
-/// All providers. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Providers {
     pub(crate) pools: Vec<KeyPool>,
     pub(crate) events: Events,
-    chain: ProviderFallback<KeyRotation<HttpClient>, ResponseBody<Incoming>>,
+    chain: BoxCloneSyncService<Request<Full<Bytes>>, Response, Error>,
 }
 
 /// Returns the providers that have a key in the environment.
 pub(crate) fn in_env() -> Vec<Link> {
-    let known = [
-        (Provider::openai(), Route::openai()),
-        (Provider::anthropic(), Route::anthropic_compatible()),
-        (Provider::gemini(), Route::gemini_compatible()),
-    ];
-    let keys = |provider: &Provider| EnvKeys::in_process(provider).into_iter().collect();
-    let links = known.map(|(provider, route)| (provider.clone(), route, keys(&provider)));
-    links.into_iter().filter(|(_, _, keys): &Link| !keys.is_empty()).collect()
-}
-
-/// Starts simulated providers with two keys each. The first key may do three requests a minute.
-pub(crate) async fn simulated() -> Result<(Vec<Link>, Vec<SimServer>), BoxError> {
-    let (mut links, mut servers) = (Vec::new(), Vec::new());
-    for (provider, path, simulator) in [
-        (Provider::openai(), "/v1", Simulator::openai()),
-        (Provider::anthropic(), "/v1", Simulator::anthropic()),
-        (Provider::gemini(), "/v1beta/openai", Simulator::gemini()),
-    ] {
-        let few = SimKey::new("few", "sk-sim-1").limits(Limits::new().requests_per_minute(3));
-        let simulator = simulator.keys([few, SimKey::new("many", "sk-sim-2")]).words(24);
-        let server = simulator.event_gap(Duration::from_millis(60)).build().serve().await?;
-        let provider = provider.with_origin(server.origin().parse()?);
-        let keys = vec![ApiKey::new("sk-sim-1")?.id("few"), ApiKey::new("sk-sim-2")?.id("many")];
-        links.push((provider, Route::to(&(server.origin() + path))?, keys));
-        servers.push(server);
-    }
-    Ok((links, servers))
+    let openai = (Provider::openai(), Route::openai());
+    let anthropic = (Provider::anthropic(), Route::anthropic_compatible());
+    let gemini = (Provider::gemini(), Route::gemini_compatible());
+    let link = |(it, to): (Provider, _)| (it.clone(), to, EnvKeys::in_process(&it).into_iter().collect());
+    [openai, anthropic, gemini].map(link).into_iter().filter(|link: &Link| !link.2.is_empty()).collect()
 }
 
 impl Providers {
     pub(crate) fn new(links: Vec<Link>) -> Result<Self, BoxError> {
         let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(https);
-        let events = Events::new();
-        let (mut pools, mut services) = (Vec::new(), Vec::new());
+        let (events, mut pools, mut services) = (Events::new(), Vec::new(), Vec::new());
         for (provider, route, keys) in links {
             let name = provider.name().to_owned();
             let default = MODELS.iter().find(|known| known.0 == name).map_or("default", |known| known.1);
@@ -87,29 +57,20 @@ impl Providers {
         }
         let mut services = services.into_iter();
         let (name, first, route) = services.next().ok_or("no provider has a key")?;
-        let layer = ProviderFallbackLayer::new(name)
-            .route(route)
-            .events(&events)
-            .start(Start::RoundRobin)
-            .first_content_timeout(Duration::from_secs(20))
-            .idle_timeout(Duration::from_secs(30))
-            .deadline(Duration::from_secs(60));
-        let layer =
-            services.fold(layer, |layer, (name, service, route)| layer.fallback(name, service, route));
-        Ok(Self { pools, events, chain: layer.layer(first) })
+        let layer = ProviderFallbackLayer::new(name).route(route).events(&events).start(Start::RoundRobin);
+        let seconds = Duration::from_secs;
+        let layer = layer.first_content_timeout(seconds(20)).idle_timeout(seconds(30)).deadline(seconds(60));
+        let layer = services.fold(layer, |layer, (name, it, route)| layer.fallback(name, it, route));
+        let chain = MapResponse::new(layer.layer(first), |response: Response<_>| response.map(Body::new));
+        Ok(Self { pools, events, chain: BoxCloneSyncService::new(chain) })
     }
 
-    /// Sends a body down the chain, or if `model` is given to its provider only. Any error response is an `Err`.
-    pub(crate) async fn send(
-        &self,
-        url: &'static str,
-        model: Option<&str>,
-        body: &Value,
-    ) -> Result<Response<Body>, Problem> {
-        let mut request = Request::new(Full::<Bytes>::from(body.to_string()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from_static(url); // the route of each link replaces the host
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    /// Sends JSON down the chain, or if `model` is given to its provider only. Any error response is an `Err`.
+    pub(crate) async fn send(&self, path: &str, model: Option<&str>, json: &Value) -> Result<Response> {
+        let mut request = Request::post(format!("http://chain{path}")) // the route of each link replaces the host
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(json.to_string()))
+            .map_err(Problem::bad_request)?;
         if let Some(model) = model {
             let known = MODELS.iter().find(|known| known.2.iter().any(|it| model.starts_with(it)));
             let known = known.ok_or_else(|| Problem::bad_request("no provider has this model"))?;

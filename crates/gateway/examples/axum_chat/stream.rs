@@ -1,16 +1,14 @@
 //! `POST /api/chat/stream`: a reply as server-sent events, piece by piece.
 
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::{Json, extract::State, response::IntoResponse};
+use async_stream::stream;
+use axum::response::{IntoResponse, Response, sse::Event, sse::KeepAlive, sse::Sse};
+use axum::{Json, extract::State};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http_body_util::BodyExt;
 use serde::Serialize;
 use serde_json::Value;
 use tower_key_rotation::body::sse::Decoder;
 
-use crate::chat::{ChatRequest, Reply, URL};
-use crate::providers::Body;
-use crate::{app::App, errors::Problem};
+use crate::{app::App, chat::Prompt, chat::Reply, errors::Problem, errors::Result};
 
 /// A piece of a reply: `{"event":"text","data":"Hel"}`. The last piece is `done` or `failed`.
 #[derive(Serialize)]
@@ -21,57 +19,36 @@ pub(crate) enum Piece {
     Failed(Problem),
 }
 
-/// A reply that is being read.
-struct Reading {
-    app: App,
-    request: ChatRequest,
-    reply: Reply,
-    body: Body,
-    decoder: Decoder,
-}
-
-pub(crate) async fn chat(
-    State(app): State<App>,
-    Json(request): Json<ChatRequest>,
-) -> Result<impl IntoResponse, Problem> {
-    let events = pieces(app, request).await?.map(|piece| Event::default().json_data(piece));
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+pub(crate) async fn chat(State(app): State<App>, Json(prompt): Json<Prompt>) -> Result<Response> {
+    let events = pieces(app, prompt).await?.map(|piece| Event::default().json_data(piece));
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 /// Starts a reply. A caller that goes away drops the stream, which ends the call of the provider.
-pub(crate) async fn pieces(app: App, request: ChatRequest) -> Result<BoxStream<'static, Piece>, Problem> {
-    if let Some(reply) = app.replies.get(&request).await {
+pub(crate) async fn pieces(app: App, prompt: Prompt) -> Result<BoxStream<'static, Piece>> {
+    if let Some(reply) = app.replies.get(&prompt).await {
         return Ok(stream::iter([Piece::Text(reply.text.clone()), Piece::Done(reply)]).boxed());
     }
-    let response = app.providers.send(URL, request.model.as_deref(), &request.body(true)).await?;
-    let reply = Reply::new(response.extensions().get());
-    let reading = Reading { app, request, reply, body: response.into_body(), decoder: Decoder::new() };
-    Ok(stream::unfold(Some(reading), async |reading| Some(reading?.next().await)).boxed())
-}
-
-impl Reading {
-    /// Returns the next piece, and the rest unless it was the last piece.
-    async fn next(mut self) -> (Piece, Option<Self>) {
-        loop {
-            while let Ok(Some(event)) = self.decoder.next_event() {
-                if let Some(text) = text_of(event.data()) {
-                    self.reply.text.push_str(&text);
-                    return (Piece::Text(text), Some(self));
+    let response = prompt.send(&app, true).await?;
+    let (mut reply, mut decoder) = (Reply::of(&response), Decoder::new());
+    let mut body = response.into_body().into_data_stream();
+    Ok(Box::pin(stream! {
+        while let Some(data) = body.next().await {
+            match data {
+                Ok(data) => decoder.push(data),
+                // The chain makes an error of a stream that is cut, so the other end is that of a whole reply.
+                Err(error) => return yield Piece::Failed(Problem::broken(error)),
+            }
+            while let Ok(Some(event)) = decoder.next_event() {
+                let event: Value = serde_json::from_slice(event.data()).unwrap_or_default(); // not JSON: [DONE]
+                let text = event["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
+                if !text.is_empty() {
+                    reply.text.push_str(text);
+                    yield Piece::Text(text.to_owned());
                 }
             }
-            match self.body.frame().await {
-                Some(Ok(frame)) => frame.into_data().into_iter().for_each(|data| self.decoder.push(data)),
-                Some(Err(error)) => return (Piece::Failed(Problem::broken(error)), None),
-                None => break, // the chain reports a stream that is cut as an error: this one is whole
-            }
         }
-        self.app.replies.insert(self.request, self.reply.clone()).await;
-        (Piece::Done(self.reply), None)
-    }
-}
-
-/// Returns the text of one event in OpenAI's format. `None` if it has none, such as `[DONE]`.
-fn text_of(data: &[u8]) -> Option<String> {
-    let event: Value = serde_json::from_slice(data).ok()?;
-    event["choices"][0]["delta"]["content"].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+        app.replies.insert(prompt, reply.clone()).await;
+        yield Piece::Done(reply);
+    }))
 }
