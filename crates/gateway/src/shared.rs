@@ -178,8 +178,7 @@ impl Shared {
             let intake = Intake { max, timeout, budget: &self.bodies, whole: limits_models };
             let body = intake.take(body, &head.headers).await?;
             let is_traced = self.options.tracer.is_some();
-            let model =
-                requested_model::read((&self.config, caller), is_traced, &head, &destination, &body)?;
+            let model = requested_model::read((&self.config, caller), is_traced, &head, &destination, &body)?;
             self.affinity.place(&mut head, body.bytes());
             let learns = affinity::learns(&head);
             let mut chain = destination.chain.clone();
