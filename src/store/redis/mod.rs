@@ -1,5 +1,7 @@
 //! State that several processes share by Redis.
 
+#[cfg(test)]
+mod fleet;
 mod link;
 mod servers;
 mod session;
