@@ -27,6 +27,7 @@ use crate::rotate::unserved::{cut_off, end, failed};
 /// `service` is the instance that was polled ready before the request came. It is driven to readiness again
 /// for each later attempt. Rare parts are boxed, which keeps the future of a request without rotation small.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
+#[expect(clippy::blocks_in_conditions, reason = "the future would have room for the attempt in its arms too")]
 pub(super) fn drive<S, C, ReqBody, ResBody>(
     mut service: S,
     classifier: C,
