@@ -1,9 +1,12 @@
 //! Three simulated providers on loopback ports, for trying out a client: `cargo run --example serve`.
+//!
+//! Each has two keys of different accounts, and a key that serves one request per second.
 
 use std::future::pending;
 use std::io::Write;
+use std::time::Duration;
 
-use tower_key_rotation_sim::{Dialect, Simulator};
+use tower_key_rotation_sim::{Dialect, Limits, SimKey, Simulator};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -11,9 +14,11 @@ async fn main() -> std::io::Result<()> {
     let mut servers = Vec::new();
     for (dialect, path) in [(Dialect::OpenAi, "/v1"), (Dialect::Anthropic, ""), (Dialect::Gemini, "/v1beta")]
     {
-        let sim = Simulator::builder(dialect).key(("a", "sk-simulated")).listed_models_only().build();
-        let server = sim.serve().await?;
-        writeln!(out, "{dialect:?}: {}{path}, key sk-simulated", server.origin())?;
+        let key = |name: &str| SimKey::new(name, format!("sk-simulated-{name}"));
+        let slow = key("slow").limits(Limits::new().requests_per_second(1).burst(1));
+        let sim = Simulator::builder(dialect).keys([key("a"), key("b"), slow]).listed_models_only();
+        let server = sim.event_gap(Duration::from_millis(5)).build().serve().await?;
+        writeln!(out, "{dialect:?}: {}{path}, keys sk-simulated-a, -b and -slow", server.origin())?;
         servers.push(server);
     }
     pending().await

@@ -30,8 +30,10 @@
 //!
 //! JSON is the same for the same schema. Limits and credit count each output as that number of words.
 //!
-//! Files, batches, responses and conversations belong to the account of the key that made them. An account keeps
-//! the latest 1,000 objects of each kind. Keys of other accounts get the provider's 404.
+//! Files, batches, responses, conversations and cached contents belong to the account of the key that made them, and
+//! reasoning is encrypted for it. An account keeps the latest 1,000 objects of each kind. Keys of other accounts get
+//! the provider's error: 404, Gemini's 403, or OpenAI's 400 `invalid_encrypted_content`. Batches are done when they
+//! are looked at.
 //!
 //! # WebSockets
 //!

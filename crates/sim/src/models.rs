@@ -40,6 +40,7 @@ const OPENAI: &[&str] = &[
 ];
 const ANTHROPIC: &[&str] = &[
     "sim-large",
+    "claude-sonnet-5-5",
     "claude-opus-4-5",
     "claude-opus-4-1",
     "claude-opus-4",

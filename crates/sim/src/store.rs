@@ -32,7 +32,7 @@ pub(crate) struct Stored {
 impl Store {
     /// Keeps an object, whose id begins with `prefix`.
     pub(crate) fn insert(&mut self, prefix: &str, stored: Stored) {
-        let Some(id) = stored.object["id"].as_str().map(str::to_owned) else { return };
+        let Some(id) = stored.id().map(str::to_owned) else { return };
         if self.list(prefix).count() >= KEPT {
             let oldest = self.objects.keys().find(|id| id.starts_with(prefix)).cloned();
             oldest.map(|id| self.objects.remove(&id));
@@ -59,6 +59,11 @@ impl Store {
 // === impl Stored ===
 
 impl Stored {
+    /// Returns the id of the object, which Gemini calls its name.
+    fn id(&self) -> Option<&str> {
+        self.object["id"].as_str().or_else(|| self.object["name"].as_str())
+    }
+
     /// Returns an object without content and input.
     pub(crate) fn new(object: Value) -> Self {
         Self { object, content: Bytes::new(), input: Value::Null }

@@ -73,6 +73,8 @@ pub enum Refusal {
     ObjectNotFound(Cow<'static, str>),
     /// The response that the request continues does not exist, or is another account's. Has its id.
     PreviousResponseNotFound(String),
+    /// The request has reasoning that another account's model encrypted.
+    InvalidEncryptedContent,
     /// The path does not exist.
     NotFound,
 }

@@ -61,6 +61,8 @@ fn has_body(endpoint: Endpoint) -> bool {
         Endpoint::CreateConversation
             | Endpoint::CreateFile
             | Endpoint::CreateBatch
+            | Endpoint::CreateCache
+            | Endpoint::UpdateCache
             | Endpoint::Images
             | Endpoint::Moderations
     ) || needs_model(endpoint)

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub(crate) struct FormFile {
     pub(crate) name: String,
+    /// Media type of the content; empty if the form states none.
+    pub(crate) kind: String,
     pub(crate) content: Bytes,
 }
 
@@ -24,11 +26,12 @@ pub(super) fn read(content_type: &str, body: &Bytes) -> Option<(Value, Option<Fo
         let Some(end) = memmem::find(&part, b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(part.get(..end).unwrap_or_default()).into_owned();
         let content = part.slice(end + 4..);
-        let lines = head.lines();
-        let mut named = lines.filter(|line| line.to_ascii_lowercase().starts_with("content-disposition:"));
-        let Some(line) = named.next() else { continue };
+        let field = |name: &str| head.lines().find(|line| line.to_ascii_lowercase().starts_with(name));
+        let Some(line) = field("content-disposition:") else { continue };
+        let kind = field("content-type:").and_then(|line| line.split_once(':'));
+        let kind = kind.map_or_else(String::new, |(_, kind)| kind.trim().to_owned());
         match (parameter(line, "filename"), parameter(line, "name")) {
-            (Some(name), _) => _ = file.get_or_insert(FormFile { name, content }),
+            (Some(name), _) => _ = file.get_or_insert(FormFile { name, kind, content }),
             (None, Some(name)) => {
                 fields.insert(name, String::from_utf8_lossy(&content).into_owned().into());
             }

@@ -13,12 +13,15 @@ mod gemini;
 mod handshake;
 mod header;
 mod input;
+mod named;
+mod object;
 mod openai;
 mod output;
 mod reply;
 mod request;
 mod respond;
 mod route;
+mod upload;
 mod wanted;
 mod websocket;
 

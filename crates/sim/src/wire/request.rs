@@ -1,7 +1,7 @@
 //! A request as the provider reads it.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Method, request};
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use super::fields::BodyFields;
 use super::form::{self, FormFile};
 use super::handshake::Handshake;
 use super::route::{Endpoint, Format, Route};
+use super::upload::UploadStep;
 use crate::dialect::Dialect;
 use crate::script::Refusal;
 
@@ -22,6 +23,10 @@ pub(crate) struct ReceivedRequest {
     pub(crate) body: Value,
     /// The first file of a form.
     pub(crate) file: Option<FormFile>,
+    /// The step of Google's resumable upload.
+    pub(super) upload: UploadStep,
+    /// Scheme and host of the provider, as the caller names it.
+    pub(super) origin: String,
     content_type: String,
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -48,12 +53,15 @@ impl ReceivedRequest {
         let query = head.uri.query().unwrap_or("");
         let route = Route::of(dialect, &head.method, head.uri.path(), query);
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let host = text(HOST.as_str()).or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
         let (secret, foreign_credentials) = credentials(route.format, &head.headers, query);
         Self {
             version_missing: route.format == Format::Anthropic && text("anthropic-version").is_none(),
             fields: BodyFields { model: route.model.clone(), ..BodyFields::default() },
             body: Value::Null,
             file: None,
+            upload: UploadStep::of(head),
+            origin: format!("http://{}", host.unwrap_or("localhost")),
             content_type: text(CONTENT_TYPE.as_str()).unwrap_or("").to_owned(),
             route,
             method: head.method.clone(),
@@ -69,13 +77,15 @@ impl ReceivedRequest {
     }
 
     /// Returns a request of a batch, which has no head of its own.
-    pub(super) fn of_batch(url: &str, body: &Value) -> Self {
-        let route = Route::of(Dialect::OpenAi, &Method::POST, url, "");
+    pub(super) fn of_batch(dialect: Dialect, url: &str, body: &Value) -> Self {
+        let route = Route::of(dialect, &Method::POST, url, "");
         Self {
             fields: BodyFields::of(&route, body),
             prompt_tokens: (body.to_string().len() as u64 / 4).max(1),
             body: body.clone(),
             file: None,
+            upload: UploadStep::default(),
+            origin: String::new(),
             content_type: String::new(),
             route,
             method: Method::POST,
@@ -94,6 +104,12 @@ impl ReceivedRequest {
             Some((fields, file)) => {
                 self.file = file;
                 (BodyFields::of(&self.route, &fields), fields)
+            }
+            // The steps of Google's uploads are JSON or the bytes of the file.
+            None if self.route.uploads() => {
+                self.file =
+                    Some(FormFile { name: String::new(), kind: String::new(), content: body.clone() });
+                (BodyFields::default(), serde_json::from_slice(body).unwrap_or_default())
             }
             None => BodyFields::read(&self.route, body),
         };

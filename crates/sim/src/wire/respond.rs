@@ -19,8 +19,8 @@ pub(crate) fn respond(input: &ResponseInput<'_>, store: &mut Store) -> Result<Re
         Format::OpenAi => openai::add_headers(openai::respond(input, store)?, input),
         Format::GeminiCompat => gemini::add_headers(openai::respond(input, store)?),
         Format::AnthropicCompat => anthropic::add_headers(openai::respond(input, store)?, input),
-        Format::Anthropic => anthropic::add_headers(anthropic::messages::respond(input), input),
-        Format::Gemini => gemini::add_headers(gemini::content::respond(input)),
+        Format::Anthropic => anthropic::add_headers(anthropic::respond(input, store)?, input),
+        Format::Gemini => gemini::add_headers(gemini::respond(input, store)?),
     })
 }
 

@@ -31,6 +31,13 @@ pub(crate) enum Endpoint {
     Batches,
     Batch,
     CancelBatch,
+    BatchResults,
+    DeleteBatch,
+    CreateCache,
+    Caches,
+    Cache,
+    UpdateCache,
+    DeleteCache,
     Images,
     Speech,
     Transcription,
@@ -121,6 +128,34 @@ const ANTHROPIC: &Table = &[
     ("POST", "chat/completions", Endpoint::Chat),
     ("GET", "models", Endpoint::Models),
     ("GET", "models/*", Endpoint::Model),
+    ("POST", "files", Endpoint::CreateFile),
+    ("GET", "files", Endpoint::Files),
+    ("GET", "files/*", Endpoint::File),
+    ("GET", "files/*/content", Endpoint::FileContent),
+    ("DELETE", "files/*", Endpoint::DeleteFile),
+    ("POST", "messages/batches", Endpoint::CreateBatch),
+    ("GET", "messages/batches", Endpoint::Batches),
+    ("GET", "messages/batches/*", Endpoint::Batch),
+    ("GET", "messages/batches/*/results", Endpoint::BatchResults),
+    ("POST", "messages/batches/*/cancel", Endpoint::CancelBatch),
+    ("DELETE", "messages/batches/*", Endpoint::DeleteBatch),
+];
+
+const GEMINI: &Table = &[
+    ("GET", "models", Endpoint::Models),
+    ("GET", "models/*", Endpoint::Model),
+    ("POST", "upload/*/files", Endpoint::CreateFile),
+    ("GET", "files", Endpoint::Files),
+    ("GET", "files/*", Endpoint::File),
+    ("DELETE", "files/*", Endpoint::DeleteFile),
+    ("POST", "cachedContents", Endpoint::CreateCache),
+    ("GET", "cachedContents", Endpoint::Caches),
+    ("GET", "cachedContents/*", Endpoint::Cache),
+    ("PATCH", "cachedContents/*", Endpoint::UpdateCache),
+    ("DELETE", "cachedContents/*", Endpoint::DeleteCache),
+    ("GET", "batches", Endpoint::Batches),
+    ("GET", "batches/*", Endpoint::Batch),
+    ("DELETE", "batches/*", Endpoint::DeleteBatch),
 ];
 
 // === impl Route ===
@@ -158,6 +193,11 @@ impl Route {
         matches!(self.endpoint, Endpoint::Realtime | Endpoint::ResponsesSocket | Endpoint::Live)
     }
 
+    /// Returns whether the request is a step of Google's resumable upload.
+    pub(super) fn uploads(&self) -> bool {
+        self.format == Format::Gemini && self.endpoint == Endpoint::CreateFile
+    }
+
     fn new(endpoint: Endpoint, format: Format, id: Option<&str>) -> Self {
         let model = id.filter(|_| endpoint == Endpoint::Model).map(str::to_owned);
         Self { endpoint, format, framing: Framing::Whole, model, id: id.map(str::to_owned) }
@@ -184,15 +224,15 @@ impl Route {
     fn gemini(method: &Method, path: &str, query: &str) -> Self {
         let last = path.split_once("/models/").map(|(_, rest)| rest);
         let Some((model, operation)) = last.and_then(|rest| rest.split_once(':')) else {
-            let (endpoint, id) = find(COMPATIBLE, method, path).unwrap_or((Endpoint::Unknown, None));
-            let is_list = matches!(endpoint, Endpoint::Models | Endpoint::Model);
-            return Self::new(if is_list { endpoint } else { Endpoint::Unknown }, Format::Gemini, id);
+            let (endpoint, id) = gemini_object(method, path).unwrap_or((Endpoint::Unknown, None));
+            return Self::new(endpoint, Format::Gemini, id);
         };
         let endpoint = match operation {
             _ if method != Method::POST => Endpoint::Unknown,
             "generateContent" | "streamGenerateContent" => Endpoint::Generate,
             "embedContent" | "batchEmbedContents" => Endpoint::Embeddings,
             "countTokens" => Endpoint::CountTokens,
+            "batchGenerateContent" => Endpoint::CreateBatch,
             _ => Endpoint::Unknown,
         };
         let framing = match operation {
@@ -201,6 +241,17 @@ impl Route {
             _ => Framing::Whole,
         };
         Self { framing, model: Some(model.to_owned()), ..Self::new(endpoint, Format::Gemini, None) }
+    }
+}
+
+/// Returns the endpoint of a path of Gemini's API that names no operation of a model, and the id in the path.
+fn gemini_object<'a>(method: &Method, path: &'a str) -> Option<(Endpoint, Option<&'a str>)> {
+    match path.rsplit_once(':') {
+        Some((object, "cancel")) if method == Method::POST => {
+            let (_, id) = find(GEMINI, &Method::GET, object).filter(|(it, _)| *it == Endpoint::Batch)?;
+            Some((Endpoint::CancelBatch, id))
+        }
+        _ => find(GEMINI, method, path),
     }
 }
 

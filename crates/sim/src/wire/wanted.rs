@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::named::either;
+
 /// The output that a request asks for.
 #[derive(Debug, PartialEq)]
 pub(super) enum Wanted<'a> {
@@ -160,11 +162,6 @@ fn format(body: &Value) -> Wanted<'_> {
 /// Returns the schema of the JSON mode, which knows only that an object is wanted.
 fn any_object() -> Value {
     json!({"type": "object", "properties": {"text": {"type": "string", "minLength": 8}}})
-}
-
-/// Returns a field by either of its names. Gemini reads both.
-fn either<'a>(value: &'a Value, camel: &str, snake: &str) -> &'a Value {
-    if value[camel].is_null() { &value[snake] } else { &value[camel] }
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "the helpers belong to the tests")]
 
+pub(crate) mod direct;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
@@ -81,8 +83,28 @@ impl Provider {
         self.send(Method::POST, path, "multipart/form-data; boundary=XX", body.into()).await
     }
 
+    /// Uploads a file in the two steps of Google's clients, and returns the last response.
+    pub(crate) async fn resumable(&self, path: &str, file: &[u8]) -> Value {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let step = |uri: String, command: &str, body: Bytes| {
+            let request = Request::post(uri).header("x-goog-api-key", &self.key);
+            let request = request
+                .header("x-goog-upload-command", command)
+                .header("x-goog-upload-protocol", "resumable");
+            client.request(
+                request.header("x-goog-upload-header-content-type", "text/plain").body(body.into()).unwrap(),
+            )
+        };
+        let describe = Bytes::from(r#"{"file":{"displayName":"foxes"}}"#);
+        let begun = step(self.server.uri(path).to_string(), "start", describe).await.unwrap();
+        let next = begun.headers()["x-goog-upload-url"].to_str().unwrap().to_owned();
+        let ended = step(next, "upload, finalize", Bytes::copy_from_slice(file)).await.unwrap();
+        assert_eq!(ended.headers()["x-goog-upload-status"], "final");
+        serde_json::from_slice(&ended.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
     async fn send(&self, method: Method, path: &str, kind: &str, body: Bytes) -> Answer {
-        let (header, value) = if path.starts_with("/v1beta/models") {
+        let (header, value) = if path.contains("/v1beta/") && !path.contains("/openai/") {
             ("x-goog-api-key", self.key.clone())
         } else {
             ("authorization", format!("Bearer {}", self.key))

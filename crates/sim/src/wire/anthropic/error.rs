@@ -39,6 +39,7 @@ fn error_parts(input: &ResponseInput<'_>, refusal: &Refusal) -> (u16, &'static s
             return (404, "not_found_error", format!("model: {}", input.model()));
         }
         Refusal::BadRequest(reason) => return (400, INVALID, reason.clone().into_owned()),
+        Refusal::ObjectNotFound(message) => return (404, "not_found_error", message.clone().into_owned()),
         Refusal::OutOfCredit => (
             400,
             INVALID,
@@ -58,9 +59,7 @@ fn error_parts(input: &ResponseInput<'_>, refusal: &Refusal) -> (u16, &'static s
         Refusal::Timeout => (504, "timeout_error", "Request timed out"),
         Refusal::ContextLength => (400, INVALID, "prompt is too long: 3333404 tokens > 200000 maximum"),
         Refusal::ContentFilter => (400, INVALID, "Output blocked by content filtering policy"),
-        Refusal::NotFound | Refusal::ObjectNotFound(_) | Refusal::PreviousResponseNotFound(_) => {
-            (404, "not_found_error", "Not found")
-        }
+        _ => (404, "not_found_error", "Not found"),
     };
     (status, kind, message.to_owned())
 }

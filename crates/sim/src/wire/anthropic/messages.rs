@@ -8,7 +8,7 @@ use crate::wire::reply::{Event, Part, Reply};
 use crate::wire::route::Endpoint;
 
 /// Returns the response to a call that passed all checks.
-pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
+pub(super) fn respond(input: &ResponseInput<'_>) -> Reply {
     match input.request.route.endpoint {
         Endpoint::CountTokens => Reply::json(StatusCode::OK, &json!({"input_tokens": input.prompt_tokens()})),
         Endpoint::Models => Reply::json(StatusCode::OK, &models(input.models.listed())),

@@ -1,15 +1,43 @@
 //! Anthropic's API, with its OpenAI-compatible endpoint.
 
+mod batches;
 pub(super) mod error;
+mod files;
 mod headers;
-pub(super) mod messages;
+mod messages;
+mod object;
 
 use super::input::ResponseInput;
+use super::named::texts;
+use super::object::Kind;
 use super::reply::Reply;
-use super::route::Format;
+use super::route::{Endpoint, Format};
 use crate::script::Refusal;
+use crate::store::Store;
 
 pub(super) use self::headers::add_headers;
+
+/// Returns the response to a call that passed all checks. `store` has the objects of its account.
+pub(super) fn respond(input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
+    let is_file = |id: &&str| id.starts_with(Kind::AnthropicFile.prefix());
+    for id in texts(&input.request.body, &["file_id"]).into_iter().filter(is_file) {
+        Kind::AnthropicFile.get(id, store)?;
+    }
+    match input.request.route.endpoint {
+        Endpoint::CreateFile => files::create(input, store),
+        Endpoint::Files => Ok(object::all(Kind::AnthropicFile, store)),
+        Endpoint::File => object::show(Kind::AnthropicFile, input, store),
+        Endpoint::FileContent => files::content(input, store),
+        Endpoint::DeleteFile => object::delete(Kind::AnthropicFile, input, store),
+        Endpoint::CreateBatch => batches::create(input, store),
+        Endpoint::Batches => Ok(object::all(Kind::MessageBatch, store)),
+        Endpoint::Batch => batches::show(input, store),
+        Endpoint::BatchResults => batches::results(input, store),
+        Endpoint::CancelBatch => batches::cancel(input, store),
+        Endpoint::DeleteBatch => object::delete(Kind::MessageBatch, input, store),
+        _ => Ok(messages::respond(input)),
+    }
+}
 
 /// Returns an error as the response.
 pub(super) fn refuse(input: &ResponseInput<'_>, refusal: &Refusal) -> Reply {

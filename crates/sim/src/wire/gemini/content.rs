@@ -12,7 +12,7 @@ use crate::wire::reply::{Event, Part, Reply};
 use crate::wire::route::{Endpoint, Format, Framing};
 
 /// Returns the response to a call that passed all checks.
-pub(in crate::wire) fn respond(input: &ResponseInput<'_>) -> Reply {
+pub(super) fn respond(input: &ResponseInput<'_>) -> Reply {
     let value = match input.request.route.endpoint {
         Endpoint::Embeddings => return embeddings::respond(input),
         Endpoint::CountTokens => json!({

@@ -31,6 +31,9 @@ fn error_parts(input: &ResponseInput<'_>, refusal: &Refusal) -> (u16, &'static s
             let message = format!("models/{model} is not found for API version v1beta, or is not supported.");
             (404, "NOT_FOUND", message)
         }
+        Refusal::ObjectNotFound(message) if input.request.route.format == Format::Gemini => {
+            (403, "PERMISSION_DENIED", message.clone().into_owned())
+        }
         Refusal::Deactivated => {
             let secret = input.request.secret.as_deref().unwrap_or("");
             let message = format!("Permission denied: Consumer 'api_key:{secret}' has been suspended.");

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::object::Kind;
 use super::{files, stateless};
+use crate::dialect::Dialect;
 use crate::script::Refusal;
 use crate::store::{Store, Stored};
 use crate::wire::input::ResponseInput;
+use crate::wire::object::Kind;
 use crate::wire::reply::{Content, Reply};
 use crate::wire::request::ReceivedRequest;
 
@@ -69,7 +70,7 @@ fn finish(input: &ResponseInput<'_>, store: &mut Store, lines: &Bytes, batch: &m
 fn run(input: &ResponseInput<'_>, at: usize, line: &str) -> Option<Value> {
     let line: Value = serde_json::from_str(line).ok()?;
     let (custom_id, url) = (line["custom_id"].as_str()?, line["url"].as_str()?);
-    let request = ReceivedRequest::of_batch(url, &line["body"]);
+    let request = ReceivedRequest::of_batch(Dialect::OpenAi, url, &line["body"]);
     let inner = input.within(&request, at);
     let reply = stateless::respond(&inner);
     let (status, body) = match reply.as_ref().map(|reply| &reply.content) {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::chat::usage;
+use super::chat::{choices, usage};
 use crate::wire::input::ResponseInput;
 use crate::wire::reply::{Event, Part, Reply};
 
@@ -12,6 +12,13 @@ pub(super) fn respond(input: &ResponseInput<'_>) -> Reply {
         return Reply::stream(stream(input));
     }
     let mut value = completion(input, &input.text(), Some("stop"));
+    let choice = value["choices"][0].clone();
+    let numbered = (0..choices(input)).map(|index| {
+        let mut choice = choice.clone();
+        choice["index"] = index.into();
+        choice
+    });
+    value["choices"] = numbered.collect();
     value["usage"] = usage(input);
     Reply::json(StatusCode::OK, &value)
 }

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::object::Kind;
 use crate::store::{Store, Stored};
 use crate::wire::input::ResponseInput;
+use crate::wire::object::Kind;
 use crate::wire::reply::Reply;
 
 pub(super) fn create(input: &ResponseInput<'_>, store: &mut Store) -> Reply {

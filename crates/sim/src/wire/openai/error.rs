@@ -141,6 +141,13 @@ fn other_error(input: &ResponseInput<'_>, refusal: &Refusal) -> ErrorParts {
             let message = format!("Previous response with id '{id}' not found.");
             return ErrorParts(400, INVALID, Some("previous_response_not_found"), message);
         }
+        Refusal::InvalidEncryptedContent => (
+            400,
+            INVALID,
+            Some("invalid_encrypted_content"),
+            "The encrypted content could not be verified. Reason: Encrypted content organization_id did not \
+             match the target organization.",
+        ),
         Refusal::OutOfCredit => (
             429,
             "insufficient_quota",

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::object::Kind;
 use crate::script::Refusal;
 use crate::store::{Store, Stored};
 use crate::wire::input::ResponseInput;
+use crate::wire::object::Kind;
 use crate::wire::reply::Reply;
 
 /// Keeps the file of a form, and returns its object.

@@ -12,6 +12,7 @@ mod headers;
 mod images;
 mod moderations;
 mod object;
+mod reasoning;
 pub(super) mod responses;
 mod stateful;
 mod stateless;

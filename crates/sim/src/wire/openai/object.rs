@@ -1,79 +1,32 @@
-//! Objects that an account keeps: reading, listing and deleting them.
+//! Objects of OpenAI's accounts: reading, listing and deleting them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::script::Refusal;
-use crate::store::{Store, Stored};
+use crate::store::Store;
 use crate::wire::input::ResponseInput;
+use crate::wire::object::Kind;
 use crate::wire::reply::Reply;
 
-/// A kind of objects.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    File,
-    Batch,
-    Response,
-    Conversation,
+/// Returns the object that the path names as the response.
+pub(super) fn show(kind: Kind, input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
+    Ok(Reply::json(StatusCode::OK, &kind.named(input, store)?.object))
 }
 
-// === impl Kind ===
+/// Returns the objects of the account, newest first.
+pub(super) fn all(kind: Kind, store: &Store) -> Reply {
+    list(&store.list(kind.prefix()).cloned().collect::<Vec<_>>())
+}
 
-impl Kind {
-    /// Returns how ids begin.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Self::File => "file-",
-            Self::Batch => "batch_",
-            Self::Response => "resp_",
-            Self::Conversation => "conv_",
-        }
-    }
-
-    /// Returns the object that the path names.
-    pub(super) fn named<'s>(
-        self,
-        input: &ResponseInput<'_>,
-        store: &'s mut Store,
-    ) -> Result<&'s mut Stored, Refusal> {
-        self.get(input.request.route.id.as_deref().unwrap_or(""), store)
-    }
-
-    pub(super) fn get<'s>(self, id: &str, store: &'s mut Store) -> Result<&'s mut Stored, Refusal> {
-        store.get(self.prefix(), id).ok_or_else(|| self.missing(id))
-    }
-
-    /// Returns the object that the path names as the response.
-    pub(super) fn show(self, input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
-        Ok(Reply::json(StatusCode::OK, &self.named(input, store)?.object))
-    }
-
-    /// Returns the objects of the account, newest first.
-    pub(super) fn list(self, store: &Store) -> Reply {
-        list(&store.list(self.prefix()).cloned().collect::<Vec<_>>())
-    }
-
-    pub(super) fn delete(self, input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
-        let id = input.request.route.id.as_deref().unwrap_or("");
-        store.remove(self.prefix(), id).ok_or_else(|| self.missing(id))?;
-        let object = match self {
-            Self::File => "file",
-            Self::Batch => "batch",
-            Self::Response => "response",
-            Self::Conversation => "conversation.deleted",
-        };
-        Ok(Reply::json(StatusCode::OK, &json!({"id": id, "object": object, "deleted": true})))
-    }
-
-    fn missing(self, id: &str) -> Refusal {
-        let message = match self {
-            Self::File => format!("No such File object: {id}"),
-            Self::Batch => format!("No batch found with id '{id}'."),
-            Self::Response => format!("Response with id '{id}' not found."),
-            Self::Conversation => format!("Conversation with id '{id}' not found."),
-        };
-        Refusal::ObjectNotFound(message.into())
-    }
+pub(super) fn delete(kind: Kind, input: &ResponseInput<'_>, store: &mut Store) -> Result<Reply, Refusal> {
+    let id = kind.remove(input, store)?;
+    let object = match kind {
+        Kind::File => "file",
+        Kind::Response => "response",
+        _ => "conversation.deleted",
+    };
+    Ok(Reply::json(StatusCode::OK, &json!({"id": id, "object": object, "deleted": true})))
 }
 
 /// Returns a list as the response.

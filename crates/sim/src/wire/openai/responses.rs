@@ -4,10 +4,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::error::error;
-use super::object::{Kind, list};
+use super::object::list;
+use super::reasoning;
 use crate::script::Refusal;
 use crate::store::{Store, Stored};
 use crate::wire::input::ResponseInput;
+use crate::wire::object::Kind;
 use crate::wire::output::ToolCall;
 use crate::wire::reply::{Event, Part, Reply};
 
@@ -45,6 +47,7 @@ pub(super) fn create(input: &ResponseInput<'_>, store: &mut Store) -> Result<Rep
     if let Some(id) = conversation(body) {
         Kind::Conversation.get(id, store)?;
     }
+    reasoning::check(input)?;
     if body["store"] != false {
         let stored = Stored { input: items(input), ..Stored::new(completed(input)) };
         store.insert(Kind::Response.prefix(), stored);
@@ -87,7 +90,15 @@ fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
     let started = response(input, "in_progress", json!([]));
     out.push(Part::Preamble, json!({"type": "response.created", "response": started}));
     out.push(Part::Preamble, json!({"type": "response.in_progress", "response": started}));
-    let added = json!({"type": "response.output_item.added", "output_index": 0, "item": empty_item(input)});
+    if reasoning::is_wanted(&input.request.body) {
+        for kind in ["response.output_item.added", "response.output_item.done"] {
+            let event = json!({"type": kind, "output_index": 0, "item": reasoning::item(input)});
+            out.push(Part::Preamble, event);
+        }
+    }
+    let index = index(input);
+    let added =
+        json!({"type": "response.output_item.added", "output_index": index, "item": empty_item(input)});
     out.push(Part::Preamble, added);
     match input.output.call() {
         Some(call) => call_events(input, call, &mut out),
@@ -95,14 +106,14 @@ fn stream(input: &ResponseInput<'_>) -> Vec<Event> {
     }
     out.push(
         Part::Closing,
-        json!({"type": "response.output_item.done", "output_index": 0, "item": item(input)}),
+        json!({"type": "response.output_item.done", "output_index": index, "item": item(input)}),
     );
     out.push(Part::Terminator, json!({"type": "response.completed", "response": completed(input)}));
     out.events
 }
 
 fn text_events(input: &ResponseInput<'_>, out: &mut NumberedEvents) {
-    let at = |kind: &str| json!({"type": kind, "item_id": input.id("msg_"), "output_index": 0, "content_index": 0});
+    let at = |kind: &str| json!({"type": kind, "item_id": input.id("msg_"), "output_index": index(input), "content_index": 0});
     let mut added = at("response.content_part.added");
     added["part"] = part("");
     out.push(Part::Preamble, added);
@@ -120,7 +131,7 @@ fn text_events(input: &ResponseInput<'_>, out: &mut NumberedEvents) {
 }
 
 fn call_events(input: &ResponseInput<'_>, call: &ToolCall, out: &mut NumberedEvents) {
-    let at = |kind: &str| json!({"type": kind, "item_id": input.id("fc_"), "output_index": 0});
+    let at = |kind: &str| json!({"type": kind, "item_id": input.id("fc_"), "output_index": index(input)});
     for piece in call.pieces() {
         let mut delta = at("response.function_call_arguments.delta");
         delta["delta"] = piece.into();
@@ -132,7 +143,7 @@ fn call_events(input: &ResponseInput<'_>, call: &ToolCall, out: &mut NumberedEve
 }
 
 fn completed(input: &ResponseInput<'_>) -> Value {
-    let mut response = response(input, "completed", json!([item(input)]));
+    let mut response = response(input, "completed", output(input));
     response["completed_at"] = input.created().into();
     response["usage"] = json!({
         "input_tokens": input.prompt_tokens(),
@@ -187,6 +198,17 @@ fn items(input: &ResponseInput<'_>) -> Value {
         }
     }
     items.into()
+}
+
+/// Returns the items of the output.
+fn output(input: &ResponseInput<'_>) -> Value {
+    let reasoning = reasoning::is_wanted(&input.request.body).then(|| reasoning::item(input));
+    reasoning.into_iter().chain([item(input)]).collect()
+}
+
+/// Returns the index of the item behind the reasoning.
+fn index(input: &ResponseInput<'_>) -> usize {
+    usize::from(reasoning::is_wanted(&input.request.body))
 }
 
 fn item(input: &ResponseInput<'_>) -> Value {
