@@ -2,6 +2,9 @@
 //!
 //! Another account does not have the object, and another company knows no such id. Ids have the same form for all
 //! accounts, so a request that names one can be recognized by the id's beginning.
+//!
+//! Encrypted content is such an object without an id: OpenAI's `encrypted_content` of reasoning can be read by the
+//! organization that made it only. Its beginning stands for it.
 
 use bytes::Bytes;
 
@@ -45,6 +48,17 @@ const SHORTEST: usize = 6;
 /// Length of the longest id (256).
 const LONGEST: usize = 256;
 
+/// Name of the member with encrypted content
+/// (<https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items>).
+const ENCRYPTED: &str = "encrypted_content";
+
+/// Length of the beginning that stands for encrypted content, in bytes (128). The first 25 bytes of a Fernet token are its
+/// version, its time and a random number; they are 34 characters in base64.
+const SAMPLE: usize = 128;
+
+/// Length of the shortest encrypted content, in bytes (32).
+const SHORTEST_SAMPLE: usize = 32;
+
 /// Iterates over the ids of stored objects that a path and its query name, with the `upload_id` of a Google upload.
 pub fn stored_ids_in_path(path: &str) -> impl Iterator<Item = &str> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -57,7 +71,8 @@ pub fn stored_ids_in_path(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').chain(values).filter(|part| has_start(part)).chain(named).chain(upload)
 }
 
-/// Iterates over the ids of stored objects that a JSON document names, as whole strings in any place.
+/// Iterates over the ids of stored objects that a JSON document names, as whole strings in any place. Encrypted content
+/// counts by its beginning.
 pub fn stored_ids_in_json(document: &[u8]) -> impl Iterator<Item = &str> {
     let quotes = memchr::memchr_iter(b'"', document);
     quotes.filter_map(|quote| {
@@ -67,8 +82,21 @@ pub fn stored_ids_in_json(document: &[u8]) -> impl Iterator<Item = &str> {
             return None;
         }
         let text = &rest[..memchr::memchr(b'"', rest)?];
+        if text == ENCRYPTED.as_bytes() {
+            return encrypted(&document[quote + text.len() + 2..]);
+        }
         std::str::from_utf8(text).ok().map(without_host).filter(|text| is_stored_id(text))
     })
+}
+
+/// Returns the beginning of the encrypted content behind the name of its member.
+fn encrypted(value: &[u8]) -> Option<&str> {
+    let value = value.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
+    let sample = &value[..value.len().min(SAMPLE)];
+    let end = memchr::memchr(b'"', sample);
+    // An incomplete document may end within the text.
+    let end = end.or_else(|| (sample.len() == SAMPLE).then_some(SAMPLE))?;
+    std::str::from_utf8(&sample[..end]).ok().filter(|text| text.len() >= SHORTEST_SAMPLE)
 }
 
 /// Returns whether a body, given in pieces, names an object that a provider keeps.
@@ -155,5 +183,22 @@ mod tests {
         ] {
             assert_eq!(stored_ids_in_json(document.as_bytes()).collect::<Vec<_>>(), ids, "{document}");
         }
+    }
+
+    #[test]
+    fn encrypted_content_counts_by_its_beginning() {
+        let content = "gAAAAAB-0123_".repeat(20);
+        for (content, sample) in [
+            (&content[..], Some(&content[..SAMPLE])),
+            (&content[..40], Some(&content[..40])),
+            ("short", None),
+        ] {
+            let document = format!(r#"{{"type":"reasoning","encrypted_content" : "{content}","id":null}}"#);
+            assert_eq!(stored_ids_in_json(document.as_bytes()).next(), sample);
+        }
+        let cut = format!(r#"{{"encrypted_content":"{}"#, &content[..100]);
+        assert_eq!(stored_ids_in_json(cut.as_bytes()).next(), None, "the rest is still to come");
+        let said = format!(r#"{{"text":"the \"encrypted_content\":\"{content}\""}}"#);
+        assert_eq!(stored_ids_in_json(said.as_bytes()).next(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The accounts that hold the objects of callers: files, batches, responses, conversations.
+//! The accounts that hold the objects of callers: files, batches, responses, conversations, encrypted reasoning.
 //!
 //! The ids in responses are remembered with the key that made them, up to a number of ids. A request that names such an
 //! id, in its path, its query or its JSON body, goes to that key or another one of its account.
@@ -25,7 +25,8 @@ use crate::session;
 /// Maximum number of ids that are remembered (65,536). The oldest are forgotten first.
 const MOST: usize = 1 << 16;
 
-/// Length of the end of a frame in which an id may begin that the next frame ends: the longest id, in quotes (258).
+/// Length of the end of a frame in which an id may begin that the next frame ends: the longest id, in quotes (258). Longer
+/// than the beginning of encrypted content with the name of its member.
 const CUT: usize = 258;
 
 /// Parts of the paths of Google's API whose responses name objects.
@@ -104,6 +105,12 @@ impl Affinity {
         }
     }
 
+    /// Returns whether a request continues an upload that another one has begun: its URL is the secret that the provider
+    /// gave to the caller. Google's client for Python sends no credential with it.
+    pub(crate) fn continues_upload(&self, uri: &Uri) -> bool {
+        self.is_used.load(Ordering::Relaxed) && self.memory().homes.contains_key(&self.upload(uri))
+    }
+
     /// Returns the key that holds what a request names. `body` is its whole body, if that is known.
     fn home(&self, uri: &Uri, body: Option<&Bytes>) -> Option<Home> {
         if !self.is_used.load(Ordering::Relaxed) {
@@ -124,8 +131,11 @@ impl Affinity {
         home: Home,
     ) -> Response<GatewayBody> {
         let next = response.headers().get("x-goog-upload-url").and_then(|next| next.to_str().ok());
-        let query = next.and_then(|next| next.split_once('?')).map_or("", |(_, query)| query);
-        self.remember(stored_ids_in_path(&["?", query].concat()), &home);
+        if let Some(next) = next.and_then(|next| next.parse::<Uri>().ok()) {
+            let query = next.query().unwrap_or_default();
+            self.remember(stored_ids_in_path(&["?", query].concat()), &home);
+            self.keep(self.upload(&next), &home);
+        }
         response.map(|body| Either::Right(OwnBody::new(self.learning(body, home))))
     }
 
@@ -134,19 +144,26 @@ impl Affinity {
     }
 
     fn remember<'a>(&self, ids: impl Iterator<Item = &'a str>, home: &Home) {
-        for id in ids {
-            let id = self.hasher.hash_one(id);
-            let mut memory = self.memory();
-            if memory.homes.insert(id, home.clone()).is_none() {
-                memory.order.push_back(id);
-                if memory.order.len() > MOST
-                    && let Some(oldest) = memory.order.pop_front()
-                {
-                    memory.homes.remove(&oldest);
-                }
+        ids.for_each(|id| self.keep(self.hasher.hash_one(id), home));
+    }
+
+    /// Remembers an id by its hash.
+    fn keep(&self, id: u64, home: &Home) {
+        let mut memory = self.memory();
+        if memory.homes.insert(id, home.clone()).is_none() {
+            memory.order.push_back(id);
+            if memory.order.len() > MOST
+                && let Some(oldest) = memory.order.pop_front()
+            {
+                memory.homes.remove(&oldest);
             }
-            self.is_used.store(true, Ordering::Relaxed);
         }
+        self.is_used.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the hash of the URL of an upload.
+    fn upload(&self, uri: &Uri) -> u64 {
+        self.hasher.hash_one(("upload", uri.path(), uri.query()))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -210,7 +227,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_id_is_learned_wherever_its_response_is_cut() {
-        let response = format!(r#"{{"id":"file-0123456789","more":"{}"}}"#, "x".repeat(3_000));
+        let content = "gAAAAAB-1234".repeat(20);
+        let encrypted = format!(r#"{{"encrypted_content" : "{content}"}}"#);
+        let input = Bytes::from(format!(r#"{{"input":[{encrypted}]}}"#));
+        let more = "x".repeat(3_000);
+        let response = format!(r#"{{"id":"file-0123456789","more":"{more}","output":[{encrypted}]}}"#);
         for size in 1..400 {
             let affinity = Arc::<Affinity>::default();
             let pieces: Vec<_> = response.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
@@ -218,6 +239,8 @@ mod tests {
             affinity.learning(StreamBody::new(frames), home()).collect().await.unwrap();
             let found = affinity.home(&"/v1/files/file-0123456789".parse().unwrap(), None);
             assert_eq!(found, Some(home()), "pieces of {size}");
+            let found = affinity.home(&"/v1/responses".parse().unwrap(), Some(&input));
+            assert_eq!(found, Some(home()), "encrypted content in pieces of {size}");
         }
     }
 

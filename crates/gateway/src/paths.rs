@@ -15,6 +15,9 @@ const LONGEST: usize = 128;
 /// Services of Google's API that come before the version in a path: `/upload/v1beta/files`.
 const GOOGLE_SERVICES: [&str; 4] = ["upload", "download", "resumable", "ws"];
 
+/// Headers that Google's clients send.
+const GOOGLE_HEADERS: [&str; 2] = ["x-goog-api-key", "x-goog-api-client"];
+
 /// Splits a path into its first segment and the rest.
 pub(crate) fn split(path: &str) -> (&str, &str) {
     let path = path.strip_prefix('/').unwrap_or(path);
@@ -51,6 +54,9 @@ pub(crate) fn native(path: &str, headers: &HeaderMap) -> Option<Endpoint> {
     match endpoint {
         Endpoint::GenerateContent => Some(endpoint),
         Endpoint::Chat | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses if !in_v1 => None,
+        _ if first == "v1" && GOOGLE_HEADERS.iter().any(|name| headers.contains_key(*name)) => {
+            Some(Endpoint::GenerateContent)
+        }
         _ if in_v1 || (first == "v1" && headers.contains_key(ANTHROPIC_VERSION)) => Some(Endpoint::Messages),
         _ => None,
     }
@@ -122,7 +128,12 @@ mod tests {
         let none = HeaderMap::new();
         let anthropic: HeaderMap =
             [(ANTHROPIC_VERSION.parse().unwrap(), "2023-06-01".parse().unwrap())].into_iter().collect();
+        let google: HeaderMap =
+            [("x-goog-api-key".parse().unwrap(), "k".parse().unwrap())].into_iter().collect();
         for (path, headers, endpoint) in [
+            ("/v1/models", &google, Some(Endpoint::GenerateContent)),
+            ("/v1/files/abc", &google, Some(Endpoint::GenerateContent)),
+            ("/v1/chat/completions", &google, None),
             ("/v1/messages", &none, Some(Endpoint::Messages)),
             ("/v1/messages/count_tokens", &none, Some(Endpoint::Messages)),
             ("/v1/models", &none, None),

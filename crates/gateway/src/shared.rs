@@ -206,8 +206,8 @@ impl Shared {
     }
 
     /// Checks whether the caller may use the gateway, and returns it if it has a token of its own. `/health`, `/ready`
-    /// and the page without its data are open to every caller, and the status to operators. CONNECT and TRACE are
-    /// never served.
+    /// and the page without its data are open to every caller, and the status to operators. The URL of an upload that was
+    /// begun needs no token. CONNECT and TRACE are never served.
     pub(crate) fn authorize(
         &self,
         head: &request::Parts,
@@ -226,8 +226,10 @@ impl Shared {
         let listen = self.config.listen().map(|address| address.ip());
         let own = OwnHosts { local, listen, hosts: self.config.server().hosts(), cors: self.cors.as_ref() };
         let required = (self.config.requires_token(), self.config.token());
-        access::check(required, &own, &head.headers, &head.uri)?;
-        Ok(None)
+        match access::check(required, &own, &head.headers, &head.uri) {
+            Err(Refusal::NoToken) if is_served && self.affinity.continues_upload(&head.uri) => Ok(None),
+            checked => checked.map(|()| None),
+        }
     }
 
     /// Returns whether a provider serves the path of a request.

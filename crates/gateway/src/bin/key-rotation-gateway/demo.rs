@@ -33,7 +33,7 @@ impl Demo {
 
 async fn serve(provider: SimBuilder) -> std::io::Result<SimServer> {
     let latency = Latency::Uniform(Duration::from_millis(20)..Duration::from_millis(60));
-    provider.latency(latency).event_gap(Duration::from_millis(30)).build().serve().await
+    provider.latency(latency).event_gap(Duration::from_millis(30)).listed_models_only().build().serve().await
 }
 
 fn key(name: &str) -> SimKey {
