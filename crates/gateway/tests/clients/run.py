@@ -18,8 +18,10 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 PROVIDERS = [("openai", "/v1"), ("anthropic", "/v1"), ("gemini", "/v1beta/openai")]
-# The gateways: keys of one account, of two accounts, and a key that serves one request per second.
-KEYS = {"one": ["a"], "two": ["a", "b"], "limited": ["slow"]}
+# The gateways: keys of one account, of two accounts, a key that serves one request per second, and a short limit for the
+# head of a response.
+KEYS = {"one": ["a"], "two": ["a", "b"], "limited": ["slow"], "hasty": ["a"]}
+CHAIN = {"limited": "wait_for_key = false\n", "hasty": 'head_timeout = "1s"\n'}
 SECRET = "sk-simulated-"
 
 
@@ -38,8 +40,7 @@ def start(command, log, line, count, env=None):
 
 
 def config(origins, keys, name):
-    chain = "wait_for_key = false\n" if name == "limited" else ""
-    text = f'listen = "127.0.0.1:0"\ntoken = "env:GATEWAY_TOKEN"\n[chain]\n{chain}'
+    text = f'listen = "127.0.0.1:0"\ntoken = "env:GATEWAY_TOKEN"\n[chain]\n{CHAIN.get(name, "")}'
     for (provider, path), origin in zip(PROVIDERS, origins):
         text += f'[[provider]]\nname = "{provider}"\nbase_url = "{origin}{path}"\n'
         text += "".join(f'[[provider.key]]\nid = "{key}"\nsecret = "{SECRET}{key}"\n' for key in keys)

@@ -143,9 +143,13 @@ fn text(found: &[Found]) -> String {
          # head_timeout = \"5m\"                  # for each attempt\n\
          # first_content_timeout = \"5m\"         # from the head of a stream to its first content\n\
          # idle_timeout = \"2m\"                  # longest pause in a stream\n\
+         # models = \"union\"                     # GET /v1/models: of the whole chain, or of the provider with this name\n\
          \n\
          [rotation]\n\
          # selection = \"round_robin\"            # or \"in_order\", \"random\", \"least_in_flight\", \"most_remaining\"\n\
+         \n\
+         # [cors]                               # web pages that may use the gateway; default: none\n\
+         # origins = [\"https://app.example.com\"]  # or \"*\", which needs a token\n\
          \n\
          [status]\n\
          # operator_token = \"env:OPERATOR_TOKEN\" # turns on verbs on the page at / and at /api/keys\n\
@@ -165,7 +169,9 @@ impl Found {
             _ => "# [provider.models]\n# \"*\" = \"gpt-4o\"  # this provider's model for any other that callers name\n".to_owned(),
         };
         format!(
-            "\n[[provider]]\nname = \"{name}\"\nbase_url = \"{base_url}\"\n{}{models}{}\
+            "\n[[provider]]\nname = \"{name}\"\nbase_url = \"{base_url}\"\n{}\
+             # endpoints = [\"+rerank\", \"-images\"]   # adds to those of its API, and takes from them\n\
+             {models}{}\
              # [[provider.limit]]\n# requests_per_minute = 500              # of each account; see the documentation\n",
             if keys.starts_with("keys_env") { keys } else { "" },
             if keys.starts_with("keys_env") { "" } else { keys },

@@ -1,6 +1,7 @@
 """The official OpenAI SDK, at every path with OpenAI's API."""
 
 import io
+import time
 
 import openai
 from checks import SCHEMA, WORDS, expect, run
@@ -19,6 +20,14 @@ PATHS = [
 
 class Topic(BaseModel):
     topic: str
+
+
+class Slow(io.BytesIO):
+    """A file whose pieces of 64 KiB each take half a second."""
+
+    def read(self, size=-1):
+        time.sleep(0.5)
+        return super().read(size)
 
 
 def client(place, path="/v1", retries=2):
@@ -139,8 +148,20 @@ def retries(place):
         assert WORDS in api.chat.completions.create(model="gpt-4o", messages=ASK).choices[0].message.content
 
 
+def slow_upload(place):
+    """The caller's own time does not count as the provider's."""
+    content = b'{"custom_id":"one","method":"POST","url":"/v1/chat/completions","body":{}}\n' * 6000
+    began = time.monotonic()
+    files = client(place, retries=0).files
+    raw = files.with_raw_response.create(file=("slow.jsonl", Slow(content)), purpose="batch")
+    assert time.monotonic() - began > 2, "the upload is slower than the limit"
+    assert raw.headers["x-attempts"] == "1", raw.headers
+    assert files.content(raw.parse().id).read() == content
+
+
 CHECKS = dict(
     chat=chat, stream=stream, tools=tools, structured=structured, embeddings=embeddings, files=files,
     state=state, errors=errors, cancel=cancel, retries=retries,
+    **{"slow upload": slow_upload},
 )
 run("openai", CHECKS)
