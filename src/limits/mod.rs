@@ -36,6 +36,8 @@ mod declared;
 mod estimate;
 mod learned;
 mod ledger;
+#[cfg(feature = "redis")]
+pub(crate) mod shared;
 
 pub use self::declared::quota::{Allowance, ModelPattern, Quota};
 pub use self::estimate::Estimate;
@@ -43,9 +45,15 @@ pub(crate) use self::learned::learn::Observed;
 pub(crate) use self::ledger::cadence::Cadence;
 pub(crate) use self::ledger::checkpoint::Checkpoints;
 pub(crate) use self::ledger::cost::Cost;
+#[cfg(feature = "redis")]
+pub(crate) use self::ledger::gauge::allotted::GaugeDemand;
 pub(crate) use self::ledger::gauge::shared::{GaugeName, OthersTook, SharedCount, SharedLimit};
 pub(crate) use self::ledger::refused::Refused;
 pub(crate) use self::ledger::search::{Pacing, ROUNDED};
+#[cfg(feature = "redis")]
+pub(crate) use self::ledger::sharing::demand::{Grant, LimitShape, Others};
+#[cfg(feature = "redis")]
+pub(crate) use self::ledger::sharing::link::Sharing;
 pub(crate) use self::ledger::status::Alarm;
 pub use self::ledger::status::{LimitSource, LimitStatus, Metric};
 pub(crate) use self::ledger::{Availability, Ledger, Offer};

@@ -50,6 +50,8 @@ mod keys;
 mod learn;
 mod lease;
 mod operate;
+#[cfg(feature = "redis")]
+mod quota_sharing;
 mod reload;
 mod report;
 mod scope;
@@ -74,6 +76,8 @@ pub use self::lease::Lease;
 pub use self::lease::apply_key::ApplyKeyError;
 pub use self::lease::undo::UndoCooldown;
 pub(crate) use self::lease::usage_settlement::UsageSettlement;
+#[cfg(feature = "redis")]
+pub(crate) use self::quota_sharing::{LimitSharing, NamedDemand};
 pub use self::reload::{Draining, KeyChanges, ReloadError};
 pub use self::report::limits::{ModelLimits, ModelUsage};
 pub use self::report::snapshot::{KeySnapshot, KeyState, ModelSnapshot, PoolSnapshot};

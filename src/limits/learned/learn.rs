@@ -25,6 +25,7 @@ use crate::clock::Moment;
 use crate::limits::ledger::checkpoint::{Checkpoint, Checkpoints, MAX_LEARNED};
 use crate::limits::ledger::gauge::Gauge;
 use crate::limits::ledger::gauge::shown::read;
+use crate::limits::ledger::gauge::stated::{is_full_at, set_bucket, set_period};
 use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::limits::ledger::window::{LONGEST_US, WindowReset, us_of};
 use crate::provider::{Dimension, Limit, Window};
@@ -164,7 +165,7 @@ fn apply_to_period(
     let ends = observed.answered.saturating_add(reset).as_unix_us();
     // The difference is negative if more was given back than taken.
     let later = checkpoint.map_or(0, |checkpoint| (gauge.taken.wrapping_sub(checkpoint.taken) as i32).max(0));
-    gauge.set_period(size, used.saturating_add(later as u64), ends, observed.answered);
+    set_period(gauge, size, used.saturating_add(later as u64), ends, observed.answered);
 }
 
 fn apply_to_bucket(
@@ -192,8 +193,8 @@ fn apply_to_bucket(
     let at_most = reset.map_or(LONGEST, |reset| reset.saturating_add(hidden));
     let stated = observed.sent.saturating_add(missing.min(at_most)).as_unix_us();
     if checkpoint.is_none() || gauge.latest.take_latest_of_bucket(observed.sent, stated) {
-        gauge.set_bucket(limit_now, interval);
-        gauge.is_full_at(stated, checkpoint);
+        set_bucket(gauge, limit_now, interval);
+        is_full_at(gauge, stated, checkpoint);
     }
 }
 

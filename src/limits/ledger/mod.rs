@@ -12,6 +12,8 @@ pub(in crate::limits) mod gauge;
 mod gauges;
 pub(in crate::limits) mod refused;
 pub(in crate::limits) mod search;
+#[cfg(feature = "redis")]
+pub(in crate::limits) mod sharing;
 pub(in crate::limits) mod status;
 pub(in crate::limits) mod warnings;
 pub(in crate::limits) mod window;
@@ -258,6 +260,11 @@ impl Ledger {
         gauges.all = all.into();
         gauges.search = None;
         gauges.generation = gauges.generation.wrapping_add(1);
+    }
+
+    #[cfg(feature = "redis")]
+    pub(in crate::limits) fn with_declared<T>(&self, look: impl FnOnce(&mut [Gauge]) -> T) -> T {
+        look(self.lock().declared())
     }
 
     /// Locks the gauges, and recovers from a poisoned lock. No code panics while it holds the lock, since

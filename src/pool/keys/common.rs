@@ -3,10 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "redis")]
+use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
 use crate::clock::LatencyEstimate;
 use crate::event::{EventKind, EventSource, Events, Severity};
+#[cfg(feature = "redis")]
+use crate::limits::Sharing;
 use crate::pool::keys::model::ModelStates;
 use crate::pool::keys::model_counters::ModelCounters;
 use crate::pool::keys::selection::Selection;
@@ -34,6 +38,9 @@ pub(in crate::pool) struct Common {
     pub(in crate::pool) bits: ReadyBits,
     pub(in crate::pool) models: ModelStates,
     pub(in crate::pool) counters: ModelCounters,
+    /// The link to the store that shares the declared limits; `None` if each instance counts alone.
+    #[cfg(feature = "redis")]
+    pub(in crate::pool) sharing: ArcSwapOption<Sharing>,
     pub(in crate::pool) shared_limit: SharedLimitDetector,
     /// Held while the assignment of keys to accounts changes, or the keys of the pool. No other code waits
     /// for it.
@@ -87,6 +94,8 @@ impl Common {
             bits: ReadyBits::new(keys),
             models: ModelStates::new(max_models),
             counters: ModelCounters::new(max_models),
+            #[cfg(feature = "redis")]
+            sharing: ArcSwapOption::default(),
             shared_limit: SharedLimitDetector::new(keys),
             learning: Mutex::default(),
             provisionals: Mutex::default(),

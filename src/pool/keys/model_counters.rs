@@ -125,7 +125,12 @@ impl ModelLedgers {
     }
 
     pub(in crate::pool) fn is_untouched(&self, now: Moment) -> bool {
+        self.all().all(|ledger| ledger.is_untouched(now))
+    }
+
+    /// Returns the ledgers of accounts and of keys.
+    pub(in crate::pool) fn all(&self) -> impl Iterator<Item = &Ledger> {
         let of_accounts = self.accounts.iter().filter_map(OnceLock::get);
-        of_accounts.chain(self.keys.iter().filter_map(OnceLock::get)).all(|ledger| ledger.is_untouched(now))
+        of_accounts.chain(self.keys.iter().filter_map(OnceLock::get)).map(|ledger| &**ledger)
     }
 }

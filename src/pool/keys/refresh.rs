@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::clock::{Moment, Timestamp};
+#[cfg(feature = "redis")]
+use crate::limits::shared;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
@@ -57,6 +59,11 @@ fn declared(set: &KeySet, model: &ModelId, group: Option<&Patterns>) -> ModelLed
     let accounts = set.accounts.iter().map(|account| &**account).enumerate();
     let keys = set.live().map(|key| (key, &set.keys[key].spec));
     set.quotas.declare(&ledgers, model.as_str(), accounts, keys);
+    // Shared before the first request takes anything. The names of a group differ between instances.
+    #[cfg(feature = "redis")]
+    if let Some(sharing) = set.common.sharing.load_full().filter(|_| group.is_none()) {
+        ledgers.all().for_each(|ledger| shared::share(ledger, &sharing, true, Moment::now()));
+    }
     ledgers
 }
 

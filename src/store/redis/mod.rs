@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod fleet;
 mod link;
+mod quota;
 mod servers;
 mod session;
 pub(super) mod status;
@@ -12,13 +13,14 @@ use std::fmt;
 use std::future::pending;
 use std::pin::pin;
 
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join_all, join3, select};
 use tokio::sync::watch;
 
 use crate::pool::KeyPool;
 use crate::store::health::Health;
 use crate::store::pools::StorePools;
 use crate::store::redis::link::{Ended, Link};
+use crate::store::redis::quota::QuotaLink;
 use crate::store::redis::servers::Servers;
 use crate::store::redis::status::RedisStatus;
 use crate::store::redis::wire::Names;
@@ -30,12 +32,40 @@ use crate::store::redis::wire::Names;
 /// it is away, every process goes on with what it knows, and an event says so. When it is back, even empty,
 /// sharing goes on by itself, and nothing is counted twice.
 ///
+/// # Shared limits
+///
+/// The instances stay together within each declared limit whose window lasts two seconds or longer, for requests and
+/// for tokens, of keys and accounts, for all models or for single ones. Each instance holds a part of what is left, and
+/// requests draw from that part: no request asks Redis. As long as all instances have enough, each holds an equal part.
+/// When one lacks something, the others return at once what they do not need themselves, so the last units are found.
+/// The following rules apply:
+///
+/// - *Requests.* A request that finds the part of its instance used up waits for more, if it may wait; what
+///   others return reaches it within a few milliseconds. If it may not wait, it fails as if the limit were used
+///   up, although other instances may hold something.
+/// - *Redis is away*, or does not respond within 300 ms: the instance goes on with its part, and with an equal part of
+///   what no instance held when it heard of Redis last (and of what comes back meanwhile, or of the next window). So
+///   the instances stay within the limit about; a limit that others have used up meanwhile may be exceeded by that part.
+///   When Redis is back, each instance says what it has spent, and a Redis that has lost its state grants nothing new
+///   for three seconds, until all have said so. Before the first connection, the whole limit is the instance's own.
+/// - *An instance is killed*: five seconds later the others may take what it held. What it had spent in the last 50 ms
+///   is not known to Redis, so as much as it had spent in half a second counts as spent once more. An instance that
+///   ends regularly returns its part at once.
+/// - *Windows* end by the clock of each instance, and are named by their end, so each window has its own count even if
+///   the clocks differ. The next window is granted up to three seconds ahead. Buckets refill by the clock of Redis.
+/// - *Tokens* are counted as estimated, and corrected when the response has ended.
+/// - *Not shared*: limits per second and of requests in flight, for which news would come too late (divide them by the
+///   number of instances); names of models beyond [`max_models`](crate::pool::KeyPoolBuilder::max_models). Limits that
+///   responses report are shared as news.
+///
 /// # Keys in Redis
 ///
 /// For each provider one hash `{PREFIX:PROVIDER}:state`, which expires eight days after the last change, and
-/// one channel `{PREFIX:PROVIDER}:news`. Both have the same hash tag, so they may lie in a cluster. They hold
-/// no secrets. A user of an ACL needs the commands `EVALSHA`, `SCRIPT LOAD`, `HGET`, `HSET`, `HGETALL`, `HDEL`,
-/// `PEXPIRE`, `PUBLISH`, `SUBSCRIBE`, and access to `{PREFIX:*` keys and channels.
+/// one channel `{PREFIX:PROVIDER}:news`. For shared limits the hash `{PREFIX:PROVIDER}:instances`, a hash
+/// `{PREFIX:PROVIDER}:limit:…` for each limit and window, which expires ten minutes after its end, and the channel
+/// `{PREFIX:PROVIDER}:hungry`. All have the same hash tag, so they may lie in a cluster. They hold no secrets. A user
+/// of an ACL needs the commands `EVALSHA`, `SCRIPT LOAD`, `TIME`, `HGET`, `HSET`, `HGETALL`, `HDEL`, `PEXPIRE`,
+/// `PUBLISH`, `SUBSCRIBE`, and access to `{PREFIX:*` keys and channels.
 ///
 /// # Clusters and Sentinels
 ///
@@ -64,6 +94,7 @@ pub struct RedisStore {
     pools: StorePools,
     /// Number of links that are not connected.
     missing: watch::Sender<usize>,
+    share_limits: bool,
 }
 
 /// An error: a URL of Redis is invalid. It does not contain the URL, which may hold a password.
@@ -87,7 +118,7 @@ impl RedisStore {
     pub fn new(url: &str) -> Result<Self, InvalidRedis> {
         let servers = Servers::at(url).ok_or(InvalidRedis)?;
         let (prefix, pools) = (Self::PREFIX.to_owned(), StorePools::default());
-        Ok(Self { servers, prefix, pools, missing: watch::Sender::new(1) })
+        Ok(Self { servers, prefix, pools, missing: watch::Sender::new(1), share_limits: true })
     }
 
     /// Adds the URL of another server, which is tried when the one before does not work: another node of a cluster, or
@@ -127,6 +158,14 @@ impl RedisStore {
         self
     }
 
+    /// Sets whether the instances stay together within the declared limits; see [above](Self#shared-limits). Default:
+    /// `true`. With `false`, each instance learns within about 100 ms what others have taken, so several instances
+    /// exceed a limit by what they take in that time.
+    pub const fn share_limits(mut self, share: bool) -> Self {
+        self.share_limits = share;
+        self
+    }
+
     /// Adds a pool. Pools of one provider share one state, also within a process.
     pub fn pool(self, pool: &KeyPool) -> Self {
         self.pools.add(pool);
@@ -157,22 +196,31 @@ impl RedisStore {
     }
 
     async fn share(self, shutdown: impl Future<Output = ()>) {
-        let Self { servers, prefix, pools, missing } = self;
+        let Self { servers, prefix, pools, missing, share_limits } = self;
         let (mut shutdown, health) = (pin!(shutdown), Health::new("redis"));
+        let quota_health = Health::new("redis quotas");
         let mut changed = pools.watch();
         loop {
             let pools = changed.borrow_and_update().clone();
             health.keep(&pools);
-            let named = pools.into_iter().map(|pool| (pool.clone(), Names::of(&prefix, &pool))).collect();
+            quota_health.keep(&pools);
             let (stop, stopped) = watch::channel(false);
+            let sharing: Vec<_> = pools.iter().filter(|_| share_limits).cloned().collect();
+            missing.send_replace(1 + sharing.len());
+            let quotas = sharing.into_iter().map(|pool| {
+                let link = QuotaLink::new(servers.clone(), &prefix, pool, &quota_health, &missing);
+                link.run(over(stopped.clone()))
+            });
+            let quotas = join_all(quotas);
+            let named = pools.into_iter().map(|pool| (pool.clone(), Names::of(&prefix, &pool))).collect();
             let ended = async {
                 let changed = pin!(changed.changed());
                 let is_over = matches!(select(shutdown.as_mut(), changed).await, Either::Left(_));
                 stop.send_replace(true);
                 is_over
             };
-            missing.send_replace(1);
-            let (is_over, ()) = join(ended, link(&servers, named, (&health, &missing), stopped)).await;
+            let state = link(&servers, named, (&health, &missing), stopped.clone());
+            let (is_over, ..) = join3(ended, state, quotas).await;
             if is_over {
                 return;
             }
@@ -188,24 +236,25 @@ async fn link(
     (health, missing): (&Health, &watch::Sender<usize>),
     stop: watch::Receiver<bool>,
 ) {
-    let link = async |pools| {
-        let mut stop = stop.clone();
-        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-        Link::new(servers.clone(), pools, health, missing).run(stopped).await
-    };
+    let link = async |pools| Link::new(servers.clone(), pools, health, missing).run(over(stop.clone())).await;
     if link(pools.clone()).await == Ended::Scattered {
-        missing.send_replace(pools.len());
+        missing.send_modify(|missing| *missing = (*missing + pools.len()).saturating_sub(1));
         join_all(pools.into_iter().map(|pool| link(vec![pool]))).await;
     }
 }
 
+async fn over(mut stop: watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers: _, prefix, pools, missing } = self;
+        let Self { servers: _, prefix, pools, missing, share_limits } = self;
         f.debug_struct("RedisStore")
             .field("prefix", prefix)
             .field("pools", &pools.list().len())
             .field("connected", &(*missing.borrow() == 0))
+            .field("share_limits", share_limits)
             .finish_non_exhaustive()
     }
 }

@@ -5,24 +5,32 @@
 //! header whose reset means *full* states the time itself. So no refill has to run, and no level is ever out
 //! of date.
 
+#[cfg(feature = "redis")]
+pub(in crate::limits) mod allotted;
 pub(in crate::limits) mod shared;
 pub(in crate::limits) mod shown;
 pub(in crate::limits) mod spacing;
+pub(in crate::limits) mod stated;
 
 use crate::clock::Moment;
 use crate::limits::learned::latest::LatestResponse;
 use crate::limits::learned::margin::SafetyMargin;
 use crate::limits::ledger::checkpoint::Checkpoint;
 use crate::limits::ledger::cost::Cost;
+#[cfg(feature = "redis")]
+use crate::limits::ledger::sharing::allotment::Allotment;
 use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::limits::ledger::warnings::WarnedThresholds;
-use crate::limits::ledger::window::{CORRECTION_US, WindowReset, WindowState, narrow, us_of};
+use crate::limits::ledger::window::{WindowReset, WindowState, narrow, us_of};
 use crate::provider::Window;
 
 /// A gauge: one dimension, counted over one window.
 #[derive(Debug)]
 pub(in crate::limits) struct Gauge {
     fill: Counter,
+    /// The part of a shared limit that this instance may take; `None` for a limit that is not shared.
+    #[cfg(feature = "redis")]
+    allotment: Option<Box<Allotment>>,
     /// The length of the window in seconds; zero for no window.
     window: u32,
     /// The units ever taken; wraps. The difference from a [`Checkpoint`] is the amount taken since that request.
@@ -52,7 +60,7 @@ enum Counter {
         /// The time at which the bucket is full, in microseconds since the Unix epoch. A time in the past
         /// means full.
         full_at: u64,
-        /// The distance by which headers have moved `full_at`, in units of [`CORRECTION_US`]; wraps.
+        /// The distance by which headers have moved `full_at`, in units of [`CORRECTION_US`](crate::limits::ledger::window::CORRECTION_US); wraps.
         corrections: u32,
     },
     WindowState(Box<WindowState>),
@@ -121,6 +129,8 @@ impl Gauge {
         let window = narrow(window.length().as_secs());
         Self {
             fill,
+            #[cfg(feature = "redis")]
+            allotment: None,
             window,
             taken: 0,
             others: 0,
@@ -156,8 +166,8 @@ impl Gauge {
     /// [`AFTER_ANOTHER`] and [`NEVER`] mean that no time brings it.
     pub(in crate::limits) fn available_at(&mut self, amount: u64, now: Moment) -> u64 {
         self.renew(now);
-        match &self.fill {
-            _ if amount == 0 => 0,
+        let at = match &self.fill {
+            _ if amount == 0 => return 0,
             Counter::Bucket { size, interval, full_at, .. } => {
                 // There is room for the amount as long as at most `spare` units are missing, so `spare` intervals
                 // before the bucket is full.
@@ -171,10 +181,26 @@ impl Gauge {
             Counter::Concurrent { size: 0, .. } => NEVER,
             Counter::Concurrent { size, used } if used < size => 0,
             Counter::Concurrent { .. } => AFTER_ANOTHER,
+        };
+        #[cfg(feature = "redis")]
+        if at <= now.as_unix_us()
+            && let Some(allotment) = &mut self.allotment
+        {
+            return allotment.available_at(amount, now);
         }
+        at
     }
 
     pub(in crate::limits) fn take(&mut self, amount: u64, now: Moment) {
+        self.count(amount, now);
+        #[cfg(feature = "redis")]
+        if let Some(allotment) = &mut self.allotment {
+            allotment.take(amount);
+        }
+    }
+
+    /// Counts an amount that this instance or another one takes.
+    fn count(&mut self, amount: u64, now: Moment) {
         self.renew(now);
         self.taken = self.taken.wrapping_add(narrow(amount));
         match &mut self.fill {
@@ -190,6 +216,17 @@ impl Gauge {
 
     /// Gives back an unused amount that was taken at `taken_at`.
     pub(in crate::limits) fn give_back(&mut self, amount: u64, taken_at: Moment) {
+        #[cfg(feature = "redis")]
+        if let Some(allotment) = &mut self.allotment
+            && !matches!(&self.fill, Counter::WindowState(period) if period.began > taken_at.as_unix_us())
+        {
+            allotment.give_back(amount);
+        }
+        self.uncount(amount, taken_at);
+    }
+
+    /// Stops counting an amount that this instance or another one took at `taken_at`.
+    fn uncount(&mut self, amount: u64, taken_at: Moment) {
         self.taken = self.taken.wrapping_sub(narrow(amount));
         match &mut self.fill {
             Counter::Bucket { interval, full_at, .. } => {
@@ -219,53 +256,6 @@ impl Gauge {
         Checkpoint { taken: self.taken, full_at, corrections }
     }
 
-    /// Corrects a bucket by a response: the bucket would be full at `warned` if nothing had been taken since
-    /// the request of the mark. The error of the gauge at that time is its error now, minus the corrections
-    /// since. Amounts taken since stay taken.
-    ///
-    /// A bucket that was fuller than estimated may have overflowed since. Each later request found at most
-    /// `size - 1` units missing, so no more than that can be left of the difference: for a bucket of size one,
-    /// nothing.
-    pub(in crate::limits) fn is_full_at(&mut self, warned: u64, checkpoint: Option<Checkpoint>) {
-        let Counter::Bucket { size, interval, full_at, corrections } = &mut self.fill else { return };
-        let (before, warned) = (full_at.cast_signed(), warned.min(LATEST).cast_signed());
-        let since = |checkpoint: Checkpoint| {
-            i64::from(corrections.wrapping_sub(checkpoint.corrections).cast_signed())
-        };
-        // The time of the mark, plus the corrections since: the estimate that the response corrects.
-        let thought = checkpoint.map_or(before, |checkpoint| {
-            checkpoint.full_at.cast_signed() + since(checkpoint) * CORRECTION_US
-        });
-        // Without a later request, the whole difference is left; otherwise at most `size - 1` units.
-        let is_last = checkpoint.is_none_or(|checkpoint| checkpoint.taken == self.taken);
-        let kept = if is_last { i64::MAX } else { us(*interval, u64::from(*size) - 1).cast_signed() };
-        let after = warned.max(before + (warned - thought).max(-kept));
-        *full_at = after.cast_unsigned().min(LATEST);
-        *corrections = corrections.wrapping_add(((after - before) / CORRECTION_US) as u32);
-    }
-
-    pub(in crate::limits) fn set_bucket(&mut self, limit: u64, warned: f64) {
-        let warned = warned as f32;
-        if let Counter::Bucket { size, interval, .. } = &mut self.fill {
-            // A margin learned at a slower rate does not apply to a rate more than twice as fast.
-            if warned < *interval / 2.0 {
-                self.margin = SafetyMargin::default();
-            }
-            (*size, *interval) = (narrow(limit).max(1), warned);
-        }
-    }
-
-    pub(in crate::limits) fn set_period(&mut self, limit: u64, used_now: u64, ends_at: u64, now: Moment) {
-        if let Counter::WindowState(period) = &mut self.fill {
-            // A request in flight across the reset belongs to the window that the header reports.
-            let began = if period.ends <= now.as_unix_us() { 0 } else { period.began };
-            let WindowState { size, used, ends, .. } = &mut **period;
-            // A limit of zero has nothing left, so it counts as used.
-            (*size, *used, *ends) = (limit, used_now.max(u64::from(limit == 0)), ends_at);
-            period.began = began;
-        }
-    }
-
     /// Returns the size and the interval of a bucket.
     pub(in crate::limits) const fn as_bucket(&self) -> Option<(u64, f64)> {
         let Counter::Bucket { size, interval, .. } = self.fill else { return None };
@@ -286,6 +276,11 @@ impl Gauge {
             Counter::Bucket { full_at, .. } => *full_at = 0,
             Counter::WindowState(period) => period.restart(now.as_unix_us()),
             Counter::Concurrent { .. } => {}
+        }
+        #[cfg(feature = "redis")]
+        {
+            let size = self.at_most(u64::MAX);
+            self.allotment.as_mut().into_iter().for_each(|allotment| allotment.renew(size));
         }
         self.warned.forget();
     }

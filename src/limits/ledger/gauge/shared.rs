@@ -117,9 +117,9 @@ pub(in crate::limits::ledger) fn add_others(
         (Counter::Bucket { .. }, OthersTook::More(more)) => {
             let amount = more.unsigned_abs();
             if more > 0 {
-                gauge.take(amount.into(), now);
+                gauge.count(amount.into(), now);
             } else {
-                gauge.give_back(amount.into(), now);
+                gauge.uncount(amount.into(), now);
             }
             gauge.others = gauge.others.wrapping_add_signed(more);
             more != 0
@@ -143,7 +143,7 @@ fn learned(gauges: &mut Gauges, now: Moment) -> Vec<SharedLimit> {
     limits.collect()
 }
 
-fn names(gauges: &[Gauge]) -> impl Iterator<Item = GaugeName> {
+pub(super) fn names(gauges: &[Gauge]) -> impl Iterator<Item = GaugeName> {
     let name = |gauge: &Gauge, nth| GaugeName {
         metric: gauge.metric,
         window_s: gauge.window,

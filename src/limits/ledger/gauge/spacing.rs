@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::limits::ledger::gauge::Gauge;
+use crate::limits::ledger::gauge::stated::{is_full_at, set_bucket};
 use crate::limits::ledger::status::{LimitSource, Metric};
 use crate::provider::{Dimension, Window};
 
@@ -34,19 +35,19 @@ pub(in crate::limits) fn interval(gauge: &Gauge) -> f64 {
 pub(in crate::limits) fn space_out(gauge: &mut Gauge, longer: f64, at: Moment) {
     let more = (longer - interval(gauge)).max(0.0) as u64;
     let since_latest = gauge.checkpoint().full_at.saturating_add(more);
-    gauge.set_bucket(1, longer.min(LONGEST_US));
-    gauge.is_full_at(at.as_unix_us().max(since_latest), None);
+    set_bucket(gauge, 1, longer.min(LONGEST_US));
+    is_full_at(gauge, at.as_unix_us().max(since_latest), None);
 }
 
 /// Spaces requests no more.
 pub(in crate::limits) fn give_up(gauge: &mut Gauge) {
-    gauge.set_bucket(1, 0.0);
-    gauge.is_full_at(0, None);
+    set_bucket(gauge, 1, 0.0);
+    is_full_at(gauge, 0, None);
 }
 
 /// Sets the interval, in microseconds. Requests that were let in before keep their distance.
 pub(in crate::limits) fn draw_in(gauge: &mut Gauge, interval: f64) {
-    gauge.set_bucket(1, interval);
+    set_bucket(gauge, 1, interval);
 }
 
 /// Returns a wait in microseconds.
