@@ -92,8 +92,15 @@ async fn responses_and_live_have_events_of_their_own() {
     send(&mut socket, json!({"setup": {"model": "models/gemini-live-2.5-flash"}})).await;
     assert_eq!(event(&mut socket).await, json!({"setupComplete": {}}));
     let turns = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
-    send(&mut socket, json!({"clientContent": {"turns": turns, "turnComplete": true}})).await;
-    assert_eq!(event(&mut socket).await["serverContent"]["modelTurn"]["parts"][0]["text"], "hi");
+    for turn in [
+        json!({"clientContent": {"turns": turns, "turnComplete": true}}),
+        json!({"client_content": {"turns": turns, "turn_complete": true}}),
+        json!({"realtimeInput": {"text": "hi"}}),
+    ] {
+        send(&mut socket, turn).await;
+        assert_eq!(event(&mut socket).await["serverContent"]["modelTurn"]["parts"][0]["text"], "hi");
+        while event(&mut socket).await["serverContent"]["turnComplete"] != true {}
+    }
 }
 
 #[tokio::test]

@@ -108,7 +108,10 @@ impl SocketSession {
         if event.get("setup").is_some() {
             return Some(vec![json!({"setupComplete": {}})]);
         }
-        event.get("clientContent").or_else(|| event["realtimeInput"].get("text"))?;
+        // JSON for protocol buffers has two forms of each name, and clients send either.
+        let either = |one: &str, other: &str| event.get(one).or_else(|| event.get(other));
+        let input = || either("realtimeInput", "realtime_input").and_then(|input| input.get("text"));
+        either("clientContent", "client_content").or_else(input)?;
         let usage = json!({"promptTokenCount": 1, "responseTokenCount": 1, "totalTokenCount": 2});
         let turn = json!({"role": "model", "parts": [{"text": self.text}]});
         Some(vec![
