@@ -64,4 +64,4 @@ pub(crate) use self::search::{search, search_stored};
 pub(crate) use self::stored_id::names_stored;
 pub use self::stored_id::{stored_ids_in_json, stored_ids_in_path};
 pub use self::unroutable::Unroutable;
-pub use self::websocket::{asks_for_websocket, subprotocol_credentials, websocket_endpoint};
+pub use self::websocket::{asks_for_websocket, subprotocol_credentials, websocket_endpoint, websocket_model};

@@ -22,6 +22,7 @@ use crate::body::{Pieces, ReplayBody};
 use crate::provider::model::{ModelId, ModelPath, decoded};
 use crate::provider::search::search_stored;
 use crate::provider::unroutable::Unroutable;
+use crate::provider::websocket::{self, asks_for_websocket};
 
 /// The provider's names for the models that callers name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl ModelNames {
         {
             return Ok(body.clone());
         }
-        if let Some(encoded) = in_path(parts) {
+        if let Some(encoded) = in_path(parts).or_else(|| in_handshake(parts)) {
             if let Some(name) = self.choose(model, Found::named(decoded(encoded).as_ref()), pinned)? {
                 parts.uri = with_path_part(&parts.uri, encoded, name)?;
                 parts.extensions.insert(name.clone());
@@ -177,6 +178,11 @@ fn span_of(whole: &[u8], part: &str) -> Range<usize> {
 fn in_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
     ModelPath::ALL.into_iter().filter(|_| parts.method == Method::POST).find_map(|place| place.encoded(path))
+}
+
+/// Returns the model in the query of a WebSocket handshake, as it is written there.
+fn in_handshake(parts: &Parts) -> Option<&str> {
+    websocket::encoded_model(&parts.uri).filter(|_| asks_for_websocket(&parts.headers))
 }
 
 fn with_path_part(uri: &Uri, encoded: &str, name: &ModelId) -> Result<Uri, Unroutable> {

@@ -5,10 +5,11 @@
 //! (<https://platform.openai.com/docs/guides/realtime-websocket>). Others take two items, a word and the credential:
 //! `token, KEY` (<https://developers.deepgram.com/docs/using-the-sec-websocket-protocol>).
 
-use http::HeaderMap;
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{HeaderMap, Uri};
 
 use crate::provider::endpoint::Endpoint;
+use crate::provider::model::{ModelId, decoded};
 
 /// Last words of names that stand before a credential, or before the account that pays.
 const WORDS: [&str; 15] = [
@@ -53,6 +54,17 @@ pub fn websocket_endpoint(path: &str) -> Endpoint {
         () if has("responses") => Endpoint::ResponsesWebSocket,
         () => Endpoint::Other,
     }
+}
+
+/// Returns the model in the query of a WebSocket handshake: `/v1/realtime?model=gpt-realtime`. `None` if it is not there,
+/// or is no [`ModelId`].
+pub fn websocket_model(uri: &Uri) -> Option<ModelId> {
+    decoded(encoded_model(uri)?)
+}
+
+/// Returns the model in a query, as it is written there.
+pub(super) fn encoded_model(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("model="))
 }
 
 /// Iterates over the credentials in the list of subprotocols of a handshake.

@@ -53,6 +53,7 @@
 //! - A [chain](crate::fallback) asks only links whose [endpoints](crate::provider::Endpoints) have the WebSocket:
 //!   [`Realtime`](crate::provider::Endpoint::Realtime), [`Live`](crate::provider::Endpoint::Live) or
 //!   [`ResponsesWebSocket`](crate::provider::Endpoint::ResponsesWebSocket).
+//! - A route renames a model in the query, as in `/v1/realtime?model=gpt-realtime`.
 //! - Frames are not read. A limit of a model that only a frame names is not counted, and neither are tokens.
 //!
 //! `examples/websocket.rs` opens one, and `key-rotation-gateway` passes WebSockets of its callers on.

@@ -27,6 +27,7 @@
 //! | `/{provider}/…` | the native API of one provider, with any of its keys |
 //! | `/v1/messages…` | Anthropic's own API, with the keys of the first provider that has it |
 //! | `/v1beta/…` | Google's own API, with the keys of the first provider that has it |
+//! | `/ws/…` | Google's Live API over a WebSocket, in the same way |
 //! | `/`, `/status`, `/health`, `/ready`, `/api/…` | the [`status`] of keys and providers: a page for people, and JSON |
 //! | `/metrics` | counters and gauges for Prometheus, if [`Options::metrics`] is set |
 

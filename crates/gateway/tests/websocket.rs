@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
-use self::sockets::{Sockets, ask, connect, ended, next, told};
+use self::sockets::{Sockets, ask, close_code, connect, ended, told};
 use self::support::stub::providers;
 use self::support::{Captured, Gateway, MARKER, header};
 
@@ -70,10 +70,13 @@ async fn the_next_link_with_websockets_serves() {
     let sockets = Sockets::start().await;
     let links: [(&str, &[&str]); 3] =
         [("openai", &["limited-1"]), ("anthropic", &["echo-1"]), ("xai", &["echo-2"])];
-    let chain = gateway(&sockets, "", &links).await;
+    let text = providers(sockets.address, &links) + "[provider.models]\n\"gpt-realtime\" = \"grok-voice\"\n";
+    let chain = Gateway::at(&text).await;
     let (mut client, response) = connect(chain.address, REALTIME, &[]).await.unwrap();
     assert_eq!(header(&response, "x-served-by"), "xai/k0");
     assert_eq!(ask(&mut client, "hi").await, "hi");
+    let (_, path, _) = sockets.handshakes().pop().unwrap();
+    assert_eq!(path, "/v1/realtime?model=grok-voice", "the link has its own name for the model");
 
     // Only OpenAI has Responses over a WebSocket.
     let refusal = connect(chain.address, "/v1/responses", &[]).await.unwrap_err();
@@ -110,6 +113,22 @@ async fn gemini_live_gets_a_key_of_ours() {
         assert_eq!(ask(&mut client, "{}").await, "{}");
         let (key, path, _) = sockets.handshakes().pop().unwrap();
         assert_eq!((key.split('-').next(), path), (Some("echo"), format!("{live}?alt=ws")));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_after_the_handshake_is_left_out() {
+    let sockets = Sockets::start().await;
+    let gateway = gateway(&sockets, "", &[("gemini", &["spent-1", "echo-1"])]).await;
+    let live = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent";
+    let (mut client, _) = connect(gateway.address, live, &[]).await.unwrap();
+    client.send(Message::text("{}")).await.unwrap();
+    assert_eq!(close_code(&mut client).await, Some(1011), "the caller reads the reason");
+    ended(&mut client).await;
+    for _ in 0..3 {
+        let (mut client, response) = connect(gateway.address, live, &[]).await.unwrap();
+        assert_eq!(header(&response, "x-served-by"), "gemini/k1");
+        assert_eq!(ask(&mut client, "{}").await, "{}");
     }
 }
 
@@ -174,7 +193,8 @@ async fn a_tunnel_that_the_provider_cuts_ends() {
     let gateway = gateway(&sockets, "", &[("openai", &["cut-1"])]).await;
     let (mut client, _) = connect(gateway.address, REALTIME, &[]).await.unwrap();
     client.send(Message::text("hi")).await.unwrap();
-    assert_eq!(ended(&mut client).await, 0);
+    assert_eq!(close_code(&mut client).await, Some(1011));
+    drop(client);
     gateway.stop().await.unwrap();
 }
 
@@ -207,7 +227,7 @@ async fn a_silent_tunnel_ends() {
         tokio::time::sleep(Duration::from_millis(80)).await;
         assert_eq!(ask(&mut client, "still here").await, "still here");
     }
-    assert!(next(&mut client).await.is_none_or(|message| message.is_close()));
+    assert_eq!(close_code(&mut client).await, Some(1001));
     gateway.stop().await.unwrap();
 }
 
@@ -218,10 +238,12 @@ async fn a_shutdown_ends_tunnels_within_its_limit() {
     let gateway = gateway(&sockets, more, &[("openai", &["echo-1"])]).await;
     let (mut client, _) = connect(gateway.address, REALTIME, &[]).await.unwrap();
     assert_eq!(ask(&mut client, "hi").await, "hi");
-    let began = std::time::Instant::now();
-    let (stopped, _) = tokio::join!(gateway.stop(), ended(&mut client));
+    let began = tokio::time::Instant::now();
+    let (stopped, code) = tokio::join!(gateway.stop(), close_code(&mut client));
     stopped.unwrap();
-    assert!(began.elapsed() >= Duration::from_millis(400), "the tunnel may end by itself first");
+    assert_eq!(code, Some(1001));
+    let took = tokio::time::Instant::now().saturating_duration_since(began);
+    assert!(took >= Duration::from_millis(400), "the tunnel may end by itself first");
 }
 
 #[tokio::test]

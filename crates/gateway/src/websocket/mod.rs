@@ -2,24 +2,30 @@
 //! protocols the bytes of both sides are passed on unchanged, until one of them ends.
 //!
 //! A tunnel holds its place in the limits of key, account and caller, and among the requests in flight, until it ends.
-//! Frames are not read: a model that only a frame names is not known here, and its usage is not counted.
+//! Messages are not read: a model that only a message names is not known here, and its usage is not counted. Only close
+//! frames are: a caller whose tunnel the gateway or the provider ends without one gets one, and a [refusal](refused) of the
+//! key is heeded.
 
+mod frames;
 mod handshake;
+mod observed;
+mod refused;
 mod traffic;
 mod tunnel;
 
 use axum::body::Body;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Response, StatusCode, Uri, request};
+use http::{HeaderValue, Response, StatusCode, request};
 use http_body_util::Either;
 use hyper::upgrade::OnUpgrade;
 use tower::{Service, ServiceExt};
-use tower_key_rotation::Served;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::clock::Timestamp;
-use tower_key_rotation::provider::{Endpoint, asks_for_websocket, websocket_endpoint};
+use tower_key_rotation::provider::{Endpoint, asks_for_websocket, websocket_endpoint, websocket_model};
+use tower_key_rotation::{ModelId, Served};
 
 use self::handshake::Handshake;
+use self::refused::TunnelKey;
 use self::traffic::Limits;
 pub(crate) use self::traffic::TunnelTraffic;
 pub(crate) use self::tunnel::Tunnel;
@@ -44,13 +50,17 @@ pub(crate) async fn respond(
     reply: Reply,
 ) -> Result<Response<GatewayBody>, Refusal> {
     let handshake = Handshake::take(&mut head)?;
-    let names_model = names_model(&head.uri);
+    let model = websocket_model(&head.uri);
+    let names_model = model.is_some();
     if !has_websocket(config, to, websocket_endpoint(head.uri.path())) {
         return Err(Refusal::WebSocket);
     }
-    let place = caller.map(|caller| admit(caller, &mut head)).transpose()?;
+    let place = caller.map(|caller| admit(caller, &mut head, model.as_ref())).transpose()?;
     prepare::head(config, &mut head, to)?;
     handshake.apply(&mut head.headers);
+    if let Some(model) = model {
+        head.extensions.get_or_insert_with(|| model);
+    }
     affinity.place(&mut head, None);
     let mut chain = to.chain.clone();
     let result = match ServiceExt::<http::Request<ReplayBody>>::ready(&mut chain).await {
@@ -59,8 +69,7 @@ pub(crate) async fn respond(
     };
     match result {
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let switched = switch(response, handshake.caller, Limits::of(config.server()))?;
-            Ok(caller::in_place(switched, place))
+            Ok(caller::in_place(switch(response, handshake.caller, config)?, place))
         }
         other => {
             let response = deliver(other, reply);
@@ -78,24 +87,14 @@ fn has_websocket(config: &Config, to: &Destination<'_>, endpoint: Endpoint) -> b
 
 /// Counts the handshake for its caller. A caller that is limited to some models must name one in the query, since the
 /// gateway does not read frames.
-fn admit(caller: &Caller, head: &mut request::Parts) -> Result<Place, Refusal> {
+fn admit(caller: &Caller, head: &mut request::Parts, model: Option<&ModelId>) -> Result<Place, Refusal> {
     if caller.limits_models() {
-        let model = model(&head.uri).ok_or(Refusal::UnreadableModel)?;
-        if !caller.may_ask(&model) {
+        let model = model.ok_or(Refusal::UnreadableModel)?;
+        if !caller.may_ask(model.as_str()) {
             return Err(Refusal::Model);
         }
     }
     caller.admit(head, Timestamp::now())
-}
-
-fn names_model(uri: &Uri) -> bool {
-    model(uri).is_some()
-}
-
-/// Returns the model in the query of a handshake.
-fn model(uri: &Uri) -> Option<String> {
-    let encoded = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("model="))?;
-    percent_encoding::percent_decode_str(encoded).decode_utf8().ok().map(Into::into)
 }
 
 /// Returns whether a response shows that the provider has no WebSocket at this path. The refusal of a model does not.
@@ -105,16 +104,23 @@ fn shows_absence(status: StatusCode, names_model: bool) -> bool {
         || status == StatusCode::NOT_FOUND && !names_model
 }
 
+/// Returns the key that opened a tunnel.
+fn key_of(lease: &Served, config: &Config) -> Option<TunnelKey> {
+    let pool = config.provider(lease.provider())?.pool().clone();
+    Some(TunnelKey { pool, key: lease.key_id().clone() })
+}
+
 /// Starts the tunnel between the caller and a provider that has switched the protocol.
 fn switch(
     mut response: Response<ChainBody>,
     caller: OnUpgrade,
-    limits: Limits,
+    config: &Config,
 ) -> Result<Response<GatewayBody>, Refusal> {
     let provider = response.extensions_mut().remove::<OnUpgrade>();
     let provider = provider.filter(|_| asks_for_websocket(response.headers())).ok_or(Refusal::Switched)?;
     let lease = response.extensions().get::<Served>().cloned();
-    let tunnel = Tunnel::start((caller, provider), lease, limits);
+    let key = lease.as_ref().and_then(|lease| key_of(lease, config));
+    let tunnel = Tunnel::start((caller, provider), (lease, key), Limits::of(config.server()));
     let mut response = served(response).map(|_empty| Either::Right(Body::empty()));
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));

@@ -1,15 +1,10 @@
 //! The traffic of one tunnel: its bytes, and the limits on pauses.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -52,17 +47,10 @@ struct End {
 }
 
 /// The two sides of a tunnel.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Caller,
     Provider,
-}
-
-/// The connection of one side. Records its traffic.
-pub(super) struct Observed {
-    io: TokioIo<Upgraded>,
-    side: Side,
-    traffic: Arc<TunnelTraffic>,
 }
 
 // === impl Limits ===
@@ -153,7 +141,7 @@ impl TunnelTraffic {
         }
     }
 
-    fn read(&self, side: Side, bytes: usize) {
+    pub(super) fn read(&self, side: Side, bytes: usize) {
         if bytes > 0 {
             self.end(side).bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             self.last.store(self.now(), Ordering::Relaxed);
@@ -163,7 +151,7 @@ impl TunnelTraffic {
         }
     }
 
-    fn wrote<T>(&self, side: Side, written: Poll<T>) -> Poll<T> {
+    pub(super) fn wrote<T>(&self, side: Side, written: Poll<T>) -> Poll<T> {
         let blocked = &self.end(side).blocked;
         let was = blocked.load(Ordering::Relaxed);
         match (written.is_pending(), was == NEVER) {
@@ -172,41 +160,5 @@ impl TunnelTraffic {
             _ => {}
         }
         written
-    }
-}
-
-// === impl Observed ===
-
-impl Observed {
-    pub(super) fn new(connection: Upgraded, side: Side, traffic: &Arc<TunnelTraffic>) -> Self {
-        Self { io: TokioIo::new(connection), side, traffic: Arc::clone(traffic) }
-    }
-}
-
-impl AsyncRead for Observed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, into))?;
-        self.traffic.read(self.side, into.filled().len() - before);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Observed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, data);
-        self.traffic.wrote(self.side, written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -10,13 +10,18 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tower_key_rotation::Served;
 
-use crate::websocket::traffic::{Limits, Observed, Side, TunnelTraffic};
+use crate::websocket::observed::Observed;
+use crate::websocket::refused::TunnelKey;
+use crate::websocket::traffic::{Limits, Side, TunnelTraffic};
 
 /// Number of open tunnels, by provider.
 const OPEN: &str = "tower_key_rotation_gateway_websockets";
 
 /// Maximum time from the provider's switch of protocols to the caller's (10 s).
 const OPENING: Duration = Duration::from_secs(10);
+
+/// Maximum time to send a close frame (250 ms).
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Size of the buffer for each direction (16 KiB). A side that does not read stops the other one when it is full.
 const BUFFER: usize = 16 * 1024;
@@ -41,10 +46,10 @@ struct Running {
 // === impl Tunnel ===
 
 impl Tunnel {
-    /// Starts a tunnel between caller and provider. `lease` is its place in the limits of the key.
+    /// Starts a tunnel between caller and provider. `lease` is its place in the limits of its key.
     pub(super) fn start(
         (caller, provider): (OnUpgrade, OnUpgrade),
-        lease: Option<Served>,
+        (lease, key): (Option<Served>, Option<TunnelKey>),
         limits: Limits,
     ) -> Self {
         let state = State {
@@ -59,7 +64,7 @@ impl Tunnel {
             let opening = timeout(OPENING, async { tokio::try_join!(caller, provider) });
             let traffic = running.tunnel.traffic();
             match opening.await {
-                Ok(Ok(connections)) => running.tunnel.pass(connections, limits).await,
+                Ok(Ok(connections)) => running.tunnel.pass(connections, key, limits).await,
                 Ok(Err(_)) | Err(_) => traffic.failed("not_opened"),
             }
         });
@@ -84,9 +89,9 @@ impl Tunnel {
     }
 
     /// Passes bytes on until both sides have ended, one breaks, or a limit is exceeded.
-    async fn pass(&self, (caller, provider): (Upgraded, Upgraded), limits: Limits) {
+    async fn pass(&self, (caller, provider): (Upgraded, Upgraded), key: Option<TunnelKey>, limits: Limits) {
         let traffic = self.traffic();
-        let mut caller = Observed::new(caller, Side::Caller, traffic);
+        let mut caller = Observed::new(caller, Side::Caller, traffic).with_key(key);
         let mut provider = Observed::new(provider, Side::Provider, traffic);
         let copied = copy_bidirectional_with_sizes(&mut caller, &mut provider, BUFFER, BUFFER);
         let error = tokio::select! {
@@ -94,7 +99,10 @@ impl Tunnel {
             exceeded = traffic.exceeds(limits) => exceeded,
             () = self.0.stop.notified() => Some("shutdown"),
         };
-        error.into_iter().for_each(|error| traffic.failed(error));
+        let Some(error) = error else { return };
+        traffic.failed(error);
+        // A caller that does not read is not waited for.
+        let _late = timeout(FAREWELL, caller.end(error)).await;
     }
 
     fn attached(&self) -> MutexGuard<'_, Option<Vec<Box<dyn Send>>>> {

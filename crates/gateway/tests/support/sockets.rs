@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::{Message as AxumMessage, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message as AxumMessage, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, Response};
@@ -37,7 +37,7 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// A provider whose WebSockets follow from the first word of the key: `echo` sends back what it gets, `cut` ends
-    /// without a close frame, `flood` sends without end, `deaf` does not read, and any other word refuses as
+    /// without a close frame, `flood` sends without end, `deaf` does not read, `spent` refuses by a close frame after the first message, and any other word refuses as
     /// [`by_word`] does.
     pub(crate) async fn start() -> Self {
         let handshakes = Arc::<Mutex<Vec<_>>>::default();
@@ -55,7 +55,7 @@ impl Sockets {
                 ));
                 let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &()).await;
                 match (upgrade, key.split('-').next().unwrap_or_default().to_owned()) {
-                    (Ok(upgrade), word) if ["echo", "cut", "flood", "deaf"].contains(&&*word) => {
+                    (Ok(upgrade), word) if ["echo", "cut", "flood", "deaf", "spent"].contains(&&*word) => {
                         let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
                         let upgrade = upgrade.protocols(["realtime"]);
                         upgrade.on_upgrade(move |socket| behave(socket, word))
@@ -79,6 +79,13 @@ impl Sockets {
 async fn behave(mut socket: WebSocket, word: String) {
     match &*word {
         "cut" => drop(socket.recv().await),
+        "spent" => {
+            drop(socket.recv().await);
+            let reason = "You exceeded your current quota, please check your plan and billing details.";
+            let close = CloseFrame { code: 1011, reason: reason.into() };
+            drop(socket.send(AxumMessage::Close(Some(close))).await);
+            while socket.recv().await.is_some() {}
+        }
         "deaf" => std::future::pending().await,
         "flood" => while socket.send(AxumMessage::Binary(vec![0; 65_536].into())).await.is_ok() {},
         _ => {
@@ -119,6 +126,16 @@ pub(crate) async fn ask(client: &mut Client, text: &str) -> String {
 /// Returns the next message; `None` if the connection ends without one.
 pub(crate) async fn next(client: &mut Client) -> Option<Message> {
     timeout(PATIENCE, client.next()).await.expect("it does not hang")?.ok()
+}
+
+/// Returns the code of the close frame with which the connection ends.
+pub(crate) async fn close_code(client: &mut Client) -> Option<u16> {
+    while let Some(message) = next(client).await {
+        if let Message::Close(close) = message {
+            return Some(close?.code.into());
+        }
+    }
+    None
 }
 
 /// Waits until the connection has ended. Returns the number of messages before.
