@@ -134,6 +134,8 @@ impl<S> OriginGuard<S> {
             return Ok(());
         }
         key.into_iter().for_each(|key| key.remove_headers(headers));
+        #[cfg(feature = "sigv4")]
+        extensions.remove::<crate::provider::SigningSecret>();
         self.provider.auth().strip(uri, headers)
     }
 }

@@ -47,7 +47,7 @@
 //! HTTP/1.1 and keep the `hyper::upgrade::OnUpgrade` extension of its response, as hyper-util's client does.
 //!
 //! - Status 101 is a success. The response keeps its extensions, so `hyper::upgrade::on` returns the connection.
-//! - The request counts as in flight at its key and account until the last clone of [`Served`](crate::Served) is
+//! - The request counts as in flight at its key and account until the last clone of [`Served`] is
 //!   dropped: keep the one of the response as long as the connection.
 //! - Credentials in `Sec-WebSocket-Protocol` and in the query are removed, and the rest of the list stays.
 //! - A [chain](crate::fallback) asks only links whose [endpoints](crate::provider::Endpoints) have the WebSocket:
