@@ -1,5 +1,4 @@
 //! Streams, tools and faults of the simulated provider, on a paused clock.
-#![expect(clippy::unwrap_used, reason = "the helpers belong to the tests")]
 
 mod support;
 

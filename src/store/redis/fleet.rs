@@ -90,7 +90,7 @@ fn pool() -> KeyPool {
 fn break_keys(refused: &mut Refused, random: &mut fastrand::Rng) {
     for fault in 0..FAULTS {
         let key = format!("key-{}", random.usize(..KEYS));
-        refused.entry(key).or_insert((fault > 0).then(|| Instant::now() + LIMITED));
+        refused.entry(key).or_insert_with(|| (fault > 0).then(|| Instant::now() + LIMITED));
     }
 }
 
