@@ -1,6 +1,6 @@
 //! The standard streams of the process. Writing to them neither blocks nor fails.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use tracing::Level;
@@ -37,7 +37,7 @@ impl Output {
         };
         let lines = output.log.clone();
         let log = tracing_subscriber::fmt().with_max_level(level).log_internal_errors(false);
-        let log = log.with_writer(move || lines.clone());
+        let log = log.with_ansi(io::stderr().is_terminal()).with_writer(move || lines.clone());
         match format {
             LogFormat::Text => log.init(),
             LogFormat::Json => {
