@@ -12,9 +12,8 @@ use async_openai::types::chat::{
     ChatCompletionRequestUserMessage, CreateChatCompletionRequest, CreateChatCompletionRequestArgs,
 };
 use futures_util::StreamExt;
-use http_body_util::BodyExt;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_key_rotation::reqwest_client::ReqwestClient;
+use tower_key_rotation::reqwest_client::{ReqwestClient, ReqwestService};
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider, Served};
 use tower_key_rotation_sim::{SimKey, Simulator};
@@ -34,6 +33,7 @@ async fn main() -> Result<(), BoxError> {
     let service = ServiceBuilder::new()
         .layer(KeyRotationLayer::new(pool.clone()))
         .service(ReqwestClient::new(reqwest::Client::builder())?);
+    let service = ReqwestService::new(service);
     // The client requires a key of its own. The layer replaces it by one of the pool.
     let config = OpenAIConfig::new().with_api_base(format!("{}/v1", server.origin())).with_api_key("unused");
     let client = Client::with_config(config)
@@ -47,17 +47,16 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The whole integration: converts from the types of `reqwest` to those of `http`, and back.
+/// The whole integration.
 async fn send(
-    service: KeyRotation<ReqwestClient>,
+    service: ReqwestService<KeyRotation<ReqwestClient>>,
     asked: HttpRequestFactory,
 ) -> Result<reqwest::Response, BoxError> {
-    let request: http::Request<reqwest::Body> = asked.build().await?.try_into()?;
-    let response = service.oneshot(request).await?;
+    let response = service.oneshot(asked.build().await?).await?;
     if let Some(served) = response.extensions().get::<Served>() {
         println!("served by {}, after {} other attempts", served.key_id(), served.attempts().len());
     }
-    Ok(response.map(|body| reqwest::Body::wrap_stream(body.into_data_stream())).into())
+    Ok(response)
 }
 
 async fn whole(client: &Client<OpenAIConfig>) -> Result<(), BoxError> {

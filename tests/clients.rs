@@ -15,12 +15,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use support::{all_keys_failed, key, received, send, served, streamed, text};
+use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::Reason;
-use tower_key_rotation::reqwest_client::ReqwestClient;
-use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation::reqwest_client::{ReqwestClient, ReqwestService};
+use tower_key_rotation::{Error, KeyPool, KeyRotationLayer, Provider, Served};
 use tower_key_rotation_sim::{Limits, Script, SimFault, SimServer, Simulator};
 
 const LABELS: [&str; 4] = ["limited", "revoked", "empty", "good"];
@@ -42,6 +43,45 @@ async fn hyper_works_over_http_2() {
 #[tokio::test]
 async fn reqwest_works() {
     rotates(ReqwestClient::new(reqwest::Client::builder()).unwrap(), Version::HTTP_11).await;
+}
+
+#[tokio::test]
+async fn an_existing_reqwest_client_works() {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    rotates(ReqwestClient::from(client), Version::HTTP_11).await;
+}
+
+#[tokio::test]
+async fn the_types_of_reqwest_are_kept() {
+    let (sim, server, pool) = provider().await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let rotating = KeyRotationLayer::new(pool).layer(ReqwestClient::from(client.clone()));
+    let service = ReqwestService::new(rotating);
+    let url = server.uri("/v1/chat/completions").to_string();
+    for stream in [false, true] {
+        let body = format!(r#"{{"model":"m","stream":{stream},"messages":[]}}"#);
+        let request =
+            client.post(&url).header("content-type", "application/json").body(body).build().unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!((response.status().as_u16(), response.url().as_str()), (200, url.as_str()));
+        assert_eq!(response.extensions().get::<Served>().unwrap().key_id().as_str(), "good");
+        let length = response.content_length();
+        let body = response.bytes().await.unwrap();
+        assert_eq!(length, (!stream).then_some(body.len() as u64));
+        assert!(std::str::from_utf8(&body).unwrap().contains(if stream {
+            "[DONE]"
+        } else {
+            "chat.completion"
+        }));
+    }
+    // Errors are those of the layer.
+    sim.key("good").fail(1, SimFault::status(429));
+    let pieces = futures_util::stream::iter(["{\"model\":\"m\",", "\"messages\":[]}"].map(Ok::<_, BoxError>));
+    let request = client.post(&url).body(reqwest::Body::wrap_stream(pieces)).build().unwrap();
+    let error = service.clone().oneshot(request).await.unwrap_err();
+    assert!(error.is::<Error>(), "{error}");
+    let odd = reqwest::Request::new(reqwest::Method::GET, "data:text/plain,x".parse().unwrap());
+    service.oneshot(odd).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A `reqwest` client as a tower service over `http` types.
+//! A `reqwest` client as a tower service over `http` types, and the way back: a service over the types of `reqwest`.
 //!
 //! [`reqwest::Client`] is a service over its own request type. It follows redirects by itself, and carries
 //! `x-api-key` and similar headers to any host that it is redirected to. [`ReqwestClient`] is a service over
@@ -18,6 +18,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A program that makes and reads the types of `reqwest` keeps them with [`ReqwestService`].
+
+mod service;
 
 use std::fmt;
 use std::pin::Pin;
@@ -28,6 +32,8 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::body::ReplayBody;
+
+pub use self::service::{ReqwestService, ReqwestServiceFuture};
 
 /// A `reqwest` client as a service from `http` requests to `http` responses.
 ///
@@ -50,6 +56,19 @@ impl ReqwestClient {
     /// Returns the errors of [`ClientBuilder::build`].
     pub fn new(builder: ClientBuilder) -> Result<Self, Error> {
         builder.redirect(redirect::Policy::none()).build().map(Self)
+    }
+}
+
+/// Takes a client as it is, with its connections and its settings.
+///
+/// # Redirects
+///
+/// The client follows redirects if its builder did not disable them, which is `reqwest`'s default, and then carries
+/// `x-api-key` and similar headers to any host. Build it with [`redirect::Policy::none`], or use
+/// [`ReqwestClient::new`], which does so.
+impl From<Client> for ReqwestClient {
+    fn from(client: Client) -> Self {
+        Self(client)
     }
 }
 
