@@ -56,11 +56,10 @@ where
                 };
                 let audit = state.audit(&lease);
                 let deadline = state.request.own_deadline();
-                let tried = {
+                let tried = match {
                     let attempt = attempt(&mut service, &mut ready, &mut state, &mut lease, &classifier);
                     with_deadline(deadline, pin!(attempt)).await.ok()
-                };
-                let tried = match tried {
+                } {
                     Some(Ok(tried)) => tried,
                     Some(Err(unsent)) => return Err(audit.unsent(&mut lease, unsent)),
                     None => return Err(cut_off(state, &lease, audit)),

@@ -12,6 +12,7 @@
 //! [redis]                                     # shares them between gateways; default: none
 //! url = "env:REDIS_URL"                       # redis://USER:PASSWORD@HOST:PORT/DATABASE
 //! prefix = "tower-key-rotation"               # of the names in Redis; gateways with one prefix share their state
+//! share_limits = true                         # gateways stay together within declared limits
 //! [chain]
 //! order = ["openai", "anthropic"]             # names of providers below; default: all of them
 //! start = "ordered"                           # or "round_robin"

@@ -23,6 +23,7 @@ pub struct RedisSettings {
     urls: Vec<SecretString>,
     sentinels: Vec<SecretString>,
     prefix: Option<String>,
+    share_limits: bool,
 }
 
 // === impl StoreSettings ===
@@ -62,6 +63,7 @@ impl RedisSettings {
         let store = urls.try_fold(store, RedisStore::or_at)?;
         let mut sentinels = self.sentinels.iter().map(|url| url.expose_secret().trim());
         let store = sentinels.try_fold(store, RedisStore::sentinel)?;
+        let store = store.share_limits(self.share_limits);
         Ok(match &self.prefix {
             Some(prefix) => store.prefix(prefix.as_str()),
             None => store,
@@ -75,6 +77,7 @@ impl RedisSettings {
             urls: resolved(&table.url.0, sources, &urls)?,
             sentinels: resolved(&table.sentinels, sources, &sentinels)?,
             prefix: table.prefix,
+            share_limits: table.share_limits.unwrap_or(true),
         };
         match settings.store() {
             Ok(_valid) => Ok(settings),
@@ -92,6 +95,7 @@ impl PartialEq for RedisSettings {
             all.iter().map(|url| url.expose_secret().to_owned()).collect()
         };
         self.prefix == other.prefix
+            && self.share_limits == other.share_limits
             && shown(&self.urls) == shown(&other.urls)
             && shown(&self.sentinels) == shown(&other.sentinels)
     }

@@ -29,6 +29,11 @@ pub(in crate::config) struct RedisTable {
     ///
     /// Default: `"tower-key-rotation"`. Example: `"staging"`
     pub(in crate::config) prefix: Option<String>,
+    /// Whether gateways stay together within the limits that are declared for keys: each takes requests from the part
+    /// of a limit that it holds. With `false`, several gateways exceed a limit by what they take within about 100 ms.
+    ///
+    /// Default: `true`.
+    pub(in crate::config) share_limits: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
