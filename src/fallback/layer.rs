@@ -137,7 +137,7 @@ impl<B> ProviderFallbackLayer<B> {
     /// use tower_key_rotation::ProviderFallbackLayer;
     /// use tower_key_rotation::fallback::Timeouts;
     ///
-    /// let minutes = |minutes| Duration::from_secs(60 * minutes);
+    /// let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     /// let thinking = Timeouts::new().head(minutes(10)).first_content(minutes(10));
     /// let layer = ProviderFallbackLayer::<String>::new("openai")
     ///     .head_timeout(Duration::from_secs(30))

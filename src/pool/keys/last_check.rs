@@ -20,8 +20,10 @@ impl LastCheck {
         let number = place.map_or(0, |place| place as u64 + 1);
         let status = u64::from(check.status.unwrap_or(0));
         let word = (check.at.as_unix_ms() << STATUS_BITS | status) << RESULT_BITS | number;
-        // Of two checks at a time, the later one counts.
-        self.0.fetch_max(word, Ordering::Relaxed);
+        // Of two checks at a time, the one that ended later counts.
+        let is_later = |old: u64| old >> (RESULT_BITS + STATUS_BITS) <= check.at.as_unix_ms();
+        let _kept =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| is_later(old).then_some(word));
     }
 
     pub(in crate::pool) fn get(&self) -> Option<KeyCheck> {

@@ -77,6 +77,10 @@ impl Found {
         if self.is_form {
             return std::str::from_utf8(text).map_or(Name::None, named);
         }
+        let plain = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+        if let Some(Ok(plain)) = plain.filter(|text| !text.contains(&b'\\')).map(std::str::from_utf8) {
+            return named(plain);
+        }
         match serde_json::from_slice::<Option<String>>(text) {
             Ok(None) => Name::Null,
             Ok(Some(name)) => named(&name),

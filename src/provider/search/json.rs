@@ -12,6 +12,7 @@ use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 
 use crate::provider::search::found::{Found, LONGEST_VALUE, MOST, Place};
+use crate::provider::search::nesting::Nesting;
 
 /// The member's name. A finder is built once, since building it costs more than it takes to search a short document.
 static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"model\""));
@@ -34,8 +35,8 @@ pub(crate) struct JsonSearch {
     /// Position of the next byte.
     at: u64,
     state: State,
-    /// The containers around the next byte. `true`: an object.
-    inside: Vec<bool>,
+    /// The containers around the next byte.
+    inside: Nesting,
     /// The beginning of the text of a key, of a scalar, or of the value of a member `model`.
     text: Vec<u8>,
     /// Whether the text that is read is a key.
@@ -71,10 +72,15 @@ enum State {
     Broken,
 }
 
+/// Maximum number of bytes of `"model"` that end a piece without being the whole of it.
+const CUT: usize = "\"model\"".len() - 1;
+
 /// The text behind the last name, as far as it could be cut between two pieces.
 #[derive(Default)]
 struct Behind {
-    last: Vec<u8>,
+    last: [u8; 2 * CUT],
+    /// Number of bytes of `last` that are used, at most [`CUT`] between two pieces.
+    length: usize,
     /// Whether another member `model` may follow.
     may_follow: bool,
 }
@@ -152,12 +158,10 @@ impl JsonSearch {
             }
             (State::FirstKey | State::Key, b'"') => self.begin_key(),
             (State::Colon, b':') => State::Value,
-            (State::Next, b',') if self.inside.last() == Some(&true) => State::Key,
+            (State::Next, b',') if self.inside.last() == Some(true) => State::Key,
             (State::Next, b',') => State::Value,
-            (State::FirstKey | State::Next, b'}') if self.inside.last() == Some(&true) => {
-                self.end_container()
-            }
-            (State::FirstItem | State::Next, b']') if self.inside.last() == Some(&false) => {
+            (State::FirstKey | State::Next, b'}') if self.inside.last() == Some(true) => self.end_container(),
+            (State::FirstItem | State::Next, b']') if self.inside.last() == Some(false) => {
                 self.end_container()
             }
             _ => State::Broken,
@@ -270,15 +274,17 @@ impl Behind {
         if self.may_follow {
             return;
         }
-        let most = MODEL.needle().len() - 1;
-        self.last.extend_from_slice(&piece[..piece.len().min(most)]);
+        let begun = piece.len().min(CUT);
+        let joined = self.length + begun;
+        self.last[self.length..joined].copy_from_slice(&piece[..begun]);
         let may_follow = |text: &[u8]| MODEL.find(text).is_some() || ESCAPE.find(text).is_some();
-        self.may_follow = may_follow(&self.last) || may_follow(piece);
-        if piece.len() >= most {
-            self.last.clear();
-            self.last.extend_from_slice(&piece[piece.len() - most..]);
+        self.may_follow = may_follow(&self.last[..joined]) || may_follow(piece);
+        if piece.len() >= CUT {
+            self.last[..CUT].copy_from_slice(&piece[piece.len() - CUT..]);
+            self.length = CUT;
         } else {
-            self.last.drain(..self.last.len().saturating_sub(most));
+            self.last.copy_within(joined.saturating_sub(CUT)..joined, 0);
+            self.length = joined.min(CUT);
         }
     }
 }

@@ -6,6 +6,7 @@
 mod form;
 mod found;
 mod json;
+mod nesting;
 #[cfg(test)]
 mod tests;
 

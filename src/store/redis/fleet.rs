@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::time::{Instant, advance};
 
 use crate::classify::{Fault, Reason, Scope};
+use crate::key::ApiKey;
 use crate::pool::KeyPool;
+use crate::provider::Provider;
 use crate::store::redis::wire::{Entry, entry, register};
-use crate::{ApiKey, Provider};
 
 const KEYS: usize = 1_000;
 /// Requests of all processes together, per second.

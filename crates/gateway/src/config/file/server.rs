@@ -32,7 +32,7 @@ pub(in crate::config) struct RedisTable {
     /// Whether gateways stay together within the limits that are declared for keys: each takes requests from the part
     /// of a limit that it holds. With `false`, several gateways exceed a limit by what they take within about 100 ms.
     ///
-    /// Default: `true`.
+    /// Default: `true`. Example: `false`
     pub(in crate::config) share_limits: Option<bool>,
 }
 
