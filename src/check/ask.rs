@@ -29,7 +29,7 @@ const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
 const MOST_READ: usize = 1024 * 1024;
 
 /// The result of one call.
-pub(super) struct Found {
+pub(super) struct CallResult {
     pub(super) result: CheckResult,
     pub(super) status: Option<StatusCode>,
     /// The fault, if there is one.
@@ -49,9 +49,9 @@ pub(super) struct Call<'a, C> {
     pub(super) limit: Duration,
 }
 
-// === impl Found ===
+// === impl CallResult ===
 
-impl Found {
+impl CallResult {
     pub(super) const fn new(result: CheckResult, status: Option<StatusCode>) -> Self {
         Self { result, status, fault: None }
     }
@@ -74,16 +74,16 @@ impl Found {
 
 impl<C: Classify> Call<'_, C> {
     /// Makes the call. A service that does not respond within the limit counts as a timeout.
-    pub(super) async fn make<S, B>(&self, service: &mut S) -> Found
+    pub(super) async fn make<S, B>(&self, service: &mut S) -> CallResult
     where
         S: Service<Request<ReplayBody>, Response = Response<B>, Error: Into<BoxError>>,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let late = Found::new(CheckResult::Timeout, None);
+        let late = CallResult::new(CheckResult::Timeout, None);
         timeout(self.limit, Box::pin(self.send(service))).await.unwrap_or(late)
     }
 
-    async fn send<S, B>(&self, service: &mut S) -> Found
+    async fn send<S, B>(&self, service: &mut S) -> CallResult
     where
         S: Service<Request<ReplayBody>, Response = Response<B>, Error: Into<BoxError>>,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -93,7 +93,7 @@ impl<C: Classify> Call<'_, C> {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(ANTHROPIC_VERSION.0, ANTHROPIC_VERSION.1);
         if self.checked.apply(&mut request, self.issued, self.with_key).is_err() {
-            return Found::new(CheckResult::Unreachable, None);
+            return CallResult::new(CheckResult::Unreachable, None);
         }
         let path = request.uri().path_and_query().cloned();
         let called = match service.ready().await.map_err(Into::into) {
@@ -104,7 +104,7 @@ impl<C: Classify> Call<'_, C> {
             Ok(response) => response,
             Err(error) => {
                 let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
-                return Found::of(classify(self.classifier, outcome).await, None);
+                return CallResult::of(classify(self.classifier, outcome).await, None);
             }
         };
         let secret = self.checked.secret(self.issued);
@@ -117,7 +117,7 @@ impl<C: Classify> Call<'_, C> {
             secret: Some(secret),
         };
         let (verdict, response) = inspector.inspect((head, body), Timestamp::now()).await;
-        let found = Found::of(verdict, Some(&response.head));
+        let found = CallResult::of(verdict, Some(&response.head));
         // Whether the rest can be read does not matter.
         drop(Limited::new(response.into_response().into_body(), MOST_READ).collect().await);
         found

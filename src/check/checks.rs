@@ -11,7 +11,7 @@ use tower::BoxError;
 use tower_service::Service;
 
 use crate::body::ReplayBody;
-use crate::check::ask::Found;
+use crate::check::ask::CallResult;
 use crate::check::examine::Examination;
 use crate::classify::Classify;
 use crate::clock::Timestamp;
@@ -131,7 +131,7 @@ impl<S, C> KeyChecks<S, C> {
         async move {
             let checked = &begun?;
             let found = match &call {
-                None => Found::new(CheckResult::NoCall, None),
+                None => CallResult::new(CheckResult::NoCall, None),
                 Some((uri, proof)) => {
                     let classifier = &classifier;
                     let (uri, proof) = (uri, *proof);

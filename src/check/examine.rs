@@ -11,7 +11,7 @@ use tower::BoxError;
 use tower_service::Service;
 
 use crate::body::ReplayBody;
-use crate::check::ask::{Call, Found};
+use crate::check::ask::{Call, CallResult};
 use crate::classify::Classify;
 use crate::clock::Timestamp;
 use crate::key::{CheckResult, Issued};
@@ -39,12 +39,12 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     /// Asks the provider, and applies the result to the key.
-    pub(super) async fn examine(mut self) -> Found {
+    pub(super) async fn examine(mut self) -> CallResult {
         let issued = match self.checked.source() {
             None => None,
             Some(source) => match source.fetch().await {
                 Ok(issued) => Some(issued),
-                Err(_) => return Found::new(CheckResult::Unreachable, None),
+                Err(_) => return CallResult::new(CheckResult::Unreachable, None),
             },
         };
         let found = self.ask(issued.as_deref(), true).await;
@@ -56,7 +56,7 @@ where
     }
 
     /// Asks again after a refusal.
-    async fn confirm(&mut self, issued: Option<Arc<Issued>>) -> Found {
+    async fn confirm(&mut self, issued: Option<Arc<Issued>>) -> CallResult {
         sleep(self.confirm_after).await;
         let renewed = match (self.checked.source(), &issued) {
             (Some(source), Some(issued)) => source.after(issued.number).await,
@@ -70,19 +70,21 @@ where
                 self.checked.refuse(fault, Timestamp::now());
                 found
             }
-            _ => Found::new(CheckResult::Unconfirmed, found.status),
+            _ => CallResult::new(CheckResult::Unconfirmed, found.status),
         }
     }
 
     /// Decides whether a success proves that the key is valid.
-    async fn prove(&mut self, found: Found, issued: Option<&Issued>) -> Found {
+    async fn prove(&mut self, found: CallResult, issued: Option<&Issued>) -> CallResult {
         let proven = match self.proof {
             Proof::Key => found,
-            Proof::Nothing => Found::new(CheckResult::OpenList, found.status),
+            Proof::Nothing => CallResult::new(CheckResult::OpenList, found.status),
             Proof::Unknown => {
                 let without = self.ask(issued, false).await;
                 match without.status {
-                    Some(status) if status.is_success() => Found::new(CheckResult::OpenList, found.status),
+                    Some(status) if status.is_success() => {
+                        CallResult::new(CheckResult::OpenList, found.status)
+                    }
                     Some(status) if is_refusal(status) => found,
                     _ => without,
                 }
@@ -94,7 +96,7 @@ where
         proven
     }
 
-    async fn ask(&mut self, issued: Option<&Issued>, with_key: bool) -> Found {
+    async fn ask(&mut self, issued: Option<&Issued>, with_key: bool) -> CallResult {
         let Self { classifier, checked, uri, look_into_success, .. } = *self;
         let call =
             Call { classifier, checked, uri, issued, with_key, look_into_success, limit: self.timeout };

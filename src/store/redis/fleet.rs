@@ -30,7 +30,7 @@ const SECONDS: usize = 10;
 /// Numbers of processes. 100 take minutes without optimisation.
 const PROCESSES: &[usize] = if cfg!(debug_assertions) { &[1, 10] } else { &[1, 10, 100] };
 
-/// What the provider knows of its keys: until when it refuses them. `None` means for ever.
+/// The keys that the provider refuses, and until when. `None` means for ever.
 type Refused = BTreeMap<String, Option<Instant>>;
 
 /// Redis, and the links to it.

@@ -63,7 +63,7 @@ impl Observed {
         }
     }
 
-    /// Writes the close frame. An error means that nobody reads it.
+    /// Writes the close frame. An error means that the caller has gone.
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(rest) = &mut self.farewell else { return Poll::Ready(()) };
         while !rest.is_empty() {

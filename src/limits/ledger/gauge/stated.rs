@@ -1,4 +1,4 @@
-//! What responses state of a gauge: its size, its rate, the use of its window.
+//! The statements of responses about a gauge: its size, its rate, the use of its window.
 
 use crate::clock::Moment;
 use crate::limits::learned::margin::SafetyMargin;

@@ -35,7 +35,7 @@ pub(super) struct QuotaLink<'a> {
 }
 
 /// A connection, and the script on it.
-struct Session {
+struct QuotaSession {
     connection: MultiplexedConnection,
     news: broadcast::Receiver<PushInfo>,
     script: Script,
@@ -106,9 +106,9 @@ impl<'a> QuotaLink<'a> {
     async fn connect(
         &mut self,
         mut stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Option<Session>, RedisError> {
+    ) -> Result<Option<QuotaSession>, RedisError> {
         let mut session = {
-            let open = async { Session::open(&self.servers.client().await?, &self.member).await };
+            let open = async { QuotaSession::open(&self.servers.client().await?, &self.member).await };
             match select(stop.as_mut(), select(pin!(open), pin!(go_alone(&self.member)))).await {
                 Either::Left(_) => return Ok(None),
                 Either::Right((Either::Left((opened, _)), _)) => opened?,
@@ -123,7 +123,7 @@ impl<'a> QuotaLink<'a> {
     }
 
     /// Shares until an error occurs.
-    async fn share(&mut self, session: &mut Session) -> RedisError {
+    async fn share(&mut self, session: &mut QuotaSession) -> RedisError {
         let opened = Instant::now();
         loop {
             let began = Instant::now();
@@ -150,7 +150,7 @@ impl<'a> QuotaLink<'a> {
         }
     }
 
-    async fn leave(self, mut session: Session) -> RedisResult<()> {
+    async fn leave(self, mut session: QuotaSession) -> RedisResult<()> {
         self.member.leave(&mut session.connection, &session.script).await
     }
 }
@@ -163,9 +163,9 @@ async fn go_alone(member: &Member) -> std::convert::Infallible {
     }
 }
 
-// === impl Session ===
+// === impl QuotaSession ===
 
-impl Session {
+impl QuotaSession {
     async fn open(client: &Client, member: &Member) -> RedisResult<Self> {
         let (sender, news) = broadcast::channel(MESSAGES);
         let config = AsyncConnectionConfig::new()

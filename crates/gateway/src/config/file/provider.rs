@@ -131,7 +131,7 @@ pub(in crate::config) struct RuleTable {
     /// Default: none. Example: `"quota_exceeded"`
     #[cfg_attr(feature = "schema", schemars(with = "Option<Word<Reason>>"))]
     pub(in crate::config) reason: Option<String>,
-    /// What the fault concerns.
+    /// The subject of the fault.
     ///
     /// Default: `"key"`, or `"provider"` for a reason that no key causes. Example: `"account"`
     #[cfg_attr(feature = "schema", schemars(with = "Option<Word<Scope>>"))]
