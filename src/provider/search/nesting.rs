@@ -42,7 +42,7 @@ impl Nesting {
     /// Returns whether the innermost container is an object. `None`: there is no container.
     pub(super) fn last(&self) -> Option<bool> {
         let last = self.depth.checked_sub(1)?;
-        self.inner.last().copied().or(Some(self.outer >> last.min(WORD - 1) & 1 == 1))
+        self.inner.last().copied().or_else(|| Some(self.outer >> last.min(WORD - 1) & 1 == 1))
     }
 }
 
