@@ -519,11 +519,13 @@ fn merged<'a>(states: impl IntoIterator<Item = &'a PoolState>) -> PoolState {
     })
 }
 
-/// The records without the counts of buckets, which only their own process keeps once they are full.
+/// The records without counts that only their own process keeps: those of buckets, and those whose window is over.
 fn lasting(state: &PoolState) -> Vec<serde_json::Value> {
     let mut json = serde_json::to_value(state).unwrap();
+    let at = json["at"].as_u64().unwrap();
     let records = json["records"].as_array_mut().unwrap();
-    records.retain(|record| record["kind"] != "count" || record["resets"] == true);
+    let is_running = |record: &serde_json::Value| record["ends"].as_u64().is_some_and(|ends| ends > at);
+    records.retain(|record| record["kind"] != "count" || record["resets"] == true && is_running(record));
     std::mem::take(records)
 }
 
