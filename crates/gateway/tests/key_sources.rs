@@ -91,7 +91,7 @@ async fn a_token_endpoint_is_asked_once() {
 
 /// The key file of a service account. Its key was made for tests and is used nowhere.
 fn account_file(endpoint: impl std::fmt::Display) -> String {
-    let key = include_str!("../../../src/key/source/service_account/test_key.b64");
+    let key = include_str!("support/test_key.b64");
     let label = ["PRIVATE", "KEY"].join(" ");
     let file = serde_json::json!({
         "client_email": "me@project.iam.gserviceaccount.com",
