@@ -25,20 +25,19 @@ impl<'a> Call<'a> {
         if let Some(at) = path.rfind("/models/").filter(|at| is_google(&path[*at..])) {
             return (without_version(&path[..at]), Self::Google(&path[at..]));
         }
-        if let Some(base) = path.strip_suffix("/messages") {
-            return (without_version(base), Self::Messages);
-        }
-        if let Some(base) = path.strip_suffix("/messages/count_tokens") {
-            return (without_version(base), Self::CountTokens);
-        }
         let start = behind_location(path);
+        // OpenAI's threads and completions have messages too.
+        if Endpoint::of_path(&path[start..]) == Endpoint::Messages {
+            let calls = [("/messages", Self::Messages), ("/messages/count_tokens", Self::CountTokens)];
+            let of = |(end, call)| Some((without_version(path.strip_suffix(end)?), call));
+            return calls.into_iter().find_map(of).unwrap_or(("", Self::Other));
+        }
         let mut starts = path[start..].match_indices('/').map(|(at, _)| start + at);
         let is_known = |at: &usize| {
             let first = path[at + 1..].split('/').next().unwrap_or_default();
             !matches!(Endpoint::of_path(first), Endpoint::Other | Endpoint::Messages)
         };
         match starts.find(is_known) {
-            Some(_) if path.contains("/messages/") => ("", Self::Other),
             Some(at) => (without_version(&path[..at]), Self::OpenAi(&path[at..])),
             None => ("", Self::Other),
         }
@@ -52,7 +51,7 @@ fn is_google(tail: &str) -> bool {
 }
 
 /// Returns the end of the project and the location in a path of Vertex AI, whose names are not those of endpoints.
-fn behind_location(path: &str) -> usize {
+pub(super) fn behind_location(path: &str) -> usize {
     let name = path.find("/locations/").map(|at| at + "/locations/".len());
     name.map_or(0, |name| path[name..].find('/').map_or(path.len(), |end| name + end))
 }
@@ -75,6 +74,9 @@ mod tests {
             ("/messages", "", Call::Messages),
             ("/proxy/v1/messages/count_tokens", "/proxy", Call::CountTokens),
             ("/v1/messages/batches", "", Call::Other),
+            ("/v1/threads/t/messages", "", Call::OpenAi("/threads/t/messages")),
+            ("/v1/threads/t/messages/m", "", Call::OpenAi("/threads/t/messages/m")),
+            ("/v1/chat/completions/c/messages", "", Call::OpenAi("/chat/completions/c/messages")),
             (&format!("{vertex}/v1/messages"), vertex, Call::Messages),
             (&format!("{vertex}/chat/completions"), vertex, Call::OpenAi("/chat/completions")),
             (&format!("{vertex}/v1beta/models/g:countTokens"), vertex, Call::Google("/models/g:countTokens")),

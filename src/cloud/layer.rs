@@ -150,11 +150,18 @@ where
     B::Error: Into<BoxError>,
 {
     let (mut parts, body) = request.into_parts();
-    let body = rewrite(&cloud, &mut parts, body).await?;
+    // A path of the cloud's own is sent as it is, and its response is the caller's as it is.
+    let is_own = cloud.owns(parts.uri.path());
+    let body = if is_own { body } else { rewrite(&cloud, &mut parts, body).await? };
     #[cfg(feature = "sigv4")]
     let sent = sign(&cloud, &mut parts, &body).await?;
-    let response = inner.call(Request::from_parts(parts, body)).await.map_err(Into::into)?;
-    let response = converted(response);
+    let called = inner.call(Request::from_parts(parts, body)).await.map_err(Into::into);
+    #[cfg(feature = "sigv4")]
+    let called = called.map_err(|error| match &sent {
+        Some(sent) => crate::scrub::redact(error, sent.expose()),
+        None => error,
+    });
+    let response = if is_own { called?.map(CloudBody::unchanged) } else { converted(called?) };
     #[cfg(feature = "sigv4")]
     let response = sent.into_iter().fold(response, |response, sent| redacted(response, &sent));
     Ok(response)
@@ -200,7 +207,7 @@ async fn sign(
     crate::cloud::sign::sign(parts, &all, &credentials, place).map(Some)
 }
 
-/// Removes from a response what the request carried of its credentials: AWS repeats the signed headers in some errors.
+/// Removes from a response the token that the request carried: AWS repeats the signed headers in some errors.
 #[cfg(feature = "sigv4")]
 fn redacted<B>(
     response: Response<CloudBody<B>>,

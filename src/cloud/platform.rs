@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::cloud::call::behind_location;
 use crate::provider::{Endpoint, Endpoints};
 
 /// A cloud that serves models of other companies in their own dialects: see the [module docs](crate::cloud).
@@ -140,6 +141,7 @@ impl Cloud {
             Platform::Mantle { .. } => &["/anthropic/", "/openai/"],
             Platform::Azure { .. } => &["/openai/", "/anthropic/"],
         };
+        let path = &path[behind_location(path)..];
         parts.iter().any(|part| path.contains(part))
     }
 }

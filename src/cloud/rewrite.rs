@@ -28,16 +28,13 @@ const DEPLOYMENTS: [&str; 8] = [
 /// Parameter of the query by which Anthropic's SDKs mark betas. Vertex AI and Bedrock do not have it.
 const BETA: &str = "beta";
 
-/// Turns a request into the cloud's, and returns its body. The request is in no definite state after an error.
+/// Turns a request that is in a caller's dialect into the cloud's, and returns its body. The request is in no definite state after an error.
 pub(super) async fn rewrite(
     cloud: &Cloud,
     parts: &mut Parts,
     body: ReplayBody,
 ) -> Result<ReplayBody, Unroutable> {
     let from = parts.uri.path().to_owned();
-    if cloud.owns(&from) {
-        return Ok(body);
-    }
     let (base, call) = Call::of(&from);
     if parts.method != Method::POST && !matches!(call, Call::OpenAi(_)) {
         return Err(Unroutable::NoEndpoint);

@@ -18,8 +18,8 @@ use crate::scrub::secret::{AwsCredentials, Secret};
 #[error("the request can't be signed: look for invalid characters in its URL and its headers")]
 struct Unsigned;
 
-/// Signs a request to a service in a region. `body` is the body that is sent. Returns the part of the credentials that
-/// the request carries and that a response may echo.
+/// Signs a request to a service in a region. `body` is the body that is sent. Returns the session token, which
+/// the request carries and a response may echo; without one, the id of the key.
 pub(super) fn sign(
     parts: &mut Parts,
     body: &[u8],

@@ -154,3 +154,19 @@ async fn a_later_exception_reaches_the_caller_as_an_event() {
     assert_eq!(error["error"]["code"], "ModelStreamErrorException");
     assert_eq!(error["error"]["message"], "cut");
 }
+
+#[tokio::test]
+async fn the_stream_of_a_path_of_the_cloud_passes_unchanged() {
+    let frames = [
+        frame(&[(":event-type", "messageStart"), (":message-type", "event")], r#"{"role":"assistant"}"#),
+        frame(&[(":event-type", "messageStop"), (":message-type", "event")], r#"{"stopReason":"end_turn"}"#),
+    ];
+    let sent = stream(&frames).into_body().collect().await.unwrap().to_bytes();
+    for path in ["/model/m/converse-stream", "/model/meta.llama3/invoke-with-response-stream"] {
+        let frames = frames.clone();
+        let (client, _) = upstream(move |_| stream(&frames));
+        let (head, body) = two_keys(client).oneshot(post(path, "{}")).await.unwrap().into_parts();
+        assert_eq!(head.headers["content-type"], "application/vnd.amazon.eventstream", "{path}");
+        assert_eq!(body.collect().await.unwrap().to_bytes(), sent, "{path}");
+    }
+}
