@@ -60,6 +60,12 @@ impl Cloud {
         }))
     }
 
+    /// Sets the time that the token service takes.
+    fn slow(self, latency: Duration) -> Self {
+        let inner = Arc::into_inner(self.0).unwrap();
+        Self(Arc::new(Inner { latency, ..inner }))
+    }
+
     fn source(&self) -> SecretSource {
         let cloud = self.clone();
         SecretSource::new("cloud", service_fn(move |()| cloud.clone().token()))
@@ -242,6 +248,14 @@ async fn a_key_whose_new_token_is_refused_too_is_doubted_and_comes_back_with_the
         assert_eq!(status(&service).await.unwrap(), StatusCode::OK);
     }
     assert_eq!(pool.usable(None), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_for_the_head_begins_when_there_is_a_secret() {
+    let cloud = Cloud::new(3_600 * SECOND).slow(12 * SECOND);
+    let pool = pool_of([ApiKey::from(cloud.source())]);
+    let service = KeyRotationLayer::new(pool.clone()).head_timeout(10 * SECOND).layer(cloud.client());
+    assert_eq!(status(&service).await.unwrap(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]

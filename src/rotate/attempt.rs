@@ -58,6 +58,9 @@ where
         if !take(ready) {
             service.ready().await.map_err(|error| Error::Service(error.into()))?;
             sent = Instant::now();
+        } else if lease.issued().is_some() {
+            // The secret may have been fetched meanwhile, which is not the provider's time.
+            sent = Instant::now();
         }
         let renamed = match lease.model_names() {
             Some(names) => Some(Box::pin(renamed(&mut state.request, names, lease.key_id())).await?),

@@ -44,7 +44,7 @@ where
         state.begin(body).await;
         let (mut ready, mut kept) = (true, None);
         loop {
-            // A timer polls its future once, even if its time is over.
+            // A timer polls its future once, even if its time is over. A retry's pause ends here too.
             if state.is_late() {
                 return Err(failed(state, StopReason::Deadline));
             }
