@@ -13,12 +13,13 @@ use tokio::time::timeout;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-use crate::body::ReplayBody;
+use crate::body::{ReplayBody, ResponseBody};
 use crate::classify::{Classify, Fault, Outcome, Reason, Verdict, transport};
 use crate::clock::Timestamp;
 use crate::exchange::inspect::{Inspector, Limits, classify, into_parts};
 use crate::key::{CheckResult, Issued};
 use crate::pool::CheckedKey;
+use crate::provider::Unroutable;
 use crate::scrub;
 
 /// Anthropic refuses requests without a version. Other providers ignore the header.
@@ -27,6 +28,9 @@ const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
 
 /// Maximum number of bytes of a success that are read, so that the connection can be used again (1 MiB).
 const MOST_READ: usize = 1024 * 1024;
+
+/// Maximum time for reading it (1 s).
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// The result of one call.
 pub(super) struct CallResult {
@@ -79,11 +83,17 @@ impl<C: Classify> Call<'_, C> {
         S: Service<Request<ReplayBody>, Response = Response<B>, Error: Into<BoxError>>,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let late = CallResult::new(CheckResult::Timeout, None);
-        timeout(self.limit, Box::pin(self.send(service))).await.unwrap_or(late)
+        let Ok((found, rest)) = timeout(self.limit, Box::pin(self.send(service))).await else {
+            return CallResult::new(CheckResult::Timeout, None);
+        };
+        if let Some(body) = rest {
+            drop(timeout(DRAIN, Limited::new(body, MOST_READ).collect()).await);
+        }
+        found
     }
 
-    async fn send<S, B>(&self, service: &mut S) -> CallResult
+    /// Returns the result, and the rest of the response.
+    async fn send<S, B>(&self, service: &mut S) -> (CallResult, Option<ResponseBody<B>>)
     where
         S: Service<Request<ReplayBody>, Response = Response<B>, Error: Into<BoxError>>,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -93,7 +103,7 @@ impl<C: Classify> Call<'_, C> {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(ANTHROPIC_VERSION.0, ANTHROPIC_VERSION.1);
         if self.checked.apply(&mut request, self.issued, self.with_key).is_err() {
-            return CallResult::new(CheckResult::Unreachable, None);
+            return (CallResult::new(CheckResult::Unreachable, None), None);
         }
         let path = request.uri().path_and_query().cloned();
         let called = match service.ready().await.map_err(Into::into) {
@@ -103,8 +113,11 @@ impl<C: Classify> Call<'_, C> {
         let (mut head, body) = match called.map(into_parts) {
             Ok(response) => response,
             Err(error) => {
+                if Unroutable::among(&error).is_some() {
+                    return (CallResult::new(CheckResult::NoCall, None), None);
+                }
                 let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
-                return CallResult::of(classify(self.classifier, outcome).await, None);
+                return (CallResult::of(classify(self.classifier, outcome).await, None), None);
             }
         };
         let secret = self.checked.secret(self.issued);
@@ -118,9 +131,7 @@ impl<C: Classify> Call<'_, C> {
         };
         let (verdict, response) = inspector.inspect((head, body), Timestamp::now()).await;
         let found = CallResult::of(verdict, Some(&response.head));
-        // Whether the rest can be read does not matter.
-        drop(Limited::new(response.into_response().into_body(), MOST_READ).collect().await);
-        found
+        (found, Some(response.into_response().into_body()))
     }
 }
 

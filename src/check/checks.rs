@@ -158,7 +158,7 @@ impl<S, C> KeyChecks<S, C> {
     /// Returns a future that checks every key of the pool once in each interval, one after the other, at random times.
     /// It never ends: spawn it, and abort it to stop. Keys that are added later are included.
     ///
-    /// An interval below [`SHORTEST_INTERVAL`](KeyChecks::SHORTEST_INTERVAL) counts as that.
+    /// An interval below [`SHORTEST_INTERVAL`](KeyChecks::SHORTEST_INTERVAL) counts as that, and one above a year as a year.
     ///
     /// ```
     /// use std::time::Duration;
@@ -191,7 +191,7 @@ impl<S, C> KeyChecks<S, C> {
             loop {
                 let keys = checks.pool.snapshot().keys;
                 let number = u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
-                let share = interval.max(KeyChecks::SHORTEST_INTERVAL) / number;
+                let share = interval.clamp(KeyChecks::SHORTEST_INTERVAL, LONGEST_INTERVAL) / number;
                 for key in keys {
                     sleep(jittered(share)).await;
                     // A mutable reference, so that the service need not be `Sync`.
@@ -217,6 +217,9 @@ impl<S, C> KeyChecks<S, C> {
         Some(([base, path].concat().parse().ok()?, proof))
     }
 }
+
+/// Longest interval (a year). A longer one counts as that.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Returns the part of a URL before its path.
 fn origin(url: &str) -> &str {

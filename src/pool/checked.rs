@@ -12,12 +12,14 @@ use http::{HeaderMap, Request, Uri};
 use crate::classify::{Fault, Scope};
 use crate::clock::{Moment, Timestamp};
 use crate::event::{EventKind, Severity};
-use crate::key::{ChosenKey, Issued, KeyCheck, KeyId, Secret, SecretSource};
+use crate::key::{Issued, KeyCheck, KeyId, Secret, SecretSource};
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key::Key;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::learn::outage as auth_outage;
-use crate::pool::lease::apply_key::apply_key;
+#[cfg(feature = "sigv4")]
+use crate::pool::lease::apply_key::add_signing_secret;
+use crate::pool::lease::apply_key::{add_chosen_key, apply_key};
 use crate::pool::lease::undo::Target;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, FOREVER, Permit, State};
@@ -75,10 +77,12 @@ impl CheckedKey {
             self.entry().spec.destination().into_iter().for_each(|own| own.set_headers(&mut headers));
         }
         (*request.uri_mut(), *request.headers_mut()) = (uri, headers);
-        if let Some(destination) = self.entry().spec.destination() {
-            let account = self.set.accounts[self.account].id.clone();
-            let chosen = ChosenKey::new(self.entry().id.clone(), account, Some(destination.clone()));
-            request.extensions_mut().insert(chosen);
+        #[cfg(feature = "sigv4")]
+        if with_key {
+            add_signing_secret(request.extensions_mut(), provider, self.secret(issued));
+        }
+        if self.entry().spec.destination().is_some() {
+            add_chosen_key(request.extensions_mut(), self.candidate());
         }
         Ok(())
     }
@@ -102,7 +106,6 @@ impl CheckedKey {
         let target = Target { set, model_state: None, key, account, level };
         let permit = Permit { epoch: self.epochs[usize::from(level == Level::Account)], ..Permit::default() };
         if let Some((cooldown, _)) = target.cool_down(permit, Cause::Invalid, None, now) {
-            self.entry().stats.failed();
             target.announce(fault, None, cooldown.wait(now));
         }
     }

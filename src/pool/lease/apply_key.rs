@@ -7,6 +7,7 @@ use tower::BoxError;
 
 use crate::key::{ChosenKey, Issued, KeyId};
 use crate::pool::Lease;
+use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key::Key;
 use crate::provider::{AccountHeaders, Provider, Unroutable, port};
 
@@ -47,17 +48,31 @@ pub(in crate::pool) fn apply_to<B>(
     let own = request.extensions().get::<AccountHeaders>().cloned();
     apply(lease, &mut uri, request.headers_mut(), own.as_ref())?;
     *request.uri_mut() = uri;
+    let (candidate, extensions) = (lease.candidate(), request.extensions_mut());
     #[cfg(feature = "sigv4")]
-    if *lease.set.common.provider.auth() == crate::provider::AuthScheme::AwsSigV4 {
-        let secret = crate::provider::SigningSecret(lease.secret().clone());
-        request.extensions_mut().insert(secret);
-    }
-    let destination = lease.candidate().key().spec.destination();
-    if tell || destination.is_some() {
-        let chosen = ChosenKey::new(lease.key_id().clone(), lease.account().cloned(), destination.cloned());
-        request.extensions_mut().insert(chosen);
+    add_signing_secret(extensions, &lease.set.common.provider, lease.secret());
+    if tell || candidate.key().spec.destination().is_some() {
+        add_chosen_key(extensions, candidate);
     }
     Ok(())
+}
+
+/// Adds the secret with which a layer inside signs the request, if the provider's keys sign requests.
+#[cfg(feature = "sigv4")]
+pub(in crate::pool) fn add_signing_secret(
+    extensions: &mut http::Extensions,
+    provider: &Provider,
+    secret: &crate::key::Secret,
+) {
+    if *provider.auth() == crate::provider::AuthScheme::AwsSigV4 {
+        extensions.insert(crate::provider::SigningSecret(secret.clone()));
+    }
+}
+
+/// Names the key to the client inside.
+pub(in crate::pool) fn add_chosen_key(extensions: &mut http::Extensions, candidate: Candidate<'_>) {
+    let (key, account) = (candidate.key(), candidate.set.accounts[candidate.account].id.clone());
+    extensions.insert(ChosenKey::new(key.id.clone(), account, key.spec.destination().cloned()));
 }
 
 /// Applies a key to a request to `uri`, after directing the request to the base URL of the key, if it has one. Without
