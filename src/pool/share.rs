@@ -33,13 +33,12 @@ pub(in crate::pool) fn export(pool: &KeyPool) -> PoolState {
 /// See [`KeyPool::merge`].
 pub(in crate::pool) fn merge(pool: &KeyPool, state: PoolState) -> Result<(), OtherProvider> {
     state.check(pool.provider().name())?;
-    let mut ahead = 0;
-    {
+    let now = {
         let replica = &mut *locked(pool);
         replica.clock.follow();
-        let now = replica.clock.to_wall(Moment::now().as_unix_ms());
-        ahead = if state.at > now.saturating_add(SKEW_MS) { state.at - now } else { ahead };
-    }
+        replica.clock.to_wall(Moment::now().as_unix_ms())
+    };
+    let ahead = if state.at > now.saturating_add(SKEW_MS) { state.at - now } else { 0 };
     let registers = state.registers.into_iter();
     merge_registers(pool, registers.map(|(field, register)| earlier(field, register, ahead)), |_, _| {});
     Ok(())
@@ -155,7 +154,7 @@ pub(in crate::pool) fn locked(pool: &KeyPool) -> MutexGuard<'_, Replica> {
     pool.0.replica.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The difference of two clocks that is none of our business: 5 s.
+/// Maximum difference of two wall clocks that is not corrected: 5 s.
 const SKEW_MS: u64 = 5_000;
 
 /// Brings the registers in line with the pool, and forgets those of no use. Returns the time of the wall clock.

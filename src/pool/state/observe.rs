@@ -122,8 +122,11 @@ fn learned(replica: &mut Replica, scope: &count::CountedScope<'_>, limit: &Share
 }
 
 fn identity(replica: &mut Replica, field: Field, identity: u64, now: Moment) {
+    if identity == 0 {
+        return;
+    }
     let [at, known, ..] = replica.get(&field).0;
-    if identity != 0 && identity != known {
+    if identity != known {
         let now = replica.clock.to_wall(now.as_unix_ms());
         replica.raise(&field, Register([now.max(at + 1), identity, 0, 0, 0]));
     }

@@ -26,22 +26,26 @@ pub(in crate::pool) fn prune(replica: &mut Replica, present: &Present, now: u64)
     for owner in present.owners() {
         replica.raise(&Field::Seen { owner: owner.clone() }, hour);
     }
+    let is_present = |owner: &Owner| present.key(owner).is_some();
     let is_recent = |time: u64| time.saturating_add(WEEK_MS) > now;
-    let seen = replica.known.iter().filter_map(|(field, register)| match field {
-        Field::Seen { owner } if is_recent(register.0[0]) => Some(owner.clone()),
+    // Owners that are present were seen just now, and need no place in the set.
+    let gone = replica.known.iter().filter_map(|(field, register)| match field {
+        Field::Seen { owner } if is_recent(register.0[0]) && !is_present(owner) => Some(owner.clone()),
         _ => None,
     });
-    let (seen, own): (HashSet<Owner>, _) = (seen.collect(), replica.instance);
+    let (gone, own): (HashSet<Owner>, _) = (gone.collect(), replica.instance);
     replica.known.retain(|field, register| {
-        let is_seen = field.owner().is_some_and(|owner| seen.contains(&owner));
+        let is_seen = match field {
+            Field::Seen { .. } => is_recent(register.0[0]),
+            _ => field.owner().is_some_and(|owner| is_present(&owner) || gone.contains(&owner)),
+        };
         let is_own = matches!(field, Field::Count { instance, .. } if *instance == own);
         is_seen && (is_own || is_of_use(field, *register, now))
     });
     if replica.known.len() > MOST {
         let lasts =
             |field: &Field| !matches!(field, Field::Learned { .. } | Field::Cooldown { model: Some(_), .. });
-        let is_present = |field: &Field| field.owner().is_some_and(|owner| present.key(&owner).is_some());
-        replica.known.retain(|field, _| is_present(field) && lasts(field));
+        replica.known.retain(|field, _| field.owner().as_ref().is_some_and(is_present) && lasts(field));
     }
 }
 
