@@ -8,6 +8,7 @@
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, Uri};
 
+use crate::provider::carrier::is_parameter;
 use crate::provider::endpoint::Endpoint;
 use crate::provider::model::{ModelId, decoded};
 
@@ -57,14 +58,17 @@ pub fn websocket_endpoint(path: &str) -> Endpoint {
 }
 
 /// Returns the model in the query of a WebSocket handshake: `/v1/realtime?model=gpt-realtime`. `None` if it is not there,
-/// or is no [`ModelId`].
+/// or is no [`ModelId`], or if the query names several.
 pub fn websocket_model(uri: &Uri) -> Option<ModelId> {
     decoded(encoded_model(uri)?)
 }
 
-/// Returns the model in a query, as it is written there.
+/// Returns the model in a query, as it is written there. `None` if there are several: providers differ in which one
+/// counts.
 pub(super) fn encoded_model(uri: &Uri) -> Option<&str> {
-    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("model="))
+    let mut models = uri.query()?.split('&').filter(|pair| is_parameter(pair, "model"));
+    let (_, model) = models.next()?.split_once('=')?;
+    models.next().is_none().then_some(model)
 }
 
 /// Iterates over the credentials in the list of subprotocols of a handshake.
@@ -130,6 +134,20 @@ mod tests {
             let list = without_credentials(&headers);
             assert_eq!(list.as_ref().map(|list| list.to_str().unwrap()), kept, "{items}");
             assert_eq!(subprotocol_credentials(&headers).collect::<Vec<_>>(), found, "{items}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_names_one_model_or_none() {
+        for (query, model) in [
+            ("model=gpt-realtime", Some("gpt-realtime")),
+            ("a=b&%6Dodel=gpt%2Drealtime", Some("gpt-realtime")),
+            ("model=cheap&model=dear", None),
+            ("model=cheap&%6dodel=dear", None),
+            ("models=x", None),
+        ] {
+            let uri = format!("https://h/v1/realtime?{query}").parse().unwrap();
+            assert_eq!(websocket_model(&uri).as_ref().map(ModelId::as_str), model, "{query}");
         }
     }
 

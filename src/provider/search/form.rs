@@ -67,8 +67,9 @@ impl FormSearch {
     }
 
     pub(super) fn finish(self) -> Found {
-        // Without a delimiter it is no form.
-        let is_whole = self.is_whole && self.part.is_some();
+        // Without a delimiter it is no form, and without the last one it is no whole form.
+        let last = self.part.iter().flatten().chain(&self.tail).take(2);
+        let is_whole = self.is_whole && self.part.is_some() && (self.has_ended || last.eq(b"--"));
         Found::of_form(self.places, is_whole)
     }
 
@@ -120,8 +121,8 @@ impl FormSearch {
 /// Returns whether the head of a part gives it the name `model`.
 fn is_model(head: &[u8]) -> bool {
     const DISPOSITION: &str = "content-disposition:";
-    let Ok(head) = std::str::from_utf8(head) else { return false };
-    head.split("\r\n").any(|line| {
+    // File names may be in another encoding.
+    String::from_utf8_lossy(head).split("\r\n").any(|line| {
         let is_disposition =
             line.get(..DISPOSITION.len()).is_some_and(|start| start.eq_ignore_ascii_case(DISPOSITION));
         is_disposition && parameter(line, "name").as_deref() == Some("model")
