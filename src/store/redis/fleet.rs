@@ -91,7 +91,11 @@ fn pool() -> KeyPool {
 fn break_keys(refused: &mut Refused, random: &mut fastrand::Rng) {
     for fault in 0..FAULTS {
         let key = format!("key-{}", random.usize(..KEYS));
-        refused.entry(key).or_insert_with(|| (fault > 0).then(|| Instant::now() + LIMITED));
+        let until = (fault > 0).then(|| Instant::now() + LIMITED);
+        // A key that is revoked stays so.
+        if refused.get(&key) != Some(&None) {
+            refused.insert(key, until);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::pool::KeyPool;
 use crate::store::health::Health;
-use crate::store::redis::servers::{Servers, is_moved};
+use crate::store::redis::servers::{REDIRECTIONS, Servers, is_moved};
 use crate::store::redis::session::Session;
 use crate::store::redis::wire::Names;
 
@@ -35,9 +35,6 @@ pub(super) enum Ended {
 /// First time until Redis is tried again (100 ms), and the longest (5 s). A random half is added.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
-
-/// Maximum number of redirections in a row that are followed at once.
-const REDIRECTIONS: usize = 4;
 
 /// Time for the last write.
 const LAST_WRITE: Duration = Duration::from_secs(1);
@@ -101,8 +98,8 @@ impl<'a> Link<'a> {
         match error {
             Some(error) => Err((true, error)),
             None => {
-                // Redis may be away; the process must end in any case.
-                let _written = timeout(LAST_WRITE, session.tell()).await;
+                // Finds what a write that was cut off has lost. Redis may be away; the process must end in any case.
+                let _written = timeout(LAST_WRITE, session.reconcile()).await;
                 Ok(())
             }
         }

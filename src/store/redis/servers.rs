@@ -12,6 +12,9 @@ use redis::{
 /// Time for connecting, and for each response: one second. Redis responds in less than a millisecond.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Maximum number of redirections in a row that are followed at once.
+pub(super) const REDIRECTIONS: usize = 4;
+
 /// The servers of a store.
 #[derive(Clone)]
 pub(super) struct Servers {

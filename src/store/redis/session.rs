@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
     }
 
     /// Writes what has changed in the pools.
-    pub(super) async fn tell(&self) -> RedisResult<()> {
+    async fn tell(&self) -> RedisResult<()> {
         let changed = self.look();
         self.write(&changed).await
     }
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
     }
 
     /// Merges the whole state in both directions, and removes registers that are of no use.
-    async fn reconcile(&self) -> RedisResult<()> {
+    pub(super) async fn reconcile(&self) -> RedisResult<()> {
         try_join_all(self.pools.iter().map(|it| hear_all(self.connection.clone(), &self.scripts, it)))
             .await?;
         self.tell().await

@@ -121,6 +121,8 @@ impl Member {
         connection: &mut MultiplexedConnection,
         script: &Script,
     ) -> RedisResult<()> {
+        // What others lack is returned as well.
+        self.others.clear();
         self.talk(connection, script, Others::Left).await?;
         drop(self.sharing.take());
         leave(connection, &self.identity).await

@@ -22,7 +22,7 @@ use crate::limits::Others;
 use crate::pool::KeyPool;
 use crate::store::health::Health;
 use crate::store::redis::quota::member::Member;
-use crate::store::redis::servers::{Servers, TIMEOUT};
+use crate::store::redis::servers::{REDIRECTIONS, Servers, TIMEOUT};
 
 /// The limits of a pool, to be shared by Redis.
 pub(super) struct QuotaLink<'a> {
@@ -74,7 +74,7 @@ impl<'a> QuotaLink<'a> {
 
     /// Shares the limits until `stop` ends, and returns what was not spent.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
+        let (mut stop, mut redirections) = (pin!(stop), 0);
         loop {
             let error = match self.connect(stop.as_mut()).await {
                 Ok(None) => return,
@@ -85,9 +85,11 @@ impl<'a> QuotaLink<'a> {
                 }
                 Err(error) => error,
             };
-            if self.servers.follow(&error) {
+            if redirections < REDIRECTIONS && self.servers.follow(&error) {
+                redirections += 1;
                 continue;
             }
+            redirections = 0;
             self.servers.forget_node();
             self.servers.failed();
             if !is_of_connection(&error) {
