@@ -124,12 +124,14 @@ impl Affinity {
         ids.iter().find_map(|id| memory.homes.get(id)).cloned()
     }
 
-    /// Remembers the ids in the headers of a response, and those in its body as it passes.
+    /// Remembers the ids in the headers of a response, and those in its body as it passes. `home` is where they belong, if
+    /// that is known.
     pub(crate) fn learn(
         self: &Arc<Self>,
         response: Response<GatewayBody>,
-        home: Home,
+        home: Option<Home>,
     ) -> Response<GatewayBody> {
+        let Some(home) = home else { return response };
         let next = response.headers().get("x-goog-upload-url").and_then(|next| next.to_str().ok());
         if let Some(next) = next.and_then(|next| next.parse::<Uri>().ok()) {
             let query = next.query().unwrap_or_default();

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use axum::body::Body;
 use http::{HeaderMap, Response, StatusCode, request};
-use tower_key_rotation::provider::Endpoint;
+use http_body_util::Either;
+use tower_key_rotation::provider::{Endpoint, asks_for_websocket};
 
 use crate::client::HttpClient;
 use crate::config::{Config, ProviderSettings};
 use crate::paths;
 use crate::provider::ProviderService;
+use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::response::GatewayBody;
 use crate::shape::Shape;
 use crate::upstream::{self, Chain};
 
@@ -70,12 +72,19 @@ fn chain_of(
 }
 
 /// Returns the response for a native path that no provider of the configuration serves.
-pub(crate) fn no_native(endpoint: Endpoint, reply: Reply) -> Response<Body> {
+pub(crate) fn no_native(
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    reply: Reply,
+) -> Result<Response<GatewayBody>, Refusal> {
+    if asks_for_websocket(headers) {
+        return Err(Refusal::WebSocket);
+    }
     let message = format!(
         "no provider of this gateway has the API of this path: add a provider with it, or add \"+{endpoint}\" to the \
          `endpoints` of one that has it"
     );
-    reply.fail(StatusCode::NOT_FOUND, "unsupported_endpoint", &message)
+    Ok(reply.fail(StatusCode::NOT_FOUND, "unsupported_endpoint", &message).map(Either::Right))
 }
 
 // === impl Destinations ===

@@ -108,7 +108,7 @@ impl Intake<'_> {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    kind.starts_with(b"application/json")
+    kind.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"))
 }
 
 /// Collects a body. Most bodies arrive as one frame, which needs no copy.

@@ -5,7 +5,7 @@ use tower_key_rotation::ModelId;
 
 use crate::access_line::{AccessLine, RequestedModel};
 use crate::caller::{Caller, likely_model, model_names};
-use crate::config::Config;
+use crate::config::{Config, ProviderSettings};
 use crate::destination::Destination;
 use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
@@ -18,10 +18,14 @@ pub(crate) fn read(
     to: &Destination<'_>,
     body: &RequestBody,
 ) -> Result<Option<ModelId>, Refusal> {
-    let provider = to.provider.and_then(|to| config.provider(to.name()));
-    let provider = provider.map(|settings| settings.pool().provider());
+    let named = |it: &ProviderSettings| it.pool().provider().model_in_path(&head.uri);
+    // All providers that a native path may lead to name the model at the same place.
+    let in_path = || match to.provider.and_then(|to| config.provider(to.name())) {
+        Some(provider) => named(provider),
+        None => config.chain().order().iter().filter_map(|name| config.provider(name)).find_map(named),
+    };
     if let Some(caller) = caller.filter(|caller| caller.limits_models()) {
-        let names = body.bytes().and_then(|body| model_names(head, provider, body));
+        let names = body.bytes().and_then(|body| model_names(head, in_path(), body));
         let names = names.ok_or(Refusal::UnreadableModel)?;
         if names.iter().any(|name| !caller.may_ask(name)) {
             return Err(Refusal::Model);
@@ -31,8 +35,7 @@ pub(crate) fn read(
     if !is_traced && !AccessLine::is_written() {
         return Ok(None);
     }
-    let in_path = provider.and_then(|provider| provider.model_in_path(&head.uri));
-    Ok(in_path.or_else(|| likely_model(head, body.bytes()?)))
+    Ok(in_path().or_else(|| likely_model(head, body.bytes()?)))
 }
 
 /// Adds the model to a response, for its access line.

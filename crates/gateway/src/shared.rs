@@ -156,11 +156,8 @@ impl Shared {
                     let own = (&*self.config, &self.options, &self.status);
                     return Ok(Box::pin(own::respond(own, &head, body, reply)).await.map(Either::Right));
                 }
-                Err(NoDestination::Native(_)) if asks_for_websocket(&head.headers) => {
-                    return Err(Refusal::WebSocket);
-                }
                 Err(NoDestination::Native(endpoint)) => {
-                    return Ok(destination::no_native(endpoint, reply).map(Either::Right));
+                    return destination::no_native(endpoint, &head.headers, reply);
                 }
             };
             if asks_for_websocket(&head.headers) {
@@ -192,10 +189,7 @@ impl Shared {
                 Some(links) => Box::pin(deliver_linked(result, reply, links)).await,
                 None => deliver(result, reply),
             };
-            let response = match home {
-                Some(home) => self.affinity.learn(response, home),
-                None => response,
-            };
+            let response = self.affinity.learn(response, home);
             Ok(caller::in_place(requested_model::told(response, model), place))
         }
     }

@@ -8,7 +8,8 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use support::{Captured, Gateway, MARKER, Sims, chat, header, post, text};
+use support::stub::{Stub, reply};
+use support::{Captured, Gateway, MARKER, Sims, chat, header, post, secret, text};
 use tower_key_rotation_gateway::config::{Format, Loader};
 
 /// The token of a caller.
@@ -126,6 +127,24 @@ async fn a_caller_may_name_its_models_only() {
     let native = by("search", post(path, Body::from(r#"{"contents":[]}"#)));
     assert_eq!(gateway.send(native).await.status(), StatusCode::FORBIDDEN);
     assert_eq!(sims.openai.calls(), calls, "no key was used");
+}
+
+/// The path of a native API may lead to several providers of the chain.
+#[tokio::test]
+async fn a_model_in_a_path_of_the_chain_is_read_too() {
+    let stub = Stub::with(|_| reply(200, &json!({"candidates": []}))).await;
+    let provider = |name: &str| {
+        let (at, key) = (stub.address, secret(name));
+        format!(
+            "[[provider]]\nname = \"{name}\"\ndialect = \"gemini\"\nbase_url = \"http://{at}/v1beta/openai\"\n[[provider.key]]\nsecret = \"{key}\"\n"
+        )
+    };
+    let file = [table("search", "models = [\"gpt-4o*\"]"), provider("one"), provider("two")].concat();
+    let gateway = Gateway::at(&file).await;
+    let path = "/v1beta/models/gemini-2.5-pro:generateContent";
+    let native = by("search", post(path, Body::from(r#"{"contents":[]}"#)));
+    assert_eq!(gateway.send(native).await.status(), StatusCode::FORBIDDEN);
+    assert!(stub.calls().is_empty(), "no key was used");
 }
 
 #[tokio::test]

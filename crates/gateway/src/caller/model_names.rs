@@ -23,16 +23,13 @@ enum Value {
 
 /// Returns the names of models in a request. `None` if they can't be read with certainty.
 ///
-/// A request without a body that names no model in its path names none.
+/// A request without a body that names no model in its path names none. `in_path` is the model in the path.
 pub(crate) fn model_names(
     head: &request::Parts,
-    provider: Option<&Provider>,
+    in_path: Option<ModelId>,
     body: &Bytes,
 ) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    if let Some(model) = provider.and_then(|provider| provider.model_in_path(&head.uri)) {
-        names.push(model.as_str().to_owned());
-    }
+    let mut names: Vec<_> = in_path.iter().map(|model| model.as_str().to_owned()).collect();
     if body.is_empty() {
         return Some(names);
     }
@@ -62,12 +59,19 @@ fn is_form(content_type: Option<&HeaderValue>) -> bool {
 
 /// Returns the model that a form names, if only one field may be read as a model.
 fn in_form(content_type: Option<&HeaderValue>, body: &Bytes) -> Option<String> {
-    let fields = |name: &str| body.windows(name.len()).filter(|part| *part == name.as_bytes()).count();
-    if fields("name=\"model\"") + fields("name=model") > 1 {
+    let fields = memchr::memmem::find_iter(body, b"model").filter(|at| ends_with_name(&body[..*at]));
+    if fields.count() > 1 {
         return None;
     }
     let named = Provider::compatible("form").model_in_body(content_type, std::slice::from_ref(body))?;
     Some(named.as_str().to_owned())
+}
+
+/// Returns whether the text of a head ends with `name=`, however it is written.
+fn ends_with_name(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b"\"").unwrap_or(text).trim_ascii_end();
+    let name = text.strip_suffix(b"=").map(<[u8]>::trim_ascii_end);
+    name.and_then(|name| name.last_chunk::<4>()).is_some_and(|name| name.eq_ignore_ascii_case(b"name"))
 }
 
 impl<'de> Deserialize<'de> for Names {
@@ -83,7 +87,8 @@ impl<'de> Deserialize<'de> for Names {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
                 let mut names = Names::default();
                 while let Some(member) = map.next_key::<String>()? {
-                    if !["model", "models"].contains(&member.as_str()) {
+                    // Servers written in Go read members in any case.
+                    if !["model", "models"].iter().any(|it| member.eq_ignore_ascii_case(it)) {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
@@ -130,6 +135,7 @@ mod tests {
             (r#"{"model":"a","messages":[{"model":"inner"}]}"#, &["a"][..]),
             (r#"{"model":"a","model":"b"}"#, &["a", "b"]),
             (r#"{"mod\u0065l":"a"}"#, &["a"]),
+            (r#"{"model":"a","Model":"b","MODELS":["c"]}"#, &["a", "b", "c"]),
             (r#"{"model":"a","models":["b","c"]}"#, &["a", "b", "c"]),
             (r#"{"input":"x"}"#, &[]),
             ("", &[]),
@@ -146,6 +152,9 @@ mod tests {
                    form-data; name=\"model\"\r\n\r\nb\r\n--x--\r\n";
         assert_eq!(names("multipart/form-data; boundary=x", one).unwrap(), ["a"]);
         assert_eq!(names("Multipart/Form-Data; boundary=x", two), None);
+        for other in [two.replacen("name=\"", "NAME=\"", 1), two.replacen("name=\"", "name = \"", 1)] {
+            assert_eq!(names("multipart/form-data; boundary=x", other.leak()), None);
+        }
         assert_eq!(names("application/x-www-form-urlencoded", "model=a&x=1"), None);
     }
 

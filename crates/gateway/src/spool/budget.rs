@@ -47,7 +47,8 @@ struct Share {
 impl BodyBudget {
     pub(crate) fn new(server: &ServerSettings) -> Self {
         Self {
-            memory: Share::new(server.max_body_memory().unwrap_or(MEMORY)),
+            // One unit at least, so that bodies that have to be in memory take turns.
+            memory: Share::new(server.max_body_memory().unwrap_or(MEMORY).max(UNIT)),
             disk: Share::new(server.max_body_disk().unwrap_or(DISK)),
         }
     }

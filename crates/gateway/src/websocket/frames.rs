@@ -18,6 +18,9 @@ pub(super) struct Frames {
     is_closed: bool,
 }
 
+/// Maximum length of the payload of a close frame, in bytes (RFC 6455, section 5.5).
+const LONGEST_CLOSE: usize = 125;
+
 /// A close frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Close {
@@ -35,7 +38,8 @@ impl Frames {
                 let (payload, behind) =
                     bytes.split_at(bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX)));
                 if self.opcode == CLOSE {
-                    self.close.extend_from_slice(payload);
+                    let room = LONGEST_CLOSE.saturating_sub(self.close.len());
+                    self.close.extend_from_slice(&payload[..payload.len().min(room)]);
                 }
                 self.left -= payload.len() as u64;
                 bytes = behind;

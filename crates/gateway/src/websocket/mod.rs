@@ -85,11 +85,12 @@ fn has_websocket(config: &Config, to: &Destination<'_>, endpoint: Endpoint) -> b
     to.provider.map_or_else(|| chain.any(has), |provider| provider.endpoints().contains(endpoint))
 }
 
-/// Counts the handshake for its caller. A caller that is limited to some models must name one in the query, since the
-/// gateway does not read frames.
+/// Counts the handshake for its caller. A caller that is limited to some models may use the Realtime API only, where the
+/// query names the model: the gateway does not read frames, which name it elsewhere.
 fn admit(caller: &Caller, head: &mut request::Parts, model: Option<&ModelId>) -> Result<Place, Refusal> {
     if caller.limits_models() {
-        let model = model.ok_or(Refusal::UnreadableModel)?;
+        let is_sure = websocket_endpoint(head.uri.path()) == Endpoint::Realtime;
+        let model = model.filter(|_| is_sure).ok_or(Refusal::UnreadableModel)?;
         if !caller.may_ask(model.as_str()) {
             return Err(Refusal::Model);
         }

@@ -58,16 +58,16 @@ fn status(close: &Close) -> Option<StatusCode> {
             StatusCode::TOO_MANY_REQUESTS
         }
         1007 | 1008 if has(&["key", "permission", "denied", "credential"]) => StatusCode::BAD_REQUEST,
-        // Registered for WebSockets: unauthorized, forbidden.
+        // Registered for WebSockets: unauthorized.
         3000 => StatusCode::UNAUTHORIZED,
-        3003 => StatusCode::FORBIDDEN,
         _ => return None,
     })
 }
 
+/// Returns whether a fault is the key's. A model that the account may not use is none: the key serves others.
 fn concerns_key(fault: &Fault) -> bool {
-    let is_of_key = [Reason::InvalidKey, Reason::QuotaExceeded, Reason::RateLimited, Reason::Forbidden]
-        .contains(&fault.reason());
+    let is_of_key =
+        [Reason::InvalidKey, Reason::QuotaExceeded, Reason::RateLimited].contains(&fault.reason());
     is_of_key && !fault.scope().is_provider()
 }
 
