@@ -279,3 +279,12 @@ async fn a_collector_that_hangs_delays_no_request() {
     let (_child, address, _servers) = program("hangs", &collector, &small).await;
     timeout(Duration::from_secs(20), post(address, 60)).await.expect("no request waits for the collector");
 }
+
+#[tokio::test]
+async fn an_endpoint_that_is_no_url_is_not_quoted() {
+    for url in ["https://user:tkr^marker@collector:4318", "http://user:tkr marker@[::1"] {
+        let error = Traces::to(url).err().unwrap();
+        let shown = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
+        assert!(!shown.contains("tkr"), "{shown}");
+    }
+}

@@ -82,9 +82,7 @@ struct Exporting {
 /// An error: a setting of traces is wrong. The variables that hold it have names that begin with `OTEL_`.
 #[derive(Debug, thiserror::Error)]
 #[error("traces can't be exported: the endpoint or another OTEL_ variable is wrong")]
-pub struct InvalidTraces {
-    source: opentelemetry_otlp::ExporterBuildError,
-}
+pub struct InvalidTraces(());
 
 // === impl Traces ===
 
@@ -139,7 +137,8 @@ impl Traces {
     fn build(url: Option<&str>) -> Result<Self, InvalidTraces> {
         let exporter = SpanExporter::builder().with_http().with_http_client(Collector::new());
         let exporter = url.into_iter().fold(exporter, WithExportConfig::with_endpoint);
-        let exporter = exporter.build().map_err(|source| InvalidTraces { source })?;
+        // The exporter's own error quotes the URL, which may hold credentials.
+        let exporter = exporter.build().map_err(|_quotes| InvalidTraces(()))?;
         let provider = SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter);
         let provider = provider.build();
         let tracer = provider.tracer(SERVICE);

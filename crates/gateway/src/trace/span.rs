@@ -68,11 +68,11 @@ impl Request {
         add(&mut attributes, "tower_key_rotation.key", it.key.as_ref().map(ToString::to_string));
         add(&mut attributes, "http.response.status_code", status.map(|it| i64::from(it.as_u16())));
         if serves {
-            response(&mut attributes, facts);
+            self.response(&mut attributes, facts);
         }
         let error = match (&it.result, fault) {
-            (None, _) => Some(CANCELLED.to_owned()),
             (_, Some(fault)) => Some(fault.fault.reason().as_str().to_owned()),
+            (None, None) => Some(CANCELLED.to_owned()),
             (Some(result), None) => error_of(result.status).or_else(|| broken(facts).filter(|_| serves)),
         };
         add(&mut attributes, "error.type", error.clone());
@@ -83,12 +83,32 @@ impl Request {
         if error.is_some() {
             span.set_status(Status::error(""));
         }
-        let end = it.result.as_ref().filter(|_| !serves).map_or(facts.ended, |result| result.at);
+        let end = match (&it.result, fault) {
+            (Some(result), _) if !serves => result.at,
+            (None, Some(fault)) => it.began + fault.duration,
+            _ => facts.ended,
+        };
         span.end_with_timestamp(end);
     }
 
+    /// Adds the attributes of the response's content.
+    fn response(&self, attributes: &mut Vec<KeyValue>, facts: &Facts<'_>) {
+        // Other bodies are files, whose content belongs in no trace.
+        if self.operation.is_none() {
+            return;
+        }
+        add(attributes, "gen_ai.response.model", facts.response_model.map(str::to_owned));
+        let count = |tokens: Option<u64>| tokens.and_then(|it| i64::try_from(it).ok());
+        add(attributes, "gen_ai.usage.input_tokens", count(facts.usage.and_then(|usage| usage.input_tokens)));
+        add(
+            attributes,
+            "gen_ai.usage.output_tokens",
+            count(facts.usage.and_then(|usage| usage.output_tokens)),
+        );
+    }
+
     fn try_spans(&self, facts: &Facts<'_>, tries: &[Try]) {
-        let mut failed = facts.failed.iter().peekable();
+        let mut failed = facts.failed.iter();
         for (number, it) in tries.iter().enumerate() {
             let is_last = number + 1 == tries.len();
             let serves = is_last && facts.served.is_some();
@@ -114,7 +134,7 @@ impl RequestSpan for Request {
         add(&mut attributes, "tower_key_rotation.caller", facts.caller.map(str::to_owned));
         add(&mut attributes, "tower_key_rotation.provider", facts.served.map(|it| it.provider().to_owned()));
         add(&mut attributes, "tower_key_rotation.key", facts.served.map(|it| it.key_id().to_string()));
-        response(&mut attributes, &facts);
+        self.response(&mut attributes, &facts);
         let error = match facts.status {
             None => Some(CANCELLED.to_owned()),
             Some(status) => broken(&facts).or_else(|| error_of(Some(status))),
@@ -130,14 +150,6 @@ impl RequestSpan for Request {
         self.span.update_name(self.name(&facts));
         self.span.end_with_timestamp(facts.ended);
     }
-}
-
-/// Adds the attributes of the response's content.
-fn response(attributes: &mut Vec<KeyValue>, facts: &Facts<'_>) {
-    add(attributes, "gen_ai.response.model", facts.response_model.map(str::to_owned));
-    let count = |tokens: Option<u64>| tokens.and_then(|it| i64::try_from(it).ok());
-    add(attributes, "gen_ai.usage.input_tokens", count(facts.usage.and_then(|usage| usage.input_tokens)));
-    add(attributes, "gen_ai.usage.output_tokens", count(facts.usage.and_then(|usage| usage.output_tokens)));
 }
 
 /// Returns the error that broke the response off.
