@@ -201,24 +201,14 @@
 //!
 //! # Changes at run time
 //!
-//! [`Gateway::reload`](crate::Gateway::reload) loads the file again. The program does so on SIGHUP, and when the file, or
-//! a file with a secret, changes: written, renamed over, or behind a symbolic link that is swapped. A file with an error
-//! changes nothing. Keys that stay keep their state; a key with another secret starts clean, and a key that is gone
-//! finishes its requests. A change of the address to listen on, or of the limits of the listener, needs a restart, and so
-//! does a change of environment variables.
+//! [`Gateway::reload`](crate::Gateway::reload) loads the file again, on SIGHUP and when it or a file with a secret changes.
+//! Another address, other limits of the listener, and other environment variables need a restart.
 //!
 //! # Secrets
 //!
-//! A file that is committed, mounted and copied is no place for a key, so a secret may be a reference.
-//! Secrets are held by types that show nothing in `Debug` and cannot be serialized. No error quotes a value
-//! that might be a secret: parsers quote the line at which they fail, so values are removed from their
-//! messages.
-//!
+//! A secret may be a reference, so that the file can be committed. No error quotes a value that might be a secret.
 //! A secret that looks like a reference and is not one (`ENV:X`, `${X}`) is an error. A secret in a file that
 //! any user can read, and a base URL with `http` to a public host, cause a [warning](Config::warnings).
-//!
-//! The keys of a provider are sent to the origin of its `base_url` and nowhere else, whatever the preset
-//! allows. A key with a `base_url` of its own is sent to that origin only.
 //!
 //! # Example
 //!
