@@ -1,4 +1,4 @@
-//! Answers of the test's own.
+//! Responses of the test's own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) enum AnswerKind {
     Call(String, Value),
 }
 
-/// The function that chooses answers.
+/// The function that chooses responses.
 #[derive(Clone)]
 pub(crate) struct Responder(Arc<dyn Fn(&SimRequest<'_>) -> SimAnswer + Send + Sync>);
 

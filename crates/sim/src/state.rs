@@ -18,7 +18,7 @@ use crate::script::Script;
 /// A provider that all handles share. Its lock is held for one decision, and never across an await.
 pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
-    /// The function that chooses answers. It runs without the lock, so that it may use handles.
+    /// The function that chooses responses. It runs without the lock, so that it may use handles.
     pub(crate) responder: Option<Responder>,
     state: Mutex<State>,
 }

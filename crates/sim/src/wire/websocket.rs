@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::route::Endpoint;
 use crate::script::Refusal;
 
-/// The state of one WebSocket: it sends back what it is told.
+/// The state of one WebSocket: it sends back each message.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketSession {
     endpoint: Endpoint,
