@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::exchange::inspect::{Inspector, Limits, classify, into_parts};
 use crate::key::{CheckResult, Issued};
 use crate::pool::CheckedKey;
-use crate::provider::Unroutable;
+use crate::provider::{CheckCall, Unroutable};
 use crate::scrub;
 
 /// Anthropic refuses requests without a version. Other providers ignore the header.
@@ -45,6 +45,7 @@ pub(super) struct Call<'a, C> {
     pub(super) classifier: &'a C,
     pub(super) checked: &'a CheckedKey,
     pub(super) uri: &'a Uri,
+    pub(super) kind: CheckCall,
     /// The secret that the key's source has given.
     pub(super) issued: Option<&'a Issued>,
     pub(super) with_key: bool,
@@ -102,6 +103,7 @@ impl<C: Classify> Call<'_, C> {
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(ANTHROPIC_VERSION.0, ANTHROPIC_VERSION.1);
+        request.extensions_mut().insert(self.kind);
         if self.checked.apply(&mut request, self.issued, self.with_key).is_err() {
             return (CallResult::new(CheckResult::Unreachable, None), None);
         }

@@ -17,7 +17,7 @@ use crate::classify::Classify;
 use crate::clock::Timestamp;
 use crate::key::{CheckResult, KeyCheck, KeyId};
 use crate::pool::{CheckedKey, KeyPool, UnknownKey};
-use crate::provider::{KeyCall, Proof, ProviderClassifier};
+use crate::provider::{CheckCall, KeyCall, Proof, ProviderClassifier};
 
 /// Checks the keys of a pool with calls that cost nothing.
 ///
@@ -132,15 +132,16 @@ impl<S, C> KeyChecks<S, C> {
             let checked = &begun?;
             let found = match &call {
                 None => CallResult::new(CheckResult::NoCall, None),
-                Some((uri, proof)) => {
+                Some((uri, proof, call)) => {
                     let classifier = &classifier;
-                    let (uri, proof) = (uri, *proof);
+                    let (uri, proof, call) = (uri, *proof, *call);
                     let examination = Examination {
                         service,
                         classifier,
                         checked,
                         uri,
                         proof,
+                        call,
                         look_into_success,
                         confirm_after,
                         timeout,
@@ -203,18 +204,18 @@ impl<S, C> KeyChecks<S, C> {
         }
     }
 
-    /// Returns the URL of the call and what a success proves; `None` if no call is known.
-    fn call(&self) -> Option<(Uri, Proof)> {
+    /// Returns the URL of the call, what a success proves, and whose path it is; `None` if no call is known.
+    fn call(&self) -> Option<(Uri, Proof, CheckCall)> {
         let provider = self.pool.provider();
         let base = self.base_url.as_deref().or_else(|| provider.base_url()).unwrap_or(NO_BASE);
-        let own = self.path.as_deref().map(|path| (path, false, Proof::Unknown));
+        let own = self.path.as_deref().map(|path| (path, false, Proof::Unknown, CheckCall::Operator));
         let of_provider = || {
             let KeyCall { path, is_at_origin, proof } = provider.key_call()?;
-            Some((path, is_at_origin, proof))
+            Some((path, is_at_origin, proof, CheckCall::Preset))
         };
-        let (path, is_at_origin, proof) = own.or_else(of_provider)?;
+        let (path, is_at_origin, proof, call) = own.or_else(of_provider)?;
         let base = if is_at_origin { origin(base) } else { base.trim_end_matches('/') };
-        Some(([base, path].concat().parse().ok()?, proof))
+        Some(([base, path].concat().parse().ok()?, proof, call))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::classify::Classify;
 use crate::clock::Timestamp;
 use crate::key::{CheckResult, Issued};
 use crate::pool::CheckedKey;
-use crate::provider::Proof;
+use crate::provider::{CheckCall, Proof};
 
 /// One check of one key.
 pub(super) struct Examination<'a, S, C> {
@@ -25,6 +25,7 @@ pub(super) struct Examination<'a, S, C> {
     pub(super) checked: &'a CheckedKey,
     pub(super) uri: &'a Uri,
     pub(super) proof: Proof,
+    pub(super) call: CheckCall,
     pub(super) look_into_success: bool,
     pub(super) confirm_after: Duration,
     pub(super) timeout: Duration,
@@ -97,9 +98,8 @@ where
     }
 
     async fn ask(&mut self, issued: Option<&Issued>, with_key: bool) -> CallResult {
-        let Self { classifier, checked, uri, look_into_success, .. } = *self;
-        let call =
-            Call { classifier, checked, uri, issued, with_key, look_into_success, limit: self.timeout };
+        let Self { classifier, checked, uri, call: kind, look_into_success, timeout: limit, .. } = *self;
+        let call = Call { classifier, checked, uri, kind, issued, with_key, look_into_success, limit };
         call.make(&mut self.service).await
     }
 }

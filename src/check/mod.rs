@@ -17,6 +17,8 @@
 //!   [`OpenList`](CheckResult::OpenList).
 //! - A check is no request: it takes no lease and no probe, counts against no limit, and may be made while the key is
 //!   disabled. It goes to the key's own base URL, with the key's own headers.
+//! - At a [cloud](crate::cloud#checks) the call is the cloud's own, and signed if the key signs: give the checks the same
+//!   [`CloudService`](crate::cloud::CloudService) as the rotation layer.
 //!
 //! The result is kept in the [snapshot](crate::pool::KeySnapshot::last_check) of the key, and emitted as the event
 //! [`Checked`](crate::event::EventKind::Checked).

@@ -18,8 +18,10 @@ use tower_service::Service;
 
 use crate::body::ReplayBody;
 use crate::cloud::body::CloudBody;
+use crate::cloud::check::direct;
 use crate::cloud::platform::Cloud;
 use crate::cloud::rewrite::rewrite;
+use crate::provider::CheckCall;
 
 /// Turns the requests of one provider into those of a cloud; see the [module docs](crate::cloud).
 ///
@@ -151,7 +153,11 @@ where
 {
     let (mut parts, body) = request.into_parts();
     // A path of the cloud's own is sent as it is, and its response is the caller's as it is.
-    let is_own = cloud.owns(parts.uri.path());
+    let is_own = match parts.extensions.get::<CheckCall>().copied() {
+        Some(CheckCall::Operator) => true,
+        Some(CheckCall::Preset) => direct(&cloud, &mut parts)? || cloud.owns(parts.uri.path()),
+        None => cloud.owns(parts.uri.path()),
+    };
     let body = if is_own { body } else { rewrite(&cloud, &mut parts, body).await? };
     #[cfg(feature = "sigv4")]
     let sent = sign(&cloud, &mut parts, &body).await?;

@@ -86,6 +86,22 @@
 //! | Azure | a key of the resource, or an access token of Microsoft Entra, from [`ClientCredentials`](crate::key::ClientCredentials) or another source |
 //! | Bedrock | a Bedrock API key, or AWS credentials that sign each request: see [`AuthScheme`](crate::provider::AuthScheme), feature `sigv4` |
 //!
+//! # Checks
+//!
+//! [`KeyChecks`](crate::check::KeyChecks) whose client is a [`CloudService`] make a call of the cloud, which costs nothing
+//! and is refused without a valid key:
+//!
+//! | cloud | call | source |
+//! |---|---|---|
+//! | Vertex AI | `BASE/models?pageSize=1`, the models of the project | [`models.list`](https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.models/list) |
+//! | Bedrock | `/foundation-models` at the host `bedrock.REGION.…`, in place of `bedrock-runtime.REGION.…` | [`ListFoundationModels`](https://docs.aws.amazon.com/bedrock/latest/APIReference/API_ListFoundationModels.html); Bedrock [API keys](https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html) are valid there |
+//! | Bedrock's endpoint `bedrock-mantle` | `/v1/models` | [Build](https://docs.aws.amazon.com/bedrock/latest/userguide/build.html) |
+//! | Azure | `/openai/v1/models`, or `/openai/models?api-version=VERSION` | [Models](https://learn.microsoft.com/rest/api/azureopenai/models/list) |
+//!
+//! A key that may call models but not list them is [`Forbidden`](crate::check::CheckResult::Forbidden), which changes
+//! nothing. A [path](crate::check::KeyChecks::path) of your own is called as it is. A base URL of Vertex AI without a
+//! location has [no call](crate::check::CheckResult::NoCall).
+//!
 //! # Not changed
 //!
 //! Signatures of thinking are valid at Anthropic, Vertex AI and Bedrock alike, so a conversation with thinking may go
@@ -104,6 +120,7 @@
 
 mod body;
 mod call;
+mod check;
 #[cfg(feature = "eventstream")]
 mod frames;
 mod layer;

@@ -122,13 +122,13 @@ impl Cloud {
     /// signatures.
     #[cfg(feature = "sigv4")]
     pub(super) fn signs_for<'a>(&'a self, host: &'a str) -> Option<(&'static str, &'a str)> {
-        let (service, region, at) = match &self.0 {
-            Platform::Bedrock { region } => ("bedrock", region, "bedrock-runtime"),
-            Platform::Mantle { region } => ("bedrock-mantle", region, "bedrock-mantle"),
+        let (service, region, at): (_, _, &[&str]) = match &self.0 {
+            Platform::Bedrock { region } => ("bedrock", region, &["bedrock-runtime", "bedrock"]),
+            Platform::Mantle { region } => ("bedrock-mantle", region, &["bedrock-mantle"]),
             Platform::Vertex | Platform::Azure { .. } => return None,
         };
         let mut labels = host.split('.');
-        let named = labels.find(|label| label.strip_suffix("-fips").unwrap_or(label) == at);
+        let named = labels.find(|label| at.contains(&label.strip_suffix("-fips").unwrap_or(label)));
         let named = named.and_then(|_| labels.next()).filter(|label| label.contains('-'));
         Some((service, named.unwrap_or(region)))
     }

@@ -146,7 +146,12 @@ async fn model_of(parts: &Parts, body: &ReplayBody) -> Result<ModelId, Unroutabl
 }
 
 /// Sets the path, and one parameter of the query in place of those that are named `name`.
-fn set_path(parts: &mut Parts, path: &str, name: &str, parameter: Option<&str>) -> Result<(), Unroutable> {
+pub(super) fn set_path(
+    parts: &mut Parts,
+    path: &str,
+    name: &str,
+    parameter: Option<&str>,
+) -> Result<(), Unroutable> {
     if has_dot_segment(path) {
         return Err(Unroutable::Url);
     }

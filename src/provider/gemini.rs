@@ -50,6 +50,8 @@ pub(super) static VERTEX: Preset = Preset::new(
 .aliases(&["vertex-ai", "vertexai", "google-vertex"])
 .hosts(VERTEX_ORIGINS)
 .key_starts(&["AIza"])
+// The list of the project requires a token: `cloud/check.rs`.
+.key_call(KeyCall::new("/models", Proof::Key))
 .model_path(ModelPath::Google);
 
 /// Code Assist, the backend of Gemini CLI and Antigravity. Takes access tokens instead of keys; names the

@@ -1,4 +1,7 @@
-//! The free call that proves a key, as data of the presets.
+//! The free call that proves a key, as data of the presets. The calls of clouds are in `cloud/check.rs`.
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
 
 /// A call that costs nothing, and that a provider serves with a valid key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,30 @@ pub(crate) enum Proof {
     /// The same call without a key tells.
     Unknown,
 }
+
+/// An extension of a request: it is the call of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckCall {
+    /// The path is that of the preset. A cloud has a call of its own in its place.
+    Preset,
+    /// The path is the operator's. It is called as it is.
+    Operator,
+}
+
+/// An extension of a request: the host to which a cloud directs the call of a check, beside those of the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckHost(pub(crate) Authority);
+
+// === impl CheckHost ===
+
+impl CheckHost {
+    /// Returns whether this is the host of a URL, over TLS.
+    pub(crate) fn is_of(&self, uri: &Uri) -> bool {
+        uri.scheme() == Some(&Scheme::HTTPS) && uri.authority() == Some(&self.0)
+    }
+}
+
+// === impl KeyCall ===
 
 impl KeyCall {
     /// The list of models, which most providers refuse without a key, and some do not.

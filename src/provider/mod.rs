@@ -53,7 +53,7 @@ pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::explanation::{DecidedBy, Explanation, TableRow};
 pub use self::handle::Provider;
 pub(crate) use self::identity::AccountFingerprint;
-pub(crate) use self::key_call::{KeyCall, Proof};
+pub(crate) use self::key_call::{CheckCall, CheckHost, KeyCall, Proof};
 pub use self::limits::{Dimension, Limit, Window};
 pub use self::model::{ModelId, ModelPath};
 pub(crate) use self::origin::port;

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tower::Layer;
 use tower_key_rotation::check::{KeyCheck, KeyChecks};
+use tower_key_rotation::cloud::{CloudLayer, CloudService};
 use tower_key_rotation::key::KeyId;
 
 use crate::client::{self, HttpClient};
 use crate::config::{CheckSettings, Config, ProviderSettings};
+
+/// The checks of the keys of one provider.
+type Checks = KeyChecks<CloudService<HttpClient>>;
 
 /// The result of a check of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +24,7 @@ pub struct CheckedKey {
     pub provider: String,
     /// The key.
     pub key: KeyId,
-    /// The result. `None` if the provider's cloud has no call that is known to prove a key.
+    /// The result. `None` if the key was removed meanwhile.
     pub check: Option<KeyCheck>,
 }
 
@@ -34,37 +39,27 @@ pub async fn check_keys(config: &Config) -> Vec<CheckedKey> {
     let mut checked = Vec::new();
     for provider in config.providers() {
         let checks = checks_of(config, provider, &client);
-        let checks = checks.map(|checks| match config.checks().confirm_after() {
+        let checks = match config.checks().confirm_after() {
             Some(_) => checks,
             None => checks.confirm_after(CONFIRM_AFTER),
-        });
+        };
         for key in provider.pool().snapshot().keys {
-            let check = match &checks {
-                Some(checks) => checks.check(&key.id).await.ok(),
-                None => None,
-            };
+            let check = checks.check(&key.id).await.ok();
             checked.push(CheckedKey { provider: provider.name().to_owned(), key: key.id, check });
         }
     }
     checked
 }
 
-/// Returns the checks of the keys of one provider. `None` for a provider of a cloud, which has other paths than the API
-/// that it serves, and could refuse a valid key there.
-pub(crate) fn checks_of(
-    config: &Config,
-    provider: &ProviderSettings,
-    client: &HttpClient,
-) -> Option<KeyChecks<HttpClient>> {
-    if provider.cloud().is_some() {
-        return None;
-    }
+/// Returns the checks of the keys of one provider. They make the calls of the provider's cloud, if it is one.
+pub(crate) fn checks_of(config: &Config, provider: &ProviderSettings, client: &HttpClient) -> Checks {
     let CheckSettings { confirm_after, timeout, .. } = *config.checks();
-    let checks = KeyChecks::new(provider.pool().clone(), client.clone());
+    let client = CloudLayer::new(provider.cloud().cloned()).layer(client.clone());
+    let checks = KeyChecks::new(provider.pool().clone(), client);
     let checks = checks.base_url(provider.base_url().to_string());
     let checks = provider.check_path().into_iter().fold(checks, |it, path| it.path(path.to_owned()));
     let checks = confirm_after.into_iter().fold(checks, KeyChecks::confirm_after);
-    Some(timeout.into_iter().fold(checks, KeyChecks::timeout))
+    timeout.into_iter().fold(checks, KeyChecks::timeout)
 }
 
 /// The tasks that check keys on a schedule, one for each provider.
@@ -85,7 +80,7 @@ impl Schedule {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.get_or_insert_with(|| {
             let providers = config.providers().iter();
-            let checks = providers.filter_map(|provider| checks_of(config, provider, client));
+            let checks = providers.map(|provider| checks_of(config, provider, client));
             checks.map(|checks| runtime.spawn(checks.every(every)).abort_handle()).collect()
         });
     }

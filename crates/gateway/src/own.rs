@@ -28,7 +28,7 @@ pub(crate) fn pools(config: &Config) -> impl Iterator<Item = KeyPool> {
 /// Sets the status of the pools of a configuration.
 pub(crate) fn configured(status: Status, config: &Config, callers: Callers, client: &HttpClient) -> Status {
     let status = status.chain(config.chain().order()).callers(callers);
-    let checks = config.providers().iter().filter_map(|provider| checks_of(config, provider, client));
+    let checks = config.providers().iter().map(|provider| checks_of(config, provider, client));
     let status = checks.fold(status, Status::checks);
     let status = match config.status().required() {
         [] => status,

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "eventstream", feature = "sigv4"))]
 
 mod chain;
+mod checks;
 mod paths;
 mod signatures;
 mod streams;

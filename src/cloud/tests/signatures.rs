@@ -7,8 +7,8 @@ use super::*;
 use crate::Served;
 use crate::classify::Reason;
 
-const ID: &str = "AKIDEXAMPLE";
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(super) const ID: &str = "AKIDEXAMPLE";
+pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "FwoGZXIvYXdzEXAMPLETOKEN//////////wEaDtkrmarker=";
 const BASE: &str = "https://bedrock-runtime.us-east-1.amazonaws.com";
 const BODY: &str = r#"{"model":"anthropic.claude-v1:0","messages":[]}"#;
@@ -47,7 +47,7 @@ fn canonical(seen: &Seen, signed: &str) -> String {
 }
 
 /// Checks the signature of a request, and returns the names of the signed headers.
-fn check(seen: &Seen, (id, secret): (&str, &str), (region, service): (&str, &str)) -> String {
+pub(super) fn check(seen: &Seen, (id, secret): (&str, &str), (region, service): (&str, &str)) -> String {
     let date = seen.header("x-amz-date");
     let header = seen.header("authorization");
     let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);

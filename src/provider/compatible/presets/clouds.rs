@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use crate::provider::compatible::clouds;
 use crate::provider::dialect::{COMMON, Dialect};
+use crate::provider::key_call::{KeyCall, Proof};
 use crate::provider::preset::Preset;
 use crate::provider::{API_KEY, AuthScheme, Endpoint, Endpoints, ModelPath};
 
@@ -27,6 +28,8 @@ pub(super) static ROWS: [Preset; 6] = [
         "https://*.services.ai.azure.com",
         "https://*.cognitiveservices.azure.com",
     ])
+    // The header is required: <https://learn.microsoft.com/rest/api/azureopenai/models/list>.
+    .key_call(KeyCall::new("/models", Proof::Key))
     .model_path(ModelPath::Azure),
     // Bearer tokens, and the name of the variable:
     // <https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html>.
@@ -42,6 +45,8 @@ pub(super) static ROWS: [Preset; 6] = [
     .aliases(&["aws-bedrock", "amazon-bedrock", "aws"])
     .hosts(BEDROCK_HOSTS)
     .env_names(&["AWS_BEARER_TOKEN_BEDROCK"])
+    // Each endpoint has a list of its own, and none is open: `cloud/check.rs`.
+    .key_call(KeyCall::new("/models", Proof::Key))
     .model_path(ModelPath::Bedrock),
     // The path of the base URL continues with `/accounts/ACCOUNT/ai/v1`.
     Preset::new(

@@ -55,8 +55,7 @@ fn line(checked: &CheckedKey) -> String {
     let CheckedKey { provider, key, check, .. } = checked;
     let status = check.and_then(|check| check.status);
     let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
-    let meaning =
-        check.map_or("not known: the cloud has no free call that proves a key", |it| meaning(it.result));
+    let meaning = check.map_or("not known: the key is gone", |it| meaning(it.result));
     format!("  {provider} {}: {meaning}{status}", shown(key.as_str()))
 }
 

@@ -73,7 +73,7 @@ pub(in crate::config) struct ProviderTable {
     pub(in crate::config) endpoints: Option<Vec<String>>,
     /// Path below the base URL of a call that costs nothing and that the provider refuses without a valid key.
     ///
-    /// Default: that of the preset, which is the list of models for most. Example: `"/account"`
+    /// Default: that of the preset or of the cloud, which is the list of models for most. Example: `"/account"`
     pub(in crate::config) check: Option<String>,
     /// The provider's name for a model that a caller names; `"*"` stands for any other model.
     ///
