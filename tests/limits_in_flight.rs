@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::StatusCode;
 use support::{at_sim, chat, chat_stream, key, openai, secret, send, served, text};
 use tokio::time::{Instant, sleep, timeout};
-use tower::Layer;
+use tower::{Layer, service_fn};
+use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::limits::{Estimate, Quota};
 use tower_key_rotation::pool::KeyPoolBuilder;
 use tower_key_rotation::rotate::KeyRotation;
@@ -48,6 +49,33 @@ async fn concurrency_is_held_until_the_body_ends() {
     assert_eq!(left(&pool), 1);
     drop(other);
     assert_eq!(left(&pool), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_record_of_a_response_is_no_request_in_flight() {
+    let (pool, sim) = (limited([Quota::concurrent(1)]), openai([key("a")]));
+    let response = send(&support::rotating(&pool, &sim), chat_stream("m")).await.unwrap();
+    let _kept = served(&response).clone();
+    let draining = pool.drain(&"a".into()).unwrap();
+    assert_eq!((pool.snapshot().keys[0].in_flight, draining.in_flight()), (1, 1));
+    text(response).await;
+    assert_eq!((pool.snapshot().keys[0].in_flight, left(&pool)), (0, 1));
+    timeout(SECOND, draining.drained()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compressed_response_is_in_flight_until_its_end() {
+    let pool = limited([Quota::concurrent(1)]);
+    let client = service_fn(|_: http::Request<ReplayBody>| async {
+        let response = http::Response::builder().header("content-encoding", "zstd");
+        response.body(http_body_util::Full::<bytes::Bytes>::from("compressed"))
+    });
+    let service = KeyRotationLayer::new(pool.clone()).layer(client);
+    let response = send(&service, chat("m")).await.unwrap();
+    let _kept = served(&response).clone();
+    assert_eq!(left(&pool), 0);
+    text(response).await;
+    assert_eq!((pool.snapshot().keys[0].in_flight, left(&pool)), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,12 +45,12 @@ where
     let in_band = in_band.filter(|_| !response.headers().contains_key(CONTENT_LENGTH));
     let usage = served.usage_slot();
     let guard = match context {
-        _ if !readable => StreamGuard::holding(usage),
+        Some(_) if !readable => StreamGuard::holding(usage),
         Some(context) => {
             served.set_guarded();
             StreamGuard::strict(is_stream, Some(usage), context.idle_timeout())
         }
-        None => StreamGuard::metering(is_stream, usage),
+        None => StreamGuard::metering(is_stream && readable, usage),
     };
     response.body_mut().watch(guard.with_error_events(in_band));
     response.extensions_mut().insert(served);

@@ -1,8 +1,7 @@
 //! Accounting that stays open until the response body ends: the tokens of a request, and its place.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::body::meter::Usage;
 use crate::body::{Settle, StreamErrorKind};
@@ -16,9 +15,12 @@ use crate::pool::keys::model::ModelState;
 use crate::pool::lease::in_flight::InFlight;
 use crate::provider::ModelId;
 
-/// The open accounting of a response, from its commit to the end of its body. Dropping it means that the
-/// caller gave up the body: the place is freed, and the estimated tokens stay counted.
-pub(crate) struct UsageSettlement {
+/// The accounting of a response, from its commit to the end of its body: afterwards nothing of it is left, although the
+/// caller may keep what it learned of the response for long. Dropping it means that the caller gave up the body.
+pub(crate) struct UsageSettlement(Mutex<Option<OpenAccount>>);
+
+/// An accounting that is open. Dropping it frees the place; the estimated tokens stay counted.
+struct OpenAccount {
     /// Counts the request as in flight while this value exists.
     set: InFlight,
     model_state: Option<Arc<ModelState>>,
@@ -27,8 +29,6 @@ pub(crate) struct UsageSettlement {
     began: Moment,
     /// The model to name in events.
     model: Option<ModelId>,
-    /// Whether the accounting is closed.
-    closed: AtomicBool,
 }
 
 // === impl UsageSettlement ===
@@ -36,23 +36,51 @@ pub(crate) struct UsageSettlement {
 impl UsageSettlement {
     /// Opens the accounting of a response. It counts as in flight in place of its lease.
     pub(in crate::pool) fn of(lease: &mut Lease) -> Self {
-        Self {
+        Self(Mutex::new(Some(OpenAccount {
             set: lease.set.hand_over(),
             model_state: lease.model_state.clone(),
             account: lease.account,
             cost: lease.cost,
             began: lease.began,
             model: None,
-            closed: AtomicBool::new(false),
-        }
+        })))
     }
 
     /// Sets the model to name in events about the response.
     pub(crate) fn for_model(mut self, model: Option<ModelId>) -> Self {
-        self.model = model;
+        if let Some(account) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            account.model = model;
+        }
         self
     }
 
+    fn open(&self) -> MutexGuard<'_, Option<OpenAccount>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Settle for UsageSettlement {
+    fn wants_usage(&self) -> bool {
+        true
+    }
+
+    fn settle(&self, usage: Option<Usage>) {
+        let account = self.open().take();
+        if let (Some(account), Some(usage)) = (account, usage) {
+            account.count(usage);
+        }
+    }
+
+    fn failed(&self, kind: StreamErrorKind) {
+        if let Some(account) = &*self.open() {
+            account.report(kind);
+        }
+    }
+}
+
+// === impl OpenAccount ===
+
+impl OpenAccount {
     fn count(&self, usage: Usage) {
         let (candidate, now) = (self.candidate(), Moment::now());
         candidate.key().usage_counters.tokens(usage, now.into());
@@ -74,10 +102,12 @@ impl UsageSettlement {
         correct(candidate, thought, thought.corrected(usage), self.began, now);
     }
 
-    fn close(&self) {
-        if !self.closed.swap(true, Ordering::Relaxed) {
-            leave(self.candidate(), self.began);
-        }
+    fn report(&self, kind: StreamErrorKind) {
+        self.set.common.emit(Severity::Change, || EventKind::StreamFailed {
+            key: Some(self.candidate().key().id.clone()),
+            model: self.model.clone(),
+            reason: kind.as_str(),
+        });
     }
 
     fn candidate(&self) -> Candidate<'_> {
@@ -90,37 +120,16 @@ impl UsageSettlement {
     }
 }
 
-impl Settle for UsageSettlement {
-    fn wants_usage(&self) -> bool {
-        true
-    }
-
-    fn settle(&self, usage: Option<Usage>) {
-        usage.into_iter().for_each(|usage| self.count(usage));
-        self.close();
-    }
-
-    fn failed(&self, kind: StreamErrorKind) {
-        self.set.common.emit(Severity::Change, || EventKind::StreamFailed {
-            key: Some(self.candidate().key().id.clone()),
-            model: self.model.clone(),
-            reason: kind.as_str(),
-        });
-    }
-}
-
-impl Drop for UsageSettlement {
+impl Drop for OpenAccount {
     fn drop(&mut self) {
-        self.close();
+        leave(self.candidate(), self.began);
     }
 }
 
 impl fmt::Debug for UsageSettlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { set, model_state: _, account: _, cost, began: _, model: _, closed: _ } = self;
-        f.debug_struct("UsageSettlement")
-            .field("key", &set.keys[set.key()].id)
-            .field("need", cost)
-            .finish_non_exhaustive()
+        let open = self.open();
+        let key = open.as_ref().map(|OpenAccount { set, .. }| &set.keys[set.key()].id);
+        f.debug_struct("UsageSettlement").field("key", &key).finish_non_exhaustive()
     }
 }
