@@ -72,6 +72,22 @@ async fn a_handshake_rotates_and_keeps_its_connection() {
 }
 
 #[tokio::test]
+async fn a_switch_that_was_not_asked_for_is_a_failure() {
+    let client = tower::service_fn(|_: Request<ReplayBody>| async {
+        Response::builder().status(101).header("upgrade", "websocket").body(ReplayBody::empty())
+    });
+    let pool = KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-a").unwrap()).build().unwrap();
+    let layer = KeyRotationLayer::new(pool).layer(client);
+    let uri = "https://api.openai.com/v1/chat/completions";
+    let error =
+        layer.clone().oneshot(Request::post(uri).body(ReplayBody::empty()).unwrap()).await.unwrap_err();
+    let Error::AllKeysFailed(failed) = error else { panic!("{error}") };
+    assert!(failed.may_have_run());
+    let uri = "https://api.openai.com/v1/realtime".parse().unwrap();
+    assert_eq!(layer.oneshot(handshake(uri)).await.unwrap().status(), 101);
+}
+
+#[tokio::test]
 async fn an_open_websocket_holds_its_place() {
     let (_sim, server, pool) = provider(&["a"], 1).await;
     let layer = KeyRotationLayer::new(pool.clone()).layer(client());

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, ready, select};
 use futures_util::{FutureExt, TryFutureExt};
 use http::response::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
@@ -37,6 +37,10 @@ use crate::rotate::state::RequestState;
 use crate::rotate::state::refusal::{among_accounts, among_places};
 use crate::rotate::tried::Tried;
 use crate::scrub;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the provider switched to another protocol, which the request did not ask for")]
+struct UnaskedUpgrade;
 
 /// Sends the request with the key applied, and returns the classified result. An error of the client is part of
 /// that result. This function fails only if the service does not become ready, or if the key can't be applied.
@@ -100,7 +104,7 @@ where
     let answered = Moment::now();
     // Its parts, because the whole state can't be shared with another thread.
     let (request, pool) = (&state.request, &state.config.pool);
-    match called {
+    match called.and_then(|response| asked_for(response, request)) {
         Ok((mut head, body)) => {
             scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
             let inspected = state.inspector(classifier, lease).inspect((head, body), answered.into());
@@ -124,6 +128,14 @@ where
                 })))
             }
         },
+    }
+}
+
+/// Fails for a switch of protocols that the request did not ask for: its caller could not read what follows.
+fn asked_for<B>(response: (Arc<Parts>, B), request: &Template) -> Result<(Arc<Parts>, B), BoxError> {
+    match response.0.status == StatusCode::SWITCHING_PROTOCOLS && !request.asks_for_upgrade() {
+        true => Err(UnaskedUpgrade.into()),
+        false => Ok(response),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The request between attempts: the parts to send again, and the facts known about it.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode};
@@ -163,6 +163,11 @@ impl Template {
     /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key` header.
     pub(super) fn is_idempotent(&self) -> bool {
         self.head.is_idempotent()
+    }
+
+    /// Returns whether the request asks for another protocol, as the handshake of a WebSocket does.
+    pub(super) fn asks_for_upgrade(&self) -> bool {
+        self.head.header(&UPGRADE).is_some()
     }
 
     pub(super) fn is_replayable(&self) -> bool {
