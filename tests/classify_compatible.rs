@@ -436,6 +436,7 @@ fn bedrock_names_the_exception_in_a_header() {
             "rate_limited account_model",
         ),
         (403, "UnrecognizedClientException:http://x", "invalid_key key"),
+        (403, "com.amazon.coral.service#UnrecognizedClientException:http://x", "invalid_key key"),
         (403, "ExpiredTokenException", "invalid_key key"),
         (403, "AccessDeniedException", "forbidden key"),
         (503, "ServiceUnavailableException", "overloaded provider_model"),
@@ -463,7 +464,25 @@ fn bedrock_names_the_exception_in_a_header() {
                 "rate_limited account_model",
             ),
             (200, r#"{"output":{"message":{"content":[]}},"usage":{}}"#, "success"),
+            (
+                403,
+                r#"{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"m"}"#,
+                "invalid_key key",
+            ),
+            // https://github.com/aws/aws-sdk-js/issues/1652
+            (
+                403,
+                r#"{"message":"Signature not yet current: 20170731T092200Z is still later than 20170731T092115Z"}"#,
+                "blocked provider",
+            ),
         ],
+    );
+    let late = r#"{"message":"Signature expired: 20140325T143453Z is now earlier than 20140325T143751Z"}"#;
+    let name = [("x-amzn-errortype", "InvalidSignatureException")];
+    assert_eq!(
+        judge_with("bedrock", 403, &name, late),
+        "blocked provider",
+        "the clock is wrong, not the key"
     );
 }
 

@@ -149,6 +149,13 @@ fn vertex_shares_its_capacity_and_counts_its_own() {
     let own =
         exhausted("Quota exceeded for aiplatform.googleapis.com/requests_per_minute_per_model", json!([]));
     assert_eq!(judge("vertex", 429, &own), "rate_limited account_model");
+    // https://github.com/Aider-AI/aider/issues/1912
+    let of_claude = exhausted(
+        "Quota exceeded for aiplatform.googleapis.com/online_prediction_requests_per_base_model with base model: \
+         anthropic-claude-3-5-sonnet. Please submit a quota increase request.",
+        json!([]),
+    );
+    assert_eq!(judge("vertex", 429, &of_claude), "rate_limited account_model");
     let claude = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
     assert_eq!(event("vertex", "error", claude), "overloaded provider_model");
 }

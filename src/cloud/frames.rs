@@ -171,6 +171,7 @@ fn error(exception: &str, payload: &[u8]) -> Bytes {
         "ThrottlingException" => "rate_limit_error",
         "ServiceUnavailableException" | "ModelNotReadyException" => "overloaded_error",
         "ValidationException" => "invalid_request_error",
+        "ModelTimeoutException" => "timeout_error",
         _ => "api_error",
     };
     let payload: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();

@@ -187,7 +187,9 @@ where
         use crate::cloud::frames::{MEDIA, events};
 
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if response.status().is_success() && kind.is_some_and(|kind| kind.starts_with(MEDIA)) {
+        if response.status().is_success()
+            && kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with(MEDIA))
+        {
             let mut response = response.map(|body| CloudBody::converted(events(body)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             response.headers_mut().remove(CONTENT_LENGTH);

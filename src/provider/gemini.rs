@@ -202,7 +202,13 @@ fn judge_vertex(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
     if shared && violations(response).is_none() {
         return Some(response.fault(Reason::Overloaded, Scope::ProviderModel));
     }
-    judge(response)
+    let verdict = judge(response);
+    // Without further details the metric decides. Those of models are counted per minute, whether their name says so
+    // or not (<https://cloud.google.com/vertex-ai/generative-ai/docs/quotas>).
+    let per_minute = response.status.as_u16() == 429
+        && response.body.says("per_base_model")
+        && !response.body.says("per_day");
+    verdict.or_else(|| per_minute.then(|| response.fault(Reason::RateLimited, Scope::AccountModel)))
 }
 
 fn violations(response: &UpstreamResponse<'_>) -> Option<Vec<Value>> {

@@ -114,7 +114,12 @@ async fn damaged_frames_are_errors() {
 
 #[tokio::test]
 async fn a_stream_is_what_the_caller_of_messages_expects() {
-    let (client, _) = upstream(|_| stream(&EVENTS.map(chunk)));
+    let (client, _) = upstream(|_| {
+        let mut response = stream(&EVENTS.map(chunk));
+        let kind = "Application/vnd.amazon.EventStream; v=1".parse().unwrap();
+        response.headers_mut().insert("content-type", kind);
+        response
+    });
     let (head, body) = send(&two_keys(client), post("/v1/messages", BODY)).await.unwrap();
     assert_eq!(head.headers["content-type"], "text/event-stream");
     assert!(!head.headers.contains_key("content-length"));
@@ -137,6 +142,16 @@ async fn an_exception_before_content_rotates() {
         assert_eq!(head.extensions.get::<Served>().unwrap().key_id().as_str(), "two", "{name}");
         assert_eq!(body, as_events());
     }
+}
+
+#[tokio::test]
+async fn a_model_that_took_too_long_may_have_run() {
+    let (client, log) =
+        upstream(|_| stream(&[exception("modelTimeoutException", "The request took too long to process.")]));
+    let error = send(&two_keys(client), post("/v1/messages", BODY)).await.unwrap_err();
+    let crate::Error::AllKeysFailed(failed) = error else { panic!("{error}") };
+    assert!(failed.may_have_run());
+    assert_eq!(log.take().len(), 1);
 }
 
 #[tokio::test]

@@ -43,6 +43,10 @@ const AZURE_RULES: &[Rule] = &[
 /// AWS Bedrock: one exception name stands for several causes. The name is in `x-amzn-errortype`
 /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>).
 const BEDROCK_RULES: &[Rule] = &[
+    // The clock of this machine is wrong: no other key has another one.
+    fault(Reason::Blocked, Scope::Provider)
+        .on(&[400, 403])
+        .says(&["signature expired:", "signature not yet current:"]),
     fault(Reason::InvalidKey, Scope::Key).named(&[
         "UnrecognizedClientException",
         "ExpiredTokenException",
@@ -91,12 +95,15 @@ const CLOUDFLARE_RULES: &[Rule] = &[
 
 /// Adds the exception's name to the names of the body.
 ///
-/// The name comes from the header, up to the colon. Inside a stream, where only the payload is available, it
-/// is derived from the message that throttling always uses.
+/// The name comes from the header or the body, without the namespace before it and the URL behind it
+/// (<https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>). Inside a stream,
+/// where only the payload is available, it is derived from the message that throttling always uses.
 fn name_the_exception(response: &mut UpstreamResponse<'_>) -> Option<Verdict> {
-    if let Some(kind) = response.header("x-amzn-errortype") {
+    let in_body = || response.body.at("/__type")?.as_str();
+    if let Some(kind) = response.header("x-amzn-errortype").or_else(in_body) {
         let kind = kind.split(':').next().unwrap_or_default();
-        response.add_name(kind);
+        let kind = kind.rsplit('#').next().unwrap_or_default().to_owned();
+        response.add_name(&kind);
     } else if ["too many requests", "too many tokens", "throttl"]
         .iter()
         .any(|words| response.body.says(words))
