@@ -292,6 +292,29 @@ async fn a_failing_source_takes_no_key_out_that_works() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_panics_is_asked_again() {
+    let cloud = Cloud::new(60 * SECOND);
+    let (source, is_sound) = (cloud.clone(), Arc::new(AtomicBool::new(false)));
+    let asks = Arc::clone(&is_sound);
+    let source = service_fn(move |()| {
+        assert!(asks.load(Ordering::SeqCst), "a fault of the source");
+        source.clone().token()
+    });
+    let pool = pool_of([ApiKey::from(SecretSource::new("cloud", source))]);
+    tokio::spawn(pool.renewal());
+    let service = service(&pool, cloud.client());
+    for _ in 0..3 {
+        let Error::AllKeysFailed(failed) = status(&service).await.unwrap_err() else { panic!() };
+        let source = std::error::Error::source(&failed).unwrap().to_string();
+        assert!(source.contains("the source panicked"), "{source}");
+        sleep(2 * SECOND).await;
+    }
+    is_sound.store(true, Ordering::SeqCst);
+    sleep(10 * SECOND).await;
+    assert_eq!(status(&service).await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_without_a_secret_makes_no_request_wait() {
     let cloud = Cloud::new(60 * SECOND);
     cloud.0.accepted.lock().unwrap().insert(secret("static"), Instant::now() + 9_999 * SECOND);

@@ -1,5 +1,6 @@
 //! The state of a source: its present secret, and the single flight that fetches the next one.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -59,6 +60,10 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 struct Late;
 
 #[derive(Debug, thiserror::Error)]
+#[error("the source panicked")]
+struct Panicked;
+
+#[derive(Debug, thiserror::Error)]
 #[error("the source gave a secret that has expired")]
 struct Expired;
 
@@ -83,8 +88,11 @@ async fn call(
     source: Weak<SourceState>,
     service: BoxCloneSyncService<(), Credential, BoxError>,
 ) -> Result<Arc<Issued>, SecretUnavailable> {
-    let called = match timeout(TIMEOUT, service.oneshot(())).await {
-        Ok(called) => called,
+    // A panic would end all that wait for this call now, and all that ask for its result later.
+    let called = AssertUnwindSafe(service.oneshot(())).catch_unwind();
+    let called = match timeout(TIMEOUT, called).await {
+        Ok(Ok(called)) => called,
+        Ok(Err(_panic)) => Err(Panicked.into()),
         Err(_elapsed) => Err(Late.into()),
     };
     match source.upgrade() {
