@@ -185,6 +185,18 @@ async fn no_other_response_changes_the_state_of_a_key() {
     assert_eq!(stage.pool.usable(None), 2);
 }
 
+#[tokio::test]
+async fn an_error_with_a_success_status_proves_nothing() {
+    let body = r#"{"error":{"code":"invalid_api_key","message":"Incorrect API key provided"}}"#;
+    let client = service_fn(move |_: http::Request<ReplayBody>| async move {
+        let response = Response::builder().header("content-type", "application/json");
+        response.body(http_body_util::Full::<bytes::Bytes>::from(body))
+    });
+    let pool = KeyPool::builder(Provider::openai()).key(api_key("a")).build().unwrap();
+    let check = KeyChecks::new(pool, client).check(&"a".into()).await.unwrap();
+    assert_eq!((check.result, check.status), (CheckResult::NoCall, Some(200)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_provider_is_given_up_in_time() {
     let sim = openai([key("a")]);

@@ -8,18 +8,18 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use tokio::time::timeout;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
 use crate::body::{ReplayBody, ResponseBody};
-use crate::classify::{Classify, Fault, Outcome, Reason, Verdict, transport};
+use crate::classify::{Classify, ErrorBody, Fault, Outcome, Reason, Verdict, transport};
 use crate::clock::Timestamp;
 use crate::exchange::inspect::{Inspector, Limits, classify, into_parts};
 use crate::key::{CheckResult, Issued};
 use crate::pool::CheckedKey;
-use crate::provider::{CheckCall, Unroutable};
+use crate::provider::{CheckCall, Unroutable, says_error};
 use crate::scrub;
 
 /// Anthropic refuses requests without a version. Other providers ignore the header.
@@ -87,8 +87,12 @@ impl<C: Classify> Call<'_, C> {
         let Ok((found, rest)) = timeout(self.limit, Box::pin(self.send(service))).await else {
             return CallResult::new(CheckResult::Timeout, None);
         };
-        if let Some(body) = rest {
-            drop(timeout(DRAIN, Limited::new(body, MOST_READ).collect()).await);
+        let Some(body) = rest else { return found };
+        let read = timeout(DRAIN, Limited::new(body, MOST_READ).collect()).await;
+        let body = read.ok().and_then(Result::ok).map(Collected::to_bytes);
+        let is_error = body.is_some_and(|body| says_error(&ErrorBody::parse(&body)));
+        if is_error && found.result == CheckResult::Valid {
+            return CallResult::new(CheckResult::NoCall, found.status);
         }
         found
     }

@@ -12,6 +12,7 @@
 //!   a new secret before the second call.
 //! - A rate limit, a used-up quota, a missing permission, a fault of the provider and a timeout change nothing.
 //! - A key that is out of use as invalid and passes a check is used again. Other cooldowns stay.
+//! - A success whose body reports an error proves nothing.
 //! - A success proves nothing if the provider would have served every caller. Unless the provider's documentation
 //!   says that the call needs a key, it is made once more without one, and a second success makes the result
 //!   [`OpenList`](CheckResult::OpenList).

@@ -252,7 +252,7 @@ fn by_numbers(response: &UpstreamResponse<'_>) -> Option<Verdict> {
 
 /// Returns whether the body of a 200 is an error: it has an error member, a status other than zero in
 /// `base_resp`, or a message as its only member.
-fn says_error(body: &ErrorBody) -> bool {
+pub(crate) fn says_error(body: &ErrorBody) -> bool {
     let is_error = |at: &str| {
         body.at(at)
             .is_some_and(|error| error.is_object() || error.as_str().is_some_and(|text| !text.is_empty()))

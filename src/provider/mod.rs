@@ -48,6 +48,7 @@ pub use self::builder::ProviderBuilder;
 pub(crate) use self::carrier::AccountHeaders;
 pub(crate) use self::carrier::is_parameter;
 pub use self::classifier::ProviderClassifier;
+pub(crate) use self::classifier::says_error;
 pub(crate) use self::document::{NamedModel, read as read_model};
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::explanation::{DecidedBy, Explanation, TableRow};
