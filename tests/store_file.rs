@@ -117,6 +117,16 @@ async fn the_file_is_private() {
     assert_eq!(fs::metadata(place.file()).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_device_is_no_state_file() {
+    let place = Place::new("device");
+    std::os::unix::fs::symlink("/dev/zero", place.file()).unwrap();
+    let error = FileStore::open(place.file()).unwrap_err();
+    assert!(matches!(error, FileStoreError::Read { .. }), "{error}");
+    assert!(!Path::new("/dev/zero.json.lock").exists() && !Path::new("/dev/zero.lock").exists());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_second_writer_is_refused() {
     let place = Place::new("lock");

@@ -83,6 +83,16 @@ struct Content {
     pools: Vec<PoolState>,
 }
 
+/// Fails for what exists and is no regular file: a device or a pipe may have no end.
+fn require_file(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+        }
+        _ => Ok(()),
+    }
+}
+
 // === impl FileStore ===
 
 impl FileStore {
@@ -98,8 +108,9 @@ impl FileStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileStoreError> {
         let given = path.as_ref();
         let path = fs::canonicalize(given).unwrap_or_else(|_| given.to_owned());
-        let lock = lock(&path)?;
         let failed = |source| FileStoreError::Read { path: path.clone(), source };
+        require_file(&path).map_err(failed)?;
+        let lock = lock(&path)?;
         let (content, set_aside) = match fs::read(&path) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(content) => (content, None),
