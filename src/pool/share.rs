@@ -69,7 +69,10 @@ fn adopt_registers(
         note(replica, &field);
         Some(Raised { field, before, after })
     });
-    let news = raised.collect();
+    let news: Vec<_> = raised.collect();
+    if !news.is_empty() {
+        replica.pruned_in = None;
+    }
     adopt(replica, set, &present, news, now)
 }
 

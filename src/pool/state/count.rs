@@ -4,7 +4,7 @@ use crate::clock::{Moment, Timestamp};
 use crate::limits::{GaugeName, Ledger, OthersTook, SharedCount};
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::scope::level::Level;
-use crate::pool::state::field::{Field, Instance};
+use crate::pool::state::field::Field;
 use crate::pool::state::owner::Owner;
 use crate::pool::state::present::Present;
 use crate::pool::state::register::{Register, SavedCount};
@@ -48,20 +48,16 @@ pub(in crate::pool) fn observe(
     let generation = replica.recount_of(&scope.owner, model.as_ref());
     let ends = count.ends.map_or(0, |ends| clock.to_wall(ends.as_unix_ms()));
     let full_at = clock.to_wall(count.full_at.as_unix_ms());
-    let instance = replica.instance;
-    let field = Field::Count { owner: scope.owner.clone(), model, gauge: count.name, instance };
-    let known = SavedCount::from(replica.get(&field));
+    let (known, others) = known(replica, scope, count);
     let is_new = (generation, ends) > (known.generation, known.ends);
     let is_same = (generation, ends) == (known.generation, known.ends);
     if (is_new && count.own > 0) || (is_same && count.own != known.used) {
         let saved = SavedCount { generation, ends, version: known.version + 1, used: count.own, full_at };
-        replica.raise(&field, saved.into());
+        let (owner, instance) = (scope.owner.clone(), replica.instance);
+        replica.raise(&Field::Count { owner, model, gauge: count.name, instance }, saved.into());
     }
-    if count.ends.is_some() {
-        let others = taken_by_others(replica, scope, count);
-        if others != count.others {
-            scope.took(&count.name, OthersTook::Within(others), now);
-        }
+    if count.ends.is_some() && others != count.others {
+        scope.took(&count.name, OthersTook::Within(others), now);
     }
 }
 
@@ -77,7 +73,7 @@ pub(in crate::pool) fn adopt(
     if gauge.resets() {
         let counts = scope.ledger.shared(now).counts;
         if let Some(count) = counts.iter().find(|count| count.name == *gauge) {
-            let others = taken_by_others(replica, scope, count);
+            let (_own, others) = known(replica, scope, count);
             scope.took(gauge, OthersTook::Within(others), now);
         }
         return;
@@ -95,26 +91,24 @@ pub(in crate::pool) fn adopt(
     scope.took(gauge, took, now);
 }
 
-/// Returns the amount that other processes have taken within the window of a limit.
-fn taken_by_others(replica: &Replica, scope: &CountedScope<'_>, count: &SharedCount) -> u64 {
+/// Returns the own count of a limit as it is known, and the amount that other processes have taken within its window.
+fn known(replica: &Replica, scope: &CountedScope<'_>, count: &SharedCount) -> (SavedCount, u64) {
     let ends = count.ends.map_or(0, |ends| replica.clock.to_wall(ends.as_unix_ms()));
     let window_ms = count.name.window_s().unwrap_or(0).saturating_mul(1_000);
     let model = scope.model();
-    let aliases = scope.present.aliases(scope.candidate.set, scope.candidate, scope.level);
-    let amounts = aliases.into_iter().map(|owner| {
+    let (mut own, mut others) = (SavedCount::default(), 0_u64);
+    for owner in scope.present.aliases(scope.candidate.set, scope.candidate, scope.level) {
         let generation = replica.recount_of(&owner, model.as_ref());
-        let field = |instance| {
-            let (owner, model) = (owner.clone(), model.clone());
-            Field::Count { owner, model, gauge: count.name, instance: Instance(instance) }
-        };
-        let all = replica.known.range(field(0)..=field(u64::MAX));
-        let others = all.filter(|(known, _)| **known != field(replica.instance.0));
-        let counts = others.map(|(_, register)| SavedCount::from(*register));
-        // The clocks of two processes are never quite the same, so the ends of one window differ.
-        let counts = counts.filter(|saved| {
-            saved.generation >= generation && saved.ends.abs_diff(ends).saturating_mul(2) < window_ms
-        });
-        counts.fold(0, |sum: u64, saved| sum.saturating_add(saved.used))
-    });
-    amounts.fold(0, u64::saturating_add)
+        for (instance, register) in replica.counts(&owner, model.as_ref(), count.name) {
+            let saved = SavedCount::from(register);
+            // The clocks of two processes are never quite the same, so the ends of one window differ.
+            let is_same_window = saved.ends.abs_diff(ends).saturating_mul(2) < window_ms;
+            if instance != replica.instance && saved.generation >= generation && is_same_window {
+                others = others.saturating_add(saved.used);
+            } else if instance == replica.instance && owner == scope.owner {
+                own = saved;
+            }
+        }
+    }
+    (own, others)
 }

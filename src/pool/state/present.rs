@@ -13,13 +13,14 @@ use crate::pool::state::owner::{KeyDigest, Owner};
 pub(in crate::pool) struct Present {
     /// The keys: their numbers and digests.
     pub(in crate::pool) keys: Vec<(usize, KeyDigest)>,
-    digests: HashMap<usize, KeyDigest>,
+    /// The digest of each key, by the key's number.
+    digests: Box<[Option<KeyDigest>]>,
     /// The number of a key with a digest, and the numbers of a key of each declared account.
     numbers: HashMap<Owner, usize>,
     /// The objects that hold the state of the owners.
     states: HashMap<Owner, Weak<dyn Any + Send + Sync>>,
     /// The owner of each account, by the account's number.
-    accounts: HashMap<usize, Owner>,
+    accounts: Box<[Option<Owner>]>,
 }
 
 // === impl Present ===
@@ -27,7 +28,8 @@ pub(in crate::pool) struct Present {
 impl Present {
     pub(in crate::pool) fn of(set: &KeySet) -> Self {
         let provider = set.common.provider.name();
-        let (mut numbers, mut accounts) = (HashMap::new(), HashMap::new());
+        let mut numbers = HashMap::new();
+        let (mut digests, mut accounts) = (vec![None; set.keys.len()], vec![None; set.accounts.len()]);
         let mut states: HashMap<_, Weak<dyn Any + Send + Sync>> = HashMap::new();
         let digest = |key: usize| {
             let found = &set.keys[key];
@@ -43,9 +45,9 @@ impl Present {
             states.insert(account.clone(), state);
             numbers.insert(Owner::Key(digest), key);
             numbers.entry(account.clone()).or_insert(key);
-            accounts.insert(home, account);
+            (digests[key], accounts[home]) = (Some(digest), Some(account));
         }
-        Self { digests: keys.iter().copied().collect(), keys, numbers, states, accounts }
+        Self { digests: digests.into(), keys, numbers, states, accounts: accounts.into() }
     }
 
     /// Returns the keys and accounts.
@@ -69,9 +71,13 @@ impl Present {
     /// Returns the owner of the state of a candidate at a scope.
     pub(in crate::pool) fn owner(&self, candidate: Candidate<'_>, level: Level) -> Option<Owner> {
         match level {
-            Level::Account | Level::AccountModel => self.accounts.get(&candidate.account).cloned(),
-            Level::Key | Level::KeyModel => self.digests.get(&candidate.key).copied().map(Owner::Key),
+            Level::Account | Level::AccountModel => self.accounts.get(candidate.account)?.clone(),
+            Level::Key | Level::KeyModel => self.digest(candidate.key).map(Owner::Key),
         }
+    }
+
+    fn digest(&self, key: usize) -> Option<KeyDigest> {
+        *self.digests.get(key)?
     }
 
     /// Returns all names of the account of a candidate: with those of the other keys that live there.
@@ -84,7 +90,7 @@ impl Present {
         match self.owner(candidate, level) {
             Some(Owner::Home(own)) => {
                 let living = set.members(candidate.account, candidate.key);
-                let living = living.iter().filter_map(|key| self.digests.get(key).copied());
+                let living = living.into_iter().filter_map(|key| self.digest(key));
                 let mut homes: Vec<_> = living.chain([own]).map(Owner::Home).collect();
                 homes.sort();
                 homes.dedup();

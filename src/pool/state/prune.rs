@@ -12,6 +12,9 @@ use crate::pool::state::replica::Replica;
 /// Time after which a cooldown or a count that is over is forgotten, in milliseconds: one hour.
 pub(in crate::pool) const HOUR_MS: u64 = 60 * 60 * 1_000;
 
+/// Time between two looks for registers of no use, unless some were merged: one minute.
+const MINUTE_MS: u64 = 60 * 1_000;
+
 /// Time after which the state of a key that is gone is forgotten, and so is a reset: one week.
 const WEEK_MS: u64 = 7 * 24 * HOUR_MS;
 
@@ -21,11 +24,12 @@ const MOST: usize = 100_000;
 /// Notes which owners are present, and forgets the registers that are of no use. `now` is the time of the
 /// wall clock in milliseconds since the Unix epoch.
 pub(in crate::pool) fn prune(replica: &mut Replica, present: &Present, now: u64) {
-    // Rounded, so that the registers do not change all the time.
-    let hour = Register([now / HOUR_MS * HOUR_MS, 0, 0, 0, 0]);
-    for owner in present.owners() {
-        replica.raise(&Field::Seen { owner: owner.clone() }, hour);
+    note(replica, present, now);
+    let minute = Some(now / MINUTE_MS);
+    if replica.pruned_in == minute {
+        return;
     }
+    replica.pruned_in = minute;
     let is_present = |owner: &Owner| present.key(owner).is_some();
     let is_recent = |time: u64| time.saturating_add(WEEK_MS) > now;
     // Owners that are present were seen just now, and need no place in the set.
@@ -46,6 +50,18 @@ pub(in crate::pool) fn prune(replica: &mut Replica, present: &Present, now: u64)
         let lasts =
             |field: &Field| !matches!(field, Field::Learned { .. } | Field::Cooldown { model: Some(_), .. });
         replica.known.retain(|field, _| field.owner().as_ref().is_some_and(is_present) && lasts(field));
+    }
+}
+
+/// Notes which owners are present, once an hour, so that the registers do not change all the time.
+fn note(replica: &mut Replica, present: &Present, now: u64) {
+    let hour = now / HOUR_MS;
+    if replica.noted_in != Some(hour) {
+        let at = Register([hour * HOUR_MS, 0, 0, 0, 0]);
+        for owner in present.owners() {
+            replica.raise(&Field::Seen { owner: owner.clone() }, at);
+        }
+        replica.noted_in = Some(hour);
     }
 }
 

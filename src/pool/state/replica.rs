@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use crate::clock::{Timestamp, WallOffset};
+use crate::limits::GaugeName;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::state::field::{Field, Instance};
 use crate::pool::state::owner::Owner;
@@ -26,6 +27,12 @@ pub(in crate::pool) struct Replica {
     pub(in crate::pool) born: u64,
     /// The names of the present keys and accounts, and the set that has them.
     present: Option<(Weak<KeySet>, Arc<Present>)>,
+    /// Whether there is a reset by an operator among the registers. Otherwise no look at a count searches for one.
+    has_resets: bool,
+    /// The hour in which the present owners were noted last; `None` if there are others now.
+    pub(in crate::pool) noted_in: Option<u64>,
+    /// The minute in which registers of no use were forgotten last; `None` if some were merged since.
+    pub(in crate::pool) pruned_in: Option<u64>,
 }
 
 // === impl Replica ===
@@ -39,6 +46,7 @@ impl Replica {
     pub(in crate::pool) fn set_present(&mut self, set: &Arc<KeySet>, present: &Arc<Present>) {
         // The weak pointer keeps the address from being given to another set.
         self.present = Some((Arc::downgrade(set), Arc::clone(present)));
+        (self.noted_in, self.pruned_in) = (None, None);
     }
 
     pub(in crate::pool) fn get(&self, field: &Field) -> Register {
@@ -52,6 +60,7 @@ impl Replica {
             return None;
         }
         self.known.insert(field.clone(), register);
+        self.has_resets |= matches!(field, Field::Reset { .. } | Field::Recount { .. });
         #[cfg(feature = "redis")]
         if let Some(changed) = &mut self.changed {
             changed.insert(field.clone());
@@ -61,15 +70,38 @@ impl Replica {
 
     /// Returns the time of the last reset of an owner.
     pub(in crate::pool) fn reset_of(&self, owner: &Owner) -> u64 {
+        if !self.has_resets {
+            return 0;
+        }
         self.get(&Field::Reset { owner: owner.clone() }).0[0]
     }
 
     /// Returns the time of the last reset of the counts of an owner for a model.
     pub(in crate::pool) fn recount_of(&self, owner: &Owner, model: Option<&ModelId>) -> u64 {
+        if !self.has_resets {
+            return 0;
+        }
         let of = |model: Option<&ModelId>| {
             self.get(&Field::Recount { owner: owner.clone(), model: model.cloned() }).0[0]
         };
         self.reset_of(owner).max(of(None)).max(if model.is_some() { of(model) } else { 0 })
+    }
+
+    /// Returns the counts of a limit by all processes.
+    pub(in crate::pool) fn counts(
+        &self,
+        owner: &Owner,
+        model: Option<&ModelId>,
+        gauge: GaugeName,
+    ) -> impl Iterator<Item = (Instance, Register)> {
+        let field = |instance| {
+            let (owner, model) = (owner.clone(), model.cloned());
+            Field::Count { owner, model, gauge, instance: Instance(instance) }
+        };
+        self.known.range(field(0)..=field(u64::MAX)).filter_map(|(field, register)| match field {
+            Field::Count { instance, .. } => Some((*instance, *register)),
+            _ => None,
+        })
     }
 
     /// Raises the first number of a register: to the time now, or by one if it is later than that.
@@ -126,6 +158,9 @@ impl Default for Replica {
             clock,
             born: clock.to_wall(Timestamp::now().as_unix_ms()),
             present: None,
+            has_resets: false,
+            noted_in: None,
+            pruned_in: None,
         }
     }
 }
