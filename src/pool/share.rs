@@ -17,7 +17,7 @@ use crate::pool::state::observe::observe;
 use crate::pool::state::orders::Orders;
 use crate::pool::state::owner::Owner;
 use crate::pool::state::present::Present;
-use crate::pool::state::prune::prune;
+use crate::pool::state::prune::{is_of_use, prune};
 use crate::pool::state::register::{Register, SavedOrder, Switch};
 use crate::pool::state::replica::Replica;
 use crate::provider::ModelId;
@@ -91,8 +91,11 @@ pub(in crate::pool) fn useless(
 ) -> Vec<(Field, Register)> {
     let set = pool.0.set.load_full();
     let replica = &mut *locked(pool);
-    refresh(replica, &set);
-    registers.retain(|(field, _)| !replica.known.contains_key(field));
+    let now = refresh(replica, &set);
+    // A register for which this pool has no room may be of use to others.
+    registers.retain(|(field, register)| {
+        !replica.known.contains_key(field) && !(replica.is_full && is_of_use(field, *register, now))
+    });
     registers
 }
 

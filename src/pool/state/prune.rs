@@ -18,7 +18,8 @@ const MINUTE_MS: u64 = 60 * 1_000;
 /// Time after which the state of a key that is gone is forgotten, and so is a reset: one week.
 const WEEK_MS: u64 = 7 * 24 * HOUR_MS;
 
-/// Maximum number of registers of owners that the pool does not have, and of models: 100,000.
+/// Number of registers above which those of owners that the pool does not have are forgotten, and those of models:
+/// 100,000. The orders of operators stay.
 const MOST: usize = 100_000;
 
 /// Notes which owners are present, and forgets the registers that are of no use. `now` is the time of the
@@ -46,11 +47,28 @@ pub(in crate::pool) fn prune(replica: &mut Replica, present: &Present, now: u64)
         let is_own = matches!(field, Field::Count { instance, .. } if *instance == own);
         is_seen && (is_own || is_of_use(field, *register, now))
     });
-    if replica.known.len() > MOST {
-        let lasts =
-            |field: &Field| !matches!(field, Field::Learned { .. } | Field::Cooldown { model: Some(_), .. });
-        replica.known.retain(|field, _| field.owner().as_ref().is_some_and(is_present) && lasts(field));
+    replica.is_full = replica.known.len() > MOST;
+    if replica.is_full {
+        make_room(replica, is_present);
     }
+}
+
+/// Forgets what responses have shown of models and of absent keys. The orders of operators stay.
+fn make_room(replica: &mut Replica, is_present: impl Fn(&Owner) -> bool) {
+    let ordered = replica.known.keys().filter(|field| is_order(field)).filter_map(Field::owner);
+    let ordered: HashSet<Owner> = ordered.collect();
+    replica.known.retain(|field, _| match field {
+        Field::Learned { .. } | Field::Cooldown { model: Some(_), .. } => false,
+        Field::Seen { owner } => is_present(owner) || ordered.contains(owner),
+        _ => is_order(field) || field.owner().as_ref().is_some_and(&is_present),
+    });
+}
+
+const fn is_order(field: &Field) -> bool {
+    matches!(
+        field,
+        Field::Reset { .. } | Field::Recount { .. } | Field::Disabled { .. } | Field::Forced { .. }
+    )
 }
 
 /// Notes which owners are present, once an hour, so that the registers do not change all the time.
@@ -65,7 +83,8 @@ fn note(replica: &mut Replica, present: &Present, now: u64) {
     }
 }
 
-fn is_of_use(field: &Field, register: Register, now: u64) -> bool {
+/// Returns whether a register of an owner that a pool has is of use.
+pub(in crate::pool) fn is_of_use(field: &Field, register: Register, now: u64) -> bool {
     let within = |time: u64, span: u64| time.saturating_add(span) > now;
     match field {
         Field::Cooldown { .. } => {
@@ -84,5 +103,36 @@ fn is_of_use(field: &Field, register: Register, now: u64) -> bool {
         Field::Reset { .. } | Field::Recount { .. } => within(register.0[0], WEEK_MS),
         Field::Disabled { .. } | Field::Identity { .. } | Field::Seen { .. } => true,
         Field::Unknown => false,
+    }
+}
+
+#[cfg(all(test, feature = "redis"))]
+mod tests {
+    use super::*;
+    use crate::pool::KeyPool;
+    use crate::pool::state::owner::KeyDigest;
+    use crate::provider::Provider;
+
+    #[test]
+    fn orders_for_absent_keys_outlive_a_want_of_room() {
+        let now = crate::clock::Timestamp::now().as_unix_ms();
+        let digest = |number: usize| format!("{number:032x}").parse::<KeyDigest>().unwrap();
+        let later = now + HOUR_MS;
+        let cooldown = |number| {
+            let field = Field::Cooldown { owner: Owner::Key(digest(number)), model: None };
+            (field, Register([0, later, 1, 0, now]))
+        };
+        let seen = |number| (Field::Seen { owner: Owner::Key(digest(number)) }, Register([now, 0, 0, 0, 0]));
+        let order = (Field::Disabled { key: digest(1) }, Register([now, now, 0, 0, 0]));
+        let all: Vec<_> = (1..=MOST / 2 + 1).flat_map(|number| [cooldown(number), seen(number)]).collect();
+        let all: Vec<_> = all.into_iter().chain([order.clone()]).collect();
+        let key = crate::key::ApiKey::new("sk-one").unwrap();
+        let pool = KeyPool::builder(Provider::openai()).key(key).build().unwrap();
+        pool.merge_stored(all.clone());
+        assert!(pool.useless(all).is_empty(), "they are of use to pools with these keys");
+        for _ in 0..2 {
+            let state = pool.export();
+            assert!(state.len() < 10 && state.registers.contains_key(&order.0), "{}", state.len());
+        }
     }
 }

@@ -33,6 +33,8 @@ pub(in crate::pool) struct Replica {
     pub(in crate::pool) noted_in: Option<u64>,
     /// The minute in which registers of no use were forgotten last; `None` if some were merged since.
     pub(in crate::pool) pruned_in: Option<u64>,
+    /// Whether registers were forgotten then for want of room.
+    pub(in crate::pool) is_full: bool,
 }
 
 // === impl Replica ===
@@ -161,6 +163,7 @@ impl Default for Replica {
             has_resets: false,
             noted_in: None,
             pruned_in: None,
+            is_full: false,
         }
     }
 }
