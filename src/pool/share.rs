@@ -121,10 +121,17 @@ pub(in crate::pool) fn note_recount(pool: &KeyPool, set: &Arc<KeySet>, key: usiz
     }
 }
 
-/// Notes that an operator has disabled, drained or enabled a key.
-pub(in crate::pool) fn note_switch(pool: &KeyPool, set: &Arc<KeySet>, key: usize, switch: Switch) {
+/// Disables, drains or enables a key for an operator, and notes it. News of another process comes before both or after
+/// both, so that the key does as its register says.
+pub(in crate::pool) fn switch_key(
+    pool: &KeyPool,
+    set: &Arc<KeySet>,
+    candidate: Candidate<'_>,
+    switch: Switch,
+) {
     let (replica, now) = (&mut *locked(pool), Moment::now());
-    let (present, candidate) = (meet(replica, set, now), Candidate::new(set, None, key));
+    let present = meet(replica, set, now);
+    candidate.key().set_disabled(switch != Switch::Enabled, now.as_unix_ms());
     if let Some(Owner::Key(key)) = present.owner(candidate, Level::Key) {
         let since = replica.clock.to_wall(now.as_unix_ms());
         let numbers = match switch {

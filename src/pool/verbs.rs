@@ -11,7 +11,7 @@ use crate::pool::keys::refresh::new_model_state;
 use crate::pool::learn::outage as auth_outage;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, FOREVER};
-use crate::pool::share::{note_forced, note_recount, note_reset, note_switch};
+use crate::pool::share::{note_forced, note_recount, note_reset, switch_key};
 use crate::pool::state::register::Switch;
 use crate::provider::ModelId;
 
@@ -116,8 +116,7 @@ pub(in crate::pool) fn switch(pool: &KeyPool, key: &KeyId, switch: Switch) -> Re
     let set = pool.0.set.load();
     let (now, disabled) = (Timestamp::now().as_unix_ms(), switch != Switch::Enabled);
     let candidate = Candidate::new(&set, None, find(&set, key)?);
-    candidate.key().set_disabled(disabled, now);
-    note_switch(pool, &set, candidate.key, switch);
+    switch_key(pool, &set, candidate, switch);
     candidate.sync(Level::Key, now);
     auth_outage::note(&set);
     pool.0.common.released.tell();

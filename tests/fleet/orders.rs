@@ -170,3 +170,22 @@ async fn an_order_after_unknown_resets_stays_and_spreads() {
     assert_eq!((one.usable(None), two.usable(None)), (0, 0));
     assert_eq!(first(&one).until, first(&two).until);
 }
+
+#[test]
+fn a_key_is_as_the_order_says_that_counts() {
+    let other = pool(&["a"]);
+    for _ in 0..500 {
+        let one = pool(&["a"]);
+        other.merge(one.export()).unwrap();
+        other.disable(&"a".into()).unwrap();
+        let disabled = other.export();
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (start.wait(), one.enable(&"a".into()).unwrap()));
+            scope.spawn(|| (start.wait(), one.merge(disabled).unwrap()));
+        });
+        let late = pool(&["a"]);
+        late.merge(one.export()).unwrap();
+        assert_eq!(first(&one).state, first(&late).state);
+    }
+}
