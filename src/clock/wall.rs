@@ -40,7 +40,8 @@ impl WallOffset {
         }
     }
 
-    fn follow_to(&mut self, ours: u64, wall: u64) {
+    /// Follows a reading of both clocks, in milliseconds since the Unix epoch.
+    pub(crate) fn follow_to(&mut self, ours: u64, wall: u64) {
         let measured = wall.cast_signed().wrapping_sub(ours.cast_signed());
         if measured.abs_diff(self.0) > STEP_MS {
             self.0 = measured;

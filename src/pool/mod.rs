@@ -58,6 +58,8 @@ mod scope;
 mod share;
 mod shared;
 mod state;
+#[cfg(feature = "redis")]
+mod stored;
 mod verbs;
 mod wait;
 

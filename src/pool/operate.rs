@@ -11,7 +11,7 @@ use crate::event::OperatorEvent;
 use crate::key::{ApiKey, KeyId, Secret};
 use crate::pool::state::register::Switch;
 #[cfg(feature = "redis")]
-use crate::pool::state::replica::Replica;
+use crate::pool::stored;
 use crate::pool::{Draining, KeyChanges, KeyPool, OtherProvider, PoolState, ReloadError, UnknownKey};
 #[cfg(feature = "redis")]
 use crate::pool::{Field, Register};
@@ -251,14 +251,20 @@ impl KeyPool {
     /// Merges registers that a store holds already.
     #[cfg(feature = "redis")]
     pub(crate) fn merge_stored(&self, registers: impl IntoIterator<Item = (Field, Register)>) {
-        share::merge_registers(self, registers, Replica::is_stored);
+        stored::merge(self, registers);
+    }
+
+    /// Reads the clock of a store: times in its registers are those of this clock, in milliseconds since the Unix epoch.
+    #[cfg(feature = "redis")]
+    pub(crate) fn follow_store_clock(&self, time: u64) {
+        stored::follow_clock(self, time);
     }
 
     /// Returns the registers that have changed since the last call, or all of them after
     /// [`resend`](Self::resend).
     #[cfg(feature = "redis")]
     pub(crate) fn changed_registers(&self) -> Vec<(Field, Register)> {
-        share::changed_registers(self)
+        stored::changed(self)
     }
 
     /// Lets the next call of [`changed_registers`](Self::changed_registers) return all registers.
@@ -271,12 +277,12 @@ impl KeyPool {
     /// it has.
     #[cfg(feature = "redis")]
     pub(crate) fn resend_lost(&self, stored: Vec<(Field, Register)>) {
-        share::locked(self).resend_lost(&stored.into_iter().collect());
+        stored::resend_lost(self, stored);
     }
 
     /// Returns the registers among these that a pool would forget.
     #[cfg(feature = "redis")]
     pub(crate) fn useless(&self, registers: Vec<(Field, Register)>) -> Vec<(Field, Register)> {
-        share::useless(self, registers)
+        stored::useless(self, registers)
     }
 }

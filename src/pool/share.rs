@@ -17,7 +17,7 @@ use crate::pool::state::observe::observe;
 use crate::pool::state::orders::Orders;
 use crate::pool::state::owner::Owner;
 use crate::pool::state::present::Present;
-use crate::pool::state::prune::{is_of_use, prune};
+use crate::pool::state::prune::prune;
 use crate::pool::state::register::{Register, SavedOrder, Switch};
 use crate::pool::state::replica::Replica;
 use crate::provider::ModelId;
@@ -74,29 +74,6 @@ fn adopt_registers(
         replica.pruned_in = None;
     }
     adopt(replica, set, &present, news, now)
-}
-
-#[cfg(feature = "redis")]
-pub(in crate::pool) fn changed_registers(pool: &KeyPool) -> Vec<(Field, Register)> {
-    let set = pool.0.set.load_full();
-    let replica = &mut *locked(pool);
-    look(replica, &set, Moment::now());
-    replica.take_changed()
-}
-
-#[cfg(feature = "redis")]
-pub(in crate::pool) fn useless(
-    pool: &KeyPool,
-    mut registers: Vec<(Field, Register)>,
-) -> Vec<(Field, Register)> {
-    let set = pool.0.set.load_full();
-    let replica = &mut *locked(pool);
-    let now = refresh(replica, &set);
-    // A register for which this pool has no room may be of use to others.
-    registers.retain(|(field, register)| {
-        !replica.known.contains_key(field) && !(replica.is_full && is_of_use(field, *register, now))
-    });
-    registers
 }
 
 /// Notes that an operator has reset keys.
@@ -171,7 +148,7 @@ pub(in crate::pool) fn locked(pool: &KeyPool) -> MutexGuard<'_, Replica> {
 const SKEW_MS: u64 = 5_000;
 
 /// Brings the registers in line with the pool, and forgets those of no use. Returns the time of the wall clock.
-fn refresh(replica: &mut Replica, set: &Arc<KeySet>) -> u64 {
+pub(in crate::pool) fn refresh(replica: &mut Replica, set: &Arc<KeySet>) -> u64 {
     let now = Moment::now();
     let present = look(replica, set, now);
     let now = replica.clock.to_wall(now.as_unix_ms());
@@ -180,7 +157,7 @@ fn refresh(replica: &mut Replica, set: &Arc<KeySet>) -> u64 {
 }
 
 /// Brings the registers in line with the pool. Returns the names of its keys and accounts.
-fn look(replica: &mut Replica, set: &Arc<KeySet>, now: Moment) -> Arc<Present> {
+pub(in crate::pool) fn look(replica: &mut Replica, set: &Arc<KeySet>, now: Moment) -> Arc<Present> {
     replica.clock.follow();
     let present = meet(replica, set, now);
     observe(replica, set, &present, now);

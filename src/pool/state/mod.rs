@@ -15,7 +15,11 @@
 //! them in line with the pool, and `adopt` the pool with them. A pool that is never exported or merged has an
 //! empty replica, and no request touches it in any case.
 //!
-//! Times in registers are those of the wall clock, in milliseconds since the Unix epoch.
+//! Times in registers are those of the wall clock, in milliseconds since the Unix epoch. In a store that several
+//! machines share they are those of its own clock (`store_time`), so the wall clocks may differ.
+
+#[cfg(all(test, feature = "redis"))]
+mod clocks;
 
 pub(in crate::pool) mod adopt;
 pub(in crate::pool) mod adoption;
@@ -29,3 +33,5 @@ pub(in crate::pool) mod present;
 pub(in crate::pool) mod prune;
 pub(in crate::pool) mod register;
 pub(in crate::pool) mod replica;
+#[cfg(feature = "redis")]
+pub(in crate::pool) mod store_time;

@@ -23,6 +23,9 @@ pub(in crate::pool) struct Replica {
     /// The id under which this pool counts.
     pub(in crate::pool) instance: Instance,
     pub(in crate::pool) clock: WallOffset,
+    /// The clock of the store, as the wall clock sees it.
+    #[cfg(feature = "redis")]
+    pub(in crate::pool) store_clock: WallOffset,
     /// The time of its creation, by the wall clock.
     pub(in crate::pool) born: u64,
     /// The names of the present keys and accounts, and the set that has them.
@@ -158,6 +161,8 @@ impl Default for Replica {
             changed: None,
             instance: Instance(fastrand::u64(1..)),
             clock,
+            #[cfg(feature = "redis")]
+            store_clock: WallOffset::default(),
             born: clock.to_wall(Timestamp::now().as_unix_ms()),
             present: None,
             has_resets: false,

@@ -48,7 +48,7 @@ impl<'a> Session<'a> {
         if !channels.is_empty() {
             connection.subscribe(channels).await?;
         }
-        let session = Self { connection, news, pools, scripts: Scripts::new() };
+        let mut session = Self { connection, news, pools, scripts: Scripts::new() };
         // Redis may be empty, or may have lost the last writes.
         pools.iter().for_each(|(pool, _)| pool.resend());
         session.reconcile().await?;
@@ -70,7 +70,7 @@ impl<'a> Session<'a> {
                 self.write(&changed).await
             } else {
                 match tokio::time::timeout_at(look_at, self.news.recv()).await {
-                    Ok(Ok(news)) => self.hear(&news),
+                    Ok(Ok(news)) => self.hear(news),
                     Ok(Err(RecvError::Lagged(_))) => self.reconcile().await,
                     Ok(Err(RecvError::Closed)) => Err(lost()),
                     Err(_look) => Ok(()),
@@ -109,23 +109,44 @@ impl<'a> Session<'a> {
     }
 
     /// Merges the whole state in both directions, and removes registers that are of no use.
-    pub(super) async fn reconcile(&self) -> RedisResult<()> {
+    pub(super) async fn reconcile(&mut self) -> RedisResult<()> {
+        self.read_clock().await?;
         try_join_all(self.pools.iter().map(|it| hear_all(self.connection.clone(), &self.scripts, it)))
             .await?;
         self.tell().await
     }
 
-    fn hear(&self, news: &PushInfo) -> RedisResult<()> {
-        match (&news.kind, &news.data[..]) {
-            (PushKind::Disconnection, _) => Err(lost()),
-            (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
-                for (pool, _) in self.pools.iter().filter(|(_, names)| names.channel.as_bytes() == channel) {
-                    pool.merge_stored(message(payload).iter().filter_map(register));
+    /// Reads the clock of Redis, by which the times in its registers are. The clocks of instances may differ.
+    async fn read_clock(&mut self) -> RedisResult<()> {
+        let sent = Instant::now();
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection).await?;
+        let way = Instant::now().saturating_duration_since(sent) / 2;
+        let way = u64::try_from(way.as_millis()).unwrap_or(0);
+        let time = seconds.saturating_mul(1_000).saturating_add(micros / 1_000).saturating_add(way);
+        self.pools.iter().for_each(|(pool, _)| pool.follow_store_clock(time));
+        Ok(())
+    }
+
+    /// Merges a message and all that have come after it, with one look at each pool.
+    fn hear(&mut self, first: PushInfo) -> RedisResult<()> {
+        let more: Vec<_> = std::iter::from_fn(|| self.news.try_recv().ok()).collect();
+        let mut heard = vec![Vec::new(); self.pools.len()];
+        for news in std::iter::once(first).chain(more) {
+            match (news.kind, &news.data[..]) {
+                (PushKind::Disconnection, _) => return Err(lost()),
+                (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+                    for (heard, (_, names)) in heard.iter_mut().zip(self.pools) {
+                        if names.channel.as_bytes() == channel {
+                            heard.extend(message(payload).iter().filter_map(register));
+                        }
+                    }
                 }
-                Ok(())
+                _ => {}
             }
-            _ => Ok(()),
         }
+        let pools = self.pools.iter().zip(heard).filter(|(_, heard)| !heard.is_empty());
+        pools.for_each(|((pool, _), heard)| pool.merge_stored(heard));
+        Ok(())
     }
 }
 
