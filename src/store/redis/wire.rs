@@ -72,8 +72,11 @@ impl Scripts {
     }
 }
 
-/// Returns the entry of a register.
+/// Returns the entry of a register. `None` for a register from a time that never comes: no process would read it.
 pub(super) fn entry((field, Register(numbers)): &(Field, Register)) -> Option<Entry> {
+    if numbers[0] > LAST {
+        return None;
+    }
     let value = numbers.iter().map(|number| format!("{number:016x}")).collect();
     Some((serde_json::to_string(field).ok()?, value))
 }
@@ -100,4 +103,18 @@ pub(super) fn message(payload: &[u8]) -> Vec<Entry> {
     let texts: Vec<String> = serde_json::from_slice(payload).unwrap_or_default();
     let (pairs, _) = texts.as_chunks::<2>();
     pairs.iter().map(|[field, value]| (field.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_from_a_time_that_never_comes_is_not_written() {
+        let field = r#"{"kind":"reset","owner":"account:a"}"#;
+        let at = |time| (serde_json::from_str::<Field>(field).unwrap(), Register([time, 0, 0, 0, 0]));
+        let last = entry(&at(LAST)).unwrap();
+        assert_eq!(register(&last), Some(at(LAST)));
+        assert_eq!(entry(&at(LAST + 1)), None);
+    }
 }
