@@ -46,7 +46,7 @@ pub(crate) use self::ledger::cadence::Cadence;
 pub(crate) use self::ledger::checkpoint::Checkpoints;
 pub(crate) use self::ledger::cost::Cost;
 #[cfg(feature = "redis")]
-pub(crate) use self::ledger::gauge::allotted::GaugeDemand;
+pub(crate) use self::ledger::gauge::allotted::{GaugeDemand, WindowName};
 pub(crate) use self::ledger::gauge::shared::{GaugeName, OthersTook, SharedCount, SharedLimit};
 pub(crate) use self::ledger::refused::Refused;
 pub(crate) use self::ledger::search::{Pacing, ROUNDED};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Moment, Timestamp};
+use crate::clock::{Moment, WallOffset};
 use crate::limits::ledger::Ledger;
-use crate::limits::ledger::gauge::allotted::{self, GaugeDemand};
+use crate::limits::ledger::gauge::allotted::{self, GaugeDemand, WindowName};
 use crate::limits::ledger::gauge::shared::GaugeName;
 use crate::limits::ledger::sharing::demand::{Demand, Grant, Others};
 use crate::limits::ledger::sharing::link::Sharing;
@@ -21,15 +21,20 @@ pub(crate) fn unshare(ledger: &Ledger) {
     ledger.with_declared(allotted::unshare);
 }
 
-/// Passes the demands for the limits of a ledger to `ask`. `others` returns the state of the other instances at the
-/// limit with this name, in the window that ends then.
+/// Returns the names of the limits of a ledger, and those of their windows. `clock` is the wall clock.
+pub(crate) fn windows(ledger: &Ledger, clock: WallOffset, now: Moment) -> Vec<(GaugeName, WindowName)> {
+    ledger.with_declared(|gauges| allotted::windows(gauges, clock, now))
+}
+
+/// Returns the demands for the limits of a ledger. `others` returns the state of the other instances at the limit with
+/// this index in [`windows`].
 pub(crate) fn demands(
     ledger: &Ledger,
-    others: impl Fn(&GaugeName, Option<Timestamp>) -> Others,
+    others: impl Fn(usize) -> Others,
+    clock: WallOffset,
     now: Moment,
-    ask: impl FnMut(GaugeDemand),
-) {
-    ledger.with_declared(|gauges| allotted::demands(gauges, others, now, ask));
+) -> Vec<GaugeDemand> {
+    ledger.with_declared(|gauges| allotted::demands(gauges, others, clock, now))
 }
 
 /// Takes over a grant for a limit of a ledger. Returns whether there is more room than before.

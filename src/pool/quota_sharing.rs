@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::clock::{Moment, Timestamp};
-use crate::limits::{GaugeDemand, GaugeName, Grant, Ledger, Others, Sharing, shared};
+use crate::clock::Moment;
+use crate::limits::{GaugeDemand, GaugeName, Grant, Ledger, Others, Sharing, WindowName, shared};
 use crate::pool::KeyPool;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
@@ -70,23 +70,23 @@ impl LimitSharing {
         let (set, now) = (self.pool.0.set.load_full(), Moment::now());
         let replica = &mut *locked(&self.pool);
         replica.clock.follow();
-        let (present, mut demands) = (meet(replica, &set, now), Vec::new());
+        let (clock, present, mut demands) = (replica.clock, meet(replica, &set, now), Vec::new());
         visit(&set, &present, |scope| {
             shared::share(scope.ledger, &self.sharing, false, now);
-            let name = |gauge: &GaugeName, ends| name(replica, &present, &scope, gauge, ends);
-            let of_limit = |gauge: &GaugeName, ends| {
-                let known = || name(gauge, ends).and_then(|name| others.get(&name).copied());
-                if others.is_empty() { by_default } else { known().unwrap_or(by_default) }
+            // Requests wait for the ledger, so names are made while it is not locked.
+            let name = |gauge: &GaugeName, window| name(replica, &present, &scope, gauge, window);
+            let is_known = |(gauge, window)| name(&gauge, window).and_then(|name| others.get(&name).copied());
+            let known: Vec<_> = if others.is_empty() {
+                Vec::new()
+            } else {
+                shared::windows(scope.ledger, clock, now).into_iter().map(is_known).collect()
             };
-            shared::demands(scope.ledger, of_limit, now, |of| {
+            let others = |index: usize| known.get(index).copied().flatten().unwrap_or(by_default);
+            for of in shared::demands(scope.ledger, others, clock, now) {
                 let (owner, model) = (present.owner(scope.candidate, scope.level), scope.model());
-                demands.extend(owner.zip(name(&of.name, of.ends)).map(|(owner, name)| NamedDemand {
-                    name,
-                    owner,
-                    model,
-                    of,
-                }));
-            });
+                let named = owner.zip(name(&of.name, of.window));
+                demands.extend(named.map(|(owner, name)| NamedDemand { name, owner, model, of }));
+            }
         });
         demands
     }
@@ -190,20 +190,19 @@ fn sync(scope: &Scope<'_>, now: Moment) {
     }
 }
 
-/// Returns the name of a limit, in the window that ends at `ends`, since the last reset by an operator.
+/// Returns the name of a limit in a window, since the last reset by an operator.
 fn name(
     replica: &Replica,
     present: &Present,
     scope: &Scope<'_>,
     gauge: &GaugeName,
-    ends: Option<Timestamp>,
+    WindowName(window): WindowName,
 ) -> Option<String> {
     // An account that several keys have shown has the name of the first one in every instance.
     let owner = present.aliases(scope.candidate.set, scope.candidate, scope.level).into_iter().next()?;
     let model = scope.model().map(|model| ModelId::from(model.as_str().to_ascii_lowercase()));
     let generation = replica.recount_of(&owner, model.as_ref());
-    let ends = ends.map_or(0, |ends| replica.clock.to_wall(ends.as_unix_ms()).saturating_add(500) / 1_000);
     let gauge = serde_json::to_string(gauge).ok()?;
     let model = model.as_ref().map_or("", ModelId::as_str);
-    Some(format!("{}:{gauge}:{generation}:{ends}:{model}", String::from(owner)))
+    Some(format!("{}:{gauge}:{generation}:{window}:{model}", String::from(owner)))
 }

@@ -12,6 +12,9 @@ pub(in crate::limits) const CORRECTION_US: i64 = 64;
 
 pub(in crate::limits) const US_PER_S: u64 = 1_000_000;
 
+#[cfg(feature = "redis")]
+pub(in crate::limits) const US_PER_MS: u64 = 1_000;
+
 /// Maximum time for which headers close a scope: one day, in microseconds. After that, a request tries the
 /// scope.
 pub(in crate::limits) const LONGEST_US: u64 = 24 * 60 * 60 * US_PER_S;

@@ -183,10 +183,8 @@ impl Gauge {
             Counter::Concurrent { .. } => AFTER_ANOTHER,
         };
         #[cfg(feature = "redis")]
-        if at <= now.as_unix_us()
-            && let Some(allotment) = &mut self.allotment
-        {
-            return allotment.available_at(amount, now);
+        if at <= now.as_unix_us() && self.allotment.is_some() {
+            return allotted::available_at(self, amount, now);
         }
         at
     }

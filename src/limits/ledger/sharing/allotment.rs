@@ -6,7 +6,8 @@
 //!
 //! As long as no instance lacks anything, each holds an equal part of the amount that is left. If one does although no
 //! other has more than that, the others keep twice the amount of their last half second, or an eighth of an equal part,
-//! which is nothing when little is left. So the last units are found.
+//! which is nothing when little is left. An idle one keeps nothing. So the last units are found, and a request that
+//! needs a whole limit is let in when no other takes anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +36,8 @@ pub(in crate::limits) struct Allotment {
     refused: u64,
     /// The room below which more is demanded ahead.
     low: i64,
-    /// Whether the last grant was too small for a refused amount.
-    is_unmet: bool,
+    /// The refused amount for which the last grant was too small; zero for none.
+    unmet: u64,
     last: LastGrant,
     recent: RecentUse,
     /// The time until which another instance lacks something, in microseconds since the Unix epoch.
@@ -69,10 +70,11 @@ const MODEST_US: u64 = 2 * US_PER_S;
 /// limit: 60 s, in microseconds.
 const REPEAT_US: u64 = 60 * US_PER_S;
 
-/// The same if something is free, of which this instance may take a part when the store goes away: 1 s.
-const REPEAT_FREE_US: u64 = US_PER_S;
+/// The same if something is free, of which this instance may take a part when the store goes away, and if a request
+/// lacks something: 1 s.
+const REPEAT_SOON_US: u64 = US_PER_S;
 
-/// Part of its equal part that an instance keeps while others lack something.
+/// Part of its equal part that an instance in use keeps while others lack something.
 const RESERVE: u64 = 8;
 
 // === impl Allotment ===
@@ -91,7 +93,7 @@ impl Allotment {
             next: None,
             refused: 0,
             low: 0,
-            is_unmet: false,
+            unmet: 0,
             last: LastGrant::default(),
             recent: RecentUse::new(spent),
             modest_until: 0,
@@ -105,17 +107,31 @@ impl Allotment {
         Self { granted: Some(signed(sharing.part_of(size))), ..Self::new(sharing, 0) }
     }
 
-    /// Returns the time at which an amount can be taken, in microseconds since the Unix epoch; zero for now. An
-    /// amount that is refused is demanded at once.
-    pub(in crate::limits) fn available_at(&mut self, amount: u64, now: Moment) -> u64 {
-        let Some(granted) = self.granted else { return 0 };
-        let has_room = granted.saturating_sub(self.spent) >= signed(amount);
-        if amount == 0 || (has_room && self.sharing.is_valid(now)) {
-            return 0;
-        }
+    /// Returns whether an amount can be taken now.
+    pub(in crate::limits) fn has_room_for(&self, amount: u64, now: Moment) -> bool {
+        let Some(granted) = self.granted else { return true };
+        amount == 0 || (granted.saturating_sub(self.spent) >= signed(amount) && self.sharing.is_valid(now))
+    }
+
+    /// Demands an amount for which there is no room. Returns the time at which it may be there, in microseconds since
+    /// the Unix epoch: soon if others hold it; otherwise the end of the window, or the time at which it has come back.
+    pub(in crate::limits) fn refuse(
+        &mut self,
+        amount: u64,
+        limit: LimitShape,
+        ends: Option<u64>,
+        now: Moment,
+    ) -> u64 {
         self.refused = if self.refused == 0 { amount } else { self.refused.min(amount) };
         self.sharing.call();
-        now.saturating_add(SOON).as_unix_us()
+        let soon = now.saturating_add(SOON).as_unix_us();
+        match (amount.saturating_sub(self.left(limit, now)), ends) {
+            (0, _) => soon,
+            (_, Some(ends)) => ends.max(soon),
+            (lacking, None) => {
+                now.as_unix_us().saturating_add((lacking as f64 * limit.interval) as u64).max(soon)
+            }
+        }
     }
 
     pub(in crate::limits) fn take(&mut self, amount: u64) {
@@ -147,7 +163,7 @@ impl Allotment {
         let next = self.next.take();
         self.granted = self.granted.map(|_| next.unwrap_or_else(|| signed(self.sharing.part_of(size))));
         (self.epoch, self.spent, self.refused) = (self.epoch.wrapping_add(1), 0, 0);
-        self.last = LastGrant::default();
+        (self.last, self.unmet) = (LastGrant::default(), 0);
         self.recent.restart();
         self.sharing.call();
     }
@@ -170,10 +186,17 @@ impl Allotment {
             self.modest_until = now.as_unix_us().saturating_add(MODEST_US);
         }
         let target = self.target(limit, recent, others, now);
-        let (room, refused) = (self.room().cast_unsigned(), std::mem::take(&mut self.refused));
+        let is_soon = self.unmet > 0 || self.last.free >= self.sharing.instances();
+        let repeat = if is_soon { REPEAT_SOON_US } else { REPEAT_US };
+        let is_time = now.as_unix_us().saturating_sub(self.last.at) > repeat;
+        let (room, mut refused) = (self.room().cast_unsigned(), std::mem::take(&mut self.refused));
+        if refused == 0 && is_time {
+            // The request may still wait, and others may have given something back.
+            refused = self.unmet;
+        }
         let slack = if others == Others::Content { target / 2 + 1 } else { 0 };
         // An amount that is too small for the request that waits is of no use here, perhaps elsewhere.
-        let is_useless = self.is_unmet && refused > room;
+        let is_useless = self.unmet > 0 && refused > room;
         let kept = if is_useless {
             0
         } else if room > target + slack {
@@ -181,11 +204,10 @@ impl Allotment {
         } else {
             room
         };
-        let lacks = room < target.div_ceil(2) || refused > 0;
+        let lacks = (target > 0 && room <= target / 2) || refused > 0;
         // An instance that has become idle says so, in case it is killed.
         let is_news = self.last.spent != Some(self.spent) || 2 * recent < self.last.recent;
-        let repeat = if self.last.free >= self.sharing.instances() { REPEAT_FREE_US } else { REPEAT_US };
-        let is_due = now.as_unix_us().saturating_sub(self.last.at) > repeat || others != Others::Content;
+        let is_due = is_time || others != Others::Content;
         if self.granted.is_some() && !is_news && !lacks && kept == room && !is_due {
             return None;
         }
@@ -201,7 +223,11 @@ impl Allotment {
     /// Returns the amount that this instance should hold.
     fn target(&self, limit: LimitShape, recent: u64, others: Others, now: Moment) -> u64 {
         let equal = self.left(limit, now).div_ceil(self.sharing.instances());
-        let reserve = if now.as_unix_us() < self.modest_until { equal / RESERVE } else { equal };
+        let reserve = match now.as_unix_us() < self.modest_until {
+            true if recent == 0 => 0,
+            true => equal / RESERVE,
+            false => equal,
+        };
         if others == Others::Left { 0 } else { reserve.max(2 * recent).min(limit.size) }
     }
 
@@ -228,7 +254,7 @@ impl Allotment {
         self.granted = Some(demand.spent.saturating_add(signed(held)));
         self.last =
             LastGrant { at: now.as_unix_us(), spent: Some(demand.spent), recent: demand.recent, left, free };
-        self.is_unmet = held < demand.least;
+        self.unmet = if held < demand.least { demand.least } else { 0 };
         self.alone_since = None;
         self.room() > before
     }

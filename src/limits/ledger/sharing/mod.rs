@@ -3,3 +3,5 @@
 pub(in crate::limits) mod allotment;
 pub(in crate::limits) mod demand;
 pub(in crate::limits) mod link;
+#[cfg(test)]
+mod tests;
