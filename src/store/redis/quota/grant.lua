@@ -5,9 +5,10 @@
 -- KEYS[2..]: one hash for each limit:
 --   @used: the amount spent in the window; @full: the time at which the bucket is full, in microseconds;
 --   @born: the time of the first demand; @told: the time of the last call for unused amounts;
---   INSTANCE.SERIAL: the amount that the instance holds, the amount that it has spent as far as it has said so, and
---   the most that it is likely to have spent since.
--- ARGV: instance, time to live (ms), channel, start of the state as the instance knows it; then for each limit:
+--   INSTANCE.SERIAL: the amount that the instance holds, the amount that it has spent as far as it has said so, the
+--   most that it is likely to have spent since, and the time of its last demand.
+-- ARGV: instance, time to live (ms), channel, start of the state as the instance knows it, time without a demand after
+--   which an instance holds nothing of a limit (ms); then for each limit:
 --   serial, size, interval (us; 0 for a window), time to keep (ms), spent, recent, kept, least, wanted, missing.
 -- Returns the number of instances, the number of equal parts that an instance may take of a limit that is new to it
 -- (one each; 0: none), the start of the state, and a list with for each limit: held, left, free.
@@ -15,7 +16,7 @@
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
 local now = math.floor(now_us / 1000)
-local me, ttl, channel, known_start = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local me, ttl, channel, known_start, silence = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 local function number(value)
   value = tonumber(value)
@@ -67,7 +68,7 @@ local is_lost = known_start ~= '0' and known_start ~= start
 
 local amounts = {}
 for i = 2, #KEYS do
-  local key, at = KEYS[i], 4 + (i - 2) * 10
+  local key, at = KEYS[i], 5 + (i - 2) * 10
   local field = me .. '.' .. ARGV[at + 1]
   local size, interval, keep = number(ARGV[at + 2]), number(ARGV[at + 3]), ARGV[at + 4]
   local spent, recent, kept = number(ARGV[at + 5]), number(ARGV[at + 6]), number(ARGV[at + 7])
@@ -84,15 +85,16 @@ for i = 2, #KEYS do
     elseif name == '@born' then born = number(value)
     elseif name == '@told' then told = number(value)
     elseif instance then
-      local held, said, recently = string.match(value, '^(%d+) (-?%d+) (%d+)$')
+      local held, said, recently, last_at = string.match(value, '^(%d+) (-?%d+) (%d+) (%d+)$')
       held = number(held)
       if name == field then
         if said then own_held, own_spent = held, number(said) end
-      elseif instance == me or not alive[instance] then
-        -- It may have spent something that it did not say. The rest of what it held is free again.
+      elseif instance == me or not alive[instance] or now - number(last_at) > silence then
+        -- It is gone, or has no such key any more. It may have spent something that it did not say. The rest of what it
+        -- held is free again.
         local last = math.min(held, number(recently))
         unsaid = unsaid + last
-        if held > 0 then redis.call('HSET', key, name, '0 ' .. text(number(said) + last) .. ' 0') end
+        if held > 0 then redis.call('HSET', key, name, '0 ' .. text(number(said) + last) .. ' 0 ' .. text(number(last_at))) end
       else
         others = others + held
       end
@@ -141,7 +143,7 @@ for i = 2, #KEYS do
     end
   end
 
-  redis.call('HSET', key, field, text(held) .. ' ' .. text(spent) .. ' ' .. text(recent))
+  redis.call('HSET', key, field, text(held) .. ' ' .. text(spent) .. ' ' .. text(recent) .. ' ' .. text(now))
   if interval > 0 then
     redis.call('HSET', key, '@full', text(full))
   else
@@ -149,7 +151,7 @@ for i = 2, #KEYS do
   end
   -- First the others return what is above an equal part. If that is nothing, they keep what they need.
   local is_uneven = others > math.ceil(left / count) * (count - 1)
-  local lacks = held < least or (is_uneven and held * 2 < wanted)
+  local lacks = held < least or (is_uneven and held * 2 <= wanted)
   if own_held > held and now - told < 1000 then
     redis.call('PUBLISH', channel, 'freed ' .. key)
   end

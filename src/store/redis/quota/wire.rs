@@ -13,6 +13,10 @@ const GRANT: &str = include_str!("grant.lua");
 /// Time after which an instance without a sign of life holds nothing any more: 5 s.
 pub(super) const EXPIRES_MS: u64 = 5_000;
 
+/// Time without a demand after which an instance holds nothing of a limit any more: 150 s, in milliseconds. An instance
+/// that has the key repeats its demand after 60 s at the latest.
+const SILENCE_MS: u64 = 150_000;
+
 /// Time for which Redis keeps a limit after the end of its window, or without a demand: 10 minutes, in milliseconds.
 const KEEP_MS: u64 = 10 * 60 * 1_000;
 
@@ -86,7 +90,7 @@ pub(super) async fn demand(
 ) -> RedisResult<Granted> {
     let Identity { names, id, start } = identity;
     let mut call = script.key(&names.instances);
-    call.arg(id).arg(EXPIRES_MS).arg(&names.channel).arg(*start);
+    call.arg(id).arg(EXPIRES_MS).arg(&names.channel).arg(*start).arg(SILENCE_MS);
     for NamedDemand { name, of, .. } in demands {
         let (demand, limit) = (&of.demand, &of.limit);
         let most = |amount: u64| amount.min(MOST);
