@@ -54,6 +54,18 @@ impl LimitSharing {
         Self { pool: pool.clone(), sharing }
     }
 
+    /// Begins to share the limits of a pool whose store is perhaps away: an equal part of each is the instance's until its
+    /// first grant.
+    pub(crate) fn begin_among(pool: &KeyPool, instances: u64) -> Self {
+        let this = Self::begin(pool);
+        this.sharing.set_instances(instances, instances);
+        this.each_scope(|ledger, now| {
+            shared::share(ledger, &this.sharing, true, now);
+            false
+        });
+        this
+    }
+
     /// Returns the link, which knows the validity of grants.
     pub(crate) const fn link(&self) -> &Arc<Sharing> {
         &self.sharing

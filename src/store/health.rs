@@ -28,6 +28,12 @@ impl Health {
         failing.retain(|id, _| pools.iter().any(|pool| pool.id() == *id));
     }
 
+    /// Returns whether the store fails for a pool.
+    #[cfg(feature = "redis")]
+    pub(super) fn is_failing(&self, pool: &KeyPool) -> bool {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&pool.id())
+    }
+
     /// Notes that the store works for these pools. Emits an event at each for which it failed before.
     pub(super) fn works(&self, pools: &[KeyPool]) {
         for pool in pools {

@@ -6,24 +6,20 @@ mod link;
 mod quota;
 mod servers;
 mod session;
+mod sharing;
 pub(super) mod status;
 mod wire;
 
 use std::fmt;
 use std::future::pending;
-use std::pin::pin;
 
-use futures_util::future::{Either, join_all, join3, select};
 use tokio::sync::watch;
 
 use crate::pool::KeyPool;
-use crate::store::health::Health;
 use crate::store::pools::StorePools;
-use crate::store::redis::link::{Ended, Link};
-use crate::store::redis::quota::QuotaLink;
 use crate::store::redis::servers::Servers;
+use crate::store::redis::sharing::Sharing;
 use crate::store::redis::status::RedisStatus;
-use crate::store::redis::wire::Names;
 
 /// State that several processes share by Redis (6 or later): cooldowns, invalid and disabled keys, learned
 /// accounts and limits, counts, and operators' resets.
@@ -31,6 +27,15 @@ use crate::store::redis::wire::Names;
 /// News of one process reaches the others within about 100 ms. Redis is never on the way of a request. While
 /// it is away, every process goes on with what it knows, and an event says so. When it is back, even empty,
 /// sharing goes on by itself, and nothing is counted twice.
+///
+/// A revoked key is met by requests that could not know of it: in the instance that meets it first, by those that were
+/// sent before another key had served the first refused request; in another instance by those that were sent before
+/// the news came, 250 ms after that at the latest. Later requests do not meet it.
+///
+/// Times in Redis are those of its own clock, which each process reads when it connects and every 10 s. So the wall
+/// clocks of the processes may differ: a cooldown lasts as long everywhere. The clocks of servers that take over from one
+/// another have to agree within a second. A change while Redis is away takes the place of an earlier one of the same
+/// kind, so a long outage takes no more memory than a short one.
 ///
 /// # Shared limits
 ///
@@ -42,17 +47,24 @@ use crate::store::redis::wire::Names;
 ///
 /// - *Requests.* A request that finds the part of its instance used up waits for more, if it may wait; what
 ///   others return reaches it within a few milliseconds. If it may not wait, it fails as if the limit were used
-///   up, although other instances may hold something.
-/// - *Redis is away*, or does not respond within 300 ms: the instance goes on with its part, and with an equal part of
+///   up, although other instances may hold something. When nothing is left that others could return, the time stated is
+///   the end of the window, or the time at which a bucket has room. A request that needs nearly the whole limit is let in
+///   when no other instance uses it.
+/// - *Redis is away*, or does not respond within a second: the instance goes on with its part, and with an equal part of
 ///   what no instance held when it heard of Redis last (and of what comes back meanwhile, or of the next window). So
 ///   the instances stay within the limit about; a limit that others have used up meanwhile may be exceeded by that part.
 ///   When Redis is back, each instance says what it has spent, and a Redis that has lost its state grants nothing new
-///   for three seconds, until all have said so. Before the first connection, the whole limit is the instance's own.
+///   for three seconds, until all have said so. Before the first connection, the whole limit is the instance's own; a pool
+///   that is added to a store that was connected begins with an equal part. Pools that stay keep their parts when others
+///   come and go.
+/// - *A failover* to a replica: each instance repeats what it has spent, so nothing is lost of the counts. The limit is
+///   exceeded at most by what the master granted last and its replica had not heard of yet: usually nothing.
 /// - *An instance is killed*: five seconds later the others may take what it held. What it had spent in the last 50 ms
 ///   is not known to Redis, so as much as it had spent in half a second counts as spent once more. An instance that
-///   ends regularly returns its part at once.
-/// - *Windows* end by the clock of each instance, and are named by their end, so each window has its own count even if
-///   the clocks differ. The next window is granted up to three seconds ahead. Buckets refill by the clock of Redis.
+///   ends regularly returns its part at once. What an instance held of a limit whose key it has no more is free 150 s
+///   after its last demand.
+/// - *Windows* end by the clock of each instance, and are named by their regular end, so each window has its own count
+///   even if the clocks differ, or one was set by up to half a window since its process started. The next window is granted up to three seconds ahead. Buckets refill by the clock of Redis.
 /// - *Tokens* are counted as estimated, and corrected when the response has ended.
 /// - *Not shared*: limits per second and of requests in flight, for which news would come too late (divide them by the
 ///   number of instances); names of models beyond [`max_models`](crate::pool::KeyPoolBuilder::max_models). Limits that
@@ -197,54 +209,8 @@ impl RedisStore {
 
     async fn share(self, shutdown: impl Future<Output = ()>) {
         let Self { servers, prefix, pools, missing, share_limits } = self;
-        let (mut shutdown, health) = (pin!(shutdown), Health::new("redis"));
-        let quota_health = Health::new("redis quotas");
-        let mut changed = pools.watch();
-        loop {
-            let pools = changed.borrow_and_update().clone();
-            health.keep(&pools);
-            quota_health.keep(&pools);
-            let (stop, stopped) = watch::channel(false);
-            let sharing: Vec<_> = pools.iter().filter(|_| share_limits).cloned().collect();
-            missing.send_replace(1 + sharing.len());
-            let quotas = sharing.into_iter().map(|pool| {
-                let link = QuotaLink::new(servers.clone(), &prefix, pool, &quota_health, &missing);
-                link.run(over(stopped.clone()))
-            });
-            let quotas = join_all(quotas);
-            let named = pools.into_iter().map(|pool| (pool.clone(), Names::of(&prefix, &pool))).collect();
-            let ended = async {
-                let changed = pin!(changed.changed());
-                let is_over = matches!(select(shutdown.as_mut(), changed).await, Either::Left(_));
-                stop.send_replace(true);
-                is_over
-            };
-            let state = link(&servers, named, (&health, &missing), stopped.clone());
-            let (is_over, ..) = join3(ended, state, quotas).await;
-            if is_over {
-                return;
-            }
-        }
+        Sharing { servers, prefix, missing: &missing, share_limits }.run(&pools, shutdown).await;
     }
-}
-
-/// Shares the state of pools until `stop` is true: over one connection, or over one for each pool if their state is at
-/// several nodes of a cluster.
-async fn link(
-    servers: &Servers,
-    pools: Vec<(KeyPool, Names)>,
-    (health, missing): (&Health, &watch::Sender<usize>),
-    stop: watch::Receiver<bool>,
-) {
-    let link = async |pools| Link::new(servers.clone(), pools, health, missing).run(over(stop.clone())).await;
-    if link(pools.clone()).await == Ended::Scattered {
-        missing.send_modify(|missing| *missing = (*missing + pools.len()).saturating_sub(1));
-        join_all(pools.into_iter().map(|pool| link(vec![pool]))).await;
-    }
-}
-
-async fn over(mut stop: watch::Receiver<bool>) {
-    drop(stop.wait_for(|stop| *stop).await);
 }
 
 impl fmt::Debug for RedisStore {

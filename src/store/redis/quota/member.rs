@@ -10,13 +10,15 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::limits::Others;
 use crate::pool::{KeyPool, LimitSharing};
+use crate::store::redis::quota::peers::Peers;
 use crate::store::redis::quota::wire::{EXPIRES_MS, Granted, Identity, Names, demand, leave};
 
 /// A pool that shares its limits, as one instance among others.
-pub(super) struct Member {
+pub(super) struct Member<'a> {
     pool: KeyPool,
-    /// `None` before the first connection: the limits are the instance's own.
+    /// `None` before the first connection of the store: the limits are the instance's own.
     sharing: Option<LimitSharing>,
+    peers: &'a Peers,
     identity: Identity,
     /// The state of the other instances by the name of a limit, as they have said since the last demands.
     others: HashMap<String, Others>,
@@ -40,11 +42,13 @@ const BATCH: usize = 64;
 
 // === impl Member ===
 
-impl Member {
-    pub(super) fn new(prefix: &str, pool: &KeyPool) -> Self {
+impl<'a> Member<'a> {
+    pub(super) fn new(prefix: &str, pool: &KeyPool, peers: &'a Peers) -> Self {
         let identity = Identity { names: Names::of(prefix, pool), id: String::new(), start: 0 };
+        // The store may be away, and was told before of how many instances there are.
+        let sharing = peers.of(pool).map(|instances| LimitSharing::begin_among(pool, instances));
         let (pool, due) = (pool.clone(), Instant::now());
-        Self { pool, sharing: None, identity, others: HashMap::new(), due, complete_at: None }
+        Self { pool, sharing, peers, identity, others: HashMap::new(), due, complete_at: None }
     }
 
     pub(super) fn channel(&self) -> &str {
@@ -95,6 +99,7 @@ impl Member {
                 let granted = demand(connection, script, &self.identity, &batch).await?;
                 let link = sharing.link();
                 link.set_instances(granted.instances, granted.parts);
+                self.peers.set(&self.pool, granted.instances);
                 link.extend(sent.saturating_add(Duration::from_millis(EXPIRES_MS - MARGIN_MS)));
                 sharing.grant(batch.into_iter().zip(granted.grants.iter().copied()));
                 self.due = Instant::now() + SIGN_EVERY;

@@ -7,6 +7,7 @@
 //! instance held when it was last told.
 
 mod member;
+pub(super) mod peers;
 mod wire;
 
 use std::pin::{Pin, pin};
@@ -22,16 +23,27 @@ use crate::limits::Others;
 use crate::pool::KeyPool;
 use crate::store::health::Health;
 use crate::store::redis::quota::member::Member;
+use crate::store::redis::quota::peers::Peers;
 use crate::store::redis::servers::{REDIRECTIONS, Servers, TIMEOUT};
 
 /// The limits of a pool, to be shared by Redis.
 pub(super) struct QuotaLink<'a> {
     servers: Servers,
     pool: KeyPool,
-    member: Member,
-    health: &'a Health,
+    member: Member<'a>,
+    health: QuotaHealth<'a>,
+    /// Number of failures since Redis last granted something.
+    failures: usize,
     /// Number of links of the store that are not connected. `None` after this one was.
     missing: Option<&'a watch::Sender<usize>>,
+}
+
+/// The reports to which a link says whether it works.
+#[derive(Clone, Copy)]
+pub(super) struct QuotaHealth<'a> {
+    pub(super) of_quotas: &'a Health,
+    /// The health of the store of the state, which reports errors of the connection.
+    pub(super) of_state: &'a Health,
 }
 
 /// A connection, and the script on it.
@@ -41,8 +53,9 @@ struct QuotaSession {
     script: Script,
 }
 
-/// Time for a response: 300 ms. Requests go on alone after that.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
+/// Number of failures in a row after which an error of the connection is an event here, if the state is shared
+/// nevertheless.
+const TOLD_AFTER: usize = 3;
 
 /// Time between two looks at what was spent: 50 ms. A request that lacks something causes a look at once.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -63,25 +76,32 @@ const MESSAGES: usize = 1_024;
 
 impl<'a> QuotaLink<'a> {
     pub(super) fn new(
-        servers: Servers,
-        prefix: &str,
+        (servers, prefix): (&Servers, &str),
         pool: KeyPool,
-        health: &'a Health,
+        health: QuotaHealth<'a>,
+        peers: &'a Peers,
         missing: &'a watch::Sender<usize>,
     ) -> Self {
-        Self { servers, member: Member::new(prefix, &pool), pool, health, missing: Some(missing) }
+        let (servers, member) = (servers.clone(), Member::new(prefix, &pool, peers));
+        Self { servers, member, pool, health, failures: 0, missing: Some(missing) }
     }
 
     /// Shares the limits until `stop` ends, and returns what was not spent.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) {
+        if let Some(session) = self.share_until(stop).await {
+            // What is not returned is free when this instance expires.
+            let _in_time = timeout(LAST_WORDS, leave(self.member, session)).await;
+        }
+    }
+
+    /// Shares the limits until `stop` ends. Returns the connection then, if there is one.
+    async fn share_until(&mut self, stop: impl Future<Output = ()>) -> Option<QuotaSession> {
         let (mut stop, mut redirections) = (pin!(stop), 0);
         loop {
             let error = match self.connect(stop.as_mut()).await {
-                Ok(None) => return,
-                Ok(Some(session)) => {
-                    // What is not returned is free when this instance expires.
-                    let _in_time = timeout(LAST_WORDS, self.leave(session)).await;
-                    return;
+                Ok(session) => {
+                    self.is_ready();
+                    return session;
                 }
                 Err(error) => error,
             };
@@ -92,15 +112,23 @@ impl<'a> QuotaLink<'a> {
             redirections = 0;
             self.servers.forget_node();
             self.servers.failed();
-            if !is_of_connection(&error) {
-                // An error of the connection is an event of the store of the state.
-                self.health.fails(std::slice::from_ref(&self.pool), &error.to_string());
+            self.failed(&error);
+            let alone = timeout(RETRY, go_alone(&self.member));
+            let is_over = matches!(select(stop.as_mut(), pin!(alone)).await, Either::Left(_));
+            if is_over {
                 self.is_ready();
+                return None;
             }
-            let alone = go_alone(&self.member);
-            if let Either::Left(_) = select(stop.as_mut(), pin!(timeout(RETRY, alone))).await {
-                return;
-            }
+        }
+    }
+
+    /// Reports an error. An error of the connection is an event of the store of the state, unless that works.
+    fn failed(&mut self, error: &RedisError) {
+        self.failures = self.failures.saturating_add(1);
+        let is_told = self.failures < TOLD_AFTER || self.health.of_state.is_failing(&self.pool);
+        if !is_of_connection(error) || !is_told {
+            self.health.of_quotas.fails(std::slice::from_ref(&self.pool), &error.to_string());
+            self.is_ready();
         }
     }
 
@@ -132,7 +160,8 @@ impl<'a> QuotaLink<'a> {
             if let Err(error) = session.talk(&mut self.member).await {
                 return error;
             }
-            self.health.works(std::slice::from_ref(&self.pool));
+            self.failures = 0;
+            self.health.of_quotas.works(std::slice::from_ref(&self.pool));
             // By now, the others have returned what is above an equal part.
             if began >= opened + LOOK_EVERY {
                 self.is_ready();
@@ -151,14 +180,14 @@ impl<'a> QuotaLink<'a> {
             missing.send_modify(|missing| *missing = missing.saturating_sub(1));
         }
     }
+}
 
-    async fn leave(self, mut session: QuotaSession) -> RedisResult<()> {
-        self.member.leave(&mut session.connection, &session.script).await
-    }
+async fn leave(member: Member<'_>, mut session: QuotaSession) -> RedisResult<()> {
+    member.leave(&mut session.connection, &session.script).await
 }
 
 /// Goes on without Redis.
-async fn go_alone(member: &Member) -> std::convert::Infallible {
+async fn go_alone(member: &Member<'_>) -> std::convert::Infallible {
     loop {
         sleep(LOOK_EVERY).await;
         member.go_alone();
@@ -168,23 +197,23 @@ async fn go_alone(member: &Member) -> std::convert::Infallible {
 // === impl QuotaSession ===
 
 impl QuotaSession {
-    async fn open(client: &Client, member: &Member) -> RedisResult<Self> {
+    async fn open(client: &Client, member: &Member<'_>) -> RedisResult<Self> {
         let (sender, news) = broadcast::channel(MESSAGES);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT))
             .set_push_sender(sender);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         connection.subscribe(member.channel()).await?;
         Ok(Self { connection, news, script: wire::script() })
     }
 
-    async fn talk(&mut self, member: &mut Member) -> RedisResult<()> {
+    async fn talk(&mut self, member: &mut Member<'_>) -> RedisResult<()> {
         member.talk(&mut self.connection, &self.script, Others::Content).await
     }
 
     /// Waits until there may be something to say.
-    async fn wait(&mut self, member: &mut Member) -> RedisResult<()> {
+    async fn wait(&mut self, member: &mut Member<'_>) -> RedisResult<()> {
         let heard = {
             let (needed, news) = (pin!(member.needed()), pin!(self.news.recv()));
             match timeout(LOOK_EVERY, select(needed, news)).await {
