@@ -14,10 +14,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt};
-use tower_key_rotation::limits::Quota;
+use tower_key_rotation::limits::{Estimate, Quota};
+use tower_key_rotation::pool::AcquireRequest;
 use tower_key_rotation::provider::Window;
 use tower_key_rotation::rotate::KeyRotation;
-use tower_key_rotation::store::RedisStore;
+use tower_key_rotation::store::{RedisStore, StorePools};
 use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 use tower_key_rotation_sim::Simulator;
 
@@ -28,6 +29,7 @@ use support::{at_sim, chat, key, openai, secret, text};
 struct Instance {
     pool: KeyPool,
     service: KeyRotation<Simulator>,
+    pools: StorePools,
     stop: Option<oneshot::Sender<()>>,
     sharing: JoinHandle<()>,
 }
@@ -44,10 +46,10 @@ impl Instance {
             .unwrap();
         let layer = KeyRotationLayer::new(pool.clone()).wait_for_key(true).deadline(Duration::from_secs(4));
         let store = RedisStore::new(url).unwrap().prefix("test").pool(&pool);
-        let ((stop, stopped), status) = (oneshot::channel(), store.status());
+        let ((stop, stopped), status, pools) = (oneshot::channel(), store.status(), store.pools());
         let sharing = tokio::spawn(store.run(async { drop(stopped.await) }));
         timeout(LATER, status.connected()).await.expect("connected");
-        Self { service: layer.layer(sim.clone()), pool, stop: Some(stop), sharing }
+        Self { service: layer.layer(sim.clone()), pool, pools, stop: Some(stop), sharing }
     }
 
     /// Sends requests at a time, and returns how many were served.
@@ -64,8 +66,7 @@ impl Instance {
 
     /// Takes as much as there is without waiting.
     fn take(&self, most: usize) -> usize {
-        let taken = (0..most).map_while(|_| self.pool.acquire(()).ok());
-        taken.map(tower_key_rotation::pool::Lease::succeed).count()
+        take(&self.pool, most)
     }
 
     fn kill(&self) {
@@ -82,6 +83,11 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.sharing.abort();
     }
+}
+
+fn take(pool: &KeyPool, most: usize) -> usize {
+    let taken = (0..most).map_while(|_| pool.acquire(()).ok());
+    taken.map(tower_key_rotation::pool::Lease::succeed).count()
 }
 
 async fn fleet(url: &str, sim: &Simulator, quotas: &[Quota]) -> [Instance; 3] {
@@ -252,4 +258,89 @@ async fn requests_cost_few_round_trips() {
     let calls: usize = calls.and_then(|calls| calls.parse().ok()).unwrap();
     println!("{served} requests, {calls} scripts, of both kinds");
     assert!(calls < served / 5, "{calls} scripts for {served} requests");
+}
+
+#[tokio::test]
+async fn a_request_that_needs_almost_all_is_let_in() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let sim = openai([key("a")]);
+    let fleet = fleet(&server.url(), &sim, &[Quota::tokens(1_000).per_day()]).await;
+    // Each holds a third.
+    sleep(Duration::from_millis(200)).await;
+    let large = AcquireRequest::new().tokens(Estimate::new().input_tokens(990));
+    let lease = fleet[0].pool.acquire_by(large, Instant::now() + Duration::from_secs(3)).await;
+    lease.expect("the others need nothing").succeed();
+}
+
+#[tokio::test]
+async fn what_an_instance_without_the_key_held_is_found() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let sim = openai([key("a")]);
+    let early = Instance::new(&server.url(), &sim, &[per_day(25)]).await;
+    assert_eq!(early.send(1, "m").await, 1);
+    early.end().await;
+    let names: Vec<String> =
+        redis::from_redis_value(server.command(&["KEYS", "{test:openai}:limit:*"]).await).unwrap();
+    // Another instance is alive, holds 10, and has said nothing of this limit for this time.
+    let silent_for = async |seconds: u64| {
+        let now = tower_key_rotation::clock::Timestamp::now().as_unix_ms();
+        let (lives, at) = (format!("{} {now}", now + 40_000), now - seconds * 1_000);
+        server.command(&["HSET", "{test:openai}:instances", "abc", &lives]).await;
+        server.command(&["HSET", &names[0], "abc.1", &format!("10 0 0 {at}")]).await;
+    };
+    silent_for(140).await;
+    let one = Instance::new(&server.url(), &sim, &[per_day(25)]).await;
+    assert_eq!(one.send(20, "m").await, 14);
+    silent_for(160).await;
+    assert_eq!(one.send(20, "m").await, 10);
+    assert_eq!(calls(&sim), 25);
+}
+
+#[tokio::test]
+async fn a_used_up_limit_states_the_end_of_its_window() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let sim = openai([key("a")]);
+    let fleet = fleet(&server.url(), &sim, &[per_day(25)]).await;
+    assert_eq!(fleet[0].send(25, "m").await, 25);
+    // An instance that has not heard yet asks for more, and is told.
+    until(LATER, async || {
+        let now = tower_key_rotation::clock::Timestamp::now().as_unix_ms();
+        let midnight = Duration::from_millis(86_400_000 - now % 86_400_000);
+        let waits = fleet.iter().map(|it| it.pool.acquire(()).expect_err("used up").retry_after().unwrap());
+        waits.into_iter().all(|wait| wait.abs_diff(midnight) < Duration::from_secs(2))
+    })
+    .await;
+    let began = Instant::now();
+    assert_eq!(fleet[1].send(1, "m").await, 0);
+    assert!(Instant::now() - began < Duration::from_secs(1), "it does not wait in vain");
+}
+
+#[tokio::test]
+async fn other_pools_change_no_part_while_redis_is_away() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let sim = openai([key("a")]);
+    let fleet = fleet(&server.url(), &sim, &[per_day(60)]).await;
+    assert_eq!(send_by_all(&fleet, 2, "m").await, 6);
+    sleep(Duration::from_millis(1_200)).await;
+    drop(server);
+    let more = |name: &str| {
+        let api_key = ApiKey::new(secret("other")).unwrap().id(name);
+        KeyPool::builder(Provider::anthropic()).key(api_key).build().unwrap()
+    };
+    // A pool is added, another is removed; and a pool takes the place of one.
+    for instance in &fleet {
+        instance.pools.add(&more("one"));
+        sleep(Duration::from_millis(50)).await;
+        instance.pools.set([instance.pool.clone()]);
+    }
+    let again = KeyPool::builder(at_sim(Provider::openai()))
+        .key(ApiKey::new(secret("a")).unwrap().id("a"))
+        .quota(per_day(60))
+        .restore(fleet[2].pool.export())
+        .build()
+        .unwrap();
+    fleet[2].pools.set([again.clone()]);
+    sleep(Duration::from_millis(200)).await;
+    let taken = [&fleet[0].pool, &fleet[1].pool, &again].map(|pool| take(pool, 60));
+    assert!(taken.iter().all(|taken| (10..=20).contains(taken)), "{taken:?}");
 }

@@ -6,9 +6,12 @@
 extern crate redis as redis_client;
 
 mod hard;
+mod news;
 mod orders;
+mod quotas;
 #[path = "../support/redis.rs"]
 mod redis;
+mod servers;
 mod several;
 mod stage;
 #[path = "../support/mod.rs"]

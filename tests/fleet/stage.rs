@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_key_rotation::event::{EventKind, Events, Subscription};
-use tower_key_rotation::pool::KeyState;
+use tower_key_rotation::pool::{KeyPoolBuilder, KeyState};
 use tower_key_rotation::store::{RedisStatus, RedisStore};
 use tower_key_rotation::{ApiKey, KeyPool, Provider};
 use tower_key_rotation_sim::{SimKey, Simulator};
@@ -53,9 +53,13 @@ impl Instance {
     }
 
     pub(crate) fn with(store: RedisStore, provider: Provider) -> Self {
-        let events = Events::new();
         let keys = KEYS.map(|label| ApiKey::new(secret(label)).unwrap().id(label));
-        let pool = KeyPool::builder(at_sim(provider)).keys(keys).events(&events).build().unwrap();
+        Self::serving(store, KeyPool::builder(at_sim(provider)).keys(keys))
+    }
+
+    pub(crate) fn serving(store: RedisStore, builder: KeyPoolBuilder) -> Self {
+        let events = Events::new();
+        let pool = builder.events(&events).build().unwrap();
         let store = store.prefix("test").pool(&pool);
         let (status, (sender, news)) = (store.status(), mpsc::unbounded_channel());
         let tasks = [tokio::spawn(hear(events.subscribe(), sender)), tokio::spawn(store.run_forever())];
@@ -147,20 +151,25 @@ impl Load {
 
 /// Starts a proxy that delivers all bytes later by this time. Returns its port.
 pub(crate) async fn slow(to: u16, delay: Duration) -> u16 {
+    slow_for(to, move |_| delay).await
+}
+
+/// Starts a proxy that delivers some bytes later by this time. Returns its port.
+pub(crate) async fn slow_for(to: u16, delay: impl Fn(&[u8]) -> Duration + Clone + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
             let ((up, down), (back, forth)) = (client.into_split(), server.into_split());
-            tokio::spawn(pass(up, forth, delay));
-            tokio::spawn(pass(back, down, delay));
+            tokio::spawn(pass(up, forth, delay.clone()));
+            tokio::spawn(pass(back, down, delay.clone()));
         }
     });
     port
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: impl Fn(&[u8]) -> Duration) {
     let (sender, mut receiver) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let writing = tokio::spawn(async move {
         while let Some((at, bytes)) = receiver.recv().await {
@@ -172,7 +181,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) 
     });
     let mut buffer = vec![0; 65_536];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let _closed = sender.send((Instant::now() + delay, buffer[..length].to_vec()));
+        let _closed = sender.send((Instant::now() + delay(&buffer[..length]), buffer[..length].to_vec()));
     }
     drop(sender);
     let _ended = writing.await;
