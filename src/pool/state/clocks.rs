@@ -69,7 +69,8 @@ async fn the_last_order_of_an_operator_counts() {
         one.disable(&"one".into()).unwrap();
         advance(Duration::from_secs(1)).await;
         two.enable(&"one".into()).unwrap();
-        (tell(&one, &two), tell(&two, &one));
+        tell(&one, &two);
+        tell(&two, &one);
         assert_eq!((one.usable(None), two.usable(None)), (1, 1), "{here} {there}");
         two.cool_down(&"one".into(), None, MINUTE).unwrap();
         tell(&two, &one);

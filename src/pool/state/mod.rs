@@ -18,7 +18,8 @@
 //! Times in registers are those of the wall clock, in milliseconds since the Unix epoch. In a store that several
 //! machines share they are those of its own clock (`store_time`), so the wall clocks may differ.
 
-#[cfg(all(test, feature = "redis"))]
+#[cfg(test)]
+#[cfg(feature = "redis")]
 mod clocks;
 
 pub(in crate::pool) mod adopt;

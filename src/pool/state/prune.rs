@@ -106,7 +106,8 @@ pub(in crate::pool) fn is_of_use(field: &Field, register: Register, now: u64) ->
     }
 }
 
-#[cfg(all(test, feature = "redis"))]
+#[cfg(test)]
+#[cfg(feature = "redis")]
 mod tests {
     use super::*;
     use crate::pool::KeyPool;
