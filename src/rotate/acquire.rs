@@ -13,54 +13,49 @@ use crate::rotate::secret::fetch;
 use crate::rotate::state::RequestState;
 
 /// Acquires a key that the request has not tried, with its secret. A retry takes a tried key if there is no other. A
-/// request that may wait takes the first key that becomes usable. A lease that was `kept` is taken first.
-pub(super) async fn next_key<B>(
+/// request that may wait takes the first key that becomes usable. A lease that is `held` already is taken.
+///
+/// A lease is large, and stays where it is held.
+pub(super) async fn next_key<'l, B>(
     state: &mut RequestState<B>,
-    kept: &mut Option<Box<Lease>>,
-) -> Result<Lease, StopReason> {
-    loop {
-        if let Some(lease) = kept.take() {
-            return Ok(*lease);
-        }
+    held: &'l mut Option<Lease>,
+) -> Result<&'l mut Lease, StopReason> {
+    while held.is_none() {
         if state.config.pool.needs_models() {
             name_model(state).await?;
         }
         note_cost(state);
-        let mut lease = acquire_now(state);
-        if lease.is_none() {
-            lease = wait_in_queue(state).await;
+        *held = acquire_now(state);
+        if held.is_none() {
+            *held = wait_in_queue(state).await;
         }
-        if lease.as_ref().is_some_and(Lease::is_exclusive) && !state.request.upload().has_ended() {
+        if held.as_ref().is_some_and(Lease::is_exclusive) && !state.request.upload().has_ended() {
             // A probe is not held while the caller takes its time to send the body.
-            drop(lease);
+            *held = None;
             arrival(state).await?;
-            lease = acquire_now(state);
-            if lease.is_none() {
-                lease = wait_in_queue(state).await;
+            *held = acquire_now(state);
+            if held.is_none() {
+                *held = wait_in_queue(state).await;
             }
         }
-        if lease.is_none() {
-            lease = usable_elsewhere(state);
+        if held.is_none() {
+            *held = usable_elsewhere(state);
         }
-        if lease.as_ref().is_some_and(|lease| !lease.has_secret()) {
-            lease = lease.map(|lease| ready_first(state, lease));
+        let Some(lease) = held else { break };
+        let has_secret = lease.has_secret() || ready_first(state, lease);
+        if state.context.as_ref().is_some_and(|context| !context.take_attempt()) {
+            return Err(StopReason::AttemptLimit);
         }
-        // A lease is large, and stays where it is until it is returned.
-        if let Some(found) = &mut lease {
-            if state.context.as_ref().is_some_and(|context| !context.take_attempt()) {
-                return Err(StopReason::AttemptLimit);
-            }
-            if !found.has_secret() {
-                match Box::pin(fetch(state, found)).await {
-                    Ok(()) => {}
-                    Err(Some(reason)) => return Err(reason),
-                    Err(None) if state.is_late() => return Err(StopReason::Deadline),
-                    Err(None) => continue,
-                }
+        if !has_secret {
+            match Box::pin(fetch(state, lease)).await {
+                Ok(()) => {}
+                Err(Some(reason)) => return Err(reason),
+                Err(None) if state.is_late() => return Err(StopReason::Deadline),
+                Err(None) => *held = None,
             }
         }
-        return lease.ok_or_else(|| no_key(state));
     }
+    held.as_mut().ok_or_else(|| no_key(state))
 }
 
 /// Reads the model and the cost of the request, as far as the pool depends on them.
@@ -74,19 +69,20 @@ fn note_cost<B>(state: &mut RequestState<B>) {
     }
 }
 
-/// Returns the lease of a key that has a secret, in place of one whose secret would have to be fetched first; or that
-/// one, if no other key is usable.
+/// Replaces the lease of a key whose secret would have to be fetched first by that of a key that has one, if such a key
+/// is usable. Returns whether the lease now has a secret.
 #[cold]
-fn ready_first<B>(state: &RequestState<B>, lease: Lease) -> Lease {
+fn ready_first<B>(state: &RequestState<B>, lease: &mut Lease) -> bool {
     let mut passed = [state.tried(), std::slice::from_ref(lease.key_id())].concat();
     let now = Moment::now();
     while let Ok(other) = state.config.pool.acquire_at(&state.wanted(&passed), now) {
         if other.has_secret() {
-            return other;
+            *lease = other;
+            return true;
         }
         passed.push(other.key_id().clone());
     }
-    lease
+    false
 }
 
 /// Returns the reason for which the request gets no key.

@@ -3,7 +3,6 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use futures_util::future::Either;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::sleep;
@@ -42,7 +41,7 @@ where
 {
     async move {
         state.begin(body).await;
-        let (mut ready, mut kept) = (true, None);
+        let (mut ready, mut held) = (true, None);
         loop {
             // A timer polls its future once, even if its time is over. A retry's pause ends here too.
             if state.is_late() {
@@ -50,32 +49,32 @@ where
             }
             // In a block, because the future would otherwise have room for its variables during the sleep.
             let next = {
-                let mut lease = match next_key(&mut state, &mut kept).await {
+                let lease = match next_key(&mut state, &mut held).await {
                     Ok(lease) => lease,
                     Err(reason) => return end(state, reason),
                 };
-                let audit = state.audit(&lease);
+                let audit = state.audit(lease);
                 let deadline = state.request.own_deadline();
-                let tried = match {
-                    let attempt = attempt(&mut service, &mut ready, &mut state, &mut lease, &classifier);
+                let (tried, refused) = match {
+                    let attempt = attempt(&mut service, &mut ready, &mut state, lease, &classifier);
                     with_deadline(deadline, pin!(attempt)).await.ok()
                 } {
-                    Some(Ok(tried)) => tried,
-                    Some(Err(unsent)) => return Err(audit.unsent(&mut lease, unsent)),
-                    None => return Err(cut_off(state, &lease, audit)),
+                    Some(Ok(tried)) => {
+                        let refused = secret::refused(&state, lease, &tried.verdict);
+                        (tried, refused)
+                    }
+                    Some(Err(unsent)) => return Err(audit.unsent(lease, unsent)),
+                    None => return Err(cut_off(state, lease, audit)),
                 };
-                let (tried, audit) = match secret::renewal(&state, &lease, tried, audit) {
-                    Either::Left(current) => current,
-                    Either::Right(renewal) => match renewal.await {
-                        (Some(issued), refused) => {
-                            kept = Some(secret::keep(&mut state, lease, issued, refused));
-                            continue;
-                        }
-                        (None, refused) => refused,
-                    },
-                };
-                settle(&mut state, &mut lease, tried, audit)
+                if let Some(refused) = refused
+                    && let Some(issued) = secret::renewal(&state, refused).await
+                {
+                    secret::keep(&mut state, lease, issued, tried, audit);
+                    continue;
+                }
+                settle(&mut state, lease, tried, audit)
             };
+            held = None;
             match next {
                 Next::Deliver(response) => return Ok(response),
                 Next::GiveUp(reason) => return end(state, reason),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, Either};
+use futures_util::future::BoxFuture;
 use http_body::Body;
 use tower::BoxError;
 
@@ -17,9 +17,6 @@ use crate::pool::Lease;
 use crate::rotate::audit::Audit;
 use crate::rotate::state::RequestState;
 use crate::rotate::tried::Tried;
-
-/// A new secret, if there is one, and the attempt whose secret was refused.
-pub(super) type Renewed<B> = (Option<Arc<Issued>>, (Tried<B>, Audit));
 
 /// Waits for the source of the key to fetch a secret. If it fails, the request goes on with another key, or ends for
 /// the returned reason.
@@ -59,34 +56,31 @@ fn give_up<B>(state: &mut RequestState<B>, lease: &Lease, error: SecretUnavailab
     (failures.attempts.len() >= limit).then_some(StopReason::AttemptLimit)
 }
 
-/// Returns the renewal of the secret after the provider has refused it. It yields the secret with which the same key
-/// may try again, if there is one. The attempt comes back at once if the key may not: the provider did not refuse it,
-/// another refusal of it came just before, or no attempt is left.
-///
-/// The attempt is moved into the renewal, so that the future of a request has no room for it in two places.
-pub(super) fn renewal<B: Send + 'static>(
+/// Renews a secret that the provider has [refused]. Returns the secret with which the same key may try again, if there
+/// is one and an attempt is left. Boxed, because few secrets are refused.
+pub(super) fn renewal<B>(
     state: &RequestState<B>,
-    lease: &Lease,
-    tried: Tried<B>,
-    audit: Audit,
-) -> Either<(Tried<B>, Audit), BoxFuture<'static, Renewed<B>>> {
-    let Some((number, source)) = refused(state, lease, &tried.verdict) else {
-        return Either::Left((tried, audit));
-    };
+    (number, source): (u64, SecretSource),
+) -> BoxFuture<'static, Option<Arc<Issued>>> {
     let (context, deadline) = (state.context.clone(), state.request.own_deadline());
-    Either::Right(Box::pin(async move {
+    Box::pin(async move {
         let renewed = with_deadline(deadline, Box::pin(source.after(number))).await.ok().flatten();
         let is_taken = renewed.is_none() || context.as_ref().is_none_or(ChainContext::take_attempt);
         if !is_taken {
             // The attempt that was refused is over, and counts as a call.
             context.iter().for_each(ChainContext::call);
         }
-        (renewed.filter(|_| is_taken), (tried, audit))
-    }))
+        renewed.filter(|_| is_taken)
+    })
 }
 
-/// Returns the number and the source of a secret that was refused, if it may be renewed for this request.
-fn refused<B>(state: &RequestState<B>, lease: &Lease, verdict: &Verdict) -> Option<(u64, SecretSource)> {
+/// Returns the number and the source of a secret that was refused, if it may be renewed for this request: no other
+/// refusal of it came just before, and an attempt is left.
+pub(super) fn refused<B>(
+    state: &RequestState<B>,
+    lease: &Lease,
+    verdict: &Verdict,
+) -> Option<(u64, SecretSource)> {
     let (number, source) = (lease.issued()?.number, lease.source()?.clone());
     let is_refused = verdict.fault().is_some_and(|fault| fault.reason() == Reason::InvalidKey);
     let attempts = state.failures.as_deref().map_or(&[][..], |failures| &failures.attempts[..]);
@@ -99,29 +93,28 @@ fn is_refusal_of(attempt: &Attempt, lease: &Lease) -> bool {
     attempt.key.as_ref() == Some(lease.key_id()) && attempt.fault.reason() == Reason::InvalidKey
 }
 
-/// Records an attempt with a secret that was out of date, for which the key is not to blame, and keeps its lease for an
-/// attempt with the new one.
+/// Records an attempt with a secret that was out of date, for which the key is not to blame, and gives its lease the
+/// new one for another attempt.
 pub(super) fn keep<B>(
     state: &mut RequestState<B>,
-    mut lease: Lease,
+    lease: &mut Lease,
     issued: Arc<Issued>,
-    (tried, audit): (Tried<B>, Audit),
-) -> Box<Lease>
-where
+    tried: Tried<B>,
+    audit: Audit,
+) where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let head = tried.response.as_ref().ok().map(|response| &*response.head);
     let status = head.map(|head| head.status);
-    audit.end(&state.request, &lease, &tried.verdict, head);
+    audit.end(&state.request, lease, &tried.verdict, head);
     if let Some(fault) = tried.verdict.fault() {
-        let attempt = attempt(state, &lease, fault.clone(), status);
+        let attempt = attempt(state, lease, fault.clone(), status);
         let failures = state.failures.get_or_insert_default();
         failures.attempts.push(attempt);
         failures.last = Some(tried.response);
     }
     lease.set_issued(issued);
-    Box::new(lease)
 }
 
 fn attempt<B>(

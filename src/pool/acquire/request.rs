@@ -94,11 +94,18 @@ impl<'a> AcquireRequest<'a> {
         let at_home = self.home.and_then(|home| set.at_home(home));
         let serving = set.serving.as_ref().map(|serving| serving.mask(self.model, self.endpoint));
         let mask = match (at_home, serving) {
-            (None, None) => return look(self),
-            (Some(mask), None) | (None, Some(mask)) => mask,
-            (Some(at_home), Some(serving)) => serving.and(&at_home),
+            (Some(at_home), Some(serving)) => Some(serving.and(&at_home)),
+            (at_home, serving) => at_home.or(serving),
         };
-        look(&AcquireRequest { mask: Some(&mask), ..*self })
+        let masked;
+        // One call of `look` for both, which is inlined.
+        look(match &mask {
+            None => self,
+            mask => {
+                masked = AcquireRequest { mask: mask.as_ref(), ..*self };
+                &masked
+            }
+        })
     }
 
     /// Returns whether the request may use a key of the set.

@@ -74,8 +74,7 @@ pub struct Lease {
 // === impl Lease ===
 
 impl Lease {
-    /// Creates the lease of a request that was admitted. Returns `None` if its key was disabled or removed
-    /// meanwhile.
+    /// Creates the lease of an admitted request. `None` if its key was disabled or removed meanwhile.
     pub(in crate::pool) fn new(
         set: Arc<KeySet>,
         model_state: Option<Arc<ModelState>>,
@@ -83,9 +82,28 @@ impl Lease {
         cost: Cost,
         now: Moment,
     ) -> Option<Self> {
-        let Admission { key, account, permits, canaries, checkpoints } = admitted;
-        let mut lease = Self {
-            set: InFlight::new(set, key, now.as_unix_ms()),
+        let set = InFlight::new(set, admitted.key, now.as_unix_ms());
+        // The request is counted by now. Either this look sees the switch, or the count shows it.
+        if set.keys[set.key()].is_disabled() {
+            Self::of(set, model_state, admitted, cost, now).set_unsent();
+            return None;
+        }
+        Some(Self::of(set, model_state, admitted, cost, now))
+    }
+
+    /// Creates the lease of a request that is counted. Inlined, so that it is made where it stays.
+    #[inline]
+    fn of(
+        set: InFlight,
+        model_state: Option<Arc<ModelState>>,
+        admitted: Admission,
+        cost: Cost,
+        began: Moment,
+    ) -> Self {
+        let Admission { account, permits, canaries, checkpoints, .. } = admitted;
+        let (issued, stamped) = (OnceLock::new(), AtomicBool::new(false));
+        Self {
+            set,
             model_state,
             account,
             permits,
@@ -93,16 +111,10 @@ impl Lease {
             cost,
             asked: cost,
             checkpoints,
-            began: now,
-            issued: OnceLock::new(),
-            stamped: AtomicBool::new(false),
-        };
-        // The request is counted by now. Either this look sees the switch, or the count shows it.
-        if lease.candidate().key().is_disabled() {
-            lease.set_unsent();
-            return None;
+            began,
+            issued,
+            stamped,
         }
-        Some(lease)
     }
 
     /// Returns the id of the key.
