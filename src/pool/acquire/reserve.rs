@@ -14,11 +14,16 @@ pub(in crate::pool) type Offers<'a> = Option<[Option<Offer<'a>>; Level::ALL.len(
 /// All offers are held before anything is taken. Otherwise another request could see a place taken that
 /// is given back at once because a later scope refuses. That request would be refused and wait, and
 /// nothing would wake it.
+#[inline]
 pub(in crate::pool) fn offers<'a>(
     candidate: Candidate<'a>,
     cost: &Cost,
     now: Moment,
 ) -> Result<Offers<'a>, Level> {
+    if candidate.is_unlimited() { Ok(None) } else { offers_of_limits(candidate, cost, now) }
+}
+
+fn offers_of_limits<'a>(candidate: Candidate<'a>, cost: &Cost, now: Moment) -> Result<Offers<'a>, Level> {
     let mut offers: Offers<'a> = None;
     for (level, ledger) in candidate.ledgers() {
         let offer = ledger.offer(cost, now).ok_or(level)?;

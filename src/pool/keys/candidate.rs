@@ -65,8 +65,18 @@ impl<'a> Candidate<'a> {
     }
 
     /// Returns the known limits of all scopes.
+    #[inline]
     pub(in crate::pool) fn ledgers(self) -> impl Iterator<Item = (Level, &'a Ledger)> {
-        self.levels().iter().filter_map(move |&level| Some((level, self.ledger(level)?)))
+        let levels = if self.is_unlimited() { &[] } else { self.levels() };
+        levels.iter().filter_map(move |&level| Some((level, self.ledger(level)?)))
+    }
+
+    /// Returns whether no limit is known of a key and its account, for a request without a model lane. Most pools have
+    /// no limits, and this look costs less than one at each scope.
+    #[inline]
+    pub(in crate::pool) fn is_unlimited(self) -> bool {
+        let account = &self.set.accounts[self.account];
+        self.model.is_none() && self.key().ledger.is_none() && account.ledger.get().is_none()
     }
 
     /// Returns the home scope: the scope whose ledger records the limits that responses report.

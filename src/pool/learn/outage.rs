@@ -27,7 +27,8 @@ pub(in crate::pool) fn note(set: &KeySet) {
     set.with_latest(|set| set.common.auth_outage.set_burst(latest_burst(set)));
 }
 
-/// Admits a probe of one key of the burst, if a probe is due.
+/// Admits a probe of one key of the burst, if there is one and a probe is due.
+#[inline]
 pub(in crate::pool) fn probe(
     set: &KeySet,
     model: Option<&ModelState>,
@@ -35,10 +36,18 @@ pub(in crate::pool) fn probe(
     others: OtherKeys,
     at: Moment,
 ) -> Option<Admission> {
+    if set.common.auth_outage.burst() == 0 { None } else { probe_burst(set, model, request, others, at) }
+}
+
+#[cold]
+fn probe_burst(
+    set: &KeySet,
+    model: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
+    others: OtherKeys,
+    at: Moment,
+) -> Option<Admission> {
     let outage = &set.common.auth_outage;
-    if outage.burst() == 0 {
-        return None;
-    }
     let (now, last) = (at.as_unix_ms(), outage.last_probe());
     if outage.next_probe(others)? > now {
         return None;
