@@ -130,7 +130,8 @@ impl<C: Classify> Call<'_, C> {
         scrub::head(Arc::make_mut(&mut head), secret.expose());
         let inspector = Inspector {
             classifier: self.classifier,
-            limits: Limits::DEFAULT,
+            limits: &Limits::DEFAULT,
+            look_into_streams: true,
             look_into_success: self.look_into_success,
             path: path.as_ref(),
             secret: Some(secret),

@@ -166,7 +166,12 @@ impl ChainContext {
     }
 
     /// Returns the limits for inspecting a response.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits { look_into_streams: self.0.look_into_streams, ..self.times().inspect }
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.times().inspect
+    }
+
+    /// Returns whether event streams are inspected before the commit.
+    pub(crate) fn looks_into_streams(&self) -> bool {
+        self.0.look_into_streams
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use http::Response;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
@@ -23,13 +25,13 @@ type Answer<B> = Result<Response<ResponseBody<B>>, Error>;
 ///
 /// The timer is boxed because it is several times as large as the rest of a request's timing state, and some
 /// requests have no deadline.
-pub(crate) async fn with_deadline<F: Future + Unpin>(
+pub(crate) fn with_deadline<F: Future + Unpin>(
     deadline: Option<Instant>,
     future: F,
-) -> Result<F::Output, Elapsed> {
+) -> impl Future<Output = Result<F::Output, Elapsed>> + Unpin {
     match deadline {
-        Some(deadline) => Box::pin(timeout_at(deadline, future)).await,
-        None => Ok(future.await),
+        Some(deadline) => Either::Left(Box::pin(timeout_at(deadline, future))),
+        None => Either::Right(future.map(Ok)),
     }
 }
 

@@ -154,6 +154,7 @@ where
     let inspector = Inspector {
         classifier: &classifier,
         limits: context.limits(),
+        look_into_streams: context.looks_into_streams(),
         look_into_success: false,
         path: None,
         secret: None,

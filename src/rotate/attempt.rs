@@ -165,16 +165,20 @@ async fn renamed(
 
 /// Awaits the call, which yields the head of the response, within the limit. Fails if the call fails or if it is
 /// too late.
-async fn in_time<T, E: Into<BoxError>>(
+fn in_time<'c, T, E: Into<BoxError>, F: Future<Output = Result<T, E>> + ?Sized>(
     limit: Option<Duration>,
     sent: Instant,
-    upload: &Upload,
-    call: Pin<&mut (impl Future<Output = Result<T, E>> + ?Sized)>,
-) -> Result<T, BoxError> {
-    let Some(limit) = limit else { return call.await.map_err(Into::into) };
-    match Box::pin(upload.limit(limit, sent, call)).await {
-        Ok(called) => called.map_err(Into::into),
-        Err(late) => Err(late.into()),
+    upload: &'c Upload,
+    call: Pin<&'c mut F>,
+) -> impl Future<Output = Result<T, BoxError>> + use<'c, T, E, F> {
+    match limit {
+        None => Either::Left(call.map_err(Into::into)),
+        Some(limit) => Either::Right(Box::pin(async move {
+            match upload.limit(limit, sent, call).await {
+                Ok(called) => called.map_err(Into::into),
+                Err(late) => Err(late.into()),
+            }
+        })),
     }
 }
 

@@ -66,7 +66,8 @@ pub struct ReplayBody(Inner);
 enum Inner {
     Whole(Whole),
     Teed(Cursor),
-    Pieces(PiecesReader),
+    /// Boxed, because a body is moved often, and few are large enough for pieces.
+    Pieces(Box<PiecesReader>),
 }
 
 // === impl ReplayBody ===
@@ -144,7 +145,7 @@ impl ReplayBody {
     pub(crate) fn of_pieces(pieces: Pieces) -> Self {
         match pieces.joined(Self::CAP) {
             Some(all) => Self::from(all),
-            None => Self(Inner::Pieces(PiecesReader::new(pieces))),
+            None => Self(Inner::Pieces(Box::new(PiecesReader::new(pieces)))),
         }
     }
 

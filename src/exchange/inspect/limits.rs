@@ -7,8 +7,6 @@ use http::StatusCode;
 /// Limits for inspecting responses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Whether event streams are inspected at all.
-    pub(crate) look_into_streams: bool,
     pub(crate) error_body: usize,
     pub(crate) peek_bytes: usize,
     pub(crate) peek_events: usize,
@@ -28,7 +26,6 @@ impl Limits {
 
     /// The defaults of both layers.
     pub(crate) const DEFAULT: Self = Self {
-        look_into_streams: true,
         error_body: 64 * 1024,
         peek_bytes: 64 * 1024,
         peek_events: 200,

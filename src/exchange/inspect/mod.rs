@@ -39,7 +39,9 @@ use crate::scrub::secret::Secret;
 /// Inspects a response: reads as much as needed and asks the classifier.
 pub(crate) struct Inspector<'a, C> {
     pub(crate) classifier: &'a C,
-    pub(crate) limits: Limits,
+    pub(crate) limits: &'a Limits,
+    /// Whether event streams are inspected at all.
+    pub(crate) look_into_streams: bool,
     /// Whether the provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
     /// Path of the request, for the classifier.
@@ -86,7 +88,7 @@ impl<'a, C: Classify> Inspector<'a, C> {
             // The bytes after a switch of protocols are no body.
             _ if head.status == StatusCode::SWITCHING_PROTOCOLS => false,
             _ if !head.status.is_success() => true,
-            Media::Events => self.limits.look_into_streams && is_readable(&head.headers),
+            Media::Events => self.look_into_streams && is_readable(&head.headers),
             _ => self.look_into_success && (cfg!(feature = "decompress") || is_readable(&head.headers)),
         }
     }

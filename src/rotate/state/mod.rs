@@ -88,7 +88,8 @@ impl<B> RequestState<B> {
     pub(super) fn inspector<'a, C>(&'a self, classifier: &'a C, lease: &'a Lease) -> Inspector<'a, C> {
         Inspector {
             classifier,
-            limits: self.context.as_ref().map_or(self.config.limits, ChainContext::limits),
+            limits: self.context.as_ref().map_or(&self.config.limits, ChainContext::limits),
+            look_into_streams: self.context.as_ref().is_none_or(ChainContext::looks_into_streams),
             look_into_success: self.config.pool.provider().errors_in_ok_bodies(),
             path: self.request.path_and_query(),
             secret: Some(lease.secret()),
