@@ -8,17 +8,17 @@ pub(crate) mod secret;
 mod unit;
 mod written;
 
-use std::cell::LazyCell;
 use std::error::Error;
 
 use http::header::HeaderName;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue};
-use memchr::{memchr_iter, memmem};
+use memchr::{memchr, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use tower::BoxError;
 
 pub(crate) use self::written::{Overwritten, Written};
+use crate::scrub::secret::Secret;
 use crate::scrub::written::{RUN, common_prefix};
 
 /// Characters of a key that a URL's query encodes: all except the unreserved ones.
@@ -96,20 +96,27 @@ pub(crate) fn overwrite(text: &[u8], secret: &str) -> Option<Vec<u8>> {
 }
 
 /// Removes the secret from the head of a response: header values, header names, the reason phrase.
-pub(crate) fn head(head: &mut Parts, secret: &str) {
+pub(crate) fn head(head: &mut Parts, secret: &Secret) {
     headers(&mut head.headers, secret);
-    reason_phrase(head, secret);
+    reason_phrase(head, secret.expose());
 }
 
 /// Removes the secret from headers or trailers. A header whose name shows the secret is dropped.
-pub(crate) fn headers(headers: &mut HeaderMap, secret: &str) {
+pub(crate) fn headers(headers: &mut HeaderMap, secret: &Secret) {
+    let (marks, secret) = (secret.marks(), secret.expose());
     let Some(written) = Written::new(secret) else { return };
-    let rarest = LazyCell::new(|| written.rarest());
     let in_value = |value: &HeaderValue| {
         let text = value.as_bytes();
-        written.fits(text.len()) && may_show(text, *rarest) && written.look(text) != Overwritten::default()
+        written.fits(text.len())
+            && may_show(text, marks.in_values)
+            && written.look(text) != Overwritten::default()
     };
-    let in_name = |name: &HeaderName| shows_in_name(name.as_str().as_bytes(), secret.as_bytes());
+    let in_name = |name: &HeaderName| {
+        let name = name.as_str().as_bytes();
+        written.fits(name.len())
+            && memchr(marks.in_names, name).is_some()
+            && shows_in_name(name, secret.as_bytes())
+    };
     // Mostly it is in neither, which is found out in one pass.
     if !headers.iter().any(|(name, value)| in_value(value) || in_name(name)) {
         return;
@@ -132,12 +139,9 @@ fn may_show(text: &[u8], character: u8) -> bool {
     text.iter().fold(false, |shows, byte| shows | may(*byte))
 }
 
-/// Returns whether a header name shows the secret. Header names are in lower case.
+/// Returns whether a header name, which is in lower case, shows the secret.
 fn shows_in_name(name: &[u8], secret: &[u8]) -> bool {
-    let Some(last) = name.len().checked_sub(secret.len()) else { return false };
-    let first = secret[0].to_ascii_lowercase();
-    let mut starts = memchr_iter(first, &name[..=last]);
-    starts.any(|at| name[at..at + secret.len()].eq_ignore_ascii_case(secret))
+    name.windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret))
 }
 
 /// Removes a reason phrase that shows the secret. hyper's clients keep a non-standard reason phrase in the
@@ -213,11 +217,11 @@ mod tests {
             "x-sk-secret/1".replace('/', "-").parse::<HeaderName>().unwrap(),
             HeaderValue::from_static("1"),
         );
-        crate::scrub::headers(&mut headers, "sk-Secret/1");
+        crate::scrub::headers(&mut headers, &Secret::new("sk-Secret/1").unwrap());
         let echoes: Vec<_> = headers.get_all("x-echo").iter().collect();
         assert_eq!(echoes, ["one", "Bearer ***********."]);
         assert_eq!(headers["location"], "/?key=*************");
-        crate::scrub::headers(&mut headers, "sk-Secret-1");
+        crate::scrub::headers(&mut headers, &Secret::new("sk-Secret-1").unwrap());
         assert!(!headers.contains_key("x-sk-secret-1"));
     }
 }

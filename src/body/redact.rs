@@ -190,7 +190,7 @@ fn edge(frame: Result<Frame<Bytes>, BoxError>, secret: &Secret) -> Result<Frame<
     match frame {
         Ok(mut frame) => {
             if let Some(trailers) = frame.trailers_mut() {
-                scrub::headers(trailers, secret.expose());
+                scrub::headers(trailers, secret);
             }
             Ok(frame)
         }

@@ -127,7 +127,7 @@ impl<C: Classify> Call<'_, C> {
             }
         };
         let secret = self.checked.secret(self.issued);
-        scrub::head(Arc::make_mut(&mut head), secret.expose());
+        scrub::head(Arc::make_mut(&mut head), secret);
         let inspector = Inspector {
             classifier: self.classifier,
             limits: &Limits::DEFAULT,

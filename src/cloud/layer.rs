@@ -230,7 +230,7 @@ where
     use crate::body::{Redactor, ResponseBody};
 
     let (mut head, body) = response.into_parts();
-    crate::scrub::head(&mut head, sent.expose());
+    crate::scrub::head(&mut head, sent);
     let redactor = Redactor::new(sent, !head.status.is_success());
     let body = ResponseBody::untouched(body).redact(Some(redactor));
     Response::from_parts(head, CloudBody::converted(body.boxed_unsync()))

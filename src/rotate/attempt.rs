@@ -106,7 +106,7 @@ where
     let (request, pool) = (&state.request, &state.config.pool);
     match called.and_then(|response| asked_for(response, request)) {
         Ok((mut head, body)) => {
-            scrub::head(Arc::make_mut(&mut head), lease.secret().expose());
+            scrub::head(Arc::make_mut(&mut head), lease.secret());
             let inspected = state.inspector(classifier, lease).inspect((head, body), answered.into());
             Either::Left(inspected.map(move |(verdict, response)| {
                 if response.is_unreadable {

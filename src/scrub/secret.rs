@@ -11,6 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
+use crate::scrub::written::Marks;
+
 /// The secret text of a key. Redacted in every format, wiped when the last clone is dropped, not
 /// serializable.
 ///
@@ -23,7 +25,13 @@ use sha2::Sha256;
 /// # Ok::<(), InvalidSecret>(())
 /// ```
 #[derive(Clone)]
-pub struct Secret(Arc<SecretString>);
+pub struct Secret(Arc<Kept>);
+
+/// The text of a secret, and the characters by which most texts are seen not to show it.
+struct Kept {
+    text: SecretString,
+    marks: Marks,
+}
 
 /// AWS credentials, as the parts of a secret.
 #[cfg(feature = "sigv4")]
@@ -79,13 +87,18 @@ impl Secret {
         }
         match bytes.iter().position(|byte| !is_key_character(*byte)) {
             Some(position) => Err(InvalidSecret::Character { position }),
-            None => Ok(Self(Arc::new(text))),
+            None => Ok(Self::keep(text)),
         }
     }
 
     /// Creates the text that is sent to a server that needs no key.
     pub(crate) fn not_needed() -> Self {
-        Self(Arc::new(SecretString::from("no-key-is-needed")))
+        Self::keep(SecretString::from("no-key-is-needed"))
+    }
+
+    fn keep(text: SecretString) -> Self {
+        let marks = Marks::of(text.expose_secret());
+        Self(Arc::new(Kept { text, marks }))
     }
 
     /// Returns a name for the key that is the same in every process and from which the secret cannot be
@@ -115,7 +128,12 @@ impl Secret {
 
     /// Returns the secret text, for comparison and for removing it from what a provider echoes.
     pub(crate) fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.0.text.expose_secret()
+    }
+
+    /// Returns the characters by which most texts are seen not to show the secret.
+    pub(super) fn marks(&self) -> Marks {
+        self.0.marks
     }
 
     /// Returns whether it has the form of a JWT, as access tokens have and keys have not.

@@ -45,6 +45,15 @@ const PREFIXES: [&str; 22] = [
 #[derive(Clone, Copy)]
 pub(crate) struct Written<'s>(&'s [u8]);
 
+/// Characters of a secret that few texts have.
+#[derive(Clone, Copy)]
+pub(super) struct Marks {
+    /// The rarest character that both the secret and any beginning that [shows](Written::shows_in) it have.
+    pub(super) in_values: u8,
+    /// The rarest character of the secret in names of headers, in lower case.
+    pub(super) in_names: u8,
+}
+
 /// The result of overwriting a secret in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overwritten {
@@ -71,6 +80,30 @@ enum Here {
     Nothing,
 }
 
+// === impl Marks ===
+
+impl Marks {
+    pub(super) fn of(secret: &str) -> Self {
+        let in_texts = |byte: &u8| match byte {
+            b'a'..=b'z' => 0,
+            b'0'..=b'9' => 1,
+            b'A'..=b'Z' => 2,
+            _ => 3,
+        };
+        // Names of headers consist of letters and hyphens.
+        let in_names = |byte: &u8| match byte {
+            b'-' => 0,
+            b'a'..=b'z' | b'A'..=b'Z' => 1,
+            _ => 2,
+        };
+        let beginning = secret.bytes().take(RUN);
+        Self {
+            in_values: beginning.max_by_key(in_texts).unwrap_or_default(),
+            in_names: secret.bytes().max_by_key(in_names).unwrap_or_default().to_ascii_lowercase(),
+        }
+    }
+}
+
 // === impl Written ===
 
 impl<'s> Written<'s> {
@@ -82,18 +115,6 @@ impl<'s> Written<'s> {
     /// Returns whether a text of this length may hold the secret in any form.
     pub(crate) const fn fits(&self, length: usize) -> bool {
         self.0.len() <= length
-    }
-
-    /// Returns the character that is likely to be the rarest in a text, of those that both the secret and any beginning
-    /// that [shows](Self::shows_in) it have.
-    pub(crate) fn rarest(&self) -> u8 {
-        let rank = |byte: &u8| match byte {
-            b'a'..=b'z' => 0,
-            b'0'..=b'9' => 1,
-            b'A'..=b'Z' => 2,
-            _ => 3,
-        };
-        self.0.iter().copied().take(RUN).max_by_key(rank).unwrap_or_default()
     }
 
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
