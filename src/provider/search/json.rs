@@ -6,19 +6,11 @@
 //! Behind the last name only a text with `"model"`, or with an escape that may stand for a letter of it, can name
 //! another model. If there is none, the rest of the document need not be sound.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 
+use crate::provider::search::behind::Behind;
 use crate::provider::search::found::{Found, LONGEST_VALUE, MOST, Place};
 use crate::provider::search::nesting::Nesting;
-
-/// The member's name. A finder is built once, since building it costs more than it takes to search a short document.
-static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"model\""));
-
-/// The beginning of an escape that may stand for a letter of the name.
-static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u"));
 
 /// Mark at the beginning of a UTF-8 text, which some parsers skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -72,19 +64,6 @@ enum State {
     Broken,
 }
 
-/// Maximum number of bytes of `"model"` that end a piece without being the whole of it.
-const CUT: usize = "\"model\"".len() - 1;
-
-/// The text behind the last name, as far as it could be cut between two pieces.
-#[derive(Default)]
-struct Behind {
-    last: [u8; 2 * CUT],
-    /// Number of bytes of `last` that are used, at most [`CUT`] between two pieces.
-    length: usize,
-    /// Whether another member `model` may follow.
-    may_follow: bool,
-}
-
 // === impl JsonSearch ===
 
 impl JsonSearch {
@@ -116,21 +95,35 @@ impl JsonSearch {
         Found::of_json(self.places, is_whole)
     }
 
-    /// Reads a byte, or a run of bytes that need no look. Returns the rest.
+    /// Reads a byte, or a run of bytes that need no look and the byte behind it. Returns the rest.
     fn read<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        let mut read = 1;
         match self.state {
             State::Text => {
                 let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                read = plain.max(1);
-                if plain == 0 { self.quote_or_escape(rest[0]) } else { self.plain(&rest[..plain]) }
+                self.plain(&rest[..plain]);
+                let rest = self.pass(rest, plain);
+                let Some(byte) = rest.first().filter(|_| self.state == State::Text) else { return rest };
+                self.quote_or_escape(*byte);
+                self.pass(rest, 1)
             }
             State::Scalar => {
-                read = rest.iter().position(|byte| !is_scalar(*byte)).unwrap_or(rest.len());
-                if read == 0 { self.end_scalar() } else { self.keep(&rest[..read]) }
+                let read = rest.iter().position(|byte| !is_scalar(*byte)).unwrap_or(rest.len());
+                if read == 0 {
+                    self.end_scalar();
+                } else {
+                    self.keep(&rest[..read]);
+                }
+                self.pass(rest, read)
             }
-            _ => self.step(rest[0]),
+            _ => {
+                self.step(rest[0]);
+                self.pass(rest, 1)
+            }
         }
+    }
+
+    /// Moves on by some bytes. Returns the rest.
+    fn pass<'a>(&mut self, rest: &'a [u8], read: usize) -> &'a [u8] {
         self.at += read as u64;
         &rest[read..]
     }
@@ -191,6 +184,7 @@ impl JsonSearch {
 
     fn begin_key(&mut self) -> State {
         self.text.clear();
+        self.text.reserve(LONGEST_KEY);
         self.text.push(b'"');
         self.is_key = true;
         State::Text
@@ -265,26 +259,4 @@ fn is_model(key: &[u8]) -> bool {
 
 const fn is_scalar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
-}
-
-// === impl Behind ===
-
-impl Behind {
-    fn see(&mut self, piece: &[u8]) {
-        if self.may_follow {
-            return;
-        }
-        let begun = piece.len().min(CUT);
-        let joined = self.length + begun;
-        self.last[self.length..joined].copy_from_slice(&piece[..begun]);
-        let may_follow = |text: &[u8]| MODEL.find(text).is_some() || ESCAPE.find(text).is_some();
-        self.may_follow = may_follow(&self.last[..joined]) || may_follow(piece);
-        if piece.len() >= CUT {
-            self.last[..CUT].copy_from_slice(&piece[piece.len() - CUT..]);
-            self.length = CUT;
-        } else {
-            self.last.copy_within(joined.saturating_sub(CUT)..joined, 0);
-            self.length = joined.min(CUT);
-        }
-    }
 }

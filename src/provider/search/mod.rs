@@ -3,6 +3,7 @@
 //! A body may be larger than the memory that its request may take. So a search keeps nothing of it except the texts
 //! and the places of the names.
 
+mod behind;
 mod form;
 mod found;
 mod json;
