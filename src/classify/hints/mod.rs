@@ -83,7 +83,16 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// Parses a duration like [`duration`], but accepts zero (a bucket that is full now) and has no upper bound.
 pub(crate) fn length(text: &str) -> Option<Duration> {
-    Duration::try_from(text.parse::<SignedDuration>().ok()?).ok()
+    short_length(text).or_else(|| Duration::try_from(text.parse::<SignedDuration>().ok()?).ok())
+}
+
+/// Parses whole seconds or milliseconds, which most limits have: `0s`, `88ms`. Costs a tenth of the parser of all units.
+fn short_length(text: &str) -> Option<Duration> {
+    let text = text.strip_suffix('s')?;
+    let (number, is_milliseconds) = text.strip_suffix('m').map_or((text, false), |number| (number, true));
+    let is_short = number.len() <= 9 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse().ok().filter(|_| is_short)?;
+    Some(if is_milliseconds { Duration::from_millis(number) } else { Duration::from_secs(number) })
 }
 
 fn until(at: Timestamp, now: Timestamp) -> Option<Duration> {
