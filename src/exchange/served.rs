@@ -145,11 +145,15 @@ impl Served {
         self.guarded
     }
 
-    /// Sets the name of the link, and prepends the attempts of other links.
-    pub(crate) fn in_chain(&mut self, link: Arc<str>, before: impl IntoIterator<Item = Attempt>) {
+    /// Sets the name of the link.
+    pub(crate) fn set_link(&mut self, link: Arc<str>) {
         self.attempts.iter_mut().for_each(|attempt| attempt.provider = Arc::clone(&link));
-        self.attempts.splice(..0, before);
         self.link = Some(link);
+    }
+
+    /// Prepends the attempts of other links.
+    pub(crate) fn prepend(&mut self, before: impl IntoIterator<Item = Attempt>) {
+        self.attempts.splice(..0, before);
     }
 
     /// Converts into the list of attempts, with this one last, if the response failed before it was handed over.

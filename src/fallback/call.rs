@@ -30,7 +30,7 @@ pub(super) enum Failed {
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 pub(super) fn link<S, B>(
     service: &mut S,
-    request: &mut Request<ReplayBody>,
+    request: &mut Option<Request<ReplayBody>>,
     context: &ChainContext,
     upload: &Upload,
 ) -> impl Future<Output = Result<Response<B>, Failed>>
@@ -45,7 +45,7 @@ where
             return Err(failed);
         }
         context.call();
-        let call = service.call(std::mem::take(request));
+        let call = service.call(request.take().unwrap_or_default());
         let mut call = pin!(call.map_err(|error| Failed::Call(error.into())));
         if let Poll::Ready(called) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
             return called;

@@ -15,9 +15,8 @@ use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{EventKind, Severity};
 use crate::exchange::future::with_deadline;
-use crate::exchange::served::Served;
 use crate::fallback::breaker::{BreakerOpen, BreakerPermit};
-use crate::fallback::hold_back::{self, hold_back};
+use crate::fallback::hold_back::read;
 use crate::fallback::judge::LinkOutcome;
 use crate::fallback::link::{Chain, Link};
 use crate::fallback::state::ChainState;
@@ -106,7 +105,7 @@ where
                 return Ok(());
             }
         };
-        let mut request = state.request();
+        let mut request = Some(state.request());
         if let Err(unroutable) = state.direct(&mut request, link).await {
             return state.skip_unroutable(next, unroutable);
         }
@@ -130,7 +129,7 @@ where
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
 fn call_link<S, B>(
     first: &mut S,
-    request: &mut Request<ReplayBody>,
+    request: &mut Option<Request<ReplayBody>>,
     state: &ChainState<B>,
     chain: &Chain<B>,
     next: NextLink,
@@ -148,21 +147,23 @@ where
             Some(mut other) => Box::pin(call::link(&mut other, request, &state.context, &upload)).await,
             None => call::link(first, request, &state.context, &upload).await,
         };
-        let response = match called {
-            Ok(response) if judge::is_the_callers(&response, chain, state) => response,
-            called => return Box::pin(judge::judge(called, link, chain, state)).await,
-        };
-        *served = Some(match state.hold_back.check(&response, state.deadline()) {
-            None => response.map(ResponseBody::untouched),
-            Some(check) => {
-                let slot = Served::usage_slot_of(&response);
-                let (mut head, body) = response.into_parts();
-                match hold_back(body, slot, check).await {
-                    Ok(body) => Response::from_parts(head, body),
-                    Err(error) => return LinkOutcome::Failed(hold_back::failed(error, &mut head, link)),
+        // The response is moved on before anything is awaited, because the future would otherwise have room for it.
+        let reading = match called {
+            Ok(response) if judge::is_the_callers(&response, chain, state) => {
+                match state.hold_back.check(&response, state.deadline()) {
+                    Some(check) => read(response, check, link),
+                    None => {
+                        *served = Some(response.map(ResponseBody::untouched));
+                        return LinkOutcome::Served;
+                    }
                 }
             }
-        });
+            called => return Box::pin(judge::judge(called, link, chain, state)).await,
+        };
+        match reading.await {
+            Ok(response) => *served = Some(response),
+            Err(failed) => return LinkOutcome::Failed(failed),
+        }
         LinkOutcome::Served
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::{Method, Response, StatusCode, request, response};
 use http_body::{Body, Frame};
 use serde::de::IgnoredAny;
@@ -95,6 +96,24 @@ where
         slot.hold_back(false);
         Ok(ResponseBody::unwatched(rest))
     }
+}
+
+/// Reads a response that the layer inside guards until it is complete or longer than the cap.
+pub(super) fn read<T>(
+    response: Response<T>,
+    check: Check,
+    link: &Link,
+) -> impl Future<Output = Result<Response<ResponseBody<T>>, Box<ProviderFailed>>>
+where
+    T: Body<Data = Bytes> + Send,
+    T::Error: Into<BoxError>,
+{
+    let slot = Served::usage_slot_of(&response);
+    let (mut head, body) = response.into_parts();
+    hold_back(body, slot, check).map(move |held| match held {
+        Ok(body) => Ok(Response::from_parts(head, body)),
+        Err(error) => Err(failed(error, &mut head, link)),
+    })
 }
 
 /// Creates the failure of a response that is not handed over.

@@ -144,12 +144,12 @@ impl<B> ChainState<B> {
     /// Applies the link's route to the request, and adds the chain's context.
     pub(super) async fn direct(
         &self,
-        request: &mut Request<ReplayBody>,
+        request: &mut Option<Request<ReplayBody>>,
         link: &Link,
     ) -> Result<(), Unroutable> {
-        if !self.body.is_replayable() {
+        let Some(request) = request.as_mut().filter(|_| self.body.is_replayable()) else {
             return Err(Unroutable::NotReplayable);
-        }
+        };
         if link.route.renames() {
             Box::pin(self.rename(request, link)).await?;
         }
@@ -217,8 +217,10 @@ impl<B> ChainState<B> {
             self.chain.is_failing.store(false, Ordering::Relaxed);
         }
         if let Some(served) = response.extensions_mut().get_mut::<Served>() {
-            let before = self.behind.drain(..).flat_map(|failure| failure.failed.attempts);
-            served.in_chain(Arc::clone(&link.name), before);
+            served.set_link(Arc::clone(&link.name));
+            if !self.behind.is_empty() {
+                served.prepend(self.behind.drain(..).flat_map(|failure| failure.failed.attempts));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The links that have not had their turn.
 
+use http::Method;
 use http::request::Parts;
 
 use crate::exchange::home::Home;
@@ -29,7 +30,7 @@ impl LinkOrder {
     pub(in crate::fallback) fn of<B>(chain: &Chain<B>, head: &Parts) -> Self {
         let Parts { method, extensions, .. } = head;
         let path = head.uri.path();
-        let is_websocket = asks_for_websocket(&head.headers);
+        let is_websocket = *method == Method::GET && asks_for_websocket(&head.headers);
         let endpoint = if is_websocket { websocket_endpoint(path) } else { Endpoint::of_path(path) };
         let home = extensions.get::<Home>().map(Home::provider);
         let home = home.and_then(|home| chain.links.iter().position(|link| *link.name == *home));
