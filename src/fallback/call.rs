@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::TryFutureExt;
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower::BoxError;
@@ -46,21 +45,22 @@ where
         }
         context.call();
         let call = service.call(request.take().unwrap_or_default());
-        let mut call = pin!(call.map_err(|error| Failed::Call(error.into())));
+        let mut call = pin!(call);
+        let failed = |error: S::Error| Failed::Call(error.into());
         if let Poll::Ready(called) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
-            return called;
+            return called.map_err(failed);
         }
         // A link joins the context when it is first polled. One that has joined needs no second timer.
         if let Some(limit) = context.head_timeout().filter(|_| !context.is_joined()) {
             let late = match Box::pin(upload.limit(limit, Instant::now(), call.as_mut())).await {
-                Ok(called) => return called,
+                Ok(called) => return called.map_err(failed),
                 Err(late) => late,
             };
             if !context.is_joined() {
                 return Err(Failed::Call(late.into()));
             }
         }
-        call.await
+        call.await.map_err(failed)
     }
 }
 

@@ -67,6 +67,9 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 /// Returns the media type without its parameters.
 fn essence(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    if value == JSON {
+        return Some(value);
+    }
     let end = memchr::memchr(b';', value).unwrap_or(value.len());
     Some(value[..end].trim_ascii())
 }

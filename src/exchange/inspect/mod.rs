@@ -223,12 +223,14 @@ impl<'a, C: Classify> Inspector<'a, C> {
         self.ask(Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
     }
 
+    #[inline]
     fn ask(&self, outcome: Outcome) -> impl Future<Output = Verdict> + use<C> {
         classify(self.classifier, outcome.with_path(self.path.cloned()))
     }
 }
 
 /// Asks the classifier, which can't fail.
+#[inline]
 pub(crate) fn classify<C: Classify>(
     classifier: &C,
     outcome: Outcome,

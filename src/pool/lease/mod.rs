@@ -75,6 +75,7 @@ pub struct Lease {
 
 impl Lease {
     /// Creates the lease of an admitted request. `None` if its key was disabled or removed meanwhile.
+    #[inline]
     pub(in crate::pool) fn new(
         set: Arc<KeySet>,
         model_state: Option<Arc<ModelState>>,
