@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tower::{Layer, ServiceExt};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::ProviderFallbackLayer;
+use tower_key_rotation::reqwest_client::ReqwestClient;
 use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider};
 
 const CONTENT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n";
@@ -116,12 +117,26 @@ async fn a_reset_after_the_terminator_is_no_error() {
 }
 
 #[tokio::test]
-async fn an_unprocessed_request_is_sent_at_most_twice() {
+async fn an_unprocessed_request_is_sent_again() {
     for script in [&[Reset(REFUSED_STREAM)][..], &[GoAway(0), Close]] {
         for in_chain in [false, true] {
             let (error, calls) = error_of(script, in_chain).await;
-            assert!(calls <= 2, "{calls} for {script:?}: {error}");
+            assert_eq!(calls, 2, "{script:?}: {error}");
+            let response = error.into_response();
+            assert!(!response.headers().contains_key("x-should-retry"), "{script:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn reqwests_errors_tell_an_unprocessed_request_too() {
+    for (script, expected) in [(&[Reset(REFUSED_STREAM)][..], false), (&[Reset(INTERNAL_ERROR)], true)] {
+        let upstream = Upstream::serving(script.to_vec()).await;
+        let client = reqwest::Client::builder().http2_prior_knowledge().retry(reqwest::retry::never());
+        let service = rotating(&upstream).layer(ReqwestClient::new(client).unwrap());
+        let error = timeout(AT_ALL, service.oneshot(request(&upstream))).await.unwrap().map(drop).unwrap_err();
+        let Error::AllKeysFailed(failed) = error else { panic!("{error}") };
+        assert_eq!(failed.may_have_run(), expected, "{script:?}");
     }
 }
 

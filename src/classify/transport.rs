@@ -88,6 +88,9 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<Transport> {
     {
         return Some(Transport::Unsent);
     }
+    if error.downcast_ref().is_some_and(is_unprocessed) {
+        return Some(Transport::Unsent);
+    }
     #[cfg(feature = "reqwest")]
     if let Some(error) = error.downcast_ref::<reqwest::Error>() {
         return match () {
@@ -97,6 +100,14 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<Transport> {
         };
     }
     None
+}
+
+/// Returns whether an HTTP/2 server has said that it did not process the request: it refused the stream, or its GOAWAY
+/// names an earlier one as the last (RFC 9113, section 8.7). Streams up to that one end in other errors.
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let said = if error.is_go_away() { h2::Reason::NO_ERROR } else { h2::Reason::REFUSED_STREAM };
+    error.is_remote() && error.reason() == Some(said)
 }
 
 #[cfg(not(any(feature = "hyper-util", feature = "reqwest")))]
