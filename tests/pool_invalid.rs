@@ -243,6 +243,17 @@ async fn a_closed_account_counts_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspect_for_other_models_is_not_waited_for() {
+    let pool = builder().keys([key("a"), key("b").only_models(["small*"])]).build().unwrap();
+    refuse_all(&pool);
+    pool.disable(&id("a")).unwrap();
+    advance(MINUTE * 2).await;
+    let (small, large) = (model("small-1"), model("large-1"));
+    assert_eq!(pool.acquire(&large).unwrap_err().retry_after(), None);
+    assert_eq!(pool.acquire(&small).unwrap().key_id().as_str(), "b");
+}
+
+#[tokio::test(start_paused = true)]
 async fn disabled_suspects_are_not_waited_for() {
     let pool = pool(&["a", "b", "c"]);
     refuse_all(&pool);

@@ -8,7 +8,7 @@ use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::keys::serving::KeyMask;
-use crate::pool::scope::auth_outage::OtherKeys;
+use crate::pool::learn::outage;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::shared_limit::CanaryGate;
 use crate::pool::scope::slot::{Cause, FOREVER, State};
@@ -40,8 +40,7 @@ pub(in crate::pool) fn exhausted(
             limited.add(availability);
         }
     }
-    let suspect = set.common.auth_outage.next_probe(OtherKeys::None);
-    let suspect = suspect.map(|at| now.in_ms(at).as_unix_us());
+    let suspect = outage::next_probe(set, model_state, request, now).map(|at| now.in_ms(at).as_unix_us());
     let wait = |until| Moment::from_unix_us(until).saturating_since(now);
     let retry_after = any.at.into_iter().chain(suspect).min().map(wait);
     let wait = Wait { limited: limited.at.map(wait), probing: limited.probing };

@@ -52,15 +52,10 @@ fn probe_burst(
     if outage.next_probe(others)? > now {
         return None;
     }
-    let burst = outage.burst();
     let first = fastrand::usize(..set.order.len().max(1));
     let keys = set.live().cycle().skip(first).take(set.order.len());
     let keys = keys.map(|key| Candidate::new(set, model, key));
-    let eligible = |&candidate: &Candidate<'_>| {
-        let may_serve = !candidate.key().is_disabled() && request.allows(set, candidate.key);
-        may_serve && is_of(candidate, burst) && offers(candidate, &request.cost, at).is_ok()
-    };
-    let mut suspects = keys.filter(eligible).peekable();
+    let mut suspects = keys.filter(|candidate| is_suspect(*candidate, request, at)).peekable();
     suspects.peek()?;
     // The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
     let is_ours = outage.claim_probe(last, now);
@@ -68,6 +63,25 @@ fn probe_burst(
     let admitted = is_ours.then(|| suspects.find_map(admit))??;
     outage.count_probe();
     Some(admitted)
+}
+
+/// Returns the time of the next probe that this request may make: a key of the burst has to be one for it.
+pub(in crate::pool) fn next_probe(
+    set: &KeySet,
+    model: Option<&ModelState>,
+    request: &AcquireRequest<'_>,
+    at: Moment,
+) -> Option<u64> {
+    let next = set.common.auth_outage.next_probe(OtherKeys::None)?;
+    let mut keys = set.live().map(|key| Candidate::new(set, model, key));
+    keys.any(|candidate| is_suspect(candidate, request, at)).then_some(next)
+}
+
+/// Returns whether a key is one of the burst that may serve the request.
+fn is_suspect(candidate: Candidate<'_>, request: &AcquireRequest<'_>, at: Moment) -> bool {
+    let may_serve = !candidate.key().is_disabled() && request.allows(candidate.set, candidate.key);
+    let burst = candidate.set.common.auth_outage.burst();
+    may_serve && is_of(candidate, burst) && offers(candidate, &request.cost, at).is_ok()
 }
 
 /// Ends the burst after a probe succeeded: its other keys are probed next.
