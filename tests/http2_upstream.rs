@@ -134,7 +134,8 @@ async fn reqwests_errors_tell_an_unprocessed_request_too() {
         let upstream = Upstream::serving(script.to_vec()).await;
         let client = reqwest::Client::builder().http2_prior_knowledge().retry(reqwest::retry::never());
         let service = rotating(&upstream).layer(ReqwestClient::new(client).unwrap());
-        let error = timeout(AT_ALL, service.oneshot(request(&upstream))).await.unwrap().map(drop).unwrap_err();
+        let error =
+            timeout(AT_ALL, service.oneshot(request(&upstream))).await.unwrap().map(drop).unwrap_err();
         let Error::AllKeysFailed(failed) = error else { panic!("{error}") };
         assert_eq!(failed.may_have_run(), expected, "{script:?}");
     }

@@ -124,6 +124,7 @@ async fn a_device_is_no_state_file() {
     std::os::unix::fs::symlink("/dev/zero", place.file()).unwrap();
     let error = FileStore::open(place.file()).unwrap_err();
     assert!(matches!(error, FileStoreError::Read { .. }), "{error}");
+    FileStore::open("").unwrap_err();
     assert!(!Path::new("/dev/zero.json.lock").exists() && !Path::new("/dev/zero.lock").exists());
 }
 

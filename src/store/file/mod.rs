@@ -83,13 +83,12 @@ struct Content {
     pools: Vec<PoolState>,
 }
 
-/// Fails for what exists and is no regular file: a device or a pipe may have no end.
+/// Fails for what exists and is no regular file, since a device or a pipe may have no end, and for a path without a name.
 fn require_file(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if !found.is_file() => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
-        }
-        _ => Ok(()),
+    let is_other = fs::metadata(path).is_ok_and(|found| !found.is_file());
+    match is_other || path.file_name().is_none() {
+        true => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        false => Ok(()),
     }
 }
 
