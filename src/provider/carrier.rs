@@ -103,7 +103,8 @@ pub(crate) fn is_parameter(pair: &str, name: &str) -> bool {
     percent_decode_str(name_of(pair)).eq(name.bytes())
 }
 
-fn name_of(pair: &str) -> &str {
+/// Returns the name of a pair of a query, as it is written there.
+pub(super) fn name_of(pair: &str) -> &str {
     pair.split('=').next().unwrap_or_default()
 }
 

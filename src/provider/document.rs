@@ -132,6 +132,8 @@ mod tests {
             (vec![("filename=\"name=x; model\"; NAME=\"model\"", "m")], Some("m"), true),
             (vec![("name=\"model\"", "m"), ("name=model", "m")], Some("m"), true),
             (vec![("name=\"model\"", "cheap"), ("name=model", "m")], Some("m"), false),
+            (vec![("name=\"mod\\el\"", "cheap"), ("name=model", "m")], Some("m"), false),
+            (vec![("name=x; name*=utf-8''mod%65l", "cheap"), ("name=model", "m")], Some("m"), false),
             (vec![("name=\"file\"; filename=\"name=model\"", "m")], None, true),
             (vec![], None, true),
         ] {

@@ -252,6 +252,17 @@ impl Provider {
         self.named(search(content_type.map(HeaderValue::as_bytes), frames)).model
     }
 
+    /// Returns the model that a whole body names, as [`model_in_body`](Self::model_in_body) does, if no server can find
+    /// another one in it.
+    pub fn only_model_in_body(
+        &self,
+        content_type: Option<&HeaderValue>,
+        frames: &[Bytes],
+    ) -> Option<ModelId> {
+        let named = self.named(search(content_type.map(HeaderValue::as_bytes), frames));
+        named.model.filter(|_| named.is_sure)
+    }
+
     /// Returns the model among the names that were found in a body, and whether no reader can find another.
     pub(crate) fn named(&self, found: Found) -> NamedModel {
         let mut named = NamedModel::from(found);

@@ -27,7 +27,7 @@ name! {
 pub enum ModelPath {
     /// The path does not name the model.
     None,
-    /// `/models/MODEL:METHOD`, as in Gemini and Vertex AI.
+    /// `/models/MODEL:METHOD`, as in Gemini and Vertex AI. A tuned model is named with its collection: `tunedModels/NAME`.
     Google,
     /// `/deployments/DEPLOYMENT/…`, as in Azure OpenAI, where limits belong to deployments.
     Azure,
@@ -91,12 +91,25 @@ impl ModelPath {
         let segment = |before: &str| path.split_once(before)?.1.split('/').next();
         match self {
             Self::None => None,
-            Self::Google => Some(segment("/models/")?.rsplit_once(':')?.0),
+            Self::Google => segment("/models/").and_then(before_colon).or_else(|| tuned(path)),
             Self::Azure => segment("/deployments/"),
             Self::Bedrock => segment("/model/"),
             Self::Cloudflare => Some(path.split_once("/ai/run/")?.1),
         }
     }
+}
+
+/// Returns the text before the last colon of a segment, which may be percent-encoded.
+fn before_colon(segment: &str) -> Option<&str> {
+    let colons = [":", "%3A", "%3a"].into_iter().filter_map(|colon| segment.rfind(colon));
+    colons.max().map(|at| &segment[..at])
+}
+
+/// Returns the name of a tuned model in a path of Google's, with its collection: `tunedModels/my-model`.
+fn tuned(path: &str) -> Option<&str> {
+    let start = path.find("/tunedModels/")? + 1;
+    let name = path[start + "tunedModels/".len()..].split('/').next().and_then(before_colon)?;
+    Some(&path[start..start + "tunedModels/".len() + name.len()])
 }
 
 /// Returns Gemini's name of a model as its paths write it. Its OpenAI-compatible endpoint also accepts the
@@ -126,6 +139,10 @@ mod tests {
                 Some("gemini-2.5-pro"),
             ),
             (ModelPath::Google, "/v1/projects/p/locations/l/publishers/google/models/m:predict", Some("m")),
+            (ModelPath::Google, "/v1beta/models/gemini-2.5-pro%3AgenerateContent", Some("gemini-2.5-pro")),
+            (ModelPath::Google, "/v1beta/models/a:b%3acountTokens", Some("a:b")),
+            (ModelPath::Google, "/v1beta/tunedModels/mine:generateContent", Some("tunedModels/mine")),
+            (ModelPath::Google, "/v1beta/tunedModels/mine", None),
             (ModelPath::Google, "/v1beta/openai/chat/completions", None),
             (ModelPath::Google, "/v1beta/models", None),
             (ModelPath::Azure, "/openai/deployments/my%20gpt/chat/completions", Some("my gpt")),

@@ -174,10 +174,11 @@ fn span_of(whole: &[u8], part: &str) -> Range<usize> {
 // === paths ===
 
 /// Returns the model in the path of a call, as it is written there. A path that only looks a model up names none:
-/// `GET /v1/models/ft:gpt-4o:me`.
+/// `GET /v1/models/ft:gpt-4o:me`. A tuned model of Google's exists under its own name only.
 fn in_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
-    ModelPath::ALL.into_iter().filter(|_| parts.method == Method::POST).find_map(|place| place.encoded(path))
+    let places = ModelPath::ALL.into_iter().filter(|_| parts.method == Method::POST);
+    places.filter_map(|place| place.encoded(path)).find(|model| !model.starts_with("tunedModels/"))
 }
 
 /// Returns the model in the query of a WebSocket handshake, as it is written there.

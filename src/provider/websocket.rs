@@ -5,10 +5,13 @@
 //! (<https://platform.openai.com/docs/guides/realtime-websocket>). Others take two items, a word and the credential:
 //! `token, KEY` (<https://developers.deepgram.com/docs/using-the-sec-websocket-protocol>).
 
+use std::borrow::Cow;
+
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
 
-use crate::provider::carrier::is_parameter;
+use crate::provider::carrier::name_of;
 use crate::provider::endpoint::Endpoint;
 use crate::provider::model::{ModelId, decoded};
 
@@ -63,12 +66,18 @@ pub fn websocket_model(uri: &Uri) -> Option<ModelId> {
     decoded(encoded_model(uri)?)
 }
 
-/// Returns the model in a query, as it is written there. `None` if there are several: providers differ in which one
-/// counts.
+/// Returns the model in a query, as it is written there, or the deployment of Azure's preview API. `None` if there are
+/// several: providers differ in which one counts.
 pub(super) fn encoded_model(uri: &Uri) -> Option<&str> {
-    let mut models = uri.query()?.split('&').filter(|pair| is_parameter(pair, "model"));
+    let mut models = uri.query()?.split('&').filter(|pair| names_model(pair));
     let (_, model) = models.next()?.split_once('=')?;
     models.next().is_none().then_some(model)
+}
+
+/// Returns whether a pair of a query names a model. Azure reads names in any case.
+fn names_model(pair: &str) -> bool {
+    let name: Cow<'_, [u8]> = percent_decode_str(name_of(pair)).into();
+    ["model", "deployment"].iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes()))
 }
 
 /// Iterates over the credentials in the list of subprotocols of a handshake.
@@ -144,6 +153,9 @@ mod tests {
             ("a=b&%6Dodel=gpt%2Drealtime", Some("gpt-realtime")),
             ("model=cheap&model=dear", None),
             ("model=cheap&%6dodel=dear", None),
+            ("model=cheap&deployment=dear", None),
+            ("MODEL=dear&model=cheap", None),
+            ("api-version=1&deployment=gpt-realtime", Some("gpt-realtime")),
             ("models=x", None),
         ] {
             let uri = format!("https://h/v1/realtime?{query}").parse().unwrap();

@@ -25,7 +25,9 @@ pub(crate) fn read(
         None => config.chain().order().iter().filter_map(|name| config.provider(name)).find_map(named),
     };
     if let Some(caller) = caller.filter(|caller| caller.limits_models()) {
-        let names = body.bytes().and_then(|body| model_names(head, in_path(), body));
+        let in_path = in_path();
+        let is_sure = is_plain(head.uri.path(), in_path.is_some());
+        let names = body.bytes().filter(|_| is_sure).and_then(|body| model_names(head, in_path, body));
         let names = names.ok_or(Refusal::UnreadableModel)?;
         if names.iter().any(|name| !caller.may_ask(name)) {
             return Err(Refusal::Model);
@@ -38,10 +40,40 @@ pub(crate) fn read(
     Ok(in_path().or_else(|| likely_model(head, body.bytes()?)))
 }
 
+/// Returns whether providers read a path as it is written. Some decode it before they look for a model: letters that are
+/// percent-encoded, and a slash, unless it is in the name of a model.
+fn is_plain(path: &str, names_model: bool) -> bool {
+    let decoded = |code: &str| u8::from_str_radix(code.get(..2)?, 16).ok();
+    path.split('%').skip(1).filter_map(decoded).all(|byte| {
+        let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        !is_unreserved && (byte != b'/' || names_model)
+    })
+}
+
 /// Adds the model to a response, for its access line.
 pub(crate) fn told<B>(mut response: Response<B>, model: Option<ModelId>) -> Response<B> {
     if let Some(model) = model {
         response.extensions_mut().insert(RequestedModel(model));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_a_provider_reads_as_another_one_is_not_plain() {
+        for (path, names_model, expected) in [
+            ("/v1beta/models/m:generateContent", true, true),
+            ("/model/anthropic.claude-v1%3A0/invoke", true, true),
+            ("/model/arn%3Aaws%3Aprofile%2Fx/invoke", true, true),
+            ("/v1beta/%6dodels/m:generateContent", false, false),
+            ("/v1beta/models/%6D:generateContent", true, false),
+            ("/v1beta/models%2fm:generateContent", false, false),
+            ("/v1/chat/completions%", false, true),
+        ] {
+            assert_eq!(is_plain(path, names_model), expected, "{path}");
+        }
+    }
 }

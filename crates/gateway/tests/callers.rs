@@ -118,14 +118,27 @@ async fn a_caller_may_name_its_models_only() {
         let request = by("search", post("/v1/chat/completions", body));
         assert_eq!(error(gateway.send(request).await).await, (403, "model_not_allowed".into()));
     }
-    let request = by("search", post("/v1/chat/completions", Body::from("{\"model\":")));
-    assert_eq!(error(gateway.send(request).await).await, (415, "unreadable_model".into()));
+    for unreadable in ["{\"model\":", r#"{"model":"gpt-5\n"}"#, r#"{"model":5}"#] {
+        let request = by("search", post("/v1/chat/completions", Body::from(unreadable)));
+        assert_eq!(
+            error(gateway.send(request).await).await,
+            (415, "unreadable_model".into()),
+            "{unreadable}"
+        );
+    }
     let mut packed = by("search", post("/v1/chat/completions", Body::from("\u{1f}")));
     packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
     assert_eq!(gateway.send(packed).await.status().as_u16(), 415);
-    let path = "/gemini/v1beta/models/gemini-2.5-pro:generateContent";
-    let native = by("search", post(path, Body::from(r#"{"contents":[]}"#)));
-    assert_eq!(gateway.send(native).await.status(), StatusCode::FORBIDDEN);
+    for (path, status) in [
+        ("models/gemini-2.5-pro:generateContent", 403),
+        ("models/gemini-2.5-pro%3AgenerateContent", 403),
+        ("tunedModels/mine:generateContent", 403),
+        ("models%2Fgemini-2.5-pro:generateContent", 415),
+        ("%6dodels/gemini-2.5-pro:generateContent", 415),
+    ] {
+        let native = post(&format!("/gemini/v1beta/{path}"), Body::from(r#"{"contents":[]}"#));
+        assert_eq!(gateway.send(by("search", native)).await.status().as_u16(), status, "{path}");
+    }
     assert_eq!(sims.openai.calls(), calls, "no key was used");
 }
 
@@ -239,7 +252,7 @@ async fn a_request_has_one_line_at_its_end() {
 fn the_file_is_checked() {
     let text = |callers: &str| {
         format!(
-            "[[provider]]\nname = \"openai\"\nbase_url = \"https://api.openai.com/v1\"\nkeys_env = \"OPENAI\"\n{callers}"
+            "{callers}\n[[provider]]\nname = \"openai\"\nbase_url = \"https://api.openai.com/v1\"\nkeys_env = \"OPENAI\"\n"
         )
     };
     let load = |callers: &str| {
@@ -247,9 +260,19 @@ fn the_file_is_checked() {
     };
     let config = load(&table("search", "")).unwrap();
     assert!(config.requires_token() && !format!("{config:?}").contains(MARKER));
+    let twin = table("a", "").replacen("\"a\"", "\"b\"", 1);
+    let operator = format!("{}[status]\noperator_token = \"{}\"\n", table("a", ""), token("a"));
     for (callers, problem) in [
         (table("", ""), "caller[0].name: the name of a caller is empty"),
         (table("a", "") + &table("a", ""), "caller[1].name: two callers are named a"),
+        (table("a", "") + &twin, "caller[1].token: this token is used twice"),
+        (
+            format!("token = \"{}\"\n{}", token("a"), table("a", "")),
+            "caller[0].token: this token is used twice",
+        ),
+        (operator, "caller[0].token: this token is used twice"),
+        (table("a", "models = []"), "caller[0].models: an empty list permits nothing"),
+        (table("a", "endpoints = []"), "caller[0].endpoints: an empty list permits nothing"),
         (table("a", "expires = \"soon\""), "caller[0].expires: not a time"),
         (table("a", "endpoints = [\"v1\"]"), "caller[0].endpoints[0]: not a path"),
         ("[[caller]]\nname = \"a\"\ntoken = \"short\"\n".into(), "caller[0].token: "),

@@ -1,6 +1,7 @@
 //! The search of a multipart form for the fields named `model`, piece by piece.
 
 use memchr::memmem::{self, Finder};
+use percent_encoding::percent_decode_str;
 
 use crate::provider::search::found::{Found, MOST, Place};
 
@@ -125,8 +126,17 @@ fn is_model(head: &[u8]) -> bool {
     String::from_utf8_lossy(head).split("\r\n").any(|line| {
         let is_disposition =
             line.get(..DISPOSITION.len()).is_some_and(|start| start.eq_ignore_ascii_case(DISPOSITION));
-        is_disposition && parameter(line, "name").as_deref() == Some("model")
+        is_disposition
+            && (parameter(line, "name").as_deref() == Some("model")
+                || parameter(line, "name*").is_some_and(|name| is_extended(&name)))
     })
+}
+
+/// Returns whether an extended value (RFC 8187) is `model`: `utf-8''model`. Forms must not have one (RFC 7578, section
+/// 4.2), and some servers read it.
+fn is_extended(value: &str) -> bool {
+    let text = value.rsplit_once('\'').map_or(value, |(_, text)| text);
+    percent_decode_str(text).eq(b"model".iter().copied())
 }
 
 /// Returns a parameter of a header's value: a token, or a quoted string in which a backslash quotes the next

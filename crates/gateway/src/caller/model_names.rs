@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, request};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use tower_key_rotation::{ModelId, Provider};
 
 /// Length of the part of a body in which a model is looked for, for a log line (4 KiB).
@@ -14,12 +14,8 @@ const LIKELY: usize = 4 * 1024;
 #[derive(Default)]
 struct Names(Vec<String>);
 
-/// One name, several names, or something else.
-enum Value {
-    One(String),
-    Several(Vec<String>),
-    Other,
-}
+/// The names in a value: none in `null`, which counts as an absent member.
+struct Value(Vec<String>);
 
 /// Returns the names of models in a request. `None` if they can't be read with certainty.
 ///
@@ -63,7 +59,7 @@ fn in_form(content_type: Option<&HeaderValue>, body: &Bytes) -> Option<String> {
     if fields.count() > 1 {
         return None;
     }
-    let named = Provider::compatible("form").model_in_body(content_type, std::slice::from_ref(body))?;
+    let named = Provider::compatible("form").only_model_in_body(content_type, std::slice::from_ref(body))?;
     Some(named.as_str().to_owned())
 }
 
@@ -92,11 +88,7 @@ impl<'de> Deserialize<'de> for Names {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
-                    match map.next_value::<Value>()? {
-                        Value::One(name) => names.0.push(name),
-                        Value::Several(more) => names.0.extend(more),
-                        Value::Other => {}
-                    }
+                    names.0.extend(map.next_value::<Value>()?.0);
                 }
                 Ok(names)
             }
@@ -106,14 +98,16 @@ impl<'de> Deserialize<'de> for Names {
 }
 
 impl<'de> Deserialize<'de> for Value {
+    /// Fails for anything that servers may read as a name in ways of their own.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(name) => Self::One(name),
-            serde_json::Value::Array(items) => {
-                Self::Several(items.into_iter().filter_map(|it| it.as_str().map(str::to_owned)).collect())
-            }
-            _ => Self::Other,
-        })
+        let values = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Null => Vec::new(),
+            serde_json::Value::Array(items) => items,
+            one => vec![one],
+        };
+        let name = |value: &serde_json::Value| Some(ModelId::new(value.as_str()?)?.as_str().to_owned());
+        let names = values.iter().map(|value| name(value).ok_or_else(|| D::Error::custom("not a name")));
+        names.collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -156,12 +150,28 @@ mod tests {
             assert_eq!(names("multipart/form-data; boundary=x", other.leak()), None);
         }
         assert_eq!(names("application/x-www-form-urlencoded", "model=a&x=1"), None);
+        for first in ["name=x; name*=utf-8''model", "name=\"mod\\el\""] {
+            let other = two.replacen("name=\"model\"", first, 1);
+            assert_eq!(names("multipart/form-data; boundary=x", other.leak()), None, "{first}");
+        }
     }
 
     #[test]
     fn a_body_that_can_not_be_read_is_refused() {
-        for body in ["{", "[]", r#"{"model":"a"} {"model":"b"}"#, "\u{1f}\u{8b}"] {
+        let long = format!(r#"{{"model":"{}"}}"#, "x".repeat(257)).leak();
+        for body in [
+            "{",
+            "[]",
+            r#"{"model":"a"} {"model":"b"}"#,
+            "\u{1f}\u{8b}",
+            r#"{"model":"a\n"}"#,
+            r#"{"model":"a\u0000b"}"#,
+            r#"{"model":5}"#,
+            r#"{"models":["a",{"model":"b"}]}"#,
+            long,
+        ] {
             assert_eq!(names("application/json", body), None, "{body}");
         }
+        assert_eq!(names("application/json", r#"{"model":null}"#).unwrap(), [""; 0]);
     }
 }
