@@ -94,6 +94,9 @@ fn all_origins_need_a_token() {
             .map_err(|error| error.to_string())
     };
     assert!(load("token = \"a-token-of-the-gateway\"\n[cors]\norigins = [\"*\"]").is_ok());
-    assert!(load("[cors]\norigins = [\"*\"]").unwrap_err().contains("cors.origins[0]"));
+    for open in ["*", "null"] {
+        let error = load(&format!("[cors]\norigins = [\"{open}\"]")).unwrap_err();
+        assert!(error.contains("cors.origins[0]"), "{error}");
+    }
     assert!(load("[cors]\norigins = [\"https://a.example/path\"]").unwrap_err().contains("not an origin"));
 }

@@ -29,6 +29,10 @@ pub(super) fn base_url(text: &str) -> Result<(Uri, Origin), &'static str> {
     if url.query().is_some() || text.contains('#') {
         return Err("it has a query or a fragment");
     }
+    let lower = url.path().to_ascii_lowercase().replace("%2e", ".");
+    if lower.split('/').any(|segment| [".", ".."].contains(&segment)) {
+        return Err("its path has a dot segment");
+    }
     let origin = format!("{scheme}://{authority}").parse();
     let origin = origin.map_err(|_| "its port is not a number from 1 to 65535")?;
     Ok((url, origin))
@@ -96,5 +100,8 @@ mod tests {
             assert!(base_url(url).is_err(), "{url}");
         }
         assert!(base_url("https://[::1]:8443/v1").is_ok());
+        for url in ["https://h/../v1", "https://h/v1/%2E%2e", "https://h/./v1"] {
+            assert!(base_url(url).is_err(), "{url}");
+        }
     }
 }

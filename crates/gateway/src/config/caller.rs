@@ -86,21 +86,19 @@ impl CallerSettings {
         if table.name.is_empty() || !is_printable(&table.name) {
             return Err(Problem::CallerName.at(at.field("name")));
         }
-        let wrong = |path: &String| !path.starts_with(['/', '*']);
-        if let Some(index) = table.endpoints.iter().position(wrong) {
-            return Err(Problem::CallerEndpoint.at(at.field("endpoints").index(index)));
-        }
+        let models = patterns(table.models, &at.field("models"), |_| true)?;
+        let endpoints =
+            patterns(table.endpoints, &at.field("endpoints"), |path| path.starts_with(['/', '*']))?;
         let token = table.token.token(sources, &at.field("token"))?;
         if table.share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
             return Err(Problem::Share.at(at.field("share")));
         }
         let expires = table.expires.map(|text| expiry(&text).map_err(|it| it.at(at.field("expires"))));
-        let patterns = |list: Vec<String>| list.into_iter().map(ModelPattern::from).collect();
         Ok(Self {
             name: table.name,
             token,
-            models: patterns(table.models),
-            endpoints: patterns(table.endpoints),
+            models,
+            endpoints,
             limits: CallerLimits {
                 requests_per_minute: table.requests_per_minute,
                 requests_per_day: table.requests_per_day,
@@ -111,6 +109,40 @@ impl CallerSettings {
             expires: expires.transpose()?,
         })
     }
+}
+
+/// Returns the patterns of a list, which is not empty. Without a list there are none.
+fn patterns(
+    list: Option<Vec<String>>,
+    at: &ValuePath,
+    is_valid: fn(&str) -> bool,
+) -> Result<Vec<ModelPattern>, ConfigError> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    if list.is_empty() {
+        return Err(Problem::EmptyPatterns.at(at.clone()));
+    }
+    match list.iter().position(|pattern| !is_valid(pattern)) {
+        Some(index) => Err(Problem::CallerEndpoint.at(at.index(index))),
+        None => Ok(list.into_iter().map(ModelPattern::from).collect()),
+    }
+}
+
+/// Checks that no token of a caller is that of another caller, or one of the `others`: it would open more than its table
+/// says.
+pub(super) fn check_tokens(
+    callers: &[CallerSettings],
+    others: [Option<&Token>; 2],
+) -> Result<(), ConfigError> {
+    let mut known: Vec<&Token> = others.into_iter().flatten().collect();
+    for (index, caller) in callers.iter().enumerate() {
+        if known.iter().any(|token| token.is_same(&caller.token)) {
+            return Err(
+                Problem::SharedToken.at(ValuePath::default().field("caller").index(index).field("token"))
+            );
+        }
+        known.push(&caller.token);
+    }
+    Ok(())
 }
 
 /// Returns the callers of a file, whose names differ.

@@ -124,9 +124,9 @@ pub enum Problem {
     /// An origin of web pages is invalid.
     #[error("not an origin: write `https://app.example.com`, without a path, or `*`")]
     Origin,
-    /// All origins are allowed, and there is no token.
+    /// All origins are allowed, by `*` or by `null`, which any page can send, and there is no token.
     #[error(
-        "`*` would let any page use the gateway without a token: configure a `token`, or list the origins"
+        "any page could use the gateway without a token: configure a `token`, or list the origins of pages"
     )]
     OpenCors,
     /// A host name is invalid.
@@ -144,6 +144,12 @@ pub enum Problem {
     /// A path that a caller may use is invalid.
     #[error("not a path: write `/v1/chat/completions`, or `/v1/*` for all below it")]
     CallerEndpoint,
+    /// A list of models or paths that a caller may use is empty.
+    #[error("an empty list permits nothing: name at least one, or remove the list to permit all")]
+    EmptyPatterns,
+    /// The token of a caller is that of another caller, of the gateway or of operators.
+    #[error("this token is used twice: give each caller a token of its own")]
+    SharedToken,
     /// The time at which a token expires is invalid.
     #[error("not a time: write `2027-01-31` or `2027-01-31T12:00:00Z`")]
     Expiry,

@@ -33,8 +33,8 @@ use tower_key_rotation::provider::Provider;
 const COMPATIBLE: &str = "compatible";
 
 /// Provider names that would be hidden by other paths of a gateway.
-const RESERVED: [&str; 10] =
-    ["v1", "v1alpha", "v1beta", "upload", "download", "api", "health", "metrics", "ready", "status"];
+const RESERVED: [&str; 11] =
+    ["v1", "v1alpha", "v1beta", "upload", "download", "api", "health", "metrics", "ready", "status", "ws"];
 
 /// Settings that all providers share.
 struct CommonSettings<'a> {
@@ -77,6 +77,7 @@ pub(super) fn config(file: ConfigFile, sources: &Sources, events: Events) -> Res
     let chain_table = chain.clone();
     let chain = ChainSettings::resolve(chain, &names)?;
     let status = StatusSettings::resolve(status, &names, sources)?;
+    caller::check_tokens(&callers, [token.as_ref(), status.operator_token()])?;
     let checks = CheckSettings::resolve(checks)?;
     let first = names.iter().position(|name| chain.order().first().is_some_and(|it| it == name)).unwrap_or(0);
     let CommonSettings { rotation: Rotation { affinity_header, .. }, events, .. } = common;

@@ -236,6 +236,10 @@ impl Token {
     pub fn matches(&self, shown: &[u8]) -> bool {
         self.0.expose_secret().as_bytes().ct_eq(shown).into()
     }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.matches(other.0.expose_secret().as_bytes())
+    }
 }
 
 impl fmt::Debug for Token {

@@ -21,13 +21,11 @@ pub(in crate::config) struct CallerTable {
     /// Models that the caller may name; `*` stands for any text.
     ///
     /// Default: all. Example: `["gpt-4o*"]`
-    #[serde(default)]
-    pub(in crate::config) models: Vec<String>,
+    pub(in crate::config) models: Option<Vec<String>>,
     /// Paths that the caller may use; `*` stands for any text.
     ///
     /// Default: all. Example: `["/v1/chat/*", "/v1/models"]`
-    #[serde(default)]
-    pub(in crate::config) endpoints: Vec<String>,
+    pub(in crate::config) endpoints: Option<Vec<String>>,
     /// Maximum number of requests in the last minute.
     ///
     /// Default: no limit. Example: `60`
