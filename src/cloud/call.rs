@@ -25,6 +25,9 @@ impl<'a> Call<'a> {
         if let Some(at) = path.rfind("/models/").filter(|at| is_google(&path[*at..])) {
             return (without_version(&path[..at]), Self::Google(&path[at..]));
         }
+        if has_google_method(path) {
+            return ("", Self::Other);
+        }
         let start = behind_location(path);
         // OpenAI's threads and completions have messages too.
         if Endpoint::of_path(&path[start..]) == Endpoint::Messages {
@@ -48,6 +51,20 @@ fn is_google(tail: &str) -> bool {
     let model = tail.strip_prefix("/models/").filter(|model| !model.contains('/'));
     let method = model.and_then(|model| Some(model.rsplit_once(':')?.1));
     method.is_some_and(|method| METHODS.contains(&method))
+}
+
+/// Returns whether a path ends with another method of Google's API: `/models/MODEL:embedContent`. OpenAI's names of
+/// fine-tuned models have colons too: `/models/ft:gpt-4o:me`.
+fn has_google_method(path: &str) -> bool {
+    let Some((object, method)) = path.rsplit_once('/').and_then(|(_, last)| last.rsplit_once(':')) else {
+        return false;
+    };
+    let is_method = method.starts_with(|first: char| first.is_ascii_lowercase())
+        && method.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let of_google = ["/v1beta/", "/v1alpha/"].iter().any(|version| path.contains(version));
+    is_method
+        && !object.starts_with("ft:")
+        && (of_google || method.contains(|c: char| c.is_ascii_uppercase()))
 }
 
 /// Returns the end of the project and the location in a path of Vertex AI, whose names are not those of endpoints.
@@ -81,7 +98,13 @@ mod tests {
             (&format!("{vertex}/chat/completions"), vertex, Call::OpenAi("/chat/completions")),
             (&format!("{vertex}/v1beta/models/g:countTokens"), vertex, Call::Google("/models/g:countTokens")),
             (&format!("{vertex}/v1/tea"), "", Call::Other),
-            ("/v1beta/models/g:embedContent", "", Call::OpenAi("/models/g:embedContent")),
+            ("/v1beta/models/g:embedContent", "", Call::Other),
+            ("/v1/models/g:embedContent", "", Call::Other),
+            ("/v1beta/tunedModels/g:generateContent", "", Call::Other),
+            ("/v1beta/files/f:download", "", Call::Other),
+            ("/v1/models/ft:gpt-4o:me", "", Call::OpenAi("/models/ft:gpt-4o:me")),
+            ("/v1/models/ft:gpt-4o:my-org::abcDEF", "", Call::OpenAi("/models/ft:gpt-4o:my-org::abcDEF")),
+            ("/v1/models/llama3:latest", "", Call::OpenAi("/models/llama3:latest")),
             ("/v1/chat/completions", "", Call::OpenAi("/chat/completions")),
             ("/v1/images/edits", "", Call::OpenAi("/images/edits")),
         ] {

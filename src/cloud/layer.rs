@@ -211,8 +211,8 @@ async fn sign(
     let Some(SigningSecret(secret)) = parts.extensions.remove::<SigningSecret>() else { return Ok(None) };
     let host = parts.uri.host().unwrap_or_default().to_owned();
     let (Some(credentials), Some(place)) = (secret.aws(), cloud.signs_for(&host)) else { return Ok(None) };
-    let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
-    crate::cloud::sign::sign(parts, &all, &credentials, place).map(Some)
+    let digest = crate::cloud::sign::digest(body).await.ok_or(Unroutable::NotReplayable)?;
+    crate::cloud::sign::sign(parts, digest, &credentials, place).map(Some)
 }
 
 /// Removes from a response the token that the request carried: AWS repeats the signed headers in some errors.

@@ -90,11 +90,15 @@ impl Form {
     }
 }
 
-/// Returns the value of a header as JSON: a list of its words, or a text. `None` if the request does not have it.
+/// Returns the value of a header as JSON: a list of the words in all its lines, or the text of the first line. `None` if
+/// the request does not have it.
 fn value_of(headers: &HeaderMap, name: &str, is_list: bool) -> Option<String> {
     let lines = headers.get_all(name).iter().filter_map(|line: &HeaderValue| line.to_str().ok());
+    let mut lines = lines.map(str::trim).filter(|line| !line.is_empty());
+    if !is_list {
+        return Some(json!(lines.next()?).to_string());
+    }
     let words: Vec<_> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let value = if is_list { json!(words) } else { json!(words.first()?) };
-    (!words.is_empty()).then(|| value.to_string())
+    (!words.is_empty()).then(|| json!(words).to_string())
 }

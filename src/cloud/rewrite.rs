@@ -10,7 +10,8 @@ use crate::cloud::call::Call;
 use crate::cloud::messages::{BEDROCK, Message, VERTEX, VERTEX_COUNT, convert};
 use crate::cloud::platform::{Cloud, Platform};
 use crate::provider::{
-    API_KEY, ModelId, Unroutable, X_API_KEY, encode_segment, has_dot_segment, is_parameter, read_model,
+    API_KEY, ModelId, NamedModel, Unroutable, X_API_KEY, encode_segment, has_dot_segment, is_parameter,
+    search_stored,
 };
 
 /// Paths of Azure's older API that name the deployment.
@@ -140,9 +141,10 @@ async fn model_of(parts: &Parts, body: &ReplayBody) -> Result<ModelId, Unroutabl
     if let Some(model) = parts.extensions.get::<ModelId>() {
         return Ok(model.clone());
     }
-    let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
+    let pieces = body.pieces().await.ok_or(Unroutable::NotReplayable)?;
     let kind = parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    read_model(kind, &[all]).model.ok_or(Unroutable::NotFound)
+    let found = search_stored(kind, &pieces).await.ok_or(Unroutable::NotReplayable)?;
+    NamedModel::from(found).model.ok_or(Unroutable::NotFound)
 }
 
 /// Sets the path, and one parameter of the query in place of those that are named `name`.

@@ -8,8 +8,10 @@ use aws_sigv4::sign::v4::SigningParams;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
+use sha2::{Digest, Sha256};
 use tower::BoxError;
 
+use crate::body::ReplayBody;
 use crate::clock::Timestamp;
 use crate::scrub::secret::{AwsCredentials, Secret};
 
@@ -18,11 +20,19 @@ use crate::scrub::secret::{AwsCredentials, Secret};
 #[error("the request can't be signed: look for invalid characters in its URL and its headers")]
 struct Unsigned;
 
-/// Signs a request to a service in a region. `body` is the body that is sent. Returns the session token, which
+/// Returns the digest of a body for its signature. Reads a part that is kept outside of memory piece by piece. `None` if it
+/// can't be read.
+pub(super) async fn digest(body: &ReplayBody) -> Option<String> {
+    let mut hash = Sha256::new();
+    let is_read = body.pieces().await?.show(|data, _| hash.update(data)).await;
+    is_read.then(|| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Signs a request to a service in a region. `digest` is that of the body that is sent. Returns the session token, which
 /// the request carries and a response may echo; without one, the id of the key.
 pub(super) fn sign(
     parts: &mut Parts,
-    body: &[u8],
+    digest: String,
     credentials: &AwsCredentials<'_>,
     (service, region): (&str, &str),
 ) -> Result<Secret, BoxError> {
@@ -45,7 +55,7 @@ pub(super) fn sign(
     let uri = parts.uri.to_string();
     let signed = parts.headers.iter().filter(|(name, _)| is_signed(name));
     let signed = signed.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let request = SignableRequest::new(parts.method.as_str(), uri, signed, SignableBody::Bytes(body));
+    let request = SignableRequest::new(parts.method.as_str(), uri, signed, SignableBody::Precomputed(digest));
     let instructions =
         signature(request.map_err(|_| Unsigned)?, &params).map_err(|_| Unsigned)?.into_parts().0;
     for (name, value) in instructions.headers() {
@@ -66,4 +76,20 @@ fn is_of_signatures(name: &HeaderName) -> bool {
 /// way.
 fn is_signed(name: &HeaderName) -> bool {
     [CONTENT_TYPE, HOST].contains(name) || name.as_str().starts_with("x-amz")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_in_pieces_has_the_digest_of_the_whole() {
+        let pieces = vec![Bytes::from(vec![1; 2 << 20]), Bytes::from_static(b"end")];
+        let whole = ReplayBody::from(Bytes::from(pieces.concat()));
+        assert_eq!(digest(&ReplayBody::from(pieces)).await, digest(&whole).await);
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(digest(&ReplayBody::empty()).await.as_deref(), Some(empty));
+    }
 }

@@ -8,10 +8,8 @@
 //! provider that reads the body cannot find another name in it. Broken documents, other text encodings and
 //! forms with two different names are not sure.
 
-use bytes::Bytes;
-
 use crate::provider::model::ModelId;
-use crate::provider::search::{Found, Name, search};
+use crate::provider::search::{Found, Name};
 
 /// The model that a body names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,11 +17,6 @@ pub(crate) struct NamedModel {
     pub(crate) model: Option<ModelId>,
     /// Whether no reader of the body finds another model.
     pub(crate) is_sure: bool,
-}
-
-/// Returns the model that a body in memory names.
-pub(crate) fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
-    search(content_type, frames).into()
 }
 
 impl From<Found> for NamedModel {
@@ -40,7 +33,14 @@ impl From<Found> for NamedModel {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::provider::search::search;
+
+    fn read(content_type: Option<&[u8]>, frames: &[Bytes]) -> NamedModel {
+        search(content_type, frames).into()
+    }
 
     fn named(body: &[u8]) -> (Option<String>, bool) {
         let whole = read(None, &[Bytes::copy_from_slice(body)]);

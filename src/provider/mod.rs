@@ -49,7 +49,7 @@ pub(crate) use self::carrier::AccountHeaders;
 pub(crate) use self::carrier::is_parameter;
 pub use self::classifier::ProviderClassifier;
 pub(crate) use self::classifier::says_error;
-pub(crate) use self::document::{NamedModel, read as read_model};
+pub(crate) use self::document::NamedModel;
 pub use self::endpoint::{Endpoint, Endpoints};
 pub use self::explanation::{DecidedBy, Explanation, TableRow};
 pub use self::handle::Provider;

@@ -49,7 +49,7 @@ async fn messages_at_bedrock() {
     let mut request = post("/v1/messages?beta=true&x=1", MESSAGE);
     request.headers_mut().append("anthropic-beta", "one, two".parse().unwrap());
     request.headers_mut().append("anthropic-beta", "three".parse().unwrap());
-    request.headers_mut().append("anthropic-user-profile-id", "u-1".parse().unwrap());
+    request.headers_mut().append("anthropic-user-profile-id", "u-1, a".parse().unwrap());
     let (client, log) = upstream(ok);
     let key =
         key("token", base).model_name("claude-sonnet-4-5", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0");
@@ -60,7 +60,7 @@ async fn messages_at_bedrock() {
     assert_eq!(seen.url(), format!("{base}/model/{model}/invoke-with-response-stream?x=1"));
     assert_eq!(
         seen.body,
-        r#"{"max_tokens":9,"messages":[{"role":"user","content":"h\u00e9"}],"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["one","two","three"],"user_profile_id":"u-1"}"#
+        r#"{"max_tokens":9,"messages":[{"role":"user","content":"h\u00e9"}],"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["one","two","three"],"user_profile_id":"u-1, a"}"#
     );
     assert_eq!((seen.header("anthropic-version"), seen.header("anthropic-beta")), ("", ""));
     assert_eq!(seen.header("authorization"), "Bearer token", "an API key is a bearer token");
