@@ -1,34 +1,32 @@
-//! The body of a request: collected if it is small, passed on as it arrives otherwise, or from a file if there is no
-//! memory for it.
+//! The body of a request: collected if it is small or a document, passed on as it arrives otherwise, or from a file if
+//! there is no memory for it.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 use tower::BoxError;
+use tower_key_rotation::Home;
 use tower_key_rotation::body::ReplayBody;
 
+use crate::affinity::{Affinity, HomeSearch};
 use crate::refusal::Refusal;
-use crate::spool::{BodyBudget, Room, spool};
+use crate::spool::{BodyBudget, Kept, Room, SMALL, keep};
 use crate::stall::StallTimeout;
 
-/// Maximum size of a body that is collected before the request is passed on (256 KiB). A collected body can be sent
-/// again without a copy.
-const SMALL: u64 = 256 * 1024;
-
-/// Maximum size of a JSON body that is collected (2 MiB). It is searched for ids and names of sessions.
-const DOCUMENT: u64 = 2 * 1024 * 1024;
-
 /// The body of a request.
-pub(crate) enum RequestBody {
-    /// A body that has arrived. It takes part of the memory for bodies, unless it is small.
-    Whole(Bytes, Option<Room>),
-    /// A body that is passed on as it arrives, or from a file.
-    Streamed(ReplayBody, Option<Room>),
+pub(crate) struct RequestBody {
+    body: ReplayBody,
+    /// All of it, if it is in memory in one piece.
+    whole: Option<Bytes>,
+    /// The memory that it takes, unless it is small.
+    room: Option<Room>,
+    /// The key that holds an object which a body outside of `whole` names.
+    home: Option<Home>,
 }
 
 /// The rules by which bodies are taken.
@@ -38,15 +36,16 @@ pub(crate) struct Intake<'a> {
     /// Maximum pause of the caller.
     pub(crate) timeout: Duration,
     pub(crate) budget: &'a BodyBudget,
-    /// Whether the whole body is needed before the request is passed on.
+    pub(crate) affinity: &'a Affinity,
+    /// Whether the whole body is needed in memory before the request is passed on.
     pub(crate) whole: bool,
 }
 
 // === impl Intake ===
 
 impl Intake<'_> {
-    /// Makes the body replayable. Collects it if it is small, or if the whole body is needed. Writes it to a file if
-    /// there is no memory for it.
+    /// Makes the body replayable. Collects it if it is small, or a document, or of unknown length, or if the whole body is
+    /// needed; any other is passed on as it arrives. Writes it to a file if there is no memory for it.
     pub(crate) async fn take<B>(self, body: B, headers: &HeaderMap) -> Result<RequestBody, Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -59,50 +58,46 @@ impl Intake<'_> {
         let body = StallTimeout::new(body, self.timeout);
         if length.upper().is_some_and(|length| length <= SMALL) {
             let collected = collect(body).await.map_err(|error| Refusal::of_body(&*error))?;
-            return Ok(RequestBody::Whole(collected, None));
+            return Ok(RequestBody::whole(collected, None));
         }
         let body = Limited::new(body, self.max);
-        let most = length.upper().unwrap_or(u64::MAX).min(self.max as u64);
-        Box::pin(self.take_large(body, most, is_json(headers))).await
+        Box::pin(self.take_large(body, length.exact(), is_json(headers))).await
     }
 
-    /// Takes a body of up to `most` bytes.
-    async fn take_large<B>(self, body: B, most: u64, is_json: bool) -> Result<RequestBody, Refusal>
+    /// Takes a body that may be large.
+    async fn take_large<B>(self, body: B, length: Option<u64>, is_json: bool) -> Result<RequestBody, Refusal>
     where
         B: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static,
     {
-        if self.whole {
-            return self.take_whole(body, most).await;
+        let room = self.budget.memory(length.unwrap_or_default());
+        if length.is_some() && room.is_some() && !is_json && !self.whole {
+            let body = ReplayBody::new(body, self.max).await;
+            return Ok(RequestBody { body, whole: None, room, home: None });
         }
-        let Some(room) = self.budget.memory(most) else {
-            let spooled = spool(body, most, self.budget).await.map_err(|error| Refusal::of_body(&*error))?;
-            return Ok(match spooled.try_into_bytes() {
-                Ok(small) => RequestBody::Whole(small, None),
-                Err(stored) => RequestBody::Streamed(stored, None),
-            });
-        };
-        if is_json && most <= DOCUMENT {
-            let collected = collect(body).await.map_err(|error| Refusal::of_body(&*error))?;
-            return Ok(RequestBody::Whole(collected, Some(room)));
-        }
-        Ok(RequestBody::Streamed(ReplayBody::new(body, self.max).await, Some(room)))
-    }
-
-    /// Collects a body of up to `most` bytes. Waits for memory if it turns out to be large.
-    async fn take_whole<B>(self, mut body: B, most: u64) -> Result<RequestBody, Refusal>
-    where
-        B: Body<Data = Bytes, Error = BoxError> + Send + Unpin,
-    {
-        let (mut all, mut room) = (BytesMut::new(), None);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Refusal::of_body(&*error))?;
-            all.extend_from_slice(&frame.into_data().unwrap_or_default());
-            if room.is_none() && all.len() as u64 > SMALL {
-                let free = timeout(self.timeout, self.budget.wait_for_memory(most)).await;
-                room = Some(free.ok().flatten().ok_or(Refusal::NoRoom)?);
+        let mut search = is_json.then(|| self.affinity.search()).flatten();
+        let see = |data: &[u8]| search.iter_mut().for_each(|search| search.see(data));
+        let kept = keep(body, (self.budget, room), length, see).await;
+        let Kept { body, room } = kept.map_err(|error| Refusal::of_body(&*error))?;
+        match body.try_into_bytes() {
+            Ok(whole) => Ok(RequestBody::whole(whole, room)),
+            Err(body) if self.whole => self.gather(body, room).await,
+            Err(body) => {
+                Ok(RequestBody { body, whole: None, room, home: search.and_then(HomeSearch::into_home) })
             }
         }
-        Ok(RequestBody::Whole(all.freeze(), room))
+    }
+
+    /// Reads a body that has arrived into memory. Waits for memory if it takes none yet.
+    async fn gather(self, body: ReplayBody, room: Option<Room>) -> Result<RequestBody, Refusal> {
+        let room = match room {
+            Some(room) => room,
+            None => {
+                let free = self.budget.wait_for_memory(body.size_hint().lower());
+                timeout(self.timeout, free).await.ok().flatten().ok_or(Refusal::NoRoom)?
+            }
+        };
+        let whole = body.collect().await.map_err(|_unreadable| Refusal::Storage)?.to_bytes();
+        Ok(RequestBody::whole(whole, Some(room)))
     }
 }
 
@@ -129,19 +124,22 @@ where
 // === impl RequestBody ===
 
 impl RequestBody {
-    /// Returns the body, if it has arrived and is in memory.
+    fn whole(whole: Bytes, room: Option<Room>) -> Self {
+        Self { body: whole.clone().into(), whole: Some(whole), room, home: None }
+    }
+
+    /// Returns the body, if it has arrived and is in memory in one piece.
     pub(crate) const fn bytes(&self) -> Option<&Bytes> {
-        match self {
-            Self::Whole(bytes, _) => Some(bytes),
-            Self::Streamed(..) => None,
-        }
+        self.whole.as_ref()
+    }
+
+    /// Returns the key that holds an object which the body names, if that was found as it arrived.
+    pub(crate) const fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
     }
 
     /// Returns the body to send, and the memory that it takes until there is a response.
     pub(crate) fn into_parts(self) -> (ReplayBody, Option<Room>) {
-        match self {
-            Self::Whole(bytes, room) => (bytes.into(), room),
-            Self::Streamed(body, room) => (body, room),
-        }
+        (self.body, self.room)
     }
 }

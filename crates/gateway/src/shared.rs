@@ -9,6 +9,7 @@ use http::{Method, Request, Response, request};
 use http_body::Body;
 use http_body_util::Either;
 use tower::{BoxError, Service, ServiceExt};
+use tower_key_rotation::Home;
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::provider::asks_for_websocket;
@@ -171,13 +172,14 @@ impl Shared {
                 let listed = Box::pin(models::list(destination.chain, &self.config, &head)).await;
                 return Ok(listed.unwrap_or_else(|failed| deliver(*failed, reply)));
             }
-            let limits_models = caller.is_some_and(Caller::limits_models);
-            let intake = Intake { max, timeout, budget: &self.bodies, whole: limits_models };
+            let (budget, affinity) = (&self.bodies, &*self.affinity);
+            let whole = caller.is_some_and(Caller::limits_models);
+            let intake = Intake { max, timeout, budget, affinity, whole };
             let body = intake.take(body, &head.headers).await?;
             let is_traced = self.options.tracer.is_some();
             let model = requested_model::read((&self.config, caller), is_traced, &head, &destination, &body)?;
-            self.affinity.place(&mut head, body.bytes());
-            let learns = affinity::learns(&head);
+            self.affinity.place(&mut head, body.bytes(), body.home());
+            let (learns, before) = (affinity::learns(&head), head.extensions.get::<Home>().cloned());
             let mut chain = destination.chain.clone();
             let (body, _room) = body.into_parts();
             let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
@@ -189,7 +191,7 @@ impl Shared {
                 Some(links) => Box::pin(deliver_linked(result, reply, links)).await,
                 None => deliver(result, reply),
             };
-            let response = self.affinity.learn(response, home);
+            let response = self.affinity.learn(response, (home, before));
             Ok(caller::in_place(requested_model::told(response, model), place))
         }
     }

@@ -20,7 +20,8 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use support::stub::Stub;
+use serde_json::json;
+use support::stub::{Stub, reply};
 use support::{Gateway, header, post, text};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -132,14 +133,8 @@ async fn a_request_without_room_is_refused_clearly() {
 
     // Another request takes the room, as long as its body arrives.
     let slow = async {
-        let slow = || {
-            let begun = stream::once(future::ready(Ok::<_, String>(Bytes::from(vec![b' '; 400_000]))));
-            let mut slow = post("/v1/chat/completions", Body::from_stream(begun.chain(stream::pending())));
-            slow.headers_mut().insert(CONTENT_LENGTH, 900_000.into());
-            slow
-        };
         // Refused while one of the others has the room.
-        while gateway.send(slow()).await.status() == StatusCode::SERVICE_UNAVAILABLE {}
+        while gateway.send(stalled(700_000, 900_000)).await.status() == StatusCode::SERVICE_UNAVAILABLE {}
     };
     let other = async {
         let fits = || post("/v1/chat/completions", chat(600_000, "m", false).into());
@@ -157,6 +152,57 @@ async fn a_request_without_room_is_refused_clearly() {
         () = other => {}
     }
     while gateway.send(post("/v1/chat/completions", chat(600_000, "m", false).into())).await.status() != 200 {
+    }
+}
+
+/// A request whose body stops after some of the bytes that it declares.
+fn stalled(sent: usize, declared: usize) -> Request<Body> {
+    let begun = stream::once(future::ready(Ok::<_, String>(Bytes::from(vec![b' '; sent]))));
+    let mut request = post("/v1/chat/completions", Body::from_stream(begun.chain(stream::pending())));
+    request.headers_mut().insert(CONTENT_LENGTH, declared.into());
+    request
+}
+
+#[tokio::test]
+async fn slow_uploads_take_room_for_what_has_arrived() {
+    let stub = Stub::start().await;
+    let limits = "[server]\nmax_body_memory = 0\nmax_body_disk = 4_194_304\n";
+    let gateway = Gateway::at(&format!("{limits}{}", stub.providers(&[("openai", &["fine-1"])]))).await;
+    let uploads = future::join_all((0..4).map(|_| gateway.send(stalled(150_000, 3 * MIB))));
+    let other = async {
+        for _ in 0..3 {
+            let response = gateway.send(post("/v1/chat/completions", chat(3 * MIB, "m", false).into())).await;
+            assert_eq!(response.status(), 200);
+        }
+    };
+    tokio::select! {
+        _ = uploads => panic!("their bodies do not end"),
+        () = other => {}
+    }
+}
+
+#[tokio::test]
+async fn an_id_far_behind_in_a_request_leads_home() {
+    for limits in ["", ON_DISK] {
+        let stub = Stub::with(|call| match call.path.as_str() {
+            "/v1/files" => reply(200, &json!({"id": format!("file-0123456789{}", &call.key[..1])})),
+            _ => reply(200, &json!({"id": "resp_0123456789", "output": []})),
+        })
+        .await;
+        let gateway =
+            Gateway::at(&format!("{limits}{}", stub.providers(&[("openai", &["a-1", "b-1"])]))).await;
+        for _ in 0..2 {
+            assert_eq!(gateway.send(post("/v1/files", "{}".into())).await.status(), 200);
+        }
+        let pad = "x".repeat(3 * MIB);
+        for number in 0..6 {
+            let key = if number % 3 == 0 { "a" } else { "b" };
+            let body = json!({"model": "m", "input": [pad, {"file_id": format!("file-0123456789{key}")}]});
+            stub.calls();
+            let response = gateway.send(post("/v1/responses", body.to_string().into())).await;
+            assert_eq!(response.status(), 200);
+            assert_eq!(stub.calls()[0].key, format!("{key}-1"), "{limits}");
+        }
     }
 }
 

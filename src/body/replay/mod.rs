@@ -249,6 +249,13 @@ impl From<Bytes> for ReplayBody {
     }
 }
 
+/// A body of pieces that are in memory. They are shared by all clones; small ones are joined.
+impl From<Vec<Bytes>> for ReplayBody {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self::of_pieces(Pieces::in_memory(pieces))
+    }
+}
+
 impl Default for ReplayBody {
     fn default() -> Self {
         Self::empty()

@@ -22,9 +22,10 @@ pub(crate) struct BodyBudget {
     disk: Share,
 }
 
-/// Room for one body, which is free again when this is dropped.
+/// Room for one body, which is free again when this is dropped. It may grow as the body arrives.
 pub(crate) struct Room {
-    _permit: OwnedSemaphorePermit,
+    share: Share,
+    permit: OwnedSemaphorePermit,
 }
 
 /// The reason for which there is no room.
@@ -62,12 +63,30 @@ impl BodyBudget {
     pub(crate) async fn wait_for_memory(&self, bytes: u64) -> Option<Room> {
         let units = units(bytes).min(self.memory.units);
         let permit = Arc::clone(&self.memory.free).acquire_many_owned(units).await.ok()?;
-        Some(Room { _permit: permit })
+        Some(Room { share: self.memory.clone(), permit })
     }
 
-    /// Takes room on disk for a body.
-    pub(crate) fn disk(&self, bytes: u64) -> Result<Room, NoRoom> {
-        self.disk.take(bytes)
+    /// Returns room on disk for a body, which has to [grow](Room::grow). Fails if a body of `length` bytes finds no room
+    /// now. Room is not reserved for bytes that have not arrived: callers that send slowly would take it from others.
+    pub(crate) fn disk(&self, length: Option<u64>) -> Result<Room, NoRoom> {
+        let _is_free = self.disk.take(length.unwrap_or_default())?;
+        self.disk.take(0)
+    }
+}
+
+// === impl Room ===
+
+impl Room {
+    /// Takes what is missing for `bytes`, if it is free. Does not wait: bodies that wait for each other's room would never
+    /// get it.
+    pub(crate) fn grow(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        let units = units(bytes);
+        if units > self.share.units {
+            return Err(NoRoom::Ever);
+        }
+        let taken = u32::try_from(self.permit.num_permits()).unwrap_or(u32::MAX);
+        self.permit.merge(self.share.acquire(units.saturating_sub(taken))?);
+        Ok(())
     }
 }
 
@@ -84,8 +103,11 @@ impl Share {
         if units > self.units {
             return Err(NoRoom::Ever);
         }
-        let permit = Arc::clone(&self.free).try_acquire_many_owned(units).map_err(|_taken| NoRoom::Now)?;
-        Ok(Room { _permit: permit })
+        Ok(Room { share: self.clone(), permit: self.acquire(units)? })
+    }
+
+    fn acquire(&self, units: u32) -> Result<OwnedSemaphorePermit, NoRoom> {
+        Arc::clone(&self.free).try_acquire_many_owned(units).map_err(|_taken| NoRoom::Now)
     }
 }
 
@@ -105,5 +127,20 @@ mod tests {
         assert_eq!(share.take(11 * UNIT).err(), Some(NoRoom::Ever));
         drop(first);
         assert!(share.take(10 * UNIT).is_ok());
+    }
+
+    #[tokio::test]
+    async fn room_grows_and_is_given_back_as_a_whole() {
+        let share = Share::new(10 * UNIT);
+        let mut room = share.take(0).ok().unwrap();
+        assert!(share.take(10 * UNIT).is_ok(), "room without bytes takes nothing");
+        for bytes in [1, UNIT, 3 * UNIT, 2 * UNIT] {
+            assert_eq!(room.grow(bytes), Ok(()));
+        }
+        assert_eq!(share.free.available_permits(), 7);
+        let other = share.take(7 * UNIT);
+        assert_eq!((room.grow(4 * UNIT), room.grow(11 * UNIT)), (Err(NoRoom::Now), Err(NoRoom::Ever)));
+        drop((other, room));
+        assert_eq!(share.free.available_permits(), 10);
     }
 }

@@ -8,7 +8,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tower::BoxError;
 use tower_key_rotation::body::{ReadStored, StoredBody};
 
 use crate::spool::budget::Room;
@@ -17,8 +19,9 @@ use crate::spool::budget::Room;
 pub(super) struct TempFile(Arc<Shared>);
 
 struct Shared {
-    file: Mutex<File>,
-    _room: Room,
+    /// `None` while it is dropped.
+    file: Mutex<Option<File>>,
+    room: Mutex<Option<Room>>,
 }
 
 /// Error of a body that can't be written to disk, or read from there.
@@ -31,13 +34,16 @@ pub(crate) struct StorageFailed(#[source] io::Error);
 impl TempFile {
     pub(super) async fn create(room: Room) -> Result<Self, StorageFailed> {
         let file = blocking(create).await?;
-        Ok(Self(Arc::new(Shared { file: Mutex::new(file), _room: room })))
+        Ok(Self(Arc::new(Shared { file: Mutex::new(Some(file)), room: Mutex::new(Some(room)) })))
     }
 
-    /// Writes data to the end.
-    pub(super) async fn write(&self, data: Bytes) -> Result<(), StorageFailed> {
+    /// Writes data to the end, where `len` bytes were written before. Fails with [`NoRoom`], or with [`StorageFailed`].
+    pub(super) async fn write(&self, data: Bytes, len: u64) -> Result<(), BoxError> {
+        if let Some(room) = &mut *lock(&self.0.room) {
+            room.grow(len + data.len() as u64)?;
+        }
         let shared = Arc::clone(&self.0);
-        blocking(move || shared.file().write_all(&data)).await
+        Ok(blocking(move || shared.with_file(|file| file.write_all(&data))).await?)
     }
 }
 
@@ -52,16 +58,36 @@ impl StoredBody for TempFile {
 
 impl Shared {
     fn read(&self, at: u64, len: usize) -> io::Result<Bytes> {
-        let mut data = BytesMut::zeroed(len);
-        let mut file = self.file();
-        file.seek(SeekFrom::Start(at))?;
-        file.read_exact(&mut data)?;
-        Ok(data.freeze())
+        self.with_file(|file| {
+            let mut data = BytesMut::zeroed(len);
+            file.seek(SeekFrom::Start(at))?;
+            file.read_exact(&mut data)?;
+            Ok(data.freeze())
+        })
     }
 
-    fn file(&self) -> MutexGuard<'_, File> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with_file<T>(&self, work: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+        lock(&self.file).as_mut().map_or_else(|| Err(io::ErrorKind::NotFound.into()), work)
     }
+}
+
+impl Drop for Shared {
+    /// Closes the file on a thread for blocking work: that frees its blocks, which takes time for large files.
+    fn drop(&mut self) {
+        let (file, room) = (lock(&self.file).take(), lock(&self.room).take());
+        let close = move || {
+            drop(file);
+            drop(room);
+        };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(close)),
+            Err(_none) => close(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl StorageFailed ===

@@ -3,31 +3,31 @@
 //! The ids in responses are remembered with the key that made them, up to a number of ids. A request that names such an
 //! id, in its path, its query or its JSON body, goes to that key or another one of its account.
 
+mod learning;
+mod passing;
+mod search;
+
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 
 use axum::body::Body as OwnBody;
 use bytes::Bytes;
 use http::{Response, Uri, request};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::Either;
-use pin_project_lite::pin_project;
 use tower_key_rotation::provider::{Endpoint, stored_ids_in_json, stored_ids_in_path};
 use tower_key_rotation::{Home, Served, Session};
 
+pub(crate) use self::search::HomeSearch;
+
+use self::learning::Learning;
 use crate::response::GatewayBody;
 use crate::session;
 
 /// Maximum number of ids that are remembered (65,536). The oldest are forgotten first.
 const MOST: usize = 1 << 16;
-
-/// Length of the end of a frame in which an id may begin that the next frame ends: the longest id, in quotes (258). Longer
-/// than the beginning of encrypted content with the name of its member.
-const CUT: usize = 258;
 
 /// Parts of the paths of Google's API whose responses name objects.
 const GOOGLE: [&str; 4] = ["files", "cachedContents", "fileSearchStores", "upload"];
@@ -48,16 +48,13 @@ struct Memory {
     order: VecDeque<u64>,
 }
 
-pin_project! {
-    /// The body of a response whose ids are remembered as they pass.
-    struct Learning<B> {
-        #[pin]
-        body: B,
-        affinity: Arc<Affinity>,
-        home: Home,
-        // The end of the data so far.
-        end: Vec<u8>,
-    }
+/// The keys that a response comes from.
+#[derive(Clone)]
+struct Origin {
+    /// The key that served the request.
+    home: Home,
+    /// The key that was thought to hold what the request names.
+    before: Option<Home>,
 }
 
 /// Returns whether the response to a request may name new objects. `head` has the provider's URL.
@@ -93,9 +90,9 @@ pub(crate) fn home<B>(response: &Response<B>) -> Option<Home> {
 
 impl Affinity {
     /// Adds what decides about the key of a request: the account that holds what it names, and its session. `body` is
-    /// its whole body, if that is known.
-    pub(crate) fn place(&self, head: &mut request::Parts, body: Option<&Bytes>) {
-        if let Some(home) = self.home(&head.uri, body) {
+    /// its whole body, if that is known, and `found` the key that a search of its body has found.
+    pub(crate) fn place(&self, head: &mut request::Parts, body: Option<&Bytes>, found: Option<&Home>) {
+        if let Some(home) = self.home(&head.uri, body).or_else(|| found.cloned()) {
             head.extensions.insert(home);
         }
         if head.extensions.get::<Session>().is_none()
@@ -109,6 +106,16 @@ impl Affinity {
     /// gave to the caller. Google's client for Python sends no credential with it.
     pub(crate) fn continues_upload(&self, uri: &Uri) -> bool {
         self.is_used.load(Ordering::Relaxed) && self.memory().homes.contains_key(&self.upload(uri))
+    }
+
+    /// Begins the search of a body. `None` if no id is known.
+    pub(crate) fn search(&self) -> Option<HomeSearch<'_>> {
+        let is_used = self.is_used.load(Ordering::Relaxed);
+        is_used.then(|| HomeSearch::new(self))
+    }
+
+    fn known(&self, id: &str) -> Option<Home> {
+        self.memory().homes.get(&self.hasher.hash_one(id)).cloned()
     }
 
     /// Returns the key that holds what a request names. `body` is its whole body, if that is known.
@@ -125,40 +132,49 @@ impl Affinity {
     }
 
     /// Remembers the ids in the headers of a response, and those in its body as it passes. `home` is where they belong, if
-    /// that is known.
+    /// that is known, and `before` the key that was thought to hold what the request names.
+    ///
+    /// Responses repeat texts of requests, so an id stays where it is known to be, unless that key was asked for it and
+    /// another one had it.
     pub(crate) fn learn(
         self: &Arc<Self>,
         response: Response<GatewayBody>,
-        home: Option<Home>,
+        (home, before): (Option<Home>, Option<Home>),
     ) -> Response<GatewayBody> {
         let Some(home) = home else { return response };
+        let origin = Origin { home, before };
         let next = response.headers().get("x-goog-upload-url").and_then(|next| next.to_str().ok());
         if let Some(next) = next.and_then(|next| next.parse::<Uri>().ok()) {
             let query = next.query().unwrap_or_default();
-            self.remember(stored_ids_in_path(&["?", query].concat()), &home);
-            self.keep(self.upload(&next), &home);
+            self.remember(stored_ids_in_path(&["?", query].concat()), &origin);
+            self.keep(self.upload(&next), &origin);
         }
-        response.map(|body| Either::Right(OwnBody::new(self.learning(body, home))))
+        response.map(|body| Either::Right(OwnBody::new(self.learning(body, origin))))
     }
 
-    fn learning<B>(self: &Arc<Self>, body: B, home: Home) -> Learning<B> {
-        Learning { body, affinity: Arc::clone(self), home, end: Vec::new() }
+    fn learning<B>(self: &Arc<Self>, body: B, origin: Origin) -> Learning<B> {
+        Learning::new(body, Arc::clone(self), origin)
     }
 
-    fn remember<'a>(&self, ids: impl Iterator<Item = &'a str>, home: &Home) {
-        ids.for_each(|id| self.keep(self.hasher.hash_one(id), home));
+    fn remember<'a>(&self, ids: impl Iterator<Item = &'a str>, origin: &Origin) {
+        ids.for_each(|id| self.keep(self.hasher.hash_one(id), origin));
     }
 
-    /// Remembers an id by its hash.
-    fn keep(&self, id: u64, home: &Home) {
-        let mut memory = self.memory();
-        if memory.homes.insert(id, home.clone()).is_none() {
-            memory.order.push_back(id);
-            if memory.order.len() > MOST
-                && let Some(oldest) = memory.order.pop_front()
-            {
-                memory.homes.remove(&oldest);
+    /// Remembers an id by its hash, if it is new.
+    fn keep(&self, id: u64, Origin { home, before }: &Origin) {
+        let memory = &mut *self.memory();
+        match memory.homes.entry(id) {
+            Entry::Occupied(known) if Some(known.get()) != before.as_ref() => {}
+            Entry::Occupied(mut known) => drop(known.insert(home.clone())),
+            Entry::Vacant(free) => {
+                free.insert(home.clone());
+                memory.order.push_back(id);
             }
+        }
+        if memory.order.len() > MOST
+            && let Some(oldest) = memory.order.pop_front()
+        {
+            memory.homes.remove(&oldest);
         }
         self.is_used.store(true, Ordering::Relaxed);
     }
@@ -173,56 +189,28 @@ impl Affinity {
     }
 }
 
-// === impl Learning ===
-
-impl<B: Body<Data = Bytes>> Body for Learning<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.affinity.remember(stored_ids_in_json(data), this.home);
-            this.end.extend_from_slice(&data[..data.len().min(CUT)]);
-            this.affinity.remember(stored_ids_in_json(this.end), this.home);
-            if data.len() > CUT {
-                this.end.clear();
-                this.end.extend_from_slice(&data[data.len() - CUT..]);
-            } else {
-                this.end.drain(..this.end.len().saturating_sub(CUT));
-            }
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
 
     use futures_util::stream::{self, StreamExt};
+    use http_body::Frame;
     use http_body_util::{BodyExt, StreamBody};
     use tower_key_rotation::KeyPool;
     use tower_key_rotation::{ApiKey, Provider};
 
     use super::*;
 
+    fn origin(home: Home, before: Option<Home>) -> Origin {
+        Origin { home, before }
+    }
+
     fn home() -> Home {
-        let key = ApiKey::new("sk-one").unwrap().id("one");
+        home_at("one")
+    }
+
+    fn home_at(id: &str) -> Home {
+        let key = ApiKey::new("sk-one").unwrap().id(id);
         let pool = KeyPool::builder(Provider::openai()).key(key).build().unwrap();
         Home::new("openai", pool.acquire(()).unwrap().key_id().clone())
     }
@@ -238,11 +226,14 @@ mod tests {
             let affinity = Arc::<Affinity>::default();
             let pieces: Vec<_> = response.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
             let frames = stream::iter(pieces).map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
-            affinity.learning(StreamBody::new(frames), home()).collect().await.unwrap();
+            affinity.learning(StreamBody::new(frames), origin(home(), None)).collect().await.unwrap();
             let found = affinity.home(&"/v1/files/file-0123456789".parse().unwrap(), None);
             assert_eq!(found, Some(home()), "pieces of {size}");
             let found = affinity.home(&"/v1/responses".parse().unwrap(), Some(&input));
             assert_eq!(found, Some(home()), "encrypted content in pieces of {size}");
+            let mut search = affinity.search().unwrap();
+            response.as_bytes().chunks(size).for_each(|piece| search.see(piece));
+            assert_eq!(search.into_home(), Some(home()), "a request in pieces of {size}");
         }
     }
 
@@ -252,9 +243,25 @@ mod tests {
         let home = home();
         let id = |number: usize| format!("file-{number:012}");
         for number in 0..=MOST {
-            affinity.remember([id(number).as_str()].into_iter(), &home);
+            affinity.remember([id(number).as_str()].into_iter(), &origin(home.clone(), None));
         }
         let found = |number| affinity.home(&format!("/v1/files/{}", id(number)).parse().unwrap(), None);
         assert_eq!((found(0), found(1), found(MOST)), (None, Some(home.clone()), Some(home)));
+    }
+
+    #[test]
+    fn an_id_that_another_account_repeats_stays_where_it_is() {
+        let affinity = Affinity::default();
+        let found = || affinity.home(&"/v1/files/file-0123456789".parse().unwrap(), None);
+        let learn = |home: &str, before: Option<&str>| {
+            let origin = origin(home_at(home), before.map(home_at));
+            affinity.remember(["file-0123456789"].into_iter(), &origin);
+        };
+        learn("one", None);
+        learn("two", None);
+        learn("two", Some("three"));
+        assert_eq!(found(), Some(home_at("one")));
+        learn("two", Some("one"));
+        assert_eq!(found(), Some(home_at("two")), "the first was asked, and did not have it");
     }
 }
