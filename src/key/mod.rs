@@ -20,6 +20,7 @@ mod destination;
 mod env;
 mod id;
 mod restriction;
+mod sent;
 mod source;
 mod tier;
 
@@ -30,6 +31,7 @@ pub use self::chosen::ChosenKey;
 pub use self::env::{EnvFault, EnvKeys, EnvValue, EnvVar};
 pub use self::id::{AccountId, InvalidName, KeyId};
 pub(crate) use self::restriction::Restriction;
+pub use self::sent::SentKey;
 pub use self::source::{
     ClientCredentials, Credential, NoSecret, SecretFile, SecretSource, SecretUnavailable, TokenRefused,
 };

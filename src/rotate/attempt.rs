@@ -29,7 +29,7 @@ use crate::classify::{Classify, Outcome};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::exchange::inspect::{classify, into_parts};
-use crate::key::KeyId;
+use crate::key::{KeyId, SentKey};
 use crate::pool::{ApplyKeyError, Lease};
 use crate::provider::{ModelNames, Unroutable};
 use crate::rotate::request::Template;
@@ -106,7 +106,11 @@ where
     let (request, pool) = (&state.request, &state.config.pool);
     match called.and_then(|response| asked_for(response, request)) {
         Ok((mut head, body)) => {
-            scrub::head(Arc::make_mut(&mut head), lease.secret());
+            let parts = Arc::make_mut(&mut head);
+            scrub::head(parts, lease.secret());
+            if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+                parts.extensions.insert(SentKey::new(lease.secret()));
+            }
             let inspected = state.inspector(classifier, lease).inspect((head, body), answered.into());
             Either::Left(inspected.map(move |(verdict, response)| {
                 if response.is_unreadable {

@@ -8,11 +8,12 @@ mod support;
 
 use std::time::Duration;
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use self::sockets::{Sockets, ask, close_code, connect, ended, told};
-use self::support::stub::providers;
+use self::support::stub::{Stub, providers};
 use self::support::{Captured, Gateway, MARKER, header};
 
 const REALTIME: &str = "/v1/realtime?model=gpt-realtime";
@@ -130,6 +131,30 @@ async fn a_key_that_is_refused_after_the_handshake_is_left_out() {
         assert_eq!(header(&response, "x-served-by"), "gemini/k1");
         assert_eq!(ask(&mut client, "{}").await, "{}");
     }
+}
+
+#[tokio::test]
+async fn a_close_frame_does_not_show_the_key() {
+    let sockets = Sockets::start().await;
+    let gateway = gateway(&sockets, "", &[("openai", &["shows-1"])]).await;
+    let (mut client, _) = connect(gateway.address, REALTIME, &[]).await.unwrap();
+    let Some(Ok(Message::Close(Some(close)))) = client.next().await else { panic!("a close frame") };
+    assert!(close.reason.starts_with("invalid key ****") && close.code == CloseCode::Policy, "{close}");
+    assert!(!close.reason.contains("0123456789"), "{close}");
+}
+
+#[tokio::test]
+async fn the_access_line_of_a_refused_handshake_names_the_provider() {
+    let log = Captured::default();
+    let _captured = log.install();
+    let stub = Stub::start().await;
+    let gateway = Gateway::at(&stub.providers(&[("openai", &["fine-1"])])).await;
+    let refusal = connect(gateway.address, REALTIME, &[]).await.unwrap_err();
+    assert_eq!(refusal.status(), 426);
+    gateway.stop().await.unwrap();
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("gateway::access")).expect("a line");
+    assert!(line.contains("provider=\"openai\"") && line.contains("attempts=1"), "{line}");
 }
 
 #[tokio::test]

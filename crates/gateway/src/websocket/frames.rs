@@ -1,4 +1,4 @@
-//! The frames that pass to the caller: where one ends, and the close frame.
+//! The frames that pass to one side: where one ends, and the close frame.
 
 /// Opcode of a close frame (RFC 6455, 5.5.1).
 const CLOSE: u8 = 8;
@@ -6,20 +6,22 @@ const CLOSE: u8 = 8;
 /// Size of the longest header of a frame: two bytes, eight of the length, four of the mask.
 const LONGEST: usize = 14;
 
-/// Follows the frames of one direction. Payloads are skipped, except for that of the close frame.
-#[derive(Debug, Default)]
+/// Maximum length of the payload of a close frame, in bytes (RFC 6455, section 5.5).
+const LONGEST_CLOSE: u8 = 125;
+
+/// Follows the frames of one direction up to the close frame. Payloads are skipped.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Frames {
     header: Vec<u8>,
-    opcode: u8,
     /// Rest of the payload, in bytes.
     left: u64,
-    close: Vec<u8>,
     has_data: bool,
     is_closed: bool,
 }
 
-/// Maximum length of the payload of a close frame, in bytes (RFC 6455, section 5.5).
-const LONGEST_CLOSE: usize = 125;
+/// A close frame as it arrives.
+#[derive(Debug, Default)]
+pub(super) struct Closing(Vec<u8>);
 
 /// A close frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,23 +34,24 @@ pub(super) struct Close {
 // === impl Frames ===
 
 impl Frames {
-    pub(super) fn see(&mut self, mut bytes: &[u8]) {
-        while let Some((first, rest)) = bytes.split_first() {
+    /// Follows the next bytes, up to a close frame. Returns the number of bytes before it.
+    pub(super) fn see(&mut self, bytes: &[u8]) -> usize {
+        let mut seen = 0;
+        while let Some(next) = bytes.get(seen).filter(|_| !self.is_closed) {
             if self.left > 0 {
-                let (payload, behind) =
-                    bytes.split_at(bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX)));
-                if self.opcode == CLOSE {
-                    let room = LONGEST_CLOSE.saturating_sub(self.close.len());
-                    self.close.extend_from_slice(&payload[..payload.len().min(room)]);
-                }
-                self.left -= payload.len() as u64;
-                bytes = behind;
+                let rest = (bytes.len() - seen) as u64;
+                let payload = self.left.min(rest);
+                self.left -= payload;
+                seen += usize::try_from(payload).unwrap_or(usize::MAX);
+            } else if self.header.is_empty() && next & 0x0f == CLOSE {
+                self.is_closed = true;
             } else {
-                self.header.push(*first);
+                self.header.push(*next);
+                seen += 1;
                 self.begin();
-                bytes = rest;
             }
         }
+        seen
     }
 
     /// Returns whether a frame may follow: the last one is complete, and is no close frame.
@@ -56,10 +59,14 @@ impl Frames {
         self.header.is_empty() && self.left == 0 && !self.is_closed
     }
 
-    /// Returns the close frame, if no data came before it: the provider refused what the caller asked for.
-    pub(super) fn refusal(&self) -> Option<Close> {
-        let is_refusal = self.is_closed && !self.has_data && self.left == 0;
-        is_refusal.then(|| Close::read(&self.close))
+    /// Returns whether a close frame has begun.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Returns whether a message has begun.
+    pub(super) const fn has_data(&self) -> bool {
+        self.has_data
     }
 
     /// Begins the payload, if the header is complete.
@@ -73,23 +80,53 @@ impl Frames {
         };
         let Some(length) = more.get(..of_length).filter(|_| more.len() >= of_length + mask) else { return };
         let long = length.iter().fold(0, |length: u64, byte| length << 8 | u64::from(*byte));
-        (self.opcode, self.left) = (first & 0x0f, short.unwrap_or(long));
-        self.is_closed |= self.opcode == CLOSE;
-        self.has_data |= self.opcode < CLOSE;
+        self.left = short.unwrap_or(long);
+        self.has_data |= first & 0x0f < CLOSE;
         self.header.clear();
         debug_assert!(self.header.capacity() <= 2 * LONGEST, "a header is short");
+    }
+}
+
+// === impl Closing ===
+
+impl Closing {
+    /// Takes the next bytes of the frame. Returns their number.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
+        let before = self.0.len();
+        for byte in bytes {
+            if self.is_complete() {
+                break;
+            }
+            self.0.push(*byte);
+        }
+        self.0.len() - before
+    }
+
+    /// Returns whether the frame has arrived. One that no server may send (masked, or too long) has no end.
+    pub(super) fn is_complete(&self) -> bool {
+        let [_, length, payload @ ..] = self.0.as_slice() else { return false };
+        *length > LONGEST_CLOSE || payload.len() >= usize::from(*length)
+    }
+
+    /// Returns the frame, with the payload that `change` returns if it has the same length.
+    pub(super) fn bytes(&self, change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+        let (header, payload) = self.0.split_at(self.0.len().min(2));
+        let changed = change(payload).filter(|changed| changed.len() == payload.len());
+        [header, changed.as_deref().unwrap_or(payload)].concat()
+    }
+
+    /// Returns the content of the frame.
+    pub(super) fn read(&self) -> Close {
+        let payload = self.0.get(2..).unwrap_or_default();
+        let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
+        let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
+        Close { code, reason }
     }
 }
 
 // === impl Close ===
 
 impl Close {
-    fn read(payload: &[u8]) -> Self {
-        let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
-        let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
-        Self { code, reason }
-    }
-
     /// Returns a close frame of a server. The reason has at most 123 bytes.
     pub(super) fn frame(code: u16, reason: &'static str) -> Vec<u8> {
         let reason = &reason.as_bytes()[..reason.len().min(123)];
@@ -112,29 +149,45 @@ mod tests {
             let mut frames = Frames::default();
             let mut ends = 0;
             for piece in all.chunks(size) {
-                frames.see(piece);
+                assert_eq!(frames.see(piece), piece.len());
                 ends += usize::from(frames.may_add());
             }
-            assert!(frames.may_add() && frames.has_data, "{size}: {frames:?}");
+            assert!(frames.may_add() && frames.has_data(), "{size}: {frames:?}");
             assert!(size > 1 || ends == 4, "{ends}");
         }
     }
 
     #[test]
-    fn a_close_frame_before_data_is_a_refusal() {
+    fn a_close_frame_is_found_and_read_in_pieces_of_any_size() {
         let close = Close::frame(1011, "You exceeded your current quota");
-        let mut frames = Frames::default();
-        close.iter().for_each(|byte| frames.see(&[*byte]));
-        assert!(!frames.may_add());
-        let refusal = Close { code: 1011, reason: "You exceeded your current quota".into() };
-        assert_eq!(frames.refusal(), Some(refusal));
+        let all = [&[0x81, 1, b'x'][..], &close, b"more"].concat();
+        for size in 1..all.len() {
+            let (mut frames, mut closing, mut rest) = (Frames::default(), Closing::default(), 0);
+            for piece in all.chunks(size) {
+                let plain = frames.see(piece);
+                let taken = if frames.is_closed() { closing.take(&piece[plain..]) } else { 0 };
+                rest += piece.len() - plain - taken;
+            }
+            assert!(closing.is_complete() && !frames.may_add());
+            let read = Close { code: 1011, reason: "You exceeded your current quota".into() };
+            assert_eq!((closing.read(), rest), (read, 4));
+            assert_eq!(closing.bytes(|_| None), close);
+            assert!(closing.bytes(|payload| Some(vec![b'*'; payload.len()])).ends_with(b"***"));
+        }
+    }
 
-        let mut frames = Frames::default();
-        frames.see(&[0x81, 1, b'x']);
-        frames.see(&close);
-        assert_eq!(frames.refusal(), None);
-        let mut frames = Frames::default();
-        frames.see(&[0x88, 0]);
-        assert_eq!(frames.refusal(), Some(Close { code: 1005, reason: String::new() }));
+    #[test]
+    fn close_frames_of_all_lengths_are_read() {
+        let closing = |bytes: &[u8]| {
+            let mut closing = Closing::default();
+            closing.take(bytes);
+            (closing.is_complete(), closing.read().code)
+        };
+        assert_eq!(closing(&[0x88, 0]), (true, 1005));
+        assert_eq!(closing(&[0x88, 1, 3]), (true, 1005));
+        assert_eq!(closing(&[0x88, 2, 3]), (false, 1005));
+        assert_eq!(closing(&[0x88, 2, 3, 232]), (true, 1000));
+        assert_eq!(closing(&[0x88, 126, 1, 0]), (true, 1005), "too long");
+        assert_eq!(closing(&[0x88, 0x82, 1, 2, 3, 4, 3, 232]), (true, 1005), "masked");
     }
 }

@@ -21,8 +21,9 @@ use hyper::upgrade::OnUpgrade;
 use tower::{Service, ServiceExt};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::clock::Timestamp;
+use tower_key_rotation::key::{KeyId, SentKey};
 use tower_key_rotation::provider::{Endpoint, asks_for_websocket, websocket_endpoint, websocket_model};
-use tower_key_rotation::{ModelId, Served};
+use tower_key_rotation::{KeyPool, ModelId, Served};
 
 use self::handshake::Handshake;
 use self::refused::TunnelKey;
@@ -32,7 +33,7 @@ pub(crate) use self::tunnel::Tunnel;
 use crate::affinity::Affinity;
 use crate::caller::{self, Caller, Place};
 use crate::config::{Config, ProviderSettings};
-use crate::deliver::{deliver, served};
+use crate::deliver::{ATTEMPTS, deliver, served};
 use crate::destination::Destination;
 use crate::prepare;
 use crate::refusal::Refusal;
@@ -61,7 +62,7 @@ pub(crate) async fn respond(
     if let Some(model) = model {
         head.extensions.get_or_insert_with(|| model);
     }
-    affinity.place(&mut head, None);
+    affinity.place(&mut head, None, None);
     let mut chain = to.chain.clone();
     let result = match ServiceExt::<http::Request<ReplayBody>>::ready(&mut chain).await {
         Ok(chain) => chain.call(http::Request::from_parts(head, ReplayBody::empty())).await,
@@ -69,11 +70,12 @@ pub(crate) async fn respond(
     };
     match result {
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            Ok(caller::in_place(switch(response, handshake.caller, config)?, place))
+            Ok(caller::in_place(switch(response, handshake.caller, config, reply), place))
         }
         other => {
             let response = deliver(other, reply);
-            if shows_absence(response.status(), names_model) { Err(Refusal::WebSocket) } else { Ok(response) }
+            let is_absent = shows_absence(response.status(), names_model);
+            Ok(if is_absent { in_place_of(&response, reply.refuse(Refusal::WebSocket)) } else { response })
         }
     }
 }
@@ -105,10 +107,20 @@ fn shows_absence(status: StatusCode, names_model: bool) -> bool {
         || status == StatusCode::NOT_FOUND && !names_model
 }
 
+/// Returns a response of the gateway's in the place of a provider's. The access line names the provider.
+fn in_place_of<B>(replaced: &Response<B>, own: Response<Body>) -> Response<GatewayBody> {
+    let mut own = own.map(Either::Right);
+    if let Some(served) = replaced.extensions().get::<Served>() {
+        own.headers_mut().insert(ATTEMPTS, HeaderValue::from(served.attempts().len() + 1));
+        own.extensions_mut().insert(served.clone());
+    }
+    own
+}
+
 /// Returns the key that opened a tunnel.
-fn key_of(lease: &Served, config: &Config) -> Option<TunnelKey> {
+fn key_of(lease: &Served, config: &Config) -> Option<(KeyPool, KeyId)> {
     let pool = config.provider(lease.provider())?.pool().clone();
-    Some(TunnelKey { pool, key: lease.key_id().clone() })
+    Some((pool, lease.key_id().clone()))
 }
 
 /// Starts the tunnel between the caller and a provider that has switched the protocol.
@@ -116,15 +128,19 @@ fn switch(
     mut response: Response<ChainBody>,
     caller: OnUpgrade,
     config: &Config,
-) -> Result<Response<GatewayBody>, Refusal> {
+    reply: Reply,
+) -> Response<GatewayBody> {
     let provider = response.extensions_mut().remove::<OnUpgrade>();
-    let provider = provider.filter(|_| asks_for_websocket(response.headers())).ok_or(Refusal::Switched)?;
+    let Some(provider) = provider.filter(|_| asks_for_websocket(response.headers())) else {
+        return in_place_of(&response, reply.refuse(Refusal::Switched));
+    };
+    let sent = response.extensions_mut().remove::<SentKey>();
     let lease = response.extensions().get::<Served>().cloned();
-    let key = lease.as_ref().and_then(|lease| key_of(lease, config));
+    let key = TunnelKey { owner: lease.as_ref().and_then(|lease| key_of(lease, config)), sent };
     let tunnel = Tunnel::start((caller, provider), (lease, key), Limits::of(config.server()));
     let mut response = served(response).map(|_empty| Either::Right(Body::empty()));
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     response.extensions_mut().insert(tunnel);
-    Ok(response)
+    response
 }

@@ -9,7 +9,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use crate::websocket::frames::{Close, Frames};
+use crate::websocket::frames::{Close, Closing, Frames};
 use crate::websocket::refused::TunnelKey;
 use crate::websocket::traffic::{Side, TunnelTraffic};
 
@@ -18,35 +18,49 @@ pub(super) struct Observed {
     io: TokioIo<Upgraded>,
     side: Side,
     traffic: Arc<TunnelTraffic>,
-    /// The frames that the caller got.
+    /// The frames that this side got, up to a close frame.
     frames: Frames,
-    /// The rest of the close frame that ends the connection, once it is decided.
-    farewell: Option<Vec<u8>>,
-    /// The key that a refusal concerns.
-    key: Option<TunnelKey>,
+    closing: Closing,
+    /// Close frame that is still to be written.
+    unwritten: Vec<u8>,
+    /// Whether the end of the connection has begun.
+    ends: bool,
+    /// The key of the provider's side, which a refusal concerns.
+    key: TunnelKey,
 }
 
 // === impl Observed ===
 
 impl Observed {
-    pub(super) fn new(connection: Upgraded, side: Side, traffic: &Arc<TunnelTraffic>) -> Self {
-        let (frames, traffic) = (Frames::default(), Arc::clone(traffic));
-        Self { io: TokioIo::new(connection), side, traffic, frames, farewell: None, key: None }
-    }
-
-    /// Sets the key that a refusal by the provider concerns.
-    pub(super) fn with_key(mut self, key: Option<TunnelKey>) -> Self {
-        self.key = key;
-        self
-    }
-
-    /// Heeds a close frame before any data, once.
-    fn heed_refusal(&mut self) {
-        if let Some(refusal) = self.frames.refusal()
-            && let Some(key) = self.key.take()
-        {
-            key.heed(&refusal);
+    pub(super) fn new(
+        connection: Upgraded,
+        side: Side,
+        traffic: &Arc<TunnelTraffic>,
+        key: TunnelKey,
+    ) -> Self {
+        Self {
+            io: TokioIo::new(connection),
+            side,
+            traffic: Arc::clone(traffic),
+            frames: Frames::default(),
+            closing: Closing::default(),
+            unwritten: Vec::new(),
+            ends: false,
+            key,
         }
+    }
+
+    /// Takes a part of the close frame for the caller. Once it is complete, heeds a refusal, which comes before any data,
+    /// and removes the key. Returns the number of bytes; 0 if it had arrived before.
+    fn take_close(&mut self, data: &[u8]) -> usize {
+        let taken = self.closing.take(data);
+        if taken > 0 && self.closing.is_complete() {
+            if !self.frames.has_data() {
+                self.key.heed(&self.closing.read());
+            }
+            self.unwritten = self.closing.bytes(|payload| self.key.overwrite(payload));
+        }
+        taken
     }
 
     /// Ends the connection with a close frame for a reason of the gateway's.
@@ -55,24 +69,25 @@ impl Observed {
         self.shutdown().await
     }
 
-    /// Sets the close frame, unless this side got one, or is within another frame.
+    /// Sets the close frame, unless this side got one, or is within another frame. One that is not complete was not sent.
     fn set_farewell(&mut self, code: u16, reason: &'static str) {
-        if self.side == Side::Caller && self.farewell.is_none() {
-            let frame = self.frames.may_add().then(|| Close::frame(code, reason));
-            self.farewell = Some(frame.unwrap_or_default());
+        let is_cut = self.frames.is_closed() && !self.closing.is_complete();
+        if self.side == Side::Caller && !self.ends && (is_cut || self.frames.may_add()) {
+            self.unwritten = Close::frame(code, reason);
         }
+        self.ends = true;
     }
 
-    /// Writes the close frame. An error means that the caller has gone.
-    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(rest) = &mut self.farewell else { return Poll::Ready(()) };
-        while !rest.is_empty() {
-            match ready!(Pin::new(&mut self.io).poll_write(cx, rest)) {
-                Ok(written) if written > 0 => drop(rest.drain(..written)),
-                _ => rest.clear(),
+    /// Writes the close frame.
+    fn poll_unwritten(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unwritten.is_empty() {
+            let written = Pin::new(&mut self.io).poll_write(cx, &self.unwritten);
+            match ready!(self.traffic.wrote(self.side, written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => drop(self.unwritten.drain(..written)),
             }
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -100,21 +115,37 @@ impl AsyncRead for Observed {
 
 impl AsyncWrite for Observed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, data);
-        if let (Poll::Ready(Ok(written)), Side::Caller) = (&written, self.side) {
+        ready!(self.poll_unwritten(cx))?;
+        let mut frames = self.frames.clone();
+        let mut plain = frames.see(data);
+        if frames.is_closed() && plain == 0 {
+            self.traffic.closes();
+            self.frames = frames;
+            if self.side == Side::Caller {
+                let taken = self.take_close(data);
+                if taken > 0 {
+                    return Poll::Ready(Ok(taken));
+                }
+            }
+            // Nothing may follow a close frame, and what does is not looked at.
+            plain = data.len();
+        }
+        let written = Pin::new(&mut self.io).poll_write(cx, &data[..plain]);
+        if let Poll::Ready(Ok(written)) = &written {
             self.frames.see(&data[..*written]);
-            self.heed_refusal();
         }
         self.traffic.wrote(self.side, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_unwritten(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.set_farewell(1011, "the provider ended the connection");
-        ready!(self.poll_farewell(cx));
+        // An error means that this side has gone.
+        let _gone = ready!(self.poll_unwritten(cx));
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

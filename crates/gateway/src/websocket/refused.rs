@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use serde_json::json;
 use tower_key_rotation::classify::{Fault, Outcome, Reason, Verdict};
 use tower_key_rotation::clock::Timestamp;
-use tower_key_rotation::key::KeyId;
+use tower_key_rotation::key::{KeyId, SentKey};
 use tower_key_rotation::pool::KeyPool;
 
 use crate::websocket::frames::Close;
@@ -21,9 +21,12 @@ use crate::websocket::frames::Close;
 const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// The key of a tunnel.
+#[derive(Clone, Default)]
 pub(super) struct TunnelKey {
-    pub(super) pool: KeyPool,
-    pub(super) key: KeyId,
+    /// `None` if the key is not known.
+    pub(super) owner: Option<(KeyPool, KeyId)>,
+    /// The key that the handshake carried.
+    pub(super) sent: Option<SentKey>,
 }
 
 // === impl TunnelKey ===
@@ -31,7 +34,8 @@ pub(super) struct TunnelKey {
 impl TunnelKey {
     /// Puts the key into a cooldown, if the close frame says that the key was refused.
     pub(super) fn heed(&self, close: &Close) {
-        let provider = self.pool.provider();
+        let Some((pool, id)) = &self.owner else { return };
+        let provider = pool.provider();
         let (mut head, ()) = Response::new(()).into_parts();
         let Some(status) = status(close) else { return };
         head.status = status;
@@ -42,10 +46,15 @@ impl TunnelKey {
             return;
         }
         let wait = fault.retry_after().unwrap_or(COOLDOWN);
-        let (provider, key, reason) = (provider.name(), self.key.as_str(), fault.reason().as_str());
+        let (provider, key, reason) = (provider.name(), id.as_str(), fault.reason().as_str());
         tracing::info!(target: "gateway", provider, key, reason, code = close.code, ?wait, "WebSocket refused");
         // The key may have been removed since.
-        let _unknown = self.pool.cool_down(&self.key, None, wait);
+        let _unknown = pool.cool_down(id, None, wait);
+    }
+
+    /// Returns a text of the provider without the key. `None` if the text does not show it.
+    pub(super) fn overwrite(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.sent.as_ref()?.overwrite(text)
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::ServerSettings;
 
-/// Maximum time for the second side to end after the first (5 s).
-const LINGER: Duration = Duration::from_secs(5);
+/// Maximum time for the second side to end after the first, or after a close frame (10 s).
+const LINGER: Duration = Duration::from_secs(10);
 
 /// No time.
 const NEVER: u64 = u64::MAX;
@@ -32,7 +32,7 @@ pub(crate) struct TunnelTraffic {
     provider: End,
     /// Time of the last byte from either side, in milliseconds since `began`.
     last: AtomicU64,
-    /// Time at which one side ended, in milliseconds since `began`; [`NEVER`] if none has.
+    /// Time at which one side ended or sent a close frame, in milliseconds since `began`; [`NEVER`] if none has.
     ended: AtomicU64,
     ends: Notify,
     error: OnceLock<&'static str>,
@@ -145,7 +145,14 @@ impl TunnelTraffic {
         if bytes > 0 {
             self.end(side).bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             self.last.store(self.now(), Ordering::Relaxed);
-        } else if self.ended.load(Ordering::Relaxed) == NEVER {
+        } else {
+            self.closes();
+        }
+    }
+
+    /// One side has ended, or has sent a close frame.
+    pub(super) fn closes(&self) {
+        if self.ended.load(Ordering::Relaxed) == NEVER {
             self.ended.store(self.now(), Ordering::Relaxed);
             self.ends.notify_one();
         }
@@ -160,5 +167,25 @@ impl TunnelTraffic {
             _ => {}
         }
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_ends_soon_after_a_close_frame() {
+        let limits = Limits { idle: Duration::from_secs(3_600), write: Duration::from_secs(60) };
+        let (traffic, began) = (TunnelTraffic::new(), Instant::now());
+        let exceeds = traffic.exceeds(limits);
+        let closes = async {
+            sleep_until(began + Duration::from_secs(5)).await;
+            traffic.closes();
+            sleep_until(began + Duration::from_secs(9)).await;
+            traffic.closes();
+        };
+        assert_eq!(tokio::join!(exceeds, closes).0, None);
+        assert_eq!(Instant::now() - began, Duration::from_secs(5) + LINGER);
     }
 }

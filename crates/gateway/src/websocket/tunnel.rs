@@ -49,7 +49,7 @@ impl Tunnel {
     /// Starts a tunnel between caller and provider. `lease` is its place in the limits of its key.
     pub(super) fn start(
         (caller, provider): (OnUpgrade, OnUpgrade),
-        (lease, key): (Option<Served>, Option<TunnelKey>),
+        (lease, key): (Option<Served>, TunnelKey),
         limits: Limits,
     ) -> Self {
         let state = State {
@@ -89,10 +89,10 @@ impl Tunnel {
     }
 
     /// Passes bytes on until both sides have ended, one breaks, or a limit is exceeded.
-    async fn pass(&self, (caller, provider): (Upgraded, Upgraded), key: Option<TunnelKey>, limits: Limits) {
+    async fn pass(&self, (caller, provider): (Upgraded, Upgraded), key: TunnelKey, limits: Limits) {
         let traffic = self.traffic();
-        let mut caller = Observed::new(caller, Side::Caller, traffic).with_key(key);
-        let mut provider = Observed::new(provider, Side::Provider, traffic);
+        let mut caller = Observed::new(caller, Side::Caller, traffic, key.clone());
+        let mut provider = Observed::new(provider, Side::Provider, traffic, key);
         let copied = copy_bidirectional_with_sizes(&mut caller, &mut provider, BUFFER, BUFFER);
         let error = tokio::select! {
             copied = copied => copied.err().map(|_| "broken"),

@@ -37,8 +37,8 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// A provider whose WebSockets follow from the first word of the key: `echo` sends back what it gets, `cut` ends
-    /// without a close frame, `flood` sends without end, `deaf` does not read, `spent` refuses by a close frame after the first message, and any other word refuses as
-    /// [`by_word`] does.
+    /// without a close frame, `flood` sends without end, `deaf` does not read, `spent` refuses by a close frame after the
+    /// first message, `shows` by one with the key, and any other word refuses as [`by_word`] does.
     pub(crate) async fn start() -> Self {
         let handshakes = Arc::<Mutex<Vec<_>>>::default();
         let kept = Arc::clone(&handshakes);
@@ -55,10 +55,12 @@ impl Sockets {
                 ));
                 let upgrade = WebSocketUpgrade::from_request_parts(&mut head, &()).await;
                 match (upgrade, key.split('-').next().unwrap_or_default().to_owned()) {
-                    (Ok(upgrade), word) if ["echo", "cut", "flood", "deaf", "spent"].contains(&&*word) => {
+                    (Ok(upgrade), word)
+                        if ["echo", "cut", "flood", "deaf", "spent", "shows"].contains(&&*word) =>
+                    {
                         let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
                         let upgrade = upgrade.protocols(["realtime"]);
-                        upgrade.on_upgrade(move |socket| behave(socket, word))
+                        upgrade.on_upgrade(move |socket| behave(socket, word, key))
                     }
                     _ => {
                         let (method, headers) = (head.method.to_string(), head.headers);
@@ -76,8 +78,13 @@ impl Sockets {
     }
 }
 
-async fn behave(mut socket: WebSocket, word: String) {
+async fn behave(mut socket: WebSocket, word: String, key: String) {
     match &*word {
+        "shows" => {
+            let reason = format!("invalid key {key}-0123456789").into();
+            drop(socket.send(AxumMessage::Close(Some(CloseFrame { code: 1008, reason }))).await);
+            while socket.recv().await.is_some() {}
+        }
         "cut" => drop(socket.recv().await),
         "spent" => {
             drop(socket.recv().await);
