@@ -1,14 +1,13 @@
 //! The body of Anthropic's Messages as clouds take it: without the members that the path names, and with members in
 //! place of headers.
 
-use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::body::ReplayBody;
-use crate::cloud::members::Members;
+use crate::cloud::outline::Outline;
 use crate::provider::{ModelId, Unroutable, describe_body};
 
 /// The differences between a cloud's body and Anthropic's.
@@ -58,17 +57,20 @@ pub(super) async fn convert(
     if parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Unroutable::NotFound);
     }
-    let all = body.gather().await.ok_or(Unroutable::NotReplayable)?;
-    let mut members = Members::read(&all).ok_or(Unroutable::NotFound)?;
+    let pieces = body.pieces().await.ok_or(Unroutable::NotReplayable)?;
+    let mut outline = Outline::default();
+    if !pieces.show(|data, _| outline.push(data)).await {
+        return Err(Unroutable::NotReplayable);
+    }
+    let members = outline.finish().ok_or(Unroutable::NotFound)?;
     let said = || parts.extensions.get::<ModelId>().map(ToString::to_string);
     let model = members.text("model").or_else(said).filter(|model| !model.is_empty());
     let model = model.ok_or(Unroutable::NotFound)?;
     let streams = members.get("stream") == Some("true");
     let more = form.members_of(&mut parts.headers);
-    form.removed.iter().for_each(|name| members.remove(name));
-    let changed: Bytes = members.write(&more);
+    let changed = pieces.edit(members.edits(form.removed, &more));
     describe_body(&mut parts.headers, changed.len());
-    Ok(Message { model, streams, body: ReplayBody::from(changed) })
+    Ok(Message { model, streams, body: ReplayBody::of_pieces(changed) })
 }
 
 // === impl Form ===

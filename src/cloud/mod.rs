@@ -124,8 +124,8 @@ mod check;
 #[cfg(feature = "eventstream")]
 mod frames;
 mod layer;
-mod members;
 mod messages;
+mod outline;
 mod platform;
 mod rewrite;
 #[cfg(feature = "sigv4")]

@@ -8,7 +8,7 @@
 //! provider that reads the body cannot find another name in it. Broken documents, other text encodings and
 //! forms with two different names are not sure.
 
-use crate::provider::model::ModelId;
+use crate::provider::model::{ModelId, ModelPath, without_collection};
 use crate::provider::search::{Found, Name};
 
 /// The model that a body names.
@@ -17,6 +17,16 @@ pub(crate) struct NamedModel {
     pub(crate) model: Option<ModelId>,
     /// Whether no reader of the body finds another model.
     pub(crate) is_sure: bool,
+}
+
+// === impl NamedModel ===
+
+impl NamedModel {
+    /// Writes the name as paths of this kind write it.
+    pub(super) fn written_in(self, path: ModelPath) -> Self {
+        let model = if path == ModelPath::Google { self.model.map(without_collection) } else { self.model };
+        Self { model, ..self }
+    }
 }
 
 impl From<Found> for NamedModel {

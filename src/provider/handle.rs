@@ -12,10 +12,10 @@ use crate::clock::Timestamp;
 use crate::provider::profile::Profile;
 use crate::provider::search::{Found, search};
 use crate::provider::{
-    AccountFingerprint, AuthScheme, BasePath, Endpoint, Endpoints, KeyCall, Limit, ModelId, ModelPath,
-    NamedModel, Origin, ProviderBuilder, ProviderClassifier, Rule,
+    AccountFingerprint, AuthScheme, BasePath, Endpoint, Endpoints, KeyCall, Limit, ModelId, NamedModel,
+    Origin, ProviderBuilder, ProviderClassifier, Rule,
 };
-use crate::provider::{anthropic, compatible, gemini, limits, model, openai, preset};
+use crate::provider::{anthropic, compatible, gemini, limits, openai, preset};
 use crate::scrub::secret::Secret;
 
 /// A profile of one LLM API. Cheap to clone.
@@ -243,37 +243,27 @@ impl Provider {
         self.0.model_path.find(uri)
     }
 
-    /// Returns the model that the body of a request names: the top-level member `model` of a JSON document,
-    /// or the field `model` of a form.
+    /// Returns the model that the body of a request names: the top-level member `model` of a JSON document, or the field
+    /// `model` of a form.
     ///
-    /// Of several the last counts. The body may be cut off behind it. Returns `None` for a name that is not a
-    /// valid [`ModelId`].
+    /// Of several the last counts. The body may be cut off behind it. `None` for a name that is not a valid [`ModelId`].
     pub fn model_in_body(&self, content_type: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
         self.named(search(content_type.map(HeaderValue::as_bytes), frames)).model
     }
 
     /// Returns the model that a whole body names, as [`model_in_body`](Self::model_in_body) does, if no server can find
     /// another one in it.
-    pub fn only_model_in_body(
-        &self,
-        content_type: Option<&HeaderValue>,
-        frames: &[Bytes],
-    ) -> Option<ModelId> {
-        let named = self.named(search(content_type.map(HeaderValue::as_bytes), frames));
+    pub fn only_model_in_body(&self, kind: Option<&HeaderValue>, frames: &[Bytes]) -> Option<ModelId> {
+        let named = self.named(search(kind.map(HeaderValue::as_bytes), frames));
         named.model.filter(|_| named.is_sure)
     }
 
     /// Returns the model among the names that were found in a body, and whether no reader can find another.
     pub(crate) fn named(&self, found: Found) -> NamedModel {
-        let mut named = NamedModel::from(found);
-        if self.0.model_path == ModelPath::Google {
-            named.model = named.model.map(model::without_collection);
-        }
-        named
+        NamedModel::from(found).written_in(self.0.model_path)
     }
 
-    /// Returns the limits that a response reports in its headers and in `body`, the part of its body that was
-    /// read.
+    /// Returns the limits that a response reports in its headers and in `body`, the part of its body that was read.
     pub fn limits(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Vec<Limit> {
         limits::reported(self.0.dialect.windows, headers, body, now)
     }
@@ -288,8 +278,7 @@ impl Provider {
         !self.0.dialect.exact_resets
     }
 
-    /// Returns the tokens that a response reports as used. `body` is the whole body of a response that is not
-    /// an event stream.
+    /// Returns the tokens that a response reports as used. `body` is the whole body of a response that is no stream.
     pub fn usage(&self, headers: &HeaderMap, body: &[u8]) -> Option<Usage> {
         Usage::from_body(body).or_else(|| Usage::from_headers(headers))
     }

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -118,7 +119,8 @@ impl ModelNames {
         if named.spans.is_empty() {
             return Err(Unroutable::NotFound);
         }
-        let changed = pieces.replace(&named.spans, &format.write(name).into());
+        let new = Bytes::from(format.write(name));
+        let changed = pieces.edit(named.spans.into_iter().map(|span| (span, new.clone())));
         describe_body(&mut parts.headers, changed.len());
         parts.extensions.insert(name.clone());
         Ok(ReplayBody::of_pieces(changed))

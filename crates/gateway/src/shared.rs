@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, request};
+use http::{Request, Response, request};
 use http_body::Body;
 use http_body_util::Either;
 use tower::{BoxError, Service, ServiceExt};
@@ -203,14 +203,14 @@ impl Shared {
 
     /// Checks whether the caller may use the gateway, and returns it if it has a token of its own. `/health`, `/ready`
     /// and the page without its data are open to every caller, and the status to operators. The URL of an upload that was
-    /// begun needs no token. CONNECT and TRACE are never served.
+    /// begun needs no token. CONNECT and methods that repeat the request, with the key, are never served.
     pub(crate) fn authorize(
         &self,
         head: &request::Parts,
         is_served: bool,
         local: Option<IpAddr>,
     ) -> Result<Option<Arc<Caller>>, Refusal> {
-        if [Method::CONNECT, Method::TRACE].contains(&head.method) {
+        if ["CONNECT", "TRACE", "TRACK"].contains(&head.method.as_str()) {
             return Err(Refusal::Method);
         }
         if Status::is_open(head.uri.path()) || !is_served && self.status.is_operator(head) {

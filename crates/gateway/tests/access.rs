@@ -67,7 +67,7 @@ async fn with_a_token_the_origin_is_not_checked() {
 #[tokio::test]
 async fn connect_and_trace_are_refused() {
     let (gateway, seen) = gateway("").await;
-    for method in ["CONNECT", "TRACE"] {
+    for method in ["CONNECT", "TRACE", "TRACK"] {
         for path in ["/v1/x", "/any/v1/x", "/health", "localhost:443"] {
             let text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
             let response = exchange(gateway.address, &text).await;

@@ -123,6 +123,18 @@ impl Process {
     }
 }
 
+/// The gateway watches the folder of its file for changes, and each line of the log changes the folder.
+#[tokio::test]
+async fn a_log_next_to_the_file_does_not_feed_itself() {
+    let log = file("own-log", "").with_extension("log");
+    let mut process = Process::start("own-log", "", "trace", File::create(&log).unwrap().into()).await;
+    process.serve(5).await;
+    process.signal("-TERM");
+    process.ended().await;
+    let text = fs::read_to_string(log).unwrap();
+    assert!(text.contains("TRACE") && !text.contains("notify::"), "{}", text.len());
+}
+
 /// Sends requests one after the other. The last one closes the connection.
 fn chat(stream: bool, requests: usize) -> String {
     let body = format!(r#"{{"stream":{stream},"model":"m","messages":[{{"role":"user","content":"hi"}}]}}"#);

@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::BoxError;
@@ -181,17 +181,6 @@ impl ReplayBody {
         };
         self.upload().record().await;
         cursor.is_recording().then(|| Pieces::in_memory(cursor.recorded()))
-    }
-
-    /// Returns the whole body in one piece, as [`pieces`](Self::pieces) does in several. A part that is kept outside of
-    /// memory is read.
-    pub(crate) async fn gather(&self) -> Option<Bytes> {
-        let pieces = self.pieces().await?;
-        if let Some(all) = pieces.joined(usize::MAX) {
-            return Some(all);
-        }
-        let mut all = BytesMut::new();
-        pieces.show(|data, _| all.extend_from_slice(data)).await.then(|| all.freeze())
     }
 
     /// Returns the body if a part of it is kept outside of memory.

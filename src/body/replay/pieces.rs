@@ -124,13 +124,13 @@ impl Pieces {
         true
     }
 
-    /// Returns a body in which each of the ranges is replaced. They are in order and do not overlap.
-    pub(crate) fn replace(&self, ranges: &[Range<u64>], new: &Bytes) -> Self {
-        let mut pieces = Vec::with_capacity(self.all.len() + 2 * ranges.len());
+    /// Returns a body with other bytes in the place of some ranges. They are in order and do not overlap.
+    pub(crate) fn edit(&self, edits: impl IntoIterator<Item = (Range<u64>, Bytes)>) -> Self {
+        let mut pieces = Vec::new();
         let mut done = 0;
-        for range in ranges {
+        for (range, new) in edits {
             self.cut(done..range.start, &mut pieces);
-            pieces.push(Piece::Memory(new.clone()));
+            pieces.push(Piece::Memory(new));
             done = range.end;
         }
         self.cut(done..self.len(), &mut pieces);

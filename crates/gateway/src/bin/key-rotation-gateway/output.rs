@@ -4,6 +4,9 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::log_writer::LogWriter;
 
@@ -38,10 +41,13 @@ impl Output {
         let lines = output.log.clone();
         let log = tracing_subscriber::fmt().with_max_level(level).log_internal_errors(false);
         let log = log.with_ansi(io::stderr().is_terminal()).with_writer(move || lines.clone());
+        // The watcher of files logs every change, and so that of a log next to the configuration.
+        let wanted = Targets::new().with_default(level).with_target("notify", Level::INFO.min(level));
         match format {
-            LogFormat::Text => log.init(),
+            LogFormat::Text => log.finish().with(wanted).init(),
             LogFormat::Json => {
-                log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+                let log = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
+                log.finish().with(wanted).init();
             }
         }
         std::panic::set_hook(Box::new(|panic| {
