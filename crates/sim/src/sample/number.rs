@@ -27,7 +27,7 @@ pub(super) fn a_number(schema: &Flat, whole: bool, nth: usize) -> Value {
         (Some(least), Some(most)) => least + nth.min((most - least).max(0.0)),
         (Some(least), None) => least + nth,
         (None, Some(most)) => most.min(1.0) - nth,
-        (None, None) => 1.0 + nth,
+        (None, None) => 1.0 + nth / 2.0,
     };
     let value = multiple * step;
     if value.fract() == 0.0 && value.abs() < 9e15 { Value::from(value as i64) } else { float(value) }
@@ -50,7 +50,7 @@ fn between(low: Option<f64>, high: Option<f64>, open: bool, nth: f64) -> f64 {
         (Some(low), Some(high)) if open || nth > 0.0 => low + (high - low) / (2.0 + nth),
         (Some(low), _) => low + nth + if open { 0.5 } else { 0.0 },
         (None, Some(high)) => high.min(1.5) - nth - if open { 0.5 } else { 0.0 },
-        (None, None) => 1.5 + nth,
+        (None, None) => 1.0 + nth / 2.0,
     }
 }
 

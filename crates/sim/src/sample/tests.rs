@@ -25,6 +25,13 @@ fn bounds_of_numbers_hold() {
 }
 
 #[test]
+fn a_number_without_bounds_is_whole() {
+    // Tools whose schema says `number` often read a whole one: a line, a timeout in seconds.
+    assert_eq!(sample(&json!({"type": "number"})), 1);
+    assert_fits(json!({"oneOf": [{"type": "number"}, {"type": "integer"}]}));
+}
+
+#[test]
 fn strings_have_their_length_and_pattern() {
     assert!(sample(&json!({"type": "string", "minLength": 40})).as_str().is_some_and(|it| it.len() >= 40));
     assert_eq!(sample(&json!({"type": "string", "maxLength": 1})), "f");
