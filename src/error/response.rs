@@ -35,7 +35,8 @@ impl Error {
     ///
     /// A provider's response is not used if the deadline passed, if several providers responded, or if another
     /// provider did not respond. `retry-after` and `retry-after-ms` hold the time until the pool or the chain can
-    /// serve the request, not the wait of the key that was refused last.
+    /// serve the request, not the wait of the key that was refused last. A response with the code `no_usable_key` has
+    /// neither.
     ///
     /// `x-should-retry: false` tells the official SDKs of OpenAI and Anthropic not to send the request again. It is
     /// set if the request may have been executed, and if a retry is of no use: the keys are invalid or without

@@ -88,7 +88,7 @@ impl Summary {
     /// Returns the message with the next step, and the time after which it is worth trying again.
     fn sentence(&self) -> String {
         let advice = self.failure.advice();
-        match self.retry_after {
+        match self.stated_wait() {
             Some(wait) => {
                 format!("{}: {advice}; try again in {} s", self.message, wait.as_millis().div_ceil(1000))
             }
@@ -96,10 +96,16 @@ impl Summary {
         }
     }
 
+    /// Returns the wait that a caller reads. The next probe of a key that was refused is none: programs that wait for it
+    /// come back again and again, and until a person replaces the key nothing changes.
+    fn stated_wait(&self) -> Option<Duration> {
+        self.retry_after.filter(|_| self.failure != Failure::NoUsableKey)
+    }
+
     fn set_headers(&self, headers: &mut HeaderMap) {
         headers.remove(RETRY_AFTER);
         headers.remove(RETRY_AFTER_MS);
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.stated_wait() {
             let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
             headers.insert(RETRY_AFTER_MS, HeaderValue::from(ms));

@@ -16,6 +16,9 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const REQUEST_ID: [HeaderName; 2] =
     [HeaderName::from_static("x-request-id"), HeaderName::from_static("request-id")];
 
+/// Code of the layers' error for keys that are all invalid, not allowed or disabled.
+const NO_USABLE_KEY: &str = "no_usable_key";
+
 /// The facts about a request that the gateway's own responses need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reply {
@@ -46,9 +49,12 @@ impl Reply {
         self.error(status, code, message, headers.into_iter().collect())
     }
 
-    /// Returns a response that reports an error of the layers, in the shape for this caller.
+    /// Returns a response that reports an error of the layers, in the shape for this caller. Keys that are all invalid are
+    /// a 403: coding agents repeat a 5xx for minutes and show no reason, whatever the headers say.
     pub(crate) fn failed<B>(self, response: &Response<B>, own: &OwnError) -> Response<Body> {
-        self.error(response.status(), own.code(), own.message(), response.headers().clone())
+        let is_final = own.code() == NO_USABLE_KEY;
+        let status = if is_final { StatusCode::FORBIDDEN } else { response.status() };
+        self.error(status, own.code(), own.message(), response.headers().clone())
     }
 
     fn error(self, status: StatusCode, code: &str, message: &str, mut headers: HeaderMap) -> Response<Body> {

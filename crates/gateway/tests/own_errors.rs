@@ -67,7 +67,7 @@ async fn each_api_has_its_own_shape() {
 #[tokio::test]
 async fn what_time_does_not_mend_is_not_retried() {
     for (key, status, code) in [
-        ("invalid-1", 503, "no_usable_key"),
+        ("invalid-1", 403, "no_usable_key"),
         ("broke-1", 429, "insufficient_quota"),
         ("later-1", 429, "rate_limit_exceeded"),
     ] {
@@ -84,6 +84,27 @@ async fn what_time_does_not_mend_is_not_retried() {
             "{key}"
         );
         assert_eq!(json(response).await["error"]["code"], code, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn invalid_keys_ask_no_agent_to_come_back() {
+    let stub = Stub::start().await;
+    let gateway = gateway(&stub, &["invalid-1"], "").await;
+    for (at, kind) in [(0, "gateway_error"), (1, "permission_error"), (2, "PERMISSION_DENIED")] {
+        let models = ["/v1/models", "/anthropic/v1/models", "/gemini/v1beta/models"][at];
+        for _ in 0..2 {
+            // The refusal of the provider itself is delivered until it is sure that it is about the key.
+            gateway.send(call(at)).await;
+            gateway.send(Request::get(models).body(Body::empty()).unwrap()).await;
+        }
+        let own = gateway.send(call(at)).await;
+        assert_eq!((own.status().as_u16(), header(&own, "x-should-retry")), (403, "false"));
+        assert_eq!((header(&own, "retry-after"), header(&own, "retry-after-ms")), ("", ""));
+        let body = text(own).await;
+        // Agents read sentences such as "try again in 30 s", and stay in a loop.
+        assert!(body.contains(kind) && body.contains("invalid_key") && !body.contains("try again"), "{body}");
+        assert!(!body.contains("retryDelay"), "{body}");
     }
 }
 
