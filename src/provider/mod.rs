@@ -62,7 +62,7 @@ pub use self::origin::{InvalidOrigin, Origin};
 pub(crate) use self::rename::{ModelNames, describe_body, encode_segment};
 pub use self::rule::{Rule, RuleBuilder, RuleError, RuleField, RuleProblem};
 pub(crate) use self::search::{search, search_stored};
-pub(crate) use self::stored_id::names_stored;
+pub(crate) use self::stored_id::{ids_said, may_name_object, names_stored};
 pub use self::stored_id::{stored_ids_in_json, stored_ids_in_path};
 pub use self::unroutable::Unroutable;
 pub use self::websocket::{asks_for_websocket, subprotocol_credentials, websocket_endpoint, websocket_model};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 /// Beginnings of ids, each with its provider's page.
 ///
 /// OpenAI: <https://platform.openai.com/docs/api-reference>; Anthropic: <https://platform.claude.com/docs/en/api>.
-const STARTS: [&str; 24] = [
+const STARTS: [&str; 33] = [
     "resp_",
     "rs_",
     "conv_",
@@ -36,14 +36,35 @@ const STARTS: [&str; 24] = [
     "evalrun_",
     "chatcmpl-",
     "skill_",
+    "pmpt_",
+    "rtc_",
+    "cksess_",
+    "cthr_",
+    "agent_",
+    "sesn_",
+    "env_",
+    "vlt_",
+    "memstore_",
 ];
+
+/// Beginnings of ids of the items of OpenAI's responses, which a later request may refer to
+/// (<https://platform.openai.com/docs/api-reference/responses/create>). A request that has an item as a whole has its id
+/// as well, so they bind no request to a company.
+const ITEMS: [&str; 2] = ["msg_", "fc_"];
 
 /// Beginnings of the names of Gemini's objects, which may stand at the end of a URL
 /// (<https://ai.google.dev/api/caching>, <https://ai.google.dev/api/files>).
-const COLLECTIONS: [&str; 4] = ["files/", "cachedContents/", "fileSearchStores/", "batches/"];
+const COLLECTIONS: [&str; 6] =
+    ["files/", "cachedContents/", "fileSearchStores/", "batches/", "tunedModels/", "operations/"];
 
 /// Length of the shortest id, without its beginning (6).
 const SHORTEST: usize = 6;
+
+/// Length of the shortest id without a digit, without its beginning (16). Of 22 random letters and digits, 2 % have none.
+const SHORTEST_LETTERS: usize = 16;
+
+/// Length of the shortest part of an unknown path or an error that may be an id (8).
+const SHORTEST_UNKNOWN: usize = 8;
 
 /// Length of the longest id (256).
 const LONGEST: usize = 256;
@@ -65,8 +86,9 @@ pub fn stored_ids_in_path(path: &str) -> impl Iterator<Item = &str> {
     let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
     let collection =
         COLLECTIONS.into_iter().find_map(|start| Some(&path[path.find(&format!("/{start}"))? + 1..]));
-    let named =
-        collection.map(|rest| nth_slash(rest, 1)).filter(|name| is_stored_id(name) && !names_object(name));
+    // A method may stand behind the name: `batches/abc:cancel`.
+    let named = collection.map(|rest| nth_slash(rest, 1)).map(|name| name.split(':').next().unwrap_or(name));
+    let named = named.filter(|name| is_stored_id(name) && !names_object(name));
     let upload = query.split('&').find_map(|pair| pair.strip_prefix("upload_id="));
     path.split('/').chain(values).filter(|part| has_start(part)).chain(named).chain(upload)
 }
@@ -101,10 +123,30 @@ fn encrypted(value: &[u8]) -> Option<&str> {
 
 /// Returns whether a body, given in pieces, names an object that a provider keeps.
 pub(crate) fn names_stored(frames: &[Bytes]) -> bool {
+    let binds = |id: &str| !is_item(id);
     match frames {
-        [whole] => stored_ids_in_json(whole).next().is_some(),
-        pieces => stored_ids_in_json(&pieces.concat()).next().is_some(),
+        [whole] => stored_ids_in_json(whole).any(binds),
+        pieces => stored_ids_in_json(&pieces.concat()).any(binds),
     }
+}
+
+/// Returns whether a path may name an object of an account, of a kind that is not known: `/v1/things/b7c0a1d2e3f4`. Names
+/// of models look like that, and are none.
+pub(crate) fn may_name_object(path: &str) -> bool {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let mut segments = path.split('/').skip_while(|segment| segment.is_empty()).skip(2);
+    !path.contains("/models/") && segments.any(looks_like_id)
+}
+
+/// Iterates over the words of an error that may be ids: ``Item with id 'msg_0123' not found``.
+pub(crate) fn ids_said(error: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = error.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
+    words.filter(|word| std::str::from_utf8(word).is_ok_and(looks_like_id))
+}
+
+/// Returns whether a text may be an id, without knowing its kind.
+fn looks_like_id(text: &str) -> bool {
+    is_id(text, SHORTEST_UNKNOWN) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Returns whether a path names an object that a provider keeps.
@@ -115,13 +157,26 @@ pub(super) fn names_object(path: &str) -> bool {
 /// Returns whether a text is the id of a stored object, by its form.
 fn is_stored_id(text: &str) -> bool {
     let rest = COLLECTIONS.iter().find_map(|start| text.strip_prefix(start));
-    has_start(text) || rest.is_some_and(|rest| is_id(rest, 1))
+    has_start(text) || is_item(text) || rest.is_some_and(|rest| is_id(rest, 1))
+}
+
+/// Returns whether a text is the id of an item of a response, by its form.
+fn is_item(text: &str) -> bool {
+    ITEMS.iter().any(|start| text.strip_prefix(start).is_some_and(is_random))
 }
 
 fn has_start(text: &str) -> bool {
     // All beginnings end with one of two characters, which most texts do not have.
     let Some(at) = text.bytes().position(|byte| matches!(byte, b'_' | b'-')) else { return false };
-    STARTS.contains(&&text[..=at]) && is_id(&text[at + 1..], SHORTEST)
+    STARTS.contains(&&text[..=at]) && is_random(&text[at + 1..])
+}
+
+/// Returns whether the rest of an id looks random. Names of tools begin like ids: `run_command`, `file_search`.
+fn is_random(rest: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| rest.bytes().any(|byte| is(&byte));
+    let is_mixed =
+        || rest.len() >= SHORTEST_LETTERS && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    is_id(rest, SHORTEST) && !rest.contains('_') && (has(u8::is_ascii_digit) || is_mixed())
 }
 
 fn is_id(rest: &str, shortest: usize) -> bool {
@@ -131,12 +186,13 @@ fn is_id(rest: &str, shortest: usize) -> bool {
 
 /// Returns whether a string may be an id, by its first byte.
 fn may_start(text: &[u8]) -> bool {
-    matches!(text.first(), Some(b'a'..=b'h' | b'm' | b'r'..=b'v'))
+    matches!(text.first(), Some(b'a'..=b'h' | b'm' | b'o' | b'p' | b'r'..=b'v'))
 }
 
-/// Returns the name at the end of a Google URL: `https://host/v1beta/files/abc` names `files/abc`.
+/// Returns the name at the end of a Google URL or of the name of an operation: `https://host/v1beta/files/abc` names
+/// `files/abc`, and `models/veo/operations/abc` names `operations/abc`.
 fn without_host(text: &str) -> &str {
-    if !text.starts_with("https://") {
+    if !text.starts_with("https://") && !text.contains("/operations/") {
         return text;
     }
     let mut path = text.rsplitn(3, '/');
@@ -162,6 +218,10 @@ mod tests {
             ("/v1/messages/batches/msgbatch_01ABCDEF/results", vec!["msgbatch_01ABCDEF"]),
             ("/v1beta/files/abc-123", vec!["files/abc-123"]),
             ("/v1beta/cachedContents/xyz789?key=1", vec!["cachedContents/xyz789"]),
+            ("/v1beta/models/veo-3/operations/abc-12", vec!["operations/abc-12"]),
+            ("/v1beta/tunedModels/my-model-7:generateContent", vec!["tunedModels/my-model-7"]),
+            ("/v1beta/batches/abc12:cancel", vec!["batches/abc12"]),
+            ("/v1/sessions/sesn_011CZkZAtmR3yMPDzynE/events", vec!["sesn_011CZkZAtmR3yMPDzynE"]),
             ("/v1/chat/completions", vec![]),
             ("/v1/files", vec![]),
             ("/v1/models/gpt-4o", vec![]),
@@ -180,9 +240,37 @@ mod tests {
             (r#"{"text":"he said \"file-abc123\" and left"}"#, vec![]),
             (r#"{"text":"file-abc123 is a file"}"#, vec![]),
             (r#"{"role":"user","content":"run_ and file-","id":"file_x"}"#, vec![]),
+            (r#"{"name":"models/veo-3/operations/abc"}"#, vec!["operations/abc"]),
+            (r#"{"type":"item_reference","id":"msg_68a1b2c3d4"}"#, vec!["msg_68a1b2c3d4"]),
+            (r#"{"id":"file-qWzXcVbNmAsDfGhJkLpOiU"}"#, vec!["file-qWzXcVbNmAsDfGhJkLpOiU"]),
+            (
+                r#"["run_command","file_search","run_shell_command","skill_lookup","agent_toolset_20260401"]"#,
+                vec![],
+            ),
         ] {
             assert_eq!(stored_ids_in_json(document.as_bytes()).collect::<Vec<_>>(), ids, "{document}");
         }
+    }
+
+    #[test]
+    fn ids_of_unknown_kinds_are_recognized() {
+        for (path, may_name) in [
+            ("/v1/things/b7c0a1d2e3f4", true),
+            ("/v1/batch/jobs/1bf6c7c3-5f0a-4b2e-9d1c-0123456789ab?x=1", true),
+            ("/v1/things/settings", false),
+            ("/v1/models/gpt-4o-2024-08-06", false),
+            ("/v1beta/models/g-2.5:generateContent", false),
+        ] {
+            assert_eq!(may_name_object(path), may_name, "{path}");
+        }
+        let said = b"Item with id 'msg_68a1b2c3' not found, status 404";
+        assert_eq!(ids_said(said).collect::<Vec<_>>(), [b"msg_68a1b2c3"]);
+    }
+
+    #[test]
+    fn an_item_binds_to_no_company() {
+        let names = |text: &'static str| names_stored(&[Bytes::from_static(text.as_bytes())]);
+        assert!(names(r#"{"id":"rs_68a1b2c3d4"}"#) && !names(r#"{"id":"msg_68a1b2c3d4"}"#));
     }
 
     #[test]

@@ -17,13 +17,23 @@ use crate::key::KeyId;
 use crate::limits::Cost;
 use crate::pool::Session;
 use crate::provider::{
-    ModelId, NamedModel, Provider, search, search_stored, stored_ids_in_json, stored_ids_in_path,
+    ModelId, NamedModel, Provider, ids_said, may_name_object, search, search_stored, stored_ids_in_json,
+    stored_ids_in_path,
 };
 use crate::rotate::endpoint;
 use crate::rotate::estimate::Estimator;
 
 /// Parts of error texts about objects that do not exist, or not for this account.
 const SAID_OF_MISSING: [&[u8]; 4] = [b"not found", b"not_found", b"encrypted_content", b"does not exist"];
+
+/// Returns whether an error is about an object that a body names: one of a known kind, or any that the error says to be
+/// missing by its id.
+fn is_about(body: &[u8], error: &[u8]) -> bool {
+    let is_missing = SAID_OF_MISSING.iter().any(|said| find(error, said));
+    let repeats = |id: &[u8]| find(body, &[b"\"", id, b"\""].concat());
+    stored_ids_in_json(body).any(|id| is_missing || find(error, id.as_bytes()))
+        || (is_missing && ids_said(error).any(repeats))
+}
 
 /// Returns whether a text contains a part.
 fn find(text: &[u8], part: &[u8]) -> bool {
@@ -202,14 +212,13 @@ impl Template {
     /// Returns whether a response with this error text says that an object is missing that the request names.
     pub(super) fn names_missing(&self, status: StatusCode, error: &[u8]) -> bool {
         let path = self.head.uri().path_and_query().map_or("", PathAndQuery::as_str);
-        if status == StatusCode::NOT_FOUND && stored_ids_in_path(path).next().is_some() {
+        let in_path = || stored_ids_in_path(path).next().is_some() || may_name_object(path);
+        if status == StatusCode::NOT_FOUND && in_path() {
             return true;
         }
-        let is_about =
-            |id: &str| SAID_OF_MISSING.iter().any(|said| find(error, said)) || find(error, id.as_bytes());
         self.body.read(|frames| match frames {
-            [whole] => stored_ids_in_json(whole).any(is_about),
-            pieces => stored_ids_in_json(&pieces.concat()).any(is_about),
+            [whole] => is_about(whole, error),
+            pieces => is_about(&pieces.concat(), error),
         })
     }
 

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body as OwnBody;
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{Response, Uri, request};
 use http_body_util::Either;
 use tower_key_rotation::provider::{Endpoint, stored_ids_in_json, stored_ids_in_path};
@@ -29,8 +30,22 @@ use crate::session;
 /// Maximum number of ids that are remembered (65,536). The oldest are forgotten first.
 const MOST: usize = 1 << 16;
 
-/// Parts of the paths of Google's API whose responses name objects.
-const GOOGLE: [&str; 4] = ["files", "cachedContents", "fileSearchStores", "upload"];
+/// Parts of paths of other APIs whose responses name objects: Google's, and Anthropic's and OpenAI's agents and skills.
+const COLLECTIONS: [&str; 13] = [
+    "agents",
+    "cachedContents",
+    "chatkit",
+    "environments",
+    "files",
+    "fileSearchStores",
+    "memory_stores",
+    "operations",
+    "sessions",
+    "skills",
+    "tunedModels",
+    "upload",
+    "vaults",
+];
 
 /// The accounts that hold the objects of callers.
 #[derive(Default)]
@@ -71,10 +86,12 @@ pub(crate) fn learns(head: &request::Parts) -> bool {
         | Endpoint::Containers
         | Endpoint::FineTuning
         | Endpoint::Videos
-        | Endpoint::Evals => true,
+        | Endpoint::Evals
+        | Endpoint::Realtime => true,
         Endpoint::Messages => path.contains("/batches"),
-        Endpoint::GenerateContent => path.contains(":batch"),
-        Endpoint::Other => path.split('/').any(|segment| GOOGLE.contains(&segment)),
+        Endpoint::GenerateContent => path.contains(":batch") || path.ends_with("LongRunning"),
+        Endpoint::Models => path.contains("/operations/"),
+        Endpoint::Other => path.split('/').any(|segment| COLLECTIONS.contains(&segment)),
         _ => false,
     };
     names && !is_content
@@ -143,6 +160,8 @@ impl Affinity {
     ) -> Response<GatewayBody> {
         let Some(home) = home else { return response };
         let origin = Origin { home, before };
+        let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+        self.remember(stored_ids_in_path(place.unwrap_or_default()), &origin);
         let next = response.headers().get("x-goog-upload-url").and_then(|next| next.to_str().ok());
         if let Some(next) = next.and_then(|next| next.parse::<Uri>().ok()) {
             let query = next.query().unwrap_or_default();
