@@ -50,7 +50,10 @@ fn metadata(body: &[u8]) -> Option<&[u8]> {
 /// Returns the text of a value, which begins with a colon.
 fn text(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
-    let end = memchr::memchr(b'"', &value[..value.len().min(LONGEST)])?;
+    let value = &value[..value.len().min(LONGEST)];
+    // Claude Code writes JSON into the text, whose quotes are escaped.
+    let is_end = |at: &usize| at.checked_sub(1).is_none_or(|before| value[before] != b'\\');
+    let end = memchr::memchr_iter(b'"', value).find(is_end)?;
     Some(&value[..end]).filter(|text| !text.is_empty())
 }
 
@@ -70,6 +73,7 @@ mod tests {
         for (body, session) in [
             (r#"{"prompt_cache_key" : "a"}"#, Some("a")),
             (r#"{"messages":[],"metadata":{"user_id":"u_1"}}"#, Some("u_1")),
+            (r#"{"metadata":{"user_id":"{\"session_id\":\"s1\"}"}}"#, Some(r#"{\"session_id\":\"s1\"}"#)),
             (r#"{"messages":[{"content":{"user_id":"u_2"}}]}"#, None),
             (r#"{"messages":[{"content":"\"prompt_cache_key\":\"x\""}]}"#, None),
             (r#"{"prompt_cache_key":null}"#, None),
