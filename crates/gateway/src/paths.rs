@@ -12,6 +12,9 @@ const TYPING_ERRORS: usize = 2;
 /// Maximum length of a suggested path, in bytes (128).
 const LONGEST: usize = 128;
 
+/// Versions that are there twice. The second half of each is the version once.
+const TWICE: [&str; 2] = ["/v1/v1/", "/v1beta/v1beta/"];
+
 /// Services of Google's API that come before the version in a path: `/upload/v1beta/files`.
 const GOOGLE_SERVICES: [&str; 4] = ["upload", "download", "resumable", "ws"];
 
@@ -24,16 +27,21 @@ pub(crate) fn split(path: &str) -> (&str, &str) {
     path.split_at(path.find('/').unwrap_or(path.len()))
 }
 
-/// Replaces several slashes in a row by one.
+/// Replaces several slashes in a row by one, and a version that is there twice by one: SDKs add the version to a base URL
+/// that has it already.
 pub(crate) fn fold(uri: &mut Uri) {
-    if !uri.path().contains("//") {
+    let path = uri.path();
+    if !path.contains("//") && !TWICE.iter().any(|twice| path.contains(twice)) {
         return;
     }
-    let mut path = String::with_capacity(uri.path().len());
+    let mut path = String::with_capacity(path.len());
     for part in uri.path().split_inclusive('/') {
         if part != "/" || !path.ends_with('/') {
             path.push_str(part);
         }
+    }
+    for twice in TWICE {
+        path = path.replace(twice, &twice[twice.len() / 2..]);
     }
     let query = uri.query().map(|query| ["?", query].concat()).unwrap_or_default();
     let mut parts = std::mem::take(uri).into_parts();
@@ -114,6 +122,10 @@ mod tests {
         for (given, folded) in [
             ("//v1//chat/completions", "/v1/chat/completions"),
             ("/v1/x//?a=//b", "/v1/x/?a=//b"),
+            ("/v1/v1/messages", "/v1/messages"),
+            ("/anthropic/v1/v1//messages?a=/v1/v1/", "/anthropic/v1/messages?a=/v1/v1/"),
+            ("/v1beta/v1beta/models/g:x", "/v1beta/models/g:x"),
+            ("/v1/v1x/v1/v1", "/v1/v1x/v1/v1"),
             ("///", "/"),
             ("/v1/x", "/v1/x"),
         ] {
