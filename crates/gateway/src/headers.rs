@@ -3,6 +3,30 @@
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderName};
 
+/// Beginnings of the names of headers that browsers and proxies before the gateway add: addresses, and who the caller is,
+/// some with a token of the caller's own account.
+const OF_PROXIES: [&str; 19] = [
+    "sec-",
+    "x-forwarded-",
+    "cf-",
+    "access-control-request-",
+    "fastly-",
+    "fly-",
+    "tailscale-",
+    "x-amz-cf-",
+    "x-amzn-oidc-",
+    "x-appengine-",
+    "x-auth-request-",
+    "x-azure-",
+    "x-cloudfront-",
+    "x-envoy-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-vercel-",
+];
+
 /// Removes the headers of a request that are not for the provider: hop-by-hop headers, the host, the accepted
 /// encodings (responses must be readable), and traces of the caller's browser and of proxies before the gateway. Some
 /// providers refuse a key for an `Origin`.
@@ -60,11 +84,20 @@ fn is_of_the_caller(name: &str) -> bool {
             | "x-client-ip"
             | "x-cluster-client-ip"
             | "true-client-ip"
+            | "client-ip"
+            | "cdn-loop"
+            | "remote-user"
+            | "x-remote-user"
+            | "x-original-url"
+            | "x-original-host"
+            | "x-rewrite-url"
+            | "x-http-method-override"
+            | "x-amzn-trace-id"
+            | "x-csrf-token"
+            | "x-xsrf-token"
             | "upgrade-insecure-requests"
             | "dnt"
-    ) || ["sec-", "x-forwarded-", "cf-", "access-control-request-"]
-        .iter()
-        .any(|start| name.starts_with(start))
+    ) || OF_PROXIES.iter().any(|start| name.starts_with(start))
 }
 
 fn is_of_the_provider(name: &str) -> bool {
@@ -83,7 +116,12 @@ fn is_of_the_provider(name: &str) -> bool {
             | "openai-organization"
             | "openai-project"
             | "anthropic-organization-id"
-    ) || ["cf-", "access-control-"].iter().any(|start| name.starts_with(start))
+            | "x-goog-user-project"
+            // A proxy before the gateway would serve a file of its own.
+            | "x-sendfile"
+            | "x-lighttpd-send-file"
+            | "refresh"
+    ) || ["cf-", "access-control-", "cross-origin-", "x-accel-"].iter().any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]
@@ -111,6 +149,13 @@ mod tests {
             "x-forwarded-host",
             "forwarded",
             "cf-connecting-ip",
+            "x-auth-request-access-token",
+            "x-ms-token-aad-access-token",
+            "x-goog-iap-jwt-assertion",
+            "x-remote-user",
+            "fly-client-ip",
+            "cdn-loop",
+            "x-http-method-override",
             "host",
             "expect",
             "te",
@@ -121,8 +166,18 @@ mod tests {
 
         let kept = ["content-type", "x-request-id", "retry-after", "x-ratelimit-remaining-requests"];
         assert_eq!(left(to_caller, &kept), kept);
-        let gone =
-            ["set-cookie", "alt-svc", "strict-transport-security", "openai-organization", "cf-ray", "te"];
+        let gone = [
+            "set-cookie",
+            "alt-svc",
+            "strict-transport-security",
+            "openai-organization",
+            "cf-ray",
+            "te",
+            "x-accel-redirect",
+            "x-sendfile",
+            "cross-origin-resource-policy",
+            "refresh",
+        ];
         assert!(left(to_caller, &gone).is_empty(), "{:?}", left(to_caller, &gone));
     }
 }
