@@ -185,14 +185,14 @@ impl Refusal {
         })
     }
 
-    /// Returns whether the same request may succeed later.
+    /// Returns whether the same request may succeed later. SDKs ignore a wait of more than a minute and come back at once.
     pub(crate) const fn may_pass(self) -> bool {
         matches!(
             self,
             Self::Body
                 | Self::Broken
                 | Self::Busy
-                | Self::CallerLimit(_)
+                | Self::CallerLimit(..=60)
                 | Self::CallerShare
                 | Self::Failed
                 | Self::NoRoom
@@ -200,5 +200,15 @@ impl Refusal {
                 | Self::Storage
                 | Self::Switched
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_wait_is_not_retried() {
+        assert!(Refusal::CallerLimit(60).may_pass() && !Refusal::CallerLimit(61).may_pass());
     }
 }
