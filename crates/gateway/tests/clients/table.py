@@ -1,4 +1,4 @@
-"""Writes the results of clients into the table of a page.
+"""Writes the results of clients into the tables of a page.
 
     table.py RESULTS PAGE
 """
@@ -6,8 +6,11 @@
 import json
 import sys
 
-BEGIN, END = "<!-- table: written by `.ci/clients table` -->\n", "<!-- end of the table -->\n"
-CAPABILITIES = ["chat", "stream", "tools", "structured", "embeddings", "files", "state", "errors", "cancel", "retries"]
+# The tables: the name in their marks, and their columns.
+SDKS = "chat stream tools structured embeddings files state errors cancel retries websocket".split()
+AGENTS = "prompt tools resume limited slow invalid".split()
+TABLES = {"clients": SDKS, "agents": AGENTS}
+END = "<!-- end of the table -->\n"
 
 
 def cell(results, capability):
@@ -20,18 +23,27 @@ def cell(results, capability):
     return "one account" if found.get("one") else "no"
 
 
+def table(results, capabilities):
+    lines = ["| client | " + " | ".join(capabilities) + " |\n", "|---" * (len(capabilities) + 1) + "|\n"]
+    for client in dict.fromkeys((result["client"], result["version"]) for result in results):
+        own = [result for result in results if (result["client"], result["version"]) == client]
+        cells = " | ".join(cell(own, capability) for capability in capabilities)
+        lines.append(f"| {' '.join(client)} | {cells} |\n")
+    return "".join(lines)
+
+
 def main():
     results_file, page = sys.argv[1:]
     results = [json.loads(line) for line in open(results_file)]
-    lines = ["| client | " + " | ".join(CAPABILITIES) + " |\n", "|---" * (len(CAPABILITIES) + 1) + "|\n"]
-    for client in dict.fromkeys((result["client"], result["version"]) for result in results):
-        own = [result for result in results if (result["client"], result["version"]) == client]
-        cells = " | ".join(cell(own, capability) for capability in CAPABILITIES)
-        lines.append(f"| {' '.join(client)} | {cells} |\n")
+    of_agents = {result["client"] for result in results if result["capability"] == "prompt"}
     text = open(page).read()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    open(page, "w").write(before + BEGIN + "\n" + "".join(lines) + "\n" + END + after)
+    for name, capabilities in TABLES.items():
+        own = [result for result in results if (result["client"] in of_agents) == (name == "agents")]
+        before, rest = text.split(f"<!-- {name}: written by `.ci/clients table` -->\n")
+        _, after = rest.split(END, 1)
+        begin = f"<!-- {name}: written by `.ci/clients table` -->\n"
+        text = before + begin + "\n" + table(own, capabilities) + "\n" + END + after
+    open(page, "w").write(text)
 
 
 main()

@@ -35,18 +35,20 @@ export async function idle(place) {
   throw new Error("a request is still at a provider");
 }
 
-export async function run(name, checks) {
+// Runs the checks of a package. `name` is the client's name in the results, and `done` is called at the end.
+export async function run(client, checks, { name = `${client} (JS)`, done = () => {} } = {}) {
   const places = JSON.parse(process.argv[2]);
-  const version = JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url))).version;
+  const version = JSON.parse(readFileSync(new URL(`node_modules/${client}/package.json`, import.meta.url))).version;
   for (const accounts of ["one", "two"]) {
     for (const [capability, check] of Object.entries(checks)) {
       if (capability === "retries" && accounts === "two") continue;
       const origin = capability === "retries" ? places.limited : places[accounts];
-      const place = { origin, token: places.token, times: accounts === "one" ? 1 : 6 };
+      const place = { origin, token: places.token, times: accounts === "one" ? 1 : 6, secure: places.secure[accounts] };
       const late = new Promise((_, fail) => setTimeout(() => fail(new Error("no end in time")), LONGEST).unref());
       const error = await Promise.race([check(place), late]).then(() => null, (error) => String(error?.stack ?? error).slice(0, 1500));
-      console.log("RESULT " + JSON.stringify({ client: name + " (JS)", version, accounts, capability, error }));
+      console.log("RESULT " + JSON.stringify({ client: name, version, accounts, capability, error }));
     }
   }
+  await done();
   process.exit(0);
 }

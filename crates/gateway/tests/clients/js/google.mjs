@@ -68,4 +68,31 @@ async function retries(place) {
   }
 }
 
-await run("@google/genai", { chat, stream, tools, structured, embeddings, files, errors, cancel, retries });
+// What a Live session says to a text: the simulator says the same.
+function live(place) {
+  return new Promise((done, fail) => {
+    let text = "", session;
+    const onmessage = (message) => {
+      text += message.text ?? "";
+      if (message.serverContent?.turnComplete) session.close();
+    };
+    const callbacks = { onmessage, onerror: (event) => fail(new Error(event.message)), onclose: () => done(text) };
+    const connecting = api(place).live.connect({ model: "gemini-live-2.5-flash", callbacks, config: { responseModalities: ["TEXT"] } });
+    connecting.then((opened) => {
+      session = opened;
+      session.sendClientContent({ turns: "a fox" });
+    }, fail);
+  });
+}
+
+async function websocket(place) {
+  for (let time = 0; time < place.times; time++) {
+    const text = await live(place);
+    assert(text === "a fox", text);
+  }
+  const error = await live({ ...place, token: "wrong-token" }).then(() => null, (error) => error);
+  assert(String(error).includes("401"), String(error));
+  await idle(place);
+}
+
+await run("@google/genai", { chat, stream, tools, structured, embeddings, files, errors, cancel, retries, websocket });

@@ -1,6 +1,8 @@
 // The official OpenAI SDK for JavaScript.
 
 import OpenAI, { toFile } from "openai";
+import { OpenAIRealtimeWS } from "openai/realtime/ws";
+import { ResponsesWS } from "openai/resources/responses/ws";
 import { SCHEMA, WORDS, assert, expect, idle, run } from "./checks.mjs";
 
 const ASK = [{ role: "user", content: "hi" }];
@@ -87,4 +89,38 @@ async function retries(place) {
   }
 }
 
-await run("openai", { chat, stream, tools, structured, embeddings, files, state, errors, cancel, retries });
+// The text of a response over a WebSocket, which is closed then, and the code of the end.
+function said(connection, end) {
+  return new Promise((done, fail) => {
+    let text = "";
+    connection.on("response.output_text.delta", (event) => (text += event.delta));
+    connection.on(end, () => connection.close({ code: 1000, reason: "done" }));
+    connection.on("error", fail);
+    connection.socket.on?.("close", (code) => done([text, code]));
+    connection.on("close", (code) => done([text, code]));
+  });
+}
+
+async function websocket(place) {
+  const item = { type: "message", role: "user", content: [{ type: "input_text", text: "a fox" }] };
+  for (let time = 0; time < place.times; time++) {
+    // The SDK opens Realtime with TLS only.
+    const realtime = new OpenAIRealtimeWS({ model: "gpt-realtime" }, api({ ...place, origin: place.secure }));
+    realtime.socket.on("open", () => {
+      realtime.send({ type: "conversation.item.create", item });
+      realtime.send({ type: "response.create" });
+    });
+    const [text, code] = await said(realtime, "response.done");
+    assert(text === "a fox" && code === 1000, [text, code]);
+    const responses = new ResponsesWS(api(place));
+    responses.send({ type: "response.create", model: "gpt-4o", input: "a fox" });
+    const [more] = await said(responses, "response.completed");
+    assert(more === "a fox", more);
+  }
+  const wrong = new OpenAIRealtimeWS({ model: "gpt-realtime" }, api({ ...place, origin: place.secure, token: "wrong-token" }));
+  const error = await said(wrong, "response.done").then(() => null, (error) => error);
+  assert(String(error).includes("401"), String(error));
+  await idle(place);
+}
+
+await run("openai", { chat, stream, tools, structured, embeddings, files, state, errors, cancel, retries, websocket });

@@ -16,7 +16,7 @@ WORDS = "quick brown fox"
 SCHEMA = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
 
 # Checks that need a gateway of their own, and run once.
-SPECIAL = {"retries": "limited", "slow upload": "hasty"}
+SPECIAL = {"retries": "limited", "slow upload": "hasty", "rotation": "rotating"}
 
 # A check that takes longer has failed, in seconds.
 LONGEST = 40
@@ -24,6 +24,9 @@ LONGEST = 40
 
 class Place:
     """A gateway, the token it asks for, and how often a check repeats whatever has state."""
+
+    # The same gateway with TLS.
+    secure = None
 
     def __init__(self, origin, token, times):
         self.origin, self.token, self.times = origin, token, times
@@ -67,15 +70,16 @@ def run(package, checks):
                 place = Place(places[SPECIAL[capability]], places["token"], 1)
             else:
                 place = Place(places[accounts], places["token"], 1 if accounts == "one" else 6)
+                place.secure = places["secure"][accounts]
             report(package, version, accounts, capability, outcome(check, place))
 
 
-def outcome(check, place):
+def outcome(check, place, longest=LONGEST):
     def late(*_):
-        raise TimeoutError(f"no end after {LONGEST} s")
+        raise TimeoutError(f"no end after {longest} s")
 
     signal.signal(signal.SIGALRM, late)
-    signal.alarm(LONGEST)
+    signal.alarm(longest)
     try:
         check(place)
         return None

@@ -1,5 +1,6 @@
 """The official Google Gen AI SDK."""
 
+import asyncio
 import io
 import json
 
@@ -100,8 +101,29 @@ def retries(place):
         assert WORDS in api.models.generate_content(model=MODEL, contents="hi").text
 
 
+async def live(place, token):
+    # The SDK opens WebSockets with TLS only.
+    api = genai.Client(api_key=token, http_options=types.HttpOptions(base_url=f"{place.secure}/gemini"))
+    async with api.aio.live.connect(model="gemini-live-2.5-flash", config={"response_modalities": ["TEXT"]}) as session:
+        for _ in range(2):
+            turn = {"role": "user", "parts": [{"text": "a fox"}]}
+            await session.send_client_content(turns=turn, turn_complete=True)
+            text = ""
+            async for message in session.receive():
+                text += message.text or ""
+            assert text == "a fox", text
+
+
+def websocket(place):
+    for _ in range(place.times):
+        asyncio.run(live(place, place.token))
+    error = expect(Exception, lambda: asyncio.run(live(place, "wrong-token")))
+    assert "401" in str(error), error
+    assert place.is_idle()
+
+
 CHECKS = dict(
     chat=chat, stream=stream, tools=tools, structured=structured, embeddings=embeddings, files=files,
-    errors=errors, cancel=cancel, retries=retries,
+    errors=errors, cancel=cancel, retries=retries, websocket=websocket,
 )
 run("google-genai", CHECKS)

@@ -6,6 +6,7 @@ import time
 import openai
 from checks import SCHEMA, WORDS, expect, run
 from pydantic import BaseModel
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 ASK = [{"role": "user", "content": "hi"}]
 TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": SCHEMA}}]
@@ -159,9 +160,56 @@ def slow_upload(place):
     assert files.content(raw.parse().id).read() == content
 
 
+def said(connection, end):
+    """The text of a response over a WebSocket."""
+    text = ""
+    for event in connection:
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        if event.type == end:
+            return text
+    raise AssertionError(f"no {end}")
+
+
+def spoken(connection):
+    """What a Realtime session says to a text: the simulator says the same."""
+    content = [{"type": "input_text", "text": "a fox"}]
+    connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
+    connection.response.create()
+    return said(connection, "response.done")
+
+
+def websocket(place):
+    api = client(place)
+    for _ in range(place.times):
+        with api.realtime.connect(model="gpt-realtime") as connection:
+            assert spoken(connection) == "a fox" and spoken(connection) == "a fox"
+            connection.close(code=1000)
+            error = expect(ConnectionClosed, connection.recv)
+            assert error.rcvd.code == 1000, error
+        with api.responses.connect() as connection:
+            connection.response.create(model="gpt-4o", input="a fox")
+            assert said(connection, "response.completed") == "a fox"
+    for wrong in [client(place.wrong()).realtime.connect(model="gpt-realtime"), client(place.wrong()).responses.connect()]:
+        assert expect(InvalidStatus, wrong.enter).response.status_code == 401
+    # A client that gives up in the middle of a response frees its place.
+    connection = api.realtime.connect(model="gpt-realtime").enter()
+    connection.response.create()
+    connection.recv()
+    connection.close()
+    assert place.is_idle()
+
+
+def rotation(place):
+    """A handshake that a key refuses is sent again with the next key."""
+    for _ in range(4):
+        with client(place).realtime.connect(model="gpt-realtime") as connection:
+            assert spoken(connection) == "a fox"
+
+
 CHECKS = dict(
     chat=chat, stream=stream, tools=tools, structured=structured, embeddings=embeddings, files=files,
-    state=state, errors=errors, cancel=cancel, retries=retries,
+    state=state, errors=errors, cancel=cancel, retries=retries, websocket=websocket, rotation=rotation,
     **{"slow upload": slow_upload},
 )
 run("openai", CHECKS)
