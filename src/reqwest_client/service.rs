@@ -22,7 +22,7 @@ use crate::body::ResponseBody;
 /// use tower_key_rotation::reqwest_client::{ReqwestClient, ReqwestService};
 /// use tower_key_rotation::{ApiKey, KeyPool, KeyRotationLayer, Provider};
 /// use tower_key_rotation_sim::{SimKey, Simulator};
-/// ///
+///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// let old = SimKey::new("old", "sk-old-0123456789").revoked();
