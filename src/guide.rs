@@ -12,6 +12,7 @@
 //! | [`troubleshooting`] | Why does it not do what I expect? |
 //! | [`configuration`] | Which keys has the gateway's configuration file? |
 //! | [`operating`] | How do I run the gateway, and see what it does? |
+//! | [`integrations`] | How does it go into reqwest-middleware, rig, genai, octocrab, or tonic? |
 //! | [`coming_from`] | I know LiteLLM, LangChain, or have a loop of my own: where is it here? |
 
 #[doc = include_str!("../docs/guide/coming_from.md")]
@@ -22,6 +23,13 @@ pub mod configuration {}
 pub mod errors {}
 #[doc = include_str!("../docs/guide/getting_started.md")]
 pub mod getting_started {}
+#[doc = include_str!("../docs/guide/integrations.md")]
+pub mod integrations {
+    #[doc = include_str!("../docs/guide/integrations/rig.md")]
+    pub mod rig {}
+    #[doc = include_str!("../docs/guide/integrations/tonic.md")]
+    pub mod tonic {}
+}
 #[doc = include_str!("../docs/guide/layers.md")]
 pub mod layers {}
 #[doc = include_str!("../docs/guide/limits.md")]

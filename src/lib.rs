@@ -52,7 +52,7 @@
 //! | [`event`] | events: a stream to subscribe to, log lines, metrics |
 //! | [`clock`] | points in time |
 //! | [`cloud`] | one dialect over several clouds: Claude at Vertex AI and Bedrock, GPT at Azure, Gemini at Vertex AI |
-//! | [`guide`] | guides: getting started, order of layers, errors, testing, troubleshooting |
+//! | [`guide`] | guides: getting started, order of layers, errors, testing, other libraries, troubleshooting |
 //! | [`guard`] | keeps keys within their provider's origins, below a layer that follows redirects |
 //!
 //! # Features
