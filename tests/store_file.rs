@@ -199,6 +199,73 @@ async fn a_disk_that_fails_is_an_event_and_requests_go_on() {
     assert_eq!(used(&again).iter().sum::<u64>(), 1);
 }
 
+/// Returns the metrics of the store as of now: up, failures since the last look, and Unix time of the last success.
+#[cfg(feature = "metrics")]
+fn measured(
+    recorder: &metrics_util::debugging::DebuggingRecorder,
+    pool: &KeyPool,
+) -> (Option<f64>, u64, Option<f64>) {
+    use metrics_util::debugging::DebugValue;
+    pool.record_metrics();
+    let (mut up, mut failures, mut last) = (None, 0, None);
+    for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
+        let labels: Vec<_> = key.key().labels().map(|it| (it.key(), it.value())).collect();
+        match (key.key().name().strip_prefix("tower_key_rotation_store_"), value) {
+            (None, _) => continue,
+            (Some("up"), DebugValue::Gauge(value)) => up = Some(*value),
+            (Some("failures_total"), DebugValue::Counter(value)) => failures = value,
+            (Some("last_success_timestamp_seconds"), DebugValue::Gauge(value)) => last = Some(*value),
+            (name, value) => panic!("{name:?} {value:?}"),
+        }
+        assert_eq!(labels, [("provider", "openai"), ("store", "file")]);
+    }
+    (up, failures, last)
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn metrics_show_a_store_that_fails_since_its_start() {
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let place = Place::new("measured");
+    let pool = pool(Provider::openai(), &Events::new());
+    assert_eq!(measured(&recorder, &pool), (None, 0, None), "a pool without a store");
+    let store = opened(&place.file(), &pool).every(Duration::from_millis(1));
+    fs::create_dir(place.0.join("state.json.new")).unwrap();
+    let began = unix_seconds();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let saving = tokio::spawn(store.run(async { drop(stopped.await) }));
+    let until = async |wanted: &dyn Fn((Option<f64>, u64, Option<f64>)) -> bool| loop {
+        let now = measured(&recorder, &pool);
+        if wanted(now) {
+            return now;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    // It failed before anyone looked, and goes on to.
+    let mut failures = 0;
+    until(&|(up, new, last)| {
+        assert_eq!(last, None);
+        up == Some(0.0) && new > 1
+    })
+    .await;
+    failures += until(&|(_, new, _)| new > 0).await.1;
+    fs::remove_dir(place.0.join("state.json.new")).unwrap();
+    let (_, _, last) = until(&|(up, _, _)| up == Some(1.0)).await;
+    assert!(failures > 0 && last.is_some_and(|last| (began..=unix_seconds()).contains(&last)), "{last:?}");
+    let later = until(&|now| now.2 > last).await;
+    assert_eq!((later.0, later.1), (Some(1.0), 0));
+    drop(stop);
+    saving.await.unwrap().unwrap();
+    let (up, failures, last) = measured(&recorder, &pool);
+    assert!(up.unwrap().is_nan() && failures == 0 && last.unwrap().is_nan(), "{up:?} {last:?}");
+}
+
+#[cfg(feature = "metrics")]
+fn unix_seconds() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
 /// The writer of the next test, in a process of its own. Uses both keys once, saves, and says so.
 #[test]
 fn child_that_writes() {

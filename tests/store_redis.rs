@@ -190,6 +190,21 @@ async fn requests_go_on_while_redis_is_killed_stopped_and_emptied() {
     load.await.unwrap();
 }
 
+/// Returns the gauge of the store of the state: 1 if it works, 0 if it fails.
+#[cfg(feature = "metrics")]
+fn up(pool: &KeyPool) -> Option<f64> {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || pool.record_metrics());
+    let all = recorder.snapshotter().snapshot().into_vec();
+    all.into_iter().find_map(|(key, _, _, value)| match value {
+        DebugValue::Gauge(value) if key.key().name() == "tower_key_rotation_store_up" => {
+            key.key().labels().any(|label| label.value() == "redis").then_some(*value)
+        }
+        _ => None,
+    })
+}
+
 #[tokio::test]
 async fn a_redis_that_does_not_work_is_told_and_sharing_goes_on_when_it_does() {
     // Down at the start.
@@ -198,6 +213,8 @@ async fn a_redis_that_does_not_work_is_told_and_sharing_goes_on_when_it_does() {
     let mut early = Instance::with(&url, &["a", "b"]);
     let reason = early.news().await.unwrap();
     assert!(!reason.contains(MARKER) && !early.status.is_connected(), "{reason}");
+    #[cfg(feature = "metrics")]
+    assert_eq!(up(&early.pool), Some(0.0));
     fail(&early.pool, Reason::QuotaExceeded, Some(HOUR));
     // The wrong password.
     let Some(server) = Server::start_at(port, &[]).await else { return };
@@ -219,9 +236,13 @@ async fn a_redis_that_does_not_work_is_told_and_sharing_goes_on_when_it_does() {
         early.pool.reset_all();
         fail(&early.pool, Reason::QuotaExceeded, Some(HOUR));
         assert!(early.news().await.is_some(), "{harm:?}");
+        #[cfg(feature = "metrics")]
+        assert_eq!(up(&early.pool), Some(0.0));
         assert_eq!(early.pool.usable(None), 1);
         server.command(heal).await;
         assert_eq!(early.news().await, None, "{heal:?}");
+        #[cfg(feature = "metrics")]
+        assert_eq!(up(&early.pool), Some(1.0));
         until(LATER, async || early.pool.export().len() <= wrong.pool.export().len()).await;
     }
 }

@@ -12,6 +12,8 @@ use tracing::level_filters::LevelFilter;
 #[cfg(feature = "metrics")]
 use crate::body::meter::Usage;
 use crate::clock::Timestamp;
+#[cfg(all(feature = "metrics", any(feature = "file-store", feature = "redis")))]
+use crate::event::metrics::Stores;
 #[cfg(feature = "metrics")]
 use crate::event::metrics::{Metrics, Models};
 use crate::event::{Event, EventKind, Subscription, log};
@@ -53,6 +55,9 @@ struct Hub {
     /// Set when metrics are enabled.
     #[cfg(feature = "metrics")]
     metrics: OnceLock<Metrics>,
+    /// The stores of the pools. Kept without metrics too, in case they are enabled later.
+    #[cfg(all(feature = "metrics", any(feature = "file-store", feature = "redis")))]
+    stores: Stores,
 }
 
 /// The sender of an event.
@@ -99,6 +104,8 @@ impl Events {
             models: Arc::default(),
             #[cfg(feature = "metrics")]
             metrics: OnceLock::new(),
+            #[cfg(all(feature = "metrics", any(feature = "file-store", feature = "redis")))]
+            stores: Stores::default(),
         }))
     }
 
@@ -147,6 +154,12 @@ impl Events {
         if let Some(metrics) = self.0.metrics.get() {
             metrics.usable(provider, model, keys);
         }
+    }
+
+    /// Returns the records of the stores of the pools.
+    #[cfg(all(feature = "metrics", any(feature = "file-store", feature = "redis")))]
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.0.stores
     }
 
     /// Subscribes to all events from now on.

@@ -1,8 +1,8 @@
 //! Metrics of events, through the `metrics` facade, for any exporter.
 //!
 //! Install a recorder (`metrics-exporter-prometheus`, for example), then enable metrics on a hub:
-//! `Events::new().with_metrics()`. A hub without metrics counts nothing. Only the gauges of key states are
-//! set without one, by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics).
+//! `Events::new().with_metrics()`. A hub without metrics counts nothing. Only the gauges of key states and
+//! the metrics of stores are set without one, by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics).
 //!
 //! | name | type | unit | labels | description |
 //! |---|---|---|---|---|
@@ -28,6 +28,9 @@
 //! | `tower_key_rotation_key_changes_total` | counter | | `provider`, `change` | changes of the keys of a pool at run time: `added`, `replaced`, `changed`, `removed`, `drained` |
 //! | `tower_key_rotation_key_checks_total` | counter | | `provider`, `key`, `result` | checks of keys that have ended, by [result](crate::key::CheckResult) |
 //! | `tower_key_rotation_secret_renewals_total` | counter | | `provider`, `key`, `outcome` | secrets that a source was asked for: `renewed`, `failed` |
+//! | `tower_key_rotation_store_up` | gauge | | `provider`, `store` | 1 while the `file`, `redis` or `redis quotas` that keeps or shares the state of the pool works, 0 while it fails; `NaN` after its end. This and the next two are set by [`KeyPool::record_metrics`](crate::KeyPool::record_metrics) |
+//! | `tower_key_rotation_store_failures_total` | counter | | `provider`, `store` | times the store failed: a write, a connection |
+//! | `tower_key_rotation_store_last_success_timestamp_seconds` | gauge | s | `provider`, `store` | Unix time at which the store last had the present state; Redis is asked at least every 10 s |
 //! | `tower_key_rotation_events_missed_total` | counter | | | events that subscribers were too slow for |
 //!
 //! # Labels
@@ -43,6 +46,8 @@
 
 mod gauges;
 mod models;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+mod stores;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,6 +61,8 @@ use crate::classify::Reason;
 pub(crate) use crate::event::metrics::gauges::{key_state, keys};
 use crate::event::metrics::gauges::{owner, set_left, usable};
 pub(super) use crate::event::metrics::models::Models;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+pub(crate) use crate::event::metrics::stores::Stores;
 use crate::event::{AttemptOutcome, Event, EventKind, OperatorEvent};
 use crate::key::{AccountId, KeyId};
 use crate::limits::LimitStatus;
@@ -121,6 +128,8 @@ impl Metrics {
         describe_counter!(QUOTA_WARNINGS, Unit::Count, "Thresholds of a quota that were passed.");
         describe_counter!(TOKENS, Unit::Count, "Tokens that responses report.");
         gauges::describe();
+        #[cfg(any(feature = "file-store", feature = "redis"))]
+        stores::describe();
         describe_counter!(KEY_CHANGES, Unit::Count, "Changes of the keys of a pool at run time.");
         describe_counter!(CHECKS, Unit::Count, "Checks of keys that have ended.");
         describe_counter!(SECRET_RENEWALS, Unit::Count, "Secrets that a source was asked for.");

@@ -76,6 +76,8 @@ pub mod metrics;
 mod millis;
 mod operator;
 mod outcome;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+mod store_note;
 mod subscription;
 
 use std::sync::Arc;
@@ -88,6 +90,8 @@ pub(crate) use self::hub::{EventSource, Severity};
 pub use self::kind::EventKind;
 pub use self::operator::OperatorEvent;
 pub use self::outcome::AttemptOutcome;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+pub(crate) use self::store_note::StoreNote;
 pub use self::subscription::{Missed, Subscription};
 use crate::clock::Timestamp;
 

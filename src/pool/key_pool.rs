@@ -224,8 +224,8 @@ impl KeyPool {
         request.within(&set, |request| count_usable(&set, model_state.as_deref(), request, Moment::now()))
     }
 
-    /// Sets the gauges of the pool: the number of keys in each state, the state of each key, and the
-    /// remainder of their limits. Call it before each scrape, or every few seconds, because a cooldown ends
+    /// Sets the gauges of the pool: the number of keys in each state, the state of each key, the remainder of their
+    /// limits, and the health of its stores. Call it before each scrape, or every few seconds, because a cooldown ends
     /// and a limit resets without an event.
     ///
     /// It sets seven gauges for each key, and one for each known limit and model of the key, and one for the usable keys

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 #[cfg(doc)]
 use crate::event::OperatorEvent;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+use crate::event::StoreNote;
 use crate::key::{ApiKey, KeyId, Secret};
 use crate::pool::state::register::Switch;
 #[cfg(feature = "redis")]
@@ -246,6 +248,12 @@ impl KeyPool {
     /// ```
     pub fn merge(&self, state: PoolState) -> Result<(), OtherProvider> {
         share::merge(self, state)
+    }
+
+    /// Notes what a store of the pool's state did.
+    #[cfg(any(feature = "file-store", feature = "redis"))]
+    pub(crate) fn note_store(&self, store: &'static str, note: StoreNote) {
+        self.0.common.note_store(store, note);
     }
 
     /// Merges registers that a store holds already.

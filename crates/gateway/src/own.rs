@@ -54,7 +54,11 @@ where
     match &options.metrics {
         Some(render) if head.uri.path() == METRICS => {
             let is_read = [Method::GET, Method::HEAD].contains(&head.method);
-            if is_read { prometheus::metrics(config, &**render) } else { reply.refuse(Refusal::ReadOnly) }
+            if is_read {
+                prometheus::metrics(config, status.recorder(), &**render)
+            } else {
+                reply.refuse(Refusal::ReadOnly)
+            }
         }
         _ => {
             let found = status.respond(head, body).await;

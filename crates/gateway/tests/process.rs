@@ -18,7 +18,7 @@ use raw::{exchange, open, rest};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower_key_rotation_sim::{Script, SimFault, SimKey, SimServer, Simulator};
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -206,6 +206,27 @@ async fn times_are_recorded_as_histograms() {
     {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
+}
+
+#[tokio::test]
+async fn lost_log_lines_are_counted() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let process = Process::start("lost", "", "info", full.into()).await;
+    process.serve(1).await;
+    let get = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let lost = async {
+        loop {
+            let metrics = exchange(process.address, get).await;
+            let count = metrics
+                .lines()
+                .find_map(|it| it.strip_prefix("tower_key_rotation_gateway_log_lines_lost_total "));
+            if count.unwrap().parse::<u64>().unwrap() > 0 {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), lost).await.expect("the line of the request is counted as lost");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::classify::Scope;
 use crate::event::metrics::*;
-use crate::event::{EventSource, Events, OperatorEvent, Severity};
+use crate::event::{EventSource, Events, OperatorEvent, Severity, StoreNote};
 use crate::key::CheckResult;
 use crate::provider::Dimension;
 
@@ -25,6 +25,8 @@ fn the_table_has_all_names_with_their_labels_and_no_other() {
         keys("openai", "available", 1);
         key_state("openai", &"a".into(), "available", true);
         events.measure_usable("openai", None, 1);
+        events.stores().note(&"openai".into(), "file", StoreNote::Works);
+        events.stores().measure(&"openai".into());
         missed(1);
         events
     });

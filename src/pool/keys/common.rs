@@ -8,6 +8,8 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
 use crate::clock::LatencyEstimate;
+#[cfg(any(feature = "file-store", feature = "redis"))]
+use crate::event::StoreNote;
 use crate::event::{EventKind, EventSource, Events, Severity};
 #[cfg(feature = "redis")]
 use crate::limits::Sharing;
@@ -138,6 +140,15 @@ impl Common {
     /// Locks the assignment of keys to accounts.
     pub(in crate::pool) fn learning(&self) -> MutexGuard<'_, ()> {
         self.learning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what a store of the state did, for the metrics of the hub.
+    #[cfg(any(feature = "file-store", feature = "redis"))]
+    pub(in crate::pool) fn note_store(&self, store: &'static str, note: StoreNote) {
+        #[cfg(feature = "metrics")]
+        self.events.stores().note(&self.name, store, note);
+        #[cfg(not(feature = "metrics"))]
+        let _ = (store, note);
     }
 
     pub(in crate::pool) fn emit(&self, severity: Severity, kind: impl FnOnce() -> EventKind) {

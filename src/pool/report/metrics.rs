@@ -20,6 +20,8 @@ pub(in crate::pool) fn record(
         }
     }
     let Common { name, events, .. } = common;
+    #[cfg(any(feature = "file-store", feature = "redis"))]
+    events.stores().measure(name);
     for model in snapshot.models.iter().map(|it| Some(&it.model)).chain([None]) {
         events.measure_usable(name, model, usable(model));
     }

@@ -88,9 +88,10 @@ impl<'a> Link<'a> {
             Either::Left(_) => return Ok(()),
             Either::Right((session, _)) => session.map_err(|error| (false, error))?,
         };
-        self.health.works(&self.pools());
+        let works = || self.health.works(&self.pools());
+        works();
         self.missing.send_modify(|missing| *missing = missing.saturating_sub(1));
-        let error = match select(stop, pin!(session.exchange())).await {
+        let error = match select(stop, pin!(session.exchange(works))).await {
             Either::Left(_) => None,
             Either::Right((error, _)) => Some(error),
         };

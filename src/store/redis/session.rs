@@ -56,14 +56,14 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Exchanges news until the connection fails.
-    pub(super) async fn exchange(&mut self) -> RedisError {
+    /// Exchanges news until the connection fails. Calls `works` after each comparison of the whole state.
+    pub(super) async fn exchange(&mut self, works: impl Fn()) -> RedisError {
         let (mut look_at, mut reconcile_at) = (Instant::now(), Instant::now() + RECONCILE);
         loop {
             let now = Instant::now();
             let result = if now >= reconcile_at {
                 reconcile_at = now + RECONCILE;
-                self.reconcile().await
+                self.reconcile().await.inspect(|()| works())
             } else if now >= look_at {
                 let changed = self.look();
                 look_at = next_look(now);

@@ -11,12 +11,7 @@
 //!
 //! A caller uses providers only: the status of keys needs the gateway's `token` or the operator token. The name of a
 //! caller is in the history of its rotations, fallbacks and failures. The usage of callers is in `/api/usage`, in the
-//! access line of each request, and in these metrics:
-//!
-//! | name | labels | description |
-//! |---|---|---|
-//! | `tower_key_rotation_gateway_caller_requests_total` | `caller`, `status` | requests of callers |
-//! | `tower_key_rotation_gateway_caller_tokens_total` | `caller`, `direction` | tokens of their responses |
+//! access line of each request, and in the metrics `tower_key_rotation_gateway_caller_…`.
 
 mod meter;
 mod model_names;

@@ -103,7 +103,8 @@ impl Gateway {
         Self::serving(config, Options::new()).await
     }
 
-    async fn serving(config: Config, options: Options) -> Self {
+    /// A gateway with this configuration and these options.
+    pub(crate) async fn serving(config: Config, options: Options) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

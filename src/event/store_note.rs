@@ -1,0 +1,12 @@
+//! What a store did, for its metrics.
+
+/// What a store of the state did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreNote {
+    /// It has the present state.
+    Works,
+    /// It could not be written, or not be reached.
+    Fails,
+    /// It does not run any more, or not for this pool.
+    Ended,
+}
