@@ -199,6 +199,33 @@ async fn a_disk_that_fails_is_an_event_and_requests_go_on() {
     assert_eq!(used(&again).iter().sum::<u64>(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_failure_ends_once_whatever_becomes_of_the_pool() {
+    let place = Place::new("replaced");
+    let events = Events::new();
+    let mut heard = events.subscribe();
+    let (old, gone) = (pool(Provider::openai(), &events), pool(Provider::anthropic(), &events));
+    let mut store = opened(&place.file(), &old);
+    store.add(&gone);
+    let pools = store.pools();
+    fs::create_dir(place.0.join("state.json.new")).unwrap();
+    let saving = tokio::spawn(store.run_forever());
+    let mut next = async || loop {
+        let event = heard.next().await.unwrap().unwrap();
+        if let EventKind::StoreFailed { .. } | EventKind::StoreRecovered { .. } = event.kind {
+            return (event.provider.to_string(), matches!(event.kind, EventKind::StoreFailed { .. }));
+        }
+    };
+    let said = [next().await, next().await];
+    assert_eq!(said, [("openai".to_owned(), true), ("anthropic".to_owned(), true)]);
+    // Another pool takes the place of the first one, and the second one is removed.
+    pools.set([pool(Provider::openai(), &events)]);
+    assert_eq!(next().await, ("anthropic".to_owned(), false));
+    fs::remove_dir(place.0.join("state.json.new")).unwrap();
+    assert_eq!(next().await, ("openai".to_owned(), false));
+    saving.abort();
+}
+
 /// Returns the metrics of the store as of now: up, failures since the last look, and Unix time of the last success.
 #[cfg(feature = "metrics")]
 fn measured(

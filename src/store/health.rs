@@ -1,18 +1,18 @@
 //! Whether a store works: an event for each change, and what its metrics show.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity, StoreNote};
-use crate::pool::{KeyPool, PoolId};
+use crate::pool::KeyPool;
 
 /// The health of one store, for each of its pools.
 #[derive(Debug)]
 pub(super) struct Health {
     store: &'static str,
-    /// The time since which the store fails for a pool.
-    failing: Mutex<HashMap<PoolId, Timestamp>>,
+    /// The time since which the store fails, by provider: a pool may take the place of another one.
+    failing: Mutex<HashMap<String, Timestamp>>,
     pools: Mutex<Vec<KeyPool>>,
 }
 
@@ -23,16 +23,17 @@ impl Health {
         Self { store, failing: Mutex::default(), pools: Mutex::default() }
     }
 
-    /// Forgets all pools but these.
+    /// Sets the pools of the store. A failure is over for a provider that has none any more.
     pub(super) fn keep(&self, pools: &[KeyPool]) {
-        let mut kept = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_gone =
-            |pool: &&KeyPool| !pools.iter().any(|it| it.provider().name() == pool.provider().name());
-        kept.iter().filter(is_gone).for_each(|pool| pool.note_store(self.store, StoreNote::Ended));
-        *kept = pools.to_vec();
-        drop(kept);
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.retain(|id, _| pools.iter().any(|pool| pool.id() == *id));
+        for gone in self.replace(pools) {
+            self.end_failure(&gone);
+        }
+    }
+
+    /// Notes a failure for these pools whose event was emitted already.
+    #[cfg(feature = "file-store")]
+    pub(super) fn failed_before(&self, pools: &[KeyPool]) {
+        self.failing().extend(pools.iter().map(|pool| (name(pool), Timestamp::now())));
     }
 
     /// Returns whether the store fails for a pool.
@@ -45,11 +46,7 @@ impl Health {
     pub(super) fn works(&self, pools: &[KeyPool]) {
         for pool in pools {
             pool.note_store(self.store, StoreNote::Works);
-            let since = self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&pool.id());
-            if let Some(since) = since {
-                let (store, after) = (self.store, Timestamp::now().saturating_since(since));
-                pool.emit(Severity::Change, || EventKind::StoreRecovered { store, after });
-            }
+            self.end_failure(pool);
         }
     }
 
@@ -58,21 +55,48 @@ impl Health {
     pub(super) fn fails(&self, pools: &[KeyPool], reason: &str) {
         for pool in pools {
             pool.note_store(self.store, StoreNote::Fails);
-            let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_news = !failing.contains_key(&pool.id());
-            failing.entry(pool.id()).or_insert_with(Timestamp::now);
+            let mut failing = self.failing();
+            let is_news = !failing.contains_key(pool.provider().name());
+            failing.entry(name(pool)).or_insert_with(Timestamp::now);
             drop(failing);
             if is_news {
                 tell(std::slice::from_ref(pool), self.store, reason);
             }
         }
     }
+
+    fn end_failure(&self, pool: &KeyPool) {
+        let since = self.failing().remove(pool.provider().name());
+        if let Some(since) = since {
+            let (store, after) = (self.store, Timestamp::now().saturating_since(since));
+            pool.emit(Severity::Change, || EventKind::StoreRecovered { store, after });
+        }
+    }
+
+    /// Replaces the pools, and returns those of providers that are not among them any more.
+    fn replace(&self, pools: &[KeyPool]) -> Vec<KeyPool> {
+        let mut kept = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *kept, pools.to_vec());
+        drop(kept);
+        let is_gone = |pool: &KeyPool| !pools.iter().any(|it| it.provider().name() == pool.provider().name());
+        let gone: Vec<_> = before.into_iter().filter(is_gone).collect();
+        gone.iter().for_each(|pool| pool.note_store(self.store, StoreNote::Ended));
+        gone
+    }
+
+    fn failing(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Health {
     fn drop(&mut self) {
-        self.keep(&[]);
+        self.replace(&[]);
     }
+}
+
+fn name(pool: &KeyPool) -> String {
+    pool.provider().name().to_owned()
 }
 
 /// Emits the event that a store fails.

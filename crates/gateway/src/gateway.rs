@@ -105,8 +105,10 @@ impl Gateway {
         Ok(())
     }
 
-    /// Starts the tasks of the gateway: its history, its alerts, and the renewal of secrets. The first request does the same.
-    pub(crate) fn start(&self) {
+    /// Starts the tasks of the gateway: its history, its alerts, the renewal of secrets, and the checks of keys. The first
+    /// request does the same. Call it before [`Stores::start`](crate::Stores::start), so that alerts tell of a store that
+    /// fails at once. Outside a tokio runtime the method does nothing.
+    pub fn start(&self) {
         self.0.shared.load().start();
     }
 

@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::event::Events;
 use tower_key_rotation::limits::Quota;
-use tower_key_rotation::store::FileStore;
 use tower_key_rotation::{ApiKey, KeyPool, Provider};
 use tower_key_rotation_gateway::alert::{Alerts, Rules, Webhook, WebhookFormat};
 use tower_key_rotation_gateway::config::{Format, Loader};
@@ -155,28 +154,6 @@ async fn a_used_quota_is_one_incident_of_its_window() {
         message["text"].as_str().unwrap().contains("% of the requests per minute of one are used"),
         "{message}"
     );
-}
-
-#[tokio::test]
-async fn a_store_that_fails_is_one_incident_for_all_its_pools() {
-    let mut sink = Sink::start([]).await;
-    let events = Events::new();
-    let other = KeyPool::builder(Provider::anthropic()).key(ApiKey::new("sk-three").unwrap().id("c"));
-    let pools = [pool(&events), other.events(&events).build().unwrap()];
-    start(sink.webhook().rules(Rules::none().state_lost(true)), &events);
-    let place = std::env::temp_dir().join(format!("gateway-alerts-{}", std::process::id()));
-    std::fs::create_dir_all(&place).unwrap();
-    let mut store = FileStore::open(place.join("state.json")).unwrap().every(Duration::from_millis(10));
-    pools.iter().for_each(|pool| store.add(pool));
-    // A directory in the place of the new file can't be replaced.
-    let blocked = place.join("state.json.new");
-    std::fs::create_dir(&blocked).unwrap();
-    let saving = tokio::spawn(store.run_forever());
-    assert_eq!(sink.alerts().await, ["firing state_lost/file"]);
-    std::fs::remove_dir(&blocked).unwrap();
-    assert_eq!(sink.alerts().await, ["resolved state_lost/file"]);
-    saving.abort();
-    std::fs::remove_dir_all(&place).unwrap();
 }
 
 #[tokio::test]

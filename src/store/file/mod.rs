@@ -202,6 +202,10 @@ impl FileStore {
 
     async fn keep(mut self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let (mut shutdown, health) = (pin!(shutdown), Health::new(STORE));
+        if self.set_aside.is_some() {
+            // That was told; the first write ends it.
+            health.failed_before(&self.kept);
+        }
         let mut changed = self.pools.watch();
         loop {
             let (due, news) = (pin!(tokio::time::sleep(self.every)), pin!(changed.changed()));

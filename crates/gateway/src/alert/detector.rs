@@ -1,6 +1,6 @@
 //! From events to alerts: each incident fires once and is resolved once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(super) struct Detector {
     /// The alerts that began them, by incident.
     open: BTreeMap<String, Incident>,
     rates: BTreeMap<Arc<str>, RotationRate>,
+    /// The stores that fail, with the provider for which each does.
+    failing: BTreeSet<(&'static str, Arc<str>)>,
 }
 
 struct Incident {
@@ -37,7 +39,7 @@ struct Incident {
 
 impl Detector {
     pub(super) const fn new(rules: Rules) -> Self {
-        Self { rules, open: BTreeMap::new(), rates: BTreeMap::new() }
+        Self { rules, open: BTreeMap::new(), rates: BTreeMap::new(), failing: BTreeSet::new() }
     }
 
     /// Returns the alert of an event, if it begins or ends an incident.
@@ -65,16 +67,8 @@ impl Detector {
                 self.begin(new("breaker", Severity::Critical).says(says), None)
             }
             EventKind::BreakerClosed => self.end(&new("breaker", Severity::Critical).incident, event.at),
-            EventKind::StoreFailed { store, .. } if self.rules.state_lost => {
-                let says = format!(
-                    "The {store} store of the keys' state fails: limits are counted by this process alone."
-                );
-                self.begin(Alert::new("state_lost", Severity::Warning, store, event.at).says(says), None)
-            }
-            // Each pool of the store has such an event, and they are one incident.
-            EventKind::StoreRecovered { store, .. } => {
-                self.end(&Alert::new("state_lost", Severity::Warning, store, event.at).incident, event.at)
-            }
+            EventKind::StoreFailed { store, .. } if self.rules.state_lost => self.store_fails(store, event),
+            EventKind::StoreRecovered { store, .. } => self.store_works(store, event),
             EventKind::QuotaWarning { .. } => self.quota(event),
             EventKind::Rotated { .. } if self.rules.rotations.is_some() => {
                 self.rates.entry(Arc::clone(name)).or_default().add(event.at);
@@ -138,6 +132,26 @@ impl Detector {
     fn key_is_well(&mut self, event: &Event, key: &KeyId) -> Vec<Alert> {
         let alert = Alert::new("key_invalid", Severity::Critical, &event.provider, event.at);
         self.end(&alert.key(key.as_str()).incident, event.at)
+    }
+
+    /// Each pool of a store has an event, and they are one incident.
+    fn store_fails(&mut self, store: &'static str, event: &Event) -> Vec<Alert> {
+        self.failing.insert((store, Arc::clone(&event.provider)));
+        let meaning = match store {
+            "file" => "a restart would forget what happens to keys now",
+            _ => "other gateways do not know what this one sees, and limits are shared no more",
+        };
+        let says = format!("The {store} store of the keys' state fails: {meaning}.");
+        self.begin(Alert::new("state_lost", Severity::Warning, store, event.at).says(says), None)
+    }
+
+    /// The incident is over when the store works for all its pools.
+    fn store_works(&mut self, store: &'static str, event: &Event) -> Vec<Alert> {
+        self.failing.remove(&(store, Arc::clone(&event.provider)));
+        if self.failing.iter().any(|(other, _)| *other == store) {
+            return Vec::new();
+        }
+        self.end(&Alert::new("state_lost", Severity::Warning, store, event.at).incident, event.at)
     }
 
     /// Ends the incidents of one rule at one provider.

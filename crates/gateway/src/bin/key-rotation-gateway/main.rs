@@ -202,6 +202,8 @@ async fn run(args: Args, output: Output) -> Result<(), BoxError> {
     if let Some(recorded) = recorded {
         tokio::spawn(recorder::upkeep(recorded));
     }
+    // Alerts listen before a store may fail.
+    gateway.start();
     let stores = Stores::start(&gateway.config()).await?;
     let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
     let address = listener.local_addr()?;
