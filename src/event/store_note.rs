@@ -1,6 +1,6 @@
-//! What a store did, for its metrics.
+//! The results of stores, for their metrics.
 
-/// What a store of the state did.
+/// A result of a store of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreNote {
     /// It has the present state.

@@ -39,7 +39,7 @@ impl Health {
     /// Returns whether the store fails for a pool.
     #[cfg(feature = "redis")]
     pub(super) fn is_failing(&self, pool: &KeyPool) -> bool {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&pool.id())
+        self.failing().contains_key(pool.provider().name())
     }
 
     /// Notes that the store works for these pools. Emits an event at each for which it failed before.

@@ -149,8 +149,8 @@ impl Shared {
         let body = DrainOnDrop::new(body, &head, max, timeout);
         // An `async fn` would keep the request twice.
         async move {
-            let caller = permission?;
-            let caller = caller.as_deref();
+            let permission = permission?;
+            let caller = permission.as_deref();
             let destination = match self.destinations.find(&head) {
                 Ok(destination) => destination,
                 Err(NoDestination::Own) => {
@@ -172,8 +172,8 @@ impl Shared {
                 let listed = Box::pin(models::list(destination.chain, &self.config, &head)).await;
                 return Ok(listed.unwrap_or_else(|failed| deliver(*failed, reply)));
             }
-            let (budget, affinity) = (&self.bodies, &*self.affinity);
-            let whole = caller.is_some_and(Caller::limits_models);
+            let (budget, affinity, whole) =
+                (&self.bodies, &*self.affinity, caller.is_some_and(Caller::limits_models));
             let intake = Intake { max, timeout, budget, affinity, whole };
             let body = intake.take(body, &head.headers).await?;
             let is_traced = self.options.tracer.is_some();
