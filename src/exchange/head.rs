@@ -75,7 +75,10 @@ impl Head {
 
     /// Returns the first value of a header.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.headers(name).next()
+        match &self.headers {
+            Headers::Own(headers) => headers.get(name).map(HeaderValue::as_bytes),
+            Headers::Copy(copy) => copy.get_all(name).next(),
+        }
     }
 
     /// Iterates over the values of a header.

@@ -11,6 +11,7 @@ use crate::pool::keys::common::Common;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::refresh::state_of;
 use crate::pool::learn::secret::listen;
+use crate::pool::lease::open::open;
 use crate::pool::state::replica::Replica;
 use crate::pool::{AcquireRequest, Exhausted, Lease};
 
@@ -60,7 +61,7 @@ impl Shared {
             let lane = model_state.as_deref();
             match request.within(&set, |request| acquire(&set, lane, request, now)) {
                 Ok(admitted) => {
-                    if let Some(lease) = Lease::new(set, model_state, admitted, request.cost, now) {
+                    if let Some(lease) = open(set, model_state, admitted, request.cost, now) {
                         return Ok(lease);
                     }
                 }
@@ -81,7 +82,7 @@ impl Shared {
         let model_state = request.model.and_then(|model| set.common.models.get(model));
         let lane = model_state.as_deref();
         let admitted = request.within(&set, |request| early::attempt(&set, lane, request, now))?;
-        Lease::new(set, model_state, admitted, request.cost, now).ok_or(None)
+        open(set, model_state, admitted, request.cost, now).ok_or(None)
     }
 
     /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
@@ -97,7 +98,7 @@ impl Shared {
         let lane = model_state.as_deref();
         let admitted =
             request.within(&set, |request| other_endpoint::probe(&set, lane, endpoint, request, now))?;
-        Lease::new(set, model_state, admitted, request.cost, now)
+        open(set, model_state, admitted, request.cost, now)
     }
 
     /// Returns whether the pool has no other keys than this set.

@@ -5,6 +5,7 @@ mod debug;
 mod drop;
 mod in_flight;
 mod observe;
+pub(in crate::pool) mod open;
 mod rebind;
 pub(in crate::pool) mod settle;
 mod shared_limits;
@@ -21,10 +22,9 @@ use crate::classify::Fault;
 use crate::clock::{Moment, Timestamp};
 use crate::key::{AccountId, Issued, KeyId, Secret, SecretSource};
 use crate::limits::{Checkpoints, Cost, Estimate};
-use crate::pool::acquire::admit::{Admission, Canaries, Permits, are_exclusive, hand_back};
+use crate::pool::acquire::admit::{Canaries, Permits, are_exclusive, hand_back};
 use crate::pool::acquire::reserve::correct;
 use crate::pool::keys::candidate::Candidate;
-use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::lease::apply_key::{apply, apply_to};
 use crate::pool::lease::in_flight::InFlight;
@@ -74,50 +74,6 @@ pub struct Lease {
 // === impl Lease ===
 
 impl Lease {
-    /// Creates the lease of an admitted request. `None` if its key was disabled or removed meanwhile.
-    #[inline]
-    pub(in crate::pool) fn new(
-        set: Arc<KeySet>,
-        model_state: Option<Arc<ModelState>>,
-        admitted: Admission,
-        cost: Cost,
-        now: Moment,
-    ) -> Option<Self> {
-        let set = InFlight::new(set, admitted.key, now.as_unix_ms());
-        // The request is counted by now. Either this look sees the switch, or the count shows it.
-        if set.keys[set.key()].is_disabled() {
-            Self::of(set, model_state, admitted, cost, now).set_unsent();
-            return None;
-        }
-        Some(Self::of(set, model_state, admitted, cost, now))
-    }
-
-    /// Creates the lease of a request that is counted. Inlined, so that it is made where it stays.
-    #[inline]
-    fn of(
-        set: InFlight,
-        model_state: Option<Arc<ModelState>>,
-        admitted: Admission,
-        cost: Cost,
-        began: Moment,
-    ) -> Self {
-        let Admission { account, permits, canaries, checkpoints, .. } = admitted;
-        let (issued, stamped) = (OnceLock::new(), AtomicBool::new(false));
-        Self {
-            set,
-            model_state,
-            account,
-            permits,
-            canaries,
-            cost,
-            asked: cost,
-            checkpoints,
-            began,
-            issued,
-            stamped,
-        }
-    }
-
     /// Returns the id of the key.
     pub fn key_id(&self) -> &KeyId {
         &self.candidate().key().id
