@@ -290,7 +290,7 @@ async fn metrics_show_a_store_that_fails_since_its_start() {
 
 #[cfg(feature = "metrics")]
 fn unix_seconds() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
+    tower_key_rotation::clock::Timestamp::now().as_unix_ms() as f64 / 1_000.0
 }
 
 /// The writer of the next test, in a process of its own. Uses both keys once, saves, and says so.

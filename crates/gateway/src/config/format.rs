@@ -60,6 +60,9 @@ fn without_values(message: &str) -> String {
     }
     let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, ""));
     let kind = found.split(['"', '`', '\'']).next().unwrap_or_default().trim();
+    if expected == "a string" && !["map", "sequence"].contains(&kind) {
+        return format!("{problem}: {kind}, expected a text: put it in quotes");
+    }
     if expected.is_empty() {
         format!("{problem}: {kind}")
     } else {
@@ -99,6 +102,11 @@ mod tests {
                 "unknown field `wieght`, expected one of `a`, `b`",
                 "unknown field `wieght`, expected one of `a`, `b`",
             ),
+            (
+                "invalid type: integer `8787`, expected a string",
+                "invalid type: integer, expected a text: put it in quotes",
+            ),
+            ("invalid type: map, expected a string", "invalid type: map, expected a string"),
             ("missing field `name`", "missing field `name`"),
             ("duplicate key", "duplicate key"),
             ("custom: sk-1", "custom"),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::error::{ConfigError, Problem};
@@ -92,7 +93,10 @@ impl Loader {
         let problem = |problem| in_file(ConfigError::new(Location::default(), problem));
         let format =
             self.format.or_else(|| Format::of(path)).ok_or_else(|| problem(Problem::UnknownFormat))?;
-        let text = std::fs::read_to_string(path).map_err(|error| problem(Problem::Read(error)))?;
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => problem(Problem::Encoding),
+            _ => problem(Problem::Read(error)),
+        })?;
         let directory = self.directory.clone().or_else(|| path.parent().map(Path::to_owned));
         let sources = self.sources(directory.unwrap_or_default(), Some(path));
         sources.read.borrow_mut().push(ReadFile::new(path, &text));

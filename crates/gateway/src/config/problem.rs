@@ -19,8 +19,13 @@ pub enum Problem {
     /// The file cannot be read.
     #[error("the file can't be read")]
     Read(#[source] io::Error),
+    /// The file is no text in UTF-8.
+    #[error("the file is no text in UTF-8: save it in that encoding")]
+    Encoding,
     /// The name of the file does not show its format. Set one with [`Loader::format`](crate::config::Loader::format).
-    #[error("the file name ends in neither .toml nor .json: rename the file, or set `Loader::format`")]
+    #[error(
+        "the file name ends in neither .toml nor .json: rename the file (YAML is not read; in code, `Loader::format` sets the format)"
+    )]
     UnknownFormat,
     /// The text is not valid in its format, has an unknown or a repeated field, lacks a field, or has a value
     /// of a wrong type.
@@ -218,7 +223,7 @@ pub enum Problem {
     #[error("a limit of a key can't name an account: move it to a [[provider.limit]]")]
     AccountOfKey,
     /// The `id` or `account` of a key must not be shown.
-    #[error("not a name for a key: {0}")]
+    #[error("not a name for a key")]
     KeyName(#[source] InvalidName),
     /// The value of `keys_env` cannot be a prefix of variable names.
     #[error(

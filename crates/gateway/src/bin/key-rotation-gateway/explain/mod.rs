@@ -18,6 +18,9 @@ use crate::explain::report::report;
 /// Maximum size of a response on standard input, in bytes (16 MiB).
 const MAX_DUMP: u64 = 16 * 1024 * 1024;
 
+/// The mark with which some editors begin a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Explain recorded responses: the verdict, its scope and wait, and the rule or evidence that decided.
 #[derive(clap::Args)]
 pub(crate) struct Explain {
@@ -71,14 +74,20 @@ impl Explain {
             }
         }
         out.flush()?;
+        if lines == 0 {
+            return Err("there is no response to explain: the input is empty".into());
+        }
         if failed == 0 { Ok(()) } else { Err(format!("{failed} of {lines} lines are not explained").into()) }
     }
 
     fn input(&self) -> Result<Box<dyn BufRead>, BoxError> {
         match &self.responses {
             Some(path) if path.as_os_str() != "-" => {
-                let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-                Ok(Box::new(BufReader::new(file)))
+                let failed = |error: io::Error| format!("{}: {error}", path.display());
+                let mut file = BufReader::new(File::open(path).map_err(failed)?);
+                let has_mark = file.fill_buf().map_err(failed)?.starts_with(BYTE_ORDER_MARK);
+                file.consume(if has_mark { BYTE_ORDER_MARK.len() } else { 0 });
+                Ok(Box::new(file))
             }
             _ => Ok(Box::new(io::stdin().lock())),
         }

@@ -1,5 +1,6 @@
 //! Reads the status documents of a gateway.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,8 +32,16 @@ const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
 
 impl StatusClient {
     pub(super) fn new(base: &Uri, token: Option<String>) -> Result<Self, BoxError> {
-        if base.scheme().is_none() || base.query().is_some() {
+        let is_web = base.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+        if !is_web || base.query().is_some() {
             return Err("the URL of the gateway is like http://127.0.0.1:8787".into());
+        }
+        if base.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(
+                "the URL of the gateway has a user name or a password: remove it, and name the variable with \
+                 the token by --token-env"
+                    .into(),
+            );
         }
         let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
         let bearer = |token: String| {
@@ -60,7 +69,8 @@ impl StatusClient {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
         }
         let response = self.client.request(request).await;
-        let response = response.map_err(|error| format!("{} can't be reached: {error}", self.base))?;
+        let response =
+            response.map_err(|error| format!("{} can't be reached: {}", self.base, innermost(&error)))?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => {
@@ -72,6 +82,17 @@ impl StatusClient {
             status => return Err(format!("{}{path}: status {}", self.base, status.as_u16()).into()),
         }
         let body = Limited::new(response.into_body(), MAX_DOCUMENT).collect().await?;
-        Ok(serde_json::from_slice(&body.to_bytes())?)
+        let document = serde_json::from_slice::<Value>(&body.to_bytes()).ok();
+        document.filter(|it| it.get("providers").is_some()).ok_or_else(|| {
+            format!("{}{path}: the response is none of a gateway: correct the URL", self.base).into()
+        })
     }
+}
+
+/// Returns the first cause of an error.
+fn innermost<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }

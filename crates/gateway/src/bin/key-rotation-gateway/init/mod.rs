@@ -1,14 +1,15 @@
 //! The command `init`: a configuration file for the keys in the environment.
 
-use std::collections::BTreeSet;
+mod environment;
+
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use tower::BoxError;
-use tower_key_rotation::Provider;
-use tower_key_rotation::key::{EnvKeys, EnvValue};
 use tower_key_rotation_gateway::config::{Format, Loader};
+
+use crate::init::environment::{Environment, Found};
 
 /// Write a commented configuration file for the keys that are in the environment.
 #[derive(clap::Args)]
@@ -21,28 +22,21 @@ pub(crate) struct Init {
     force: bool,
 }
 
-/// A provider with keys in the environment.
-struct Found {
-    name: &'static str,
-    base_url: String,
-    /// The lines that name the keys.
-    keys: String,
-    /// The variables that hold them.
-    variables: BTreeSet<String>,
-}
-
-/// Path of Gemini's API in the shape of OpenAI's.
-const GEMINI_PATH: &str = "/v1beta/openai";
-
-/// Models for requests that name a model of another provider.
-const MODELS: [(&str, &str); 3] =
-    [("openai", "gpt-4o"), ("anthropic", "claude-sonnet-5-5"), ("gemini", "gemini-2.5-flash")];
-
 // === impl Init ===
 
 impl Init {
     pub(crate) fn run(&self) -> Result<(), BoxError> {
-        let found = found();
+        let is_stdout = self.output.as_os_str() == "-";
+        let is_toml = self.output.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+        if !is_toml && !is_stdout && !self.output.starts_with("/dev") {
+            let file = self.output.display();
+            return Err(format!("{file}: the file is TOML: give it a name that ends in .toml").into());
+        }
+        let Environment { found, notes } = Environment::searched();
+        let mut log = io::stderr().lock();
+        for note in &notes {
+            writeln!(log, "{note}")?;
+        }
         if found.is_empty() {
             return Err(
                 "no key in the environment: set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or the \
@@ -53,12 +47,11 @@ impl Init {
         let text = text(&found);
         // The file must be usable as it is.
         Loader::new().parse(&text, Format::Toml)?;
-        let mut log = io::stderr().lock();
         for it in &found {
             let variables: Vec<_> = it.variables.iter().map(String::as_str).collect();
             writeln!(log, "{}: keys in {}", it.name, variables.join(", "))?;
         }
-        if self.output.as_os_str() == "-" {
+        if is_stdout {
             return Ok(io::stdout().lock().write_all(text.as_bytes())?);
         }
         self.write(&text)?;
@@ -77,53 +70,9 @@ impl Init {
             }
             _ => format!("{}: {error}", self.output.display()),
         })?;
-        Ok(file.write_all(text.as_bytes())?)
+        let written = file.write_all(text.as_bytes());
+        Ok(written.map_err(|error| format!("{}: {error}", self.output.display()))?)
     }
-}
-
-/// Returns the presets with keys in the environment. A variable that several presets read counts for the first.
-fn found() -> Vec<Found> {
-    let first = MODELS.iter().map(|(name, _)| *name);
-    let others = Provider::presets().filter(|name| MODELS.iter().all(|(known, _)| known != name));
-    let mut taken = BTreeSet::new();
-    let mut all = Vec::new();
-    for found in first.chain(others).filter_map(of_preset) {
-        if found.variables.iter().all(|variable| taken.insert(variable.clone())) {
-            all.push(found);
-        }
-    }
-    all
-}
-
-fn of_preset(name: &'static str) -> Option<Found> {
-    let provider = Provider::preset(name)?;
-    let mut base_url = provider.base_url()?.to_owned();
-    if name == "gemini" && !base_url.ends_with(GEMINI_PATH) {
-        base_url += GEMINI_PATH;
-    }
-    let vars = || {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-    };
-    for prefix in provider.env_prefixes() {
-        let keys = EnvKeys::with_prefixes([prefix], vars());
-        if !keys.keys().is_empty() {
-            let keys_line = format!("keys_env = \"{prefix}\"\n");
-            return Some(Found { name, base_url, keys: keys_line, variables: variables(&keys) });
-        }
-    }
-    let keys = EnvKeys::in_vars(&provider, vars());
-    let variables = variables(&keys);
-    let names = variables.iter().filter(|name| !name.contains('#'));
-    let keys: String = names.map(|name| format!("[[provider.key]]\nsecret = \"env:{name}\"\n")).collect();
-    (!keys.is_empty()).then_some(Found { name, base_url, keys, variables })
-}
-
-/// Returns the names of the variables that hold keys.
-fn variables(keys: &EnvKeys) -> BTreeSet<String> {
-    let with_keys =
-        keys.findings().iter().filter(|it| matches!(it.found, EnvValue::Keys(count) if count > 0));
-    with_keys.map(|it| it.variable.clone()).collect()
 }
 
 fn text(found: &[Found]) -> String {
@@ -156,25 +105,4 @@ fn text(found: &[Found]) -> String {
          {providers}",
         names.join(", ")
     )
-}
-
-// === impl Found ===
-
-impl Found {
-    fn table(&self) -> String {
-        let Self { name, base_url, keys, .. } = self;
-        let own = MODELS.iter().find(|(known, _)| known == name);
-        let models = match own {
-            Some((_, model)) if *name != "openai" => format!("[provider.models]\n\"*\" = \"{model}\"  # for requests that name a model of another provider\n"),
-            _ => "# [provider.models]\n# \"*\" = \"gpt-4o\"  # this provider's model for any other that callers name\n".to_owned(),
-        };
-        format!(
-            "\n[[provider]]\nname = \"{name}\"\nbase_url = \"{base_url}\"\n{}\
-             # endpoints = [\"+rerank\", \"-images\"]   # adds to those of its API, and takes from them\n\
-             {models}{}\
-             # [[provider.limit]]\n# requests_per_minute = 500              # of each account; see the documentation\n",
-            if keys.starts_with("keys_env") { keys } else { "" },
-            if keys.starts_with("keys_env") { "" } else { keys },
-        )
-    }
 }
