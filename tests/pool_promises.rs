@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 use tower_key_rotation::classify::{Fault, Reason, Scope};
 use tower_key_rotation::limits::Quota;
-use tower_key_rotation::pool::{Exhausted, Lease, Selection};
+use tower_key_rotation::pool::{Exhausted, KeyPoolBuilder, Lease, Selection};
 use tower_key_rotation::{ApiKey, KeyPool, ModelId, Provider};
 
 /// The declaration of a pool.
@@ -93,7 +93,7 @@ impl Declared {
             self.per_minute.map(|requests| Quota::requests(requests).per_minute()),
         ];
         let builder = KeyPool::builder(Provider::openai()).selection(self.selection).keys(keys);
-        quotas.into_iter().flatten().fold(builder, |builder, quota| builder.quota(quota)).build().unwrap()
+        quotas.into_iter().flatten().fold(builder, KeyPoolBuilder::quota).build().unwrap()
     }
 }
 

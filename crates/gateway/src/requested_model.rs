@@ -12,8 +12,7 @@ use crate::request_body::RequestBody;
 
 /// Returns the model for the access line and the trace, if there is one. Refuses a model that the caller may not use.
 pub(crate) fn read(
-    (config, caller): (&Config, Option<&Caller>),
-    is_traced: bool,
+    (config, caller, is_traced): (&Config, Option<&Caller>, bool),
     head: &request::Parts,
     to: &Destination<'_>,
     body: &RequestBody,

@@ -172,12 +172,12 @@ impl Shared {
                 let listed = Box::pin(models::list(destination.chain, &self.config, &head)).await;
                 return Ok(listed.unwrap_or_else(|failed| deliver(*failed, reply)));
             }
-            let (budget, affinity, whole) =
-                (&self.bodies, &*self.affinity, caller.is_some_and(Caller::limits_models));
+            let (budget, affinity) = (&self.bodies, &*self.affinity);
+            let whole = caller.is_some_and(Caller::limits_models);
             let intake = Intake { max, timeout, budget, affinity, whole };
             let body = intake.take(body, &head.headers).await?;
-            let is_traced = self.options.tracer.is_some();
-            let model = requested_model::read((&self.config, caller), is_traced, &head, &destination, &body)?;
+            let of = (&*self.config, caller, self.options.tracer.is_some());
+            let model = requested_model::read(of, &head, &destination, &body)?;
             self.affinity.place(&mut head, body.bytes(), body.home());
             let (learns, before) = (affinity::learns(&head), head.extensions.get::<Home>().cloned());
             let mut chain = destination.chain.clone();

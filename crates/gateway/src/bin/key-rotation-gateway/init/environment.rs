@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use tower_key_rotation::Provider;
 use tower_key_rotation::key::{EnvKeys, EnvValue};
 
-/// What the environment has.
+/// The keys and settings that the environment has.
 pub(super) struct Environment {
     pub(super) found: Vec<Found>,
-    /// What is wrong with variables that are set, without their values.
+    /// The faults of variables that are set, without their values.
     pub(super) notes: BTreeSet<String>,
 }
 
