@@ -7,6 +7,7 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use support::{chat, key, pool, rotating, secret, send, text};
 use tokio::time::Instant;
 use tower::{Layer, ServiceBuilder};
@@ -88,6 +89,25 @@ async fn a_wait_ignores_revoked_keys() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_newcomer_queues_behind_those_that_wait() {
+    let key = ApiKey::new(secret("a")).unwrap().id("a").concurrency(1);
+    let provider = support::at_sim(Provider::openai());
+    let pool = KeyPool::builder(provider).key(key).build().unwrap();
+    let sim = Simulator::openai().key(support::key("a")).build();
+    let chain = ProviderFallbackLayer::new("only").deadline(30 * SECOND).layer(rotating(&pool, &sim));
+    let first = send(&chain, support::chat_stream("m")).await.unwrap();
+    let mut waiting = Box::pin(send(&chain, support::chat_stream("m")));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    drop(first);
+    let mut newcomer = Box::pin(send(&chain, support::chat_stream("m")));
+    assert!(newcomer.as_mut().now_or_never().is_none(), "the key is promised");
+    let second = waiting.await.unwrap();
+    assert!(newcomer.as_mut().now_or_never().is_none());
+    drop(second);
+    newcomer.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_reported_wait_is_the_rest() {
     let sims = [Simulator::openai().key(key("a")).build(), Simulator::openai().key(key("a")).build()];
     sims[0].key("a").fail(1, SimFault::rate_limited(20 * SECOND));
@@ -146,7 +166,6 @@ where
 
 /// Returns the number of events that report an exhausted pool, including those that were missed.
 fn exhausted(heard: &mut Subscription) -> u64 {
-    use futures_util::FutureExt;
     let events = std::iter::from_fn(|| heard.next().now_or_never().flatten());
     events.fold(0, |count, event| match event {
         Ok(event) => count + u64::from(matches!(event.kind, EventKind::Exhausted { .. })),

@@ -66,8 +66,9 @@ impl<B> ChainState<B> {
     /// Returns a turn for the link that is usable the soonest, if the wait leaves time for an attempt before the
     /// deadline.
     pub(in crate::fallback) fn wait(&self) -> Option<NextLink> {
-        let may_wait = self.chain.settings.wait_for_key && self.body.is_replayable();
-        self.deadline.filter(|_| may_wait)?;
+        if !self.may_wait() {
+            return None;
+        }
         let now = Instant::now();
         let waits = self.behind.iter().filter_map(|failure| Some((failure.wait(now)?, failure.link)));
         let ((wait, at_keys), link) = waits.min_by_key(|((wait, _), link)| (*wait, *link))?;
@@ -100,7 +101,16 @@ impl<B> ChainState<B> {
         {
             self.ahead.bind(first, &self.chain);
         }
-        self.ahead.next(&self.chain).map(NextLink::to)
+        let next = NextLink::to(self.ahead.next(&self.chain)?);
+        // At the only link of a request it queues behind those that wait already.
+        let is_only = self.ahead.left == 0 && !self.has_failed();
+        let longest_wait = if is_only && self.may_wait() { Duration::MAX } else { Duration::ZERO };
+        Some(NextLink { longest_wait, ..next })
+    }
+
+    /// Returns whether the request may wait for a key.
+    fn may_wait(&self) -> bool {
+        self.chain.settings.wait_for_key && self.deadline.is_some() && self.body.is_replayable()
     }
 
     /// Returns whether another response is better than one that says that the endpoint, the model or the object does
