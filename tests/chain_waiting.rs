@@ -134,6 +134,20 @@ async fn a_usable_provider_reports_no_wait() {
     assert_eq!(failed.retry_after(), None);
 }
 
+/// Both providers come back after the same time, and the first one refuses again.
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_any_provider() {
+    let limited = || SimFault::rate_limited(30 * SECOND);
+    let first = Simulator::openai().keys([key("a"), key("b")]).script(Script::always(limited())).build();
+    let second = Simulator::openai().key(key("a")).build();
+    second.key("a").fail(1, limited());
+    let layer = ProviderFallbackLayer::new("0").fallback("1", rotating(&pool(&["a"]), &second), Route::new());
+    let chain = ServiceBuilder::new().layer(layer).service(rotating(&pool(&["a", "b"]), &first));
+    let began = Instant::now();
+    within(&chain, 300 * SECOND).await.unwrap();
+    assert_eq!((Instant::now() - began).as_secs(), 30);
+}
+
 // === helpers ===
 
 fn chain_of_one(

@@ -35,8 +35,8 @@ struct Budget {
     joined: AtomicBool,
     /// Whether a call of the link is under way, or was made.
     called: AtomicBool,
-    /// Time that the link may wait for a key, in microseconds. Zero: it may not wait. The largest number: it may
-    /// wait until the deadline, any number of times.
+    /// Time that the link may wait for a key before its first attempt in this turn, in microseconds. Zero: it may
+    /// not wait.
     longest_wait: AtomicU64,
     /// The keys that were tried, by pool. The lock is held briefly, never across an await.
     tried: Mutex<Vec<(PoolId, KeysTried)>>,
@@ -119,7 +119,7 @@ impl ChainContext {
     /// turn.
     pub(crate) fn longest_wait(&self, first: bool) -> Option<Duration> {
         let longest = self.0.longest_wait.load(Ordering::Relaxed);
-        (longest == u64::MAX || first && longest > 0).then(|| Duration::from_micros(longest))
+        (first && longest > 0).then(|| Duration::from_micros(longest))
     }
 
     /// Returns the keys of a pool that the request has tried.

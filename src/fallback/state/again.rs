@@ -66,15 +66,14 @@ impl<B> ChainState<B> {
     /// Returns a turn for the link that is usable the soonest, if the wait leaves time for an attempt before the
     /// deadline.
     pub(in crate::fallback) fn wait(&self) -> Option<NextLink> {
-        if !self.may_wait() {
-            return None;
-        }
-        let now = Instant::now();
+        let (deadline, now) = (self.deadline.filter(|_| self.may_wait())?, Instant::now());
         let waits = self.behind.iter().filter_map(|failure| Some((failure.wait(now)?, failure.link)));
         let ((wait, at_keys), link) = waits.min_by_key(|((wait, _), link)| (*wait, *link))?;
         if at_keys {
-            // The pool has stated that the wait fits, and enforces it.
-            return Some(NextLink { longest_wait: Duration::MAX, ..NextLink::to(link) });
+            // The pool has stated that the wait fits, and enforces it. It waits once in this turn: after another
+            // refusal, the next turn is that of the link that is usable the soonest by then.
+            let longest_wait = deadline.saturating_duration_since(now);
+            return Some(NextLink { longest_wait, ..NextLink::to(link) });
         }
         Some(NextLink { after: wait, ..NextLink::to(link) }).filter(|_| self.fits(wait, link, now))
     }
