@@ -99,7 +99,7 @@ impl Failure {
     pub(super) const fn advice(self) -> &'static str {
         match self {
             Self::Deadline => "raise the deadline, or ask for a shorter response",
-            Self::Timeout => "try again, or raise the time limit for the head of a response",
+            Self::Timeout => "try again, or raise the time limit that was reached",
             Self::RateLimit => "wait, or add keys of another account",
             Self::Quota => "add credit to the account, or keys of another account",
             Self::NoUsableKey => {
@@ -110,7 +110,9 @@ impl Failure {
             Self::UnreadableModel => "send the body uncompressed, with one model",
             Self::NoEndpoint => "use another path, or add the endpoint to a provider that has it",
             Self::Unroutable => "check the path and the model of the request",
-            Self::Other(_) => "the log has each attempt and its reason",
+            Self::Other(_) => {
+                "the sources of the error have the cause, and the log has each attempt at level DEBUG"
+            }
         }
     }
 

@@ -40,8 +40,21 @@ enum HostPattern {
 
 /// Error of parsing an [`Origin`]: the text names none.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("not an origin: write `https://host`, `http://host:port` or `https://*.host`, without a path")]
-pub struct InvalidOrigin(());
+#[error("not an origin: {0}")]
+pub struct InvalidOrigin(Wrong);
+
+/// The part of a text that no origin has. Never the text itself, which may contain a password.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Wrong {
+    #[error("it does not begin with `https://` or `http://`")]
+    Scheme,
+    #[error(
+        "it has a path: write `https://host` or `http://host:port`; `BaseUrl::origin` takes it from a base URL"
+    )]
+    Path,
+    #[error("write `https://host`, `http://host:port` or `https://*.host` behind the scheme")]
+    Authority,
+}
 
 // === impl Origin ===
 
@@ -89,25 +102,28 @@ impl FromStr for Origin {
     type Err = InvalidOrigin;
 
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
-        let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin(()))?;
+        let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin(Wrong::Scheme))?;
         let https = match scheme {
             "https" => true,
             "http" => false,
-            _ => return Err(InvalidOrigin(())),
+            _ => return Err(InvalidOrigin(Wrong::Scheme)),
         };
         let authority = authority.strip_suffix('/').unwrap_or(authority);
+        if authority.contains('/') {
+            return Err(InvalidOrigin(Wrong::Path));
+        }
         let (suffix, authority) = match authority.strip_prefix("*.") {
             Some(rest) => (true, rest),
             None => (false, authority),
         };
-        let authority: Authority = authority.parse().map_err(|_| InvalidOrigin(()))?;
+        let authority: Authority = authority.parse().map_err(|_| InvalidOrigin(Wrong::Authority))?;
         if authority.host().contains('*') {
-            return Err(InvalidOrigin(()));
+            return Err(InvalidOrigin(Wrong::Authority));
         }
         let host = authority.host().to_ascii_lowercase();
         Ok(Self {
             https,
-            port: port(&authority, https).ok_or(InvalidOrigin(()))?,
+            port: port(&authority, https).ok_or(InvalidOrigin(Wrong::Authority))?,
             host: if suffix { HostPattern::Suffix(format!(".{host}")) } else { HostPattern::Exact(host) },
         })
     }
@@ -203,5 +219,9 @@ mod tests {
         ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
+        let base_url = "https://u:p@h/v1".parse::<Origin>().unwrap_err();
+        assert!(
+            base_url.to_string().contains("`BaseUrl::origin`") && format!("{base_url:?}").contains("Path")
+        );
     }
 }
