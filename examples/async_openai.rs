@@ -1,6 +1,8 @@
 //! Rotates keys inside the async-openai client: `cargo run --example async_openai`. Needs no network and no
 //! account.
 //!
+//! It needs `async-openai` 0.43 with its feature `middleware`, and `reqwest` 0.13.
+//!
 //! The first of two keys is revoked. The client does not notice, streaming or not.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]

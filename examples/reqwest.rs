@@ -1,8 +1,8 @@
 //! Rotates keys around `reqwest`: `ANTHROPIC_API_KEYS=key1,key2 cargo run --example reqwest --
 //! http://localhost:8080`.
 //!
-//! This example is built without TLS. In your own program, enable one of `reqwest`'s TLS features and leave
-//! the origin out.
+//! It needs `reqwest` 0.13, and is built without TLS. In your own program, enable one of `reqwest`'s TLS features
+//! and leave the origin out: without TLS, every `https` URL is unreachable.
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 

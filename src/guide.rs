@@ -3,6 +3,7 @@
 //! | page | question |
 //! |---|---|
 //! | [`getting_started`] | How do I begin? |
+//! | [`apps`] | How do I build an app with it? |
 //! | [`layers`] | In which order do layers go? |
 //! | [`errors`] | Which errors are there, and what do I do about each? |
 //! | [`testing`] | How do I test my app? |
@@ -15,6 +16,8 @@
 //! | [`integrations`] | How does it go into reqwest-middleware, rig, genai, octocrab, or tonic? |
 //! | [`coming_from`] | I know LiteLLM, LangChain, or have a loop of my own: where is it here? |
 
+#[doc = include_str!("../docs/guide/apps.md")]
+pub mod apps {}
 #[doc = include_str!("../docs/guide/coming_from.md")]
 pub mod coming_from {}
 #[doc = include_str!("../docs/guide/configuration.md")]

@@ -5,6 +5,8 @@
 //! `http` types, with redirects disabled. To follow redirects, put tower-http's `FollowRedirectLayer`
 //! *outside* the rotation layer, so that each hop is checked.
 //!
+//! It needs `reqwest` 0.13 with a TLS feature: without one, every `https` URL is unreachable.
+//!
 //! ```no_run
 //! use tower::{BoxError, ServiceBuilder};
 //! use tower_key_rotation::reqwest_client::ReqwestClient;

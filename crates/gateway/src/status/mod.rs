@@ -19,6 +19,9 @@
 //!
 //! No document contains a secret. Keys are named by their ids.
 //!
+//! Mount the router with `nest_service`, so that its page is at `/keys` and at `/keys/`. An open page holds a live stream:
+//! a server that shuts down gracefully calls [`Status::stop`] first, and otherwise waits for the page.
+//!
 //! # Access
 //!
 //! The router serves every caller: protect it like any other part of the app. The gateway requires its token, except
@@ -72,7 +75,7 @@ use crate::response;
 /// let key = ApiKey::new("sk-one")?.id("one");
 /// let pool = KeyPool::builder(Provider::openai()).key(key).events(&events).build()?;
 /// let status = Status::new([pool], &events).required(["openai"]);
-/// let app: Router = Router::new().nest("/keys", status.router());
+/// let app: Router = Router::new().nest_service("/keys", status.router());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -94,7 +97,8 @@ pub struct Status {
 /// Returns the status of some pools as a router, to mount in an axum app. `events` is the hub that the pools share
 /// with their chain.
 ///
-/// The recorder of history and statistics starts with the first request. To start it before, use a [`Status`].
+/// The recorder of history and statistics starts with the first request. To start it before, to show a chain, or to
+/// stop a server while pages are open, use a [`Status`].
 ///
 /// ```
 /// use axum::Router;
@@ -111,7 +115,7 @@ pub struct Status {
 /// let key = ApiKey::new("sk-one")?.id("one");
 /// let pool = KeyPool::builder(Provider::openai()).key(key).events(&events).build()?;
 ///
-/// let app: Router = Router::new().nest("/keys", status::router([pool], &events));
+/// let app: Router = Router::new().nest_service("/keys", status::router([pool], &events));
 /// let request = Request::get("/keys/health").body(Body::empty())?;
 /// assert_eq!(app.oneshot(request).await?.status(), StatusCode::OK);
 /// # Ok(())
