@@ -180,8 +180,7 @@ impl Shared {
             let model = requested_model::read(of, &head, &destination, &body)?;
             self.affinity.place(&mut head, body.bytes(), body.home());
             let (learns, before) = (affinity::learns(&head), head.extensions.get::<Home>().cloned());
-            let mut chain = destination.chain.clone();
-            let (body, _room) = body.into_parts();
+            let (mut chain, (body, _room)) = (destination.chain.clone(), body.into_parts());
             let result = match ServiceExt::<Request<ReplayBody>>::ready(&mut chain).await {
                 Ok(chain) => chain.call(Request::from_parts(head, body)).await,
                 Err(error) => Err(error),
