@@ -17,7 +17,7 @@ const TWO: [(&str, &[&str]); 3] =
 fn accounts(call: &StubCall) -> Response<Body> {
     let body = String::from_utf8_lossy(&call.body).into_owned();
     let named = format!("{} {body}", call.path);
-    let other = if call.key == "a" { "bbbbbbbb" } else { "aaaaaaaa" };
+    let other = if call.key == "a" { "bbbb2222" } else { "aaaa1111" };
     if named.contains(other) {
         let status = if body.contains(other) { 400 } else { 404 };
         let message = format!("No such object: {other} was not found");
@@ -26,7 +26,7 @@ fn accounts(call: &StubCall) -> Response<Body> {
             &json!({"error": {"message": message, "type": "invalid_request_error", "code": null}}),
         );
     }
-    let own = if call.key == "a" { "aaaaaaaa" } else { "bbbbbbbb" };
+    let own = if call.key == "a" { "aaaa1111" } else { "bbbb2222" };
     let turn = body.len();
     match call.path.as_str() {
         "/v1/files" => reply(200, &json!({"id": format!("file-{own}{turn}"), "object": "file"})),
@@ -118,7 +118,7 @@ async fn native_objects_are_found() {
 async fn an_object_of_an_unknown_account_is_looked_for() {
     let stub = Stub::with(accounts).await;
     let gateway = gateway(&stub).await;
-    for id in ["aaaaaaaa", "bbbbbbbb"] {
+    for id in ["aaaa1111", "bbbb2222"] {
         for _ in 0..2 {
             for request in [
                 get(&format!("/v1/files/file-{id}")),
@@ -131,9 +131,9 @@ async fn an_object_of_an_unknown_account_is_looked_for() {
         }
     }
     let unknown =
-        with("/v1/responses", &json!({"previous_response_id": "resp_aaaaaaaabbbbbbbb", "input": "x"}));
+        with("/v1/responses", &json!({"previous_response_id": "resp_aaaa1111bbbb2222", "input": "x"}));
     assert_eq!(gateway.send(unknown).await.status(), 400, "the provider's own response");
-    assert_eq!(gateway.send(get("/v1/files/file-aaaaaaaabbbbbbbb")).await.status(), 404);
+    assert_eq!(gateway.send(get("/v1/files/file-aaaa1111bbbb2222")).await.status(), 404);
     // No key has a cooldown for that.
     for _ in 0..4 {
         served(&gateway, with("/v1/chat/completions", &json!({"model": "m", "messages": []}))).await;
