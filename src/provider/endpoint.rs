@@ -119,11 +119,17 @@ const GOOGLE_METHODS: [&str; 12] = [
     "streamRawPredict",
 ];
 
+/// The path of most requests.
+const CHAT: &str = "/v1/chat/completions";
+
 // === impl Endpoint ===
 
 impl Endpoint {
     /// Returns the endpoint of a path, by its first known segment. [`Endpoint::Other`] if no segment is known.
     pub fn of_path(path: &str) -> Self {
+        if path == CHAT {
+            return Self::Chat;
+        }
         if is_google_call(path) {
             return Self::GenerateContent;
         }
