@@ -194,7 +194,7 @@ fn files_in_the_guides_load() {
     let guides = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
     let Ok(guides) = fs::read_dir(guides) else { return };
     let mut files = 0;
-    for guide in guides.map(|guide| guide.unwrap().path()) {
+    for guide in guides.map(|guide| guide.unwrap().path()).filter(|path| path.is_file()) {
         let text = fs::read_to_string(&guide).unwrap();
         let blocks = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
         for block in blocks.filter(|block| block.contains("[[provider]]")) {
