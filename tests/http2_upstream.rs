@@ -1,5 +1,6 @@
 //! Providers that speak HTTP/2 and break its streams and connections, frame by frame.
 
+#![cfg(all(feature = "hyper-util", feature = "reqwest"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
