@@ -29,7 +29,8 @@ const DEPLOYMENTS: [&str; 8] = [
 /// Parameter of the query by which Anthropic's SDKs mark betas. Vertex AI and Bedrock do not have it.
 const BETA: &str = "beta";
 
-/// Turns a request that is in a caller's dialect into the cloud's, and returns its body. The request is in no definite state after an error.
+/// Turns a request that is in a caller's dialect into the cloud's, and returns its body. The request is in no definite
+/// state after an error.
 pub(super) async fn rewrite(
     cloud: &Cloud,
     parts: &mut Parts,

@@ -245,7 +245,7 @@ pub enum EventKind {
         /// The error.
         reason: Arc<str>,
     },
-    /// A store of the pool's state works again, or the pool is the store's no more.
+    /// A store of the pool's state works again, or no longer has the pool.
     #[non_exhaustive]
     StoreRecovered {
         /// The kind of the store: `file` or `redis`.

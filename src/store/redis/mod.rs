@@ -63,8 +63,9 @@ use crate::store::redis::status::RedisStatus;
 ///   is not known to Redis, so as much as it had spent in half a second counts as spent once more. An instance that
 ///   ends regularly returns its part at once. What an instance held of a limit whose key it has no more is free 150 s
 ///   after its last demand.
-/// - *Windows* end by the clock of each instance, and are named by their regular end, so each window has its own count
-///   even if the clocks differ, or one was set by up to half a window since its process started. The next window is granted up to three seconds ahead. Buckets refill by the clock of Redis.
+/// - *Windows* end by the clock of each instance, and are named by their regular end, so each window has its own count.
+///   That holds if the clocks differ, and if one is set by up to half a window while its process runs. The next window is
+///   granted up to three seconds ahead. Buckets refill by the clock of Redis.
 /// - *Tokens* are counted as estimated, and corrected when the response has ended.
 /// - *Not shared*: limits per second and of requests in flight, for which news would come too late (divide them by the
 ///   number of instances); names of models beyond [`max_models`](crate::pool::KeyPoolBuilder::max_models). Limits that
