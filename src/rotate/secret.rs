@@ -81,12 +81,15 @@ pub(super) fn refused<B>(
     lease: &Lease,
     verdict: &Verdict,
 ) -> Option<(u64, SecretSource)> {
-    let (number, source) = (lease.issued()?.number, lease.source()?.clone());
-    let is_refused = verdict.fault().is_some_and(|fault| fault.reason() == Reason::InvalidKey);
+    let issued = lease.issued()?;
+    if verdict.fault().is_none_or(|fault| fault.reason() != Reason::InvalidKey) {
+        return None;
+    }
     let attempts = state.failures.as_deref().map_or(&[][..], |failures| &failures.attempts[..]);
     let is_second = attempts.last().is_some_and(|last| is_refusal_of(last, lease));
     let is_left = attempts.len() + 1 < state.config.policy.max_attempts;
-    (is_refused && !is_second && is_left && state.request.is_replayable()).then_some((number, source))
+    let may_renew = !is_second && is_left && state.request.is_replayable();
+    lease.source().filter(|_| may_renew).map(|source| (issued.number, source.clone()))
 }
 
 fn is_refusal_of(attempt: &Attempt, lease: &Lease) -> bool {
