@@ -105,6 +105,8 @@ impl FormSearch {
         if self.has_ended || !is_model(&part[..head]) {
             return;
         }
+        // Servers differ in how they read a name that is escaped or extended.
+        self.is_whole &= memchr::memchr2(b'\\', b'*', &part[..head]).is_none();
         let start = part.len().min(head + 4);
         match std::str::from_utf8(&part[start..]) {
             Ok(value) if part.len() < PART && self.places.len() < MOST => {

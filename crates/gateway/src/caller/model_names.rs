@@ -153,6 +153,13 @@ mod tests {
         for first in ["name=x; name*=utf-8''model", "name=\"mod\\el\""] {
             let other = two.replacen("name=\"model\"", first, 1);
             assert_eq!(names("multipart/form-data; boundary=x", other.leak()), None, "{first}");
+            let other = two.replacen("name=\"model\"", first, 1);
+            let other = other.replacen("name=\"model\"", "name=\"x\"; name=\"model\"", 1);
+            assert_eq!(
+                names("multipart/form-data; boundary=x", other.leak()),
+                None,
+                "{first}, and a second name"
+            );
         }
     }
 
