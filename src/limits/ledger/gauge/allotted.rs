@@ -38,7 +38,7 @@ const SHORTEST_S: u32 = 2;
 /// Time before the end of a window at which the next one is demanded: 3 s, but at most a quarter of the window.
 const AHEAD_US: u64 = 3 * US_PER_S;
 
-/// Shares the limits of a ledger. With `is_new`, they are limits that this instance has not used so far.
+/// Shares the limits of a ledger. With `is_new`, they begin with an equal part, less what was spent before.
 pub(in crate::limits) fn share(gauges: &mut [Gauge], sharing: &Arc<Sharing>, is_new: bool, now: Moment) {
     for gauge in gauges.iter_mut().filter(|gauge| gauge.window >= SHORTEST_S) {
         gauge.renew(now);
@@ -46,14 +46,14 @@ pub(in crate::limits) fn share(gauges: &mut [Gauge], sharing: &Arc<Sharing>, is_
             known.share_by(sharing);
             continue;
         }
-        let allotment = match &gauge.fill {
+        let (size, spent) = match &gauge.fill {
             Counter::Concurrent { .. } => continue,
-            Counter::WindowState(period) if is_new => Allotment::first(sharing, period.size),
-            Counter::Bucket { size, .. } if is_new => Allotment::first(sharing, (*size).into()),
-            Counter::WindowState(period) => {
-                Allotment::new(sharing, period.used.saturating_sub(period.others))
-            }
-            Counter::Bucket { .. } => Allotment::new(sharing, 0),
+            Counter::WindowState(period) => (period.size, period.used.saturating_sub(period.others)),
+            Counter::Bucket { size, .. } => (u64::from(*size), 0),
+        };
+        let allotment = match is_new {
+            true => Allotment::first(sharing, size, spent),
+            false => Allotment::new(sharing, spent),
         };
         gauge.allotment = Some(Box::new(allotment));
     }

@@ -101,10 +101,10 @@ impl Allotment {
         }
     }
 
-    /// Creates the allotment of a limit that is new to this instance: its equal part.
-    pub(in crate::limits) fn first(sharing: &Arc<Sharing>, size: u64) -> Self {
+    /// Creates the allotment of a limit that this instance begins to share: its equal part, of which some may be spent.
+    pub(in crate::limits) fn first(sharing: &Arc<Sharing>, size: u64, spent: u64) -> Self {
         sharing.call();
-        Self { granted: Some(signed(sharing.part_of(size))), ..Self::new(sharing, 0) }
+        Self { granted: Some(signed(sharing.part_of(size))), ..Self::new(sharing, spent) }
     }
 
     /// Returns whether an amount can be taken now.

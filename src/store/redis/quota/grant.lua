@@ -151,7 +151,7 @@ for i = 2, #KEYS do
   end
   -- First the others return what is above an equal part. If that is nothing, they keep what they need.
   local is_uneven = others > math.ceil(left / count) * (count - 1)
-  local lacks = held < least or (is_uneven and held * 2 <= wanted)
+  local lacks = held < least or (is_uneven and wanted > 0 and held * 2 <= wanted)
   if own_held > held and now - told < 1000 then
     redis.call('PUBLISH', channel, 'freed ' .. key)
   end

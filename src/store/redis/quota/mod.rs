@@ -34,6 +34,8 @@ pub(super) struct QuotaLink<'a> {
     health: QuotaHealth<'a>,
     /// Number of failures since Redis last granted something.
     failures: usize,
+    /// Number of redirections in a row.
+    redirections: usize,
     /// Number of links of the store that are not connected. `None` after this one was.
     missing: Option<&'a watch::Sender<usize>>,
 }
@@ -83,7 +85,7 @@ impl<'a> QuotaLink<'a> {
         missing: &'a watch::Sender<usize>,
     ) -> Self {
         let (servers, member) = (servers.clone(), Member::new(prefix, &pool, peers));
-        Self { servers, member, pool, health, failures: 0, missing: Some(missing) }
+        Self { servers, member, pool, health, failures: 0, redirections: 0, missing: Some(missing) }
     }
 
     /// Shares the limits until `stop` ends, and returns what was not spent.
@@ -96,7 +98,7 @@ impl<'a> QuotaLink<'a> {
 
     /// Shares the limits until `stop` ends. Returns the connection then, if there is one.
     async fn share_until(&mut self, stop: impl Future<Output = ()>) -> Option<QuotaSession> {
-        let (mut stop, mut redirections) = (pin!(stop), 0);
+        let mut stop = pin!(stop);
         loop {
             let error = match self.connect(stop.as_mut()).await {
                 Ok(session) => {
@@ -105,11 +107,11 @@ impl<'a> QuotaLink<'a> {
                 }
                 Err(error) => error,
             };
-            if redirections < REDIRECTIONS && self.servers.follow(&error) {
-                redirections += 1;
+            if self.redirections < REDIRECTIONS && self.servers.follow(&error) {
+                self.redirections += 1;
                 continue;
             }
-            redirections = 0;
+            self.redirections = 0;
             self.servers.forget_node();
             self.servers.failed();
             self.failed(&error);
@@ -125,8 +127,8 @@ impl<'a> QuotaLink<'a> {
     /// Reports an error. An error of the connection is an event of the store of the state, unless that works.
     fn failed(&mut self, error: &RedisError) {
         self.failures = self.failures.saturating_add(1);
-        let is_told = self.failures < TOLD_AFTER || self.health.of_state.is_failing(&self.pool);
-        if !is_of_connection(error) || !is_told {
+        let is_left_to_state = self.failures < TOLD_AFTER || self.health.of_state.is_failing(&self.pool);
+        if !(is_of_connection(error) && is_left_to_state) {
             self.health.of_quotas.fails(std::slice::from_ref(&self.pool), &error.to_string());
             self.is_ready();
         }
@@ -160,7 +162,7 @@ impl<'a> QuotaLink<'a> {
             if let Err(error) = session.talk(&mut self.member).await {
                 return error;
             }
-            self.failures = 0;
+            (self.failures, self.redirections) = (0, 0);
             self.health.of_quotas.works(std::slice::from_ref(&self.pool));
             // By now, the others have returned what is above an equal part.
             if began >= opened + LOOK_EVERY {
