@@ -7,6 +7,6 @@ pub(crate) enum StoreNote {
     Works,
     /// It could not be written, or not be reached.
     Fails,
-    /// It does not run any more, or not for this pool.
+    /// The store has stopped, or no longer has this pool.
     Ended,
 }

@@ -91,7 +91,7 @@ impl Health {
 
 impl Drop for Health {
     fn drop(&mut self) {
-        self.replace(&[]);
+        self.keep(&[]);
     }
 }
 
