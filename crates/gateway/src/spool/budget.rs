@@ -69,7 +69,7 @@ impl BodyBudget {
     /// Returns room on disk for a body, which has to [grow](Room::grow). Fails if a body of `length` bytes finds no room
     /// now. Room is not reserved for bytes that have not arrived: callers that send slowly would take it from others.
     pub(crate) fn disk(&self, length: Option<u64>) -> Result<Room, NoRoom> {
-        let _is_free = self.disk.take(length.unwrap_or_default())?;
+        self.disk.look(length.unwrap_or_default())?;
         self.disk.take(0)
     }
 }
@@ -96,6 +96,15 @@ impl Share {
     fn new(bytes: u64) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX);
         Self { free: Arc::new(Semaphore::new(units as usize)), units }
+    }
+
+    /// Looks whether room is free, and takes none.
+    fn look(&self, bytes: u64) -> Result<(), NoRoom> {
+        match units(bytes) {
+            units if units > self.units => Err(NoRoom::Ever),
+            units if units as usize > self.free.available_permits() => Err(NoRoom::Now),
+            _ => Ok(()),
+        }
     }
 
     fn take(&self, bytes: u64) -> Result<Room, NoRoom> {

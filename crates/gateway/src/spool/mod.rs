@@ -1,8 +1,9 @@
 //! Bodies of requests that are kept until their request has a response, so that it can be sent again.
 //!
 //! Bodies above 256 KiB take their memory from a budget. A body that finds no room there is written to an unnamed
-//! temporary file, and sent from it. The files together have a limit, too; a request that would exceed it is refused. Room
-//! is taken as bytes arrive, and no body waits for room while it holds some.
+//! temporary file, and sent from it. The files together have a limit, too; a request that would exceed it is refused. A
+//! body of known length takes its memory at once. Other memory, and room on disk, are taken as bytes arrive. A body on disk
+//! may wait for memory; a body in memory waits for no room.
 
 mod budget;
 mod temp_file;

@@ -25,7 +25,7 @@ pub(super) struct Observed {
     unwritten: Vec<u8>,
     /// Whether the end of the connection has begun.
     ends: bool,
-    /// The key of the provider's side, which a refusal concerns.
+    /// The key that opened the tunnel, for close frames to the caller.
     key: TunnelKey,
 }
 

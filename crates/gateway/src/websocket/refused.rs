@@ -21,7 +21,7 @@ use crate::websocket::frames::Close;
 const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// The key of a tunnel.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct TunnelKey {
     /// `None` if the key is not known.
     pub(super) owner: Option<(KeyPool, KeyId)>,

@@ -91,8 +91,8 @@ impl Tunnel {
     /// Passes bytes on until both sides have ended, one breaks, or a limit is exceeded.
     async fn pass(&self, (caller, provider): (Upgraded, Upgraded), key: TunnelKey, limits: Limits) {
         let traffic = self.traffic();
-        let mut caller = Observed::new(caller, Side::Caller, traffic, key.clone());
-        let mut provider = Observed::new(provider, Side::Provider, traffic, key);
+        let mut caller = Observed::new(caller, Side::Caller, traffic, key);
+        let mut provider = Observed::new(provider, Side::Provider, traffic, TunnelKey::default());
         let copied = copy_bidirectional_with_sizes(&mut caller, &mut provider, BUFFER, BUFFER);
         let error = tokio::select! {
             copied = copied => copied.err().map(|_| "broken"),
