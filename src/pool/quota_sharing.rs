@@ -81,7 +81,7 @@ impl LimitSharing {
     pub(crate) fn demands(&self, others: &HashMap<String, Others>, by_default: Others) -> Vec<NamedDemand> {
         let (set, now) = (self.pool.0.set.load_full(), Moment::now());
         let replica = &mut *locked(&self.pool);
-        replica.clock.follow();
+        replica.follow_clock();
         let (clock, present, mut demands) = (replica.clock, meet(replica, &set, now), Vec::new());
         visit(&set, &present, |scope| {
             shared::share(scope.ledger, &self.sharing, false, now);

@@ -35,7 +35,7 @@ pub(in crate::pool) fn merge(pool: &KeyPool, state: PoolState) -> Result<(), Oth
     state.check(pool.provider().name())?;
     let now = {
         let replica = &mut *locked(pool);
-        replica.clock.follow();
+        replica.follow_clock();
         replica.clock.to_wall(Moment::now().as_unix_ms())
     };
     let ahead = if state.at > now.saturating_add(SKEW_MS) { state.at - now } else { 0 };
@@ -131,7 +131,7 @@ pub(in crate::pool) fn note_forced(
     let (replica, now) = (&mut *locked(pool), Moment::now());
     let present = meet(replica, set, now);
     if let Some(owner @ Owner::Key(key)) = present.owner(candidate, Level::Key) {
-        replica.clock.follow();
+        replica.follow_clock();
         let field = Field::Forced { key, model };
         let generation = SavedOrder::from(replica.get(&field)).generation.max(replica.reset_of(&owner));
         let [until, since] = [until, now.as_unix_ms()].map(|time| replica.clock.to_wall(time));
@@ -158,7 +158,7 @@ pub(in crate::pool) fn refresh(replica: &mut Replica, set: &Arc<KeySet>) -> u64 
 
 /// Brings the registers in line with the pool. Returns the names of its keys and accounts.
 pub(in crate::pool) fn look(replica: &mut Replica, set: &Arc<KeySet>, now: Moment) -> Arc<Present> {
-    replica.clock.follow();
+    replica.follow_clock();
     let present = meet(replica, set, now);
     observe(replica, set, &present, now);
     present

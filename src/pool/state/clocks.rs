@@ -37,6 +37,19 @@ async fn leave_the_system() {
     advance(Duration::from_secs(10)).await;
 }
 
+/// Creates the pool of a process whose wall clock was set by `step` milliseconds since the clock of the store was read.
+fn stepped(step: i64) -> KeyPool {
+    let pool =
+        KeyPool::builder(Provider::openai()).key(ApiKey::new("sk-one").unwrap().id("one")).build().unwrap();
+    let now = Moment::now().as_unix_ms();
+    pool.follow_store_clock(now);
+    let before = now.saturating_add_signed(-step);
+    let replica = &mut *locked(&pool);
+    replica.clock.follow_to(now, before);
+    replica.store_clock.get_or_insert_default().follow_to(before, now);
+    pool.clone()
+}
+
 /// Passes the news of one process to another.
 fn tell(from: &KeyPool, to: &KeyPool) {
     to.merge_stored(from.changed_registers());
@@ -59,6 +72,45 @@ async fn a_cooldown_lasts_as_long_in_each_process() {
         tell(&one, &two);
         assert_eq!((one.usable(None), two.usable(None)), (1, 1), "{here} {there}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_changes_no_time_of_the_store() {
+    for step in SKEWS {
+        let (one, two) = (stepped(step), stepped(0));
+        one.reset(&"one".into()).unwrap();
+        drop(
+            one.acquire(())
+                .unwrap()
+                .fail(&Fault::new(Reason::QuotaExceeded, Scope::Key).with_retry_after(MINUTE), None),
+        );
+        tell(&one, &two);
+        one.resend();
+        tell(&one, &two);
+        tell(&two, &one);
+        let until = [&one, &two].map(|pool| pool.snapshot().keys[0].until.unwrap().as_unix_ms());
+        assert!(until[0].abs_diff(until[1]) <= 1_000, "{step}: {until:?}");
+        assert_eq!((one.usable(None), two.usable(None)), (0, 0), "{step}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_of_the_machine_shortens_a_cooldown() {
+    leave_the_system().await;
+    let one = pool(0, &[]);
+    drop(
+        one.acquire(())
+            .unwrap()
+            .fail(&Fault::new(Reason::QuotaExceeded, Scope::Key).with_retry_after(60 * MINUTE), None),
+    );
+    let stored = one.changed_registers();
+    let now = Moment::now().as_unix_ms();
+    let two = pool(0, &[]);
+    // The clock of the process stood still for half an hour.
+    two.follow_store_clock(now + 1_800_000);
+    two.merge_stored(stored);
+    let until = two.snapshot().keys[0].until.unwrap().as_unix_ms();
+    assert!(until.abs_diff(now + 1_800_000) <= 1_000, "{until} {now}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,9 +23,9 @@ pub(in crate::pool) struct Replica {
     /// The id under which this pool counts.
     pub(in crate::pool) instance: Instance,
     pub(in crate::pool) clock: WallOffset,
-    /// The clock of the store, as the wall clock sees it.
+    /// The clock of the store, as the wall clock saw it at the first reading; `None` before.
     #[cfg(feature = "redis")]
-    pub(in crate::pool) store_clock: WallOffset,
+    pub(in crate::pool) store_clock: Option<WallOffset>,
     /// The time of its creation, by the wall clock.
     pub(in crate::pool) born: u64,
     /// The names of the present keys and accounts, and the set that has them.
@@ -109,9 +109,19 @@ impl Replica {
         })
     }
 
+    /// Follows a step of the wall clock or a sleep of the machine. With the clock of a store, that clock tells of a sleep,
+    /// and a step of this machine's wall clock changes nothing: see [`stored`](crate::pool::stored).
+    pub(in crate::pool) fn follow_clock(&mut self) {
+        #[cfg(feature = "redis")]
+        if self.store_clock.is_some() {
+            return;
+        }
+        self.clock.follow();
+    }
+
     /// Raises the first number of a register: to the time now, or by one if it is later than that.
     pub(in crate::pool) fn stamp(&mut self, field: &Field, now: Timestamp, [second, third]: [u64; 2]) {
-        self.clock.follow();
+        self.follow_clock();
         let after = self.get(field).0[0].saturating_add(1);
         let stamp = self.clock.to_wall(now.as_unix_ms()).max(after);
         self.raise(field, Register([stamp, second, third, 0, 0]));
@@ -162,7 +172,7 @@ impl Default for Replica {
             instance: Instance(fastrand::u64(1..)),
             clock,
             #[cfg(feature = "redis")]
-            store_clock: WallOffset::default(),
+            store_clock: None,
             born: clock.to_wall(Timestamp::now().as_unix_ms()),
             present: None,
             has_resets: false,
