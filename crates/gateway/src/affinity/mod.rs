@@ -3,7 +3,6 @@
 //! The ids in responses are remembered with the key that made them, up to a number of ids. A request that names such an
 //! id, in its path, its query or its JSON body, goes to that key or another one of its account.
 
-mod learning;
 mod passing;
 mod search;
 
@@ -17,13 +16,14 @@ use axum::body::Body as OwnBody;
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{Response, Uri, request};
-use http_body_util::Either;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Either};
 use tower_key_rotation::provider::{Endpoint, stored_ids_in_json, stored_ids_in_path};
 use tower_key_rotation::{Home, Served, Session};
 
 pub(crate) use self::search::HomeSearch;
 
-use self::learning::Learning;
+use self::passing::Passing;
 use crate::response::GatewayBody;
 use crate::session;
 
@@ -171,8 +171,21 @@ impl Affinity {
         response.map(|body| Either::Right(OwnBody::new(self.learning(body, origin))))
     }
 
-    fn learning<B>(self: &Arc<Self>, body: B, origin: Origin) -> Learning<B> {
-        Learning::new(body, Arc::clone(self), origin)
+    /// Returns the body of a response whose ids are remembered as they pass.
+    fn learning<B>(
+        self: &Arc<Self>,
+        body: B,
+        origin: Origin,
+    ) -> impl Body<Data = Bytes, Error = B::Error> + use<B>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let (affinity, mut passing) = (Arc::clone(self), Passing::default());
+        body.inspect_frame(move |frame: &Frame<Bytes>| {
+            if let Some(data) = frame.data_ref() {
+                passing.see(data, |id| affinity.remember(std::iter::once(id), &origin));
+            }
+        })
     }
 
     fn remember<'a>(&self, ids: impl Iterator<Item = &'a str>, origin: &Origin) {
