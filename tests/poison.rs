@@ -59,7 +59,13 @@ const MONEY_403: Refusal = refusal(
     r#"{"code":"The caller does not have permission to execute the specified operation","error":"Your newly created teams doesn't have any credits yet."}"#,
 );
 
-const REFUSALS: [Refusal; 16] = [
+const MONEY_429: Refusal = refusal(
+    "openai",
+    429,
+    r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+);
+
+const REFUSALS: [Refusal; 18] = [
     BARE_401,
     NAMED_401,
     refusal("openai", 401, r#"{"error":{"message":"Unauthorized"}}"#),
@@ -73,6 +79,12 @@ const REFUSALS: [Refusal; 16] = [
     MONEY_402,
     BARE_403,
     MONEY_403,
+    MONEY_429,
+    refusal(
+        "zhipu",
+        429,
+        r#"{"error":{"code":"1113","message":"Insufficient balance or no resource package."}}"#,
+    ),
     refusal("openai", 403, r#"{"error":{"message":"You are not allowed to sample from this model"}}"#),
     refusal(
         "gemini",
@@ -321,7 +333,7 @@ async fn a_bare_refusal_stops_at_two_keys_in_good_standing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_reason_tries_every_account() {
-    for refusal in [MONEY_402, BARE_402, MONEY_403, NAMED_401] {
+    for refusal in [MONEY_402, BARE_402, MONEY_403, MONEY_429, NAMED_401] {
         let pool = pool(refusal.provider, &LABELS);
         let upstream = Upstream::bad(refusal);
         let service = upstream.service(&pool);
@@ -377,7 +389,7 @@ async fn concurrent_bad_requests_leave_a_key() {
 
 #[tokio::test(start_paused = true)]
 async fn a_proven_key_in_doubt_stays_usable() {
-    for refusal in [NAMED_401, MONEY_402, MONEY_403] {
+    for refusal in [NAMED_401, MONEY_402, MONEY_403, MONEY_429] {
         let pool = pool(refusal.provider, &LABELS);
         let upstream = Upstream::bad(refusal);
         let service = upstream.service(&pool);
@@ -500,7 +512,7 @@ async fn a_request_does_not_wait_for_a_refused_key() {
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_falls_over_and_loses_no_key() {
-    for refusal in [BARE_401, NAMED_401, BARE_402, MONEY_402, MONEY_403] {
+    for refusal in [BARE_401, NAMED_401, BARE_402, MONEY_402, MONEY_403, MONEY_429] {
         for warmed in [false, true] {
             let pools = [pool(refusal.provider, &["a", "b", "c"]), pool("openai", &["d"])];
             let upstreams = [Upstream::bad(refusal), Upstream::default()];
@@ -562,7 +574,7 @@ async fn a_revoked_key_is_tried_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_third_account_serves_after_two_without_credit() {
-    for refusal in [MONEY_402, BARE_402, MONEY_403] {
+    for refusal in [MONEY_402, BARE_402, MONEY_403, MONEY_429] {
         for warmed in [true, false] {
             let pool = pool(refusal.provider, &["a", "b", "c"]);
             let upstream = Upstream::default();
@@ -582,6 +594,19 @@ async fn a_third_account_serves_after_two_without_credit() {
             assert!(upstream.calls().iter().all(|key| key == "c"), "{refusal:?}, warmed: {warmed}");
         }
     }
+}
+
+/// An allowance that a provider says is used up until a time counts other requests as well, and is certain.
+#[tokio::test(start_paused = true)]
+async fn a_quota_with_a_stated_end_is_certain() {
+    let spent = r#"{"error":{"code":"insufficient_quota","message":"Try again in 2h"}}"#;
+    let pool = pool("openai", &["a"]);
+    let upstream = Upstream::default().refuse("a", refusal("openai", 429, spent));
+    let service = upstream.service(&pool);
+    assert_eq!(status(&service, chat()).await, 429);
+    assert_eq!(pool.snapshot().keys[0].state, KeyState::QuotaExceeded);
+    assert_eq!(status(&service, chat()).await, 429);
+    assert_eq!(upstream.calls().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

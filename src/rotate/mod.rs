@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | success | delivered | its probe, if this was one, ends the cooldown |
 //! | the caller's own fault | delivered byte for byte | nothing |
-//! | rate limited, or a quota used up as a 429 says | the next key, at once | a cooldown |
+//! | rate limited, or a quota used up until a stated time as a 429 says | the next key, at once | a cooldown |
 //! | invalid, forbidden, quota exceeded | the next key, at once | in doubt until the request is over, see below |
 //! | the same, of one resource only | the next key, at once | nothing |
 //! | the same, alike on two keys in good standing, for no reason that lies in the account | delivered; in a chain given up, unless forbidden | nothing: the request is at fault |

@@ -3,7 +3,8 @@
 //! Suppose that a provider responds to one path with 401 whatever the key. Without this module, any caller
 //! could then take every key from all others: the request goes from key to key, and each is put into a
 //! cooldown. So a refusal that concerns keys (invalid, forbidden, out of quota) is a *doubt* until the
-//! request is over. A 429 is none, because it counts the use of other requests as well.
+//! request is over. A limit is none, because it counts the use of other requests as well: a rate, and a used-up quota
+//! that comes back at a stated time.
 //!
 //! - Another key serves the same request: the request was fine. The doubt is [confirmed](ProvisionalCooldown::confirm).
 //! - The request turns out to be the cause: the doubt is [absolved](ProvisionalCooldown::undo).

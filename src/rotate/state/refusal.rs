@@ -76,16 +76,21 @@ pub(in crate::rotate) fn among_accounts<B>(
     verdict
 }
 
+/// Returns whether a used-up quota comes from the account's balance or plan, and no time is known that brings it back.
+fn lacks_money(fault: &Fault) -> bool {
+    fault.account_reason() && fault.retry_after().is_none()
+}
+
 // === impl RefusalKind ===
 
 impl RefusalKind {
-    /// Returns the kind of a fault. `None` if the fault does not concern keys, if it is a 429, which counts the
-    /// usage of other requests as well, or if a rule of the operator decided.
+    /// Returns the kind of a fault. `None` if the fault does not concern keys, if it is a limit, which counts the usage
+    /// of other requests as well, or if a rule of the operator decided.
     pub(in crate::rotate) fn of(fault: &Fault, status: Option<StatusCode>) -> Option<Self> {
         let is_of_keys = match fault.reason() {
             _ if fault.is_by_own_rule() => false,
             Reason::InvalidKey | Reason::Forbidden => true,
-            Reason::QuotaExceeded => status != Some(StatusCode::TOO_MANY_REQUESTS),
+            Reason::QuotaExceeded => status != Some(StatusCode::TOO_MANY_REQUESTS) || lacks_money(fault),
             _ => false,
         };
         let (scope, reason) = (fault.scope(), fault.reason());
