@@ -19,7 +19,9 @@ use crate::pool::report::snapshot;
 use crate::pool::report::unreadable::report_unreadable;
 use crate::pool::shared::Shared;
 use crate::pool::wait;
-use crate::pool::{AcquireRequest, BuildError, Exhausted, KeyPoolBuilder, Lease, PoolSnapshot};
+use crate::pool::{
+    AcquireRequest, BuildError, Exhausted, KeyPoolBuilder, Lease, PoolSnapshot, RefusedElsewhere,
+};
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and their state.
@@ -124,13 +126,13 @@ impl KeyPool {
 
     /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
     /// the request's destination.
-    pub(crate) fn probe_at(
+    pub(crate) fn probe_at<'a>(
         &self,
+        refused: RefusedElsewhere,
         endpoint: impl FnOnce() -> u64,
-        request: &AcquireRequest<'_>,
-        now: Moment,
+        request: impl FnOnce() -> Option<AcquireRequest<'a>>,
     ) -> Option<Lease> {
-        self.0.probe_at(endpoint, request, now)
+        self.0.probe_at(refused, endpoint, request)
     }
 
     /// Leases a key for one attempt as soon as one is usable; first come, first served.

@@ -64,6 +64,7 @@ mod verbs;
 mod wait;
 
 pub use self::acquire::exhausted::Exhausted;
+pub(crate) use self::acquire::other_endpoint::RefusedElsewhere;
 pub use self::acquire::request::AcquireRequest;
 pub use self::build::builder::KeyPoolBuilder;
 pub use self::build::error::BuildError;

@@ -13,7 +13,7 @@ use crate::pool::keys::refresh::state_of;
 use crate::pool::learn::secret::listen;
 use crate::pool::lease::open::open;
 use crate::pool::state::replica::Replica;
-use crate::pool::{AcquireRequest, Exhausted, Lease};
+use crate::pool::{AcquireRequest, Exhausted, Lease, RefusedElsewhere};
 
 pub(in crate::pool) struct Shared {
     pub(in crate::pool) common: Arc<Common>,
@@ -87,17 +87,22 @@ impl Shared {
 
     /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
     /// the request's destination.
-    pub(in crate::pool) fn probe_at(
+    pub(in crate::pool) fn probe_at<'a>(
         &self,
+        refused: RefusedElsewhere,
         endpoint: impl FnOnce() -> u64,
-        request: &AcquireRequest<'_>,
-        now: Moment,
+        request: impl FnOnce() -> Option<AcquireRequest<'a>>,
     ) -> Option<Lease> {
+        if refused == RefusedElsewhere::Confirmed && !self.common.seeks_second_opinion() {
+            return None;
+        }
+        let (request, now) = (request()?, Moment::now());
         let set = self.set.load_full();
         let model_state = request.model.and_then(|model| set.common.models.get(model));
         let lane = model_state.as_deref();
-        let admitted =
-            request.within(&set, |request| other_endpoint::probe(&set, lane, endpoint, request, now))?;
+        let probe =
+            |request: &AcquireRequest<'_>| other_endpoint::probe(&set, lane, refused, endpoint, request, now);
+        let admitted = request.within(&set, probe)?;
         open(set, model_state, admitted, request.cost, now)
     }
 

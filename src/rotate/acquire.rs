@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::error::StopReason;
 use crate::exchange::future::with_deadline;
-use crate::pool::Lease;
+use crate::pool::{AcquireRequest, Lease, RefusedElsewhere};
 use crate::rotate::secret::fetch;
 use crate::rotate::state::RequestState;
 
@@ -108,7 +108,7 @@ async fn name_model<B>(state: &mut RequestState<B>) -> Result<(), StopReason> {
 /// queues behind the requests that wait already.
 fn acquire_now<B>(state: &RequestState<B>) -> Option<Lease> {
     let may_pass = may_wait_until(state).is_none() || state.has_failed();
-    if may_pass { usable_now(state) } else { None }
+    second_opinion(state).or_else(|| if may_pass { usable_now(state) } else { None })
 }
 
 /// Waits until the body has arrived, or as much of it as can be recorded.
@@ -133,10 +133,24 @@ fn usable_now<B>(state: &RequestState<B>) -> Option<Lease> {
     acquire(failures.tried.all()).or_else(|| failures.retrying.then(|| acquire(failures.tried.refused()))?)
 }
 
+/// Acquires a key in cooldown that was refused at another endpoint only, while other keys are usable. The request can be
+/// sent again if it is refused here too.
+fn second_opinion<B>(state: &RequestState<B>) -> Option<Lease> {
+    let wanted = || state.request.is_replayable().then(|| state.wanted(state.tried()));
+    if state.has_failed() { None } else { refused_elsewhere(state, RefusedElsewhere::Confirmed, wanted) }
+}
+
 /// Acquires a key in cooldown that was refused at other endpoints only.
 fn usable_elsewhere<B>(state: &RequestState<B>) -> Option<Lease> {
-    let wanted = state.wanted(state.tried());
-    state.config.pool.probe_at(|| state.request.endpoint(), &wanted, Moment::now())
+    refused_elsewhere(state, RefusedElsewhere::Any, || Some(state.wanted(state.tried())))
+}
+
+fn refused_elsewhere<'r, B>(
+    state: &'r RequestState<B>,
+    refused: RefusedElsewhere,
+    wanted: impl FnOnce() -> Option<AcquireRequest<'r>>,
+) -> Option<Lease> {
+    state.config.pool.probe_at(refused, || state.request.endpoint(), wanted)
 }
 
 /// Returns the time at which waiting for a key has to end. `None` if the request may not wait.

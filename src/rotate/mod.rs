@@ -27,7 +27,7 @@
 //!
 //! | then | the refused keys |
 //! |---|---|
-//! | another key has served the request | a cooldown |
+//! | another key has served the request | a cooldown; if the refusal names no reason in the account, the next request for another endpoint tries the key once, and its success ends the cooldown |
 //! | two keys in good standing were refused alike | nothing |
 //! | no key has served it | nothing, unless there is evidence beyond this request |
 //!

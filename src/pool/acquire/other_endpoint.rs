@@ -4,6 +4,9 @@
 //! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So if no
 //! key is usable, a request for another endpoint probes one of them at once, and its success frees the key. A
 //! refusal there is the second piece of evidence; afterwards the key is probed like any other.
+//!
+//! A refusal that another key's success confirmed may concern that endpoint only, too. Such a key is probed by the next
+//! request for another endpoint, even if other keys are usable.
 
 use crate::clock::Moment;
 use crate::pool::AcquireRequest;
@@ -14,11 +17,21 @@ use crate::pool::keys::model::ModelState;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, State};
 
+/// Keys that were refused at one endpoint only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedElsewhere {
+    /// All of them.
+    Any,
+    /// Those whose refused request another key has served.
+    Confirmed,
+}
+
 /// Admits a request for a probe to a key that was refused only at other endpoints. `endpoint` returns the
 /// hash of the request's destination.
 pub(in crate::pool) fn probe(
     set: &KeySet,
     model_state: Option<&ModelState>,
+    refused: RefusedElsewhere,
     endpoint: impl FnOnce() -> u64,
     request: &AcquireRequest<'_>,
     now: Moment,
@@ -26,14 +39,37 @@ pub(in crate::pool) fn probe(
     if set.common.provisionals().is_empty() {
         return None;
     }
-    let endpoint = endpoint();
-    let refused =
-        |key: &usize| set.common.provisionals().is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
-    set.live()
-        .filter(refused)
-        .map(|key| Candidate::new(set, model_state, key))
+    let keys = match refused {
+        RefusedElsewhere::Any => refused_elsewhere(set, endpoint()),
+        RefusedElsewhere::Confirmed => untried_here(set, endpoint()),
+    };
+    if keys.is_empty() {
+        return None;
+    }
+    let candidates =
+        set.live().filter(|key| keys.contains(key)).map(|key| Candidate::new(set, model_state, key));
+    candidates
         .filter(|candidate| !candidate.key().is_disabled() && request.allows(set, candidate.key))
         .find_map(|candidate| admit_early(candidate, only_refused(candidate, now)?, &request.cost, now))
+}
+
+fn refused_elsewhere(set: &KeySet, endpoint: u64) -> Vec<usize> {
+    let refusals = set.common.provisionals();
+    let is_elsewhere = |key: &usize| refusals.is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
+    set.live().filter(is_elsewhere).collect()
+}
+
+/// Returns the keys that are worth a try at this endpoint, and notes if none is at any.
+fn untried_here(set: &KeySet, endpoint: u64) -> Vec<usize> {
+    let refusals = set.common.provisionals();
+    let served = |key: usize| set.keys.get(key).map(|key| &key.served);
+    let (mut here, mut any) = (Vec::new(), false);
+    for (key, is_here) in refusals.untried(endpoint, served) {
+        any = true;
+        here.extend(is_here.then_some(key));
+    }
+    set.common.seek_second_opinion(any);
+    here
 }
 
 /// Returns the scope whose refusals keep the key out, if nothing else does.

@@ -49,6 +49,8 @@ pub(in crate::pool) struct Common {
     learning: Mutex<()>,
     /// Held while a doubt about a key is raised or settled. No other code waits for it.
     provisionals: Mutex<FirstRefusals>,
+    /// Whether a key may be out that another endpoint accepts.
+    seeks_second_opinion: AtomicBool,
     /// The queue of requests that wait for a key for any model.
     pub(in crate::pool) queues: WaitQueues,
     /// Whether any known limit counts tokens. Once true, it stays true.
@@ -101,6 +103,7 @@ impl Common {
             shared_limit: SharedLimitDetector::new(keys),
             learning: Mutex::default(),
             provisionals: Mutex::default(),
+            seeks_second_opinion: false.into(),
             queues: WaitQueues::default(),
             counts_tokens: false.into(),
             auth_outage: AuthOutage::default(),
@@ -132,7 +135,17 @@ impl Common {
         }
     }
 
-    /// Locks the unconfirmed refusals of the keys.
+    /// Returns whether a key may be out that another endpoint accepts.
+    pub(in crate::pool) fn seeks_second_opinion(&self) -> bool {
+        self.seeks_second_opinion.load(Ordering::Relaxed)
+    }
+
+    /// Records whether a key may be out that another endpoint accepts, while the refusals are locked.
+    pub(in crate::pool) fn seek_second_opinion(&self, seek: bool) {
+        self.seeks_second_opinion.store(seek, Ordering::Relaxed);
+    }
+
+    /// Locks the first refusals of the keys.
     pub(in crate::pool) fn provisionals(&self) -> MutexGuard<'_, FirstRefusals> {
         self.provisionals.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -37,7 +37,8 @@ const LONGEST_SPAN: u64 = (1 << SPAN_BITS) - 1;
 /// Time for which the cadence counts: one second.
 const CADENCE_MS: u64 = 1_000;
 
-/// The first unconfirmed refusal of each key. A refusal from before the key's last success does not count.
+/// The first refusal of each key that names no reason in its account. A refusal from before the key's last success
+/// does not count against the key.
 #[derive(Debug, Default)]
 pub(in crate::pool) struct FirstRefusals(HashMap<usize, FirstRefusal>);
 
@@ -49,6 +50,8 @@ struct FirstRefusal {
     endpoint: u64,
     /// Whether another endpoint has refused the key since.
     elsewhere: bool,
+    /// Whether another key has served the refused request.
+    is_confirmed: bool,
 }
 
 // === impl LastSuccess ===
@@ -90,7 +93,7 @@ impl LastSuccess {
 
     /// Returns whether the key has served no request since the refusal.
     fn counts(&self, first: &FirstRefusal) -> bool {
-        at(self.0.load(Ordering::Relaxed)) < first.at
+        !self.is_after(first.at)
     }
 }
 
@@ -140,8 +143,42 @@ impl FirstRefusals {
     pub(in crate::pool) fn note(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) {
         match self.0.get_mut(&key).filter(|first| served.counts(first)) {
             Some(first) => first.elsewhere |= first.endpoint != endpoint,
-            None => drop(self.0.insert(key, FirstRefusal { at, endpoint, elsewhere: false })),
+            None => {
+                self.0.insert(key, FirstRefusal { at, endpoint, elsewhere: false, is_confirmed: false });
+            }
         }
+    }
+
+    /// Records a refusal of the key for a request that another key has served.
+    pub(in crate::pool) fn confirm(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) {
+        self.note(key, served, endpoint, at);
+        let first = self.0.get_mut(&key).filter(|first| first.endpoint == endpoint);
+        first.into_iter().for_each(|first| first.is_confirmed = true);
+    }
+
+    /// Returns whether it is known that this endpoint refuses the key, which others accept: it has served a request
+    /// since another key served one that it was refused here, and has done so within the last 60 s.
+    pub(in crate::pool) fn is_known(
+        &self,
+        key: usize,
+        served: &LastSuccess,
+        endpoint: u64,
+        now: u64,
+    ) -> bool {
+        let first = self.0.get(&key).filter(|first| first.is_confirmed && first.endpoint == endpoint);
+        first.is_some_and(|first| served.is_after(first.at) && served.is_recent(now))
+    }
+
+    /// Returns the keys with a confirmed refusal that are worth a try at another endpoint, and whether this is one.
+    pub(in crate::pool) fn untried<'r, 's>(
+        &'r self,
+        endpoint: u64,
+        served: impl Fn(usize) -> Option<&'s LastSuccess> + 'r,
+    ) -> impl Iterator<Item = (usize, bool)> + 'r {
+        let counts = move |key, first: &FirstRefusal| served(key).is_some_and(|served| served.counts(first));
+        let open = self.0.iter().filter(|(_, first)| first.is_confirmed && !first.elsewhere);
+        let open = open.filter(move |(key, first)| counts(**key, first));
+        open.map(move |(key, first)| (*key, first.endpoint != endpoint))
     }
 
     /// Returns whether the key has an unconfirmed refusal, but not at this endpoint, and at no more than one

@@ -7,6 +7,8 @@
 //! that comes back at a stated time.
 //!
 //! - Another key serves the same request: the request was fine. The doubt is [confirmed](ProvisionalCooldown::confirm).
+//!   If the refusal names no reason in the account, it may concern the endpoint, the object or a header only: the
+//!   next request for another endpoint tries the key once, and its success frees the key.
 //! - The request turns out to be the cause: the doubt is [absolved](ProvisionalCooldown::undo).
 //! - Neither: the doubt is dropped. It counts against the key only if there is evidence beyond this request:
 //!   the key was being probed, or is out of the grace period that [`standing`](crate::pool::keys::standing) gives it.
@@ -78,7 +80,8 @@ impl ProvisionalCooldown {
         endpoint: u64,
         now: Timestamp,
     ) -> Option<Self> {
-        let Some(fault) = narrowed(fault, model) else {
+        let known = !fault.account_reason() && is_known(lease, endpoint, now);
+        let Some(fault) = narrowed(fault, model).filter(|_| !known) else {
             lease.refund();
             return None;
         };
@@ -112,7 +115,11 @@ impl ProvisionalCooldown {
         if self.cooldown.is_none() {
             self.cooldown = put_out(&self.target, &self.fault, self.at, now);
         }
-        forget_refusals(&self.target);
+        if self.fault.account_reason() {
+            forget_refusals(&self.target);
+        } else {
+            note_confirmed(&self.target, self.endpoint, self.at);
+        }
         self.announce();
         self.wait()
     }
@@ -176,6 +183,23 @@ fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
     for key in members(target) {
         refusals.note(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
     }
+}
+
+/// Records that another key has served the request. The endpoint may refuse the keys for a reason of its own, so
+/// they are tried at another one.
+fn note_confirmed(target: &Target, endpoint: u64, at: Timestamp) {
+    let mut refusals = target.set.common.provisionals();
+    for key in members(target) {
+        refusals.confirm(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
+    }
+    target.set.common.seek_second_opinion(true);
+}
+
+/// Returns whether it is known that this endpoint refuses the key, which others accept.
+fn is_known(lease: &Lease, endpoint: u64, now: Timestamp) -> bool {
+    let candidate = lease.candidate();
+    let refusals = candidate.set.common.provisionals();
+    refusals.is_known(candidate.key, &candidate.key().served, endpoint, now.as_unix_ms())
 }
 
 /// Forgets the refusals of the keys, which are known to be to blame.

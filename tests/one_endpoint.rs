@@ -1,0 +1,159 @@
+//! A key that is refused at one endpoint serves the others: the provider may refuse a permission, an object or a header,
+//! in words that no rule knows.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::Full;
+use support::{ORIGIN, chat, pool, pool_of, send};
+use tokio::time::advance;
+use tower::{Layer, service_fn};
+use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::event::EventKind;
+use tower_key_rotation::pool::KeyState;
+use tower_key_rotation::{KeyPool, KeyRotationLayer, Provider};
+
+/// The endpoint that one key may not use.
+const FILES: &str = "/v1/files";
+
+/// Refusals that name no reason in the account or the key.
+const REFUSALS: [(u16, &str); 8] = [
+    (401, ""),
+    (401, r#"{"error":{"message":"Unauthorized"}}"#),
+    (401, r#"{"error":{"message":"The files of this project are read with a service account."}}"#),
+    (401, r#"{"error":{"message":"This route is closed for tokens of kind 3."}}"#),
+    (401, r#"{"error":{"message":"The experimental header is not enabled here."}}"#),
+    (403, ""),
+    (403, r#"{"error":{"message":"Document doc_1 is not shared with you."}}"#),
+    (403, r#"{"detail":"Forbidden"}"#),
+];
+
+type Refused = dyn Fn(&str, &str) -> Option<(u16, &'static str)> + Send + Sync;
+
+/// A provider that refuses some keys at some paths, and the calls of it: key and path.
+#[derive(Clone)]
+struct Upstream {
+    refused: Arc<Refused>,
+    calls: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Upstream {
+    fn new(refused: impl Fn(&str, &str) -> Option<(u16, &'static str)> + Send + Sync + 'static) -> Self {
+        Self { refused: Arc::new(refused), calls: Arc::default() }
+    }
+
+    /// Sends a request, and returns its status.
+    async fn ask(&self, pool: &KeyPool, request: Request<Full<Bytes>>) -> u16 {
+        let this = self.clone();
+        let client = service_fn(move |request: Request<ReplayBody>| {
+            let key = request.headers()["authorization"].to_str().unwrap();
+            let key = key.rsplit('-').next().unwrap().to_owned();
+            let path = request.uri().path().to_owned();
+            let (status, body) = (this.refused)(&key, &path).unwrap_or((200, "{}"));
+            this.calls.lock().unwrap().push((key, path));
+            let response = Response::builder().status(status).header("content-type", "application/json");
+            std::future::ready(Ok::<_, std::convert::Infallible>(response.body(Full::from(body)).unwrap()))
+        });
+        let service = KeyRotationLayer::new(pool.clone()).layer(client);
+        send(&service, request).await.map_or(0, |response| response.status().as_u16())
+    }
+
+    /// Returns the number of calls of a key since the last time.
+    fn calls_of(&self, key: &str) -> usize {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        calls.iter().filter(|(called, _)| called == key).count()
+    }
+}
+
+fn files(with_model: bool) -> Request<Full<Bytes>> {
+    let body = if with_model { r#"{"model":"m"}"# } else { "" };
+    Request::post(format!("{ORIGIN}{FILES}")).body(Full::from(body)).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_refused_at_one_endpoint_serves_the_others() {
+    for refusal in REFUSALS {
+        for (warmed, with_model) in [(true, false), (true, true), (false, false), (false, true)] {
+            let why = format!("{refusal:?}, warmed: {warmed}, with a model: {with_model}");
+            let pool = pool(&["a", "b"]);
+            let upstream = Upstream::new(move |key, path| (key == "a" && path == FILES).then_some(refusal));
+            for _ in 0..if warmed { 2 } else { 0 } {
+                assert_eq!(upstream.ask(&pool, chat("m")).await, 200, "{why}");
+            }
+            for _ in 0..10 {
+                for _ in 0..2 {
+                    assert_eq!(upstream.ask(&pool, files(with_model)).await, 200, "{why}");
+                }
+                upstream.calls_of("a");
+                for _ in 0..4 {
+                    assert_eq!(upstream.ask(&pool, chat("m")).await, 200, "{why}");
+                }
+                assert!(upstream.calls_of("a") >= 2, "{why}: it has its turns");
+                let shown = &pool.snapshot().keys[0];
+                assert_eq!((shown.state, shown.models.len()), (KeyState::Available, 0), "{why}");
+                advance(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// What is known of an endpoint is announced once, not with each of its requests.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_at_a_known_endpoint_raises_no_alarm() {
+    let pool = pool(&["a", "b"]);
+    let upstream = Upstream::new(|key, path| (key == "a" && path == FILES).then_some((401, "")));
+    let mut heard = pool.subscribe();
+    for _ in 0..50 {
+        for request in [files(false), chat("m"), chat("m")] {
+            assert_eq!(upstream.ask(&pool, request).await, 200);
+        }
+        advance(Duration::from_secs(1)).await;
+    }
+    let alarms = std::iter::from_fn(|| heard.next().now_or_never().flatten())
+        .filter(|event| matches!(event.as_ref().unwrap().kind, EventKind::InvalidKey { .. }));
+    assert_eq!(alarms.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_key_is_tried_once_at_two_endpoints() {
+    for refusal in REFUSALS {
+        for warmed in [true, false] {
+            let pool = pool(&["a", "b"]);
+            let revoked = Arc::new(Mutex::new(!warmed));
+            let now = Arc::clone(&revoked);
+            let upstream =
+                Upstream::new(move |key, _| (key == "a" && *now.lock().unwrap()).then_some(refusal));
+            for _ in 0..if warmed { 2 } else { 0 } {
+                upstream.ask(&pool, chat("m")).await;
+            }
+            *revoked.lock().unwrap() = true;
+            upstream.calls_of("a");
+            for _ in 0..20 {
+                assert_eq!(upstream.ask(&pool, chat("m")).await, 200, "{refusal:?}");
+                assert_eq!(upstream.ask(&pool, files(true)).await, 200, "{refusal:?}");
+            }
+            let calls = upstream.calls_of("a");
+            assert!(calls <= 2, "{refusal:?}, warmed: {warmed}: {calls}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_named_as_invalid_is_tried_once() {
+    let refusal = (401, r#"{"error":{"code":"invalid_api_key","message":"Incorrect API key provided"}}"#);
+    let pool = pool_of(Provider::openai(), &["a", "b"]);
+    let upstream = Upstream::new(move |key, _| (key == "a").then_some(refusal));
+    for _ in 0..20 {
+        assert_eq!(upstream.ask(&pool, chat("m")).await, 200);
+        assert_eq!(upstream.ask(&pool, files(false)).await, 200);
+    }
+    assert_eq!(upstream.calls_of("a"), 1);
+    assert_eq!(pool.snapshot().keys[0].state, KeyState::Invalid);
+}
