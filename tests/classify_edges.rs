@@ -16,6 +16,29 @@ use tower_key_rotation::provider::{Dimension, Limit, Window};
 
 const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "groq", "nobody-knows"];
 
+/// RFC 6750, section 3.1.
+#[test]
+fn a_challenge_says_that_a_scope_is_missing() {
+    let challenge = r#"Bearer realm="x", error="insufficient_scope", scope="files:read""#;
+    for name in PROVIDERS {
+        for status in [401, 403] {
+            let judged = |pairs: &[(&str, &str)], body: &str| {
+                let body = Bytes::copy_from_slice(body.as_bytes());
+                let verdict = ask(&provider(name), Outcome::response(head(status, pairs), body, NOW));
+                verdict.fault().is_some_and(Fault::one_resource)
+            };
+            assert!(judged(&[("www-authenticate", challenge)], ""), "{name} {status}");
+            assert!(
+                !judged(&[("www-authenticate", "Bearer error=\"invalid_token\"")], ""),
+                "{name} {status}"
+            );
+            for body in [r#"{"error":"insufficient_scope"}"#, r#"{"error":{"code":"missing_scope"}}"#] {
+                assert!(judged(&[], body), "{name} {status} {body}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_edge_blames_no_key() {
     let page =

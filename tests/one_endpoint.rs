@@ -104,6 +104,47 @@ async fn a_key_refused_at_one_endpoint_serves_the_others() {
     }
 }
 
+/// A refusal that names what the caller sent along takes the key from no other request, not even at the same endpoint.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_what_the_caller_sent_affects_no_key() {
+    let with_body = |body: &'static str| {
+        let mut request = chat("m");
+        *request.body_mut() = Full::from(body);
+        request
+    };
+    let with_header = |name: &'static str| {
+        let mut request = chat("m");
+        request.headers_mut().insert(name, "x-2025".parse().unwrap());
+        request
+    };
+    let file = || with_body(r#"{"model":"m","input":[{"type":"file","file_id":"file-abc123"}]}"#);
+    let store = || with_body(r#"{"model":"m","tools":[{"vector_store_ids":["vs_68a1b2c3"]}]}"#);
+    let cases: [(u16, &str, &dyn Fn() -> Request<Full<Bytes>>); 6] = [
+        (403, r#"{"error":{"message":"You do not have access to file-abc123."}}"#, &file),
+        (401, r#"{"error":{"message":"The file file-abc123 is not readable in this project."}}"#, &file),
+        (403, r#"{"error":{"message":"vs_68a1b2c3 is of another project"}}"#, &store),
+        (401, r#"{"error":{"message":"The OpenAI-Beta header is not valid here"}}"#, &|| {
+            with_header("openai-beta")
+        }),
+        (403, r#"{"error":{"message":"not entitled to `anthropic-beta`: x-2025"}}"#, &|| {
+            with_header("anthropic-beta")
+        }),
+        (403, r#"{"error":{"code":"user_blocked","message":"no"}}"#, &|| chat("m")),
+    ];
+    for (status, body, request) in cases {
+        for keys in [&["a", "b"][..], &["a"]] {
+            let pool = pool(keys);
+            let upstream = Upstream::new(move |key, _| (key == "a").then_some((status, body)));
+            for _ in 0..3 {
+                let seen = upstream.ask(&pool, request()).await;
+                assert!(seen == 200 || seen == status, "{body}: {seen}");
+            }
+            let shown = &pool.snapshot().keys[0];
+            assert_eq!((shown.state, shown.models.len()), (KeyState::Available, 0), "{body}");
+        }
+    }
+}
+
 /// What is known of an endpoint is announced once, not with each of its requests.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_at_a_known_endpoint_raises_no_alarm() {

@@ -41,13 +41,24 @@ const SHARED: &[Rule] = &[
     fault(Reason::Blocked, Scope::Provider).named(&["unsupported_country_region_territory"]),
     // The provider checks this request against the balance: the same account serves a smaller one.
     reject(Rejection::TooLarge).on(&[402]).says(&["can only afford"]),
+    // An end user of the caller is blocked.
+    reject(Rejection::ContentFilter).on(&[400, 403]).named(&["identifier_blocked", "user_blocked"]),
     // The key lacks a scope of one endpoint, and serves others.
-    fault(Reason::Forbidden, Scope::Key).on(&[401, 403]).named(&["insufficient_scope"]).of_resource(),
+    fault(Reason::Forbidden, Scope::Key)
+        .on(&[401, 403])
+        .named(&["insufficient_scope", "missing_scope"])
+        .of_resource(),
     fault(Reason::Forbidden, Scope::Key)
         .on(&[401, 403])
         .says(&[
             "missing scope",
+            "missing_scope",
             "insufficient scope",
+            "insufficient_scope",
+            "lacks the scope",
+            "lacks the required scope",
+            "admin api key",
+            "admin key",
             "insufficient permissions for this operation",
             "permission is required to access this endpoint",
         ])

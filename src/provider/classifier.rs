@@ -120,6 +120,9 @@ impl ProviderClassifier {
         limits::merge(&mut found, limits::in_body(&response.body, response.now));
         response.reset = dialect.exhausted_reset(&found);
         response.utc_offset = dialect.utc_offset;
+        if lacks_scope(&response) {
+            response.add_name("insufficient_scope");
+        }
         self.by_own_rule(&seen, &response)
             .or_else(|| Some(by(DecidedBy::Edge, by_status::edge(&response)?)))
             .unwrap_or_else(|| judge(dialect, response))
@@ -202,6 +205,11 @@ fn by(step: DecidedBy, verdict: impl Into<Verdict>) -> Explanation {
 /// Returns whether a status is that of an error. A switch of protocols is what the request asked for.
 fn is_error(status: StatusCode) -> bool {
     !status.is_success() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Returns whether the challenge of a response says that the key lacks a scope (RFC 6750, section 3.1).
+fn lacks_scope(response: &UpstreamResponse<'_>) -> bool {
+    response.header("www-authenticate").is_some_and(|challenge| challenge.contains("\"insufficient_scope\""))
 }
 
 /// Goes through the built-in steps.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, StatusCode};
+use http::{HeaderName, Request, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
@@ -33,6 +33,18 @@ fn is_about(body: &[u8], error: &[u8]) -> bool {
     let repeats = |id: &[u8]| find(body, &[b"\"", id, b"\""].concat());
     stored_ids_in_json(body).any(|id| is_missing || find(error, id.as_bytes()))
         || (is_missing && ids_said(error).any(repeats))
+}
+
+/// Headers that carry a key. A refusal that names one of them is about the key.
+const OF_KEYS: [&str; 4] = ["api-key", "x-api-key", "x-goog-api-key", "proxy-authorization"];
+
+/// Iterates over the words of a refusal that may be the names of headers: `anthropic-beta`. Those without a hyphen are
+/// ordinary words, too.
+fn headers_said(refusal: &[u8]) -> impl Iterator<Item = HeaderName> {
+    let words = refusal.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-');
+    let names =
+        words.filter(|word| word.contains(&b'-')).filter_map(|word| HeaderName::from_bytes(word).ok());
+    names.filter(|name| !OF_KEYS.contains(&name.as_str()))
 }
 
 /// Returns whether a text contains a part.
@@ -220,6 +232,18 @@ impl Template {
             [whole] => is_about(whole, error),
             pieces => is_about(&pieces.concat(), error),
         })
+    }
+
+    /// Returns whether a refusal names something that the caller sent along: a stored object, or a header.
+    pub(super) fn brought(&self, refusal: &[u8]) -> bool {
+        let is_said = |id: &str| find(refusal, id.as_bytes());
+        let path = self.head.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        headers_said(refusal).any(|name| self.head.header(&name).is_some())
+            || stored_ids_in_path(path).any(is_said)
+            || self.body.read(|frames| match frames {
+                [whole] => stored_ids_in_json(whole).any(is_said),
+                pieces => stored_ids_in_json(&pieces.concat()).any(is_said),
+            })
     }
 
     /// Returns the name of the caller, for an event.

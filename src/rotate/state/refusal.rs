@@ -61,7 +61,7 @@ fn is_of_place(fault: &Fault) -> bool {
 }
 
 /// Returns the verdict of a response, with regard to the other accounts of the pool: an object that does not exist for
-/// one of them may exist for another. No key is at fault.
+/// one of them, or a header that one of them may not send, may be fine for another. No key is at fault.
 pub(in crate::rotate) fn among_accounts<B>(
     verdict: Verdict,
     request: &Template,
@@ -73,7 +73,22 @@ pub(in crate::rotate) fn among_accounts<B>(
     if may_be_missing && request.names_missing(status, &response.body.begun()) {
         return Fault::new(Reason::Forbidden, Scope::Key).with_one_resource(true).into();
     }
-    verdict
+    match verdict {
+        Verdict::Fault(fault)
+            if may_be_of_one_thing(&fault, status) && request.brought(&response.body.begun()) =>
+        {
+            fault.with_reason(Reason::Forbidden).with_scope(Scope::Key).with_one_resource(true).into()
+        }
+        verdict => verdict,
+    }
+}
+
+/// Returns whether a refusal may concern something that the request names, and not the key.
+fn may_be_of_one_thing(fault: &Fault, status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        && matches!(fault.reason(), Reason::InvalidKey | Reason::Forbidden)
+        && !fault.account_reason()
+        && !fault.is_by_own_rule()
 }
 
 /// Returns whether a used-up quota comes from the account's balance or plan, and no time is known that brings it back.
