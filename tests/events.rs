@@ -176,6 +176,14 @@ async fn a_slow_subscriber_misses_events() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_stays_at_its_end() {
+    let mut heard = pool(&["a"]).subscribe();
+    for _ in 0..3 {
+        assert!(heard.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscriber_changes_nothing() {
     // A response without limits, for which the model would have been read.
     let silent = service_fn(|_: Request<ReplayBody>| async {

@@ -48,10 +48,13 @@ impl Subscription {
                 Err(RecvError::Closed) => None,
             }
         });
-        Self { stream: SyncWrapper::new(Box::pin(stream)), _subscriber: CountedSubscriber::new(subscribers) }
+        Self {
+            stream: SyncWrapper::new(Box::pin(stream.fuse())),
+            _subscriber: CountedSubscriber::new(subscribers),
+        }
     }
 
-    /// Returns the next event. `None` if the hub is gone and no more events will come.
+    /// Returns the next event. `None`, from then on, if the hub is gone and no more events will come.
     ///
     /// Cancel safe: no event is lost if the future is dropped.
     ///

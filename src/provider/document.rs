@@ -144,6 +144,9 @@ mod tests {
             (vec![("name=\"model\"", "cheap"), ("name=model", "m")], Some("m"), false),
             (vec![("name=\"mod\\el\"", "cheap"), ("name=model", "m")], Some("m"), false),
             (vec![("name=x; name*=utf-8''mod%65l", "cheap"), ("name=model", "m")], Some("m"), false),
+            (vec![("\r\n name=model", "m")], Some("m"), true),
+            (vec![("name=model\r\nContent-Transfer-Encoding : Base64", "bQ==")], Some("bQ=="), false),
+            (vec![("name=model\r\nContent-Transfer-Encoding: 8BIT", "m")], Some("m"), true),
             (vec![("name=\"file\"; filename=\"name=model\"", "m")], None, true),
             (vec![], None, true),
         ] {

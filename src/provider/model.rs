@@ -3,6 +3,7 @@
 //! Most limits concern one model, so a pool has to know the model before it picks a key. Most requests name
 //! it in the body (see [`document`](crate::provider::document)), some in the path.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Uri;
@@ -82,8 +83,9 @@ impl ModelPath {
     /// Every place that can be recognised by the shape of a path alone.
     pub(crate) const ALL: [Self; 4] = [Self::Google, Self::Azure, Self::Bedrock, Self::Cloudflare];
 
+    /// Returns the model in the path of a request, however the path is written.
     pub(crate) fn find(self, uri: &Uri) -> Option<ModelId> {
-        decoded(self.encoded(uri.path())?)
+        if self == Self::None { None } else { decoded(self.encoded(&plain(uri.path()))?) }
     }
 
     /// Returns the part of a path that names the model, still percent-encoded.
@@ -97,6 +99,42 @@ impl ModelPath {
             Self::Cloudflare => Some(path.split_once("/ai/run/")?.1),
         }
     }
+}
+
+/// Returns a path as servers may read it (RFC 3986, section 6.2.2): letters, digits and `-._~` are not percent-encoded,
+/// and there are no empty segments and no dot segments.
+fn plain(path: &str) -> Cow<'_, str> {
+    if is_plain(path) {
+        return Cow::Borrowed(path);
+    }
+    let mut segments = Vec::new();
+    for segment in path.split('/').filter(|segment| !segment.is_empty()).map(without_needless_escapes) {
+        match &*segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    Cow::Owned(format!("/{}", segments.join("/")))
+}
+
+/// Returns whether a path has no escapes, no empty segments and no segments that begin with a dot.
+pub(crate) fn is_plain(path: &str) -> bool {
+    let odd = [&b"%"[..], b"//", b"/."];
+    !odd.into_iter().any(|odd| memchr::memmem::find(path.as_bytes(), odd).is_some())
+}
+
+fn without_needless_escapes(segment: &str) -> Cow<'_, str> {
+    let mut parts = segment.split('%');
+    let mut plain = Cow::Borrowed(parts.next().unwrap_or_default());
+    for part in parts {
+        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()).map(char::from);
+        match code.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')) {
+            Some(needless) => plain.to_mut().extend([needless.encode_utf8(&mut [0; 4]), &part[2..]]),
+            None => plain.to_mut().extend(["%", part]),
+        }
+    }
+    plain
 }
 
 /// Returns the text before the last colon of a segment, which may be percent-encoded.
@@ -142,6 +180,11 @@ mod tests {
             (ModelPath::Google, "/v1beta/models/gemini-2.5-pro%3AgenerateContent", Some("gemini-2.5-pro")),
             (ModelPath::Google, "/v1beta/models/a:b%3acountTokens", Some("a:b")),
             (ModelPath::Google, "/v1beta/tunedModels/mine:generateContent", Some("tunedModels/mine")),
+            (ModelPath::Google, "/v1beta/%6Dod%65ls/%67emini:generateContent", Some("gemini")),
+            (ModelPath::Google, "//v1beta//models//m:generateContent", Some("m")),
+            (ModelPath::Google, "/v1beta/models/a/%2e%2E/m:generateContent", Some("m")),
+            (ModelPath::Google, "/v1beta/models/a%2Fb%:generateContent", Some("a/b%")),
+            (ModelPath::Azure, "/openai/./deployment%73/m/chat/completions", Some("m")),
             (ModelPath::Google, "/v1beta/tunedModels/mine", None),
             (ModelPath::Google, "/v1beta/openai/chat/completions", None),
             (ModelPath::Google, "/v1beta/models", None),

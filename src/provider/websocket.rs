@@ -12,6 +12,7 @@ use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::provider::carrier::name_of;
+use crate::provider::document::NamedModel;
 use crate::provider::endpoint::Endpoint;
 use crate::provider::model::{ModelId, decoded};
 
@@ -64,6 +65,14 @@ pub fn websocket_endpoint(path: &str) -> Endpoint {
 /// or is no [`ModelId`], or if the query names several.
 pub fn websocket_model(uri: &Uri) -> Option<ModelId> {
     decoded(encoded_model(uri)?)
+}
+
+/// Returns the model in the query of a realtime session, and whether it is certain: providers differ in which of several
+/// counts, and in what they make of an invalid name.
+pub(crate) fn model_in_query(uri: &Uri) -> NamedModel {
+    let names_any = uri.query().is_some_and(|query| query.split('&').any(names_model));
+    let model = websocket_model(uri);
+    NamedModel { is_sure: model.is_some() || !names_any, model }
 }
 
 /// Returns the model in a query, as it is written there, or the deployment of Azure's preview API. `None` if there are

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, Request, StatusCode};
+use http::{HeaderName, Method, Request, StatusCode};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
@@ -17,8 +17,8 @@ use crate::key::KeyId;
 use crate::limits::Cost;
 use crate::pool::Session;
 use crate::provider::{
-    ModelId, NamedModel, Provider, ids_said, may_name_object, search, search_stored, stored_ids_in_json,
-    stored_ids_in_path,
+    Endpoint, ModelId, NamedModel, Provider, ids_said, is_plain, may_name_object, model_in_query, search,
+    search_stored, stored_ids_in_json, stored_ids_in_path, websocket_endpoint,
 };
 use crate::rotate::endpoint;
 use crate::rotate::estimate::Estimator;
@@ -122,6 +122,11 @@ impl Template {
         if self.model.is_some() {
             return true;
         }
+        let in_query = self.named_in_query();
+        if in_query.model.is_some() || !in_query.is_sure {
+            self.model = in_query.model;
+            return in_query.is_sure;
+        }
         let has_ended = self.upload().has_ended();
         if has_ended && !self.is_replayable() {
             // The body has failed, and so will the request.
@@ -129,7 +134,21 @@ impl Template {
         }
         let NamedModel { model, is_sure } = self.named_model(provider);
         self.model = model;
-        if has_ended { is_sure } else { self.model.is_some() }
+        let is_sure = if has_ended { is_sure } else { self.model.is_some() };
+        is_sure || self.model.is_none() && self.uploads_a_file()
+    }
+
+    /// Returns the model that the query of a realtime session names.
+    fn named_in_query(&self) -> NamedModel {
+        match websocket_endpoint(self.path()) {
+            Endpoint::Realtime => model_in_query(self.head.uri()),
+            _ => NamedModel { model: None, is_sure: true },
+        }
+    }
+
+    /// Returns whether the body is a file to keep, which no provider searches for a model.
+    fn uploads_a_file(&self) -> bool {
+        Endpoint::of_path(self.path()) == Endpoint::Files && is_plain(self.path())
     }
 
     fn named_model(&self, provider: &Provider) -> NamedModel {
@@ -140,6 +159,10 @@ impl Template {
     fn read_model(&self, provider: &Provider) -> NamedModel {
         if let Some(named) = &self.stored {
             return (**named).clone();
+        }
+        if !matches!(*self.head.method(), Method::POST | Method::PUT | Method::PATCH) {
+            // The body of other methods has no meaning, and providers do not read it.
+            return NamedModel { model: None, is_sure: true };
         }
         let content_type = self.head.header(&CONTENT_TYPE);
         self.body.read(|frames| provider.named(search(content_type, frames)))

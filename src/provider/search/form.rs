@@ -106,7 +106,7 @@ impl FormSearch {
             return;
         }
         // Servers differ in how they read a name that is escaped or extended.
-        self.is_whole &= memchr::memchr2(b'\\', b'*', &part[..head]).is_none();
+        self.is_whole &= memchr::memchr2(b'\\', b'*', &part[..head]).is_none() && !is_encoded(&part[..head]);
         let start = part.len().min(head + 4);
         match std::str::from_utf8(&part[start..]) {
             Ok(value) if part.len() < PART && self.places.len() < MOST => {
@@ -123,15 +123,31 @@ impl FormSearch {
 
 /// Returns whether the head of a part gives it the name `model`.
 fn is_model(head: &[u8]) -> bool {
-    const DISPOSITION: &str = "content-disposition:";
-    // File names may be in another encoding.
-    String::from_utf8_lossy(head).split("\r\n").any(|line| {
-        let is_disposition =
-            line.get(..DISPOSITION.len()).is_some_and(|start| start.eq_ignore_ascii_case(DISPOSITION));
-        is_disposition
-            && (parameter(line, "name").as_deref() == Some("model")
-                || parameter(line, "name*").is_some_and(|name| is_extended(&name)))
+    headers(head).any(|(name, value)| {
+        name.eq_ignore_ascii_case("content-disposition")
+            && (parameter(&value, "name").as_deref() == Some("model")
+                || parameter(&value, "name*").is_some_and(|name| is_extended(&name)))
     })
+}
+
+/// Returns whether the value of a part is not the text that it stands for.
+fn is_encoded(head: &[u8]) -> bool {
+    headers(head).any(|(name, value)| {
+        let is_text = ["7bit", "8bit", "binary"].iter().any(|plain| value.trim().eq_ignore_ascii_case(plain));
+        name.eq_ignore_ascii_case("content-transfer-encoding") && !is_text
+    })
+}
+
+/// Iterates over the headers of a part. A line that begins with a blank continues the one before it.
+fn headers(head: &[u8]) -> impl Iterator<Item = (String, String)> {
+    // File names may be in another encoding.
+    let text = String::from_utf8_lossy(head).replace("\r\n ", " ").replace("\r\n\t", " ");
+    let lines: Vec<_> = text
+        .split("\r\n")
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
+        .collect();
+    lines.into_iter()
 }
 
 /// Returns whether an extended value (RFC 8187) is `model`: `utf-8''model`. Forms must not have one (RFC 7578, section
