@@ -186,14 +186,22 @@ fn zone(text: &str, utc_offset: i8) -> TimeZone {
         BrokenDownTime::parse("%:z", word).or_else(|_| BrokenDownTime::parse("%z", word)).ok()?.offset()
     };
     let of_utc = word.strip_prefix("utc").or_else(|| word.strip_prefix("gmt"));
-    let hours = || Some(Offset::constant(of_utc?.parse::<i8>().ok().filter(|hours| hours.abs() < 15)?));
+    let hours = || of_utc?.parse().ok().and_then(at_hours);
     let known = || {
         let (_, rule) = ZONES.iter().find(|(name, _)| *name == word)?;
         TimeZone::posix(rule).ok()
     };
     let fixed = offset(of_utc.unwrap_or(word)).or_else(hours).map(TimeZone::fixed);
     let named = || word.contains('/').then(|| TimeZone::get(word).ok()).flatten();
-    fixed.or_else(known).or_else(named).unwrap_or_else(|| TimeZone::fixed(Offset::constant(utc_offset)))
+    fixed
+        .or_else(known)
+        .or_else(named)
+        .unwrap_or_else(|| TimeZone::fixed(at_hours(utc_offset).unwrap_or(Offset::UTC)))
+}
+
+/// Returns the offset of a zone. `None` for a number of hours that no zone has.
+fn at_hours(hours: i8) -> Option<Offset> {
+    (-14..=14).contains(&hours).then(|| Offset::constant(hours))
 }
 
 fn unix(at: jiff::Timestamp) -> Option<Timestamp> {

@@ -55,7 +55,7 @@ const MAX_DEPTH: usize = 4;
 /// Returns the wait that a member of a document names.
 ///
 /// A number is seconds, or a point in Unix time if the name says so; a text may also be a duration, a date or
-/// RFC 3339. `utc_offset` is the offset in hours of a time without a zone.
+/// RFC 3339. `utc_offset` is the offset in hours of a time without a zone; one beyond 14 counts as 0.
 pub fn member(document: &Value, now: Timestamp, utc_offset: i8) -> Option<Duration> {
     find(document, &|name, value| wait(name, value, now, utc_offset), 0)
 }

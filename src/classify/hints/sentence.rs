@@ -106,7 +106,8 @@ const DISTANCE: usize = 6;
 /// Returns the wait named in a message: `Please try again in 7m12s.`, `Resets in 2 days`, `It will reset at
 /// 2026-08-29 23:59:59 +0800`, `限额将在 2026-08-25 07:41:44 重置`.
 ///
-/// `utc_offset` is the offset in hours of a time without a zone. Chinese sentences without a zone mean China's.
+/// `utc_offset` is the offset in hours of a time without a zone; one beyond 14 counts as 0. Chinese sentences without a
+/// zone mean China's.
 /// A point in the past, and a wait of more than 400 days, are none.
 pub fn sentence(text: &str, now: Timestamp, utc_offset: i8) -> Option<Duration> {
     let text = beginning(text).to_ascii_lowercase();

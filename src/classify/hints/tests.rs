@@ -236,3 +236,16 @@ fn waits_in_members() {
         assert_eq!(member(&document, NOW, 0), expected, "{document}");
     }
 }
+
+/// Regression test: an offset that no zone has stopped the program.
+#[test]
+fn absurd_offsets_do_not_panic() {
+    for hours in ["-128", "127", "-26", "+15", "99999"] {
+        let said = format!("your limit resets at 10:00 UTC{hours}");
+        let of_dialect = sentence("your limit resets at 10:00", NOW, 0);
+        assert_eq!(sentence(&said, NOW, 0), of_dialect, "{hours}: the dialect's offset counts");
+    }
+    for hours in [i8::MIN, -26, -15, 15, i8::MAX] {
+        assert!(sentence("your limit resets at 10:00", NOW, hours).is_some(), "{hours} counts as 0");
+    }
+}
