@@ -17,6 +17,9 @@ struct Names(Vec<String>);
 /// The names in a value: none in `null`, which counts as an absent member.
 struct Value(Vec<String>);
 
+/// The names in a realtime session for which the request asks: its secret lets a browser call the provider itself.
+struct Session(Vec<String>);
+
 /// Returns the names of models in a request. `None` if they can't be read with certainty.
 ///
 /// A request without a body that names no model in its path names none. `in_path` is the model in the path.
@@ -84,11 +87,14 @@ impl<'de> Deserialize<'de> for Names {
                 let mut names = Names::default();
                 while let Some(member) = map.next_key::<String>()? {
                     // Servers written in Go read members in any case.
-                    if !["model", "models"].iter().any(|it| member.eq_ignore_ascii_case(it)) {
+                    let is_named = |name: &&str| member.eq_ignore_ascii_case(name);
+                    if ["model", "models"].iter().any(is_named) {
+                        names.0.extend(map.next_value::<Value>()?.0);
+                    } else if is_named(&"session") {
+                        names.0.extend(map.next_value::<Session>()?.0);
+                    } else {
                         map.next_value::<IgnoredAny>()?;
-                        continue;
                     }
-                    names.0.extend(map.next_value::<Value>()?.0);
                 }
                 Ok(names)
             }
@@ -108,6 +114,16 @@ impl<'de> Deserialize<'de> for Value {
         let name = |value: &serde_json::Value| Some(ModelId::new(value.as_str()?)?.as_str().to_owned());
         let names = values.iter().map(|value| name(value).ok_or_else(|| D::Error::custom("not a name")));
         names.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Session {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let session = serde_json::Value::deserialize(deserializer)?;
+        if !session.is_object() {
+            return Ok(Self(Vec::new()));
+        }
+        Names::deserialize(session).map(|names| Self(names.0)).map_err(D::Error::custom)
     }
 }
 
@@ -131,6 +147,8 @@ mod tests {
             (r#"{"mod\u0065l":"a"}"#, &["a"]),
             (r#"{"model":"a","Model":"b","MODELS":["c"]}"#, &["a", "b", "c"]),
             (r#"{"model":"a","models":["b","c"]}"#, &["a", "b", "c"]),
+            (r#"{"session":{"type":"realtime","model":"a"},"model":"b"}"#, &["a", "b"]),
+            (r#"{"session":"x"}"#, &[]),
             (r#"{"input":"x"}"#, &[]),
             ("", &[]),
         ] {
