@@ -35,6 +35,7 @@ const REFUSALS: [(u16, &str); 8] = [
     (403, r#"{"detail":"Forbidden"}"#),
 ];
 
+type Asked<'a> = dyn Fn() -> Request<Full<Bytes>> + 'a;
 type Refused = dyn Fn(&str, &str) -> Option<(u16, &'static str)> + Send + Sync;
 
 /// A provider that refuses some keys at some paths, and the calls of it: key and path.
@@ -119,7 +120,7 @@ async fn a_refusal_of_what_the_caller_sent_affects_no_key() {
     };
     let file = || with_body(r#"{"model":"m","input":[{"type":"file","file_id":"file-abc123"}]}"#);
     let store = || with_body(r#"{"model":"m","tools":[{"vector_store_ids":["vs_68a1b2c3"]}]}"#);
-    let cases: [(u16, &str, &dyn Fn() -> Request<Full<Bytes>>); 6] = [
+    let cases: [(u16, &str, &Asked<'_>); 6] = [
         (403, r#"{"error":{"message":"You do not have access to file-abc123."}}"#, &file),
         (401, r#"{"error":{"message":"The file file-abc123 is not readable in this project."}}"#, &file),
         (403, r#"{"error":{"message":"vs_68a1b2c3 is of another project"}}"#, &store),
