@@ -187,6 +187,38 @@ async fn a_revoked_key_is_tried_once_at_two_endpoints() {
     }
 }
 
+/// A caller that is refused at several endpoints, while there is no other request, leaves the keys to the others.
+#[tokio::test(start_paused = true)]
+async fn several_refused_endpoints_take_no_key_from_others() {
+    let refusals = [
+        (401, r#"{"error":{"code":"invalid_api_key","message":"Incorrect API key provided"}}"#),
+        (402, ""),
+        (429, r#"{"error":{"code":"insufficient_quota"}}"#),
+    ];
+    for refusal in REFUSALS.into_iter().chain(refusals) {
+        for keys in [&["a"][..], &["a", "b"], &["a", "b", "c", "d", "e", "f"]] {
+            for (warmed, pause) in [(false, 0), (false, 61), (true, 61)] {
+                let pool = pool(keys);
+                let upstream = Upstream::new(move |_, path| (!path.contains("chat")).then_some(refusal));
+                for _ in 0..if warmed { keys.len() } else { 0 } {
+                    upstream.ask(&pool, chat("m")).await;
+                }
+                for path in ["files", "images/generations", "audio/speech", "batches"].repeat(2) {
+                    let body = r#"{"model":"m"}"#;
+                    let request =
+                        Request::post(format!("{ORIGIN}/v1/{path}")).body(Full::from(body)).unwrap();
+                    assert_ne!(upstream.ask(&pool, request).await, 200);
+                    advance(Duration::from_secs(pause)).await;
+                }
+                for _ in keys {
+                    let served = upstream.ask(&pool, chat("m")).await;
+                    assert_eq!(served, 200, "{refusal:?}, {keys:?}, warmed: {warmed}, pause: {pause}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_named_as_invalid_is_tried_once() {
     let refusal = (401, r#"{"error":{"code":"invalid_api_key","message":"Incorrect API key provided"}}"#);

@@ -1,9 +1,10 @@
-//! Probes at another endpoint, of keys that were refused at one endpoint only.
+//! Probes at another endpoint, of keys that were refused at some endpoints only.
 //!
 //! Unconfirmed refusals at one endpoint put a key into a cooldown after a minute (see `provisional`), and all keys
 //! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So if no
 //! key is usable, a request for another endpoint probes one of them at once, and its success frees the key. A
-//! refusal there is the second piece of evidence; afterwards the key is probed like any other.
+//! refusal there is the second piece of evidence. Each endpoint has one such probe of a key, so a caller that is
+//! refused at several endpoints takes no key from the requests for others.
 //!
 //! A refusal that another key's success confirmed may concern that endpoint only, too. Such a key is probed by the next
 //! request for another endpoint, even if other keys are usable.
