@@ -80,7 +80,7 @@ impl ProvisionalCooldown {
         endpoint: u64,
         now: Timestamp,
     ) -> Option<Self> {
-        let known = !fault.account_reason() && is_known(lease, endpoint, now);
+        let known = may_be_of_endpoint(fault) && is_known(lease, endpoint, now);
         let Some(fault) = narrowed(fault, model).filter(|_| !known) else {
             lease.refund();
             return None;
@@ -115,10 +115,10 @@ impl ProvisionalCooldown {
         if self.cooldown.is_none() {
             self.cooldown = put_out(&self.target, &self.fault, self.at, now);
         }
-        if self.fault.account_reason() {
-            forget_refusals(&self.target);
-        } else {
+        if may_be_of_endpoint(&self.fault) {
             note_confirmed(&self.target, self.endpoint, self.at);
+        } else {
+            forget_refusals(&self.target);
         }
         self.announce();
         self.wait()
@@ -183,6 +183,12 @@ fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
     for key in members(target) {
         refusals.note(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
     }
+}
+
+/// Returns whether the endpoint may be the reason of a refusal: none is named in the account, and the base URL of the
+/// key does not lack the model.
+const fn may_be_of_endpoint(fault: &Fault) -> bool {
+    !fault.account_reason() && !fault.is_not_here()
 }
 
 /// Records that another key has served the request. The endpoint may refuse the keys for a reason of its own, so
