@@ -92,6 +92,21 @@ async fn a_form_is_counted_as_servers_read_it() {
     }
 }
 
+/// Servers written in Go read members in any case.
+#[tokio::test(start_paused = true)]
+async fn a_member_in_other_letters_is_unreadable() {
+    for body in [
+        &br#"{"model":"cheap","Model":"pricey"}"#[..],
+        br#"{"MODEL":"pricey","model":"cheap"}"#,
+        br#"{"mod\u0045l":"pricey"}"#,
+    ] {
+        let sent = ask(&openai(), post("/v1/chat/completions", body)).await;
+        assert_eq!(sent, Err(StopReason::UnreadableModel), "{}", String::from_utf8_lossy(body));
+    }
+    let nested = br#"{"model":"cheap","tools":[{"Model":"a"}],"text":"\"Model\""}"#;
+    assert_eq!(ask(&openai(), post("/v1/chat/completions", nested)).await, Ok(()));
+}
+
 /// Files name no model, and pass beside limits of models.
 #[tokio::test(start_paused = true)]
 async fn a_file_is_uploaded_beside_limits_of_models() {

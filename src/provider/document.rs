@@ -87,6 +87,7 @@ mod tests {
             (r#"{"model":"cheap","x":1,"mod\u0065l":"pricey","y":{}}"#, Some("pricey")),
             (r#"{"model":"pricey","x":{"model":"cheap"}}"#, Some("pricey")),
             (r#"{"model":"pricey","x":"\u0065"}"#, Some("pricey")),
+            (r#"{"model":"pricey","x":{"Model":"cheap"},"y":"Model"}"#, Some("pricey")),
             (r#"{"model":{"a":1},"model":"pricey"}"#, Some("pricey")),
             (r#"{"model":"cheap","model":null}"#, None),
         ] {
@@ -108,6 +109,9 @@ mod tests {
             br#"{"model":"cheap","x":NaN,"model":"m"}"#,
             br#"{"model":"cheap","model":"#,
             br#"{"model":"cheap","model":5}"#,
+            br#"{"model":"cheap","Model":"pricey"}"#,
+            br#"{"MODEL":"pricey","model":"cheap"}"#,
+            br#"{"mODe\u006c":"pricey"}"#,
             b"\x1f\x8b\x08",
             b"model=m",
         ] {

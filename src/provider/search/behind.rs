@@ -4,14 +4,15 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// The member's name. A finder is built once, since building it costs more than it takes to search a short document.
-static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"model\""));
+/// The member's name, which some servers read in any case.
+const MODEL: &[u8] = b"\"model\"";
 
-/// The beginning of an escape that may stand for a letter of the name.
+/// The beginning of an escape that may stand for a letter of the name. A finder is built once, since building it costs
+/// more than it takes to search a short document.
 static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u"));
 
 /// Maximum number of bytes of `"model"` that end a piece without being the whole of it.
-const CUT: usize = "\"model\"".len() - 1;
+const CUT: usize = MODEL.len() - 1;
 
 /// The text behind the last name, as far as it could be cut between two pieces.
 #[derive(Default)]
@@ -46,8 +47,12 @@ impl Behind {
     }
 }
 
+fn is_name(text: &[u8]) -> bool {
+    text.get(..MODEL.len()).is_some_and(|name| name.eq_ignore_ascii_case(MODEL))
+}
+
 /// Returns whether a text has the member's name, or an escape that may stand for a letter of it.
 fn may_follow(text: &[u8]) -> bool {
-    MODEL.find(text).is_some()
+    memchr::memchr_iter(b'"', text).any(|at| is_name(&text[at..]))
         || memchr::memchr(b'\\', text).is_some_and(|at| ESCAPE.find(&text[at..]).is_some())
 }

@@ -35,6 +35,8 @@ pub(crate) struct JsonSearch {
     is_key: bool,
     /// Whether the top-level member that is read is named `model`.
     is_model: bool,
+    /// Whether a top-level member has the name in other letters, such as `Model`, which some servers read.
+    is_ambiguous: bool,
     /// Position and kind of the value of a member `model` that is read. `true`: a text.
     value: Option<(u64, bool)>,
     places: Vec<Place>,
@@ -92,7 +94,7 @@ impl JsonSearch {
         let is_empty = self.state == State::Start && self.at == 0 || self.state == State::Mark(3);
         let is_named = !self.places.is_empty() && !self.behind.may_follow;
         let is_whole = is_empty || is_named || self.state == State::End;
-        Found::of_json(self.places, is_whole)
+        Found::of_json(self.places, is_whole && !self.is_ambiguous)
     }
 
     /// Reads a byte, or a run of bytes that need no look and the byte behind it. Returns the rest.
@@ -203,7 +205,9 @@ impl JsonSearch {
         if byte == b'\\' {
             self.state = State::Escape;
         } else if self.is_key {
-            self.is_model = self.inside.len() == 1 && is_model(&self.text);
+            let name = Some(&*self.text).filter(|_| self.inside.len() == 1).map_or(KeyName::Other, name_of);
+            self.is_model = name == KeyName::Model;
+            self.is_ambiguous |= name == KeyName::OtherCase;
             self.state = State::Colon;
         } else {
             self.state = self.end_value(self.at + 1);
@@ -251,10 +255,27 @@ impl JsonSearch {
     }
 }
 
-/// Returns whether the text of a key stands for `model`.
-fn is_model(key: &[u8]) -> bool {
-    key == b"\"model\""
-        || key.len() <= LONGEST_KEY && serde_json::from_slice::<String>(key).is_ok_and(|key| key == "model")
+/// The name of a member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyName {
+    /// `model`.
+    Model,
+    /// `model` in other letters. Servers written in Go read members in any case.
+    OtherCase,
+    Other,
+}
+
+/// Returns the name for which the text of a key stands.
+fn name_of(key: &[u8]) -> KeyName {
+    if key == b"\"model\"" {
+        return KeyName::Model;
+    }
+    let name = Some(key).filter(|key| key.len() <= LONGEST_KEY);
+    match name.and_then(|key| serde_json::from_slice::<String>(key).ok()) {
+        Some(name) if name == "model" => KeyName::Model,
+        Some(name) if name.eq_ignore_ascii_case("model") => KeyName::OtherCase,
+        _ => KeyName::Other,
+    }
 }
 
 const fn is_scalar(byte: u8) -> bool {
