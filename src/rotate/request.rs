@@ -35,8 +35,9 @@ fn is_about(body: &[u8], error: &[u8]) -> bool {
         || (is_missing && ids_said(error).any(repeats))
 }
 
-/// Headers that carry a key. A refusal that names one of them is about the key.
-const OF_KEYS: [&str; 4] = ["api-key", "x-api-key", "x-goog-api-key", "proxy-authorization"];
+/// Headers that carry a key, and those that a signature covers. A refusal that names one of them is about the key.
+const OF_KEYS: [&str; 6] =
+    ["api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "content-type", "content-length"];
 
 /// Iterates over the words of a refusal that may be the names of headers: `anthropic-beta`. Those without a hyphen are
 /// ordinary words, too.
