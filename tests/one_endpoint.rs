@@ -18,7 +18,7 @@ use tower::{Layer, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::event::EventKind;
 use tower_key_rotation::pool::KeyState;
-use tower_key_rotation::{KeyPool, KeyRotationLayer, Provider};
+use tower_key_rotation::{KeyPool, KeyRotationLayer, ModelId, Provider};
 
 /// The endpoint that one key may not use.
 const FILES: &str = "/v1/files";
@@ -216,6 +216,51 @@ async fn several_refused_endpoints_take_no_key_from_others() {
                 }
             }
         }
+    }
+}
+
+/// The first request after a cooldown of another kind probes the key. Its refusal says nothing against the key if the path
+/// is refused.
+#[tokio::test(start_paused = true)]
+async fn a_probe_after_another_cooldown_is_no_evidence() {
+    let named = (401, r#"{"error":{"code":"invalid_api_key"}}"#);
+    for refusal in REFUSALS.into_iter().chain([named]) {
+        for keys in [&["a"][..], &["a", "b"], &["a", "b", "c", "d"]] {
+            let pool = pool(keys);
+            let upstream = Upstream::new(move |_, path| (path == FILES).then_some(refusal));
+            for model in [None, Some(&ModelId::from("m"))] {
+                pool.cool_down(&"a".into(), model, Duration::from_secs(2)).unwrap();
+            }
+            advance(Duration::from_secs(3)).await;
+            for _ in keys {
+                assert_ne!(upstream.ask(&pool, files(true)).await, 200);
+            }
+            upstream.calls_of("a");
+            for _ in 0..4 * keys.len() {
+                assert_eq!(upstream.ask(&pool, chat("m")).await, 200, "{refusal:?}, {keys:?}");
+            }
+            assert!(upstream.calls_of("a") > 0, "{refusal:?}, {keys:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_key_is_found_by_the_probe_after_a_limit() {
+    for refusal in [(401, ""), (401, r#"{"error":{"code":"invalid_api_key"}}"#)] {
+        let pool = pool(&["a", "b"]);
+        let answer = Arc::new(Mutex::new((429, r#"{"error":{"message":"Try again in 2s"}}"#)));
+        let now = Arc::clone(&answer);
+        let upstream = Upstream::new(move |key, _| (key == "a").then(|| *now.lock().unwrap()));
+        for _ in 0..2 {
+            upstream.ask(&pool, chat("m")).await;
+        }
+        *answer.lock().unwrap() = refusal;
+        advance(Duration::from_secs(3)).await;
+        upstream.calls_of("a");
+        for _ in 0..20 {
+            assert_eq!(upstream.ask(&pool, chat("m")).await, 200);
+        }
+        assert_eq!((upstream.calls_of("a"), pool.snapshot().keys[0].state), (1, KeyState::Invalid));
     }
 }
 

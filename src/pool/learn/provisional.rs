@@ -11,7 +11,7 @@
 //!   next request for another endpoint tries the key once, and its success frees the key.
 //! - The request turns out to be the cause: the doubt is [absolved](ProvisionalCooldown::undo).
 //! - Neither: the doubt is dropped. It counts against the key only if there is evidence beyond this request:
-//!   the key was being probed, or is out of the grace period that [`standing`](crate::pool::keys::standing) gives it.
+//!   the key was being probed after a refusal, or is out of the grace period that [`standing`](crate::pool::keys::standing) gives it.
 //!
 //! A proven key stays usable for other requests meanwhile: otherwise a slow request that is refused
 //! everywhere would leave them a single key for as long as it takes. An unproven key is kept out at once, so
@@ -86,12 +86,17 @@ impl ProvisionalCooldown {
             return None;
         };
         let level = blame(lease, &fault, model, now)?;
+        let was_refused = is_refusal(lease.candidate().state(level));
         let permit = lease.take(level);
         let target = Target::of(lease, level);
-        let evident = permit.probe || !is_in_grace(&target, endpoint, now);
+        // A probe after a limit tells whether the limit is over, and nothing else about the key.
+        let evident = permit.probe && was_refused || !is_in_grace(&target, endpoint, now);
         let cooldown = cool_down_provisionally(&target, permit, &fault, evident, now);
         lease.candidate().key().stats.failed();
         if permit.probe {
+            if cooldown.is_none() {
+                hand_back(&target, permit, now);
+            }
             target.set.common.released.tell();
         }
         let model = model.cloned();
@@ -161,6 +166,17 @@ impl Drop for ProvisionalCooldown {
             self.take_back(Timestamp::now());
         }
     }
+}
+
+/// Returns whether a refusal has put the scope into a cooldown.
+const fn is_refusal(state: State) -> bool {
+    matches!(state.cause, Some(Cause::Invalid | Cause::QuotaExceeded | Cause::Forbidden))
+}
+
+/// Gives a probe back that has shown nothing.
+fn hand_back(target: &Target, permit: Permit, now: Timestamp) {
+    target.slot().into_iter().for_each(|slot| slot.hand_back(permit));
+    target.candidate().sync(target.level, now.as_unix_ms());
 }
 
 /// Returns the keys of the scope.
@@ -239,8 +255,8 @@ fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -
     let _one_at_a_time = target.set.common.provisionals();
     let (slot, at) = (target.slot()?, refused.as_unix_ms());
     let has_served = |key: usize| target.set.keys[key].served.is_after(at);
-    let State { cause, epoch, .. } = slot.state();
-    if cause.is_some() || slot.since() > at || members(target).into_iter().any(has_served) {
+    let state @ State { epoch, .. } = slot.state();
+    if state.is_closed(now.as_unix_ms()) || slot.since() > at || members(target).into_iter().any(has_served) {
         return None;
     }
     let permit = Permit { epoch, ..Permit::default() };
