@@ -33,9 +33,9 @@
 //!
 //! A key is in *good standing* for 60 s after it served any request. Evidence is a refusal more than 60 s after the
 //! first that nothing confirmed, a refusal of a key that never served at another endpoint than its first, or a
-//! refused probe after a cooldown for a refusal. Until then a key in good standing stays usable. Another key is kept out only while each model keeps
-//! a usable key, so one request never disables the last one. Events report a cooldown when it is certain. If no key
-//! is usable, a request probes one that was refused at other endpoints only.
+//! refused probe after a cooldown for a refusal. Until then a key in good standing stays usable. Another key is kept out
+//! only while each model keeps a usable key, so one request never disables the last one. Events report a cooldown when
+//! it is certain. If no key is usable, a request probes one that was refused at other endpoints only.
 //!
 //! A refusal that [names a reason in the account](crate::classify::Fault::account_reason) (money, a quota, a plan, a
 //! revoked key) goes on to every account that was not tried, up to the attempt limit. A refusal
