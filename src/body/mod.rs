@@ -5,6 +5,7 @@ mod erased;
 mod error_body;
 mod guard;
 mod hold;
+pub(crate) mod json;
 pub(crate) mod meter;
 mod redact;
 mod replay;

@@ -14,6 +14,7 @@
 
 use serde_json::Value;
 
+use crate::body::json;
 use crate::body::sse::Decoder;
 use crate::classify::meaning::text::statement;
 use crate::classify::wrapped;
@@ -179,7 +180,8 @@ impl ErrorBody {
 
     fn json(text: &[u8]) -> Self {
         let root = serde_json::Deserializer::from_slice(text).into_iter::<Value>().next();
-        let Some(Ok(mut root)) = root else {
+        let root = root.and_then(Result::ok).or_else(|| json::parse(text).filter(|root| !root.is_null()));
+        let Some(mut root) = root else {
             // The JSON is cut off: its structure is lost, its words are still the provider's. Its own quotation
             // marks quote nothing.
             let view = Self::text(text);

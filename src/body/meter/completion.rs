@@ -65,12 +65,12 @@ impl Completion {
         let has = |hints: &[&[u8]]| hints.iter().any(|hint| memmem::find(data, hint).is_some());
         self.any |= !data.is_empty();
         self.known = self.known || has(&DIALECTS);
+        if !self.failed && (event.name() == "error" || has(&TROUBLE)) {
+            self.failed = progress(event) == Progress::Failed;
+        }
         if data == b"[DONE]" {
             self.last = true;
             return;
-        }
-        if !self.failed && (event.name() == "error" || has(&TROUBLE)) {
-            self.failed = progress(event) == Progress::Failed;
         }
         match serde_json::from_slice::<Ends>(data) {
             Ok(ends) => self.take(&ends),

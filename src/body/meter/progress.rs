@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::body::json;
 use crate::body::sse::Event;
 
 /// The meaning of one event for its stream, as returned by [`progress`].
@@ -27,17 +28,21 @@ pub(super) const TERMINATORS: [&str; 5] =
 /// Returns the meaning of one event, in any known dialect.
 pub(crate) fn progress(event: &Event) -> Progress {
     let data = event.data().trim_ascii();
+    // The name alone tells: some servers add a plain text, or nothing.
+    if event.name() == "error" {
+        return Progress::Failed;
+    }
     if data.is_empty() || event.name() == "ping" {
         return Progress::Preamble;
     }
     if data == b"[DONE]" {
         return Progress::End;
     }
-    let Ok(value) = serde_json::from_slice::<Value>(data) else {
+    let Some(value) = json::parse(data) else {
         return Progress::Malformed;
     };
     let value = value.get(0).unwrap_or(&value);
-    if event.name() == "error" || is_failure(value) {
+    if is_failure(value) {
         return Progress::Failed;
     }
     match value.get("type").or_else(|| value.get("event_type")).and_then(Value::as_str) {
@@ -49,7 +54,7 @@ pub(crate) fn progress(event: &Event) -> Progress {
 /// Returns whether an event shows that the model has begun to think: the start of a block of thinking, or a part of it
 /// without text. A model that does not show its thoughts sends nothing else for minutes, except keep-alives.
 pub(crate) fn begins_thinking(event: &Event) -> bool {
-    let Ok(value) = serde_json::from_slice::<Value>(event.data().trim_ascii()) else { return false };
+    let Some(value) = json::parse(event.data().trim_ascii()) else { return false };
     let value = value.get(0).unwrap_or(&value);
     let started =
         ["/content_block/type", "/item/type"].iter().filter_map(|kind| value.pointer(kind)?.as_str());

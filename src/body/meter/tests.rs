@@ -36,9 +36,23 @@ fn content_is_told_from_preamble_and_terminator() {
         (r#"{"choices":[{"delta":{"role":"assistant"}}]}"#, Progress::Preamble),
         (r#"{"error":{"message":"m"}}"#, Progress::Failed),
         ("[DONE]", Progress::End),
+        (r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#, Progress::Content),
+        (r#"{"error":{"message":"\ud83d"}}"#, Progress::Failed),
         ("{", Progress::Malformed),
     ] {
         assert_eq!(progress(&Event::new("", data)), expected, "{data}");
+    }
+}
+
+#[test]
+fn an_event_named_error_is_one_whatever_its_data() {
+    for data in ["overloaded", "", "[DONE]", "<html>", r#"{"choices":[]}"#] {
+        let event = Event::new("error", data);
+        assert_eq!(progress(&event), Progress::Failed, "{data}");
+        let mut completion = Completion::default();
+        completion.see(&event);
+        completion.see(&Event::new("", "[DONE]"));
+        assert!(completion.has_failed(), "{data}");
     }
 }
 
