@@ -89,6 +89,8 @@ async fn a_dripping_head_or_body_times_out() {
     let (upstream, _seen) = support::echo().await;
     let gateway = gateway("head_timeout = \"200ms\"\nbody_timeout = \"200ms\"", upstream).await;
     drip(open(gateway.address, "GET /health HTTP/1.1\r\n").await, "x: y\r\n").await;
+    let pings = "\0\0\x08\x06\0\0\0\0\0pingping";
+    drip(open(gateway.address, HTTP_2).await, pings).await;
     for length in ["content-length: 100000", "content-length: 10000000"] {
         let head = format!("POST /v1/x HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n");
         drip(open(gateway.address, &head).await, " ").await;
@@ -175,6 +177,21 @@ async fn a_caller_that_does_not_read_is_closed() {
     let request = "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
     let _unread = open(gateway.address, request).await;
     timeout(Duration::from_secs(20), given_up.recv()).await.expect("the provider's stream is closed");
+}
+
+#[tokio::test]
+async fn a_stream_of_http2_that_is_not_read_is_given_up() {
+    let (upstream, mut given_up) = raw::flood().await;
+    let gateway = gateway("write_timeout = \"200ms\"\nmax_requests = 1", upstream).await;
+    // The caller takes no data of any stream: it has a window of zero.
+    let settings = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    let mut caller = open(gateway.address, settings).await;
+    // `GET http://localhost/v1/x`, in HPACK.
+    let head = b"\x82\x86\x41\x09localhost\x44\x05/v1/x";
+    let frame = [&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1][..], head].concat();
+    caller.write_all(&frame).await.unwrap();
+    timeout(Duration::from_secs(20), given_up.recv()).await.expect("the provider's stream is closed");
+    assert_eq!(gateway.send(chat("")).await.status(), StatusCode::OK, "its place is free again");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod connection;
 mod connections;
 mod limits;
+mod tracked;
 mod traffic;
 
 use std::any::Any;
@@ -26,7 +27,8 @@ use tokio::time::sleep;
 
 use self::connections::{Connections, Slot};
 use self::limits::Limits;
-use self::traffic::{InFlight, Tracked, Traffic, Watched};
+use self::tracked::Tracked;
+use self::traffic::{InFlight, Traffic, Watched};
 use crate::gateway::Gateway;
 use crate::log_throttle::LogThrottle;
 use crate::refusal::Refusal;
@@ -153,7 +155,7 @@ impl Server {
         local: IpAddr,
         traffic: &Arc<Traffic>,
     ) -> impl Future<Output = Result<Response<Tracked<GatewayBody>>, Infallible>> + Send + use<> {
-        let in_flight = self.requests.enter(traffic);
+        let (in_flight, version) = (self.requests.enter(traffic), request.version());
         let handled = match &in_flight {
             Ok(_) => Ok(AssertUnwindSafe(self.gateway.handle(request, Some(local))).catch_unwind()),
             Err(_) => Err(self.gateway.refuse(&request, Refusal::Busy)),
@@ -163,7 +165,7 @@ impl Server {
                 Ok(response) => response.await.unwrap_or_else(caught),
                 Err(refused) => refused,
             };
-            Ok(Tracked::response(response, in_flight.unwrap_or_else(|refused| refused)))
+            Ok(Tracked::response(response, in_flight.unwrap_or_else(|refused| refused), version))
         }
     }
 }

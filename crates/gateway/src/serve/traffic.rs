@@ -7,14 +7,10 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -27,14 +23,16 @@ pub(super) struct Traffic {
     began: Instant,
     /// Number of requests in flight, counted until their responses end.
     busy: AtomicUsize,
-    /// Time of the end of the last request, or of the last write after it, in milliseconds since `began`.
+    /// Time of the end of the last request, or of the blocked write after it, in milliseconds since `began`.
     idle_since: AtomicU64,
     /// Time since which the caller does not read, in milliseconds since `began`; [`READS`] if it reads.
     blocked_since: AtomicU64,
     /// Closes the connection, to make room for another.
     pub(super) close: Notify,
     /// The tunnel that the connection has become.
-    tunnel: OnceLock<Tunnel>,
+    pub(super) tunnel: OnceLock<Tunnel>,
+    /// The bodies that are sent over HTTP/2.
+    streams: Mutex<Vec<Weak<dyn Abandon>>>,
 }
 
 const READS: u64 = u64::MAX;
@@ -52,13 +50,13 @@ pub(super) struct Watched {
     traffic: Arc<Traffic>,
 }
 
-pin_project! {
-    /// The body of a response. Its request counts as in flight until the body is dropped.
-    pub(super) struct Tracked<B> {
-        #[pin]
-        body: B,
-        in_flight: Option<InFlight>,
-    }
+/// The body of a response whose caller may stop reading it while the connection goes on.
+pub(super) trait Abandon: Send + Sync {
+    /// Returns the time since which the caller takes no more, in milliseconds of the connection; `None` if it reads.
+    fn waits_since(&self) -> Option<u64>;
+
+    /// Drops the body, and ends its request.
+    fn abandon(&self);
 }
 
 // === impl Traffic ===
@@ -72,6 +70,7 @@ impl Traffic {
             blocked_since: AtomicU64::new(READS),
             close: Notify::new(),
             tunnel: OnceLock::new(),
+            streams: Mutex::default(),
         })
     }
 
@@ -91,15 +90,35 @@ impl Traffic {
         idle.then(|| self.at(self.idle_since.load(Ordering::Relaxed)))
     }
 
+    /// Watches a body, to abandon it when its caller does not read it.
+    pub(super) fn watch(&self, body: Weak<dyn Abandon>) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|known| known.strong_count() > 0);
+        streams.push(body);
+    }
+
+    /// Abandons the bodies whose callers have not read them for as long as this.
+    fn abandon_unread(&self, now: Instant, write: Duration) {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_unread = |since: u64| self.at(since) + write <= now;
+        for body in streams.iter().filter_map(Weak::upgrade) {
+            if body.waits_since().is_some_and(is_unread) {
+                body.abandon();
+            }
+        }
+    }
+
     /// Returns the time of the next check; `None` if the connection has been idle or blocked for too long.
     pub(super) fn next_check(&self, now: Instant, idle: Duration, write: Duration) -> Option<Instant> {
+        self.abandon_unread(now, write);
         let idle_until = self.idle_since().map_or(now + idle, |since| since + idle);
         let blocked = self.blocked_since.load(Ordering::Relaxed);
         let write_until = if blocked == READS { now + write } else { self.at(blocked) + write };
         Some(idle_until.min(write_until)).filter(|next| *next > now)
     }
 
-    fn now(&self) -> u64 {
+    /// Returns the time in milliseconds of the connection.
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(Instant::now().saturating_duration_since(self.began).as_millis()).unwrap_or(READS - 1)
     }
 
@@ -108,9 +127,11 @@ impl Traffic {
     }
 
     fn wrote(&self) {
-        if self.blocked_since.load(Ordering::Relaxed) != READS {
-            self.blocked_since.store(READS, Ordering::Relaxed);
+        if self.blocked_since.load(Ordering::Relaxed) == READS {
+            return;
         }
+        self.blocked_since.store(READS, Ordering::Relaxed);
+        // The rest of a response. Replies to the pings of an idle caller are never blocked, and do not keep it.
         if self.busy.load(Ordering::Relaxed) == 0 {
             self.idle_since.store(self.now(), Ordering::Relaxed);
         }
@@ -123,45 +144,19 @@ impl Traffic {
     }
 }
 
+// === impl InFlight ===
+
+impl InFlight {
+    /// Returns the traffic of the connection.
+    pub(super) const fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.traffic.idle_since.store(self.traffic.now(), Ordering::Relaxed);
         self.traffic.busy.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-// === impl Tracked ===
-
-impl<B> Tracked<B> {
-    /// Tracks a request until the body of its response, or the tunnel that follows the response, has ended.
-    pub(super) fn response(mut response: Response<B>, in_flight: InFlight) -> Response<Self> {
-        let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() else {
-            return response.map(|body| Self { body, in_flight: Some(in_flight) });
-        };
-        // A connection becomes a tunnel only once.
-        let _first = in_flight.traffic.tunnel.set(tunnel.clone());
-        tunnel.attach(in_flight);
-        response.map(|body| Self { body, in_flight: None })
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for Tracked<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().body.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

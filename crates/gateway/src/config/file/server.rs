@@ -50,7 +50,8 @@ pub(in crate::config) struct ServerTable {
     /// Default: `"30s"`. Example: `"1m"`
     #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
     pub(in crate::config) body_timeout: Option<String>,
-    /// Maximum time during which a caller does not read its response. The connection is closed after it.
+    /// Maximum time during which a caller does not read its response. The connection is closed after it; over HTTP/2, the
+    /// response ends alone.
     ///
     /// Default: `"60s"`. Example: `"2m"`
     #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
