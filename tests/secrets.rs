@@ -17,6 +17,7 @@ use support::{
 };
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
+use tower_key_rotation::cloud::{Cloud, CloudLayer};
 use tower_key_rotation::fallback::{ProviderFallbackLayer, Route};
 use tower_key_rotation::key::{ApiKey, EnvKeys, Secret};
 use tower_key_rotation::provider::AuthScheme;
@@ -69,6 +70,24 @@ async fn no_trace_line_error_or_debug_output_shows_a_key() {
         assert!(lines.contains(event), "{event} is said");
     }
     assert!(!lines.contains(MARKER), "{lines}");
+}
+
+#[tokio::test]
+async fn no_trace_line_shows_what_signs_a_request() {
+    let seen = Captured::default();
+    let _guard = seen.install();
+    let client = service_fn(|request: Request<ReplayBody>| async move {
+        assert!(request.headers()["x-amz-security-token"].to_str().unwrap().contains(MARKER));
+        Ok::<_, BoxError>(Response::new(Full::<Bytes>::from("{}")))
+    });
+    let key = ApiKey::new(format!("AKIDEXAMPLE:secret-{MARKER}:token-{MARKER}")).unwrap().id("a");
+    let base = "https://bedrock-runtime.us-east-1.amazonaws.com".parse().unwrap();
+    let bedrock = KeyPool::builder(Provider::preset("bedrock").unwrap()).key(key.base_url(base));
+    let cloud = CloudLayer::new(Cloud::bedrock("us-east-1")).layer(client);
+    let service = KeyRotationLayer::new(bedrock.build().unwrap()).layer(cloud);
+    let body = Full::<Bytes>::from(r#"{"model":"anthropic.claude-v1:0","messages":[]}"#);
+    service.oneshot(Request::post("https://caller.example/v1/messages").body(body).unwrap()).await.unwrap();
+    assert!(seen.text().contains("attempt") && !seen.text().contains(MARKER), "{}", seen.text());
 }
 
 #[tokio::test(start_paused = true)]

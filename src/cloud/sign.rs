@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use tower::BoxError;
+use tracing::dispatcher::{Dispatch, with_default};
 
 use crate::body::ReplayBody;
 use crate::clock::Timestamp;
@@ -56,8 +57,10 @@ pub(super) fn sign(
     let signed = parts.headers.iter().filter(|(name, _)| is_signed(name));
     let signed = signed.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let request = SignableRequest::new(parts.method.as_str(), uri, signed, SignableBody::Precomputed(digest));
-    let instructions =
-        signature(request.map_err(|_| Unsigned)?, &params).map_err(|_| Unsigned)?.into_parts().0;
+    let request = request.map_err(|_| Unsigned)?;
+    // At the level TRACE, the signing crate logs what it signs: the session token too.
+    let instructions = with_default(&Dispatch::none(), || signature(request, &params));
+    let instructions = instructions.map_err(|_| Unsigned)?.into_parts().0;
     for (name, value) in instructions.headers() {
         let mut value = HeaderValue::try_from(value).map_err(|_| Unsigned)?;
         value.set_sensitive(true);
