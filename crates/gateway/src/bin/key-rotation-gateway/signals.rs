@@ -13,6 +13,11 @@ pub(crate) struct Signals {
 #[cfg(not(unix))]
 pub(crate) struct Signals;
 
+/// The signal that a write beyond the limit for the size of files sends, and that ends a process without a handler. With
+/// one, the write fails like that to a full disk.
+#[cfg(unix)]
+const SIGXFSZ: std::ffi::c_int = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };
+
 /// SIGHUP, which asks for the configuration to be loaded again. It does not end the process from its creation on.
 #[cfg(unix)]
 pub(crate) struct Hangups(tokio::signal::unix::Signal);
@@ -39,6 +44,8 @@ impl Signals {
 impl Signals {
     pub(crate) fn install() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // A handler stays when its stream is dropped.
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
