@@ -225,6 +225,24 @@ async fn no_error_with_status_200_shows_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_cut_in_an_error_with_status_200_shows_the_key() {
+    let error = format!(r#""error":{{"message":"no {}"}}}}"#, secret(LABEL));
+    for before in ["{", " \n {", "\u{feff}{", "[{", &format!(r#"{{"id":"{}","#, "x".repeat(100))] {
+        let text = Bytes::from(format!("{before}{error}"));
+        for at in 1..before.len() + 12 {
+            let (first, second) = (text.slice(..at), text.slice(at..));
+            let upstream = upstream(move |_| {
+                let response = Response::builder().header("content-type", "application/json");
+                response.body(pieces([first.clone(), second.clone()])).unwrap()
+            });
+            for (layer, seen) in through_both(&upstream).await {
+                seen.assert_clean(&format!("{layer} {before} {at}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_searched_to_its_end() {
     const CAP: usize = KeyRotationLayer::<ProviderClassifier>::ERROR_BODY;
     for form in forms() {
@@ -356,6 +374,12 @@ async fn an_event_stream_without_the_key_is_not_held_up() {
     }
 }
 
+/// A compressed text with a comment in its header (RFC 1952, section 2.3.1).
+fn gzip_with_comment(text: &[u8], comment: &str) -> Bytes {
+    let header = [&[0x1f, 0x8b, 8, 16, 0, 0, 0, 0, 0, 3][..], comment.as_bytes(), &[0]].concat();
+    [&header[..], &gzip(text)[10..]].concat().into()
+}
+
 fn gzip(text: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text).unwrap();
@@ -373,6 +397,7 @@ async fn a_compressed_refusal_does_not_show_the_key() {
         ("x", text.clone().into(), false),
         ("br", text.clone().into(), false),
         ("gzip", gzip(long.as_bytes()), false),
+        ("gzip", gzip_with_comment(br#"{"error":{"message":"no ****"}}"#, &secret(LABEL)), true),
     ] {
         let echo = body.clone();
         let upstream = upstream(move |_| {

@@ -40,7 +40,8 @@ pub(crate) use crate::body::encoding::decoding::decode;
 mod decoding {
     use std::io::{self, Read};
 
-    use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+    use flate2::bufread::{DeflateDecoder, ZlibDecoder};
+    use flate2::read::MultiGzDecoder;
     use http::HeaderMap;
 
     use crate::body::encoding::{Decoded, codings};
@@ -68,7 +69,8 @@ mod decoding {
         decoded
     }
 
-    /// Undoes one coding. `None` if the coding is not known.
+    /// Undoes one coding. `None` if the coding is not known. Data with anything behind their end are not whole: other
+    /// readers may go on there.
     fn undo(coding: &str, data: &[u8]) -> Option<Decoded> {
         let is = |name: &str| coding.eq_ignore_ascii_case(name);
         if is("gzip") || is("x-gzip") {
@@ -76,12 +78,18 @@ mod decoding {
         }
         if is("deflate") {
             // Some servers leave out the zlib wrapper that the name stands for.
-            let wrapped = read(ZlibDecoder::new(data));
-            let bare = !wrapped.is_whole && wrapped.text.is_empty();
-            return Some(if bare { read(DeflateDecoder::new(data)) } else { wrapped });
+            let mut decoder = ZlibDecoder::new(data);
+            let wrapped = read(&mut decoder).followed_by(decoder.into_inner());
+            if wrapped.is_whole || !wrapped.text.is_empty() {
+                return Some(wrapped);
+            }
+            let mut decoder = DeflateDecoder::new(data);
+            return Some(read(&mut decoder).followed_by(decoder.into_inner()));
         }
         if is("br") {
-            return Some(read(brotli_decompressor::Decompressor::new(data, 4 * 1024)));
+            // A buffer of one byte takes nothing behind the end.
+            let mut decoder = brotli_decompressor::Decompressor::new(data, 1);
+            return Some(read(&mut decoder).followed_by(decoder.into_inner()));
         }
         if is("zstd") {
             return Some(zstd(data));
@@ -89,10 +97,17 @@ mod decoding {
         None
     }
 
-    fn zstd(data: &[u8]) -> Decoded {
-        match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(data, WINDOW) {
-            Ok(decoder) => read(decoder),
+    fn zstd(mut data: &[u8]) -> Decoded {
+        match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(&mut data, WINDOW) {
+            Ok(decoder) => read(decoder).followed_by(data),
             Err(_) => Decoded::default(),
+        }
+    }
+
+    impl Decoded {
+        fn followed_by(mut self, rest: &[u8]) -> Self {
+            self.is_whole &= rest.is_empty();
+            self
         }
     }
 
@@ -129,14 +144,13 @@ mod decoding {
             encoder.finish().unwrap()
         }
 
-        #[test]
-        fn each_coding_is_undone() {
+        fn all() -> Vec<(&'static str, Vec<u8>)> {
             let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
             zlib.write_all(TEXT).unwrap();
             let mut bare = DeflateEncoder::new(Vec::new(), Compression::default());
             bare.write_all(TEXT).unwrap();
             let zstd = ruzstd::encoding::compress_to_vec(TEXT, ruzstd::encoding::CompressionLevel::Fastest);
-            for (coding, data) in [
+            vec![
                 ("gzip", gzip(TEXT)),
                 ("X-GZIP", gzip(TEXT)),
                 ("identity, gzip", gzip(TEXT)),
@@ -145,7 +159,12 @@ mod decoding {
                 ("deflate", bare.finish().unwrap()),
                 ("br", brotli(TEXT)),
                 ("zstd", zstd),
-            ] {
+            ]
+        }
+
+        #[test]
+        fn each_coding_is_undone() {
+            for (coding, data) in all() {
                 let decoded = decoded(coding, &data);
                 assert_eq!((&*decoded.text, decoded.is_whole), (TEXT, true), "{coding}");
             }
@@ -170,6 +189,17 @@ mod decoding {
             assert!(!cut.is_whole && cut.text.starts_with(b"{\"error\""));
             for coding in ["compress", "x", "gzip, x", "gzip,gzip,gzip,gzip"] {
                 assert!(!decoded(coding, &data).is_whole, "{coding}");
+            }
+        }
+
+        #[test]
+        fn what_is_followed_by_anything_is_not_whole() {
+            for (coding, data) in all() {
+                for rest in [&b"x"[..], &data] {
+                    let is_two = coding.to_ascii_lowercase().ends_with("gzip") && rest.len() > 1;
+                    let followed = decoded(coding, &[&data, rest].concat());
+                    assert_eq!(followed.is_whole, is_two, "{coding}");
+                }
             }
         }
 

@@ -24,9 +24,16 @@ use crate::scrub::secret::Secret;
 /// Removes one key from one body.
 pub(crate) enum Redactor {
     /// Searches the trailers, and data that name an error.
-    Edges(Secret),
+    Edges(Edges),
     /// Searches all data too. Boxed, because most responses are successes.
     All(Box<Search>),
+}
+
+/// A search for data that name an error.
+pub(crate) struct Edges {
+    secret: Secret,
+    /// The last bytes of the data that have passed, which may be the beginning of the name.
+    last: [u8; LAST],
 }
 
 /// A search for the key in data.
@@ -46,7 +53,13 @@ enum Next {
 /// Length below which a cut object may lack its first members, in bytes (64).
 const SHORT: usize = 64;
 
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+/// The member, or the value, that names an error.
+const NAME: &[u8] = b"\"error\"";
+
+/// Number of bytes of the name that may have passed before its rest comes.
+const LAST: usize = NAME.len() - 1;
+
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
@@ -56,7 +69,7 @@ impl Redactor {
     /// Creates a redactor. `all`: the data are searched from the beginning.
     pub(crate) fn new(secret: &Secret, all: bool) -> Self {
         let secret = secret.clone();
-        if all { Self::All(Box::new(Search::new(secret))) } else { Self::Edges(secret) }
+        if all { Self::All(Box::new(Search::new(secret))) } else { Self::Edges(Edges::new(secret)) }
     }
 
     /// Returns the next frame of a body, without the key.
@@ -73,7 +86,7 @@ impl Redactor {
             }
             let next = std::task::ready!(body.as_mut().poll_frame(cx));
             let passed = match self.widened(next.as_ref()) {
-                Self::Edges(secret) => Poll::Ready(next.map(|frame| edge(frame, secret))),
+                Self::Edges(edges) => Poll::Ready(next.map(|frame| edge(frame, &edges.secret))),
                 Self::All(search) => search.pass(next),
             };
             if passed.is_ready() {
@@ -84,10 +97,10 @@ impl Redactor {
 
     /// Starts to search the data too, if this frame may belong to an error.
     fn widened(&mut self, next: Option<&Result<Frame<Bytes>, BoxError>>) -> &mut Self {
-        if let (Self::Edges(secret), Some(Ok(frame))) = (&*self, next)
-            && frame.data_ref().is_some_and(|data| may_be_error(data))
+        if let (Self::Edges(edges), Some(Ok(frame))) = (&mut *self, next)
+            && frame.data_ref().is_some_and(|data| edges.name_error(data))
         {
-            *self = Self::new(secret, true);
+            *self = Self::new(&edges.secret, true);
         }
         self
     }
@@ -117,6 +130,30 @@ impl Redactor {
             Self::All(search) if !search.held.is_empty() => longer(&own, search.held.len()),
             Self::Edges(_) | Self::All(_) => own,
         }
+    }
+}
+
+// === impl Edges ===
+
+impl Edges {
+    const fn new(secret: Secret) -> Self {
+        Self { secret, last: [0; LAST] }
+    }
+
+    /// Returns whether data of a success may belong to an error with status 200, as some gateways send them: they
+    /// have a member or a value `error`, or are too short a part of a document to tell. The name may have begun in
+    /// the data before.
+    fn name_error(&mut self, data: &[u8]) -> bool {
+        let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data).trim_ascii();
+        let is_whole = || text.ends_with(b"}") || text.ends_with(b"]");
+        let is_cut = text.len() < SHORT && matches!(text.first(), Some(b'{' | b'[')) && !is_whole();
+        let mut border = [0; 2 * LAST];
+        let next = &data[..data.len().min(LAST)];
+        border[..LAST].copy_from_slice(&self.last);
+        border[LAST..LAST + next.len()].copy_from_slice(next);
+        let border = &border[..LAST + next.len()];
+        self.last = data.last_chunk().or(border.last_chunk()).copied().unwrap_or(self.last);
+        is_cut || ERROR.find(border).is_some() || ERROR.find(data).is_some()
     }
 }
 
@@ -176,13 +213,6 @@ impl Search {
         self.next = Next::Frame(next);
         Poll::Ready(Some(Ok(Frame::data(held))))
     }
-}
-
-/// Returns whether data of a success may belong to an error with status 200, as some gateways send them: they
-/// have a member or a value `error`, or are too short a part of an object to tell.
-fn may_be_error(data: &[u8]) -> bool {
-    let is_cut = data.len() < SHORT && data.starts_with(b"{") && !data.trim_ascii_end().ends_with(b"}");
-    is_cut || ERROR.find(data).is_some()
 }
 
 /// Removes the key from trailers, or from an error.

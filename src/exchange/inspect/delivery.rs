@@ -27,19 +27,23 @@ const WITHHELD: &str = r#"{"error":{"message":"the provider's response is in a c
 // === impl Delivery ===
 
 impl Delivery {
-    /// Returns the delivery of an encoded error response, and its new body if that differs. `is_whole`: all of the
-    /// body was read. `decoded` is its text, as far as it could be decoded.
+    /// Returns the delivery of an encoded error response, and its new body if that differs. `read`: all of the body
+    /// as it came, if it was read to its end. `decoded` is its text, as far as it could be decoded.
     pub(crate) fn of_encoded<B>(
         decoded: &Decoded,
-        is_whole: bool,
+        read: Option<&[u8]>,
         secret: &Secret,
     ) -> (Self, Option<Rest<B>>) {
-        if !is_whole || !decoded.is_whole {
+        let Some(encoded) = read.filter(|_| decoded.is_whole) else {
             return (Self::Withheld, Some(in_place(Bytes::from_static(WITHHELD.as_bytes()))));
-        }
+        };
         match overwrite(&decoded.text, secret.expose()) {
-            None => (Self::AsItCame, None),
             Some(clean) => (Self::Decoded, Some(in_place(clean.into()))),
+            // An encoding has room for comments.
+            None if overwrite(encoded, secret.expose()).is_some() => {
+                (Self::Decoded, Some(in_place(Bytes::from(decoded.text.clone()))))
+            }
+            None => (Self::AsItCame, None),
         }
     }
 

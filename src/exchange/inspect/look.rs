@@ -100,6 +100,9 @@ where
         while self.bytes < cap && matches!(self.next().await, Seen::Data(_)) {}
     }
 
+}
+
+impl<B> Look<B> {
     /// Returns the data read so far as one piece.
     pub(crate) fn gather(&self) -> Bytes {
         let data = |frame: &Result<Frame<Bytes>, BoxError>| frame.as_ref().ok()?.data_ref().cloned();

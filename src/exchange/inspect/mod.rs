@@ -137,7 +137,8 @@ impl<'a, C: Classify> Inspector<'a, C> {
     ) -> (Delivery, Option<Rest<B>>) {
         match (decoded, self.secret) {
             (Some(decoded), Some(secret)) if look.bytes > 0 && !head.status.is_success() => {
-                Delivery::of_encoded(decoded, look.ended, secret)
+                let encoded = look.ended.then(|| look.gather());
+                Delivery::of_encoded(decoded, encoded.as_deref(), secret)
             }
             _ => (Delivery::AsItCame, None),
         }
