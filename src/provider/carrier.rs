@@ -5,8 +5,8 @@
 //! a word are listed.
 //!
 //! Sources of the names: the API references of OpenAI (`OpenAI-Organization`, `OpenAI-Project`), Google
-//! (`x-goog-user-project` and the system parameters `key`, `access_token`, `oauth_token`, `userProject`),
-//! Azure, AWS, Cloudflare, Hugging Face (`X-HF-Bill-To`) and DashScope (`X-DashScope-WorkSpace`).
+//! (`x-goog-user-project` and the system parameters `key`, `access_token`, `oauth_token`, `userProject` and
+//! `httpHeaders`, also with a `$` before them), Azure, AWS, Cloudflare, Hugging Face (`X-HF-Bill-To`) and DashScope (`X-DashScope-WorkSpace`).
 
 use std::sync::Arc;
 
@@ -39,8 +39,15 @@ pub(super) fn is_carrier(name: &HeaderName) -> bool {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     match last_word(name) {
         "key" => !ends(&["idempotency-key", "cache-key", "websocket-key", "session-key", "affinity-key"]),
-        "token" => ends(&["auth-token", "access-token", "security-token", "api-token", "id-token"]),
-        "apikey" | "authorization" | "auxiliary" | "cookie" => true,
+        "token" => ends(&[
+            "auth-token",
+            "access-token",
+            "security-token",
+            "api-token",
+            "id-token",
+            "authorization-token",
+        ]),
+        "apikey" | "authorization" | "authentication" | "auxiliary" | "cookie" => true,
         "protocol" => name == "sec-websocket-protocol",
         "id" => is_listed(name) || is_account(name),
         "email" | "secret" | "auth" | "to" => is_listed(name),
@@ -72,10 +79,10 @@ fn last_word(name: &str) -> &str {
     name.get(start..).unwrap_or_default()
 }
 
-/// Returns whether a pair of a query carries a credential or names the account that pays. Case, `-` and `_`
-/// are ignored.
+/// Returns whether a pair of a query carries a credential or names the account that pays. Case, `-`, `_` and
+/// `$` are ignored.
 pub(super) fn is_carrier_parameter(pair: &str) -> bool {
-    const NAMES: [&[u8]; 13] = [
+    const NAMES: [&[u8]; 14] = [
         b"key",
         b"apikey",
         b"accesstoken",
@@ -86,13 +93,15 @@ pub(super) fn is_carrier_parameter(pair: &str) -> bool {
         b"authorization",
         b"subscriptionkey",
         b"userproject",
+        // A list of headers, which replace those of the request.
+        b"httpheaders",
         b"xamzcredential",
         b"xamzsignature",
         b"xamzsecuritytoken",
     ];
     let written = name_of(pair);
     let plain = || {
-        let bytes = percent_decode_str(written).filter(|byte| !matches!(byte, b'-' | b'_'));
+        let bytes = percent_decode_str(written).filter(|byte| !matches!(byte, b'-' | b'_' | b'$'));
         bytes.map(|byte| byte.to_ascii_lowercase())
     };
     NAMES.iter().any(|name| plain().eq(name.iter().copied()))
@@ -134,6 +143,7 @@ mod tests {
             "cf-aig-authorization",
             "x-amz-security-token",
             "x-ms-token-aad-access-token",
+            "x-goog-iam-authorization-token",
             "x-ms-authorization-auxiliary",
             "openai-organization",
             "openai-project",
@@ -187,6 +197,9 @@ mod tests {
             "apiKey=x",
             "access_token=x",
             "userProject=x",
+            "%24userProject=x",
+            "$key=x",
+            "$httpHeaders=authorization:Bearer%20x",
         ] {
             assert!(is_carrier_parameter(pair), "{pair}");
         }

@@ -91,7 +91,9 @@ fn is_of_the_caller(name: &str) -> bool {
             | "x-original-url"
             | "x-original-host"
             | "x-rewrite-url"
+            | "x-http-method"
             | "x-http-method-override"
+            | "x-method-override"
             | "x-amzn-trace-id"
             | "x-csrf-token"
             | "x-xsrf-token"
@@ -156,6 +158,7 @@ mod tests {
             "fly-client-ip",
             "cdn-loop",
             "x-http-method-override",
+            "x-method-override",
             "host",
             "expect",
             "te",
