@@ -21,6 +21,7 @@
 mod error;
 mod events;
 mod in_band;
+mod outline;
 mod watch;
 
 use std::task::{Context, Poll};
@@ -66,6 +67,14 @@ impl StreamGuard {
             idle: Some(IdleTimer::new(idle)),
             error: None,
         }
+    }
+
+    /// Sets whether the body is a JSON document, which is truncated without its closing bracket. For a strict guard.
+    pub(crate) fn of_document(mut self, is_document: bool) -> Self {
+        if is_document && self.idle.is_some() {
+            self.watch.expect_document();
+        }
+        self
     }
 
     /// Sets whether an error is also reported as the last event of an event stream. The event has the dialect

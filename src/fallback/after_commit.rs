@@ -16,7 +16,7 @@ use crate::body::{
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
 use crate::exchange::context::ChainContext;
-use crate::exchange::inspect::is_stream;
+use crate::exchange::inspect::{is_document, is_stream};
 use crate::exchange::served::Served;
 use crate::fallback::breaker::BreakerPermit;
 use crate::fallback::link::{Chain, Link};
@@ -38,7 +38,8 @@ pub(super) fn guard<B>(
     let served = response.extensions().get::<Served>().filter(|_| joined);
     let slot = served.map_or_else(|| UsageSlot::new(Keyless(Arc::clone(link))), Served::usage_slot);
     if !served.is_some_and(Served::is_guarded) {
-        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), context.idle_timeout());
+        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), context.idle_timeout())
+            .of_document(is_document(response));
         let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
         response.body_mut().watch(guard.with_error_events(told.then_some(dialect)));
     }

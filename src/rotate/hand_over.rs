@@ -8,7 +8,7 @@ use tower::BoxError;
 
 use crate::body::{EventDialect, ResponseBody, RestLimits, StreamGuard};
 use crate::exchange::context::ChainContext;
-use crate::exchange::inspect::{UpstreamResponse, forget_length, is_readable};
+use crate::exchange::inspect::{UpstreamResponse, forget_length, is_document, is_readable};
 use crate::exchange::served::Served;
 
 /// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is left to
@@ -48,7 +48,8 @@ where
         Some(_) if !readable => StreamGuard::holding(usage),
         Some(context) => {
             served.set_guarded();
-            StreamGuard::strict(is_stream, Some(usage), context.idle_timeout())
+            let is_document = is_document(&response);
+            StreamGuard::strict(is_stream, Some(usage), context.idle_timeout()).of_document(is_document)
         }
         None => StreamGuard::metering(is_stream && readable, usage),
     };

@@ -7,6 +7,7 @@ use tower::BoxError;
 
 use crate::body::guard::events::Events;
 use crate::body::guard::in_band::{EventDialect, InBand};
+use crate::body::guard::outline::Outline;
 use crate::body::guard::usage_slot::{BodyEnd, BodyRemainder, UsageSlot};
 use crate::body::guard::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending};
@@ -21,6 +22,8 @@ pub(super) struct StreamMonitor {
     over: bool,
     /// Whether the last data were empty.
     idle: bool,
+    /// The outline of a JSON document whose end is checked.
+    outline: Option<Outline>,
 }
 
 enum Content {
@@ -62,18 +65,34 @@ impl StreamMonitor {
         } else {
             Content::Json(slot.is_some().then(Bytes::new))
         };
-        Self { content, slot, holds: false, over: false, idle: false }
+        Self { content, slot, holds: false, over: false, idle: false, outline: None }
     }
 
     /// Creates a monitor that reads nothing.
     pub(super) const fn holding(slot: UsageSlot) -> Self {
-        Self { content: Content::Json(None), slot: Some(slot), holds: true, over: false, idle: false }
+        Self {
+            content: Content::Json(None),
+            slot: Some(slot),
+            holds: true,
+            over: false,
+            idle: false,
+            outline: None,
+        }
     }
 
     pub(super) fn tell_errors(&mut self, supposed: EventDialect) {
         if let Content::Events(events) = &mut self.content {
             events.in_band = Some(InBand::new(supposed));
         }
+    }
+
+    /// Checks that a JSON document has come to its end.
+    pub(super) fn expect_document(&mut self) {
+        self.outline = Some(Outline::default());
+    }
+
+    fn is_cut(&self) -> bool {
+        self.outline.is_some_and(Outline::is_cut) || self.completion().is_some_and(Completion::is_cut)
     }
 
     /// Returns whether an event of this crate may follow those of the body.
@@ -86,6 +105,9 @@ impl StreamMonitor {
     pub(super) fn see(&mut self, data: &Bytes, looks: bool) -> Option<usize> {
         let metered = self.is_metered();
         self.idle = data.is_empty();
+        if let Some(outline) = &mut self.outline {
+            outline.see(data);
+        }
         match &mut self.content {
             Content::Events(events) => return events.see(data, metered, looks),
             Content::Json(response) if metered => keep(response, data),
@@ -132,7 +154,7 @@ impl StreamMonitor {
     pub(super) fn may_end(&self) -> bool {
         match &self.content {
             Content::Events(events) => events.may_end(),
-            Content::Json(_) => true,
+            Content::Json(_) => !self.is_cut(),
         }
     }
 
@@ -178,7 +200,7 @@ impl StreamMonitor {
             End::Broken(source) => Some(StreamError::Broken(source)),
             End::Silent(limit) => Some(StreamError::Idle(limit.unwrap_or_default())),
             End::Clean | End::Malformed => {
-                completion.is_some_and(Completion::is_cut).then_some(StreamError::Truncated)
+                self.is_cut().then_some(StreamError::Truncated)
             }
         }
     }

@@ -23,7 +23,7 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
 pub(crate) use self::limits::Limits;
-pub(crate) use self::media::{forget_length, is_json, is_readable, is_stream};
+pub(crate) use self::media::{forget_length, is_document, is_json, is_readable, is_stream};
 pub(crate) use self::response::UpstreamResponse;
 use crate::body::meter::begins_thinking;
 use crate::body::sse::{Decoder, Event};
