@@ -199,9 +199,7 @@ impl StreamMonitor {
         match end {
             End::Broken(source) => Some(StreamError::Broken(source)),
             End::Silent(limit) => Some(StreamError::Idle(limit.unwrap_or_default())),
-            End::Clean | End::Malformed => {
-                self.is_cut().then_some(StreamError::Truncated)
-            }
+            End::Clean | End::Malformed => self.is_cut().then_some(StreamError::Truncated),
         }
     }
 

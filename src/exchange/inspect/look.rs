@@ -99,7 +99,6 @@ where
     pub(crate) async fn read_up_to(&mut self, cap: usize) {
         while self.bytes < cap && matches!(self.next().await, Seen::Data(_)) {}
     }
-
 }
 
 impl<B> Look<B> {

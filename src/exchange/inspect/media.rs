@@ -67,7 +67,10 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(essence) = essence(headers) else { return false };
     let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
     let suffix = essence.len().checked_sub(5).map(|at| &essence[at..]).unwrap_or_default();
-    essence == JSON || is(JSON) || is(b"text/json") || suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json")
+    essence == JSON
+        || is(JSON)
+        || is(b"text/json")
+        || suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json")
 }
 
 /// Returns the media type without its parameters. Of a list, which is a header that was set twice, the first one.

@@ -57,7 +57,11 @@ const PIECE: usize = 16 * 1024;
 
 impl<B: Body<Data = Bytes> + Send + 'static> Tracked<B> {
     /// Tracks a request until the body of its response, or the tunnel that follows the response, has ended.
-    pub(super) fn response(mut response: Response<B>, in_flight: InFlight, version: Version) -> Response<Self> {
+    pub(super) fn response(
+        mut response: Response<B>,
+        in_flight: InFlight,
+        version: Version,
+    ) -> Response<Self> {
         if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
             // A connection becomes a tunnel only once.
             let _first = in_flight.traffic().tunnel.set(tunnel.clone());

@@ -16,7 +16,8 @@ pub(crate) struct Signals;
 /// The signal that a write beyond the limit for the size of files sends, and that ends a process without a handler. With
 /// one, the write fails like that to a full disk.
 #[cfg(unix)]
-const SIGXFSZ: std::ffi::c_int = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };
+const SIGXFSZ: std::ffi::c_int =
+    if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };
 
 /// SIGHUP, which asks for the configuration to be loaded again. It does not end the process from its creation on.
 #[cfg(unix)]
