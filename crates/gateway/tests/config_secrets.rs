@@ -69,6 +69,23 @@ fn no_error_shows_a_misplaced_secret() {
 }
 
 #[test]
+fn a_name_that_is_a_secret_is_refused() {
+    for secret in SECRETS {
+        let provider = format!(
+            "[[provider]]\nname = \"{secret}\"\ndialect = \"compatible\"\nbase_url = \"https://h/v1\""
+        );
+        for text in [
+            format!("{provider}\n[[provider.key]]\nid = \"a\"\nsecret = \"{secret}\""),
+            format!("{PROVIDER}{KEY}[[caller]]\nname = \"my {secret}\"\ntoken = \"{secret}\""),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(matches!(error.problem(), Problem::SecretInName), "{error}");
+            assert!(!said(&error).contains(secret), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_name_unlike_a_secret_is_shown() {
     let error = parse(&format!("[chain]\norder = [\"antropic\"]\n{PROVIDER}{KEY}")).unwrap_err();
     assert!(

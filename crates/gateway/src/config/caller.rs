@@ -90,6 +90,9 @@ impl CallerSettings {
         let endpoints =
             patterns(table.endpoints, &at.field("endpoints"), |path| path.starts_with(['/', '*']))?;
         let token = table.token.token(sources, &at.field("token"))?;
+        if token.is_in(&table.name) {
+            return Err(Problem::SecretInName.at(at.field("name")));
+        }
         if table.share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
             return Err(Problem::Share.at(at.field("share")));
         }

@@ -40,6 +40,9 @@ pub enum Problem {
     /// A name of a provider cannot be part of a path, or the `id` of a key is empty.
     #[error("not a name: use one or more of letters, digits, `-`, `_` and `.`")]
     Name,
+    /// The name of a provider shows one of its keys, or that of a caller its token.
+    #[error("the name shows a secret: choose another one, because names are in logs and metrics")]
+    SecretInName,
     /// A provider has the name of a path of the gateway.
     #[error("a provider can't be named {name}: /{name}/ is a path of the gateway; give it another `name`")]
     ReservedName {

@@ -150,6 +150,9 @@ fn provider(
     let of_keys = key.iter().any(KeyTable::is_of_models);
     let limits_models = of_keys || limit.iter().any(|limit| limit.model.is_some());
     let keys = Keys::read(&provider, &base_url, keys_env.as_deref(), key, common.sources, at)?;
+    if keys.appear_in(&name) {
+        return Err(Problem::SecretInName.at(at.field("name")));
+    }
     if keys.appear_in(base_url.path()) {
         return Err(in_url("its path contains one of the provider's keys"));
     }

@@ -237,6 +237,11 @@ impl Token {
         self.0.expose_secret().as_bytes().ct_eq(shown).into()
     }
 
+    /// Returns whether a text shows the token.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        text.contains(self.0.expose_secret())
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.matches(other.0.expose_secret().as_bytes())
     }
