@@ -73,6 +73,22 @@ async fn a_truncated_stream_is_truncated_for_the_caller() {
     assert!(got.contains("transfer-encoding: chunked") && !got.ends_with("0\r\n\r\n"), "{got}");
 }
 
+/// A caller that speaks HTTP/1.0, as proxies may.
+#[tokio::test]
+async fn a_truncated_stream_resets_a_connection_of_http10() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (end, is_whole) in [("", false), ("data: [DONE]\n\n", true)] {
+        let events = [FIRST, end].concat();
+        let upstream = raw::upstream(format!("{head}{:x}\r\n{events}\r\n0\r\n\r\n", events.len()).leak());
+        let gateway = gateway("", upstream.await).await;
+        let request = "POST /v1/chat/completions HTTP/1.0\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
+        let (mut stream, mut got) = (open(gateway.address, request).await, Vec::new());
+        let ended = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut got).await;
+        assert!(got.ends_with(events.as_bytes()), "the last event arrives");
+        assert_eq!(ended.is_ok(), is_whole, "{ended:?}");
+    }
+}
+
 /// Writes `text` repeatedly and slowly, until writing fails.
 async fn drip(mut stream: TcpStream, text: &str) {
     let mut tick = interval(Duration::from_millis(20));

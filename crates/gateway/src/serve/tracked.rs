@@ -22,8 +22,9 @@ pin_project! {
     /// The body of a response. Its request counts as in flight until the body is dropped or abandoned.
     #[project = TrackedProjection]
     pub(super) enum Tracked<B> {
-        /// Of HTTP/1, where a caller that does not read blocks its connection.
-        Connection { #[pin] body: B, in_flight: Option<InFlight> },
+        /// Of HTTP/1, where a caller that does not read blocks its connection. In HTTP/1.0 the end of the connection is
+        /// that of the body.
+        Connection { #[pin] body: B, in_flight: Option<InFlight>, ends_connection: bool },
         /// Of a stream of HTTP/2. The rest of the last frame comes before the next one.
         Stream { stream: Arc<Stream<B>>, rest: Bytes },
     }
@@ -66,10 +67,15 @@ impl<B: Body<Data = Bytes> + Send + 'static> Tracked<B> {
             // A connection becomes a tunnel only once.
             let _first = in_flight.traffic().tunnel.set(tunnel.clone());
             tunnel.attach(in_flight);
-            return response.map(|body| Self::Connection { body, in_flight: None });
+            return response.map(|body| Self::Connection { body, in_flight: None, ends_connection: false });
         }
         if version != Version::HTTP_2 || response.body().is_end_stream() {
-            return response.map(|body| Self::Connection { body, in_flight: Some(in_flight) });
+            let ends_connection = version < Version::HTTP_11;
+            return response.map(|body| Self::Connection {
+                body,
+                in_flight: Some(in_flight),
+                ends_connection,
+            });
         }
         response.map(|body| Self::Stream { stream: Stream::new(body, in_flight), rest: Bytes::new() })
     }
@@ -88,7 +94,13 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project() {
-            TrackedProjection::Connection { body, .. } => body.poll_frame(cx).map_err(Into::into),
+            TrackedProjection::Connection { body, in_flight, ends_connection } => {
+                let polled = body.poll_frame(cx);
+                if *ends_connection && matches!(polled, Poll::Ready(Some(Err(_)))) {
+                    in_flight.iter().for_each(|in_flight| in_flight.traffic().fail());
+                }
+                polled.map_err(Into::into)
+            }
             TrackedProjection::Stream { stream, rest } => stream.poll_frame(rest, cx),
         }
     }

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub(super) struct Traffic {
     pub(super) close: Notify,
     /// The tunnel that the connection has become.
     pub(super) tunnel: OnceLock<Tunnel>,
+    /// Whether the end of the connection would look like that of a response that has failed.
+    has_failed: AtomicBool,
     /// The bodies that are sent over HTTP/2.
     streams: Mutex<Vec<Weak<dyn Abandon>>>,
 }
@@ -70,6 +72,7 @@ impl Traffic {
             blocked_since: AtomicU64::new(READS),
             close: Notify::new(),
             tunnel: OnceLock::new(),
+            has_failed: AtomicBool::new(false),
             streams: Mutex::default(),
         })
     }
@@ -88,6 +91,11 @@ impl Traffic {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let idle = self.busy.load(Ordering::Relaxed) == 0;
         idle.then(|| self.at(self.idle_since.load(Ordering::Relaxed)))
+    }
+
+    /// Lets the connection end with a reset, so that its caller does not take a part of a response for the whole.
+    pub(super) fn fail(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
     }
 
     /// Watches a body, to abandon it when its caller does not read it.
@@ -173,6 +181,15 @@ impl Watched {
             Poll::Pending => self.traffic.blocked(),
         }
         written
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.traffic.has_failed.load(Ordering::Relaxed) {
+            // Fails only if the connection has ended already.
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }
 
