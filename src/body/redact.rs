@@ -152,7 +152,7 @@ impl Edges {
         border[..LAST].copy_from_slice(&self.last);
         border[LAST..LAST + next.len()].copy_from_slice(next);
         let border = &border[..LAST + next.len()];
-        self.last = data.last_chunk().or(border.last_chunk()).copied().unwrap_or(self.last);
+        self.last = data.last_chunk().or_else(|| border.last_chunk()).copied().unwrap_or(self.last);
         is_cut || ERROR.find(border).is_some() || ERROR.find(data).is_some()
     }
 }
