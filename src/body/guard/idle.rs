@@ -1,7 +1,7 @@
 //! The timer for pauses in a body.
 //!
-//! Any data end a pause, but keep-alives do so only for a time: a stream that sends nothing but comments, pings and
-//! events without content ends [`KEEP_ALIVES`] idle limits after the first of them that was noticed. Content can be
+//! Any data end a pause, but keep-alives do so only for a time: a stream that sends nothing but comments, pings, blanks
+//! and events without content ends [`KEEP_ALIVES`] idle limits after the first of them that was noticed. Content can be
 //! told from all else only by parsing an event. So events are parsed once in an idle limit, and each of them while
 //! no content comes.
 //!

@@ -20,7 +20,7 @@ pub(super) struct StreamMonitor {
     /// Whether the body can't be read here. Another layer that can read it stores the usage.
     holds: bool,
     over: bool,
-    /// Whether the last data were empty.
+    /// Whether the last data were nothing but blanks, by which servers keep a connection alive.
     idle: bool,
     /// The outline of a JSON document whose end is checked.
     outline: Option<Outline>,
@@ -104,7 +104,7 @@ impl StreamMonitor {
     /// returns the number of bytes up to the end of that event.
     pub(super) fn see(&mut self, data: &Bytes, looks: bool) -> Option<usize> {
         let metered = self.is_metered();
-        self.idle = data.is_empty();
+        self.idle = data.trim_ascii().is_empty();
         if let Some(outline) = &mut self.outline {
             outline.see(data);
         }
@@ -141,7 +141,7 @@ impl StreamMonitor {
         matches!(self.content, Content::Events(_))
     }
 
-    /// Returns whether the last data only kept the connection alive: they were empty, or contained no event and
+    /// Returns whether the last data only kept the connection alive: they were blank, or contained no event and
     /// no part of one. If content was looked for: they contained no event with content.
     pub(super) fn is_idle(&self) -> bool {
         match &self.content {

@@ -21,13 +21,7 @@ async fn silence_counts_only_while_somebody_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn progress_starts_the_silence_anew_and_no_limit_is_none() {
-    let frames = |count| {
-        let ticks = stream::iter(0..count).then(|_| async {
-            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
-            Ok::<_, BoxError>(Frame::data(Bytes::from_static(b": ping\n\n")))
-        });
-        StreamBody::new(Box::pin(ticks))
-    };
+    let frames = |count| ticks(count, |_| b": ping\n\n");
     let usage = UsageSlot::default();
     let guard = |idle| StreamGuard::strict(true, Some(usage.clone()), idle);
     let guarded = ResponseBody::untouched(frames(10)).guarded(guard(Some(IDLE)));
@@ -40,6 +34,32 @@ async fn progress_starts_the_silence_anew_and_no_limit_is_none() {
         let body = ResponseBody::untouched(body(&[ROLE], Then::Stays)).guarded(guard(idle));
         assert!(tokio::time::timeout(Duration::from_secs(86_400), read(body, usage.clone())).await.is_err());
     }
+}
+
+/// A body of frames in time.
+fn ticks(
+    count: usize,
+    frame: impl Fn(usize) -> &'static [u8],
+) -> impl Body<Data = Bytes, Error = BoxError> + Unpin {
+    let ticks = stream::iter((0..count).map(frame)).then(|frame| async move {
+        tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+        Ok(Frame::data(Bytes::from_static(frame)))
+    });
+    StreamBody::new(Box::pin(ticks))
+}
+
+#[tokio::test(start_paused = true)]
+async fn blanks_keep_json_alive_only_for_a_time() {
+    let usage = UsageSlot::default();
+    let guard = || StreamGuard::strict(false, Some(usage.clone()), Some(IDLE));
+    let blanks = ResponseBody::untouched(ticks(10_000, |_| b" \n")).guarded(guard());
+    let came = read(blanks, usage.clone()).await;
+    assert_eq!(came.verdict, Verdict::Idle);
+    assert!(came.after <= IDLE * (KEEP_ALIVES + 1), "{:?}", came.after);
+    // A response whose numbers come far apart, with blanks between them.
+    let slow = ticks(100, |at| if at % 5 == 0 { b"1," } else { b"\n" });
+    let slow = ResponseBody::untouched(slow).guarded(guard());
+    assert_eq!(read(slow, usage.clone()).await.verdict, Verdict::Clean);
 }
 
 #[tokio::test(start_paused = true)]
