@@ -144,6 +144,36 @@ async fn a_close_frame_does_not_show_the_key() {
 }
 
 #[tokio::test]
+async fn no_invalid_close_frame_and_nothing_behind_one_is_passed_on() {
+    let key = b"echo-0123456789";
+    let close = |header: &[u8]| [header, &[0x03, 0xf0], key].concat();
+    for frames in [close(&[0x88, 126, 0, 17]), close(&[0x88, 0x91, 0, 0, 0, 0]), close(&[0x88, 0, 0x81, 17])]
+    {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = format!(
+            "[[provider]]\nname = \"openai\"\nbase_url = \"http://{}/v1\"\n[[provider.key]]\nid = \"a\"\nsecret = \"{}\"\n",
+            listener.local_addr().unwrap(),
+            String::from_utf8_lossy(key)
+        );
+        let gateway = Gateway::at(&provider).await;
+        let provider = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await.unwrap();
+            let head = "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
+            let response = [head.as_bytes(), &frames].concat();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, &response).await.unwrap();
+        };
+        let request = "GET /v1/realtime?model=m HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+                       upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let (mut stream, ()) = tokio::join!(support::raw::open(gateway.address, request), provider);
+        let mut got = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut got).await.unwrap();
+        let got = String::from_utf8_lossy(&got);
+        assert!(got.starts_with("HTTP/1.1 101") && !got.contains("0123456789"), "{got}");
+    }
+}
+
+#[tokio::test]
 async fn the_access_line_of_a_refused_handshake_names_the_provider() {
     let log = Captured::default();
     let _captured = log.install();

@@ -105,11 +105,18 @@ impl Closing {
     /// Returns whether the frame has arrived. One that no server may send (masked, or too long) has no end.
     pub(super) fn is_complete(&self) -> bool {
         let [_, length, payload @ ..] = self.0.as_slice() else { return false };
-        *length > LONGEST_CLOSE || payload.len() >= usize::from(*length)
+        self.is_invalid() || payload.len() >= usize::from(*length)
     }
 
-    /// Returns the frame, with the payload that `change` returns if it has the same length.
+    fn is_invalid(&self) -> bool {
+        self.0.get(1).is_some_and(|length| *length > LONGEST_CLOSE)
+    }
+
+    /// Returns the frame, with the payload that `change` returns if it has the same length. An invalid frame is replaced.
     pub(super) fn bytes(&self, change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+        if self.is_invalid() {
+            return Close::frame(1002, "the provider sent an invalid close frame");
+        }
         let (header, payload) = self.0.split_at(self.0.len().min(2));
         let changed = change(payload).filter(|changed| changed.len() == payload.len());
         [header, changed.as_deref().unwrap_or(payload)].concat()

@@ -122,12 +122,10 @@ impl AsyncWrite for Observed {
             self.traffic.closes();
             self.frames = frames;
             if self.side == Side::Caller {
+                // Nothing may follow a close frame, and what does goes no further.
                 let taken = self.take_close(data);
-                if taken > 0 {
-                    return Poll::Ready(Ok(taken));
-                }
+                return Poll::Ready(Ok(if taken > 0 { taken } else { data.len() }));
             }
-            // Nothing may follow a close frame, and what does is not looked at.
             plain = data.len();
         }
         let written = Pin::new(&mut self.io).poll_write(cx, &data[..plain]);
