@@ -134,6 +134,20 @@ async fn a_whole_response_is_delivered_byte_for_byte() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_under_the_type_of_json_are_judged_as_events() {
+    let [cut, whole] = [&[TEXT][..], &[TEXT, STOP]].map(|frames| json(frames, Then::Ends));
+    let (chain, calls) = chain_of(&[cut, whole.clone()], |it| it);
+    let response = send(&chain, chat_stream("m")).await.unwrap();
+    assert_eq!(support::text(response).await, whole.frames.concat());
+    assert_eq!(calls_of(&calls), [1, 1]);
+
+    let error = json(&["data: {\"error\":{\"message\":\"no\"}}\n\n"], Then::Ends).status(400);
+    let (chain, _) = chain_of(std::slice::from_ref(&error), |it| it);
+    let response = send(&chain, chat_stream("m")).await.unwrap();
+    assert_eq!(support::text(response).await, error.frames.concat(), "an error is no stream that failed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn json_that_is_not_held_back_is_not_cut_unnoticed() {
     let cut = json(&["[{\"a\":1}", "\n,", "{\"a\":2}"], Then::Ends);
     for (path, commit, cap) in [

@@ -69,10 +69,11 @@ impl StreamGuard {
         }
     }
 
-    /// Sets whether the body is a JSON document, which is truncated without its closing bracket. For a strict guard.
-    pub(crate) fn of_document(mut self, is_document: bool) -> Self {
-        if is_document && self.idle.is_some() {
-            self.watch.expect_document();
+    /// Checks the end of a success whose body is not known to be an event stream: it is one if it begins like one. A JSON
+    /// document is truncated without its closing bracket. For a strict guard.
+    pub(crate) fn of_success(mut self, is_document: bool) -> Self {
+        if self.idle.is_some() {
+            self.watch.expect(is_document);
         }
         self
     }

@@ -38,8 +38,10 @@ pub(super) fn guard<B>(
     let served = response.extensions().get::<Served>().filter(|_| joined);
     let slot = served.map_or_else(|| UsageSlot::new(Keyless(Arc::clone(link))), Served::usage_slot);
     if !served.is_some_and(Served::is_guarded) {
-        let guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), context.idle_timeout())
-            .of_document(is_document(response));
+        let mut guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), context.idle_timeout());
+        if response.status().is_success() {
+            guard = guard.of_success(is_document(response));
+        }
         let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
         response.body_mut().watch(guard.with_error_events(told.then_some(dialect)));
     }

@@ -19,6 +19,7 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use crate::body::sse::{BYTE_ORDER_MARK, begins_stream};
 use crate::body::{ResponseBody, Rest, StreamError, UsageSlot};
 use crate::classify::{Fault, Reason, Scope};
 use crate::error::ProviderFailed;
@@ -66,8 +67,6 @@ struct Held<T> {
     frames: VecDeque<Result<Frame<Bytes>, BoxError>>,
     bytes: usize,
 }
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a body until it is complete or longer than the cap. `slot` receives its end.
 ///
@@ -131,10 +130,11 @@ pub(super) fn failed(error: BoxError, head: &mut response::Parts, link: &Link) -
     Box::new(ProviderFailed { attempts, status: Some(status), source: Some(error), ..left })
 }
 
-/// Returns whether the data are one JSON document, or several in sequence.
+/// Returns whether the data are one JSON document, or several in sequence. Events under the type of JSON are sound too:
+/// their guard has checked them.
 fn is_sound(data: &[u8]) -> bool {
     let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
-    if serde_json::from_slice::<IgnoredAny>(data).is_ok() {
+    if serde_json::from_slice::<IgnoredAny>(data).is_ok() || begins_stream(data) {
         return true;
     }
     let mut documents = serde_json::Deserializer::from_slice(data).into_iter::<IgnoredAny>().peekable();

@@ -48,8 +48,8 @@ where
         Some(_) if !readable => StreamGuard::holding(usage),
         Some(context) => {
             served.set_guarded();
-            let is_document = is_document(&response);
-            StreamGuard::strict(is_stream, Some(usage), context.idle_timeout()).of_document(is_document)
+            let guard = StreamGuard::strict(is_stream, Some(usage), context.idle_timeout());
+            if response.status().is_success() { guard.of_success(is_document(&response)) } else { guard }
         }
         None => StreamGuard::metering(is_stream && readable, usage),
     };

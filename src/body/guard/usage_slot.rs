@@ -89,6 +89,11 @@ impl UsageSlot {
         self.0.held_back.store(held_back, Ordering::Relaxed);
     }
 
+    /// Returns whether the body is read before it is handed over.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.0.held_back.load(Ordering::Relaxed)
+    }
+
     /// Sets the listener for the end of the body. Only the first one is used.
     pub(crate) fn listen(&self, listener: Arc<dyn EndListener>, ticket: u64) {
         let _first = self.0.listener.set((listener, ticket));
@@ -105,7 +110,7 @@ impl UsageSlot {
     }
 
     pub(super) fn leave(&self, left: Option<BodyRemainder>, end: BodyEnd) {
-        if !self.0.held_back.load(Ordering::Relaxed) {
+        if !self.is_held_back() {
             self.tell(end);
         }
         let told = left.as_ref().filter(|_| self.0.settle.wants_usage()).and_then(BodyRemainder::usage);

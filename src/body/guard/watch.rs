@@ -11,6 +11,7 @@ use crate::body::guard::outline::Outline;
 use crate::body::guard::usage_slot::{BodyEnd, BodyRemainder, UsageSlot};
 use crate::body::guard::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending};
+use crate::body::sse::begins_stream;
 
 /// Reads a body as it passes.
 pub(super) struct StreamMonitor {
@@ -24,6 +25,8 @@ pub(super) struct StreamMonitor {
     idle: bool,
     /// The outline of a JSON document whose end is checked.
     outline: Option<Outline>,
+    /// Whether the first data may show that the body is an event stream.
+    may_be_events: bool,
 }
 
 enum Content {
@@ -65,7 +68,7 @@ impl StreamMonitor {
         } else {
             Content::Json(slot.is_some().then(Bytes::new))
         };
-        Self { content, slot, holds: false, over: false, idle: false, outline: None }
+        Self { content, slot, holds: false, over: false, idle: false, outline: None, may_be_events: false }
     }
 
     /// Creates a monitor that reads nothing.
@@ -77,6 +80,7 @@ impl StreamMonitor {
             over: false,
             idle: false,
             outline: None,
+            may_be_events: false,
         }
     }
 
@@ -86,9 +90,10 @@ impl StreamMonitor {
         }
     }
 
-    /// Checks that a JSON document has come to its end.
-    pub(super) fn expect_document(&mut self) {
-        self.outline = Some(Outline::default());
+    /// Checks that a JSON document has come to its end, and looks whether the body is an event stream.
+    pub(super) fn expect(&mut self, is_document: bool) {
+        self.outline = is_document.then(Outline::default);
+        self.may_be_events = !self.is_events();
     }
 
     fn is_cut(&self) -> bool {
@@ -104,9 +109,17 @@ impl StreamMonitor {
     /// returns the number of bytes up to the end of that event.
     pub(super) fn see(&mut self, data: &Bytes, looks: bool) -> Option<usize> {
         let metered = self.is_metered();
-        self.idle = data.trim_ascii().is_empty();
+        let is_blank = data.trim_ascii().is_empty();
+        // What is held back has its deadline.
+        self.idle = is_blank && (data.is_empty() || !self.is_held_back());
         if let Some(outline) = &mut self.outline {
             outline.see(data);
+        }
+        if self.may_be_events && !is_blank {
+            self.may_be_events = false;
+            if begins_stream(data) {
+                self.content = Content::Events(Box::new(Events::new(true)));
+            }
         }
         match &mut self.content {
             Content::Events(events) => return events.see(data, metered, looks),
@@ -126,6 +139,10 @@ impl StreamMonitor {
             None => (StreamErrorKind::Broken, "the connection to the provider broke".to_owned()),
         };
         Some(in_band.event(kind, &message, events.cut))
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.slot.as_ref().is_some_and(UsageSlot::is_held_back)
     }
 
     /// Returns whether the usage may be asked for. Once it may not, it never will be.

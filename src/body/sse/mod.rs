@@ -12,6 +12,7 @@
 //! size of an event is bounded. A larger event is reported as [`Overflow`] and dropped up to its end, and the
 //! events after it are decoded as if it had not been there.
 
+mod beginning;
 mod event;
 
 use std::collections::VecDeque;
@@ -20,12 +21,11 @@ use std::{fmt, mem, str};
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
+pub(crate) use self::beginning::{BYTE_ORDER_MARK, begins_stream};
 pub use self::event::Event;
 
 /// Default maximum size of one event, in bytes: 1 MiB.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits an event stream into [`Event`]s.
 ///

@@ -107,6 +107,21 @@ async fn guarded(chunks: &[&str], then: Then) -> Came {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_of_another_type_is_checked_too() {
+    for (chunks, expected) in [
+        (&[ROLE, TEXT, STOP, DONE][..], Verdict::Clean),
+        (&["\n", ROLE, TEXT], Verdict::Truncated),
+        (&[": hold on\n\n", TEXT, ERROR, DONE], Verdict::Failed),
+        (&["{}", TEXT], Verdict::Clean),
+    ] {
+        let usage = UsageSlot::default();
+        let guard = StreamGuard::strict(false, Some(usage.clone()), Some(IDLE)).of_success(false);
+        let came = read(ResponseBody::untouched(body(chunks, Then::Ends)).guarded(guard), usage).await;
+        assert_eq!((came.verdict, came.bytes), (expected, chunks.concat().into_bytes()), "{chunks:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_end_of_a_stream_is_worth() {
     use Then::{Breaks, Ends, Stays};
     let second = |finish: &str| {
