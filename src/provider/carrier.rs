@@ -6,7 +6,8 @@
 //!
 //! Sources of the names: the API references of OpenAI (`OpenAI-Organization`, `OpenAI-Project`), Google
 //! (`x-goog-user-project` and the system parameters `key`, `access_token`, `oauth_token`, `userProject` and
-//! `httpHeaders`, also with a `$` before them), Azure, AWS, Cloudflare, Hugging Face (`X-HF-Bill-To`) and DashScope (`X-DashScope-WorkSpace`).
+//! `httpHeaders`, also with a `$` before them), Azure, AWS, Cloudflare, Hugging Face (`X-HF-Bill-To`) and
+//! DashScope (`X-DashScope-WorkSpace`).
 
 use std::sync::Arc;
 
