@@ -80,11 +80,10 @@ impl StreamGuard {
 
     /// Sets whether an error is also reported as the last event of an event stream. The event has the dialect
     /// of the events that passed, or else the given one. `None`: no such event.
-    pub(crate) fn with_error_events(mut self, dialect: Option<EventDialect>) -> Self {
+    pub(crate) fn set_error_events(&mut self, dialect: Option<EventDialect>) {
         if let Some(supposed) = dialect {
             self.watch.tell_errors(supposed);
         }
-        self
     }
 
     /// Returns whether nothing follows any more.

@@ -123,7 +123,7 @@ impl<C: Classify> Call<'_, C> {
                     return (CallResult::new(CheckResult::NoCall, None), None);
                 }
                 let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
-                return (CallResult::of(classify(self.classifier, outcome).await, None), None);
+                return (CallResult::of(classify(self.classifier, || outcome).await, None), None);
             }
         };
         let secret = self.checked.secret(self.issued);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::meter::Usage;
@@ -43,15 +43,16 @@ pub(super) fn guard<B>(
             guard = guard.of_success(is_document(response));
         }
         let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
-        response.body_mut().watch(guard.with_error_events(told.then_some(dialect)));
+        guard.set_error_events(told.then_some(dialect));
+        response.body_mut().watch(guard);
     }
     slot
 }
 
 /// Records the commit, and lets the link receive the end of a successful response's body.
-pub(super) fn book<B, T>(
+pub(super) fn book<B>(
     permit: BreakerPermit,
-    response: &Response<T>,
+    status: StatusCode,
     slot: Option<&UsageSlot>,
     link: &Arc<Link>,
     chain: &Chain<B>,
@@ -61,8 +62,7 @@ pub(super) fn book<B, T>(
     if committed.closed {
         chain.emit(link, Severity::Change, || EventKind::BreakerClosed);
     }
-    let slot = slot.or_else(|| response.extensions().get::<Served>().map(Served::usage_cell_ref));
-    if let Some(slot) = slot.filter(|_| response.status().is_success()) {
+    if let Some(slot) = slot.filter(|_| status.is_success()) {
         slot.listen(Arc::clone(link) as Arc<dyn EndListener>, committed.generation);
     }
 }

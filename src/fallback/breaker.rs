@@ -50,8 +50,8 @@ pub(crate) struct BreakerOpen {
 pub(crate) struct BreakerPermit {
     breaker: Arc<Shared>,
     generation: u64,
-    began: Timestamp,
-    probe: bool,
+    /// The time at which the call began, if it is a probe.
+    probe: Option<Timestamp>,
 }
 
 /// The effect of a commit.
@@ -91,23 +91,25 @@ impl Breaker {
         Self(Arc::new(Shared { policy, state: Mutex::new(BreakerState::new()) }))
     }
 
-    /// Admits a call, as the single probe if the open time has just ended.
-    pub(crate) fn enter(&self, now: Timestamp) -> Result<BreakerPermit, BreakerOpen> {
+    /// Admits a call, as the single probe if the open time has just ended. The time matters only if the breaker is
+    /// open.
+    pub(crate) fn enter(&self, now: impl Into<Timestamp>) -> Result<BreakerPermit, BreakerOpen> {
         let mut state = self.0.state();
-        let generation = state.generation;
+        let (generation, mut probe) = (state.generation, None);
         if let Some(opened) = &mut state.opened {
+            let now = now.into();
             opened.refuses(now)?;
             opened.probing = true;
+            probe = Some(now);
         }
-        let probe = state.opened.is_some();
         drop(state);
-        Ok(BreakerPermit { breaker: Arc::clone(&self.0), generation, began: now, probe })
+        Ok(BreakerPermit { breaker: Arc::clone(&self.0), generation, probe })
     }
 
     /// Records the end of the body of a response that was handed over. Returns the open time if that opened the
     /// breaker.
     pub(crate) fn body_ended(&self, generation: u64, failed: bool, now: Timestamp) -> Option<Duration> {
-        let permit = BreakerPermit { breaker: Arc::clone(&self.0), generation, began: now, probe: false };
+        let permit = BreakerPermit { breaker: Arc::clone(&self.0), generation, probe: None };
         if failed {
             permit.body_failed(now)
         } else {
@@ -152,12 +154,12 @@ impl Opened {
 impl BreakerPermit {
     /// Returns whether this call is the probe that finds out if the provider is back.
     pub(crate) const fn is_probe(&self) -> bool {
-        self.probe
+        self.probe.is_some()
     }
 
     /// Hands the probe back, so that another call can be it. This call continues as an ordinary one.
     pub(crate) fn give_probe_back(&mut self) {
-        if std::mem::take(&mut self.probe)
+        if self.probe.take().is_some()
             && let Some(mut state) = self.current()
             && let Some(opened) = &mut state.opened
         {
@@ -173,7 +175,7 @@ impl BreakerPermit {
 
     /// Records a success up to the commit. The end of the body is reported to [`Breaker::body_ended`].
     pub(crate) fn committed(mut self, now: Timestamp) -> Committed {
-        let probe = std::mem::take(&mut self.probe);
+        let probe = self.probe.take().is_some();
         let Some(mut state) = self.current() else {
             return Committed { closed: false, generation: self.generation };
         };
@@ -210,17 +212,17 @@ impl BreakerPermit {
 
     /// Records a fault of the provider. Returns the open time if that opened the breaker or keeps it open.
     pub(crate) fn failed(mut self, now: Timestamp) -> Option<Duration> {
-        let probe = std::mem::take(&mut self.probe);
+        let probe = self.probe.take();
         let policy = self.breaker.policy;
         let mut state = self.current().filter(|_| policy.is_enabled())?;
         state.consecutive = state.consecutive.saturating_add(1);
         let bucket = policy.bucket(now, BUCKETS);
         state.recent.count(bucket, true);
-        if !probe && !policy.trips(state.consecutive, state.recent.sum(bucket)) {
+        if probe.is_none() && !policy.trips(state.consecutive, state.recent.sum(bucket)) {
             return None;
         }
         // A probe that takes long must not be repeated too often.
-        let took = if probe { now.saturating_since(self.began) } else { Duration::ZERO };
+        let took = probe.map_or(Duration::ZERO, |began| now.saturating_since(began));
         Some(state.open(&policy, took, now))
     }
 
@@ -238,10 +240,9 @@ impl Drop for BreakerPermit {
 
 impl fmt::Debug for BreakerPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker: _, generation, began, probe } = self;
+        let Self { breaker: _, generation, probe } = self;
         f.debug_struct("BreakerPermit")
             .field("generation", generation)
-            .field("began", began)
             .field("probe", probe)
             .finish_non_exhaustive()
     }

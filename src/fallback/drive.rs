@@ -15,6 +15,7 @@ use crate::body::{ReplayBody, ResponseBody, Upload};
 use crate::error::Error;
 use crate::event::{EventKind, Severity};
 use crate::exchange::future::with_deadline;
+use crate::exchange::served::Served;
 use crate::fallback::breaker::{BreakerOpen, BreakerPermit};
 use crate::fallback::hold_back::read;
 use crate::fallback::judge::LinkOutcome;
@@ -90,13 +91,13 @@ where
     async move {
         let (link, upload) = (&chain.links[next.link], state.upload());
         state.turn_to(next);
-        let (mut began, mut entered) = (now, link.breaker.enter(now.into()));
+        let (mut began, mut entered) = (now, link.breaker.enter(now));
         if needs_body(link, &entered) && !upload.has_ended() {
             // A probe is not held while the caller takes its time to send the body.
             drop(entered);
             Box::pin(upload.record()).await;
             began = Instant::now();
-            entered = link.breaker.enter(began.into());
+            entered = link.breaker.enter(began);
         }
         let mut permit = match entered {
             Ok(permit) => permit,
@@ -197,8 +198,10 @@ fn settle<B>(
     let now = Instant::now();
     link.latency.answered(now - began);
     if let Some(response) = served {
-        after_commit::book(permit, response, slot.as_ref(), link, chain, now);
-        state.deliver(response, link);
+        let status = response.status();
+        let served = response.extensions_mut().get_mut::<Served>();
+        let own = state.deliver(served, link);
+        after_commit::book(permit, status, slot.as_ref().or(own), link, chain, now);
     }
     Ok(())
 }

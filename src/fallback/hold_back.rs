@@ -25,7 +25,7 @@ use crate::classify::{Fault, Reason, Scope};
 use crate::error::ProviderFailed;
 use crate::error::SkipReason;
 use crate::exchange::future::with_deadline;
-use crate::exchange::inspect::{is_json, is_readable};
+use crate::exchange::inspect::{BodyFacts, Media};
 use crate::exchange::served::Served;
 use crate::fallback::commit::Commit;
 use crate::fallback::link::Link;
@@ -164,17 +164,18 @@ impl HoldBack {
     pub(super) fn check<T: Body>(self, response: &Response<T>, deadline: Option<Instant>) -> Option<Check> {
         let (status, headers) = (response.status(), response.headers());
         let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
-        if !status.is_success() || empty || self.bodiless {
+        if !status.is_success() || empty || self.bodiless || self.commit == Commit::Head {
             return None;
         }
-        let json = status != StatusCode::PARTIAL_CONTENT && is_json(headers);
+        let facts = BodyFacts::of(headers);
+        let json = status != StatusCode::PARTIAL_CONTENT && facts.media == Media::Json;
         let due = match self.commit {
             Commit::Head => false,
             Commit::FirstContent => json && !self.json_is_streamed,
             Commit::Complete => true,
         };
         let fits = due && response.body().size_hint().lower() <= self.cap as u64;
-        fits.then(|| Check { cap: self.cap, parse: json && is_readable(headers), deadline })
+        fits.then_some(Check { cap: self.cap, parse: json && facts.is_readable, deadline })
     }
 }
 

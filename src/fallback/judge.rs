@@ -187,7 +187,7 @@ async fn failed<B>(
         return LinkOutcome::left(ProviderFailed { source: Some(error), ..left });
     }
     context.take_attempt();
-    let outcome = Outcome::transport(transport::of(&error), Timestamp::now());
+    let outcome = || Outcome::transport(transport::of(&error), Timestamp::now());
     match classify(&chain.general.classifier(), outcome).await {
         Verdict::Fault(fault) => {
             let left = ProviderFailed::new(name, SkipReason::Fault(fault));

@@ -261,7 +261,9 @@ impl Route {
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
         }
-        if let Some(own) = AccountHeaders::among(&self.set) {
+        if !self.set.is_empty()
+            && let Some(own) = AccountHeaders::among(&self.set)
+        {
             request.extensions_mut().insert(own);
         }
         Ok(())

@@ -73,7 +73,10 @@ where
         // In a block, because the future would otherwise have room for its variables during the inspection.
         let called = {
             let call = pin!({
-                let mut request = renamed.map_or_else(|| state.request.make(), |renamed| *renamed);
+                let mut request = match renamed {
+                    Some(renamed) => *renamed,
+                    None => state.request.make(),
+                };
                 lease.apply_key_to(&mut request, state.config.tell_key)?;
                 service.call(request).map_ok(into_parts)
             });
@@ -125,8 +128,9 @@ where
             Err(own) => Either::Right(Either::Left(ready(Err(own)))),
             Ok(error) => {
                 let error = scrub::redact(error, lease.secret().expose());
-                let outcome = Outcome::transport(transport::of(&error), answered.into());
-                Either::Right(Either::Right(classify(classifier, outcome).map(move |verdict| {
+                let transport = transport::of(&error);
+                let verdict = classify(classifier, move || Outcome::transport(transport, answered.into()));
+                Either::Right(Either::Right(verdict.map(move |verdict| {
                     let verdict = among_places(verdict, None, lease);
                     Ok(Tried { verdict, response: Err(error), answered })
                 })))

@@ -8,7 +8,7 @@ use tower::BoxError;
 
 use crate::body::{EventDialect, ResponseBody, RestLimits, StreamGuard};
 use crate::exchange::context::ChainContext;
-use crate::exchange::inspect::{UpstreamResponse, forget_length, is_document, is_readable};
+use crate::exchange::inspect::{UpstreamResponse, forget_length};
 use crate::exchange::served::Served;
 
 /// Adds [`Served`] to a response, meters its usage and, in a chain, checks its end. A compressed response is left to
@@ -26,7 +26,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let is_stream = response.is_stream();
+    let (is_stream, is_document, readable) =
+        (response.is_stream(), response.is_document(), response.is_readable());
     let mut response = response.into_response();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // The bytes of the connection are no body, and its end is not that of the body.
@@ -40,20 +41,20 @@ where
         forget_length(&mut response);
     }
     ResponseBody::limit(&mut response, rest);
-    let readable = is_readable(response.headers());
     // A stream of known length has no room for another event.
     let in_band = in_band.filter(|_| !response.headers().contains_key(CONTENT_LENGTH));
     let usage = served.usage_slot();
-    let guard = match context {
+    let mut guard = match context {
         Some(_) if !readable => StreamGuard::holding(usage),
         Some(context) => {
             served.set_guarded();
             let guard = StreamGuard::strict(is_stream, Some(usage), context.idle_timeout());
-            if response.status().is_success() { guard.of_success(is_document(&response)) } else { guard }
+            if response.status().is_success() { guard.of_success(is_document) } else { guard }
         }
         None => StreamGuard::metering(is_stream && readable, usage),
     };
-    response.body_mut().watch(guard.with_error_events(in_band));
+    guard.set_error_events(in_band);
+    response.body_mut().watch(guard);
     response.extensions_mut().insert(served);
     response
 }

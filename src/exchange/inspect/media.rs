@@ -1,24 +1,42 @@
 //! The kind of a response's body, according to its headers.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::Body;
 
 use crate::body::is_identity;
 
-/// The media type of JSON, as nearly all providers write it.
-const JSON: &[u8] = b"application/json";
+/// The facts about a body that its headers state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyFacts {
+    pub(crate) media: Media,
+    /// Whether the body can be read without decoding.
+    pub(crate) is_readable: bool,
+    /// Whether a length is stated beside chunks, which have a length of their own.
+    pub(crate) has_void_length: bool,
+}
+
+/// The kind of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// Server-sent events.
+    Events,
+    /// Another stream of items, each of which may be an error: lines of JSON, or AWS's event stream frames.
+    Items,
+    /// One JSON document.
+    Json,
+    Other,
+}
 
 /// Returns whether the response is a successful event stream that can be read.
 pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    response.status().is_success() && is_event_stream(headers) && is_readable(headers)
+    let facts = BodyFacts::of(response.headers());
+    response.status().is_success() && facts.media == Media::Events && facts.is_readable
 }
 
 /// Returns whether the response is a success whose body is a JSON document, and not a part of one.
 pub(crate) fn is_document<B>(response: &Response<B>) -> bool {
-    let (status, headers) = (response.status(), response.headers());
-    status.is_success() && status != StatusCode::PARTIAL_CONTENT && is_json(headers) && is_readable(headers)
+    BodyFacts::of(response.headers()).are_of_document(response.status())
 }
 
 /// Removes the length of an event stream that is to be guarded. The stream ends when its response is complete,
@@ -29,63 +47,75 @@ pub(crate) fn forget_length<B: Body>(response: &mut Response<B>) {
     }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    Media::of(headers) == Media::Events
+// === impl BodyFacts ===
+
+impl BodyFacts {
+    /// Reads the facts in one pass, because a lookup of each header costs more, absent or not.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let (mut media, mut has_encoding, mut has_length, mut in_chunks) = (None, false, false, false);
+        for (name, value) in headers {
+            if *name == CONTENT_TYPE {
+                media = media.or_else(|| Some(Media::of(value)));
+            } else if *name == CONTENT_LENGTH {
+                has_length = true;
+            } else if *name == TRANSFER_ENCODING {
+                in_chunks = true;
+            } else if *name == CONTENT_ENCODING {
+                has_encoding = true;
+            }
+        }
+        Self {
+            media: media.unwrap_or(Media::Other),
+            is_readable: !has_encoding || is_identity(headers),
+            has_void_length: has_length && in_chunks,
+        }
+    }
+
+    /// Returns whether a body under this status is a readable JSON document, and not a part of one.
+    pub(crate) fn are_of_document(self, status: StatusCode) -> bool {
+        let is_whole = status.is_success() && status != StatusCode::PARTIAL_CONTENT;
+        is_whole && self.media == Media::Json && self.is_readable
+    }
 }
 
-/// The kind of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Media {
-    /// Server-sent events.
-    Events,
-    /// Another stream of items, each of which may be an error: lines of JSON, or AWS's event stream frames.
-    Items,
-    Content,
-}
+// === impl Media ===
 
 impl Media {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    /// Returns the kind that a media type names.
+    fn of(content_type: &HeaderValue) -> Self {
+        let value = content_type.as_bytes();
+        // As nearly all providers write it.
+        if value == b"application/json" {
+            return Self::Json;
+        }
+        Self::of_any(value)
+    }
+
+    #[inline(never)]
+    fn of_any(value: &[u8]) -> Self {
         const ITEMS: [&[u8]; 6] =
             [b"eventstream", b"ndjson", b"jsonl", b"json-lines", b"json-seq", b"stream+json"];
-        let Some(essence) = essence(headers) else { return Self::Content };
+        // Of a list, which is a header that was set twice, the first one counts.
+        let end = memchr::memchr2(b';', b',', value).unwrap_or(value.len());
+        let essence = value[..end].trim_ascii();
         let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
-        let ends = |end: &&[u8]| {
+        let ends = |end: &[u8]| {
             let start = essence.len().checked_sub(end.len());
             start.is_some_and(|start| essence[start..].eq_ignore_ascii_case(end))
         };
         match () {
-            () if essence == JSON || is(JSON) => Self::Content,
+            () if is(b"application/json") || is(b"text/json") => Self::Json,
             () if is(b"text/event-stream") => Self::Events,
-            () if ITEMS.iter().any(ends) => Self::Items,
-            () => Self::Content,
+            () if ITEMS.iter().any(|end| ends(end)) => Self::Items,
+            () if ends(b"+json") => Self::Json,
+            () => Self::Other,
         }
     }
-}
 
-/// Returns whether the type is `application/json`, `text/json` or ends with `+json`, and is not a stream of JSON.
-pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(essence) = essence(headers) else { return false };
-    let is = |name: &[u8]| essence.eq_ignore_ascii_case(name);
-    let suffix = essence.len().checked_sub(5).map(|at| &essence[at..]).unwrap_or_default();
-    essence == JSON
-        || is(JSON)
-        || is(b"text/json")
-        || suffix.eq_ignore_ascii_case(b"+json") && !is(b"application/stream+json")
-}
-
-/// Returns the media type without its parameters. Of a list, which is a header that was set twice, the first one.
-fn essence(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(CONTENT_TYPE)?.as_bytes();
-    if value == JSON {
-        return Some(value);
+    /// Returns whether the body is a stream of items, each of which may be an error.
+    pub(crate) const fn has_items(self) -> bool {
+        matches!(self, Self::Events | Self::Items)
     }
-    let end = memchr::memchr2(b';', b',', value).unwrap_or(value.len());
-    Some(value[..end].trim_ascii())
-}
-
-/// Returns whether a body can be read without decoding.
-pub(crate) fn is_readable(headers: &HeaderMap) -> bool {
-    is_identity(headers)
 }
 
 #[cfg(test)]
@@ -94,18 +124,20 @@ mod tests {
 
     #[test]
     fn a_type_is_told_however_it_is_written() {
-        for (value, media, json) in [
-            ("application/json", Media::Content, true),
-            ("Application/JSON ; charset=utf-8", Media::Content, true),
-            ("application/json, application/json", Media::Content, true),
-            ("text/json", Media::Content, true),
-            ("text/event-stream,text/event-stream", Media::Events, false),
-            ("TEXT/event-stream;charset=utf-8", Media::Events, false),
-            ("application/x-ndjson", Media::Items, false),
-            ("text/plain", Media::Content, false),
+        for (value, media) in [
+            ("application/json", Media::Json),
+            ("Application/JSON ; charset=utf-8", Media::Json),
+            ("application/json, application/json", Media::Json),
+            ("application/problem+json", Media::Json),
+            ("text/json", Media::Json),
+            ("text/event-stream,text/event-stream", Media::Events),
+            ("TEXT/event-stream;charset=utf-8", Media::Events),
+            ("application/x-ndjson", Media::Items),
+            ("application/stream+json", Media::Items),
+            ("text/plain", Media::Other),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);
-            assert_eq!((Media::of(&headers), is_json(&headers)), (media, json), "{value}");
+            assert_eq!(BodyFacts::of(&headers).media, media, "{value}");
         }
     }
 }

@@ -14,8 +14,7 @@ pub(in crate::exchange) mod response;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
@@ -23,7 +22,7 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
 pub(crate) use self::limits::Limits;
-pub(crate) use self::media::{forget_length, is_document, is_json, is_readable, is_stream};
+pub(crate) use self::media::{BodyFacts, Media, forget_length, is_document, is_stream};
 pub(crate) use self::response::UpstreamResponse;
 use crate::body::meter::begins_thinking;
 use crate::body::sse::{Decoder, Event};
@@ -32,7 +31,6 @@ use crate::classify::{Classify, Fault, Outcome, Reason, Scope, Verdict};
 use crate::clock::Timestamp;
 use crate::exchange::inspect::delivery::Delivery;
 use crate::exchange::inspect::look::{Look, Seen};
-use crate::exchange::inspect::media::Media;
 use crate::scrub::overwrite;
 use crate::scrub::secret::Secret;
 
@@ -56,7 +54,7 @@ impl<'a, C: Classify> Inspector<'a, C> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps what it is given twice")]
     pub(crate) fn inspect<B>(
         self,
-        (head, body): (Arc<Parts>, B),
+        (mut head, body): (Arc<Parts>, B),
         now: Timestamp,
     ) -> impl Future<Output = (Verdict, UpstreamResponse<B>)> + use<'a, B, C>
     where
@@ -64,18 +62,21 @@ impl<'a, C: Classify> Inspector<'a, C> {
         B::Error: Into<BoxError>,
     {
         async move {
-            let media = Media::of(&head.headers);
-            if self.is_worth_a_look(&head, media) {
-                // Boxed, because most responses are not inspected.
-                return Box::pin(self.look_into(head, body, media)).await;
+            let facts = BodyFacts::of(&head.headers);
+            if facts.has_void_length {
+                forget_void_length(Arc::make_mut(&mut head));
             }
-            let verdict = self.ask(Outcome::with_body(Arc::clone(&head), Bytes::new(), now)).await;
-            let matters = media == Media::Events || self.look_into_success;
+            if self.is_worth_a_look(&head, facts) {
+                // Boxed, because most responses are not inspected.
+                return Box::pin(self.look_into(head, body, facts)).await;
+            }
+            let verdict = self.ask(|| Outcome::with_body(Arc::clone(&head), Bytes::new(), now)).await;
+            let matters = facts.media == Media::Events || self.look_into_success;
             let response = UpstreamResponse {
-                is_unreadable: matters && !is_readable(&head.headers),
-                redactor: self.redactor(&head, &verdict, media),
+                is_unreadable: matters && !facts.is_readable,
+                redactor: self.redactor(&verdict, facts),
                 head,
-                media,
+                facts,
                 body: Rest::Untouched { body },
                 delivery: Delivery::AsItCame,
             };
@@ -83,32 +84,37 @@ impl<'a, C: Classify> Inspector<'a, C> {
         }
     }
 
-    fn is_worth_a_look(&self, head: &Parts, media: Media) -> bool {
-        match media {
+    fn is_worth_a_look(&self, head: &Parts, facts: BodyFacts) -> bool {
+        match facts.media {
             // The bytes after a switch of protocols are no body.
             _ if head.status == StatusCode::SWITCHING_PROTOCOLS => false,
             _ if !head.status.is_success() => true,
-            Media::Events => self.look_into_streams && is_readable(&head.headers),
-            _ => self.look_into_success && (cfg!(feature = "decompress") || is_readable(&head.headers)),
+            Media::Events => self.look_into_streams && facts.is_readable,
+            _ => self.look_into_success && (cfg!(feature = "decompress") || facts.is_readable),
         }
     }
 
     /// Returns the redactor of the response. It searches for the key in anything that may be an error; the content of
     /// other successes belongs to the caller.
-    fn redactor(&self, head: &Parts, verdict: &Verdict, media: Media) -> Option<Redactor> {
-        let may_be_error = *verdict != Verdict::Success || media != Media::Content;
-        Some(Redactor::new(self.secret?, may_be_error && is_readable(&head.headers)))
+    fn redactor(&self, verdict: &Verdict, facts: BodyFacts) -> Option<Redactor> {
+        let may_be_error = *verdict != Verdict::Success || facts.media.has_items();
+        Some(Redactor::new(self.secret?, may_be_error && facts.is_readable))
     }
 
-    async fn look_into<B>(&self, head: Arc<Parts>, body: B, media: Media) -> (Verdict, UpstreamResponse<B>)
+    async fn look_into<B>(
+        &self,
+        head: Arc<Parts>,
+        body: B,
+        facts: BodyFacts,
+    ) -> (Verdict, UpstreamResponse<B>)
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let readable = is_readable(&head.headers);
+        let readable = facts.is_readable;
         let mut look = Look::new(body, self.limits.time_for(head.status));
         let mut decoded = None;
-        let verdict = match (head.status.is_success(), media == Media::Events) {
+        let verdict = match (head.status.is_success(), facts.media == Media::Events) {
             (true, true) => self.events(&head, &mut look).await,
             (true, false) if readable => self.success(&head, &mut look).await,
             (false, _) if readable => {
@@ -121,11 +127,11 @@ impl<'a, C: Classify> Inspector<'a, C> {
                 self.ask_about(&head, self.clean(Bytes::from(decoded.text.clone()))).await
             }
         };
-        let redactor = self.redactor(&head, &verdict, media);
+        let redactor = self.redactor(&verdict, facts);
         let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
         let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
         let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: Some(look.body) });
-        (verdict, UpstreamResponse { head, is_unreadable, media, body, redactor, delivery })
+        (verdict, UpstreamResponse { head, is_unreadable, facts, body, redactor, delivery })
     }
 
     /// Returns the delivery of the response, and its new body if it does not keep its own.
@@ -217,39 +223,35 @@ impl<'a, C: Classify> Inspector<'a, C> {
     }
 
     async fn ask_about_stream(&self, head: &Arc<Parts>, event: Option<Event>) -> Verdict {
-        self.ask(Outcome::with_event(Arc::clone(head), event, Timestamp::now())).await
+        self.ask(|| Outcome::with_event(Arc::clone(head), event, Timestamp::now())).await
     }
 
     async fn ask_about(&self, head: &Arc<Parts>, body: Bytes) -> Verdict {
-        self.ask(Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
+        self.ask(|| Outcome::with_body(Arc::clone(head), body, Timestamp::now())).await
     }
 
-    #[inline]
-    fn ask(&self, outcome: Outcome) -> impl Future<Output = Verdict> + use<C> {
-        classify(self.classifier, outcome.with_path(self.path.cloned()))
+    async fn ask(&self, outcome: impl FnOnce() -> Outcome) -> Verdict {
+        classify(self.classifier, || outcome().with_path(self.path.cloned())).await
     }
 }
 
-/// Asks the classifier, which can't fail.
-#[inline]
-pub(crate) fn classify<C: Classify>(
-    classifier: &C,
-    outcome: Outcome,
-) -> impl Future<Output = Verdict> + use<C> {
-    classifier.clone().oneshot(outcome).map(|verdict| match verdict {
-        Ok(verdict) => verdict,
-        Err(never) => match never {},
-    })
+/// Asks the classifier, which can't fail. `outcome` is called when the classifier is ready, because an outcome is large.
+pub(crate) async fn classify<C: Classify>(classifier: &C, outcome: impl FnOnce() -> Outcome) -> Verdict {
+    let mut classifier = classifier.clone();
+    let Ok(ready) = classifier.ready().await;
+    let Ok(verdict) = ready.call(outcome()).await;
+    verdict
 }
 
 /// Splits a response. The head is shared, because the classifier sees it too.
-///
-/// A body in chunks has the length of its chunks (RFC 9112, section 6.3). A length that is stated beside them is
-/// removed: a server that repeats it would have the caller take the rest of the body for another response.
 pub(crate) fn into_parts<B>(response: Response<B>) -> (Arc<Parts>, B) {
-    let (mut head, body) = response.into_parts();
-    if head.headers.contains_key(TRANSFER_ENCODING) {
-        head.headers.remove(CONTENT_LENGTH);
-    }
+    let (head, body) = response.into_parts();
     (Arc::new(head), body)
+}
+
+/// Removes the length that is stated beside chunks. A body in chunks has the length of its chunks (RFC 9112, section
+/// 6.3), and a server that repeats another one would have the caller take the rest of the body for another response.
+#[cold]
+fn forget_void_length(head: &mut Parts) {
+    head.headers.remove(CONTENT_LENGTH);
 }

@@ -7,14 +7,14 @@ use http::response::Parts;
 
 use crate::body::{Redactor, ResponseBody, Rest};
 use crate::exchange::inspect::delivery::Delivery;
-use crate::exchange::inspect::media::Media;
+use crate::exchange::inspect::media::{BodyFacts, Media};
 
 /// A response that was inspected, in parts. It is smaller than an `http::Response`, and so cheaper to move.
 pub(crate) struct UpstreamResponse<B> {
     pub(crate) head: Arc<Parts>,
     /// Whether the response should have been inspected but could not be read.
     pub(crate) is_unreadable: bool,
-    pub(crate) media: Media,
+    pub(crate) facts: BodyFacts,
     pub(crate) body: Rest<B>,
     pub(crate) redactor: Option<Redactor>,
     pub(crate) delivery: Delivery,
@@ -26,7 +26,17 @@ impl<B> UpstreamResponse<B> {
     /// Returns whether it is a successful event stream, readable or not.
     pub(crate) fn is_stream(&self) -> bool {
         let is_own_body = self.delivery == Delivery::AsItCame;
-        self.media == Media::Events && is_own_body && self.head.status.is_success()
+        self.facts.media == Media::Events && is_own_body && self.head.status.is_success()
+    }
+
+    /// Returns whether the body that is delivered can be read without decoding.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.facts.is_readable || self.delivery != Delivery::AsItCame
+    }
+
+    /// Returns whether it is a JSON document, and not a part of one.
+    pub(crate) fn is_document(&self) -> bool {
+        self.facts.are_of_document(self.head.status)
     }
 
     pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {

@@ -8,13 +8,13 @@ mod order;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use http::Request;
 use http::request::Parts;
-use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::body::{EventDialect, ReplayBody, Upload};
+use crate::body::{EventDialect, ReplayBody, Upload, UsageSlot};
 use crate::error::Error;
 use crate::error::SkipReason;
 use crate::error::UnknownLink;
@@ -211,17 +211,22 @@ impl<B> ChainState<B> {
         if stop { Err(self.take_failed(self.is_past_deadline(Instant::now()))) } else { Ok(()) }
     }
 
-    /// Records the link that served the request, and the attempts before, in the response.
-    pub(super) fn deliver<T>(&mut self, response: &mut Response<T>, link: &Link) {
+    /// Records the link that served the request, and the attempts before, in the response. Returns the slot that receives
+    /// the end of the body.
+    pub(super) fn deliver<'s>(
+        &mut self,
+        served: Option<&'s mut Served>,
+        link: &Link,
+    ) -> Option<&'s UsageSlot> {
         if self.chain.is_failing.load(Ordering::Relaxed) {
             self.chain.is_failing.store(false, Ordering::Relaxed);
         }
-        if let Some(served) = response.extensions_mut().get_mut::<Served>() {
-            served.set_link(Arc::clone(&link.name));
-            if !self.behind.is_empty() {
-                served.prepend(self.behind.drain(..).flat_map(|failure| failure.failed.attempts));
-            }
+        let served = served?;
+        served.set_link(Arc::clone(&link.name));
+        if !self.behind.is_empty() {
+            served.prepend(self.behind.drain(..).flat_map(|failure| failure.failed.attempts));
         }
+        Some(served.usage_cell_ref())
     }
 
     /// Records that the deadline passed during the turn of the link.
