@@ -3,28 +3,29 @@
 //! Most requests have one attempt. The first attempt therefore gets the caller's own header map, and the copy
 //! for later attempts is a [text](HeaderCopy). Only a further attempt builds a map from it.
 
-use std::mem::take;
+use std::mem::replace;
 
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use crate::exchange::header_copy::HeaderCopy;
 
 /// The head of a request, kept so that it can be built again.
-pub(crate) struct Head {
+pub(crate) enum Head {
+    /// The caller's own head, until the first attempt takes it.
+    Own(Parts),
+    /// Copy of the head, once the first attempt has taken it.
+    Copy(HeadCopy),
+}
+
+/// A copy of a head, with the headers as text.
+pub(crate) struct HeadCopy {
     method: Method,
     uri: Uri,
     version: Version,
-    headers: Headers,
+    headers: HeaderCopy,
     extensions: Extensions,
-}
-
-enum Headers {
-    /// The caller's own headers, until the first attempt takes them.
-    Own(HeaderMap),
-    /// Copy of the headers, once the first attempt has taken them.
-    Copy(HeaderCopy),
 }
 
 /// Header by which a caller declares that executing a request twice does no harm.
@@ -33,59 +34,58 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 // === impl Head ===
 
 impl Head {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { method, uri, version, headers, mut extensions, .. } = parts;
-        if extensions.is_empty() {
+    pub(crate) fn new(mut parts: Parts) -> Self {
+        if parts.extensions.is_empty() {
             // An empty `Extensions` may hold an allocation, which every clone would copy.
-            extensions = Extensions::new();
+            parts.extensions = Extensions::new();
         }
-        Self { method, uri, version, headers: Headers::Own(headers), extensions }
+        Self::Own(parts)
     }
 
     /// Builds a request with the head as it came.
+    #[inline]
     pub(crate) fn make<B>(&mut self, body: B) -> Request<B> {
-        let mut request = Request::new(body);
-        request.method_mut().clone_from(&self.method);
-        request.uri_mut().clone_from(&self.uri);
-        *request.version_mut() = self.version;
-        *request.headers_mut() = match &mut self.headers {
-            Headers::Own(headers) => {
-                let copy = Headers::Copy(HeaderCopy::new(headers));
-                let own = take(headers);
-                self.headers = copy;
-                own
-            }
-            Headers::Copy(copy) => copy.to_map(),
+        let copy = match self {
+            Self::Own(parts) => Self::Copy(HeadCopy::new(parts)),
+            Self::Copy(copy) => return copy.make(body),
         };
-        request.extensions_mut().clone_from(&self.extensions);
-        request
+        match replace(self, copy) {
+            Self::Own(parts) => Request::from_parts(parts, body),
+            Self::Copy(copy) => copy.make(body),
+        }
     }
 
     pub(crate) const fn method(&self) -> &Method {
-        &self.method
+        match self {
+            Self::Own(Parts { method, .. }) | Self::Copy(HeadCopy { method, .. }) => method,
+        }
     }
 
     pub(crate) const fn uri(&self) -> &Uri {
-        &self.uri
+        match self {
+            Self::Own(Parts { uri, .. }) | Self::Copy(HeadCopy { uri, .. }) => uri,
+        }
     }
 
     pub(crate) const fn extensions(&self) -> &Extensions {
-        &self.extensions
+        match self {
+            Self::Own(Parts { extensions, .. }) | Self::Copy(HeadCopy { extensions, .. }) => extensions,
+        }
     }
 
     /// Returns the first value of a header.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        match &self.headers {
-            Headers::Own(headers) => headers.get(name).map(HeaderValue::as_bytes),
-            Headers::Copy(copy) => copy.get_all(name).next(),
+        match self {
+            Self::Own(parts) => parts.headers.get(name).map(HeaderValue::as_bytes),
+            Self::Copy(copy) => copy.headers.get_all(name).next(),
         }
     }
 
     /// Iterates over the values of a header.
     fn headers(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        let (own, copy) = match &self.headers {
-            Headers::Own(headers) => (Some(headers.get_all(name)), None),
-            Headers::Copy(copy) => (None, Some(copy.get_all(name))),
+        let (own, copy) = match self {
+            Self::Own(parts) => (Some(parts.headers.get_all(name)), None),
+            Self::Copy(copy) => (None, Some(copy.headers.get_all(name))),
         };
         own.into_iter().flatten().map(HeaderValue::as_bytes).chain(copy.into_iter().flatten())
     }
@@ -102,8 +102,33 @@ impl Head {
     /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key`
     /// header.
     pub(crate) fn is_idempotent(&self) -> bool {
-        let safe = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        let safe = matches!(*self.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         safe || self.header(&IDEMPOTENCY_KEY).is_some()
+    }
+}
+
+// === impl HeadCopy ===
+
+impl HeadCopy {
+    fn new(parts: &Parts) -> Self {
+        let Parts { method, uri, version, headers, extensions, .. } = parts;
+        Self {
+            method: method.clone(),
+            uri: uri.clone(),
+            version: *version,
+            headers: HeaderCopy::new(headers),
+            extensions: extensions.clone(),
+        }
+    }
+
+    fn make<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.method);
+        request.uri_mut().clone_from(&self.uri);
+        *request.version_mut() = self.version;
+        *request.headers_mut() = self.headers.to_map();
+        request.extensions_mut().clone_from(&self.extensions);
+        request
     }
 }
 

@@ -98,6 +98,7 @@ impl Template {
     }
 
     /// Builds the request, without a key.
+    #[inline]
     pub(super) fn make(&mut self) -> Request<ReplayBody> {
         self.head.make(self.body.clone())
     }
