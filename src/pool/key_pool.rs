@@ -11,6 +11,7 @@ use crate::event::{EventKind, Severity, Subscription};
 use crate::pool::acquire::availability::exhausted;
 use crate::pool::acquire::held;
 use crate::pool::acquire::usable::count_usable;
+use crate::pool::keys::model::ModelUse;
 use crate::pool::learn::secret::renewal;
 #[cfg(feature = "metrics")]
 use crate::pool::report::metrics;
@@ -249,17 +250,9 @@ impl KeyPool {
         self.0.common.events.listens(severity)
     }
 
-    /// Returns whether the pool tracks any model. Only then is it worth reading a request's model before
-    /// sending.
-    pub(crate) fn knows_models(&self) -> bool {
-        let set = self.0.set.load();
-        set.needs_models() || !set.common.models.is_empty()
-    }
-
-    /// Returns whether limits or keys are declared for single models. Then the model of each request has to be
-    /// known for certain.
-    pub(crate) fn needs_models(&self) -> bool {
-        self.0.set.load().needs_models()
+    /// Returns whether requests depend on their models.
+    pub(crate) fn model_use(&self) -> ModelUse {
+        self.0.common.models.usage()
     }
 
     /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.

@@ -71,6 +71,7 @@ pub use self::build::error::BuildError;
 pub(crate) use self::checked::CheckedKey;
 pub use self::key_pool::KeyPool;
 pub(crate) use self::key_pool::PoolId;
+pub(crate) use self::keys::model::ModelUse;
 pub use self::keys::selection::Selection;
 pub use self::keys::session::Session;
 pub use self::keys::usage::{Consumption, UsageSnapshot};

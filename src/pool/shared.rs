@@ -45,7 +45,13 @@ impl Shared {
         set.current.set(&set);
         prepare(&set);
         listen(&set);
+        // A request that sees the new set must not take its model for unimportant.
+        let needs_models = set.needs_models();
+        if needs_models {
+            self.common.models.declare(true);
+        }
         self.set.store(set);
+        self.common.models.declare(needs_models);
         self.common.reloaded.notify_waiters();
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::error::StopReason;
 use crate::exchange::future::with_deadline;
-use crate::pool::{AcquireRequest, Lease, RefusedElsewhere};
+use crate::pool::{AcquireRequest, Lease, ModelUse, RefusedElsewhere};
 use crate::rotate::secret::fetch;
 use crate::rotate::state::RequestState;
 
@@ -21,10 +21,11 @@ pub(super) async fn next_key<'l, B>(
     held: &'l mut Option<Lease>,
 ) -> Result<&'l mut Lease, StopReason> {
     while held.is_none() {
-        if state.config.pool.needs_models() {
+        let models = state.config.pool.model_use();
+        if models == ModelUse::Required {
             name_model(state).await?;
         }
-        note_cost(state);
+        note_cost(state, models);
         *held = acquire_now(state);
         if held.is_none() {
             *held = wait_in_queue(state).await;
@@ -59,9 +60,9 @@ pub(super) async fn next_key<'l, B>(
 }
 
 /// Reads the model and the cost of the request, as far as the pool depends on them.
-fn note_cost<B>(state: &mut RequestState<B>) {
+fn note_cost<B>(state: &mut RequestState<B>, models: ModelUse) {
     let pool = &state.config.pool;
-    if pool.knows_models() {
+    if models != ModelUse::Unused {
         state.request.model(pool.provider());
     }
     if pool.counts_tokens() {

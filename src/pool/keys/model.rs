@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
@@ -24,6 +25,10 @@ use crate::sync::{AtomicU64, Ordering};
 
 pub(in crate::pool) struct ModelStates {
     states: ArcSwap<HashMap<ModelId, Arc<ModelState>>>,
+    /// Whether there ever was a lane. Each request asks, and a flag is cheaper than the map.
+    has_any: AtomicBool,
+    /// Whether limits or keys are declared for single models.
+    are_declared: AtomicBool,
     cap: usize,
 }
 
@@ -46,15 +51,37 @@ pub(in crate::pool) struct ModelState {
     touched: AtomicU64,
 }
 
+/// The use that a pool has for the models of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModelUse {
+    /// None, because no model was ever at fault. A request need not be searched for its model.
+    Unused,
+    /// Some models have state of their own.
+    Tracked,
+    /// Limits or keys are declared for single models. The model of each request has to be known for certain.
+    Required,
+}
+
 const TOUCH_EVERY_MS: u64 = 1_000;
 
 impl ModelStates {
     pub(in crate::pool) fn new(cap: usize) -> Self {
-        Self { states: ArcSwap::default(), cap }
+        let (has_any, are_declared) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { states: ArcSwap::default(), has_any, are_declared, cap }
     }
 
-    pub(in crate::pool) fn is_empty(&self) -> bool {
-        self.states.load().is_empty()
+    /// Returns whether requests depend on their models.
+    pub(in crate::pool) fn usage(&self) -> ModelUse {
+        match () {
+            () if self.are_declared.load(Ordering::Relaxed) => ModelUse::Required,
+            () if self.has_any.load(Ordering::Relaxed) => ModelUse::Tracked,
+            () => ModelUse::Unused,
+        }
+    }
+
+    /// Sets whether limits or keys are declared for single models.
+    pub(in crate::pool) fn declare(&self, are_declared: bool) {
+        self.are_declared.store(are_declared, Ordering::Relaxed);
     }
 
     pub(in crate::pool) fn get(&self, model: &ModelId) -> Option<Arc<ModelState>> {
@@ -108,6 +135,7 @@ impl ModelStates {
     fn insert(&self, state: ModelState) -> Arc<ModelState> {
         let state = Arc::new(state);
         let mut present = Arc::clone(&state);
+        self.has_any.store(true, Ordering::Relaxed);
         self.states.rcu(|states| {
             let mut states = HashMap::clone(states);
             if let Some(other) = states.get(&state.model) {
