@@ -100,7 +100,7 @@ pub(in crate::pool) fn apply_key(
     let auth = provider.auth_at(uri, issued.map_or_else(|| key.spec.secret(), Issued::secret));
     let header = match issued {
         Some(issued) => issued.header(auth),
-        None if auth == provider.auth() => Ok(key.header.clone()),
+        None if std::ptr::eq(auth, provider.auth()) || auth == provider.auth() => Ok(key.header.clone()),
         // The other scheme is rare enough to render the key each time.
         None => auth.header_for(key.spec.secret()),
     };

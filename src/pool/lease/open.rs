@@ -12,7 +12,7 @@ use crate::pool::keys::model::ModelState;
 use crate::pool::lease::in_flight::InFlight;
 
 /// Opens the lease of an admitted request. `None` if its key was disabled or removed meanwhile.
-#[inline]
+#[inline(always)]
 pub(in crate::pool) fn open(
     set: Arc<KeySet>,
     model_state: Option<Arc<ModelState>>,
@@ -23,14 +23,20 @@ pub(in crate::pool) fn open(
     let set = InFlight::new(set, admitted.key, now.as_unix_ms());
     // The request is counted by now. Either this look sees the switch, or the count shows it.
     if set.keys[set.key()].is_disabled() {
-        lease(set, model_state, admitted, cost, now).set_unsent();
+        cancel(set, model_state, admitted, cost, now);
         return None;
     }
     Some(lease(set, model_state, admitted, cost, now))
 }
 
+/// Gives back all that the request was admitted to.
+#[cold]
+fn cancel(set: InFlight, model_state: Option<Arc<ModelState>>, admitted: Admission, cost: Cost, now: Moment) {
+    lease(set, model_state, admitted, cost, now).set_unsent();
+}
+
 /// Creates the lease of a request that is counted. Inlined, so that it is made where it stays.
-#[inline]
+#[inline(always)]
 fn lease(
     set: InFlight,
     model_state: Option<Arc<ModelState>>,
