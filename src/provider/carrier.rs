@@ -76,7 +76,7 @@ fn names_account(word: &str) -> bool {
 }
 
 fn last_word(name: &str) -> &str {
-    let start = memchr::memrchr2(b'-', b'_', name.as_bytes()).map_or(0, |at| at + 1);
+    let start = name.bytes().rposition(|byte| matches!(byte, b'-' | b'_')).map_or(0, |at| at + 1);
     name.get(start..).unwrap_or_default()
 }
 

@@ -67,14 +67,25 @@ pub(super) fn telling(windows: Windows, headers: &HeaderMap, now: Timestamp) -> 
 fn rows(headers: &HeaderMap) -> (Vec<Row<'_>>, Others) {
     let (mut rows, mut others): (Vec<Row<'_>>, _) = (Vec::new(), Others::default());
     for (name, value) in headers {
-        others.note(name.as_str());
-        let Some((field, dimension, named)) = parse_name(name.as_str()) else { continue };
+        let name = name.as_str();
+        // Names of limits begin with `anthropic-`, `ratelimit` or `x-`. Most headers of a response do not.
+        if !name.starts_with(['a', 'r', 'x']) {
+            continue;
+        }
+        let Some((field, dimension, named)) = parse_name(name) else {
+            others.note(name);
+            continue;
+        };
         let Ok(value) = value.to_str() else { continue };
         let found = rows.iter().position(|row| row.dimension == dimension && row.named == named);
         let at = found.unwrap_or(rows.len());
         if at == rows.len() {
             if at == MAX_LIMITS {
                 continue;
+            }
+            if rows.is_empty() {
+                // Most providers report two or three limits.
+                rows = Vec::with_capacity(4);
             }
             rows.push(Row { dimension, named, limit: None, remaining: None, reset: None, renewal: None });
         }

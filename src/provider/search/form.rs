@@ -67,11 +67,11 @@ impl FormSearch {
         }
     }
 
-    pub(super) fn finish(self) -> Found {
+    pub(super) fn finish(&mut self) -> Found {
         // Without a delimiter it is no form, and without the last one it is no whole form.
         let last = self.part.iter().flatten().chain(&self.tail).take(2);
         let is_whole = self.is_whole && self.part.is_some() && (self.has_ended || last.eq(b"--"));
-        Found::of_form(self.places, is_whole)
+        Found::of_form(std::mem::take(&mut self.places), is_whole)
     }
 
     /// Reads the parts that are complete, and the beginning of the next. Returns the position of the tail, which may

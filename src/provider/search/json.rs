@@ -10,13 +10,11 @@ use serde::de::IgnoredAny;
 
 use crate::provider::search::behind::Behind;
 use crate::provider::search::found::{Found, LONGEST_VALUE, MOST, Place};
+use crate::provider::search::member::{KeyName, LONGEST_KEY, name_of};
 use crate::provider::search::nesting::Nesting;
 
 /// Mark at the beginning of a UTF-8 text, which some parsers skip.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Length of the longest text of the member's name, in which each letter is an escape.
-const LONGEST_KEY: usize = 6 * "model".len() + 2;
 
 /// Maximum depth of a document that is read (4,096).
 const DEEPEST: usize = 4096;
@@ -87,14 +85,14 @@ impl JsonSearch {
         }
     }
 
-    pub(super) fn finish(mut self) -> Found {
+    pub(super) fn finish(&mut self) -> Found {
         if self.state == State::Scalar {
             self.end_scalar();
         }
         let is_empty = self.state == State::Start && self.at == 0 || self.state == State::Mark(3);
         let is_named = !self.places.is_empty() && !self.behind.may_follow;
         let is_whole = is_empty || is_named || self.state == State::End;
-        Found::of_json(self.places, is_whole && !self.is_ambiguous)
+        Found::of_json(std::mem::take(&mut self.places), is_whole && !self.is_ambiguous)
     }
 
     /// Reads a byte, or a run of bytes that need no look and the byte behind it. Returns the rest.
@@ -185,8 +183,10 @@ impl JsonSearch {
     }
 
     fn begin_key(&mut self) -> State {
+        if self.text.capacity() == 0 {
+            self.text = Vec::with_capacity(LONGEST_KEY);
+        }
         self.text.clear();
-        self.text.reserve(LONGEST_KEY);
         self.text.push(b'"');
         self.is_key = true;
         State::Text
@@ -201,7 +201,7 @@ impl JsonSearch {
     }
 
     fn quote_or_escape(&mut self, byte: u8) {
-        self.keep(&[byte]);
+        self.keep_byte(byte);
         if byte == b'\\' {
             self.state = State::Escape;
         } else if self.is_key {
@@ -215,16 +215,26 @@ impl JsonSearch {
     }
 
     fn escaped(&mut self, byte: u8, then: State) -> State {
-        self.keep(&[byte]);
+        self.keep_byte(byte);
         then
     }
 
     /// Keeps the beginning of a text that may matter: one byte more than the longest name has.
     fn keep(&mut self, text: &[u8]) {
-        if self.is_key || self.value.is_some() || self.state == State::Scalar {
-            let room = (LONGEST_VALUE + 1).saturating_sub(self.text.len());
-            self.text.extend_from_slice(&text[..text.len().min(room)]);
+        let room = self.room();
+        self.text.extend_from_slice(&text[..text.len().min(room)]);
+    }
+
+    fn keep_byte(&mut self, byte: u8) {
+        if self.room() > 0 {
+            self.text.push(byte);
         }
+    }
+
+    /// Returns the number of bytes to keep of the text that is read.
+    fn room(&self) -> usize {
+        let matters = self.is_key || self.value.is_some() || self.state == State::Scalar;
+        if matters { (LONGEST_VALUE + 1).saturating_sub(self.text.len()) } else { 0 }
     }
 
     fn end_scalar(&mut self) {
@@ -249,32 +259,13 @@ impl JsonSearch {
             if self.places.len() == MOST {
                 return State::Broken;
             }
+            if self.places.is_empty() {
+                // Most documents name one model.
+                self.places = Vec::with_capacity(1);
+            }
             self.places.push(Place::new(start..end, std::mem::take(&mut self.text), is_text));
         }
         State::Next
-    }
-}
-
-/// The name of a member.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum KeyName {
-    /// `model`.
-    Model,
-    /// `model` in other letters. Servers written in Go read members in any case.
-    OtherCase,
-    Other,
-}
-
-/// Returns the name for which the text of a key stands.
-fn name_of(key: &[u8]) -> KeyName {
-    if key == b"\"model\"" {
-        return KeyName::Model;
-    }
-    let name = Some(key).filter(|key| key.len() <= LONGEST_KEY);
-    match name.and_then(|key| serde_json::from_slice::<String>(key).ok()) {
-        Some(name) if name == "model" => KeyName::Model,
-        Some(name) if name.eq_ignore_ascii_case("model") => KeyName::OtherCase,
-        _ => KeyName::Other,
     }
 }
 

@@ -7,6 +7,7 @@ mod behind;
 mod form;
 mod found;
 mod json;
+mod member;
 mod nesting;
 #[cfg(test)]
 mod tests;
@@ -50,7 +51,7 @@ impl ModelSearch {
     }
 
     /// Returns the names that were found.
-    fn finish(self) -> Found {
+    fn finish(&mut self) -> Found {
         match self {
             Self::Json(search) => search.finish(),
             Self::Form(search) => search.finish(),
