@@ -171,12 +171,12 @@ impl From<Instant> for Moment {
     fn from(instant: Instant) -> Self {
         let anchor = ANCHOR.get_or_init(Anchor::here);
         let anchored = anchor.unix_ms.saturating_mul(US_PER_MS);
-        let us = |nanos: u128| u64::try_from(nanos).unwrap_or(u64::MAX);
         Self(match instant.checked_duration_since(anchor.instant) {
-            Some(after) => anchored.saturating_add(us(after.as_micros())),
+            Some(after) => anchored.saturating_add(whole_us(after)),
             None => {
                 let before = anchor.instant.saturating_duration_since(instant);
-                anchored.saturating_sub(us(before.as_nanos().div_ceil(1_000)))
+                let us = before.as_nanos().div_ceil(1_000);
+                anchored.saturating_sub(u64::try_from(us).unwrap_or(u64::MAX))
             }
         })
     }
@@ -223,8 +223,14 @@ impl Anchor {
     }
 }
 
+// Without the 128 bits of `Duration::as_millis`, because each request converts several times.
+
 fn whole_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_millis()))
+}
+
+fn whole_us(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl<B> RequestState<B> {
         let deadline = callers.into_iter().chain(own).min();
         // A chain around the layer watches the caller's deadline, and drops the future when it passes.
         let chain_ends = context.is_some() && deadline == callers;
-        if context.is_some() {
+        if context.is_some() && callers.is_some() {
             parts.extensions.remove::<Deadline>();
         }
         if !config.keep_accept_encoding {
