@@ -50,10 +50,22 @@ pub(crate) fn shows(text: &str, secret: &str) -> bool {
 /// Returns whether the text shows the secret, or 8 consecutive characters of the part that distinguishes it
 /// from others of its kind, in any case.
 pub(crate) fn shows_part(text: &str, secret: &str) -> bool {
-    let lower = |bytes: &[u8]| bytes.to_ascii_lowercase();
-    let own = lower(&secret.as_bytes()[common_prefix(secret.as_bytes())..]);
-    let part = |part: &[u8]| memmem::find(&own, part).is_some();
-    shows(text, secret) || lower(text.as_bytes()).windows(RUN).any(part)
+    let own = &secret.as_bytes()[common_prefix(secret.as_bytes())..];
+    shows(text, secret) || (may_share_run(text.as_bytes(), own) && share_run(text.as_bytes(), own))
+}
+
+/// Returns whether two texts may have [`RUN`] consecutive characters in common, in any case. Each such run contains four
+/// characters that begin at a multiple of four in `text`, so only these are compared.
+fn may_share_run(text: &[u8], own: &[u8]) -> bool {
+    // Makes letters lower case, and some other characters equal.
+    let fold = |part: &[u8; 4]| u32::from_ne_bytes(*part) | 0x2020_2020;
+    let parts: Vec<u32> = own.windows(4).filter_map(<[u8]>::first_chunk).map(fold).collect();
+    text.as_chunks::<4>().0.iter().any(|four| parts.contains(&fold(four)))
+}
+
+fn share_run(text: &[u8], own: &[u8]) -> bool {
+    let own = own.to_ascii_lowercase();
+    text.to_ascii_lowercase().windows(RUN).any(|part| memmem::find(&own, part).is_some())
 }
 
 /// Returns whether a name shows the secret.
@@ -185,6 +197,12 @@ mod tests {
         }
         for text in ["", "sk-proj-", "sk-proj-AbCdEf", "req_0123456789abcdef"] {
             assert!(!shows_part(text, secret), "{text}");
+        }
+        let own = secret.strip_prefix("sk-proj-").unwrap();
+        for (run, before) in (0..=own.len() - RUN).flat_map(|run| (0..9).map(move |before| (run, before))) {
+            let (run, before) = (&own[run..run + RUN], "-".repeat(before));
+            assert!(shows_part(&format!("{before}{}.", run.to_uppercase()), secret), "{run} behind {before}");
+            assert!(!shows_part(&format!("{before}{}-{}", &run[..4], &run[4..]), secret), "{run}");
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::response::Parts;
+use http::{HeaderMap, HeaderName};
 
 use crate::classify::Verdict;
 use crate::clock::Moment;
@@ -25,7 +25,12 @@ pub(super) struct Audit {
 }
 
 /// Headers with a provider's request id: OpenAI and most compatible providers, Anthropic, AWS, Azure.
-const REQUEST_ID: [&str; 4] = ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
+static REQUEST_ID: [HeaderName; 4] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("apim-request-id"),
+];
 
 /// Maximum length of a request id that is kept, in characters, all of them ASCII (128).
 const LONGEST_ID: usize = 128;
@@ -90,9 +95,12 @@ impl Drop for Audit {
 /// Returns the provider's id of the request, cut to [`LONGEST_ID`]. `None` if it contains a part of the key, or
 /// characters that no such id has and an encoded key might have.
 fn request_id(headers: &HeaderMap, secret: &str) -> Option<Arc<str>> {
-    let id = REQUEST_ID.iter().find_map(|name| headers.get(*name))?;
+    let id = REQUEST_ID.iter().find_map(|name| headers.get(name))?;
     let id = id.to_str().ok().filter(|id| !id.is_empty())?;
     let id = &id[..id.len().min(LONGEST_ID)];
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=~@|".contains(&byte);
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=' | b'~' | b'@' | b'|')
+    };
     (id.bytes().all(is_plain) && !shows_part(id, secret)).then(|| Arc::from(id))
 }

@@ -3,11 +3,14 @@
 //! Providers cache prompts for each account, so the turns of a conversation are cheaper and faster at one key. Clients
 //! name a conversation in a header or in a member of the body.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+use memchr::memmem::{Finder, FinderRev};
 use tower_key_rotation::Session;
 
-/// Headers in which clients name a session: Codex, Claude Code, opencode and others.
+/// Headers in which clients name a session: Codex, Claude Code, opencode and others. The first one counts.
 const HEADERS: [&str; 7] = [
     "session-id",
     "session_id",
@@ -18,33 +21,42 @@ const HEADERS: [&str; 7] = [
     "conversation_id",
 ];
 
-/// Members of the body whose text names a session. `user_id` counts within `metadata` only.
-const MEMBERS: [&str; 3] = ["prompt_cache_key", "conversation", "user_id"];
+/// Members of the body whose text names a session. `user_id` counts within `metadata` only. Finders are built once,
+/// since building one costs more than searching a short body.
+static MEMBERS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [r#""prompt_cache_key""#, r#""conversation""#].map(Finder::new));
+static USER_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""user_id""#));
+static METADATA: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(r#""metadata""#));
 
 /// Maximum distance of `user_id` from the beginning of `metadata`, in bytes.
-const METADATA: usize = 256;
+const DISTANCE: usize = 256;
 
 /// Maximum length of a name, in bytes.
 const LONGEST: usize = 512;
 
 /// Returns the session of a request. `body` is its whole body, if that is known.
 pub(crate) fn of(headers: &HeaderMap, body: Option<&Bytes>) -> Option<Session> {
-    let named = HEADERS.iter().find_map(|name| headers.get(*name)).map(http::HeaderValue::as_bytes);
-    let named = named.filter(|name| !name.is_empty());
-    named.or_else(|| MEMBERS.iter().find_map(|member| in_body(body?, member))).map(Session::new)
+    // The names are compared, because seven lookups cost more.
+    let rank = |name: &HeaderName| HEADERS.iter().position(|header| *header == name.as_str());
+    let named = headers.iter().filter_map(|(name, value)| Some((rank(name)?, value.as_bytes())));
+    let named = named.min_by_key(|(rank, _)| *rank).map(|(_, name)| name).filter(|name| !name.is_empty());
+    named.or_else(|| in_body(body?)).map(Session::new)
 }
 
-/// Returns the text of a member of a JSON document.
-fn in_body<'a>(body: &'a [u8], member: &str) -> Option<&'a [u8]> {
-    let scope = if member == "user_id" { metadata(body)? } else { body };
-    let name = format!("\"{member}\"");
-    memchr::memmem::find_iter(scope, name.as_bytes()).find_map(|at| text(&scope[at + name.len()..]))
+/// Returns the text of a member of a JSON document that names a session.
+fn in_body(body: &[u8]) -> Option<&[u8]> {
+    let named = MEMBERS.iter().find_map(|member| text_of(body, member));
+    named.or_else(|| text_of(metadata(body)?, &USER_ID))
+}
+
+fn text_of<'a>(scope: &'a [u8], member: &Finder<'_>) -> Option<&'a [u8]> {
+    member.find_iter(scope).find_map(|at| text(&scope[at + member.needle().len()..]))
 }
 
 /// Returns the beginning of the member `metadata`.
 fn metadata(body: &[u8]) -> Option<&[u8]> {
-    let start = memchr::memmem::rfind(body, b"\"metadata\"")?;
-    Some(&body[start..body.len().min(start + METADATA + LONGEST)])
+    let start = METADATA.rfind(body)?;
+    Some(&body[start..body.len().min(start + DISTANCE + LONGEST)])
 }
 
 /// Returns the text of a value, which begins with a colon.
