@@ -7,9 +7,15 @@ use memchr::memmem::Finder;
 /// The member's name, which some servers read in any case.
 const MODEL: &[u8] = b"\"model\"";
 
-/// The beginning of an escape that may stand for a letter of the name. A finder is built once, since building it costs
-/// more than it takes to search a short document.
+/// The end of the name in either case. A long document has many quotation marks, and few of these. Finders are built once,
+/// since building one costs more than it takes to search a short document.
+static ENDS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [&b"l\""[..], b"L\""].map(Finder::new));
+
+/// The beginning of an escape that may stand for a letter of the name.
 static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u"));
+
+/// Length below which each place of a text is compared, in bytes (64).
+const SHORT: usize = 64;
 
 /// Maximum number of bytes of `"model"` that end a piece without being the whole of it.
 const CUT: usize = MODEL.len() - 1;
@@ -47,12 +53,37 @@ impl Behind {
     }
 }
 
-fn is_name(text: &[u8]) -> bool {
-    text.get(..MODEL.len()).is_some_and(|name| name.eq_ignore_ascii_case(MODEL))
+/// Returns whether a text has the member's name.
+fn has_name(text: &[u8]) -> bool {
+    if text.len() < SHORT {
+        return text.windows(MODEL.len()).any(|part| part.eq_ignore_ascii_case(MODEL));
+    }
+    let ends_here = |at: usize| {
+        let end = at + b"l\"".len();
+        end.checked_sub(MODEL.len()).is_some_and(|start| text[start..end].eq_ignore_ascii_case(MODEL))
+    };
+    ENDS.iter().any(|end| end.find_iter(text).any(ends_here))
 }
 
 /// Returns whether a text has the member's name, or an escape that may stand for a letter of it.
 fn may_follow(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'"', text).any(|at| is_name(&text[at..]))
-        || memchr::memchr(b'\\', text).is_some_and(|at| ESCAPE.find(&text[at..]).is_some())
+    has_name(text) || memchr::memchr(b'\\', text).is_some_and(|at| ESCAPE.find(&text[at..]).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_found_at_any_place_in_any_case() {
+        for length in [0, 1, 20, SHORT, 3 * SHORT] {
+            for (name, may) in
+                [("\"model\"", true), ("\"MODEL\"", true), ("\"mOdeL\"", true), ("\"modal\"", false)]
+            {
+                let text = ["l\"", &" tool\"".repeat(length), name, ":1,\"tool\":\"l\""].concat();
+                assert_eq!(may_follow(text.as_bytes()), may, "{name} behind {length} others");
+            }
+        }
+        assert!(may_follow(b"\\u006d") && !may_follow(b"\\n"));
+    }
 }
