@@ -17,6 +17,7 @@ use memchr::memmem::Finder;
 use tower::BoxError;
 
 use crate::body::rest::{Rest, longer};
+use crate::body::sse::BYTE_ORDER_MARK;
 use crate::scrub;
 use crate::scrub::Written;
 use crate::scrub::secret::Secret;
@@ -144,7 +145,7 @@ impl Edges {
     /// have a member or a value `error`, or are too short a part of a document to tell. The name may have begun in
     /// the data before.
     fn name_error(&mut self, data: &[u8]) -> bool {
-        let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data).trim_ascii();
+        let text = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data).trim_ascii();
         let is_whole = || text.ends_with(b"}") || text.ends_with(b"]");
         let is_cut = text.len() < SHORT && matches!(text.first(), Some(b'{' | b'[')) && !is_whole();
         let mut border = [0; 2 * LAST];

@@ -15,7 +15,7 @@
 use serde_json::Value;
 
 use crate::body::json;
-use crate::body::sse::Decoder;
+use crate::body::sse::{BYTE_ORDER_MARK, Decoder};
 use crate::classify::meaning::text::statement;
 use crate::classify::wrapped;
 use crate::text::find::contains;
@@ -106,7 +106,7 @@ impl ErrorBody {
     /// Parses a body. Anything can be parsed: a body that is no JSON has a message and no names, and an HTML
     /// page has neither.
     pub fn parse(body: &[u8]) -> Self {
-        let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
+        let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
         match text.first() {
             None => Self::opaque(Shape::Empty, String::new()),
             Some(b'<') => Self::opaque(Shape::Html, String::new()),

@@ -1,7 +1,7 @@
 //! The head of a request, which can be built again for every attempt.
 //!
-//! Most requests have one attempt. The first attempt therefore gets the caller's own header map, and the copy
-//! for later attempts is a [text](HeaderCopy). Only a further attempt builds a map from it.
+//! Most requests have one attempt. The first attempt therefore gets the caller's own head, and the headers of the copy for
+//! later attempts are a [text](HeaderCopy). Only a further attempt builds a map from it.
 
 use std::mem::replace;
 

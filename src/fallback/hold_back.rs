@@ -169,11 +169,7 @@ impl HoldBack {
         }
         let facts = BodyFacts::of(headers);
         let json = status != StatusCode::PARTIAL_CONTENT && facts.media == Media::Json;
-        let due = match self.commit {
-            Commit::Head => false,
-            Commit::FirstContent => json && !self.json_is_streamed,
-            Commit::Complete => true,
-        };
+        let due = self.commit == Commit::Complete || json && !self.json_is_streamed;
         let fits = due && response.body().size_hint().lower() <= self.cap as u64;
         fits.then_some(Check { cap: self.cap, parse: json && facts.is_readable, deadline })
     }

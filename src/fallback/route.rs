@@ -261,9 +261,7 @@ impl Route {
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
         }
-        if !self.set.is_empty()
-            && let Some(own) = AccountHeaders::among(&self.set)
-        {
+        if let Some(own) = AccountHeaders::among(&self.set) {
             request.extensions_mut().insert(own);
         }
         Ok(())

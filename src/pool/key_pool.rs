@@ -252,7 +252,7 @@ impl KeyPool {
 
     /// Returns whether requests depend on their models.
     pub(crate) fn model_use(&self) -> ModelUse {
-        self.0.common.models.usage()
+        self.0.common.models.model_use()
     }
 
     /// Returns whether any limit counts tokens. Only then is it worth estimating the tokens of a request.

@@ -43,8 +43,8 @@ impl LinkOrder {
         }
         // A WebSocket begins a conversation, although its handshake is a GET.
         let is_bound = !is_websocket && endpoint.is_bound(method, path);
-        let has_endpoint = |_: ()| chain.links.iter().position(|link| link.route.serves(endpoint));
-        let home = is_bound.then_some(()).and_then(has_endpoint);
+        let first = || chain.links.iter().position(|link| link.route.serves(endpoint));
+        let home = if is_bound { first() } else { None };
         let next = home.unwrap_or_else(|| chain.start());
         let mut order = Self { next, left: 0, unseen: chain.links.len(), endpoint, home };
         order.count(chain);

@@ -71,7 +71,7 @@ impl ModelStates {
     }
 
     /// Returns whether requests depend on their models.
-    pub(in crate::pool) fn usage(&self) -> ModelUse {
+    pub(in crate::pool) fn model_use(&self) -> ModelUse {
         match () {
             () if self.are_declared.load(Ordering::Relaxed) => ModelUse::Required,
             () if self.has_any.load(Ordering::Relaxed) => ModelUse::Tracked,

@@ -8,13 +8,11 @@
 
 use serde::de::IgnoredAny;
 
+use crate::body::sse::BYTE_ORDER_MARK;
 use crate::provider::search::behind::Behind;
 use crate::provider::search::found::{Found, LONGEST_VALUE, MOST, Place};
 use crate::provider::search::member::{KeyName, LONGEST_KEY, name_of};
 use crate::provider::search::nesting::Nesting;
-
-/// Mark at the beginning of a UTF-8 text, which some parsers skip.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Maximum depth of a document that is read (4,096).
 const DEEPEST: usize = 4096;
