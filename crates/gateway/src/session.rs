@@ -82,6 +82,10 @@ mod tests {
             assert_eq!(named(header), Some(Session::new("a")), "{header}");
         }
         assert_eq!(named("x-other"), None);
+        let both =
+            ["conversation-id", "session-id"].map(|name| (name.parse().unwrap(), name.parse().unwrap()));
+        let both = of(&HeaderMap::from_iter(both), None);
+        assert_eq!(both, Some(Session::new("session-id")), "the first one of the list");
         for (body, session) in [
             (r#"{"prompt_cache_key" : "a"}"#, Some("a")),
             (r#"{"messages":[],"metadata":{"user_id":"u_1"}}"#, Some("u_1")),
