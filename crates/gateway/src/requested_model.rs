@@ -1,7 +1,9 @@
 //! The model that a request names: may its caller use it, and its name for the access line and the trace.
 
-use http::{Response, request};
-use tower_key_rotation::ModelId;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, request};
+use tower_key_rotation::{ModelId, Served};
 
 use crate::access_line::{AccessLine, RequestedModel};
 use crate::caller::{Caller, likely_model, model_names};
@@ -10,13 +12,23 @@ use crate::destination::Destination;
 use crate::refusal::Refusal;
 use crate::request_body::RequestBody;
 
-/// Returns the model for the access line and the trace, if there is one. Refuses a model that the caller may not use.
+/// The model that a request names, as far as it is known before there is a response.
+pub(crate) enum Asked {
+    Known(Option<ModelId>),
+    /// The rotation layer mostly looks for the model too, so that the body need not be searched a second time.
+    Unread {
+        content_type: Option<HeaderValue>,
+        body: Bytes,
+    },
+}
+
+/// Returns the model for the access line and the trace. Refuses a model that the caller may not use.
 pub(crate) fn read(
     (config, caller, is_traced): (&Config, Option<&Caller>, bool),
     head: &request::Parts,
     to: &Destination<'_>,
     body: &RequestBody,
-) -> Result<Option<ModelId>, Refusal> {
+) -> Result<Asked, Refusal> {
     let named = |it: &ProviderSettings| it.pool().provider().model_in_path(&head.uri);
     // All providers that a native path may lead to name the model at the same place.
     let in_path = || match to.provider.and_then(|to| config.provider(to.name())) {
@@ -31,12 +43,17 @@ pub(crate) fn read(
         if names.iter().any(|name| !caller.may_ask(name)) {
             return Err(Refusal::Model);
         }
-        return Ok(names.first().and_then(|name| ModelId::new(name)));
+        return Ok(Asked::Known(names.first().and_then(|name| ModelId::new(name))));
     }
     if !is_traced && !AccessLine::is_written() {
-        return Ok(None);
+        return Ok(Asked::Known(None));
     }
-    Ok(in_path().or_else(|| likely_model(head, body.bytes()?)))
+    Ok(match (in_path(), body.bytes()) {
+        (None, Some(body)) => {
+            Asked::Unread { content_type: head.headers.get(CONTENT_TYPE).cloned(), body: body.clone() }
+        }
+        (in_path, _) => Asked::Known(in_path),
+    })
 }
 
 /// Returns whether providers read a path as it is written. Some decode it before they look for a model: letters that are
@@ -49,12 +66,28 @@ fn is_plain(path: &str, names_model: bool) -> bool {
     })
 }
 
-/// Adds the model to a response, for its access line.
-pub(crate) fn told<B>(mut response: Response<B>, model: Option<ModelId>) -> Response<B> {
-    if let Some(model) = model {
-        response.extensions_mut().insert(RequestedModel(model));
+/// Returns whether a response tells the model as its request names it.
+fn tells_model<B>(response: &Response<B>, config: &Config) -> bool {
+    let served = response.extensions().get::<Served>().filter(|served| served.model().is_some());
+    let by = served.and_then(|served| config.provider(served.provider()));
+    by.is_some_and(|provider| provider.models().next().is_none())
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Adds the model to a response, for its access line, unless the response tells it.
+    pub(crate) fn told<B>(self, mut response: Response<B>, config: &Config) -> Response<B> {
+        let model = match self {
+            Self::Known(model) => model,
+            Self::Unread { .. } if tells_model(&response, config) => None,
+            Self::Unread { content_type, body } => likely_model(content_type.as_ref(), &body),
+        };
+        if let Some(model) = model {
+            response.extensions_mut().insert(RequestedModel(model));
+        }
+        response
     }
-    response
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ impl Shared {
             let intake = Intake { max, timeout, budget, affinity, whole };
             let body = intake.take(body, &head.headers).await?;
             let of = (&*self.config, caller, self.options.tracer.is_some());
-            let model = requested_model::read(of, &head, &destination, &body)?;
+            let asked = requested_model::read(of, &head, &destination, &body)?;
             self.affinity.place(&mut head, body.bytes(), body.home());
             let (learns, before) = (affinity::learns(&head), head.extensions.get::<Home>().cloned());
             let (mut chain, (body, _room)) = (destination.chain.clone(), body.into_parts());
@@ -191,7 +191,7 @@ impl Shared {
                 None => deliver(result, reply),
             };
             let response = self.affinity.learn(response, (home, before));
-            Ok(caller::in_place(requested_model::told(response, model), place))
+            Ok(caller::in_place(asked.told(response, &self.config), place))
         }
     }
 

@@ -246,6 +246,32 @@ async fn a_request_has_one_line_at_its_end() {
     assert!(!log.contains(MARKER), "{log}");
 }
 
+#[tokio::test]
+async fn a_line_names_the_model_that_was_asked_for() {
+    let captured = Captured::default();
+    let _log = captured.install();
+    let stub = Stub::with(|call| match &*call.body {
+        body if body.windows(7).any(|part| part == b"refused") => reply(400, &json!({"error": {}})),
+        _ => reply(200, &json!({"choices": []})),
+    })
+    .await;
+    let (at, key) = (stub.address, secret("a"));
+    let gateway = Gateway::at(&format!(
+        "[[provider]]\nname = \"one\"\ndialect = \"compatible\"\nbase_url = \"http://{at}/v1\"\n[provider.models]\nasked = \"renamed\"\n[[provider.key]]\nsecret = \"{key}\"\n"
+    ))
+    .await;
+    for name in ["asked", "refused", "other"] {
+        text(gateway.send(model(name)).await).await;
+    }
+    assert!(String::from_utf8_lossy(&stub.calls()[0].body).contains("renamed"));
+    let log = captured.text();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("gateway::access")).collect();
+    for (line, name) in lines.iter().zip(["asked", "refused", "other"]) {
+        assert!(line.contains(&format!("gen_ai.request.model=\"{name}\"")), "{line}");
+    }
+    assert_eq!(lines.len(), 3, "{log}");
+}
+
 // === the file ===
 
 #[test]

@@ -46,9 +46,9 @@ pub(crate) fn model_names(
 }
 
 /// Returns the model at the beginning of a body, for a log line.
-pub(crate) fn likely_model(head: &request::Parts, body: &Bytes) -> Option<ModelId> {
+pub(crate) fn likely_model(content_type: Option<&HeaderValue>, body: &Bytes) -> Option<ModelId> {
     let start = body.slice(..body.len().min(LIKELY));
-    Provider::compatible("any").model_in_body(head.headers.get(CONTENT_TYPE), &[start])
+    Provider::compatible("any").model_in_body(content_type, &[start])
 }
 
 fn is_form(content_type: Option<&HeaderValue>) -> bool {
