@@ -58,9 +58,14 @@ pub(crate) fn shows_part(text: &str, secret: &str) -> bool {
 /// characters that begin at a multiple of four in `text`, so only these are compared.
 fn may_share_run(text: &[u8], own: &[u8]) -> bool {
     // Makes letters lower case, and some other characters equal.
-    let fold = |part: &[u8; 4]| u32::from_ne_bytes(*part) | 0x2020_2020;
-    let parts: Vec<u32> = own.windows(4).filter_map(<[u8]>::first_chunk).map(fold).collect();
-    text.as_chunks::<4>().0.iter().any(|four| parts.contains(&fold(four)))
+    const FOLD: u32 = 0x2020_2020;
+    let mut four = 0;
+    let next = |byte: &u8| {
+        four = four << 8 | u32::from(*byte);
+        four | FOLD
+    };
+    let parts: Vec<u32> = own.iter().map(next).collect();
+    text.as_chunks::<4>().0.iter().any(|four| parts.contains(&(u32::from_be_bytes(*four) | FOLD)))
 }
 
 fn share_run(text: &[u8], own: &[u8]) -> bool {

@@ -165,11 +165,15 @@ fn is_version(segment: &str) -> bool {
 /// Returns whether a path has a segment `.` or `..`: plain or percent-encoded up to three times over, between
 /// slashes or backslashes, up to a `;`.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
+    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%')) {
+        return false;
+    }
     let mut path = Cow::Borrowed(path.as_bytes());
     for _ in 0..=3 {
         let mut segments = path.split(|byte| matches!(byte, b'/' | b'\\'));
-        let name = |segment: &[u8]| segment.split(|byte| *byte == b';').next().map(<[u8]>::to_vec);
-        if segments.any(|segment| matches!(name(segment).as_deref(), Some(b"." | b".."))) {
+        let is_dot =
+            |segment: &[u8]| matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b".."));
+        if segments.any(is_dot) {
             return true;
         }
         let decoded: Cow<'_, [u8]> = percent_decode(&path).into();

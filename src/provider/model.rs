@@ -56,14 +56,19 @@ impl ModelId {
     /// assert!(ModelId::new(&"x".repeat(257)).is_none());
     /// ```
     pub fn new(name: &str) -> Option<Self> {
-        let is_name = !name.is_empty() && name.len() <= Self::MAX_LEN && !name.contains(char::is_control);
+        let is_name = !name.is_empty() && name.len() <= Self::MAX_LEN && !has_control(name);
         is_name.then(|| Self(Arc::from(name)))
     }
 }
 
+/// Returns whether a text has a control character. Mostly it is plain ASCII, which is found out sooner.
+fn has_control(text: &str) -> bool {
+    !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.contains(char::is_control)
+}
+
 /// Returns the text of a name that a program or its operator has written.
 fn repaired(name: &str) -> Arc<str> {
-    if name.len() <= ModelId::MAX_LEN && !name.contains(char::is_control) {
+    if name.len() <= ModelId::MAX_LEN && !has_control(name) {
         return Arc::from(name);
     }
     let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
