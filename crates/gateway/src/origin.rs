@@ -5,7 +5,7 @@
 //! call that costs money). With DNS rebinding, a page can also read the responses. The browser reveals the first case
 //! by the `Origin` header, and the second by a `Host` header that is not a name of the gateway.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::{HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
@@ -50,6 +50,10 @@ impl OwnHosts<'_> {
 
     /// Returns whether a host, with or without a port, is the gateway's.
     fn owns(&self, authority: &str) -> bool {
+        // Most callers use an address, which needs no more than this.
+        if authority.parse::<SocketAddr>().is_ok_and(|address| self.is_address(address.ip())) {
+            return true;
+        }
         let Ok(authority) = authority.parse::<Authority>() else { return false };
         if authority.as_str().contains('@') {
             return false;

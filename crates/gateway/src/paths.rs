@@ -2,6 +2,7 @@
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
+use memchr::{memchr, memmem};
 use tower_key_rotation::provider::Endpoint;
 
 use crate::shape::ANTHROPIC_VERSION;
@@ -24,14 +25,15 @@ const GOOGLE_HEADERS: [&str; 2] = ["x-goog-api-key", "x-goog-api-client"];
 /// Splits a path into its first segment and the rest.
 pub(crate) fn split(path: &str) -> (&str, &str) {
     let path = path.strip_prefix('/').unwrap_or(path);
-    path.split_at(path.find('/').unwrap_or(path.len()))
+    path.split_at(memchr(b'/', path.as_bytes()).unwrap_or(path.len()))
 }
 
 /// Replaces several slashes in a row by one, and a version that is there twice by one: SDKs add the version to a base URL
 /// that has it already.
 pub(crate) fn fold(uri: &mut Uri) {
     let path = uri.path();
-    if !path.contains("//") && !TWICE.iter().any(|twice| path.contains(twice)) {
+    let has = |part: &str| memmem::find(path.as_bytes(), part.as_bytes()).is_some();
+    if !has("//") && !TWICE.into_iter().any(has) {
         return;
     }
     let mut path = String::with_capacity(path.len());

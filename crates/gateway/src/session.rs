@@ -10,17 +10,6 @@ use http::{HeaderMap, HeaderName};
 use memchr::memmem::{Finder, FinderRev};
 use tower_key_rotation::Session;
 
-/// Headers in which clients name a session: Codex, Claude Code, opencode and others. The first one counts.
-const HEADERS: [&str; 7] = [
-    "session-id",
-    "session_id",
-    "x-session-id",
-    "x-claude-code-session-id",
-    "x-session-affinity",
-    "conversation-id",
-    "conversation_id",
-];
-
 /// Members of the body whose text names a session. `user_id` counts within `metadata` only. Finders are built once,
 /// since building one costs more than searching a short body.
 static MEMBERS: LazyLock<[Finder<'static>; 2]> =
@@ -37,16 +26,31 @@ const LONGEST: usize = 512;
 /// Returns the session of a request. `body` is its whole body, if that is known.
 pub(crate) fn of(headers: &HeaderMap, body: Option<&Bytes>) -> Option<Session> {
     // The names are compared, because seven lookups cost more.
-    let rank = |name: &HeaderName| HEADERS.iter().position(|header| *header == name.as_str());
     let named = headers.iter().filter_map(|(name, value)| Some((rank(name)?, value.as_bytes())));
     let named = named.min_by_key(|(rank, _)| *rank).map(|(_, name)| name).filter(|name| !name.is_empty());
     named.or_else(|| in_body(body?)).map(Session::new)
 }
 
+/// Returns the rank of a header in which clients name a session: Codex, Claude Code, opencode and others. The lowest one
+/// counts. `None` for other headers.
+fn rank(name: &HeaderName) -> Option<u8> {
+    Some(match name.as_str() {
+        "session-id" => 0,
+        "session_id" => 1,
+        "x-session-id" => 2,
+        "x-claude-code-session-id" => 3,
+        "x-session-affinity" => 4,
+        "conversation-id" => 5,
+        "conversation_id" => 6,
+        _ => return None,
+    })
+}
+
 /// Returns the text of a member of a JSON document that names a session.
 fn in_body(body: &[u8]) -> Option<&[u8]> {
     let named = MEMBERS.iter().find_map(|member| text_of(body, member));
-    named.or_else(|| text_of(metadata(body)?, &USER_ID))
+    // A search from the end is slow, and most bodies have no such member.
+    named.or_else(|| text_of(USER_ID.find(body).and_then(|_| metadata(body))?, &USER_ID))
 }
 
 fn text_of<'a>(scope: &'a [u8], member: &Finder<'_>) -> Option<&'a [u8]> {
@@ -78,7 +82,15 @@ mod tests {
         let named = |header: &'static str| {
             of(&[(header.parse().unwrap(), "a".parse().unwrap())].into_iter().collect(), None)
         };
-        for header in HEADERS {
+        for header in [
+            "session-id",
+            "session_id",
+            "x-session-id",
+            "x-claude-code-session-id",
+            "x-session-affinity",
+            "conversation-id",
+            "conversation_id",
+        ] {
             assert_eq!(named(header), Some(Session::new("a")), "{header}");
         }
         assert_eq!(named("x-other"), None);

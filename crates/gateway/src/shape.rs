@@ -33,11 +33,11 @@ pub(crate) struct ErrorText<'a> {
 impl Shape {
     /// Returns the API of a request: by its path, or else by the API of the provider that the path names.
     pub(crate) fn of(path: &str, headers: &HeaderMap, named: Option<Endpoints>) -> Self {
-        if path.split('/').skip(2).any(|segment| segment == "openai") {
+        let segments = path.as_bytes().split(|byte| *byte == b'/');
+        if segments.clone().skip(2).any(|segment| segment == b"openai") {
             return Self::OpenAi;
         }
-        let is_versioned =
-            path.split('/').take(4).any(|segment| matches!(segment, "v1beta" | "v1alpha" | "ws"));
+        let is_versioned = segments.take(4).any(|segment| matches!(segment, b"v1beta" | b"v1alpha" | b"ws"));
         match Endpoint::of_path(path) {
             Endpoint::Messages => Self::Anthropic,
             Endpoint::GenerateContent => Self::Google,

@@ -43,8 +43,8 @@ impl<T: Merge> Ring<T> {
         // A clock that was set back counts in the latest step.
         if self.values.back().is_none_or(|(last, _)| *last < step) {
             self.values.push_back((step, T::default()));
+            self.prune(now);
         }
-        self.prune(now);
         self.values.back_mut().map(|(_, value)| value)
     }
 
