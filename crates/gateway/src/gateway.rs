@@ -4,12 +4,14 @@
 //! is passed on as it arrives: nothing between caller and provider buffers.
 
 use std::fmt;
+use std::future::ready;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Either;
@@ -150,11 +152,11 @@ impl Gateway {
         let line = is_served.then(|| AccessLine::begin(&head, caller, trace)).flatten();
         let reply = shared.reply(&head);
         let responding = shared.respond(head, body, permission, reply);
-        async move {
-            if let Some(preflight) = preflight.flatten() {
-                return preflight.map(Either::Right);
-            }
-            let response = responding.await;
+        if let Some(preflight) = preflight.flatten() {
+            return ready(preflight.map(Either::Right)).right_future();
+        }
+        // An `async` block would keep the future twice.
+        let responded = responding.map(move |response| {
             let mut response = response.unwrap_or_else(|refusal| reply.refuse(refusal).map(Either::Right));
             if let Some(added) = added {
                 cors::add(&mut response, added);
@@ -163,7 +165,8 @@ impl Gateway {
                 Some(line) => line.follow(response),
                 None => response,
             }
-        }
+        });
+        responded.left_future()
     }
 
     /// Returns the response for a request that is refused before it is handled.

@@ -56,6 +56,16 @@ async fn a_response_names_the_key_that_served() {
 }
 
 #[tokio::test]
+async fn the_future_of_a_request_is_small() {
+    let (config, _servers) = support::configured(&Sims::new(), "").await;
+    let gateway = tower_key_rotation_gateway::Gateway::new(config, Options::new());
+    // hyper moves the future into its place, and a connection keeps the room for it.
+    let bytes = size_of_val(&gateway.handle(chat(""), None));
+    println!("{bytes} bytes");
+    assert!(bytes <= 2_048, "{bytes}");
+}
+
+#[tokio::test]
 async fn one_request_tries_three_providers() {
     let sims = Sims::new();
     let gateway = Gateway::start(&sims, "chain = { deadline = \"10s\", head_timeout = \"5s\" }").await;

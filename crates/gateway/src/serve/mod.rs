@@ -8,6 +8,7 @@ mod traffic;
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -157,16 +158,16 @@ impl Server {
     ) -> impl Future<Output = Result<Response<Tracked<GatewayBody>>, Infallible>> + Send + use<> {
         let (in_flight, version) = (self.requests.enter(traffic), request.version());
         let handled = match &in_flight {
-            Ok(_) => Ok(AssertUnwindSafe(self.gateway.handle(request, Some(local))).catch_unwind()),
-            Err(_) => Err(self.gateway.refuse(&request, Refusal::Busy)),
+            Ok(_) => AssertUnwindSafe(self.gateway.handle(request, Some(local)))
+                .catch_unwind()
+                .map(|handled| handled.unwrap_or_else(caught))
+                .left_future(),
+            Err(_) => ready(self.gateway.refuse(&request, Refusal::Busy)).right_future(),
         };
-        async move {
-            let response = match handled {
-                Ok(response) => response.await.unwrap_or_else(caught),
-                Err(refused) => refused,
-            };
+        // An `async` block would keep the future twice, and hyper moves it.
+        handled.map(move |response| {
             Ok(Tracked::response(response, in_flight.unwrap_or_else(|refused| refused), version))
-        }
+        })
     }
 }
 
