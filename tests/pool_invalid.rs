@@ -64,6 +64,32 @@ async fn an_auth_outage_is_probed_once_a_minute() {
     }
 }
 
+/// A refusal that nothing confirms counts a minute later, and for each key by its own first refusal.
+#[tokio::test(start_paused = true)]
+async fn keys_refused_while_none_serves_are_one_outage() {
+    let pool = pool(&["a", "b", "c"]);
+    for name in ["a", "b", "c"] {
+        advance(2 * MINUTE).await;
+        fail(&pool, name, &invalid());
+    }
+    assert_eq!(wait(&pool), Some(MINUTE));
+    advance(MINUTE).await;
+    lease(&pool).succeed();
+    let leases: Vec<_> = (0..3).map(|_| lease(&pool)).collect();
+    assert_eq!(leases.iter().filter(|lease| lease.is_probe()).count(), 2, "all are released");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_served_request_separates_revocations() {
+    let pool = pool(&["a", "b"]);
+    fail(&pool, "a", &invalid());
+    advance(SECOND).await;
+    lease(&pool).succeed();
+    advance(2 * MINUTE).await;
+    fail(&pool, "b", &invalid());
+    assert_eq!(wait(&pool), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_successful_probe_releases_the_others() {
     let pool = pool(&["a", "b", "c"]);

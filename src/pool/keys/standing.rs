@@ -91,7 +91,12 @@ impl LastSuccess {
 
     /// Returns whether the key has served a request after `time`.
     pub(in crate::pool) fn is_after(&self, time: u64) -> bool {
-        at(self.0.load(Ordering::Relaxed)) > time
+        self.time() > time
+    }
+
+    /// Returns the time at which the key last served a request, in milliseconds since the Unix epoch; zero means never.
+    pub(in crate::pool) fn time(&self) -> u64 {
+        at(self.0.load(Ordering::Relaxed))
     }
 
     /// Returns whether the key has served no request since the refusal.

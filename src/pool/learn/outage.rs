@@ -1,11 +1,15 @@
 //! The auth outage detector: probes keys that turned invalid in a burst.
 //!
-//! One key that turns invalid is a revoked key. If several turn invalid within a minute, the provider, the
+//! One key that turns invalid is a revoked key. If several turn invalid together, the provider, the
 //! base URL, a proxy in between, or a request that no key could have served is the likelier cause. A pool
 //! that gave up its keys permanently would stay dead after that cause is gone. Such a *burst* is at least two
-//! keys, or all keys of the pool: a pool of one key has nothing else to offer. Keys that turned invalid
-//! earlier are not part of the burst and stay out. Keys of one closed account count as a single key,
-//! not as many.
+//! keys, or all keys of the pool: a pool of one key has nothing else to offer. Keys of one closed account count as
+//! a single key, not as many.
+//!
+//! Keys turn invalid together if they do so within a minute, or within ten minutes in which no key serves a request. The
+//! longer time is needed because a refusal that nothing confirms counts against a key after a grace period of a minute, which
+//! begins with the first refusal of that key (see `standing`). Keys that turned invalid earlier are not part of the
+//! burst and stay out.
 //!
 //! One key of a burst is probed a minute after it: once a minute for as long as no other key is usable, and
 //! otherwise at growing intervals, up to 64 minutes. So two keys that really were revoked together cost an
@@ -18,7 +22,7 @@ use crate::pool::acquire::reserve::offers;
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
-use crate::pool::scope::auth_outage::{MINUTE_MS, OtherKeys};
+use crate::pool::scope::auth_outage::{Burst, OtherKeys};
 use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, FOREVER, State};
 
@@ -36,7 +40,7 @@ pub(in crate::pool) fn probe(
     others: OtherKeys,
     at: Moment,
 ) -> Option<Admission> {
-    if set.common.auth_outage.burst() == 0 { None } else { probe_burst(set, model, request, others, at) }
+    if set.common.auth_outage.has_burst() { probe_burst(set, model, request, others, at) } else { None }
 }
 
 #[cold]
@@ -81,7 +85,9 @@ pub(in crate::pool) fn next_probe(
 fn is_suspect(candidate: Candidate<'_>, request: &AcquireRequest<'_>, at: Moment) -> bool {
     let may_serve = !candidate.key().is_disabled() && request.allows(candidate.set, candidate.key);
     let burst = candidate.set.common.auth_outage.burst();
-    may_serve && is_of(candidate, burst) && offers(candidate, &request.cost, at).is_ok()
+    may_serve
+        && burst.is_some_and(|burst| is_of(candidate, burst))
+        && offers(candidate, &request.cost, at).is_ok()
 }
 
 /// Ends the burst after a probe succeeded: its other keys are probed next.
@@ -93,22 +99,25 @@ fn lift_all(set: &KeySet, now: u64) {
     let burst = set.common.auth_outage.end_burst();
     for key in set.live() {
         let candidate = Candidate::new(set, None, key);
-        if let Some(level) = invalid_at(candidate).filter(|_| burst != 0 && is_of(candidate, burst)) {
+        if let Some(level) =
+            invalid_at(candidate).filter(|_| burst.is_some_and(|burst| is_of(candidate, burst)))
+        {
             candidate.slot(level).into_iter().for_each(|slot| slot.end_bench(now));
             candidate.sync(level, now);
         }
     }
 }
 
-/// Returns the time at which the latest key turned invalid, if its burst has a second independent key or includes all
-/// enabled keys.
-fn latest_burst(set: &KeySet) -> Option<u64> {
+/// Returns the burst of the key that turned invalid last, if it has a second independent key or includes all enabled
+/// keys.
+fn latest_burst(set: &KeySet) -> Option<Burst> {
     let enabled = || {
         set.live()
             .map(|key| Candidate::new(set, None, key))
             .filter(|candidate| !candidate.key().is_disabled())
     };
-    let latest = enabled().filter_map(invalid_since).max()?;
+    let served = set.live().map(|key| set.keys[key].served.time()).max();
+    let latest = Burst::until(enabled().filter_map(invalid_since).max()?, served.unwrap_or_default());
     let of_burst = || enabled().filter(|candidate| is_of(*candidate, latest));
     let mut witnesses: Vec<_> = of_burst()
         .map(|candidate| match invalid_at(candidate) {
@@ -121,9 +130,9 @@ fn latest_burst(set: &KeySet) -> Option<u64> {
     (witnesses.len() > 1 || of_burst().count() == enabled().count()).then_some(latest)
 }
 
-/// Returns whether the key turned invalid in the minute before `burst`.
-fn is_of(candidate: Candidate<'_>, burst: u64) -> bool {
-    invalid_since(candidate).is_some_and(|since| since <= burst && burst - since <= MINUTE_MS)
+/// Returns whether the key is one of the burst.
+fn is_of(candidate: Candidate<'_>, burst: Burst) -> bool {
+    invalid_since(candidate).is_some_and(|since| burst.includes(since))
 }
 
 fn invalid_since(candidate: Candidate<'_>) -> Option<u64> {

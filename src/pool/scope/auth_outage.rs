@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::sync::{AtomicU64, Ordering};
 
-pub(in crate::pool) const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
+const MINUTE_MS: u64 = Duration::from_secs(60).as_millis() as u64;
+/// Maximum time between two keys of one burst, if no key has served a request in between: ten minutes.
+const LONGEST_MS: u64 = 10 * MINUTE_MS;
 /// Maximum number of times that the interval doubles: from 1 to 64 minutes.
 const DOUBLINGS: u64 = 6;
 
@@ -15,10 +17,19 @@ pub(in crate::pool) struct AuthOutage {
     /// The time at which the latest key of the present burst turned invalid, in milliseconds since the Unix
     /// epoch; zero means that there is no burst.
     burst: AtomicU64,
+    /// The time from which on keys that turned invalid belong to it, in milliseconds since the Unix epoch.
+    from: AtomicU64,
     /// The time of the last probe, in milliseconds since the Unix epoch.
     probed: AtomicU64,
     /// Number of probes since the burst.
     probes: AtomicU64,
+}
+
+/// The time in which the keys of a burst turned invalid, both ends included, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) struct Burst {
+    pub(in crate::pool) from: u64,
+    pub(in crate::pool) latest: u64,
 }
 
 /// Whether other keys are usable.
@@ -28,24 +39,49 @@ pub(in crate::pool) enum OtherKeys {
     None,
 }
 
+// === impl Burst ===
+
+impl Burst {
+    /// Returns the burst whose latest key turned invalid at `latest`, in a pool that last served a request at `served`.
+    pub(in crate::pool) fn until(latest: u64, served: u64) -> Self {
+        let unserved = latest.saturating_sub(LONGEST_MS).max(served.saturating_add(1));
+        Self { from: latest.saturating_sub(MINUTE_MS).min(unserved), latest }
+    }
+
+    /// Returns whether a key that turned invalid at `since` is one of the burst.
+    pub(in crate::pool) fn includes(self, since: u64) -> bool {
+        (self.from..=self.latest).contains(&since)
+    }
+}
+
 // === impl AuthOutage ===
 
 impl AuthOutage {
-    /// Returns the time of the burst, in milliseconds since the Unix epoch; zero without a burst.
-    pub(in crate::pool) fn burst(&self) -> u64 {
-        self.burst.load(Ordering::Acquire)
+    /// Returns whether there is a burst.
+    pub(in crate::pool) fn has_burst(&self) -> bool {
+        self.burst.load(Ordering::Acquire) != 0
     }
 
-    /// Begins, moves or ends the burst. A burst with another time begins with the first probe.
-    pub(in crate::pool) fn set_burst(&self, burst: Option<u64>) {
-        if self.burst.swap(burst.unwrap_or(0), Ordering::AcqRel) != burst.unwrap_or(0) {
+    /// Returns the burst, if there is one.
+    pub(in crate::pool) fn burst(&self) -> Option<Burst> {
+        let latest = self.burst.load(Ordering::Acquire);
+        (latest != 0).then(|| Burst { from: self.from.load(Ordering::Acquire), latest })
+    }
+
+    /// Begins, moves or ends the burst. A burst with another latest key begins with the first probe.
+    pub(in crate::pool) fn set_burst(&self, burst: Option<Burst>) {
+        let Burst { from, latest } = burst.unwrap_or(Burst { from: 0, latest: 0 });
+        self.from.store(from, Ordering::Release);
+        if self.burst.swap(latest, Ordering::AcqRel) != latest {
             self.probes.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Ends the burst. Returns its time; zero if there was none.
-    pub(in crate::pool) fn end_burst(&self) -> u64 {
-        self.burst.swap(0, Ordering::AcqRel)
+    /// Ends the burst, and returns it.
+    pub(in crate::pool) fn end_burst(&self) -> Option<Burst> {
+        let burst = self.burst();
+        self.burst.store(0, Ordering::Release);
+        burst
     }
 
     /// Returns the time of the last probe, in milliseconds since the Unix epoch.
@@ -66,12 +102,12 @@ impl AuthOutage {
     /// Returns the time at which the next probe is due, in milliseconds since the Unix epoch; `None` without
     /// a burst.
     pub(in crate::pool) fn next_probe(&self, others: OtherKeys) -> Option<u64> {
-        let burst = self.burst();
+        let burst = self.burst()?;
         let interval = match others {
             OtherKeys::None => MINUTE_MS,
             OtherKeys::Usable => MINUTE_MS << self.probes.load(Ordering::Relaxed).min(DOUBLINGS),
         };
-        let next = burst.saturating_add(MINUTE_MS);
-        (burst != 0).then(|| next.max(self.last_probe().saturating_add(interval)))
+        let next = burst.latest.saturating_add(MINUTE_MS);
+        Some(next.max(self.last_probe().saturating_add(interval)))
     }
 }
