@@ -78,6 +78,10 @@ fn files(with_model: bool) -> Request<Full<Bytes>> {
     Request::post(format!("{ORIGIN}{FILES}")).body(Full::from(body)).unwrap()
 }
 
+fn post(path: &str) -> Request<Full<Bytes>> {
+    Request::post(format!("{ORIGIN}/v1/{path}")).body(Full::from(r#"{"model":"m"}"#)).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_refused_at_one_endpoint_serves_the_others() {
     for refusal in REFUSALS {
@@ -163,6 +167,43 @@ async fn a_refusal_at_a_known_endpoint_raises_no_alarm() {
     assert_eq!(alarms.count(), 1);
 }
 
+/// A path that refuses every key confirms nothing about the key that another endpoint refuses.
+#[tokio::test(start_paused = true)]
+async fn a_path_that_refuses_every_key_is_no_second_witness() {
+    for refusal in REFUSALS {
+        let pool = pool(&["a", "b"]);
+        let refused = move |key: &str, path: &str| match path {
+            FILES => key == "a",
+            path => path.contains("audio"),
+        };
+        let upstream = Upstream::new(move |key, path| refused(key, path).then_some(refusal));
+        assert_eq!(upstream.ask(&pool, files(true)).await, 200, "{refusal:?}");
+        assert_ne!(upstream.ask(&pool, post("audio/speech")).await, 200, "{refusal:?}");
+        upstream.calls_of("a");
+        for _ in 0..4 {
+            assert_eq!(upstream.ask(&pool, chat("m")).await, 200, "{refusal:?}");
+        }
+        assert!(upstream.calls_of("a") >= 2, "{refusal:?}: it has its turns");
+    }
+}
+
+/// Keys that were revoked together are probed at growing intervals, and not by each endpoint every time.
+#[tokio::test(start_paused = true)]
+async fn revoked_keys_are_tried_rarely_at_many_endpoints() {
+    for (refusal, tries) in [((401, ""), 2), ((401, r#"{"error":{"code":"invalid_api_key"}}"#), 1)] {
+        let pool = pool(&["a", "b", "c"]);
+        let upstream = Upstream::new(move |key, _| (key != "c").then_some(refusal));
+        for _ in 0..64 * 60 {
+            for request in [chat("m"), files(true), post("batches"), post("audio/speech")] {
+                assert_eq!(upstream.ask(&pool, request).await, 200);
+            }
+            advance(Duration::from_secs(1)).await;
+        }
+        let calls = upstream.calls.lock().unwrap().iter().filter(|(key, _)| key != "c").count();
+        assert!(calls <= 2 * tries + 7, "{refusal:?}: with a probe after 1, 2, 4, … minutes: {calls}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_revoked_key_is_tried_once_at_two_endpoints() {
     for refusal in REFUSALS {
@@ -180,6 +221,7 @@ async fn a_revoked_key_is_tried_once_at_two_endpoints() {
             for _ in 0..20 {
                 assert_eq!(upstream.ask(&pool, chat("m")).await, 200, "{refusal:?}");
                 assert_eq!(upstream.ask(&pool, files(true)).await, 200, "{refusal:?}");
+                assert_eq!(upstream.ask(&pool, post("batches")).await, 200, "{refusal:?}");
             }
             let calls = upstream.calls_of("a");
             assert!(calls <= 2, "{refusal:?}, warmed: {warmed}: {calls}");
@@ -204,10 +246,7 @@ async fn several_refused_endpoints_take_no_key_from_others() {
                     upstream.ask(&pool, chat("m")).await;
                 }
                 for path in ["files", "images/generations", "audio/speech", "batches"].repeat(2) {
-                    let body = r#"{"model":"m"}"#;
-                    let request =
-                        Request::post(format!("{ORIGIN}/v1/{path}")).body(Full::from(body)).unwrap();
-                    assert_ne!(upstream.ask(&pool, request).await, 200);
+                    assert_ne!(upstream.ask(&pool, post(path)).await, 200);
                     advance(Duration::from_secs(pause)).await;
                 }
                 for _ in keys {

@@ -20,9 +20,7 @@ use crate::pool::report::snapshot;
 use crate::pool::report::unreadable::report_unreadable;
 use crate::pool::shared::Shared;
 use crate::pool::wait;
-use crate::pool::{
-    AcquireRequest, BuildError, Exhausted, KeyPoolBuilder, Lease, PoolSnapshot, RefusedElsewhere,
-};
+use crate::pool::{AcquireRequest, BuildError, Exhausted, KeyPoolBuilder, Lease, PoolSnapshot, Rounds};
 use crate::provider::{ModelId, Provider};
 
 /// The keys of one provider and their state.
@@ -125,15 +123,15 @@ impl KeyPool {
         self.0.acquire_early(request, now)
     }
 
-    /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
-    /// the request's destination.
+    /// Leases a key that refusals keep out, if the endpoint has not tried it in these rounds. `endpoint` returns the
+    /// hash of the request's destination.
     pub(crate) fn probe_at<'a>(
         &self,
-        refused: RefusedElsewhere,
+        among: Rounds,
         endpoint: impl FnOnce() -> u64,
         request: impl FnOnce() -> Option<AcquireRequest<'a>>,
     ) -> Option<Lease> {
-        self.0.probe_at(refused, endpoint, request)
+        self.0.probe_at(among, endpoint, request)
     }
 
     /// Leases a key for one attempt as soon as one is usable; first come, first served.

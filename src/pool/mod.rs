@@ -64,7 +64,6 @@ mod verbs;
 mod wait;
 
 pub use self::acquire::exhausted::Exhausted;
-pub(crate) use self::acquire::other_endpoint::RefusedElsewhere;
 pub use self::acquire::request::AcquireRequest;
 pub use self::build::builder::KeyPoolBuilder;
 pub use self::build::error::BuildError;
@@ -72,6 +71,7 @@ pub(crate) use self::checked::CheckedKey;
 pub use self::key_pool::KeyPool;
 pub(crate) use self::key_pool::PoolId;
 pub(crate) use self::keys::model::ModelUse;
+pub(crate) use self::keys::probe_rounds::Rounds;
 pub use self::keys::selection::Selection;
 pub use self::keys::session::Session;
 pub use self::keys::usage::{Consumption, UsageSnapshot};

@@ -13,7 +13,7 @@ use crate::pool::keys::refresh::state_of;
 use crate::pool::learn::secret::listen;
 use crate::pool::lease::open::open;
 use crate::pool::state::replica::Replica;
-use crate::pool::{AcquireRequest, Exhausted, Lease, RefusedElsewhere};
+use crate::pool::{AcquireRequest, Exhausted, Lease, Rounds};
 
 pub(in crate::pool) struct Shared {
     pub(in crate::pool) common: Arc<Common>,
@@ -91,15 +91,15 @@ impl Shared {
         open(set, model_state, admitted, request.cost, now).ok_or(None)
     }
 
-    /// Leases a key for a probe, if it was refused only at other endpoints. `endpoint` returns the hash of
-    /// the request's destination.
+    /// Leases a key that refusals keep out, if the endpoint has not tried it in these rounds. `endpoint` returns the
+    /// hash of the request's destination.
     pub(in crate::pool) fn probe_at<'a>(
         &self,
-        refused: RefusedElsewhere,
+        among: Rounds,
         endpoint: impl FnOnce() -> u64,
         request: impl FnOnce() -> Option<AcquireRequest<'a>>,
     ) -> Option<Lease> {
-        if refused == RefusedElsewhere::Confirmed && !self.common.seeks_second_opinion() {
+        if among == Rounds::Open && !self.common.probe_rounds.may_be_open() {
             return None;
         }
         let (request, now) = (request()?, Moment::now());
@@ -107,7 +107,7 @@ impl Shared {
         let model_state = request.model.and_then(|model| set.common.models.get(model));
         let lane = model_state.as_deref();
         let probe =
-            |request: &AcquireRequest<'_>| other_endpoint::probe(&set, lane, refused, endpoint, request, now);
+            |request: &AcquireRequest<'_>| other_endpoint::probe(&set, lane, among, endpoint, request, now);
         let admitted = request.within(&set, probe)?;
         open(set, model_state, admitted, request.cost, now)
     }

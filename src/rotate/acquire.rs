@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::error::StopReason;
 use crate::exchange::future::with_deadline;
-use crate::pool::{AcquireRequest, Lease, ModelUse, RefusedElsewhere};
+use crate::pool::{AcquireRequest, Lease, ModelUse, Rounds};
 use crate::rotate::secret::fetch;
 use crate::rotate::state::RequestState;
 
@@ -30,17 +30,21 @@ pub(super) async fn next_key<'l, B>(
         if held.is_none() {
             *held = wait_in_queue(state).await;
         }
-        if held.as_ref().is_some_and(Lease::is_exclusive) && !state.request.upload().has_ended() {
-            // A probe is not held while the caller takes its time to send the body.
-            *held = None;
-            arrival(state).await?;
-            *held = acquire_now(state);
-            if held.is_none() {
-                *held = wait_in_queue(state).await;
+        if held.as_ref().is_some_and(Lease::is_exclusive) {
+            if !state.request.upload().has_ended() {
+                // A probe is not held while the caller takes its time to send the body.
+                *held = None;
+                arrival(state).await?;
+                *held = acquire_now(state);
+                if held.is_none() {
+                    *held = wait_in_queue(state).await;
+                }
             }
+            note_probe(state, held.as_ref());
         }
         if held.is_none() {
             *held = usable_elsewhere(state);
+            note_probe(state, held.as_ref());
         }
         let Some(lease) = held else { break };
         let has_secret = lease.has_secret() || ready_first(state, lease);
@@ -134,24 +138,33 @@ fn usable_now<B>(state: &RequestState<B>) -> Option<Lease> {
     acquire(failures.tried.all()).or_else(|| failures.retrying.then(|| acquire(failures.tried.refused()))?)
 }
 
-/// Acquires a key in cooldown that was refused at another endpoint only, while other keys are usable. The request can be
+/// Notes that the endpoint of the request tries a key, if the lease is a probe.
+#[cold]
+fn note_probe<B>(state: &RequestState<B>, held: Option<&Lease>) {
+    if let Some(lease) = held {
+        lease.note_probe(state.request.endpoint());
+    }
+}
+
+/// Acquires a key in cooldown that was refused at other endpoints, while other keys are usable. The request can be
 /// sent again if it is refused here too.
 fn second_opinion<B>(state: &RequestState<B>) -> Option<Lease> {
     let wanted = || state.request.is_replayable().then(|| state.wanted(state.tried()));
-    if state.has_failed() { None } else { refused_elsewhere(state, RefusedElsewhere::Confirmed, wanted) }
+    if state.has_failed() { None } else { untried_here(state, Rounds::Open, wanted) }
 }
 
-/// Acquires a key in cooldown that was refused at other endpoints only.
+/// Acquires a key in cooldown that was refused at other endpoints.
 fn usable_elsewhere<B>(state: &RequestState<B>) -> Option<Lease> {
-    refused_elsewhere(state, RefusedElsewhere::Any, || Some(state.wanted(state.tried())))
+    untried_here(state, Rounds::All, || Some(state.wanted(state.tried())))
 }
 
-fn refused_elsewhere<'r, B>(
+/// Acquires a key in cooldown that the endpoint of the request has not tried in these rounds.
+fn untried_here<'r, B>(
     state: &'r RequestState<B>,
-    refused: RefusedElsewhere,
+    among: Rounds,
     wanted: impl FnOnce() -> Option<AcquireRequest<'r>>,
 ) -> Option<Lease> {
-    state.config.pool.probe_at(refused, || state.request.endpoint(), wanted)
+    state.config.pool.probe_at(among, || state.request.endpoint(), wanted)
 }
 
 /// Returns the time at which waiting for a key has to end. `None` if the request may not wait.

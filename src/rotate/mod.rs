@@ -35,7 +35,22 @@
 //! first that nothing confirmed, a refusal of a key that never served at another endpoint than its first, or a
 //! refused probe after a cooldown for a refusal. Until then a key in good standing stays usable. Another key is kept out
 //! only while each model keeps a usable key, so one request never disables the last one. Events report a cooldown when
-//! it is certain. If no key is usable, a request probes one that was refused at other endpoints only.
+//! it is certain.
+//!
+//! # Recovery
+//!
+//! A refused key is probed by one request when its cooldown ends. Invalid keys have no such end. If all keys are
+//! invalid, or several turned invalid together, one of them is probed once a minute, and at intervals of up to 64 minutes
+//! while other keys are usable. The endpoint of that request may fail with every key, so it is not the only one: after each
+//! such probe, the next request for every other endpoint tries the key once. It does so whatever the probe's response
+//! was, and also if other keys are usable, unless another key has served the probe's request.
+//!
+//! So a caller who is refused with every key delays the recovery of no other caller. When a provider accepts the keys again, a
+//! request for an endpoint without faults is served at the latest after the next probe: within a minute if all keys were
+//! invalid, and at the end of the first cooldown if they were forbidden or out of quota. To that adds the time until the
+//! endpoint's next request, and the time of responses to other probes of the key, of which one is in flight at a time.
+//!
+//! An endpoint is a method and a path, in which all segments with a digit and all longer than 32 bytes count as equal.
 //!
 //! A refusal that [names a reason in the account](crate::classify::Fault::account_reason) (money, a quota, a plan, a
 //! revoked key) goes on to every account that was not tried, up to the attempt limit. A refusal

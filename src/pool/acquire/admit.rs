@@ -65,6 +65,9 @@ pub(in crate::pool) fn admit(candidate: Candidate<'_>, cost: &Cost, at: Moment) 
 #[cold]
 fn sync_exclusive(candidate: Candidate<'_>, permits: Permits, now: u64) {
     for level in Level::ALL.into_iter().filter(|level| permits[*level as usize].is_exclusive()) {
+        if permits[level as usize].probe && candidate.state(level).is_of_refusal() {
+            candidate.set.common.probe_rounds.begin(candidate.scope_id(level));
+        }
         candidate.sync(level, now);
     }
 }

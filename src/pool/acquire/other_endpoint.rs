@@ -1,12 +1,12 @@
-//! Probes at another endpoint, of keys that were refused at some endpoints only.
+//! Tries of keys that refusals keep out, by requests for endpoints that have not tried them.
 //!
 //! Unconfirmed refusals at one endpoint put a key into a cooldown after a minute (see `provisional`), and all keys
-//! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So if no
-//! key is usable, a request for another endpoint probes one of them at once, and its success frees the key. A
-//! refusal there is the second piece of evidence. Each endpoint has one such probe of a key, so a caller that is
-//! refused at several endpoints takes no key from the requests for others.
+//! of a pool if all are refused. It is still open whether the keys or that endpoint are to blame. So each other endpoint has
+//! one try of the key, and again one after each scheduled probe (see [`probe_rounds`](crate::pool::keys::probe_rounds)).
+//! Its success frees the key. So a caller that is refused at several endpoints takes no key from the requests for
+//! others, neither when an outage begins nor when it ends.
 //!
-//! A refusal that another key's success confirmed may concern that endpoint only, too. Such a key is probed by the next
+//! A refusal that another key's success confirmed may concern that endpoint only, too. Such a key is tried by the next
 //! request for another endpoint, even if other keys are usable.
 
 use crate::clock::Moment;
@@ -15,72 +15,53 @@ use crate::pool::acquire::admit::{Admission, admit_early};
 use crate::pool::keys::candidate::Candidate;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
+use crate::pool::keys::probe_rounds::{Rounds, ScopeId};
 use crate::pool::scope::level::Level;
-use crate::pool::scope::slot::{Cause, State};
+use crate::pool::scope::slot::Slot;
 
-/// Keys that were refused at one endpoint only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusedElsewhere {
-    /// All of them.
-    Any,
-    /// Those whose refused request another key has served.
-    Confirmed,
-}
-
-/// Admits a request for a probe to a key that was refused only at other endpoints. `endpoint` returns the
-/// hash of the request's destination.
+/// Admits a request to a key that its endpoint has not tried in these rounds. `endpoint` returns the hash of the
+/// request's destination.
 pub(in crate::pool) fn probe(
     set: &KeySet,
     model_state: Option<&ModelState>,
-    refused: RefusedElsewhere,
+    among: Rounds,
     endpoint: impl FnOnce() -> u64,
     request: &AcquireRequest<'_>,
     now: Moment,
 ) -> Option<Admission> {
-    if set.common.provisionals().is_empty() {
-        return None;
+    let candidates = set.live().map(|key| Candidate::new(set, model_state, key));
+    let may_serve =
+        |candidate: &Candidate<'_>| !candidate.key().is_disabled() && request.allows(set, candidate.key);
+    let refused = candidates.filter(may_serve).filter_map(|candidate| {
+        let level = only_refused(candidate, now)?;
+        Some((candidate.scope_id(level), (candidate, level)))
+    });
+    let untried = set.common.probe_rounds.untried(among, endpoint, refused);
+    if untried.is_empty() && among == Rounds::Open {
+        set.common.probe_rounds.retain(|scope| is_out(set, scope, now.as_unix_ms()));
     }
-    let keys = match refused {
-        RefusedElsewhere::Any => refused_elsewhere(set, endpoint()),
-        RefusedElsewhere::Confirmed => untried_here(set, endpoint()),
-    };
-    if keys.is_empty() {
-        return None;
-    }
-    let candidates =
-        set.live().filter(|key| keys.contains(key)).map(|key| Candidate::new(set, model_state, key));
-    candidates
-        .filter(|candidate| !candidate.key().is_disabled() && request.allows(set, candidate.key))
-        .find_map(|candidate| admit_early(candidate, only_refused(candidate, now)?, &request.cost, now))
-}
-
-fn refused_elsewhere(set: &KeySet, endpoint: u64) -> Vec<usize> {
-    let refusals = set.common.provisionals();
-    let is_elsewhere = |key: &usize| refusals.is_only_elsewhere(*key, &set.keys[*key].served, endpoint);
-    set.live().filter(is_elsewhere).collect()
-}
-
-/// Returns the keys that are worth a try at this endpoint, and notes if none is at any.
-fn untried_here(set: &KeySet, endpoint: u64) -> Vec<usize> {
-    let refusals = set.common.provisionals();
-    let served = |key: usize| set.keys.get(key).map(|key| &key.served);
-    let (mut here, mut any) = (Vec::new(), false);
-    for (key, is_here) in refusals.untried(endpoint, served) {
-        any = true;
-        here.extend(is_here.then_some(key));
-    }
-    set.common.seek_second_opinion(any);
-    here
+    untried.into_iter().find_map(|(candidate, level)| admit_early(candidate, level, &request.cost, now))
 }
 
 /// Returns the scope whose refusals keep the key out, if nothing else does.
 fn only_refused(candidate: Candidate<'_>, now: Moment) -> Option<Level> {
     let mut closed =
         candidate.levels().iter().filter(|level| candidate.state(**level).is_closed(now.as_unix_ms()));
-    let level = *closed.next().filter(|level| is_refused(candidate.state(**level)))?;
+    let level = *closed.next().filter(|level| candidate.state(**level).is_of_refusal())?;
     closed.next().is_none().then_some(level)
 }
 
-const fn is_refused(state: State) -> bool {
-    matches!(state.cause, Some(Cause::Invalid | Cause::QuotaExceeded | Cause::Forbidden))
+/// Returns whether refusals keep a scope out.
+fn is_out(set: &KeySet, scope: &ScopeId, now: u64) -> bool {
+    let is_out = |slot: &Slot| slot.state().is_of_refusal() && slot.state().is_closed(now);
+    let model_state = scope.model.as_ref().and_then(|model| set.common.models.get(model));
+    let slot = match scope.level {
+        Level::Key => set.keys.get(scope.number).map(|key| &key.slot),
+        Level::Account => set.accounts.get(scope.number).map(|account| &account.slot),
+        Level::KeyModel => model_state.as_deref().and_then(|model_state| model_state.keys.get(scope.number)),
+        Level::AccountModel => {
+            model_state.as_deref().and_then(|model_state| model_state.accounts.get(scope.number))
+        }
+    };
+    slot.is_some_and(is_out)
 }

@@ -6,6 +6,7 @@ use crate::limits::{Availability, Cost, Ledger};
 use crate::pool::keys::key::Key;
 use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
+use crate::pool::keys::probe_rounds::ScopeId;
 use crate::pool::scope::level::Level;
 use crate::pool::scope::ready_bits::{Bar, ReadyBits, only};
 use crate::pool::scope::shared_limit::{CanaryGate, SharedLimitDetector};
@@ -46,6 +47,15 @@ impl<'a> Candidate<'a> {
             Level::KeyModel => self.model.map(|model| model.keys.at(self.key)),
             Level::AccountModel => self.model.map(|model| model.accounts.at(self.account)),
         }
+    }
+
+    /// Returns the identity of a scope.
+    pub(in crate::pool) fn scope_id(self, level: Level) -> ScopeId {
+        let number = match level {
+            Level::Key | Level::KeyModel => self.key,
+            Level::Account | Level::AccountModel => self.account,
+        };
+        ScopeId { level, number, model: self.model_at(level) }
     }
 
     pub(in crate::pool) fn state(self, level: Level) -> State {

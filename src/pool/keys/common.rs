@@ -15,6 +15,7 @@ use crate::event::{EventKind, EventSource, Events, Severity};
 use crate::limits::Sharing;
 use crate::pool::keys::model::ModelStates;
 use crate::pool::keys::model_counters::ModelCounters;
+use crate::pool::keys::probe_rounds::ProbeRounds;
 use crate::pool::keys::selection::Selection;
 use crate::pool::keys::standing::FirstRefusals;
 use crate::pool::scope::auth_outage::AuthOutage;
@@ -49,8 +50,8 @@ pub(in crate::pool) struct Common {
     learning: Mutex<()>,
     /// Held while a doubt about a key is raised or settled. No other code waits for it.
     provisionals: Mutex<FirstRefusals>,
-    /// Whether a key may be out that another endpoint accepts.
-    seeks_second_opinion: AtomicBool,
+    /// The endpoints that have tried scopes which refusals keep out.
+    pub(in crate::pool) probe_rounds: ProbeRounds,
     /// The queue of requests that wait for a key for any model.
     pub(in crate::pool) queues: WaitQueues,
     /// Whether any known limit counts tokens. Once true, it stays true.
@@ -103,7 +104,7 @@ impl Common {
             shared_limit: SharedLimitDetector::new(keys),
             learning: Mutex::default(),
             provisionals: Mutex::default(),
-            seeks_second_opinion: false.into(),
+            probe_rounds: ProbeRounds::default(),
             queues: WaitQueues::default(),
             counts_tokens: false.into(),
             auth_outage: AuthOutage::default(),
@@ -133,16 +134,6 @@ impl Common {
         if !self.counts_tokens() && limits.iter().any(of_tokens) {
             self.count_tokens();
         }
-    }
-
-    /// Returns whether a key may be out that another endpoint accepts.
-    pub(in crate::pool) fn seeks_second_opinion(&self) -> bool {
-        self.seeks_second_opinion.load(Ordering::Relaxed)
-    }
-
-    /// Records whether a key may be out that another endpoint accepts, while the refusals are locked.
-    pub(in crate::pool) fn seek_second_opinion(&self, seek: bool) {
-        self.seeks_second_opinion.store(seek, Ordering::Relaxed);
     }
 
     /// Locks the first refusals of the keys.

@@ -10,6 +10,7 @@ pub(in crate::pool) mod last_check;
 pub(in crate::pool) mod model;
 pub(in crate::pool) mod model_counters;
 pub(in crate::pool) mod past;
+pub(in crate::pool) mod probe_rounds;
 pub(in crate::pool) mod quotas;
 pub(in crate::pool) mod refresh;
 pub(in crate::pool) mod rendezvous;

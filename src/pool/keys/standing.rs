@@ -22,9 +22,6 @@ use crate::sync::{AtomicU64, Ordering};
 const GRACE: Duration = Duration::from_secs(60);
 const GRACE_MS: u64 = GRACE.as_millis() as u64;
 
-/// Maximum number of endpoints that are remembered for a key besides the first one (32).
-const MOST_ENDPOINTS: usize = 32;
-
 /// The time at which a key last served a request, and the cadence of its requests; zero means never.
 ///
 /// From the lowest bit: the shortest recent distance of two served requests (zero for none), the time that the
@@ -51,8 +48,6 @@ struct FirstRefusal {
     at: u64,
     /// The hash of the endpoint.
     endpoint: u64,
-    /// The hashes of other endpoints that have refused the key since, up to [`MOST_ENDPOINTS`].
-    elsewhere: Vec<u64>,
     /// Whether another key has served the refused request.
     is_confirmed: bool,
 }
@@ -128,15 +123,6 @@ fn span(one: u64, other: u64) -> u64 {
     one.abs_diff(other).min(LONGEST_SPAN)
 }
 
-// === impl FirstRefusal ===
-
-impl FirstRefusal {
-    /// Returns whether an endpoint has refused the key.
-    fn has_refused(&self, endpoint: u64) -> bool {
-        self.endpoint == endpoint || self.elsewhere.contains(&endpoint)
-    }
-}
-
 // === impl FirstRefusals ===
 
 impl FirstRefusals {
@@ -156,13 +142,13 @@ impl FirstRefusals {
         is_alike && now.saturating_sub(first.at) <= GRACE_MS
     }
 
-    /// Records an unconfirmed refusal of the key.
-    pub(in crate::pool) fn note(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) {
-        match self.0.get_mut(&key).filter(|first| served.counts(first)) {
-            Some(first) if first.has_refused(endpoint) || first.elsewhere.len() == MOST_ENDPOINTS => {}
-            Some(first) => first.elsewhere.push(endpoint),
+    /// Records an unconfirmed refusal of the key. Returns the endpoint of its first one.
+    pub(in crate::pool) fn note(&mut self, key: usize, served: &LastSuccess, endpoint: u64, at: u64) -> u64 {
+        match self.0.get(&key).filter(|first| served.counts(first)) {
+            Some(first) => first.endpoint,
             None => {
-                self.0.insert(key, FirstRefusal { at, endpoint, elsewhere: Vec::new(), is_confirmed: false });
+                self.0.insert(key, FirstRefusal { at, endpoint, is_confirmed: false });
+                endpoint
             }
         }
     }
@@ -185,28 +171,6 @@ impl FirstRefusals {
     ) -> bool {
         let first = self.0.get(&key).filter(|first| first.is_confirmed && first.endpoint == endpoint);
         first.is_some_and(|first| served.is_after(first.at) && served.is_recent(now))
-    }
-
-    /// Returns the keys with a confirmed refusal that are worth a try at another endpoint, and whether this is one.
-    pub(in crate::pool) fn untried<'r, 's>(
-        &'r self,
-        endpoint: u64,
-        served: impl Fn(usize) -> Option<&'s LastSuccess> + 'r,
-    ) -> impl Iterator<Item = (usize, bool)> + 'r {
-        let counts = move |key, first: &FirstRefusal| served(key).is_some_and(|served| served.counts(first));
-        let open = self.0.iter().filter(|(_, first)| first.is_confirmed && first.elsewhere.is_empty());
-        let open = open.filter(move |(key, first)| counts(**key, first));
-        open.map(move |(key, first)| (*key, first.endpoint != endpoint))
-    }
-
-    /// Returns whether the key has an unconfirmed refusal, but not at this endpoint.
-    pub(in crate::pool) fn is_only_elsewhere(&self, key: usize, served: &LastSuccess, endpoint: u64) -> bool {
-        let first = self.0.get(&key).filter(|first| served.counts(first));
-        first.is_some_and(|first| !first.has_refused(endpoint))
-    }
-
-    pub(in crate::pool) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Forgets the refusal of a key.

@@ -14,6 +14,9 @@
 //! One key of a burst is probed a minute after it: once a minute for as long as no other key is usable, and
 //! otherwise at growing intervals, up to 64 minutes. So two keys that really were revoked together cost an
 //! occasional refusal and no more. When a probe succeeds, the rest of the burst is probed next.
+//!
+//! The probe may be refused for a reason of its endpoint. So it begins a round, in which each other endpoint tries the
+//! key, too: see [`probe_rounds`](crate::pool::keys::probe_rounds).
 
 use crate::clock::Moment;
 use crate::pool::AcquireRequest;
@@ -63,7 +66,12 @@ fn probe_burst(
     suspects.peek()?;
     // The limits of a suspect apply to its probe, too: a refusal because of a limit would prove nothing.
     let is_ours = outage.claim_probe(last, now);
-    let admit = |candidate| admit_early(candidate, invalid_at(candidate)?, &request.cost, at);
+    let admit = |candidate| {
+        let level = invalid_at(candidate)?;
+        let admitted = admit_early(candidate, level, &request.cost, at)?;
+        set.common.probe_rounds.begin(candidate.scope_id(level));
+        Some(admitted)
+    };
     let admitted = is_ours.then(|| suspects.find_map(admit))??;
     outage.count_probe();
     Some(admitted)

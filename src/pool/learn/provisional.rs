@@ -25,11 +25,9 @@ use crate::classify::{Fault, Reason, Scope};
 use crate::clock::Timestamp;
 use crate::key::KeyId;
 use crate::pool::Lease;
-use crate::pool::keys::candidate::Candidate;
-use crate::pool::keys::model::ModelState;
+use crate::pool::learn::last_key::leaves_a_key;
 use crate::pool::lease::settle::blame;
 use crate::pool::lease::undo::Target;
-use crate::pool::scope::level::Level;
 use crate::pool::scope::slot::{Cause, CooldownChange, Permit, State};
 use crate::provider::ModelId;
 
@@ -86,12 +84,16 @@ impl ProvisionalCooldown {
             return None;
         };
         let level = blame(lease, &fault, model, now)?;
-        let was_refused = is_refusal(lease.candidate().state(level));
+        let was_refused = lease.candidate().state(level).is_of_refusal();
         let permit = lease.take(level);
         let target = Target::of(lease, level);
         // A probe after a limit tells whether the limit is over, and nothing else about the key.
-        let evident = permit.probe && was_refused || !is_in_grace(&target, endpoint, now);
-        let cooldown = cool_down_provisionally(&target, permit, &fault, evident, now);
+        let is_probe = permit.probe && was_refused;
+        let evident = is_probe || !is_in_grace(&target, endpoint, now);
+        let cooldown = match is_probe && is_further_try(&target, endpoint) {
+            true => None,
+            false => cool_down_provisionally(&target, permit, &fault, evident, now),
+        };
         lease.candidate().key().stats.failed();
         if permit.probe {
             if cooldown.is_none() {
@@ -111,7 +113,7 @@ impl ProvisionalCooldown {
 
     /// Returns the keys that the refusal concerns.
     pub(crate) fn keys(&self) -> impl Iterator<Item = KeyId> {
-        members(&self.target).into_iter().map(|key| self.target.set.keys[key].id.clone())
+        self.target.members().into_iter().map(|key| self.target.set.keys[key].id.clone())
     }
 
     /// Confirms the doubt: another key has served the same request. Returns the duration of the cooldown.
@@ -121,7 +123,7 @@ impl ProvisionalCooldown {
             self.cooldown = put_out(&self.target, &self.fault, self.at, now);
         }
         if may_be_of_endpoint(&self.fault) {
-            note_confirmed(&self.target, self.endpoint, self.at);
+            self.note_confirmed();
         } else {
             forget_refusals(&self.target);
         }
@@ -139,6 +141,42 @@ impl ProvisionalCooldown {
     pub(crate) fn undo(mut self, now: Timestamp) {
         self.settled = true;
         self.take_back(now);
+    }
+
+    /// Records that another key has served the request. The endpoint may refuse the keys for a reason of its own, so
+    /// they are tried at another one.
+    fn note_confirmed(&self) {
+        let (target, endpoint) = (&self.target, self.endpoint);
+        let mut refusals = target.set.common.provisionals();
+        for key in target.members() {
+            refusals.confirm(key, &target.set.keys[key].served, endpoint, self.at.as_unix_ms());
+        }
+        drop(refusals);
+        let (rounds, scope) = (&target.set.common.probe_rounds, target.candidate().scope_id(target.level));
+        match self.begins() {
+            true => rounds.begin_confirmed(scope, endpoint),
+            false => rounds.confirm(&scope, endpoint),
+        }
+    }
+
+    /// Records that no other key has served the request.
+    fn note_refused(&self) {
+        let (target, endpoint) = (&self.target, self.endpoint);
+        let mut refusals = target.set.common.provisionals();
+        let mut note =
+            |key: usize| refusals.note(key, &target.set.keys[key].served, endpoint, self.at.as_unix_ms());
+        let first = target.members().into_iter().map(&mut note).last().unwrap_or(endpoint);
+        drop(refusals);
+        let (rounds, scope) = (&target.set.common.probe_rounds, target.candidate().scope_id(target.level));
+        match self.evident && self.begins() {
+            true => rounds.begin_refused(scope, [first, endpoint]),
+            false => rounds.note(&scope, endpoint),
+        }
+    }
+
+    /// Returns whether the scope was not refused before.
+    fn begins(&self) -> bool {
+        self.cooldown.is_some_and(|cooldown| !cooldown.before.is_of_refusal())
     }
 
     fn take_back(&self, now: Timestamp) {
@@ -159,7 +197,7 @@ impl Drop for ProvisionalCooldown {
         if self.settled {
             return;
         }
-        note_refused(&self.target, self.endpoint, self.at);
+        self.note_refused();
         if self.evident {
             self.announce();
         } else {
@@ -168,53 +206,29 @@ impl Drop for ProvisionalCooldown {
     }
 }
 
-/// Returns whether a refusal has put the scope into a cooldown.
-const fn is_refusal(state: State) -> bool {
-    matches!(state.cause, Some(Cause::Invalid | Cause::QuotaExceeded | Cause::Forbidden))
-}
-
 /// Gives a probe back that has shown nothing.
 fn hand_back(target: &Target, permit: Permit, now: Timestamp) {
     target.slot().into_iter().for_each(|slot| slot.hand_back(permit));
     target.candidate().sync(target.level, now.as_unix_ms());
 }
 
-/// Returns the keys of the scope.
-fn members(target: &Target) -> Vec<usize> {
-    match target.level {
-        Level::Key | Level::KeyModel => vec![target.key],
-        Level::Account | Level::AccountModel => target.set.members(target.account, target.key),
-    }
-}
-
 /// Returns whether a refusal by itself says nothing against any of the keys.
 fn is_in_grace(target: &Target, endpoint: u64, now: Timestamp) -> bool {
     let (refusals, now) = (target.set.common.provisionals(), now.as_unix_ms());
     let served = |key: usize| &target.set.keys[key].served;
-    members(target).into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
+    target.members().into_iter().any(|key| refusals.is_in_grace(key, served(key), endpoint, now))
 }
 
-fn note_refused(target: &Target, endpoint: u64, at: Timestamp) {
-    let mut refusals = target.set.common.provisionals();
-    for key in members(target) {
-        refusals.note(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
-    }
+/// Returns whether a probe is one of the further tries of a round. Its refusal leaves the cooldown as it is.
+fn is_further_try(target: &Target, endpoint: u64) -> bool {
+    let scope = target.candidate().scope_id(target.level);
+    !target.set.common.probe_rounds.is_scheduled(&scope, endpoint)
 }
 
 /// Returns whether the endpoint may be the reason of a refusal: none is named in the account, and the base URL of the
 /// key does not lack the model.
 const fn may_be_of_endpoint(fault: &Fault) -> bool {
     !fault.account_reason() && !fault.is_not_here()
-}
-
-/// Records that another key has served the request. The endpoint may refuse the keys for a reason of its own, so
-/// they are tried at another one.
-fn note_confirmed(target: &Target, endpoint: u64, at: Timestamp) {
-    let mut refusals = target.set.common.provisionals();
-    for key in members(target) {
-        refusals.confirm(key, &target.set.keys[key].served, endpoint, at.as_unix_ms());
-    }
-    target.set.common.seek_second_opinion(true);
 }
 
 /// Returns whether it is known that this endpoint refuses the key, which others accept.
@@ -227,7 +241,9 @@ fn is_known(lease: &Lease, endpoint: u64, now: Timestamp) -> bool {
 /// Forgets the refusals of the keys, which are known to be to blame.
 fn forget_refusals(target: &Target) {
     let mut refusals = target.set.common.provisionals();
-    members(target).into_iter().for_each(|key| refusals.forget(key));
+    target.members().into_iter().for_each(|key| refusals.forget(key));
+    drop(refusals);
+    target.set.common.probe_rounds.end(&target.candidate().scope_id(target.level));
 }
 
 /// Puts the scope into a cooldown that can be undone, if there is evidence or if it does no harm. The
@@ -256,7 +272,8 @@ fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -
     let (slot, at) = (target.slot()?, refused.as_unix_ms());
     let has_served = |key: usize| target.set.keys[key].served.is_after(at);
     let state @ State { epoch, .. } = slot.state();
-    if state.is_closed(now.as_unix_ms()) || slot.since() > at || members(target).into_iter().any(has_served) {
+    if state.is_closed(now.as_unix_ms()) || slot.since() > at || target.members().into_iter().any(has_served)
+    {
         return None;
     }
     let permit = Permit { epoch, ..Permit::default() };
@@ -265,29 +282,5 @@ fn put_out(target: &Target, fault: &Fault, refused: Timestamp, now: Timestamp) -
 
 /// Returns whether any of the keys served a request within the last 60 s.
 fn is_proven(target: &Target, now: u64) -> bool {
-    members(target).into_iter().any(|key| target.set.keys[key].served.is_recent(now))
-}
-
-/// Returns whether another key stays usable without a probe, for every model that the scope concerns.
-fn leaves_a_key(target: &Target, now: u64) -> bool {
-    let models = if target.level.is_model() { Vec::new() } else { target.set.common.models.all() };
-    leaves_one_for(target, target.model_state.as_deref(), now)
-        && models.iter().all(|model_state| leaves_one_for(target, Some(model_state), now))
-}
-
-fn leaves_one_for(target: &Target, model_state: Option<&ModelState>, now: u64) -> bool {
-    let members = members(target);
-    let candidate = |key: usize| Candidate::new(&target.set, model_state, key);
-    let is_lost = |key: &usize| candidate(*key).is_open(now);
-    let model = model_state.map(|model_state| &model_state.model);
-    let served = target.set.serving.as_ref().map(|serving| serving.mask(model, None));
-    let may_serve = |key: &usize| served.as_ref().is_none_or(|served| served.has(*key));
-    let mut others = target.set.live().filter(|key| !members.contains(key) && may_serve(key));
-    others.any(|key| is_sound(candidate(key), now)) || !members.iter().any(is_lost)
-}
-
-/// Returns whether the key is usable, and has no cause for a cooldown.
-fn is_sound(candidate: Candidate<'_>, now: u64) -> bool {
-    let is_free = |level: Level| candidate.state(level).cause.is_none();
-    candidate.is_open(now) && Level::ALL.into_iter().all(is_free)
+    target.members().into_iter().any(|key| target.set.keys[key].served.is_recent(now))
 }

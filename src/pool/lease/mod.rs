@@ -240,6 +240,14 @@ impl Lease {
         are_exclusive(self.permits, self.canaries)
     }
 
+    /// Notes that a request for an endpoint is about to be sent as a probe, so that the endpoint has had its try.
+    pub(crate) fn note_probe(&self, endpoint: u64) {
+        let candidate = self.candidate();
+        for level in Level::ALL.into_iter().filter(|level| self.permits[*level as usize].probe) {
+            candidate.set.common.probe_rounds.note(&candidate.scope_id(level), endpoint);
+        }
+    }
+
     /// Lets other requests in, in place of this lease. The lease goes on, but its result proves nothing.
     pub(crate) fn give_probe_back(&mut self) {
         if self.is_exclusive() {

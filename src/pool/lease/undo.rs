@@ -106,6 +106,14 @@ impl Target {
         Candidate { set: &self.set, model: self.model_state.as_deref(), key: self.key, account: self.account }
     }
 
+    /// Returns the keys of the scope.
+    pub(in crate::pool) fn members(&self) -> Vec<usize> {
+        match self.level {
+            Level::Key | Level::KeyModel => vec![self.key],
+            Level::Account | Level::AccountModel => self.set.members(self.account, self.key),
+        }
+    }
+
     pub(in crate::pool) fn slot(&self) -> Option<&Slot> {
         self.candidate().slot(self.level)
     }

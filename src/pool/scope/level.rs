@@ -5,7 +5,7 @@
 //! and no `match` has to say what a permit of the provider would be.
 
 /// The four scopes that have to admit a lease, in the order in which they are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pool) enum Level {
     Key = 0,
     Account = 1,

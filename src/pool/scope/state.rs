@@ -71,6 +71,11 @@ impl State {
         self.cause.is_some() && (self.until > now || self.probing)
     }
 
+    /// Returns whether the scope was put into a cooldown by a refusal that concerns keys, and not by a limit.
+    pub(crate) const fn is_of_refusal(self) -> bool {
+        matches!(self.cause, Some(Cause::Invalid | Cause::QuotaExceeded | Cause::Forbidden))
+    }
+
     /// Returns the state after a failure. `until` returns the end of the cooldown, given the failures in a
     /// row before it.
     pub(in crate::pool) fn cooldown(
