@@ -6,6 +6,7 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody};
 use tower_key_rotation::pool::{Backoff, Cooldowns};
-use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, ModelId, Provider};
+use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, ModelId, Provider};
 
 type Client = BoxCloneSyncService<Request<Full<Bytes>>, Response<ResponseBody<Full<Bytes>>>, Error>;
 type Reply = (u16, &'static str);
@@ -276,7 +277,7 @@ async fn slow_refusals_delay_the_recovery_by_their_own_time() {
                 while !is_served(&client, chat("m")).await {
                     sleep(SECOND).await;
                 }
-                began.elapsed()
+                Instant::now() - began
             })
         };
         for tenth in 0..3_600 {
@@ -292,4 +293,31 @@ async fn slow_refusals_delay_the_recovery_by_their_own_time() {
         let late = timeout(SECOND, good).await.expect("it is served").unwrap();
         assert!(late <= bound, "{keys} keys: {late:?}");
     }
+}
+
+/// A request that waits for a key makes its endpoint's own try as soon as the probe of another endpoint has failed.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_is_served_after_the_probe_of_another_endpoint() {
+    let (pool, upstream) = (pool(1), Upstream::new((402, "")));
+    let callers = after_an_outage(&pool, &upstream, 50, 1).await;
+    let waiting = upstream.client(KeyRotationLayer::new(pool.clone()).wait_for_key(true));
+    let (began, mut request) = (Instant::now(), chat("m"));
+    request.extensions_mut().insert(Deadline::at(began + 10 * MINUTE));
+    // The only good request, and it waits.
+    let mut waiter = tokio_test::task::spawn(send(&waiting, request));
+    let mut polls = 0;
+    let response = loop {
+        assert!(!is_served(&callers.client, hostile(callers.paths[0])).await);
+        if waiter.is_woken() || polls == 0 {
+            polls += 1;
+            if let Poll::Ready(response) = waiter.poll() {
+                break response;
+            }
+        }
+        advance(SECOND / 50).await;
+        let waited = Instant::now() - began;
+        assert!(waited < 76 * SECOND, "{waited:?}");
+    };
+    assert_eq!(response.unwrap().status(), 200);
+    assert!(polls < 20, "{polls} polls: it spins");
 }

@@ -168,7 +168,7 @@ impl KeyPool {
         request: impl Into<AcquireRequest<'a>>,
         deadline: Instant,
     ) -> Result<Lease, Exhausted> {
-        self.acquire_until(&request.into(), self.latest_start(deadline)).await
+        self.acquire_until(&request.into(), None, self.latest_start(deadline)).await
     }
 
     /// Returns the latest end of a wait that leaves enough time for an attempt before the deadline.
@@ -176,13 +176,15 @@ impl KeyPool {
         self.0.common.latency.latest_start(deadline)
     }
 
-    /// Leases a key, and waits no longer than until `until`.
+    /// Leases a key, and waits no longer than until `until`. `endpoint` returns the hash of the request's destination,
+    /// for a request that may [try](Self::probe_at) a key that refusals keep out.
     pub(crate) fn acquire_until(
         &self,
         request: &AcquireRequest<'_>,
+        endpoint: Option<&(dyn Fn() -> u64 + Sync)>,
         until: Instant,
     ) -> impl Future<Output = Result<Lease, Exhausted>> {
-        wait::acquire_until(self, request, until)
+        wait::acquire_until(self, request, endpoint, until)
     }
 
     /// Returns a future that keeps the secrets of all keys with a [source](crate::key::SecretSource) fresh, also of keys

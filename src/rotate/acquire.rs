@@ -128,7 +128,9 @@ fn arrival<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Result<(),
 fn wait_in_queue<B>(state: &RequestState<B>) -> Pin<Box<dyn Future<Output = Option<Lease>> + Send + '_>> {
     let refused = state.failures.as_deref().map_or(&[][..], |failures| failures.tried.refused());
     let (pool, wanted, until) = (&state.config.pool, state.wanted(refused), may_wait_until(state));
-    Box::pin(async move { pool.acquire_until(&wanted, until?).await.ok() })
+    // A part, because the whole state can't be shared with another thread.
+    let request = &state.request;
+    Box::pin(async move { pool.acquire_until(&wanted, Some(&|| request.endpoint()), until?).await.ok() })
 }
 
 fn usable_now<B>(state: &RequestState<B>) -> Option<Lease> {

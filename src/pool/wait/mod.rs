@@ -3,8 +3,9 @@
 //! Waiters stand in a queue: one queue for each model that was ever at fault, and one for everything else, so
 //! that no request stands behind one that needs another key. Requests that were refused before have a queue
 //! of their own beside each, so that a refusal does not cost them their place. Only the head of a queue looks for a key: when
-//! the earliest cooldown ends, and when something was freed before its time. A waiter holds nothing but its
-//! place, and gives it up when it leaves.
+//! the earliest cooldown ends, when something was freed before its time, and when a probe has failed, because the
+//! endpoint of the waiter may then try that key too (see `probe_rounds`). A waiter holds nothing but its place, and
+//! gives it up when it leaves.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::pool::keys::key_set::KeySet;
 use crate::pool::keys::model::ModelState;
 use crate::pool::keys::refresh::state_of;
 use crate::pool::scope::queue::WaitQueues;
-use crate::pool::{AcquireRequest, Exhausted, KeyPool, Lease};
+use crate::pool::{AcquireRequest, Exhausted, KeyPool, Lease, Rounds};
 
 /// Minimum wait. It doubles each time in a row that less than this was left and no key was available.
 const LEAST: Duration = Duration::from_millis(1);
@@ -26,10 +27,12 @@ const LEAST: Duration = Duration::from_millis(1);
 /// Maximum of the doubled minimum wait.
 const LEAST_CAP: Duration = Duration::from_millis(128);
 
-/// Leases a key, and waits no longer than until `until`.
+/// Leases a key, and waits no longer than until `until`. `endpoint` returns the hash of the request's destination, for a
+/// request that may try a key that refusals keep out.
 pub(in crate::pool) async fn acquire_until(
     pool: &KeyPool,
     request: &AcquireRequest<'_>,
+    endpoint: Option<&(dyn Fn() -> u64 + Sync)>,
     until: Instant,
 ) -> Result<Lease, Exhausted> {
     let set = pool.0.set.load_full();
@@ -47,7 +50,7 @@ pub(in crate::pool) async fn acquire_until(
     }
     let _place = queue.enter();
     match timeout_at(until, queue.head()).await {
-        Ok(_head) => wait_at_head(pool, request, until).await,
+        Ok(_head) => wait_at_head(pool, request, endpoint, until).await,
         Err(_late) => Err(pool.earliest(request, Moment::now())),
     }
 }
@@ -67,6 +70,7 @@ fn own_queues(
 async fn wait_at_head(
     pool: &KeyPool,
     request: &AcquireRequest<'_>,
+    endpoint: Option<&(dyn Fn() -> u64 + Sync)>,
     until: Instant,
 ) -> Result<Lease, Exhausted> {
     let released = &pool.0.common.released;
@@ -80,6 +84,12 @@ async fn wait_at_head(
             Err(exhausted) if exhausted.wait().ends_by(until) => exhausted.wait(),
             done => return done,
         };
+        // The request of another endpoint may have made the probe in vain, which woke this one.
+        if let Some(lease) =
+            endpoint.and_then(|endpoint| pool.probe_at(Rounds::All, endpoint, || Some(*request)))
+        {
+            return Ok(lease);
+        }
         let early = match pool.acquire_early(request, Moment::now()) {
             Ok(lease) => return Ok(lease),
             Err(next) => next,
