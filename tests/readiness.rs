@@ -15,6 +15,7 @@ use support::{all_keys_failed, chat, pool, served};
 use tokio::time::{sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::limit::ConcurrencyLimit;
+use tower::load_shed::error::Overloaded;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::fallback::{Commit, ProviderFallbackLayer, Route};
@@ -65,6 +66,32 @@ async fn a_broken_service_blames_no_key() {
     assert!(matches!(error, Error::Service(_)));
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the client is gone");
     assert_eq!(pool.snapshot().keys[0].state, KeyState::Available);
+}
+
+/// An attempt that may have been executed is reported, although the attempt after it was not sent.
+#[tokio::test(start_paused = true)]
+async fn an_unsent_retry_hides_no_earlier_attempt() {
+    for shed in [false, true] {
+        for (status, should_retry) in [(504, Some("false")), (429, None)] {
+            let (service, mut handle) = mock::pair::<Request<ReplayBody>, Response<Full<Bytes>>>();
+            let service = KeyRotationLayer::new(pool(&["a", "b"])).resend_ambiguous(true).layer(service);
+            let mut response = task::spawn(service.oneshot(chat("m")));
+            handle.allow(if shed { 2 } else { 1 });
+            assert_pending!(response.poll());
+            next(&mut handle).send_response(answer(status));
+            assert_pending!(response.poll());
+            if shed {
+                next(&mut handle).send_error(Overloaded::new());
+            } else {
+                handle.send_error("the client is gone");
+            }
+            let error = assert_ready_err!(response.poll());
+            assert_eq!(matches!(error, Error::AllKeysFailed(_)), status == 504, "{status}, shed: {shed}");
+            let response = error.into_response();
+            let header = response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
+            assert_eq!(header, should_retry, "{status}, shed: {shed}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use crate::rotate::attempt::attempt;
 use crate::rotate::secret;
 use crate::rotate::settle::{Next, settle};
 use crate::rotate::state::RequestState;
-use crate::rotate::unserved::{cut_off, end, failed};
+use crate::rotate::unserved::{cut_off, end, failed, unsent};
 
 /// Sends a request with one key after another until it is served, is refused for its own sake, or no key is
 /// left.
@@ -63,7 +63,10 @@ where
                         let refused = secret::refused(&state, lease, &tried.verdict);
                         (tried, refused)
                     }
-                    Some(Err(unsent)) => return Err(audit.unsent(lease, unsent)),
+                    Some(Err(error)) => {
+                        let error = audit.unsent(lease, error);
+                        return Err(unsent(state, error));
+                    }
                     None => return Err(cut_off(state, lease, audit)),
                 };
                 if let Some(refused) = refused

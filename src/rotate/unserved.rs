@@ -136,6 +136,22 @@ fn waits<B>(
     }
 }
 
+/// Ends a request whose last attempt could not be sent. An earlier attempt that may have been executed is reported
+/// instead, so that the caller does not send the request again as one that was never sent.
+#[cold]
+pub(super) fn unsent<B>(state: RequestState<B>, error: Error) -> Error
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let may_have_run =
+        |failures: &FailedAttempts<B>| failures.attempts.iter().any(|attempt| attempt.fault.may_have_run());
+    match state.failures.as_deref().is_some_and(may_have_run) {
+        true => failed(state, StopReason::ProviderFault),
+        false => error,
+    }
+}
+
 /// Ends a request whose attempt the deadline has ended. No key is at fault.
 pub(super) fn cut_off<B>(mut state: RequestState<B>, lease: &Lease, audit: Audit) -> Error
 where
