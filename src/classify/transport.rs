@@ -37,7 +37,13 @@ pub(crate) fn of(error: &BoxError) -> Transport {
 
 /// Returns the kind of the first source that reveals one; [`Nature::Broken`] if none does.
 pub(crate) fn nature(error: &BoxError) -> Nature {
-    sources(error).find_map(of_one).unwrap_or(Nature::Broken)
+    let mut in_client = false;
+    let kinds = sources(error).find_map(|source| {
+        let kind = of_one(source, in_client);
+        in_client = in_client || is_of_client(source);
+        kind
+    });
+    kinds.unwrap_or(Nature::Broken)
 }
 
 /// Iterates over the error and its sources.
@@ -46,14 +52,15 @@ pub(crate) fn sources(error: &BoxError) -> impl Iterator<Item = &(dyn Error + 's
     std::iter::successors(Some(first), |error| (*error).source())
 }
 
-fn of_one(error: &(dyn Error + 'static)) -> Option<Nature> {
+/// Returns the kind of one source. `in_client`: it is a source of an error of the client.
+fn of_one(error: &(dyn Error + 'static), in_client: bool) -> Option<Nature> {
     if error.is::<Overloaded>() {
         return Some(Nature::Shed);
     }
     if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>() {
         return Some(Nature::Timeout);
     }
-    let transport = of_client(error).or_else(|| of_io(error.downcast_ref()?));
+    let transport = of_client(error).or_else(|| of_io(error.downcast_ref()?, in_client));
     transport.map(|transport| match transport {
         Transport::Unsent => Nature::Unsent,
         Transport::Broken => Nature::Broken,
@@ -61,13 +68,20 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<Nature> {
     })
 }
 
-fn of_io(error: &io::Error) -> Option<Transport> {
+/// Returns the meaning of an error of the operating system. An open connection ends in the same kinds of errors as the
+/// attempt to open one, if packets are refused on their way. So they reveal nothing in an error of the client, which
+/// tells the two apart.
+fn of_io(error: &io::Error, in_client: bool) -> Option<Transport> {
     match error.kind() {
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::NetworkDown
-        | io::ErrorKind::AddrNotAvailable => Some(Transport::Unsent),
+        | io::ErrorKind::AddrNotAvailable
+            if !in_client =>
+        {
+            Some(Transport::Unsent)
+        }
         io::ErrorKind::TimedOut => Some(Transport::Timeout),
         // Other kinds may be wrappers around a source that reveals more.
         _ => None,
@@ -102,6 +116,20 @@ fn of_client(error: &(dyn Error + 'static)) -> Option<Transport> {
     None
 }
 
+/// Returns whether the error is one of a client.
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+fn is_of_client(error: &(dyn Error + 'static)) -> bool {
+    #[cfg(feature = "hyper-util")]
+    if error.is::<hyper_util::client::legacy::Error>() || error.is::<hyper::Error>() {
+        return true;
+    }
+    #[cfg(feature = "reqwest")]
+    if error.is::<reqwest::Error>() {
+        return true;
+    }
+    false
+}
+
 /// Returns whether an HTTP/2 server has said that it did not process the request: it refused the stream, or its GOAWAY
 /// names an earlier one as the last (RFC 9113, section 8.7). Streams up to that one end in other errors.
 #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
@@ -113,4 +141,10 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 #[cfg(not(any(feature = "hyper-util", feature = "reqwest")))]
 fn of_client(_: &(dyn Error + 'static)) -> Option<Transport> {
     None
+}
+
+/// Returns whether the error may be one of a client, which is not recognised without a feature.
+#[cfg(not(any(feature = "hyper-util", feature = "reqwest")))]
+fn is_of_client(error: &(dyn Error + 'static)) -> bool {
+    !error.is::<io::Error>()
 }
