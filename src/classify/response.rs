@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::classify::error_body::ErrorBody;
 use crate::classify::{Fault, Reading, Reason, Scope, Verdict, hints};
 use crate::clock::Timestamp;
+use crate::text::find::contains;
 
 /// An error response, parsed once.
 #[derive(Debug)]
@@ -55,6 +56,24 @@ const SECONDS: [&str; 9] = [
 /// JSON pointers to members that hold a point in Unix time.
 const EPOCHS: [&str; 2] = ["/error/metadata/headers/X-RateLimit-Reset", "/error/resets_at"];
 
+/// Words of a message about a response that did not come in time, or whose connection was lost.
+const LOST: [&str; 13] = [
+    "timed out",
+    "timeout",
+    "deadline exceeded",
+    "deadline expired",
+    "disconnected",
+    "connection reset",
+    "connection was reset",
+    "connection closed",
+    "connection was closed",
+    "connection lost",
+    "connection was lost",
+    // Envoy, in the text of a 503.
+    "connection termination",
+    "remote reset",
+];
+
 impl<'a> UpstreamResponse<'a> {
     pub(crate) fn new(status: StatusCode, headers: &'a HeaderMap, body: &[u8], now: Timestamp) -> Self {
         let body = ErrorBody::parse(body);
@@ -89,7 +108,7 @@ impl<'a> UpstreamResponse<'a> {
     /// Returns the fault that the response itself describes.
     pub(crate) fn said(&self, reason: Reason, scope: Scope) -> Fault {
         Fault::new(reason, scope)
-            .with_may_have_run(may_have_run(self.status))
+            .with_may_have_run(may_have_run(self.status) || self.tells_of_lost_response(reason))
             .with_retry_after(self.wait_for(reason))
             .with_account_reason(self.names_account(reason))
     }
@@ -102,6 +121,13 @@ impl<'a> UpstreamResponse<'a> {
     fn names_account(&self, reason: Reason) -> bool {
         let is_of_keys = matches!(reason, Reason::InvalidKey | Reason::Forbidden | Reason::QuotaExceeded);
         is_of_keys && (self.status.as_u16() == 402 || self.reading().is_of_account())
+    }
+
+    /// Returns whether a fault of the provider is that a server behind it did not respond in time, or lost the
+    /// connection. That server may have executed the request.
+    fn tells_of_lost_response(&self, reason: Reason) -> bool {
+        matches!(reason, Reason::ServerError | Reason::Overloaded)
+            && (self.body.names().any(names_timeout) || LOST.iter().any(|words| self.body.says(words)))
     }
 
     /// Returns the first value of a header as trimmed text; `None` if it is absent or not ASCII.
@@ -177,6 +203,12 @@ impl<'a> UpstreamResponse<'a> {
 /// <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-520/>).
 pub(crate) fn may_have_run(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 499 | 504 | 520 | 524)
+}
+
+/// Returns whether an error name tells of a timeout, as `request_timeout` and `ModelTimeoutException` do.
+fn names_timeout(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["timeout", "timed_out", "deadline_exceeded"].iter().any(|word| contains(&name, word))
 }
 
 fn text_of(value: &Value) -> Option<String> {
