@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tower_key_rotation::Provider;
 use tower_key_rotation::body::Usage;
 use tower_key_rotation::body::sse::Event;
-use tower_key_rotation::classify::{Fault, Outcome, Transport};
+use tower_key_rotation::classify::{ErrorBody, Fault, Outcome, Transport};
 use tower_key_rotation::provider::{Dimension, Limit, Window};
 
 const PROVIDERS: [&str; 5] = ["openai", "anthropic", "gemini", "groq", "nobody-knows"];
@@ -419,4 +419,34 @@ fn reasons_in_the_account_are_marked() {
         assert_eq!(fault.account_reason(), names_account, "{name} {status} {body}: {verdict}");
         assert!(!fault.one_resource());
     }
+}
+
+/// AWS, WSO2, Apigee and IBM API Connect.
+#[test]
+fn an_error_in_xml_is_no_page_of_a_proxy() {
+    let prolog = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    let documents = [
+        "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The API key is invalid.</Message></Error></ErrorResponse>",
+        "<!-- gateway --><ams:fault xmlns:ams=\"http://x\"><ams:code>900902</ams:code><ams:message>Invalid API key</ams:message></ams:fault>",
+        "<error><httpCode>429</httpCode><httpMessage>Too Many Requests</httpMessage></error>",
+        "<UnknownException/>",
+    ];
+    for document in documents {
+        for document in [document.to_owned(), format!("{prolog}\n{document}")] {
+            for status in [401, 403, 429] {
+                assert!(!blames_provider(status, &document), "{status} {document}");
+            }
+            let body = ErrorBody::parse(document.as_bytes());
+            assert!(!body.message().contains(['<', '>']), "{}", body.message());
+        }
+    }
+    let page = format!("{prolog}<!DOCTYPE html><html><head><title>Error</title></head></html>");
+    for page in [page.as_str(), "<h1>Error</h1>", "<", "<!--", "<?xml"] {
+        assert!(blames_provider(403, page), "{page}");
+    }
+}
+
+fn blames_provider(status: u16, body: &str) -> bool {
+    let outcome = Outcome::response(head(status, &[]), Bytes::copy_from_slice(body.as_bytes()), NOW);
+    ask(&provider("openai"), outcome).fault().is_some_and(|fault| fault.scope().is_provider())
 }

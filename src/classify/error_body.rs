@@ -9,7 +9,7 @@
 //! its *message* (matched as words, in lower case). Names inside a message are those of a provider behind the
 //! provider, and are kept apart.
 //!
-//! An HTML body has neither names nor a message. It is classified by its status alone, since its words are
+//! An error document in XML is a text: its message is that of its elements. An HTML body has neither names nor a message. It is classified by its status alone, since its words are
 //! those of a proxy. A plain text has a message and no names.
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::body::json;
 use crate::body::sse::{BYTE_ORDER_MARK, Decoder};
 use crate::classify::meaning::text::statement;
-use crate::classify::wrapped;
+use crate::classify::{wrapped, xml};
 use crate::text::find::contains;
 
 /// The kind of document that a body is.
@@ -109,7 +109,10 @@ impl ErrorBody {
         let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
         match text.first() {
             None => Self::opaque(Shape::Empty, String::new()),
-            Some(b'<') => Self::opaque(Shape::Html, String::new()),
+            Some(b'<') => match xml::error_text(text) {
+                Some(message) => Self::opaque(Shape::Text, message),
+                None => Self::opaque(Shape::Html, String::new()),
+            },
             Some(b'{' | b'[' | b'"') => Self::json(text),
             Some(b':' | b'd' | b'e' | b'i') => Self::events(text).unwrap_or_else(|| Self::text(text)),
             Some(_) => Self::text(text),

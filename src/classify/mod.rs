@@ -38,6 +38,7 @@ pub(crate) mod rules;
 pub(crate) mod transport;
 mod verdict;
 mod wrapped;
+mod xml;
 
 use std::convert::Infallible;
 
