@@ -14,6 +14,7 @@ use tower::{Layer, ServiceBuilder};
 use tower_key_rotation::body::ResponseBody;
 use tower_key_rotation::event::{EventKind, Events, Subscription};
 use tower_key_rotation::fallback::{ProviderFallback, ProviderFallbackLayer, Route};
+use tower_key_rotation::key::KeyId;
 use tower_key_rotation::rotate::KeyRotation;
 use tower_key_rotation::{ApiKey, Deadline, Error, KeyPool, KeyRotationLayer, Provider};
 use tower_key_rotation_sim::{Latency, Refusal, Script, SimBody, SimFault, Simulator};
@@ -22,6 +23,42 @@ type Body = ResponseBody<SimBody>;
 type Chain = ProviderFallback<KeyRotation<Simulator>, Body>;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A pool that knows no response yet has no estimate of the time that an attempt takes.
+#[tokio::test(start_paused = true)]
+async fn no_wait_ends_at_the_deadline() {
+    for in_chain in [false, true] {
+        let sim = Simulator::openai().key(key("a")).latency(Latency::Fixed(SECOND / 5)).build();
+        let pool = pool(&["a"]);
+        pool.cool_down(&KeyId::from("a"), None, SECOND).unwrap();
+        let layer = KeyRotationLayer::new(pool).wait_for_key(true);
+        let began = Instant::now();
+        let mut request = chat("m");
+        request.extensions_mut().insert(Deadline::at(began + SECOND));
+        let result = if in_chain {
+            let chain = ProviderFallbackLayer::new("only").layer(layer.layer(sim.clone()));
+            send(&chain, request).await.map(|_| ())
+        } else {
+            send(&layer.layer(sim.clone()), request).await.map(|_| ())
+        };
+        assert_eq!((result.is_err(), began.elapsed(), sim.calls()), (true, Duration::ZERO, 0), "{in_chain}");
+    }
+}
+
+/// A chain that is patient with a link has time for the next one.
+#[tokio::test(start_paused = true)]
+async fn patience_up_to_the_deadline_is_not_exercised() {
+    let sims = [Simulator::openai().key(key("a")).build(), Simulator::openai().key(key("a")).build()];
+    let resting = pool(&["a"]);
+    resting.cool_down(&KeyId::from("a"), None, SECOND).unwrap();
+    let second = KeyRotationLayer::new(pool(&["a"])).layer(sims[1].clone());
+    let layer = ProviderFallbackLayer::new("0").patience(SECOND).fallback("1", second, Route::new());
+    let chain = layer.layer(rotating(&resting, &sims[0]));
+    let mut request = chat("m");
+    request.extensions_mut().insert(Deadline::at(Instant::now() + SECOND + SECOND / 1_000));
+    send(&chain, request).await.unwrap();
+    assert_eq!((sims[0].calls(), sims[1].calls()), (0, 1));
+}
 
 /// One request and a wait of a second, with deadlines around the time that the wait and a response take.
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,10 @@ pub(crate) struct LatencyEstimate {
 /// response of 120, and at most one call of 100 may be wasted.
 const DEVIATIONS: u64 = 3;
 
+/// Minimum time that a wait leaves for an attempt, if no response is known or responses were faster (10 ms). A wait that
+/// ends at the deadline would be followed by a call that can only be cut off.
+const LEAST: Duration = Duration::from_millis(10);
+
 impl LatencyEstimate {
     /// Records the time until the response head of a request that was served.
     pub(crate) fn answered(&self, took: Duration) {
@@ -39,13 +43,13 @@ impl LatencyEstimate {
         self.refused.store(sample(took).into(), Ordering::Relaxed);
     }
 
-    /// Returns the time that most responses take. Zero if there was no response yet.
+    /// Returns the time that most responses take, at least [`LEAST`].
     pub(crate) fn most(&self) -> Duration {
         let (mean, deviation) = match self.served.load(Ordering::Relaxed) {
             0 => (sample(Duration::from_micros(self.refused.load(Ordering::Relaxed))), 0),
             word => unpack(word),
         };
-        Duration::from_micros(u64::from(mean) + DEVIATIONS * u64::from(deviation))
+        Duration::from_micros(u64::from(mean) + DEVIATIONS * u64::from(deviation)).max(LEAST)
     }
 
     /// Returns the time by which a wait has to end so that most responses arrive before `deadline`. Every
@@ -86,12 +90,12 @@ mod tests {
     #[test]
     fn most_answers_come_within_it() {
         let latency = LatencyEstimate::default();
-        assert_eq!(latency.most(), Duration::ZERO);
+        assert_eq!(latency.most(), LEAST);
         (0..200).for_each(|number| latency.answered(Duration::from_millis(20 + number * 7 % 40)));
         let most = latency.most().as_millis();
         assert!((45..=75).contains(&most), "{most}");
         (0..200).for_each(|_| latency.answered(Duration::from_millis(5)));
-        assert!(latency.most() < Duration::from_millis(6));
+        assert_eq!(latency.most(), LEAST);
         latency.answered(Duration::MAX);
     }
 
