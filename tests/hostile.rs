@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -70,6 +71,59 @@ async fn a_length_beside_chunks_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+/// A response without a body is no stream that was cut.
+#[tokio::test(start_paused = true)]
+async fn a_response_without_a_body_is_delivered() {
+    for (method, status) in [("HEAD", 200), ("GET", 204), ("POST", 204), ("DELETE", 205)] {
+        for commit in Commit::ALL {
+            let calls = Arc::new(Mutex::new(0));
+            let client = || {
+                let calls = Arc::clone(&calls);
+                service_fn(move |_: Request<ReplayBody>| {
+                    *calls.lock().unwrap() += 1;
+                    let response =
+                        Response::builder().status(status).header("content-type", "text/event-stream");
+                    std::future::ready(Ok::<_, BoxError>(response.body(Full::<Bytes>::default()).unwrap()))
+                })
+            };
+            let request = || {
+                let mut request = chat("m");
+                *request.method_mut() = method.parse().unwrap();
+                request.extensions_mut().insert(commit);
+                request
+            };
+            let rotation = || KeyRotationLayer::new(pool(&["a", "b"])).layer(client());
+            let alone = send(&rotation(), request()).await.unwrap();
+            alone.into_body().collect().await.unwrap();
+            let chain = ProviderFallbackLayer::new("x").layer(rotation());
+            send(&chain, request()).await.unwrap().into_body().collect().await.unwrap();
+            let keyless = ProviderFallbackLayer::new("x").layer(client());
+            send(&keyless, request()).await.unwrap().into_body().collect().await.unwrap();
+            assert_eq!(*calls.lock().unwrap(), 3, "{method} {status} {commit:?}");
+        }
+    }
+}
+
+/// Many streams panic if they are polled after their end.
+#[tokio::test(start_paused = true)]
+async fn a_body_is_not_polled_after_its_end() {
+    for status in [400, 401, 404, 429, 503] {
+        for pieces in [0, 1, 3] {
+            let client = service_fn(move |_: Request<ReplayBody>| async move {
+                let frames = stream::unfold(0, move |at| async move {
+                    (at < pieces).then(|| (Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"{}"))), at + 1))
+                });
+                let body = StreamBody::new(Box::pin(frames));
+                Ok::<_, Infallible>(Response::builder().status(status).body(body).unwrap())
+            });
+            let service = RespondLayer::new().layer(KeyRotationLayer::new(pool(&["a"])).layer(client));
+            let response = service.oneshot(chat("m")).await.unwrap();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert!(matches!(status, 401 | 429) || body.len() == 2 * pieces, "{status}, {pieces} pieces");
+        }
+    }
+}
+
 async fn the_last_refusal_is_delivered_whole() {
     let mut body = br#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#.to_vec();
     body.resize(1024 * 1024, b' ');

@@ -130,7 +130,8 @@ impl<'a, C: Classify> Inspector<'a, C> {
         let redactor = self.redactor(&verdict, facts);
         let is_unreadable = decoded.as_ref().is_some_and(|decoded| look.bytes > 0 && decoded.text.is_empty());
         let (delivery, instead) = self.delivery(&head, &look, decoded.as_ref());
-        let body = instead.unwrap_or(Rest::Begun { seen: look.seen, body: Some(look.body) });
+        let body =
+            instead.unwrap_or(Rest::Begun { seen: look.seen, body: (!look.ended).then_some(look.body) });
         (verdict, UpstreamResponse { head, is_unreadable, facts, body, redactor, delivery })
     }
 
