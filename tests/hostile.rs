@@ -21,6 +21,7 @@ use support::{all_keys_failed, chat, pool, received, send, served, streamed};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::classify::{Reason, Verdict};
+use tower_key_rotation::fallback::Commit;
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::{Error, KeyRotationLayer, ProviderFallbackLayer, RespondLayer, StopReason};
 
@@ -70,7 +71,6 @@ async fn a_length_beside_chunks_is_removed() {
     }
 }
 
-#[tokio::test(start_paused = true)]
 /// A response without a body is no stream that was cut.
 #[tokio::test(start_paused = true)]
 async fn a_response_without_a_body_is_delivered() {
@@ -124,6 +124,7 @@ async fn a_body_is_not_polled_after_its_end() {
     }
 }
 
+#[tokio::test(start_paused = true)]
 async fn the_last_refusal_is_delivered_whole() {
     let mut body = br#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#.to_vec();
     body.resize(1024 * 1024, b' ');

@@ -133,6 +133,7 @@ impl<C: Classify> Call<'_, C> {
             limits: &Limits::DEFAULT,
             look_into_streams: true,
             look_into_success: self.look_into_success,
+            is_head: false,
             path: path.as_ref(),
             secret: Some(secret),
         };

@@ -10,16 +10,14 @@ use http::{Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::meter::Usage;
-use crate::body::{
-    BodyEnd, EndListener, EventDialect, ResponseBody, Settle, StreamErrorKind, StreamGuard, UsageSlot,
-};
+use crate::body::{BodyEnd, EndListener, ResponseBody, Settle, StreamErrorKind, StreamGuard, UsageSlot};
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
-use crate::exchange::context::ChainContext;
 use crate::exchange::inspect::{is_document, is_stream};
 use crate::exchange::served::Served;
 use crate::fallback::breaker::BreakerPermit;
 use crate::fallback::link::{Chain, Link};
+use crate::fallback::state::ChainState;
 
 /// The settlement of a response of a link without keys, when its body has ended.
 struct Keyless(Arc<Link>);
@@ -31,19 +29,19 @@ struct Keyless(Arc<Link>);
 pub(super) fn guard<B>(
     response: &mut Response<ResponseBody<B>>,
     link: &Arc<Link>,
-    context: &ChainContext,
-    joined: bool,
-    dialect: EventDialect,
+    state: &ChainState<B>,
 ) -> UsageSlot {
-    let served = response.extensions().get::<Served>().filter(|_| joined);
+    let context = &state.context;
+    let served = response.extensions().get::<Served>().filter(|_| context.is_joined());
     let slot = served.map_or_else(|| UsageSlot::new(Keyless(Arc::clone(link))), Served::usage_slot);
     if !served.is_some_and(Served::is_guarded) {
-        let mut guard = StreamGuard::strict(is_stream(response), Some(slot.clone()), context.idle_timeout());
+        let is_stream = is_stream(response) && state.hold_back.has_body(response.status());
+        let mut guard = StreamGuard::strict(is_stream, Some(slot.clone()), context.idle_timeout());
         if response.status().is_success() {
             guard = guard.of_success(is_document(response));
         }
         let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
-        guard.set_error_events(told.then_some(dialect));
+        guard.set_error_events(told.then(|| state.dialect()));
         response.body_mut().watch(guard);
     }
     slot

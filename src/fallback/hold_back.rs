@@ -25,7 +25,7 @@ use crate::classify::{Fault, Reason, Scope};
 use crate::error::ProviderFailed;
 use crate::error::SkipReason;
 use crate::exchange::future::with_deadline;
-use crate::exchange::inspect::{BodyFacts, Media};
+use crate::exchange::inspect::{BodyFacts, Media, has_body};
 use crate::exchange::served::Served;
 use crate::fallback::commit::Commit;
 use crate::fallback::link::Link;
@@ -36,8 +36,8 @@ use crate::fallback::settings::Settings;
 pub(super) struct HoldBack {
     commit: Commit,
     cap: usize,
-    /// Whether responses have no body, because the request is a HEAD.
-    bodiless: bool,
+    /// Whether the request is a HEAD, whose responses have no body.
+    is_head: bool,
     /// Whether a JSON response is a stream.
     json_is_streamed: bool,
 }
@@ -149,7 +149,7 @@ impl HoldBack {
         Self {
             commit: request.extensions.get().copied().unwrap_or(settings.commit),
             cap: settings.complete_cap,
-            bodiless: request.method == Method::HEAD,
+            is_head: request.method == Method::HEAD,
             // Gemini's streams without `alt=sse`: https://ai.google.dev/api/generate-content.
             json_is_streamed: request.uri.path().ends_with(":streamGenerateContent"),
         }
@@ -160,11 +160,20 @@ impl HoldBack {
         !matches!(self.commit, Commit::Head)
     }
 
+    /// Returns whether a success with this status has a body.
+    pub(super) const fn has_body(self, status: StatusCode) -> bool {
+        has_body(self.is_head, status)
+    }
+
+    /// Returns whether the request is a HEAD.
+    pub(super) const fn is_head(self) -> bool {
+        self.is_head
+    }
+
     /// Returns the checks for a response. `None` if it is not held back.
     pub(super) fn check<T: Body>(self, response: &Response<T>, deadline: Option<Instant>) -> Option<Check> {
         let (status, headers) = (response.status(), response.headers());
-        let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
-        if !status.is_success() || empty || self.bodiless || self.commit == Commit::Head {
+        if !status.is_success() || !self.has_body(status) || self.commit == Commit::Head {
             return None;
         }
         let facts = BodyFacts::of(headers);

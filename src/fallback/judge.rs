@@ -72,7 +72,7 @@ where
         Ok(response) if context.is_joined() => judged_inside(response),
         Ok(response) => {
             context.take_attempt();
-            judged_here(response, chain, context).await
+            judged_here(response, chain, state).await
         }
         Err(Failed::Call(error)) => return failed(error, name(), chain, context).await,
         Err(Failed::NotReady(source)) => {
@@ -89,7 +89,7 @@ where
             let limits = RestLimits::new(context.idle_timeout(), state.deadline());
             ResponseBody::limit(&mut response, limits);
         }
-        let slot = after_commit::guard(&mut response, link, context, joined, state.dialect());
+        let slot = after_commit::guard(&mut response, link, state);
         if let Some(check) = state.hold_back.check(&response, state.deadline()) {
             let (mut head, body) = response.into_parts();
             match hold_back(body, slot.clone(), check).await {
@@ -144,18 +144,19 @@ fn judged_inside<B>(response: Response<B>) -> (Verdict, Response<ResponseBody<B>
 async fn judged_here<B>(
     response: Response<B>,
     chain: &Chain<B>,
-    context: &ChainContext,
+    state: &ChainState<B>,
 ) -> (Verdict, Response<ResponseBody<B>>)
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<BoxError>,
 {
-    let classifier = chain.general.classifier();
+    let (classifier, context) = (chain.general.classifier(), &state.context);
     let inspector = Inspector {
         classifier: &classifier,
         limits: context.limits(),
         look_into_streams: context.looks_into_streams(),
         look_into_success: false,
+        is_head: state.hold_back.is_head(),
         path: None,
         secret: None,
     };

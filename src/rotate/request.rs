@@ -197,6 +197,11 @@ impl Template {
         endpoint::hash(self.head.method(), self.head.uri().path())
     }
 
+    /// Returns whether the request is a HEAD.
+    pub(super) fn is_head(&self) -> bool {
+        *self.head.method() == Method::HEAD
+    }
+
     /// Returns the path of the request's URL.
     pub(super) fn path(&self) -> &str {
         self.head.uri().path()

@@ -39,6 +39,11 @@ pub(crate) fn is_document<B>(response: &Response<B>) -> bool {
     BodyFacts::of(response.headers()).are_of_document(response.status())
 }
 
+/// Returns whether a success with this status has a body. `is_head`: the request is a HEAD.
+pub(crate) const fn has_body(is_head: bool, status: StatusCode) -> bool {
+    !is_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
+}
+
 /// Removes the length of an event stream that is to be guarded. The stream ends when its response is complete,
 /// which may be before the stated length, and a server that has promised that length would cut the connection.
 pub(crate) fn forget_length<B: Body>(response: &mut Response<B>) {

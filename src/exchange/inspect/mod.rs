@@ -22,7 +22,7 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
 pub(crate) use self::limits::Limits;
-pub(crate) use self::media::{BodyFacts, Media, forget_length, is_document, is_stream};
+pub(crate) use self::media::{BodyFacts, Media, forget_length, has_body, is_document, is_stream};
 pub(crate) use self::response::UpstreamResponse;
 use crate::body::meter::begins_thinking;
 use crate::body::sse::{Decoder, Event};
@@ -42,6 +42,8 @@ pub(crate) struct Inspector<'a, C> {
     pub(crate) look_into_streams: bool,
     /// Whether the provider puts errors into the bodies of successes.
     pub(crate) look_into_success: bool,
+    /// Whether the request is a HEAD, whose responses have no body.
+    pub(crate) is_head: bool,
     /// Path of the request, for the classifier.
     pub(crate) path: Option<&'a PathAndQuery>,
     /// The key that was sent, which must not be disclosed.
@@ -62,7 +64,11 @@ impl<'a, C: Classify> Inspector<'a, C> {
         B::Error: Into<BoxError>,
     {
         async move {
-            let facts = BodyFacts::of(&head.headers);
+            let mut facts = BodyFacts::of(&head.headers);
+            if facts.media == Media::Events && !has_body(self.is_head, head.status) {
+                // It is no stream that ended early.
+                facts.media = Media::Other;
+            }
             if facts.has_void_length {
                 forget_void_length(Arc::make_mut(&mut head));
             }

@@ -91,6 +91,7 @@ impl<B> RequestState<B> {
             limits: self.context.as_ref().map_or(&self.config.limits, ChainContext::limits),
             look_into_streams: self.context.as_ref().is_none_or(ChainContext::looks_into_streams),
             look_into_success: self.config.pool.provider().errors_in_ok_bodies(),
+            is_head: self.request.is_head(),
             path: self.request.path_and_query(),
             secret: Some(lease.secret()),
         }
