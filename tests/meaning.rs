@@ -62,6 +62,10 @@ fn money_is_a_quota_of_the_account() {
             (403, "User's credit limit is insufficient, remaining credit limit: $0.000000"),
             (400, "Billing is disabled for this project. Please enable billing."),
             (403, "Your card was declined. Update your payment details to continue."),
+            (403, "Your payment method was declined."),
+            (403, "This API method requires billing to be enabled. Please enable billing on project #123."),
+            (401, "No credits left"),
+            (403, "You need to purchase more tokens to continue."),
         ],
     );
     all(
@@ -251,6 +255,9 @@ fn keys_accounts_and_addresses() {
             (403, "This API key has been revoked."),
             (403, "Your API key was reported as leaked."),
             (403, "The API key has expired."),
+            (403, "The JWT has expired."),
+            (403, "No such API key."),
+            (403, "The API key is malformed."),
             (401, "Invalid token"),
             (401, "Access denied due to invalid subscription key"),
             (403, "令牌已过期"),
@@ -261,6 +268,8 @@ fn keys_accounts_and_addresses() {
         said,
         &[
             (403, "Your account has been suspended."),
+            (403, "Your account has been blocked."),
+            (403, "Account banned"),
             (403, "This organization has been disabled."),
             (401, "Account deactivated: your account has been deactivated."),
             (403, "账号已被封禁"),

@@ -131,7 +131,7 @@ const KEY: Words = &[
     "api key", "api-key", "apikey", "api_key", "x-api-key", "access key", "access token", "auth token",
     "authentication token", "oauth token", "bearer token", "secret key", "subscription key", "credential",
     "service account key", "authorization token", "api token", "session token", "refresh token", "security token",
-    "license key",
+    "license key", "jwt", "json web token",
 ];
 
 const PERHAPS_KEY: Words = &["this key", "your key", "the key", "token has", "token was", "token is", "your token"];
@@ -144,7 +144,7 @@ const NO_GOOD: Words = &[
     "invalid", "incorrect", "wrong", "expired", "revoked", "disabled", "deleted", "leaked", "compromised",
     "not valid", "does not exist", "doesn't exist", "not found", "not recognized", "unrecognized", "deactivated",
     "blocked", "suspended", "no longer valid", "inactive", "rejected", "invalidated", "not exist", "unknown",
-    "exposed", "banned", "terminated", "has been reset", "rotated", "valid api key",
+    "exposed", "banned", "terminated", "has been reset", "rotated", "valid api key", "no such", "malformed",
 ];
 
 const THE_ACCOUNT: Words = &[
@@ -157,6 +157,12 @@ const THE_ACCOUNT: Words = &[
 const SHUT: Words = &[
     "suspended", "disabled", "deactivated", "terminated", "banned", "closed", "restricted", "frozen", "locked",
     "violation of", "violated", "under review", "abuse",
+];
+
+/// An account that was shut, in one phrase: a request can be blocked or banned as well.
+const ACCOUNT_SHUT: Words = &[
+    "account has been blocked", "account is blocked", "account was blocked", "account blocked", "account banned",
+    "account suspended", "account deactivated", "account disabled",
 ];
 
 pub(super) const TABLE: &[Row] = &[
@@ -175,4 +181,5 @@ pub(super) const TABLE: &[Row] = &[
     row(Key, &[KEY, NO_GOOD]),
     row(Key, &[PERHAPS_KEY, WITHDRAWN]),
     row(Closed, &[THE_ACCOUNT, SHUT]),
+    row(Closed, &[ACCOUNT_SHUT]),
 ];

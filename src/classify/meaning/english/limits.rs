@@ -21,18 +21,18 @@ const DEBT: Words = &[
     "payment required", "payment is required", "requires payment", "unpaid", "past due", "overdue", "arrear",
     "arrearage", "delinquent", "outstanding balance", "outstanding invoice", "outstanding payment",
     "payment failed", "payment has failed", "failed payment", "payment declined", "card declined",
-    "card was declined", "failure to pay", "failed to pay", "nonpayment", "non-payment", "good standing",
+    "card was declined", "payment method was declined", "payment was declined", "failure to pay", "failed to pay", "nonpayment", "non-payment", "good standing",
     "negative balance", "billing hard limit", "hard limit reached", "billing not active", "billing is not active",
     "billing disabled", "billing is disabled", "billing has been disabled", "billing not enabled",
     "billing is not enabled", "billing has not been enabled", "billing issue", "billing problem",
     "insufficient point", "not enough point", "out of points", "insufficient quota", "insufficient user quota", "insufficient account quota", "quota is not enough",
-    "quota not enough", "pre-consumed quota failed", "pre-consume quota failed", "pay-as-you-go is not enabled",
+    "billing to be enabled", "no credits left", "no credit left", "quota not enough", "pre-consumed quota failed", "pre-consume quota failed", "pay-as-you-go is not enabled",
 ];
 
 const TOP_UP: Words = &[
     "top up", "top-up", "topup", "recharge", "add credit", "add more credit", "add fund", "add more fund",
     "adding credit", "adding fund", "buy credit", "buy more credit", "purchase credit", "purchase more credit",
-    "purchase additional credit", "refill", "replenish your balance", "settle your", "pay your", "add balance",
+    "purchase additional credit", "purchase more token", "purchase additional token", "buy more token", "refill", "replenish your balance", "settle your", "pay your", "add balance",
     "deposit", "update your payment", "update payment",
 ];
 
