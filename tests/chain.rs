@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
-use support::{chat, key, pool, send, text};
+use support::{chat, key, pool, rotating, send, text};
 use tokio::time::Instant;
 use tower::{BoxError, Layer, ServiceBuilder, service_fn};
 use tower_key_rotation::body::{ReplayBody, ResponseBody, StreamError};
@@ -40,6 +40,38 @@ async fn the_start_setting_picks_the_first_link() {
         turns.push(ask(&turning).await.unwrap());
     }
     assert_eq!(turns, ["0", "1", "2", "0", "1", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_may_be_a_link_of_a_chain() {
+    for (fault, reason) in [
+        (SimFault::status(503), "overloaded"),
+        (SimFault::status(504), "server_error"),
+        (SimFault::rate_limited(60 * SECOND), "rate_limited"),
+        (SimFault::status(401), "invalid_key"),
+    ] {
+        for serves in [true, false] {
+            let sims = [provider(["a"]), provider(["a"]), provider(["a"])];
+            sims[0].script(Script::always(fault.clone()));
+            sims[1].script(Script::always(fault.clone()));
+            if !serves {
+                sims[2].script(Script::always(SimFault::status(500)));
+            }
+            let last = ProviderFallbackLayer::new("2").layer(rotating(&pool(&["a"]), &sims[2]));
+            let layer = ProviderFallbackLayer::new("inner").fallback("last", last, Route::new());
+            let chain = layer.layer(chain(&sims[..2], |layer| layer));
+            match send(&chain, chat("m")).await {
+                Ok(response) => assert!(serves && response.status() == StatusCode::OK, "{reason}"),
+                Err(Error::AllProvidersFailed(failed)) => {
+                    let [inner, last] = failed.providers() else { panic!("{failed}") };
+                    assert!(!serves && inner.attempts().len() >= 2, "{failed}");
+                    assert_eq!(inner.fault().unwrap().reason().as_str(), reason);
+                    assert_eq!(last.fault().unwrap().reason().as_str(), "server_error");
+                }
+                Err(error) => panic!("{reason}: {error}"),
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

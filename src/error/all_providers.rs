@@ -1,15 +1,19 @@
 //! The error of a chain that could not serve a request.
 
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
 
 use crate::body::ErrorBody;
+use crate::classify::Reason;
 use crate::error::attempt::Attempt;
 use crate::error::failure::Failure;
 use crate::error::last_response::LastResponse;
 use crate::error::provider::ProviderFailed;
+use crate::error::skip_reason::SkipReason;
+use crate::error::stop_reason::StopReason;
 use crate::error::summary::Summary;
 
 /// The error of a fallback layer: no provider of a chain could serve the request.
@@ -99,6 +103,31 @@ impl AllProvidersFailed {
             (Some(only), None) if !silent && !self.deadline_passed => only.last_response.take(),
             _ => None,
         }
+    }
+
+    /// Converts into the failure of a link that is a chain itself. The outer chain does not wait for it, because it has
+    /// waited itself.
+    pub(crate) fn into_link(mut self, link: Arc<str>) -> ProviderFailed {
+        let failure = self.failure();
+        let (because, exhausted_by) = match failure {
+            Failure::Deadline => (SkipReason::Keys(StopReason::Deadline), None),
+            Failure::RateLimit => (SkipReason::Keys(StopReason::Exhausted), Some(Reason::RateLimited)),
+            Failure::Quota => (SkipReason::Keys(StopReason::Exhausted), Some(Reason::QuotaExceeded)),
+            Failure::NoUsableKey => (SkipReason::Keys(StopReason::Exhausted), Some(Reason::InvalidKey)),
+            Failure::NoKeyMayServe => (SkipReason::Keys(StopReason::NoKeyMayServe), None),
+            Failure::UnreadableModel => (SkipReason::Keys(StopReason::UnreadableModel), None),
+            Failure::NoEndpoint => (SkipReason::NoEndpoint, None),
+            Failure::Unroutable => (SkipReason::Unroutable, None),
+            Failure::Timeout | Failure::Overloaded | Failure::Other(_) => {
+                (SkipReason::Keys(StopReason::ProviderFault), None)
+            }
+        };
+        let retry_after = self.retry_after();
+        let last_response = self.take_only_response();
+        let source = self.failures.iter_mut().rev().find_map(|failed| failed.source.take());
+        let attempts = self.failures.into_iter().flat_map(|failed| failed.attempts).collect();
+        let failed = ProviderFailed::new(link, because);
+        ProviderFailed { attempts, retry_after, exhausted_by, last_response, source, ..failed }
     }
 
     /// Displays the reason for which each link did not serve the request: `openai: rate_limited; anthropic: timeout`.

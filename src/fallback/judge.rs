@@ -173,6 +173,13 @@ async fn failed<B>(
 ) -> LinkOutcome<B> {
     let error = match error.downcast::<Error>().map(|error| *error) {
         Ok(Error::AllKeysFailed(failed)) => return LinkOutcome::left(ProviderFailed::keys(name, *failed)),
+        Ok(Error::AllProvidersFailed(failed)) => {
+            let left = failed.into_link(name);
+            if !left.attempts().is_empty() {
+                context.take_attempt();
+            }
+            return LinkOutcome::left(left);
+        }
         Ok(Error::Service(source)) => return not_ready(source, name),
         Ok(Error::ApplyKey(error)) => {
             let because = error.unroutable_because().map_or(SkipReason::NotReady, SkipReason::from);
