@@ -81,6 +81,22 @@ async fn an_open_connection_may_fail_like_a_refused_one() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_empty_idempotency_key_names_no_request() {
+    for (value, expected) in [("", 1), (" ", 1), ("a1", 2)] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let client = service_fn(move |_: Request<ReplayBody>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err::<Response<Full<Bytes>>, BoxError>("connection lost".into()))
+        });
+        let mut request = chat_stream("m");
+        request.headers_mut().insert("idempotency-key", value.parse().unwrap());
+        send(&KeyRotationLayer::new(pool(&["a", "b"])).layer(client), request).await.unwrap_err();
+        assert_eq!(calls.load(Ordering::Relaxed), expected, "{value:?}");
+    }
+}
+
 /// Errors in which a provider says that it got no response, or not in time.
 const LATE: [&str; 8] = [
     r#"{"error":{"code":"timeout","message":"Provider timed out"}}"#,

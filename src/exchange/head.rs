@@ -100,10 +100,10 @@ impl Head {
     }
 
     /// Returns whether executing the request twice does no harm, by its method or by its `idempotency-key`
-    /// header.
+    /// header. An empty header names no request.
     pub(crate) fn is_idempotent(&self) -> bool {
         let safe = matches!(*self.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-        safe || self.header(&IDEMPOTENCY_KEY).is_some()
+        safe || self.header(&IDEMPOTENCY_KEY).is_some_and(|key| !key.trim_ascii().is_empty())
     }
 }
 
