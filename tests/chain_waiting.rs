@@ -41,7 +41,11 @@ async fn no_wait_ends_at_the_deadline() {
         } else {
             send(&layer.layer(sim.clone()), request).await.map(|_| ())
         };
-        assert_eq!((result.is_err(), began.elapsed(), sim.calls()), (true, Duration::ZERO, 0), "{in_chain}");
+        assert_eq!(
+            (result.is_err(), Instant::now() - began, sim.calls()),
+            (true, Duration::ZERO, 0),
+            "{in_chain}"
+        );
     }
 }
 
