@@ -119,8 +119,12 @@ impl Process {
     }
 
     fn hang_up(&self) {
+        self.send("-HUP");
+    }
+
+    fn send(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 }
 
@@ -225,4 +229,27 @@ async fn a_change_of_another_file_loads_nothing() {
     let log = process.says("configuration loaded again").await;
     assert_eq!(log.matches("loaded again").count(), 1, "{log}");
     process.has(&["b"]).await;
+}
+
+/// Its content never comes, so reading it would never end.
+#[tokio::test]
+async fn a_pipe_in_place_of_a_file_delays_no_request() {
+    for name in ["gateway.toml", "key"] {
+        let folder = folder(&format!("pipe-{name}"));
+        let (file, key) = (folder.join("gateway.toml"), folder.join("key"));
+        fs::write(&key, "sk-secret-of-a").unwrap();
+        fs::write(&file, config(&["a"]).replace("sk-secret-of-a", "file:key")).unwrap();
+        let mut process = Process::start(&file).await;
+        process.has(&["a"]).await;
+
+        let pipe = folder.join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::rename(pipe, folder.join(name)).unwrap();
+        process.says("the configuration stays as it was").await;
+        process.has(&["a"]).await;
+
+        process.send("-TERM");
+        let ended = timeout(LONG, process.child.wait()).await.expect("the process ends").unwrap();
+        assert!(ended.success(), "{name}: {ended}");
+    }
 }

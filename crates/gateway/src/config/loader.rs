@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::error::{ConfigError, Problem};
@@ -11,7 +10,7 @@ use crate::config::file::ConfigFile;
 use crate::config::format::Format;
 use crate::config::known_source::KnownSource;
 use crate::config::location::Location;
-use crate::config::read_file::ReadFile;
+use crate::config::read_file::{self, ReadFile};
 use crate::config::secret::Sources;
 use crate::config::warning::Warning;
 use crate::config::{Config, resolve};
@@ -93,10 +92,8 @@ impl Loader {
         let problem = |problem| in_file(ConfigError::new(Location::default(), problem));
         let format =
             self.format.or_else(|| Format::of(path)).ok_or_else(|| problem(Problem::UnknownFormat))?;
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => problem(Problem::Encoding),
-            _ => problem(Problem::Read(error)),
-        })?;
+        let text = read_file::read(path).map_err(|error| problem(Problem::Read(error)))?;
+        let text = String::from_utf8(text).map_err(|_| problem(Problem::Encoding))?;
         let directory = self.directory.clone().or_else(|| path.parent().map(Path::to_owned));
         let sources = self.sources(directory.unwrap_or_default(), Some(path));
         sources.read.borrow_mut().push(ReadFile::new(path, &text));

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use subtle::ConstantTimeEq;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::known_source::KnownSource;
 use crate::config::location::ValuePath;
-use crate::config::read_file::ReadFile;
+use crate::config::read_file::{self, ReadFile};
 use crate::config::redact::{redacted_path, redacted_variable};
 use crate::config::warning::{Risk, Warning, is_readable_by_others};
 use tower_key_rotation::key::{InvalidSecret, Secret, SecretSource};
@@ -129,7 +128,10 @@ impl Reference {
     pub(super) fn raw(&self, sources: &Sources) -> Option<String> {
         match self {
             Self::Variable(name) => sources.vars.get(name).cloned(),
-            Self::File(path) => std::fs::read_to_string(sources.directory.join(path)).ok(),
+            Self::File(path) => {
+                let content = read_file::read(&sources.directory.join(path)).ok()?;
+                String::from_utf8(content).ok()
+            }
             Self::Literal(text) => Some(text.expose_secret().to_owned()),
         }
     }
@@ -193,7 +195,7 @@ fn file(path: &Path) -> Result<String, Problem> {
     let unreadable = |source| Problem::SecretFile { path: PathBuf::from(&*redacted_path(path)), source };
     let mut text = String::new();
     let limit = Secret::MAX as u64 + LINE_ENDS;
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
+    let read = read_file::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
     match read {
         Ok(read) if read as u64 > limit => return Err(Problem::Secret(InvalidSecret::TooLong)),
         read => read.map_err(unreadable)?,

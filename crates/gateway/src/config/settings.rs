@@ -20,7 +20,7 @@ use crate::config::chain::ChainSettings;
 use crate::config::check::CheckSettings;
 use crate::config::file::{ChainTable, LimitTable, RuleTable};
 use crate::config::known_source::KnownSource;
-use crate::config::read_file::ReadFile;
+use crate::config::read_file::{self, ReadFile};
 use crate::config::secret::Token;
 use crate::config::server::ServerSettings;
 use crate::config::status::StatusSettings;
@@ -195,6 +195,12 @@ impl Config {
     /// therefore blocks.
     pub fn is_outdated(&self) -> bool {
         self.files.iter().any(ReadFile::has_changed)
+    }
+
+    /// Returns a digest of the present content of its [files](Self::files) and of another one. Reads the files and
+    /// therefore blocks.
+    pub fn digest_of_files(&self, other: &Path) -> [u8; 32] {
+        read_file::digest(self.files().chain([other]))
     }
 
     /// Returns the provider with this name; `None` if there is none.

@@ -123,8 +123,12 @@ fn main() -> ExitCode {
 /// Runs the gateway until it is stopped.
 fn serve(args: Args) -> ExitCode {
     let Ok(output) = Output::start(args.log, args.log_format) else { return ExitCode::FAILURE };
-    let ended =
-        runtime().map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(args, output.clone())));
+    let ended = runtime().map_err(BoxError::from).and_then(|runtime| {
+        let ended = runtime.block_on(run(args, output.clone()));
+        // A file on a network that is away keeps no process from ending.
+        runtime.shutdown_background();
+        ended
+    });
     if let Err(error) = &ended {
         output.log.add(report(&**error).as_bytes());
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tower_key_rotation_gateway::config::Loader;
@@ -39,16 +38,16 @@ struct Folders {
 struct Failure {
     error: String,
     /// The digest of the files before it. Another file than these may mend the error.
-    digest: Vec<u8>,
+    digest: [u8; 32],
 }
 
 /// Loads the configuration again whenever one of its files has changed, and on SIGHUP. Never returns.
 pub(crate) async fn reload(gateway: Gateway, stores: Stores, file: PathBuf, mut hangups: Hangups) {
     let (mut folders, mut failure) = (Folders::new(), None);
     loop {
-        folders.watch(&files(&gateway, &file));
+        folders = folders.watching(&gateway, &file).await;
         // A change that came before its folder was watched is seen here, and any later one is notified.
-        let is_due = is_due(&gateway, &file, failure.as_ref());
+        let is_due = is_due(&gateway, &file, failure.as_ref()).await;
         let forced = tokio::select! {
             () = folders.changed.notified(), if !is_due => false,
             () = std::future::ready(()), if is_due => false,
@@ -57,7 +56,7 @@ pub(crate) async fn reload(gateway: Gateway, stores: Stores, file: PathBuf, mut 
         if !forced {
             folders.settle().await;
         }
-        if forced || failure.is_some() || gateway.config().is_outdated() {
+        if forced || failure.is_some() || self::is_due(&gateway, &file, None).await {
             failure = load(&gateway, &file, failure.filter(|_| !forced)).await;
             stores.follow(&gateway.config()).await;
         }
@@ -66,16 +65,18 @@ pub(crate) async fn reload(gateway: Gateway, stores: Stores, file: PathBuf, mut 
 
 /// Loads the configuration, and logs the result. An error that is the same as before is not logged again.
 async fn load(gateway: &Gateway, file: &Path, before: Option<Failure>) -> Option<Failure> {
-    let digest = digest(&files(gateway, file));
     let (gateway, file) = (gateway.clone(), file.to_owned());
-    let loaded = tokio::task::spawn_blocking(move || gateway.reload(&Loader::new(), file)).await;
-    let error = match loaded {
-        Ok(Ok(())) => {
+    let loaded = tokio::task::spawn_blocking(move || {
+        let digest = gateway.config().digest_of_files(&file);
+        (gateway.reload(&Loader::new(), file), digest)
+    });
+    let (error, digest) = match loaded.await {
+        Ok((Ok(()), _)) => {
             tracing::info!(target: "gateway", "configuration loaded again");
             return None;
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_panicked) => "loading has failed".to_owned(),
+        Ok((Err(error), digest)) => (error.to_string(), digest),
+        Err(_panicked) => ("loading has failed".to_owned(), [0; 32]),
     };
     if before.is_none_or(|before| before.error != error) {
         tracing::error!(
@@ -85,28 +86,21 @@ async fn load(gateway: &Gateway, file: &Path, before: Option<Failure>) -> Option
     Some(Failure { error, digest })
 }
 
-/// Returns whether the files differ from what was loaded, or tried, last.
-fn is_due(gateway: &Gateway, file: &Path, failure: Option<&Failure>) -> bool {
-    match failure {
+/// Returns whether the files differ from what was loaded, or tried, last. They are read on a thread of their own, because
+/// a file that hangs, as on a network that is away, must delay no request.
+async fn is_due(gateway: &Gateway, file: &Path, failure: Option<&Failure>) -> bool {
+    let (gateway, file, failed) = (gateway.clone(), file.to_owned(), failure.map(|failure| failure.digest));
+    let differs = move || match failed {
         None => gateway.config().is_outdated(),
-        Some(failure) => failure.digest != digest(&files(gateway, file)),
-    }
+        Some(digest) => gateway.config().digest_of_files(&file) != digest,
+    };
+    tokio::task::spawn_blocking(differs).await.unwrap_or_default()
 }
 
 /// Returns the files that the present configuration was read from.
 fn files(gateway: &Gateway, file: &Path) -> Vec<PathBuf> {
     let config = gateway.config();
     config.files().chain([file]).map(Path::to_owned).collect()
-}
-
-/// Returns a digest of the content of files. A file that can't be read counts as such.
-fn digest(files: &[PathBuf]) -> Vec<u8> {
-    let mut digest = Sha256::new();
-    for file in files {
-        let content = std::fs::read(file).map(Sha256::digest);
-        digest.update(content.map_or_else(|_| b"unreadable".to_vec(), |digest| digest.to_vec()));
-    }
-    digest.finalize().to_vec()
 }
 
 // === impl Folders ===
@@ -123,6 +117,16 @@ impl Folders {
         });
         let watcher = watcher.inspect_err(warn).ok();
         Self { watcher, watched: BTreeSet::new(), changed }
+    }
+
+    /// Watches the folders of all files, on a thread of its own.
+    async fn watching(mut self, gateway: &Gateway, file: &Path) -> Self {
+        let files = files(gateway, file);
+        let watched = tokio::task::spawn_blocking(move || {
+            self.watch(&files);
+            self
+        });
+        watched.await.unwrap_or_else(|_panicked| Self::new())
     }
 
     /// Watches the folders of these files and of all links on the way to them, and no others. A folder is watched
