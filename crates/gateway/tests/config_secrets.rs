@@ -225,6 +225,26 @@ fn a_secret_file_that_is_too_long_is_refused() {
 }
 
 #[test]
+fn the_state_replaces_no_file_of_the_configuration() {
+    let folder = Folder::new("state");
+    let (config, key, link) = (folder.0.join("gateway.toml"), folder.0.join("key"), folder.0.join("link"));
+    folder.file("key", "sk-0123456789abcdef", 0o600);
+    std::os::unix::fs::symlink(&key, &link).unwrap();
+    let load = |state: &std::path::Path| {
+        let table = "[[provider.key]]\nid = \"a\"\nsecret = \"file:key\"";
+        let text = format!("state_file = \"{}\"\n{PROVIDER}{table}", state.display());
+        folder.file("gateway.toml", &text, 0o600);
+        Loader::new().load(&config)
+    };
+    for state in [&config, &key, &link] {
+        let error = load(state).unwrap_err();
+        assert!(matches!(error.problem(), Problem::StateFile), "{error}");
+        assert!(error.to_string().contains(":1:14: state_file"), "{error}");
+    }
+    assert!(load(&folder.0.join("state.json")).is_ok());
+}
+
+#[test]
 fn a_key_in_the_base_url_is_refused() {
     for secret in ["sk-proj-0123456789abcdefghij", "plain/with+marks"] {
         let url = format!("https://h/{}/v1", secret.replace('+', "%2B"));

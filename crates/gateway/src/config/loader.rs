@@ -9,7 +9,7 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::file::ConfigFile;
 use crate::config::format::Format;
 use crate::config::known_source::KnownSource;
-use crate::config::location::Location;
+use crate::config::location::{Location, ValuePath};
 use crate::config::read_file::{self, ReadFile};
 use crate::config::secret::Sources;
 use crate::config::warning::Warning;
@@ -130,6 +130,9 @@ impl Loader {
 
     fn resolved(&self, file: ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
         let config = resolve::config(file, sources, self.events.clone().unwrap_or_default())?;
+        if config.stores().file().is_some_and(|state| read_file::is_any_of(state, config.files())) {
+            return Err(Problem::StateFile.at(ValuePath::default().field("state_file")));
+        }
         config.warnings().iter().for_each(Warning::log);
         Ok(config)
     }

@@ -22,6 +22,11 @@ pub enum Problem {
     /// The file is no text in UTF-8.
     #[error("the file is no text in UTF-8: save it in that encoding")]
     Encoding,
+    /// The state of keys would be written over the configuration, or over a secret.
+    #[error(
+        "the configuration is read from this file, which the state of keys would replace: choose another one"
+    )]
+    StateFile,
     /// The name of the file does not show its format. Set one with [`Loader::format`](crate::config::Loader::format).
     #[error(
         "the file name ends in neither .toml nor .json: rename the file (YAML is not read; in code, `Loader::format` sets the format)"

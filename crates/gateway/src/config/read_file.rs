@@ -48,6 +48,12 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Returns whether a path leads to one of these files, by whatever name.
+pub(super) fn is_any_of<'a>(path: &Path, mut files: impl Iterator<Item = &'a Path>) -> bool {
+    let Ok(place) = path.canonicalize() else { return false };
+    files.any(|file| file.canonicalize().is_ok_and(|file| file == place))
+}
+
 /// Returns a digest of the content of files. A file that can't be read counts as such.
 pub(super) fn digest<'a>(files: impl Iterator<Item = &'a Path>) -> [u8; 32] {
     let mut digest = Sha256::new();
