@@ -57,7 +57,15 @@ fn valid() -> String {
 fn a_file_may_come_from_another_system() {
     let place = Place::new("systems");
     let marked = [b"\xef\xbb\xbf".as_slice(), valid().as_bytes()].concat();
-    for file in [place.file("crlf.toml", valid().replace('\n', "\r\n")), place.file("bom.toml", marked)] {
+    let json = concat!(
+        "\u{feff}",
+        r#"{"provider":[{"name":"openai","base_url":"http://127.0.0.1:9/v1","key":[{"id":"a","secret":"sk-0123456789"}]}]}"#
+    );
+    for file in [
+        place.file("crlf.toml", valid().replace('\n', "\r\n")),
+        place.file("bom.toml", marked),
+        place.file("bom.json", json),
+    ] {
         let (is_ok, said) = run(&["check", "--config", &file], &[]);
         assert!(is_ok && said.contains("key a"), "{file}: {said}");
     }

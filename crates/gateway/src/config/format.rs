@@ -34,7 +34,8 @@ impl Format {
                     (error.span().map(|span| position(text, span.start)), error.message().to_owned())
                 }
             },
-            Self::Json => match serde_json::from_str(text) {
+            // Editors write a byte order mark, which a parser of TOML skips by itself.
+            Self::Json => match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
                 Ok(file) => return Ok(file),
                 Err(error) => (Some((error.line(), error.column())), json_message(&error)),
             },
