@@ -102,14 +102,15 @@ impl Closing {
         self.0.len() - before
     }
 
-    /// Returns whether the frame has arrived. One that no server may send (masked, or too long) has no end.
+    /// Returns whether the frame has arrived. One that no server may send (in fragments, masked, or too long) has no end.
     pub(super) fn is_complete(&self) -> bool {
         let [_, length, payload @ ..] = self.0.as_slice() else { return false };
         self.is_invalid() || payload.len() >= usize::from(*length)
     }
 
     fn is_invalid(&self) -> bool {
-        self.0.get(1).is_some_and(|length| *length > LONGEST_CLOSE)
+        let is_whole = self.0.first().is_none_or(|first| *first == 0x80 | CLOSE);
+        !is_whole || self.0.get(1).is_some_and(|length| *length > LONGEST_CLOSE)
     }
 
     /// Returns the frame, with the payload that `change` returns if it has the same length. An invalid frame is replaced.
@@ -196,5 +197,7 @@ mod tests {
         assert_eq!(closing(&[0x88, 2, 3, 232]), (true, 1000));
         assert_eq!(closing(&[0x88, 126, 1, 0]), (true, 1005), "too long");
         assert_eq!(closing(&[0x88, 0x82, 1, 2, 3, 4, 3, 232]), (true, 1005), "masked");
+        assert_eq!(closing(&[0x08, 2, 3, 232]), (true, 1005), "a fragment");
+        assert_eq!(closing(&[0xc8, 2, 3, 232]), (true, 1005), "compressed");
     }
 }
