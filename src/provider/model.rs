@@ -28,9 +28,11 @@ name! {
 pub enum ModelPath {
     /// The path does not name the model.
     None,
-    /// `/models/MODEL:METHOD`, as in Gemini and Vertex AI. A tuned model is named with its collection: `tunedModels/NAME`.
+    /// `/models/MODEL:METHOD`, as in Gemini and Vertex AI. A model of another collection is named with it:
+    /// `tunedModels/NAME`, `endpoints/ID`, `dynamic/ID`.
     Google,
-    /// `/deployments/DEPLOYMENT/…`, as in Azure OpenAI, where limits belong to deployments.
+    /// `/deployments/DEPLOYMENT/…` in any case, as in Azure OpenAI, where limits belong to deployments; or
+    /// `/engines/ENGINE/…`, its predecessor.
     Azure,
     /// `/model/MODEL/…`, percent-encoded, as in Bedrock.
     Bedrock,
@@ -98,8 +100,8 @@ impl ModelPath {
         let segment = |before: &str| path.split_once(before)?.1.split('/').next();
         match self {
             Self::None => None,
-            Self::Google => segment("/models/").and_then(before_colon).or_else(|| tuned(path)),
-            Self::Azure => segment("/deployments/"),
+            Self::Google => segment("/models/").and_then(before_colon).or_else(|| collected(path)),
+            Self::Azure => behind(path, "/deployments/").or_else(|| behind(path, "/engines/")),
             Self::Bedrock => segment("/model/"),
             Self::Cloudflare => Some(path.split_once("/ai/run/")?.1),
         }
@@ -148,11 +150,29 @@ fn before_colon(segment: &str) -> Option<&str> {
     colons.max().map(|at| &segment[..at])
 }
 
-/// Returns the name of a tuned model in a path of Google's, with its collection: `tunedModels/my-model`.
-fn tuned(path: &str) -> Option<&str> {
-    let start = path.find("/tunedModels/")? + 1;
-    let name = path[start + "tunedModels/".len()..].split('/').next().and_then(before_colon)?;
-    Some(&path[start..start + "tunedModels/".len() + name.len()])
+/// Returns the segment behind another one, which may be written in any case.
+fn behind<'a>(path: &'a str, segment: &str) -> Option<&'a str> {
+    let is_it = |window: &[u8]| window.eq_ignore_ascii_case(segment.as_bytes());
+    let at = path.as_bytes().windows(segment.len()).position(is_it)?;
+    path[at + segment.len()..].split('/').next()
+}
+
+/// Collections of Google's whose members are called like models: tuned ones, those at an endpoint of Vertex AI, dynamic ones.
+const COLLECTIONS: [&str; 3] = ["/tunedModels/", "/endpoints/", "/dynamic/"];
+
+/// Returns the name of a model of another collection than `models`, with its collection: `tunedModels/my-model`.
+fn collected(path: &str) -> Option<&str> {
+    COLLECTIONS.into_iter().find_map(|collection| {
+        let start = path.find(collection)?;
+        let behind = start + collection.len();
+        let name = path[behind..].split('/').next().and_then(before_colon)?;
+        Some(&path[start + 1..behind + name.len()])
+    })
+}
+
+/// Returns whether a name has its collection before it. Such a model exists under its own name only.
+pub(super) fn is_collected(name: &str) -> bool {
+    COLLECTIONS.into_iter().any(|collection| name.starts_with(&collection[1..]))
 }
 
 /// Returns Gemini's name of a model as its paths write it. Its OpenAI-compatible endpoint also accepts the
@@ -190,10 +210,15 @@ mod tests {
             (ModelPath::Google, "/v1beta/models/a/%2e%2E/m:generateContent", Some("m")),
             (ModelPath::Google, "/v1beta/models/a%2Fb%:generateContent", Some("a/b%")),
             (ModelPath::Azure, "/openai/./deployment%73/m/chat/completions", Some("m")),
+            (ModelPath::Google, "/v1/projects/p/locations/l/endpoints/1:predict", Some("endpoints/1")),
+            (ModelPath::Google, "/v1beta/dynamic/1:generateContent", Some("dynamic/1")),
+            (ModelPath::Google, "/v1/projects/p/locations/l/endpoints/openapi/chat/completions", None),
             (ModelPath::Google, "/v1beta/tunedModels/mine", None),
             (ModelPath::Google, "/v1beta/openai/chat/completions", None),
             (ModelPath::Google, "/v1beta/models", None),
             (ModelPath::Azure, "/openai/deployments/my%20gpt/chat/completions", Some("my gpt")),
+            (ModelPath::Azure, "/OpenAI/Deployments/m/chat/completions", Some("m")),
+            (ModelPath::Azure, "/v1/engines/m/completions", Some("m")),
             (ModelPath::Azure, "/openai/v1/responses", None),
             (
                 ModelPath::Bedrock,

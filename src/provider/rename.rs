@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::body::{Pieces, ReplayBody};
-use crate::provider::model::{ModelId, ModelPath, decoded};
+use crate::provider::model::{ModelId, ModelPath, decoded, is_collected};
 use crate::provider::search::search_stored;
 use crate::provider::unroutable::Unroutable;
 use crate::provider::websocket::{self, asks_for_websocket};
@@ -176,11 +176,11 @@ fn span_of(whole: &[u8], part: &str) -> Range<usize> {
 // === paths ===
 
 /// Returns the model in the path of a call, as it is written there. A path that only looks a model up names none:
-/// `GET /v1/models/ft:gpt-4o:me`. A tuned model of Google's exists under its own name only.
+/// `GET /v1/models/ft:gpt-4o:me`. A tuned model of Google's, for example, exists under its own name only.
 fn in_path(parts: &Parts) -> Option<&str> {
     let path = parts.uri.path();
     let places = ModelPath::ALL.into_iter().filter(|_| parts.method == Method::POST);
-    places.filter_map(|place| place.encoded(path)).find(|model| !model.starts_with("tunedModels/"))
+    places.filter_map(|place| place.encoded(path)).find(|model| !is_collected(model))
 }
 
 /// Returns the model in the query of a WebSocket handshake, as it is written there.

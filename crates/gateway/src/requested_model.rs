@@ -1,9 +1,11 @@
 //! The model that a request names: may its caller use it, and its name for the access line and the trace.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, request};
-use tower_key_rotation::{ModelId, Served};
+use http::{HeaderValue, Method, Response, request};
+use tower_key_rotation::{ModelId, Provider, Served};
 
 use crate::access_line::{AccessLine, RequestedModel};
 use crate::caller::{Caller, likely_model, model_names};
@@ -36,7 +38,7 @@ pub(crate) fn read(
         None => config.chain().order().iter().filter_map(|name| config.provider(name)).find_map(named),
     };
     if let Some(caller) = caller.filter(|caller| caller.limits_models()) {
-        let in_path = in_path();
+        let in_path = in_path().or_else(|| in_any_path(head));
         let is_sure = is_plain(head.uri.path(), in_path.is_some());
         let names = body.bytes().filter(|_| is_sure).and_then(|body| model_names(head, in_path, body));
         let names = names.ok_or(Refusal::UnreadableModel)?;
@@ -54,6 +56,15 @@ pub(crate) fn read(
         }
         (in_path, _) => Asked::Known(in_path),
     })
+}
+
+/// Returns the model in the path of a call, in the shape of any provider: servers that imitate several read several.
+fn in_any_path(head: &request::Parts) -> Option<ModelId> {
+    static SHAPES: LazyLock<Vec<Provider>> = LazyLock::new(|| {
+        ["azure", "gemini", "bedrock", "cloudflare"].into_iter().filter_map(Provider::preset).collect()
+    });
+    let places = SHAPES.iter().filter(|_| head.method == Method::POST);
+    places.filter_map(|provider| provider.model_in_path(&head.uri)).next()
 }
 
 /// Returns whether providers read a path as it is written. Some decode it before they look for a model: letters that are

@@ -126,6 +126,16 @@ async fn a_caller_may_name_its_models_only() {
             "{unreadable}"
         );
     }
+    let plain = || Body::from(r#"{"model":"gpt-4o"}"#);
+    for path in [
+        "/openai/v1/engines/gpt-5/completions",
+        "/v1/engines/gpt-5/completions",
+        "/openai/Deployments/gpt-5/chat/completions",
+        "/gemini/v1beta/endpoints/1:predict",
+    ] {
+        let request = by("search", post(path, plain()));
+        assert_eq!(gateway.send(request).await.status(), StatusCode::FORBIDDEN, "{path}");
+    }
     let mut packed = by("search", post("/v1/chat/completions", Body::from("\u{1f}")));
     packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
     assert_eq!(gateway.send(packed).await.status().as_u16(), 415);
