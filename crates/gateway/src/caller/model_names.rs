@@ -1,24 +1,43 @@
 //! All names of models in a request, whichever of them a provider reads.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, request};
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tower_key_rotation::{ModelId, Provider};
 
 /// Length of the part of a body in which a model is looked for, for a log line (4 KiB).
 const LIKELY: usize = 4 * 1024;
 
-/// The names in a JSON body: every member `model`, and the items of every member `models`, which is a list of
-/// alternatives at OpenRouter.
+/// The names in a JSON body: every member `model`, the items of every member `models`, which is a list of alternatives at
+/// OpenRouter, and those in its [`PARTS`].
 #[derive(Default)]
 struct Names(Vec<String>);
 
 /// The names in a value: none in `null`, which counts as an absent member.
 struct Value(Vec<String>);
 
-/// The names in a realtime session for which the request asks: its secret lets a browser call the provider itself.
-struct Session(Vec<String>);
+/// The names in a part of a request: an object, or a list of objects.
+struct Part(Vec<String>);
+
+/// Members of a request that name models of their own, which are called and paid: a realtime session, whose secret lets a
+/// browser call the provider itself; the requests of a batch of Anthropic's; tools, such as `image_generation`; evaluations;
+/// fallbacks of LiteLLM.
+const PARTS: [&str; 8] = [
+    "session",
+    "requests",
+    "params",
+    "tools",
+    "data_source",
+    "testing_criteria",
+    "fallbacks",
+    "input_audio_transcription",
+];
+
+/// Members of a part that name models of their own: the transcription of a session, and the grader of an evaluation.
+const INNER_PARTS: [&str; 4] = ["audio", "input", "transcription", "grader"];
 
 /// Returns the names of models in a request. `None` if they can't be read with certainty.
 ///
@@ -73,33 +92,91 @@ fn ends_with_name(text: &[u8]) -> bool {
     name.and_then(|name| name.last_chunk::<4>()).is_some_and(|name| name.eq_ignore_ascii_case(b"name"))
 }
 
+/// Returns the names in an object. `is_part`: it is a part of a request.
+fn members<'de, A: MapAccess<'de>>(mut map: A, is_part: bool) -> Result<Vec<String>, A::Error> {
+    let mut names = Vec::new();
+    while let Some(member) = map.next_key::<String>()? {
+        // Servers written in Go read members in any case.
+        let is_any = |of: &[&str]| of.iter().any(|name| member.eq_ignore_ascii_case(name));
+        if is_any(&["model", "models"]) {
+            names.extend(map.next_value::<Value>()?.0);
+        } else if is_any(&PARTS) || is_part && is_any(&INNER_PARTS) {
+            names.extend(map.next_value::<Part>()?.0);
+        } else {
+            map.next_value::<IgnoredAny>()?;
+        }
+    }
+    Ok(names)
+}
+
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
             type Value = Names;
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
-                let mut names = Names::default();
-                while let Some(member) = map.next_key::<String>()? {
-                    // Servers written in Go read members in any case.
-                    let is_named = |name: &&str| member.eq_ignore_ascii_case(name);
-                    if ["model", "models"].iter().any(is_named) {
-                        names.0.extend(map.next_value::<Value>()?.0);
-                    } else if is_named(&"session") {
-                        names.0.extend(map.next_value::<Session>()?.0);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(names)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Names, A::Error> {
+                members(map, false).map(Names)
             }
         }
         deserializer.deserialize_map(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PartVisitor)
+    }
+}
+
+/// Reads objects, and lists of them. Anything else names no model.
+struct PartVisitor;
+
+impl<'de> Visitor<'de> for PartVisitor {
+    type Value = Part;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a part of a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Part, A::Error> {
+        members(map, true).map(Part)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Part, A::Error> {
+        let mut names = Vec::new();
+        while let Some(part) = seq.next_element::<Part>()? {
+            names.extend(part.0);
+        }
+        Ok(Part(names))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Part, E> {
+        Ok(Part(Vec::new()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Part, E> {
+        Ok(Part(Vec::new()))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Part, E> {
+        Ok(Part(Vec::new()))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Part, E> {
+        Ok(Part(Vec::new()))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Part, E> {
+        Ok(Part(Vec::new()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Part, E> {
+        Ok(Part(Vec::new()))
     }
 }
 
@@ -114,16 +191,6 @@ impl<'de> Deserialize<'de> for Value {
         let name = |value: &serde_json::Value| Some(ModelId::new(value.as_str()?)?.as_str().to_owned());
         let names = values.iter().map(|value| name(value).ok_or_else(|| D::Error::custom("not a name")));
         names.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Session {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let session = serde_json::Value::deserialize(deserializer)?;
-        if !session.is_object() {
-            return Ok(Self(Vec::new()));
-        }
-        Names::deserialize(session).map(|names| Self(names.0)).map_err(D::Error::custom)
     }
 }
 
@@ -149,6 +216,18 @@ mod tests {
             (r#"{"model":"a","models":["b","c"]}"#, &["a", "b", "c"]),
             (r#"{"session":{"type":"realtime","model":"a"},"model":"b"}"#, &["a", "b"]),
             (r#"{"session":"x"}"#, &[]),
+            (r#"{"session":{"model":"a","model":"b"}}"#, &["a", "b"]),
+            (r#"{"session":{"audio":{"input":{"transcription":{"model":"a"}}}}}"#, &["a"]),
+            (
+                r#"{"requests":[{"custom_id":"1","params":{"model":"a"}},{"params":{"model":"b"}}]}"#,
+                &["a", "b"],
+            ),
+            (r#"{"model":"a","tools":[{"type":"image_generation","model":"b"},null]}"#, &["a", "b"]),
+            (
+                r#"{"data_source":{"type":"completions","model":"a"},"testing_criteria":[{"model":"b"}]}"#,
+                &["a", "b"],
+            ),
+            (r#"{"input":[{"model":"content"}],"tools":[{"parameters":{"model":{}}}]}"#, &[]),
             (r#"{"input":"x"}"#, &[]),
             ("", &[]),
         ] {
