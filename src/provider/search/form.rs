@@ -126,7 +126,8 @@ fn is_model(head: &[u8]) -> bool {
     headers(head).any(|(name, value)| {
         name.eq_ignore_ascii_case("content-disposition")
             && (parameter(&value, "name").as_deref() == Some("model")
-                || parameter(&value, "name*").is_some_and(|name| is_extended(&name)))
+                || parameter(&value, "name*").is_some_and(|name| is_extended(&name))
+                || has_pieces(&value))
     })
 }
 
@@ -155,6 +156,16 @@ fn headers(head: &[u8]) -> impl Iterator<Item = (String, String)> {
 fn is_extended(value: &str) -> bool {
     let text = value.rsplit_once('\'').map_or(value, |(_, text)| text);
     percent_decode_str(text).eq(b"model".iter().copied())
+}
+
+/// Returns whether a name is written in pieces (RFC 2231, section 3): `name*0="mo"; name*1="del"`. It may be `model`, because
+/// servers written in Go put them together.
+fn has_pieces(value: &str) -> bool {
+    let rest = |parameter: &str| Some(parameter.trim_start().get(..6)?.to_ascii_lowercase());
+    value
+        .split(';')
+        .filter_map(rest)
+        .any(|start| start.starts_with("name*") && start.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Returns a parameter of a header's value: a token, or a quoted string in which a backslash quotes the next

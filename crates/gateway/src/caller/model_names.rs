@@ -247,7 +247,7 @@ mod tests {
             assert_eq!(names("multipart/form-data; boundary=x", other.leak()), None);
         }
         assert_eq!(names("application/x-www-form-urlencoded", "model=a&x=1"), None);
-        for first in ["name=x; name*=utf-8''model", "name=\"mod\\el\""] {
+        for first in ["name=x; name*=utf-8''model", "name=\"mod\\el\"", "name*0=mo; name*1=del"] {
             let other = two.replacen("name=\"model\"", first, 1);
             assert_eq!(names("multipart/form-data; boundary=x", other.leak()), None, "{first}");
             let other = two.replacen("name=\"model\"", first, 1);
