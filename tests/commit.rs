@@ -167,6 +167,28 @@ async fn json_that_is_not_held_back_is_not_cut_unnoticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lines_and_frames_are_not_cut_unnoticed() {
+    const LINES: &str = "application/x-ndjson";
+    const FRAMES: &str = "application/vnd.amazon.eventstream";
+    for (kind, frames, is_cut) in [
+        (LINES, &["{\"done\":false}\n", "{\"done\":true}\n"][..], false),
+        (LINES, &["{\"a\":1}\n", "{\"a\":2}"], false),
+        (FRAMES, &["\0\0\0\x1012345678", "9012"], false),
+        (LINES, &["{\"done\":false}\n", "{\"done\":false}\n"], true),
+        (LINES, &["{\"a\":1}\n", "{\"a\":"], true),
+        (FRAMES, &["\0\0\0\x1012345678", "901"], true),
+    ] {
+        let reply = json(frames, Then::Ends).header("content-type", kind);
+        let (chain, _) = chain_of(&[reply, json(&[GOOD], Then::Ends)], |it| it);
+        let response = send(&chain, chat("m")).await.unwrap();
+        let served = response.extensions().get::<Served>().unwrap().clone();
+        let end = response.into_body().collect().await;
+        assert_eq!(end.is_err(), is_cut, "{frames:?}");
+        assert_eq!(served.stream_error(), is_cut.then_some(StreamErrorKind::Truncated), "{frames:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_streams_pass_unbuffered() {
     let audio = json(&["RIFF"], Then::Stays).header("content-type", "audio/wav");
     let lines = json(&["{}\n"], Then::Stays).header("content-type", "application/x-ndjson");

@@ -35,6 +35,7 @@ use crate::body::Polled;
 pub use crate::body::guard::error::{StreamError, StreamErrorKind};
 use crate::body::guard::idle::IdleTimer;
 pub(crate) use crate::body::guard::in_band::EventDialect;
+pub(crate) use crate::body::guard::outline::Shape;
 pub(crate) use crate::body::guard::usage_slot::{BodyEnd, EndListener, Settle, UsageSlot};
 use crate::body::guard::watch::{End, StreamMonitor};
 
@@ -69,11 +70,11 @@ impl StreamGuard {
         }
     }
 
-    /// Checks the end of a success whose body is not known to be an event stream: it is one if it begins like one. A JSON
-    /// document is truncated without its closing bracket. For a strict guard.
-    pub(crate) fn of_success(mut self, is_document: bool) -> Self {
+    /// Checks the end of a success whose body is not known to be an event stream: it is one if it begins like one. A body of
+    /// a known shape is truncated without its end. For a strict guard.
+    pub(crate) fn of_success(mut self, shape: Shape) -> Self {
         if self.idle.is_some() {
-            self.watch.expect(is_document);
+            self.watch.expect(shape);
         }
         self
     }

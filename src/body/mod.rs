@@ -24,7 +24,7 @@ use tower::BoxError;
 pub(crate) use self::encoding::{Decoded, decode, is_identity};
 pub use self::error_body::ErrorBody;
 pub(crate) use self::error_body::RestLimits;
-pub(crate) use self::guard::{BodyEnd, EndListener, EventDialect, Settle, StreamGuard, UsageSlot};
+pub(crate) use self::guard::{BodyEnd, EndListener, EventDialect, Settle, Shape, StreamGuard, UsageSlot};
 pub use self::guard::{StreamError, StreamErrorKind};
 pub use self::meter::Usage;
 pub(crate) use self::redact::{Redactor, Search};

@@ -13,7 +13,7 @@ use crate::body::meter::Usage;
 use crate::body::{BodyEnd, EndListener, ResponseBody, Settle, StreamErrorKind, StreamGuard, UsageSlot};
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
-use crate::exchange::inspect::{is_document, is_stream};
+use crate::exchange::inspect::{is_stream, shape};
 use crate::exchange::served::Served;
 use crate::fallback::breaker::BreakerPermit;
 use crate::fallback::link::{Chain, Link};
@@ -38,7 +38,7 @@ pub(super) fn guard<B>(
         let is_stream = is_stream(response) && state.hold_back.has_body(response.status());
         let mut guard = StreamGuard::strict(is_stream, Some(slot.clone()), context.idle_timeout());
         if response.status().is_success() {
-            guard = guard.of_success(is_document(response));
+            guard = guard.of_success(shape(response));
         }
         let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
         guard.set_error_events(told.then(|| state.dialect()));

@@ -26,8 +26,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let (is_stream, is_document, readable) =
-        (response.is_stream(), response.is_document(), response.is_readable());
+    let (is_stream, shape, readable) = (response.is_stream(), response.shape(), response.is_readable());
     let mut response = response.into_response();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // The bytes of the connection are no body, and its end is not that of the body.
@@ -49,7 +48,7 @@ where
         Some(context) => {
             served.set_guarded();
             let guard = StreamGuard::strict(is_stream, Some(usage), context.idle_timeout());
-            if response.status().is_success() { guard.of_success(is_document) } else { guard }
+            if response.status().is_success() { guard.of_success(shape) } else { guard }
         }
         None => StreamGuard::metering(is_stream && readable, usage),
     };

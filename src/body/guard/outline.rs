@@ -1,31 +1,151 @@
-//! The outline of a JSON document that passes: whether it has come to its end.
+//! The outline of a body that passes: whether it has come to its end.
 //!
-//! A body whose length is not known, cut by a server that ends it correctly, looks like a whole one. The last character of
-//! a document tells it from most cuts, at no cost: Gemini's streams are an array, and are cut between its elements.
+//! A body whose length is not known, cut by a server that ends it correctly, looks like a whole one. Its outline tells it from
+//! most cuts, at little cost.
 
-/// The brackets around a document.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Outline {
-    /// The first character and the last one so far, blanks aside.
-    brackets: Option<(u8, u8)>,
+use serde::Deserialize;
+
+/// The kind of a body whose end shows whether it is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One JSON document. Gemini's streams are an array, and are cut between its elements.
+    Document,
+    /// Lines of JSON, such as Ollama's streams.
+    Lines,
+    /// Frames of AWS's event streams.
+    Frames,
+    Other,
 }
+
+/// The outline of the data so far.
+#[derive(Debug)]
+pub(super) enum Outline {
+    /// The first character and the last one so far, blanks aside.
+    Document(Option<(u8, u8)>),
+    Lines(Lines),
+    Frames(Frames),
+}
+
+/// Lines of JSON.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// The line that has not come to its end; empty once it is longer than [`LONGEST`].
+    line: Vec<u8>,
+    is_long: bool,
+    /// Whether the last line is Ollama's, and says that more follow.
+    is_open: bool,
+}
+
+/// Frames, each of which begins with its length.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// The length as far as it came.
+    length: Vec<u8>,
+    left: u32,
+    is_odd: bool,
+}
+
+/// A line of Ollama's, of which the last one says that it is.
+#[derive(Deserialize)]
+struct Line {
+    done: Option<bool>,
+}
+
+/// Maximum length of a line that is read (64 KiB).
+const LONGEST: usize = 64 * 1024;
+
+/// Length of the shortest frame, without headers and payload.
+const SHORTEST_FRAME: u32 = 16;
 
 // === impl Outline ===
 
 impl Outline {
-    pub(super) fn see(&mut self, data: &[u8]) {
-        if let [first, .., last] | [first @ last] = data.trim_ascii() {
-            let first = self.brackets.map_or(*first, |(first, _)| first);
-            self.brackets = Some((first, *last));
+    pub(super) fn of(shape: Shape) -> Option<Self> {
+        match shape {
+            Shape::Document => Some(Self::Document(None)),
+            Shape::Lines => Some(Self::Lines(Lines::default())),
+            Shape::Frames => Some(Self::Frames(Frames::default())),
+            Shape::Other => None,
         }
     }
 
-    /// Returns whether the document lacks its closing bracket.
-    pub(super) const fn is_cut(self) -> bool {
-        match self.brackets {
-            Some((b'[', last)) => last != b']',
-            Some((b'{', last)) => last != b'}',
-            _ => false,
+    pub(super) fn see(&mut self, data: &[u8]) {
+        match self {
+            Self::Document(brackets) => {
+                if let [first, .., last] | [first @ last] = data.trim_ascii() {
+                    *brackets = Some((brackets.map_or(*first, |(first, _)| first), *last));
+                }
+            }
+            Self::Lines(lines) => lines.see(data),
+            Self::Frames(frames) => frames.see(data),
+        }
+    }
+
+    /// Returns whether the rest is missing: the closing bracket of a document, the end of a line or of a frame.
+    pub(super) fn is_cut(&self) -> bool {
+        match self {
+            Self::Document(Some((b'[', last))) => *last != b']',
+            Self::Document(Some((b'{', last))) => *last != b'}',
+            Self::Document(_) => false,
+            Self::Lines(lines) => lines.is_cut(),
+            Self::Frames(frames) => !frames.is_odd && (frames.left > 0 || !frames.length.is_empty()),
+        }
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn see(&mut self, data: &[u8]) {
+        for piece in data.split_inclusive(|byte| *byte == b'\n') {
+            self.is_long |= self.line.len() + piece.len() > LONGEST;
+            if self.is_long {
+                self.line.clear();
+            } else {
+                self.line.extend_from_slice(piece);
+            }
+            if piece.ends_with(b"\n") {
+                self.is_open = self.says_more().unwrap_or(self.is_open);
+                (self.is_long, self.line) = (false, Vec::new());
+            }
+        }
+    }
+
+    /// Returns whether the present line says that more follow. `None`: it is blank.
+    fn says_more(&self) -> Option<bool> {
+        let line = self.line.trim_ascii();
+        let done = || serde_json::from_slice::<Line>(line).ok()?.done;
+        (self.is_long || !line.is_empty()).then(|| done() == Some(false))
+    }
+
+    fn is_cut(&self) -> bool {
+        let line = self.line.trim_ascii();
+        let mut values = serde_json::Deserializer::from_slice(line).into_iter::<serde::de::IgnoredAny>();
+        // A last line without a line break is whole if it is JSON.
+        let is_part = matches!(line.first(), Some(b'{' | b'[')) && values.any(|value| value.is_err());
+        is_part || self.says_more().unwrap_or(self.is_open)
+    }
+}
+
+// === impl Frames ===
+
+impl Frames {
+    fn see(&mut self, mut data: &[u8]) {
+        while !data.is_empty() && !self.is_odd {
+            if self.left > 0 {
+                let taken = data.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.left -= u32::try_from(taken).unwrap_or(self.left);
+                data = &data[taken..];
+                continue;
+            }
+            self.length.push(data[0]);
+            data = &data[1..];
+            if let Ok(length) = <[u8; 4]>::try_from(&*self.length) {
+                let length = u32::from_be_bytes(length);
+                self.is_odd = length < SHORTEST_FRAME;
+                self.left = length.saturating_sub(4);
+                self.length.clear();
+            }
         }
     }
 }
@@ -34,9 +154,15 @@ impl Outline {
 mod tests {
     use super::*;
 
+    fn is_cut(shape: Shape, pieces: &[&[u8]]) -> bool {
+        let mut outline = Outline::of(shape).unwrap();
+        pieces.iter().for_each(|piece| outline.see(piece));
+        outline.is_cut()
+    }
+
     #[test]
     fn a_document_ends_with_its_bracket() {
-        for (pieces, is_cut) in [
+        for (pieces, expected) in [
             (&["[{}\n,", "{}]\n"][..], false),
             (&["\n", "[", "]"], false),
             (&["{\"a\":1}", " \n"], false),
@@ -46,9 +172,45 @@ mod tests {
             (&["[{\"a\":[1]}"], true),
             (&["{"], true),
         ] {
-            let mut outline = Outline::default();
-            pieces.iter().for_each(|piece| outline.see(piece.as_bytes()));
-            assert_eq!(outline.is_cut(), is_cut, "{pieces:?}");
+            let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+            assert_eq!(is_cut(Shape::Document, &pieces), expected, "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn lines_end_with_a_whole_one() {
+        let long = format!("{{\"context\":[{}1]}}\n", "1,".repeat(LONGEST));
+        for (pieces, expected) in [
+            (&["{\"a\":1}\n", "{\"a\":2}"][..], false),
+            (&["{\"a\":1}\n{\"a\"", ":2}\n\n"], false),
+            (&["{\"done\":false}\n", "{\"done\":true}\n", "\n"], false),
+            (&["{\"done\":false}\n{\"error\":\"x\"}\n"], false),
+            (&["{\"a\":1}{\"a\":2}"], false),
+            (&["\u{1e}{\"a\":1}\n"], false),
+            (&["{\n\"a\":1\n}"], false),
+            (&["{\"done\":false}\n", &long], false),
+            (&[], false),
+            (&["{\"a\":1}\n{\"a\":{}"], true),
+            (&["{\"done\":false}\n", "\n"], true),
+            (&["{\"done\":false}\n{\"done\":fal"], true),
+            (&["{\"done\":false}"], true),
+        ] {
+            let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+            assert_eq!(is_cut(Shape::Lines, &pieces), expected, "{}", pieces.concat().escape_ascii());
+        }
+    }
+
+    #[test]
+    fn frames_are_whole() {
+        let frame = [&[0, 0, 0, 20][..], &[7; 16]].concat();
+        let two = frame.repeat(2);
+        for at in 0..=two.len() {
+            assert_eq!(
+                is_cut(Shape::Frames, &[&two[..at / 2], &two[at / 2..at]]),
+                at % frame.len() != 0,
+                "{at}"
+            );
+        }
+        assert!(!is_cut(Shape::Frames, &[b"\0\0\0\x01not frames"]));
     }
 }

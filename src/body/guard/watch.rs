@@ -7,7 +7,7 @@ use tower::BoxError;
 
 use crate::body::guard::events::Events;
 use crate::body::guard::in_band::{EventDialect, InBand};
-use crate::body::guard::outline::Outline;
+use crate::body::guard::outline::{Outline, Shape};
 use crate::body::guard::usage_slot::{BodyEnd, BodyRemainder, UsageSlot};
 use crate::body::guard::{StreamError, StreamErrorKind};
 use crate::body::meter::{Completion, Ending};
@@ -23,7 +23,7 @@ pub(super) struct StreamMonitor {
     over: bool,
     /// Whether the last data were nothing but blanks, by which servers keep a connection alive.
     idle: bool,
-    /// The outline of a JSON document whose end is checked.
+    /// The outline of a body whose end is checked.
     outline: Option<Outline>,
     /// Whether the first data may show that the body is an event stream.
     may_be_events: bool,
@@ -90,14 +90,15 @@ impl StreamMonitor {
         }
     }
 
-    /// Checks that a JSON document has come to its end, and looks whether the body is an event stream.
-    pub(super) fn expect(&mut self, is_document: bool) {
-        self.outline = is_document.then(Outline::default);
+    /// Checks that a body of this shape has come to its end, and looks whether it is an event stream.
+    pub(super) fn expect(&mut self, shape: Shape) {
+        self.outline = Outline::of(shape);
         self.may_be_events = !self.is_events();
     }
 
     fn is_cut(&self) -> bool {
-        self.outline.is_some_and(Outline::is_cut) || self.completion().is_some_and(Completion::is_cut)
+        self.outline.as_ref().is_some_and(Outline::is_cut)
+            || self.completion().is_some_and(Completion::is_cut)
     }
 
     /// Returns whether an event of this crate may follow those of the body.

@@ -4,7 +4,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCO
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::Body;
 
-use crate::body::is_identity;
+use crate::body::{Shape, is_identity};
 
 /// The facts about a body that its headers state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) struct BodyFacts {
     pub(crate) media: Media,
     /// Whether the body can be read without decoding.
     pub(crate) is_readable: bool,
+    /// Whether a length is stated.
+    pub(crate) has_length: bool,
     /// Whether a length is stated beside chunks, which have a length of their own.
     pub(crate) has_void_length: bool,
 }
@@ -21,8 +23,10 @@ pub(crate) struct BodyFacts {
 pub(crate) enum Media {
     /// Server-sent events.
     Events,
-    /// Another stream of items, each of which may be an error: lines of JSON, or AWS's event stream frames.
-    Items,
+    /// Lines of JSON.
+    Lines,
+    /// AWS's event stream frames.
+    Frames,
     /// One JSON document.
     Json,
     Other,
@@ -34,9 +38,9 @@ pub(crate) fn is_stream<B>(response: &Response<B>) -> bool {
     response.status().is_success() && facts.media == Media::Events && facts.is_readable
 }
 
-/// Returns whether the response is a success whose body is a JSON document, and not a part of one.
-pub(crate) fn is_document<B>(response: &Response<B>) -> bool {
-    BodyFacts::of(response.headers()).are_of_document(response.status())
+/// Returns the shape of the response, if it is a success.
+pub(crate) fn shape<B>(response: &Response<B>) -> Shape {
+    BodyFacts::of(response.headers()).shape(response.status())
 }
 
 /// Returns whether a success with this status has a body. `is_head`: the request is a HEAD.
@@ -72,14 +76,22 @@ impl BodyFacts {
         Self {
             media: media.unwrap_or(Media::Other),
             is_readable: !has_encoding || is_identity(headers),
+            has_length,
             has_void_length: has_length && in_chunks,
         }
     }
 
-    /// Returns whether a body under this status is a readable JSON document, and not a part of one.
-    pub(crate) fn are_of_document(self, status: StatusCode) -> bool {
+    /// Returns the shape of a body under this status, if it is readable and not a part of one. Lines and frames of a stated
+    /// length have that length.
+    pub(crate) fn shape(self, status: StatusCode) -> Shape {
         let is_whole = status.is_success() && status != StatusCode::PARTIAL_CONTENT;
-        is_whole && self.media == Media::Json && self.is_readable
+        match self.media {
+            _ if !is_whole || !self.is_readable => Shape::Other,
+            Media::Json => Shape::Document,
+            Media::Lines if !self.has_length => Shape::Lines,
+            Media::Frames if !self.has_length => Shape::Frames,
+            Media::Lines | Media::Frames | Media::Events | Media::Other => Shape::Other,
+        }
     }
 }
 
@@ -98,8 +110,7 @@ impl Media {
 
     #[inline(never)]
     fn of_any(value: &[u8]) -> Self {
-        const ITEMS: [&[u8]; 6] =
-            [b"eventstream", b"ndjson", b"jsonl", b"json-lines", b"json-seq", b"stream+json"];
+        const LINES: [&[u8]; 5] = [b"ndjson", b"jsonl", b"json-lines", b"json-seq", b"stream+json"];
         // Of a list, which is a header that was set twice, the first one counts.
         let end = memchr::memchr2(b';', b',', value).unwrap_or(value.len());
         let essence = value[..end].trim_ascii();
@@ -111,7 +122,8 @@ impl Media {
         match () {
             () if is(b"application/json") || is(b"text/json") => Self::Json,
             () if is(b"text/event-stream") => Self::Events,
-            () if ITEMS.iter().any(|end| ends(end)) => Self::Items,
+            () if LINES.iter().any(|end| ends(end)) => Self::Lines,
+            () if ends(b"eventstream") => Self::Frames,
             () if ends(b"+json") => Self::Json,
             () => Self::Other,
         }
@@ -119,7 +131,7 @@ impl Media {
 
     /// Returns whether the body is a stream of items, each of which may be an error.
     pub(crate) const fn has_items(self) -> bool {
-        matches!(self, Self::Events | Self::Items)
+        matches!(self, Self::Events | Self::Lines | Self::Frames)
     }
 }
 
@@ -137,8 +149,9 @@ mod tests {
             ("text/json", Media::Json),
             ("text/event-stream,text/event-stream", Media::Events),
             ("TEXT/event-stream;charset=utf-8", Media::Events),
-            ("application/x-ndjson", Media::Items),
-            ("application/stream+json", Media::Items),
+            ("application/x-ndjson", Media::Lines),
+            ("application/stream+json", Media::Lines),
+            ("application/vnd.amazon.eventstream", Media::Frames),
             ("text/plain", Media::Other),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);

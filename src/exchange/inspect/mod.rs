@@ -22,7 +22,7 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 
 pub(crate) use self::limits::Limits;
-pub(crate) use self::media::{BodyFacts, Media, forget_length, has_body, is_document, is_stream};
+pub(crate) use self::media::{BodyFacts, Media, forget_length, has_body, is_stream, shape};
 pub(crate) use self::response::UpstreamResponse;
 use crate::body::meter::begins_thinking;
 use crate::body::sse::{Decoder, Event};

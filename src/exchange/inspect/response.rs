@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Response;
 use http::response::Parts;
 
-use crate::body::{Redactor, ResponseBody, Rest};
+use crate::body::{Redactor, ResponseBody, Rest, Shape};
 use crate::exchange::inspect::delivery::Delivery;
 use crate::exchange::inspect::media::{BodyFacts, Media};
 
@@ -34,9 +34,9 @@ impl<B> UpstreamResponse<B> {
         self.facts.is_readable || self.delivery != Delivery::AsItCame
     }
 
-    /// Returns whether it is a JSON document, and not a part of one.
-    pub(crate) fn is_document(&self) -> bool {
-        self.facts.are_of_document(self.head.status)
+    /// Returns the shape of the body, if it is a success.
+    pub(crate) fn shape(&self) -> Shape {
+        self.facts.shape(self.head.status)
     }
 
     pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {

@@ -115,7 +115,7 @@ async fn a_stream_of_another_type_is_checked_too() {
         (&["{}", TEXT], Verdict::Clean),
     ] {
         let usage = UsageSlot::default();
-        let guard = StreamGuard::strict(false, Some(usage.clone()), Some(IDLE)).of_success(false);
+        let guard = StreamGuard::strict(false, Some(usage.clone()), Some(IDLE)).of_success(Shape::Other);
         let came = read(ResponseBody::untouched(body(chunks, Then::Ends)).guarded(guard), usage).await;
         assert_eq!((came.verdict, came.bytes), (expected, chunks.concat().into_bytes()), "{chunks:?}");
     }
