@@ -105,6 +105,11 @@ impl StreamGuard {
     /// Checks the result of polling the body, and returns the result for the reader.
     pub(super) fn pass(&mut self, polled: Polled, cx: &mut Context<'_>) -> Polled {
         let end = match polled {
+            // A server takes trailers for the end, and sends no error behind them.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() && self.idle.is_some() => {
+                let worth = self.watch.end(End::Clean);
+                return Poll::Ready(Some(worth.map_or(Ok(frame), |worth| Err(worth.into()))));
+            }
             Poll::Ready(Some(Ok(frame))) => {
                 let frame = self.see(frame);
                 return Poll::Ready(Some(Ok(frame)));

@@ -260,3 +260,16 @@ proptest! {
         prop_assert!(cut.after <= IDLE + Duration::from_millis(2), "it never hangs");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn trailers_hide_no_cut() {
+    for (text, is_cut) in [([ROLE, TEXT].concat(), true), ([TEXT, STOP, DONE].concat(), false)] {
+        let frames = [Frame::data(Bytes::from(text)), Frame::trailers(http::HeaderMap::new())];
+        let frames = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
+        let mut body = ResponseBody::untouched(frames).guarded(StreamGuard::strict(true, None, None));
+        assert!(body.frame().await.unwrap().unwrap().is_data());
+        let last = body.frame().await.unwrap();
+        assert_eq!(last.as_ref().is_ok_and(Frame::is_trailers), !is_cut, "{last:?}");
+        assert!(body.frame().await.is_none());
+    }
+}
