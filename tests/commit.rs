@@ -166,6 +166,30 @@ async fn json_that_is_not_held_back_is_not_cut_unnoticed() {
     }
 }
 
+/// A server sends no error behind the last byte of a length that it has stated.
+#[tokio::test(start_paused = true)]
+async fn a_length_hides_no_cut() {
+    let cut = json(&["[{\"a\":1}\n,"], Then::Ends).header("content-length", "10");
+    let (chain, _) = chain_of(&[cut], |it| it);
+    let gemini = Request::post(format!("{ORIGIN}/v1beta/models/m:streamGenerateContent"));
+    let response = send(&chain, gemini.body(Full::<Bytes>::from("{}")).unwrap()).await.unwrap();
+    assert!(!response.headers().contains_key("content-length"));
+    assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
+    assert!(response.into_body().collect().await.is_err());
+
+    let whole = json(&[GOOD], Then::Ends).header("content-length", "65");
+    let (chain, _) = chain_of(&[whole], |it| it);
+    let response = send(&chain, chat("m")).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "65", "what was held back is whole");
+    assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(65));
+
+    let empty = json(&[], Then::Ends).header("content-length", "65");
+    let (chain, _) = chain_of(&[empty], |it| it);
+    let head = Request::builder().method(Method::HEAD).uri(format!("{ORIGIN}/v1/models"));
+    let response = send(&chain, head.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    assert_eq!(response.headers()["content-length"], "65", "HEAD has no body");
+}
+
 #[tokio::test(start_paused = true)]
 async fn lines_and_frames_are_not_cut_unnoticed() {
     const LINES: &str = "application/x-ndjson";

@@ -159,8 +159,15 @@ impl StreamGuard {
         if self.watch.tells_errors() {
             return SizeHint::new();
         }
-        if self.idle.is_none() || !self.watch.is_events() {
+        let is_checked = self.watch.is_events() || self.watch.has_outline();
+        if self.idle.is_none() || !is_checked || own.exact() == Some(0) {
             return own;
+        }
+        if !self.watch.is_events() {
+            // A server sends no error behind the last byte of a length that it has stated.
+            let mut hint = SizeHint::new();
+            hint.set_lower(own.lower());
+            return hint;
         }
         // An event stream may end before its body does.
         let mut hint = SizeHint::new();

@@ -6,11 +6,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
+use http_body::Body;
 use tokio::time::Instant;
+use tower::BoxError;
 
 use crate::body::meter::Usage;
-use crate::body::{BodyEnd, EndListener, ResponseBody, Settle, StreamErrorKind, StreamGuard, UsageSlot};
+use crate::body::{
+    BodyEnd, EndListener, ResponseBody, Settle, Shape, StreamErrorKind, StreamGuard, UsageSlot,
+};
 use crate::clock::Timestamp;
 use crate::event::{EventKind, Severity};
 use crate::exchange::inspect::{is_stream, shape};
@@ -40,11 +46,23 @@ pub(super) fn guard<B>(
         if response.status().is_success() {
             guard = guard.of_success(shape(response));
         }
-        let told = context.error_events() && !response.headers().contains_key(http::header::CONTENT_LENGTH);
+        let told = context.error_events() && !response.headers().contains_key(CONTENT_LENGTH);
         guard.set_error_events(told.then(|| state.dialect()));
         response.body_mut().watch(guard);
     }
     slot
+}
+
+/// Removes the length of a document that passes, because a server sends no error behind the last byte of a length that it
+/// has stated. A document that was held back is whole.
+pub(super) fn forget_length<B>(response: &mut Response<ResponseBody<B>>)
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if response.body().size_hint().exact().is_none() && shape(response) == Shape::Document {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
 }
 
 /// Records the commit, and lets the link receive the end of a successful response's body.

@@ -177,7 +177,11 @@ fn settle<B>(
     (permit, began): (BreakerPermit, Instant),
     outcome: LinkOutcome<B>,
     served: &mut Option<Response<ResponseBody<B>>>,
-) -> Result<(), Error> {
+) -> Result<(), Error>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let link = &chain.links[next.link];
     let slot = match outcome {
         LinkOutcome::Served => None,
@@ -198,6 +202,9 @@ fn settle<B>(
     let now = Instant::now();
     link.latency.answered(now - began);
     if let Some(response) = served {
+        if state.hold_back.has_body(response.status()) {
+            after_commit::forget_length(response);
+        }
         let status = response.status();
         let served = response.extensions_mut().get_mut::<Served>();
         let own = state.deliver(served, link);

@@ -159,6 +159,11 @@ impl StreamMonitor {
         matches!(self.content, Content::Events(_))
     }
 
+    /// Returns whether the end of the body is checked by its outline.
+    pub(super) const fn has_outline(&self) -> bool {
+        self.outline.is_some()
+    }
+
     /// Returns whether the last data only kept the connection alive: they were blank, or contained no event and
     /// no part of one. If content was looked for: they contained no event with content.
     pub(super) fn is_idle(&self) -> bool {
