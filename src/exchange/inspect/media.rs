@@ -14,7 +14,7 @@ pub(crate) struct BodyFacts {
     pub(crate) is_readable: bool,
     /// Whether a length is stated.
     pub(crate) has_length: bool,
-    /// Whether a length is stated beside chunks, which have a length of their own.
+    /// Whether a length is stated beside chunks, which have a length of their own, or several times.
     pub(crate) has_void_length: bool,
 }
 
@@ -62,10 +62,12 @@ impl BodyFacts {
     /// Reads the facts in one pass, because a lookup of each header costs more, absent or not.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let (mut media, mut has_encoding, mut has_length, mut in_chunks) = (None, false, false, false);
+        let mut repeats_length = false;
         for (name, value) in headers {
             if *name == CONTENT_TYPE {
                 media = media.or_else(|| Some(Media::of(value)));
             } else if *name == CONTENT_LENGTH {
+                repeats_length |= has_length || !value.as_bytes().iter().all(u8::is_ascii_digit);
                 has_length = true;
             } else if *name == TRANSFER_ENCODING {
                 in_chunks = true;
@@ -77,7 +79,7 @@ impl BodyFacts {
             media: media.unwrap_or(Media::Other),
             is_readable: !has_encoding || is_identity(headers),
             has_length,
-            has_void_length: has_length && in_chunks,
+            has_void_length: has_length && in_chunks || repeats_length,
         }
     }
 

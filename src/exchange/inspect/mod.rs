@@ -257,7 +257,8 @@ pub(crate) fn into_parts<B>(response: Response<B>) -> (Arc<Parts>, B) {
 }
 
 /// Removes the length that is stated beside chunks. A body in chunks has the length of its chunks (RFC 9112, section
-/// 6.3), and a server that repeats another one would have the caller take the rest of the body for another response.
+/// 6.3), and a server that repeats another one would have the caller take the rest of the body for another response. A
+/// length that is stated several times, as in `2, 2`, is one that some callers can't read.
 #[cold]
 fn forget_void_length(head: &mut Parts) {
     head.headers.remove(CONTENT_LENGTH);
