@@ -117,7 +117,7 @@ impl FromStr for Origin {
             None => (false, authority),
         };
         let authority: Authority = authority.parse().map_err(|_| InvalidOrigin(Wrong::Authority))?;
-        if authority.host().contains('*') {
+        if authority.host().is_empty() || authority.host().contains('*') {
             return Err(InvalidOrigin(Wrong::Authority));
         }
         let host = authority.host().to_ascii_lowercase();
@@ -208,6 +208,7 @@ mod tests {
             "api.openai.com",
             "ftp://h",
             "https://",
+            "https://:80",
             "https://u:p@h",
             "https://a.*.b",
             "https://h/p",

@@ -19,7 +19,7 @@ pub(super) fn base_url(text: &str) -> Result<(Uri, Origin), &'static str> {
     if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP {
         return Err("its scheme is neither https nor http");
     }
-    let authority = url.authority().ok_or("it has no host")?;
+    let authority = url.authority().filter(|it| !it.host().is_empty()).ok_or("it has no host")?;
     if authority.as_str().contains('@') {
         return Err("it has a user name or a password");
     }
@@ -100,7 +100,7 @@ mod tests {
             assert!(base_url(url).is_err(), "{url}");
         }
         assert!(base_url("https://[::1]:8443/v1").is_ok());
-        for url in ["https://h/../v1", "https://h/v1/%2E%2e", "https://h/./v1"] {
+        for url in ["https://h/../v1", "https://h/v1/%2E%2e", "https://h/./v1", "http://:80/v1"] {
             assert!(base_url(url).is_err(), "{url}");
         }
     }
