@@ -161,6 +161,9 @@ fn a_header_in_use_is_no_affinity_header() {
         "anthropic-version",
         "transfer-encoding",
         "x-commit",
+        "sec-websocket-key",
+        "origin",
+        "traceparent",
     ] {
         let text = format!("[rotation]\naffinity_header = \"{name}\"");
         refused(&text, "rotation.affinity_header", 2, "has another use");

@@ -18,7 +18,7 @@ pub(super) struct Rotation {
 }
 
 /// Headers that HTTP, the layers or the providers need on a request.
-const USED: [&str; 23] = [
+const USED: [&str; 29] = [
     "accept",
     "accept-encoding",
     "anthropic-beta",
@@ -36,7 +36,13 @@ const USED: [&str; 23] = [
     "openai-beta",
     "openai-organization",
     "openai-project",
+    "origin",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-version",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",
