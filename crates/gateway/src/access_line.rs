@@ -15,6 +15,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
 use axum::body::Body as OwnBody;
@@ -27,7 +28,7 @@ use tower_key_rotation::body::{StreamErrorKind, Usage};
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::{ModelId, Served};
 
-use crate::caller::{Caller, Place};
+use crate::caller::{Caller, Estimate, Place};
 use crate::deliver::ATTEMPTS;
 use crate::response::GatewayBody;
 use crate::trace::Trace;
@@ -55,6 +56,8 @@ pub(crate) struct AccessLine {
     websocket: Option<Arc<TunnelTraffic>>,
     /// The place of the caller among the requests in flight.
     place: Option<Arc<Place>>,
+    /// The tokens that a response does not report. `None`: they count for no caller, or it has none.
+    estimate: Option<Estimate>,
     trace: Option<Box<Trace>>,
 }
 
@@ -92,8 +95,14 @@ impl AccessLine {
             served: None,
             websocket: None,
             place: None,
+            estimate: caller.and_then(|_| Estimate::of_path(path)),
             trace,
         }))
+    }
+
+    /// Returns the number of bytes of the request, if they are to be counted.
+    pub(crate) fn sent(&self) -> Option<Arc<AtomicU64>> {
+        self.estimate.as_ref().map(Estimate::sent)
     }
 
     /// Returns whether lines are logged.
@@ -108,6 +117,9 @@ impl AccessLine {
         }
         let (mut head, body) = response.into_parts();
         self.status = head.status;
+        if let Some(estimate) = &mut self.estimate {
+            estimate.begin(head.status, &head.headers);
+        }
         self.attempts = head.headers.get(ATTEMPTS).and_then(|it| it.to_str().ok()?.parse().ok());
         self.served = head.extensions.remove();
         self.place = head.extensions.remove();
@@ -154,8 +166,11 @@ impl Drop for AccessLine {
     fn drop(&mut self) {
         let (usage, now) = (self.served.as_ref().and_then(Served::usage), Timestamp::now());
         if let Some(caller) = &self.caller {
-            let tokens =
-                usage.map_or((0, 0), |it| (it.input_tokens.unwrap_or(0), it.output_tokens.unwrap_or(0)));
+            let told = |it: Usage| (it.input_tokens.unwrap_or(0), it.output_tokens.unwrap_or(0));
+            let tokens = match &self.estimate {
+                Some(estimate) => estimate.tokens(usage),
+                None => usage.map_or((0, 0), told),
+            };
             caller.count(self.status, tokens, now);
         }
         self.write(usage, now);
@@ -175,8 +190,20 @@ impl<B: Body<Data = Bytes>> Body for Accounted<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        let polled = this.body.poll_frame(cx);
+        let mut this = self.project();
+        let polled = this.body.as_mut().poll_frame(cx);
+        if let Some(estimate) = &mut this.line.estimate {
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) => {
+                    frame.data_ref().into_iter().for_each(|data| estimate.see(data));
+                }
+                Poll::Ready(None) => estimate.end(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            }
+            if this.body.is_end_stream() {
+                estimate.end();
+            }
+        }
         if let (Some(trace), Poll::Ready(Some(Ok(frame)))) = (&mut this.line.trace, &polled)
             && let Some(data) = frame.data_ref()
         {

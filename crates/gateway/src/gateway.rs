@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::ready;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body::Body;
-use http_body_util::Either;
+use http_body_util::{BodyExt, Either};
 use tower::BoxError;
 
 use crate::access_line::AccessLine;
@@ -151,6 +152,12 @@ impl Gateway {
         let trace = Trace::begin(tracer, &mut head);
         let line = is_served.then(|| AccessLine::begin(&head, caller, trace)).flatten();
         let reply = shared.reply(&head);
+        let sent = line.as_ref().and_then(|line| line.sent());
+        let body = body.inspect_frame(move |frame| {
+            if let (Some(sent), Some(data)) = (&sent, frame.data_ref()) {
+                sent.fetch_add(data.len() as u64, Ordering::Relaxed);
+            }
+        });
         let responding = shared.respond(head, body, permission, reply);
         if let Some(preflight) = preflight.flatten() {
             return ready(preflight.map(Either::Right)).right_future();

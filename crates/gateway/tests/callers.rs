@@ -234,6 +234,38 @@ async fn tokens_count_at_the_end_of_a_response() {
 
 // === the access line ===
 
+/// Chat streams of OpenAI have no usage unless the caller asks for it, and a caller that leaves never gets it.
+#[tokio::test]
+async fn tokens_that_are_not_reported_count_too() {
+    const EVENT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    let events = |end: &str| {
+        let mut response = Response::new(Body::from([EVENT.repeat(3).as_str(), end].concat()));
+        response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+        response
+    };
+    let stub = Stub::with(move |call| match call.path.as_str() {
+        "/v1/chat/completions" => events("data: [DONE]\n\n"),
+        "/v1/responses" => events(""),
+        _ => reply(200, &json!({"choices": [{"text": "hi"}]})),
+    })
+    .await;
+    let file = format!(
+        "{}[[provider]]\nname = \"openai\"\nbase_url = \"http://{}/v1\"\n[[provider.key]]\nid = \"a\"\nsecret = \"{}\"\n",
+        ["chat/completions", "responses", "completions"].map(|it| table(it, "tokens_per_day = 1")).concat(),
+        stub.address,
+        secret("a")
+    );
+    let gateway = Gateway::at(&file).await;
+    for name in ["chat/completions", "responses", "completions"] {
+        let asked =
+            || by(name, post(&format!("/openai/v1/{name}"), Body::from(r#"{"model":"m","stream":true}"#)));
+        let response = gateway.send(asked()).await;
+        assert_eq!(response.status(), StatusCode::OK, "{name}");
+        let _ended_or_cut = http_body_util::BodyExt::collect(response).await;
+        assert_eq!(error(gateway.send(asked()).await).await, (429, "caller_limit".into()), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_has_one_line_at_its_end() {
     let captured = Captured::default();

@@ -3,7 +3,7 @@
 //! A `[[caller]]` table of the configuration gives a caller a token and a name. A caller may be limited to some models
 //! and paths, and to amounts of requests and tokens. Its limits count over the last minute and the last 24 hours; a
 //! request is counted when it is passed on, and its tokens at the end of the response, so the last requests may exceed
-//! a limit of tokens. A caller may also be limited to a share of `max_requests`, the requests in flight of all callers.
+//! a limit of tokens. Where a response does not report its tokens, they are estimated. A caller may also be limited to a share of `max_requests`, the requests in flight of all callers.
 //! Over a limit, a caller gets status 429 with `retry-after`, without a call to a provider. No key is blamed for it.
 //!
 //! A request of a caller that is limited to models is read as a whole, and refused if a name in it is not permitted or
@@ -13,6 +13,7 @@
 //! caller is in the history of its rotations, fallbacks and failures. The usage of callers is in `/api/usage`, in the
 //! access line of each request, and in the metrics `tower_key_rotation_gateway_caller_…`.
 
+mod estimate;
 mod meter;
 mod model_names;
 mod places;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use tower_key_rotation::clock::Timestamp;
 use tower_key_rotation::event::CallerName;
 
+pub(crate) use self::estimate::Estimate;
 pub use self::meter::CallerCounts;
 use self::meter::Meter;
 pub(crate) use self::model_names::{likely_model, model_names};

@@ -34,11 +34,12 @@ pub(in crate::config) struct CallerTable {
     ///
     /// Default: no limit. Example: `10_000`
     pub(in crate::config) requests_per_day: Option<NonZeroU64>,
-    /// Maximum number of tokens in the last minute, of prompts and responses.
+    /// Maximum number of tokens in the last minute, of prompts and responses. They are estimated where a response does not
+    /// report them, as streams of OpenAI without `include_usage`.
     ///
     /// Default: no limit. Example: `100_000`
     pub(in crate::config) tokens_per_minute: Option<NonZeroU64>,
-    /// Maximum number of tokens in the last 24 hours, of prompts and responses.
+    /// Maximum number of tokens in the last 24 hours, of prompts and responses. They are estimated as those per minute.
     ///
     /// Default: no limit. Example: `2_000_000`
     pub(in crate::config) tokens_per_day: Option<NonZeroU64>,
