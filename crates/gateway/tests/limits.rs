@@ -277,3 +277,40 @@ async fn a_path_that_leaves_the_base_is_refused() {
     }
     assert!(seen.lock().unwrap().is_empty(), "nothing was sent");
 }
+
+/// A reset of a stream discards what is not written yet, and another task writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_data_of_a_broken_stream_arrive_over_http2() {
+    let upstream = raw::upstream(concat!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+        "3b\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one\"}}]}\n\n\r\n",
+        "3c\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"last\"}}]}\n\n\r\n0\r\n\r\n",
+    ));
+    let gateway = gateway("[chain.breaker]\nenabled = false", upstream.await).await;
+    for run in 0..100 {
+        let mut caller = open(gateway.address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+        let head = b"\x82\x86\x41\x09localhost\x44\x05/v1/x";
+        let frame = [&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1][..], head].concat();
+        caller.write_all(&frame).await.unwrap();
+        let (mut got, mut piece) = (Vec::new(), [0; 4096]);
+        while !has_reset(&got) {
+            let read = tokio::io::AsyncReadExt::read(&mut caller, &mut piece);
+            let read = timeout(Duration::from_secs(20), read).await.expect("the stream is reset").unwrap();
+            assert!(read > 0, "{run}: {}", String::from_utf8_lossy(&got));
+            got.extend_from_slice(&piece[..read]);
+        }
+        assert!(String::from_utf8_lossy(&got).contains("last"), "{run}: {}", String::from_utf8_lossy(&got));
+    }
+}
+
+/// Returns whether frames of HTTP/2 have one of type 3 among them, RST_STREAM.
+fn has_reset(mut frames: &[u8]) -> bool {
+    while let [high, middle, low, kind, ..] = *frames {
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        if kind == 3 {
+            return true;
+        }
+        frames = frames.get(9 + length..).unwrap_or_default();
+    }
+    false
+}

@@ -8,11 +8,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
 use tower::BoxError;
 
 use crate::serve::traffic::{Abandon, InFlight, Traffic};
@@ -25,8 +27,8 @@ pin_project! {
         /// Of HTTP/1, where a caller that does not read blocks its connection. In HTTP/1.0 the end of the connection is
         /// that of the body.
         Connection { #[pin] body: B, in_flight: Option<InFlight>, ends_connection: bool },
-        /// Of a stream of HTTP/2. The rest of the last frame comes before the next one.
-        Stream { stream: Arc<Stream<B>>, rest: Bytes },
+        /// Of a stream of HTTP/2. The rest of the last frame comes before the next one, and a failure after a delay.
+        Stream { stream: Arc<Stream<B>>, rest: Bytes, failure: Option<Box<Failure>> },
     }
 }
 
@@ -43,6 +45,16 @@ struct Kept<B> {
     body: Pin<Box<B>>,
     _in_flight: InFlight,
 }
+
+/// The error of a body, and the time until it follows the data before it. A reset of a stream discards the data that the
+/// task of its connection has not written yet.
+pub(super) struct Failure {
+    error: BoxError,
+    written: Pin<Box<Sleep>>,
+}
+
+/// Time for the task of a connection to write the last data of a stream (50 ms).
+const WRITING: Duration = Duration::from_millis(50);
 
 /// The error of a response that was abandoned.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +89,11 @@ impl<B: Body<Data = Bytes> + Send + 'static> Tracked<B> {
                 ends_connection,
             });
         }
-        response.map(|body| Self::Stream { stream: Stream::new(body, in_flight), rest: Bytes::new() })
+        response.map(|body| Self::Stream {
+            stream: Stream::new(body, in_flight),
+            rest: Bytes::new(),
+            failure: None,
+        })
     }
 }
 
@@ -101,14 +117,30 @@ where
                 }
                 polled.map_err(Into::into)
             }
-            TrackedProjection::Stream { stream, rest } => stream.poll_frame(rest, cx),
+            TrackedProjection::Stream { stream, rest, failure } => {
+                if failure.is_none() {
+                    match ready!(stream.poll_frame(rest, cx)) {
+                        Some(Err(error)) => {
+                            let written = Box::pin(sleep(WRITING));
+                            *failure = Some(Box::new(Failure { error, written }));
+                        }
+                        other => return Poll::Ready(other),
+                    }
+                }
+                if let Some(failure) = failure {
+                    ready!(failure.written.as_mut().poll(cx));
+                }
+                Poll::Ready(failure.take().map(|failure| Err(failure.error)))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Connection { body, .. } => body.is_end_stream(),
-            Self::Stream { stream, rest } => rest.is_empty() && stream.of_body(false, Body::is_end_stream),
+            Self::Stream { stream, rest, failure } => {
+                rest.is_empty() && failure.is_none() && stream.of_body(false, Body::is_end_stream)
+            }
         }
     }
 
