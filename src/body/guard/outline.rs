@@ -20,10 +20,26 @@ pub(crate) enum Shape {
 /// The outline of the data so far.
 #[derive(Debug)]
 pub(super) enum Outline {
-    /// The first character and the last one so far, blanks aside.
-    Document(Option<(u8, u8)>),
+    Document(Document),
     Lines(Lines),
     Frames(Frames),
+}
+
+/// One JSON document.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// The first character and the last one so far, blanks aside.
+    ends: Option<(u8, u8)>,
+    /// `None`: some of it was held back, where it is parsed. The ends tell it from most cuts then.
+    nesting: Option<Nesting>,
+}
+
+/// The brackets that are open.
+#[derive(Debug, Default)]
+struct Nesting {
+    depth: usize,
+    is_string: bool,
+    is_escaped: bool,
 }
 
 /// Lines of JSON.
@@ -62,20 +78,19 @@ const SHORTEST_FRAME: u32 = 16;
 impl Outline {
     pub(super) fn of(shape: Shape) -> Option<Self> {
         match shape {
-            Shape::Document => Some(Self::Document(None)),
+            Shape::Document => {
+                Some(Self::Document(Document { ends: None, nesting: Some(Nesting::default()) }))
+            }
             Shape::Lines => Some(Self::Lines(Lines::default())),
             Shape::Frames => Some(Self::Frames(Frames::default())),
             Shape::Other => None,
         }
     }
 
-    pub(super) fn see(&mut self, data: &[u8]) {
+    /// Sees data. `is_held`: they are held back, and parsed when they are whole.
+    pub(super) fn see(&mut self, data: &[u8], is_held: bool) {
         match self {
-            Self::Document(brackets) => {
-                if let [first, .., last] | [first @ last] = data.trim_ascii() {
-                    *brackets = Some((brackets.map_or(*first, |(first, _)| first), *last));
-                }
-            }
+            Self::Document(document) => document.see(data, is_held),
             Self::Lines(lines) => lines.see(data),
             Self::Frames(frames) => frames.see(data),
         }
@@ -84,11 +99,51 @@ impl Outline {
     /// Returns whether the rest is missing: the closing bracket of a document, the end of a line or of a frame.
     pub(super) fn is_cut(&self) -> bool {
         match self {
-            Self::Document(Some((b'[', last))) => *last != b']',
-            Self::Document(Some((b'{', last))) => *last != b'}',
-            Self::Document(_) => false,
+            Self::Document(document) => document.is_cut(),
             Self::Lines(lines) => lines.is_cut(),
             Self::Frames(frames) => !frames.is_odd && (frames.left > 0 || !frames.length.is_empty()),
+        }
+    }
+}
+
+// === impl Document ===
+
+impl Document {
+    fn see(&mut self, data: &[u8], is_held: bool) {
+        if let [first, .., last] | [first @ last] = data.trim_ascii() {
+            self.ends = Some((self.ends.map_or(*first, |(first, _)| first), *last));
+        }
+        if is_held {
+            self.nesting = None;
+        }
+        if let Some(nesting) = &mut self.nesting {
+            data.iter().for_each(|byte| nesting.see(*byte));
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        match (self.ends, &self.nesting) {
+            (Some((b'[' | b'{', _)), Some(nesting)) => nesting.depth > 0,
+            (Some((b'[', last)), None) => last != b']',
+            (Some((b'{', last)), None) => last != b'}',
+            _ => false,
+        }
+    }
+}
+
+// === impl Nesting ===
+
+impl Nesting {
+    fn see(&mut self, byte: u8) {
+        let is_escaped = std::mem::take(&mut self.is_escaped);
+        match byte {
+            _ if is_escaped => {}
+            b'\\' => self.is_escaped = self.is_string,
+            b'"' => self.is_string = !self.is_string,
+            _ if self.is_string => {}
+            b'[' | b'{' => self.depth += 1,
+            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
         }
     }
 }
@@ -156,7 +211,7 @@ mod tests {
 
     fn is_cut(shape: Shape, pieces: &[&[u8]]) -> bool {
         let mut outline = Outline::of(shape).unwrap();
-        pieces.iter().for_each(|piece| outline.see(piece));
+        pieces.iter().for_each(|piece| outline.see(piece, false));
         outline.is_cut()
     }
 
@@ -170,10 +225,23 @@ mod tests {
             (&[], false),
             (&["[{}", "\n,{}"], true),
             (&["[{\"a\":[1]}"], true),
+            (&["[{\"a\":[1]"], true),
+            (&["[\"]\\\"", "]"], true),
+            (&["[\"]\\\"", "[\"]"], false),
             (&["{"], true),
         ] {
             let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
             assert_eq!(is_cut(Shape::Document, &pieces), expected, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_was_held_back_is_judged_by_its_ends() {
+        for (rest, expected) in [("2]", false), ("2", true)] {
+            let mut outline = Outline::of(Shape::Document).unwrap();
+            outline.see(b"[1,", true);
+            outline.see(rest.as_bytes(), false);
+            assert_eq!(outline.is_cut(), expected, "{rest}");
         }
     }
 

@@ -113,8 +113,9 @@ impl StreamMonitor {
         let is_blank = data.trim_ascii().is_empty();
         // What is held back has its deadline.
         self.idle = is_blank && (data.is_empty() || !self.is_held_back());
+        let is_held = self.outline.is_some() && self.is_held_back();
         if let Some(outline) = &mut self.outline {
-            outline.see(data);
+            outline.see(data, is_held);
         }
         if self.may_be_events && !is_blank {
             self.may_be_events = false;
