@@ -23,16 +23,14 @@ struct Value(Vec<String>);
 struct Part(Vec<String>);
 
 /// Members of a request that name models of their own, which are called and paid: a realtime session, whose secret lets a
-/// browser call the provider itself; the requests of a batch of Anthropic's; tools, such as `image_generation`; evaluations;
-/// fallbacks of LiteLLM.
-const PARTS: [&str; 8] = [
+/// browser call the provider itself; the requests of a batch of Anthropic's; tools, such as `image_generation`; evaluations.
+const PARTS: [&str; 7] = [
     "session",
     "requests",
     "params",
     "tools",
     "data_source",
     "testing_criteria",
-    "fallbacks",
     "input_audio_transcription",
 ];
 
@@ -102,11 +100,26 @@ fn members<'de, A: MapAccess<'de>>(mut map: A, is_part: bool) -> Result<Vec<Stri
             names.extend(map.next_value::<Value>()?.0);
         } else if is_any(&PARTS) || is_part && is_any(&INNER_PARTS) {
             names.extend(map.next_value::<Part>()?.0);
+        } else if member.to_ascii_lowercase().ends_with("fallbacks") {
+            fallbacks(&map.next_value()?, &mut names);
         } else {
             map.next_value::<IgnoredAny>()?;
         }
     }
     Ok(names)
+}
+
+/// Finds the names in fallbacks of LiteLLM: names, objects with a `model`, or lists of names for a name.
+fn fallbacks(value: &serde_json::Value, names: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(name) => names.push(name.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| fallbacks(item, names)),
+        serde_json::Value::Object(members) => match members.get("model") {
+            Some(model) => fallbacks(model, names),
+            None => members.values().for_each(|member| fallbacks(member, names)),
+        },
+        _ => {}
+    }
 }
 
 impl<'de> Deserialize<'de> for Names {
@@ -217,6 +230,8 @@ mod tests {
             (r#"{"session":{"type":"realtime","model":"a"},"model":"b"}"#, &["a", "b"]),
             (r#"{"session":"x"}"#, &[]),
             (r#"{"session":{"model":"a","model":"b"}}"#, &["a", "b"]),
+            (r#"{"model":"a","fallbacks":["b",{"model":"c","messages":["x"]}]}"#, &["a", "b", "c"]),
+            (r#"{"model":"a","context_window_fallbacks":[{"a":["b"]}]}"#, &["a", "b"]),
             (r#"{"session":{"audio":{"input":{"transcription":{"model":"a"}}}}}"#, &["a"]),
             (
                 r#"{"requests":[{"custom_id":"1","params":{"model":"a"}},{"params":{"model":"b"}}]}"#,
