@@ -21,7 +21,9 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_key_rotation::body::ReplayBody;
 use tower_key_rotation::event::EventKind;
-use tower_key_rotation::key::{ClientCredentials, Credential, KeyId, Secret, SecretCommand, SecretSource};
+use tower_key_rotation::key::{
+    ClientCredentials, Credential, KeyId, Secret, SecretCommand, SecretFile, SecretSource,
+};
 use tower_key_rotation::pool::KeyState;
 use tower_key_rotation::{ApiKey, Error, KeyPool, KeyRotationLayer, Provider, Served, StopReason};
 
@@ -524,4 +526,16 @@ async fn a_token_endpoint_gets_client_credentials() {
         let text = format!("{error} {error:?}");
         assert!(text.contains(message) && !text.contains(MARKER), "{text}");
     }
+}
+
+/// Each look at a pipe would keep a thread, because its content never comes.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_is_no_file_of_a_secret() {
+    let pipe = std::env::temp_dir().join(format!("tkr-secret-pipe-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let read = SecretFile::new(&pipe).oneshot(());
+    let error = tokio::time::timeout(10 * SECOND, read).await.expect("it is not read").unwrap_err();
+    assert!(error.to_string().contains("pipe"), "{error}");
+    std::fs::remove_file(pipe).unwrap();
 }

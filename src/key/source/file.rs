@@ -19,7 +19,7 @@ use crate::scrub::secret::Secret;
 /// A service that reads a secret from a file, plain or JSON, as a Kubernetes secret volume or a Vault agent writes it.
 ///
 /// The path is resolved each time, so that a file or a symbolic link may be replaced. Line ends and blanks around the
-/// secret are removed. A file with more than 64 KiB is an error.
+/// secret are removed. A file with more than 64 KiB is an error, and so is a pipe or a device, which may have no end.
 ///
 /// In JSON the secret is the member `access_token`, `accessToken`, `token`, `secret`, `api_key` or `key`, at the top or in
 /// `status`, `credential`, `data` or `auth`; the expiry is `expires_in` in seconds, or `expires_at`, `expires_on` or
@@ -74,6 +74,10 @@ impl Service<()> for SecretFile {
 }
 
 fn read(path: &Path) -> io::Result<String> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a pipe or a device is no file of a secret"));
+    }
     let mut text = String::new();
     let read = File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
     if read as u64 > LARGEST {
