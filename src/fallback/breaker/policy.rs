@@ -47,8 +47,9 @@ impl BreakerPolicy {
     /// Default time for which the breaker stays open at first (1 s). Each failed probe doubles it.
     pub const OPEN: Duration = Duration::from_secs(1);
 
-    /// Default upper bound of the open time (15 s). A provider that is back is found within this time, however
-    /// long it was down. After a probe that took longer, the breaker stays open for as long as the probe took.
+    /// Default upper bound of the open time (15 s). A provider that is back is found within this time after the last
+    /// probe has failed, however long it was down. After a probe that took longer, the breaker stays open for as long as
+    /// the probe took.
     pub const MAX_OPEN: Duration = Duration::from_secs(15);
 
     /// Creates a policy with the default values.
