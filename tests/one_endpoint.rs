@@ -178,6 +178,8 @@ async fn a_path_that_refuses_every_key_is_no_second_witness() {
         };
         let upstream = Upstream::new(move |key, path| refused(key, path).then_some(refusal));
         assert_eq!(upstream.ask(&pool, files(true)).await, 200, "{refusal:?}");
+        // No key is in good standing any more, which would show that the request is at fault.
+        advance(Duration::from_secs(61)).await;
         assert_ne!(upstream.ask(&pool, post("audio/speech")).await, 200, "{refusal:?}");
         upstream.calls_of("a");
         for _ in 0..4 {

@@ -18,6 +18,7 @@
 //! All this is for a chain, which promises that a stream is complete. Without a chain the guard only reads the
 //! usage from the body, and passes its end on unchanged.
 
+mod document;
 mod error;
 mod events;
 mod in_band;

@@ -60,7 +60,11 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    if response.body().size_hint().exact().is_none() && shape(response) == Shape::Document {
+    // In the order of their costs.
+    if response.body().size_hint().exact().is_none()
+        && response.headers().contains_key(CONTENT_LENGTH)
+        && shape(response) == Shape::Document
+    {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
 }

@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use crate::body::guard::document::Document;
+
 /// The kind of a body whose end shows whether it is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -23,23 +25,6 @@ pub(super) enum Outline {
     Document(Document),
     Lines(Lines),
     Frames(Frames),
-}
-
-/// One JSON document.
-#[derive(Debug)]
-pub(super) struct Document {
-    /// The first character and the last one so far, blanks aside.
-    ends: Option<(u8, u8)>,
-    /// `None`: some of it was held back, where it is parsed. The ends tell it from most cuts then.
-    nesting: Option<Nesting>,
-}
-
-/// The brackets that are open.
-#[derive(Debug, Default)]
-struct Nesting {
-    depth: usize,
-    is_string: bool,
-    is_escaped: bool,
 }
 
 /// Lines of JSON.
@@ -78,9 +63,7 @@ const SHORTEST_FRAME: u32 = 16;
 impl Outline {
     pub(super) fn of(shape: Shape) -> Option<Self> {
         match shape {
-            Shape::Document => {
-                Some(Self::Document(Document { ends: None, nesting: Some(Nesting::default()) }))
-            }
+            Shape::Document => Some(Self::Document(Document::default())),
             Shape::Lines => Some(Self::Lines(Lines::default())),
             Shape::Frames => Some(Self::Frames(Frames::default())),
             Shape::Other => None,
@@ -102,48 +85,6 @@ impl Outline {
             Self::Document(document) => document.is_cut(),
             Self::Lines(lines) => lines.is_cut(),
             Self::Frames(frames) => !frames.is_odd && (frames.left > 0 || !frames.length.is_empty()),
-        }
-    }
-}
-
-// === impl Document ===
-
-impl Document {
-    fn see(&mut self, data: &[u8], is_held: bool) {
-        if let [first, .., last] | [first @ last] = data.trim_ascii() {
-            self.ends = Some((self.ends.map_or(*first, |(first, _)| first), *last));
-        }
-        if is_held {
-            self.nesting = None;
-        }
-        if let Some(nesting) = &mut self.nesting {
-            data.iter().for_each(|byte| nesting.see(*byte));
-        }
-    }
-
-    fn is_cut(&self) -> bool {
-        match (self.ends, &self.nesting) {
-            (Some((b'[' | b'{', _)), Some(nesting)) => nesting.depth > 0,
-            (Some((b'[', last)), None) => last != b']',
-            (Some((b'{', last)), None) => last != b'}',
-            _ => false,
-        }
-    }
-}
-
-// === impl Nesting ===
-
-impl Nesting {
-    fn see(&mut self, byte: u8) {
-        let is_escaped = std::mem::take(&mut self.is_escaped);
-        match byte {
-            _ if is_escaped => {}
-            b'\\' => self.is_escaped = self.is_string,
-            b'"' => self.is_string = !self.is_string,
-            _ if self.is_string => {}
-            b'[' | b'{' => self.depth += 1,
-            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
-            _ => {}
         }
     }
 }
