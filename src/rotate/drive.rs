@@ -63,10 +63,7 @@ where
                         let refused = secret::refused(&state, lease, &tried.verdict);
                         (tried, refused)
                     }
-                    Some(Err(error)) => {
-                        let error = audit.unsent(lease, error);
-                        return Err(unsent(state, error));
-                    }
+                    Some(Err(error)) => return Err(unsent(state, lease, audit, error)),
                     None => return Err(cut_off(state, lease, audit)),
                 };
                 if let Some(refused) = refused

@@ -139,11 +139,12 @@ fn waits<B>(
 /// Ends a request whose last attempt could not be sent. An earlier attempt that may have been executed is reported
 /// instead, so that the caller does not send the request again as one that was never sent.
 #[cold]
-pub(super) fn unsent<B>(state: RequestState<B>, error: Error) -> Error
+pub(super) fn unsent<B>(state: RequestState<B>, lease: &mut Lease, audit: Audit, error: Error) -> Error
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let error = audit.unsent(lease, error);
     let may_have_run =
         |failures: &FailedAttempts<B>| failures.attempts.iter().any(|attempt| attempt.fault.may_have_run());
     match state.failures.as_deref().is_some_and(may_have_run) {

@@ -2,7 +2,7 @@
 
 /// One JSON document.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct DocumentOutline {
     /// The first character and the last one so far, blanks aside.
     ends: Option<(u8, u8)>,
     /// `None`: some of it was held back, where it is parsed. The ends tell it from most cuts then.
@@ -17,9 +17,9 @@ struct Nesting {
     is_escaped: bool,
 }
 
-// === impl Document ===
+// === impl DocumentOutline ===
 
-impl Document {
+impl DocumentOutline {
     /// Sees data. `is_held`: they are held back, and parsed when they are whole.
     pub(super) fn see(&mut self, data: &[u8], is_held: bool) {
         if let [first, .., last] | [first @ last] = data.trim_ascii() {
@@ -44,7 +44,7 @@ impl Document {
     }
 }
 
-impl Default for Document {
+impl Default for DocumentOutline {
     fn default() -> Self {
         Self { ends: None, nesting: Some(Nesting::default()) }
     }

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::body::guard::document::Document;
+use crate::body::guard::document::DocumentOutline;
 
 /// The kind of a body whose end shows whether it is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Shape {
 /// The outline of the data so far.
 #[derive(Debug)]
 pub(super) enum Outline {
-    Document(Document),
+    Document(DocumentOutline),
     Lines(Lines),
     Frames(Frames),
 }
@@ -63,7 +63,7 @@ const SHORTEST_FRAME: u32 = 16;
 impl Outline {
     pub(super) fn of(shape: Shape) -> Option<Self> {
         match shape {
-            Shape::Document => Some(Self::Document(Document::default())),
+            Shape::Document => Some(Self::Document(DocumentOutline::default())),
             Shape::Lines => Some(Self::Lines(Lines::default())),
             Shape::Frames => Some(Self::Frames(Frames::default())),
             Shape::Other => None,
