@@ -183,11 +183,19 @@ async fn a_length_hides_no_cut() {
     assert_eq!(response.headers()["content-length"], "65", "what was held back is whole");
     assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(65));
 
-    let empty = json(&[], Then::Ends).header("content-length", "65");
-    let (chain, _) = chain_of(&[empty], |it| it);
-    let head = Request::builder().method(Method::HEAD).uri(format!("{ORIGIN}/v1/models"));
-    let response = send(&chain, head.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
-    assert_eq!(response.headers()["content-length"], "65", "HEAD has no body");
+    let cut = json(&["{\"a\":{\"b\":1}"], Then::Ends).header("content-length", "13");
+    let (chain, _) = chain_of(&[cut], |it| it.commit(Commit::Head));
+    let response = send(&chain, chat("m")).await.unwrap();
+    assert!(!response.headers().contains_key("content-length"));
+    assert!(response.into_body().collect().await.is_err());
+
+    for commit in [Commit::FirstContent, Commit::Head] {
+        let empty = json(&[], Then::Ends).header("content-length", "65");
+        let (chain, _) = chain_of(&[empty], |it| it.commit(commit));
+        let head = Request::builder().method(Method::HEAD).uri(format!("{ORIGIN}/v1/models"));
+        let response = send(&chain, head.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        assert_eq!(response.headers()["content-length"], "65", "HEAD has no body");
+    }
 }
 
 #[tokio::test(start_paused = true)]

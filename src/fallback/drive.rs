@@ -202,7 +202,9 @@ where
     let now = Instant::now();
     link.latency.answered(now - began);
     if let Some(response) = served {
-        if state.hold_back.has_body(response.status()) {
+        // With a commit to heads, a rotation layer inside has done so.
+        let has_done = state.context.is_joined() && !state.hold_back.looks_into_streams();
+        if !has_done && state.hold_back.has_body(response.status()) {
             after_commit::forget_length(response);
         }
         let status = response.status();

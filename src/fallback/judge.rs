@@ -20,7 +20,7 @@ use crate::error::ProviderFailed;
 use crate::error::SkipReason;
 use crate::error::{Error, LastResponse};
 use crate::exchange::context::ChainContext;
-use crate::exchange::inspect::{Inspector, classify, forget_length, into_parts};
+use crate::exchange::inspect::{Inspector, classify, forget_length, into_parts, is_stream};
 use crate::exchange::served::Served;
 use crate::fallback::after_commit;
 use crate::fallback::call::Failed;
@@ -85,7 +85,9 @@ where
     let Some(because) = refused(response.status(), &verdict, chain, state) else {
         let joined = context.is_joined();
         if !joined {
-            forget_length(&mut response);
+            if is_stream(&response) {
+                forget_length(&mut response);
+            }
             let limits = RestLimits::new(context.idle_timeout(), state.deadline());
             ResponseBody::limit(&mut response, limits);
         }

@@ -27,6 +27,9 @@ where
     B::Error: Into<BoxError>,
 {
     let (is_stream, shape, readable) = (response.is_stream(), response.shape(), response.is_readable());
+    // A chain that commits to heads holds no document back.
+    let passes =
+        context.is_some_and(|context| !context.looks_into_streams()) && response.is_document_of_length();
     let mut response = response.into_response();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // The bytes of the connection are no body, and its end is not that of the body.
@@ -36,7 +39,7 @@ where
         response.extensions_mut().insert(served);
         return response;
     }
-    if context.is_some() && is_stream {
+    if context.is_some() && is_stream && readable || passes {
         forget_length(&mut response);
     }
     ResponseBody::limit(&mut response, rest);

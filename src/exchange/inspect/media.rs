@@ -48,10 +48,11 @@ pub(crate) const fn has_body(is_head: bool, status: StatusCode) -> bool {
     !is_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT)
 }
 
-/// Removes the length of an event stream that is to be guarded. The stream ends when its response is complete,
-/// which may be before the stated length, and a server that has promised that length would cut the connection.
+/// Removes the length of a stream or a document whose end is checked, unless it has no body. A stream ends when its
+/// response is complete, which may be before the stated length, and a server that has promised that length would cut the
+/// connection. A document may end in an error, and a server sends none behind the last byte of a length.
 pub(crate) fn forget_length<B: Body>(response: &mut Response<B>) {
-    if is_stream(response) && !response.body().is_end_stream() {
+    if !response.body().is_end_stream() {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
 }

@@ -65,8 +65,8 @@ impl<'a, C: Classify> Inspector<'a, C> {
     {
         async move {
             let mut facts = BodyFacts::of(&head.headers);
-            if facts.media == Media::Events && !has_body(self.is_head, head.status) {
-                // It is no stream that ended early.
+            if head.status.is_success() && !has_body(self.is_head, head.status) {
+                // It is no stream or document that ended early.
                 facts.media = Media::Other;
             }
             if facts.has_void_length {

@@ -39,6 +39,11 @@ impl<B> UpstreamResponse<B> {
         self.facts.shape(self.head.status)
     }
 
+    /// Returns whether the head states the length of a document.
+    pub(crate) fn is_document_of_length(&self) -> bool {
+        self.facts.has_length && self.shape() == Shape::Document
+    }
+
     pub(crate) fn into_response(self) -> Response<ResponseBody<B>> {
         let mut head = reclaim(self.head);
         self.delivery.correct(&mut head.headers, &self.body);
